@@ -1,0 +1,123 @@
+/**
+ * The contract between a program and an engine. An engine opens a session over named tensors, prepares programs over
+ * it, and runs one whole program a call. Everything is scoped, every failure is typed.
+ */
+import { Context, type Effect, Schema, type Scope } from "effect"
+import type { Program, Tensor } from "./program/Program.ts"
+
+export const EngineName = Schema.Literals(["reference", "cpu", "gpujs", "native"])
+export type EngineName = typeof EngineName.Type
+
+/** What a user may ask for: an engine, or the fastest that works here. */
+export const BackendChoice = Schema.Literals(["auto", "cpu", "gpujs", "native", "reference"])
+export type BackendChoice = typeof BackendChoice.Type
+
+/** Precision of the matrix products; everything else is float32 in both. */
+export const Precision = Schema.Literals(["f32", "bf16"])
+export type Precision = typeof Precision.Type
+
+/** The engine cannot run on this machine. `mend` says what would make it run. */
+export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
+  engine: EngineName,
+  why: Schema.String,
+  mend: Schema.String
+}) {
+  override get message() {
+    return `The ${this.engine} engine cannot run here: ${this.why}. ${this.mend}`
+  }
+}
+
+/** The program or the tensors handed to the engine do not fit the contract: a defect of the caller, named. */
+export class ProgramRejected extends Schema.TaggedError<ProgramRejected>()("ProgramRejected", {
+  engine: EngineName,
+  program: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `The ${this.engine} engine refuses program ${this.program}: ${this.why}`
+  }
+}
+
+/** The engine broke while it ran. A transient failure (a worker died) may be tried again on a fresh session. */
+export class EngineFailure extends Schema.TaggedError<EngineFailure>()("EngineFailure", {
+  engine: EngineName,
+  why: Schema.String,
+  transient: Schema.Boolean
+}) {
+  override get message() {
+    return `The ${this.engine} engine failed: ${this.why}`
+  }
+}
+
+export type BackendError = EngineUnavailable | ProgramRejected | EngineFailure
+
+/** Values of a program's input tensors by name, in row-major order. Exact lengths are demanded. */
+export type Inputs = Readonly<Record<string, Float32Array | Int32Array>>
+
+/** Values of a program's outputs by name: copies that the caller owns. */
+export type Outputs = Readonly<Record<string, Float32Array>>
+
+/** A program made ready for one session: memory planned, kernels chosen, weights packed. */
+export interface Prepared {
+  /**
+   * Runs every step of the program, in order, without blocking the event loop. Session tensors are updated in place.
+   * Interruption stops the run within one step of the program; the session tensors may then be half updated.
+   */
+  readonly run: (inputs: Inputs) => Effect.Effect<Outputs, ProgramRejected | EngineFailure>
+}
+
+export interface Session {
+  /** Checks and prepares a program. Several prepared programs share the session's tensors. */
+  readonly prepare: (
+    program: Program
+  ) => Effect.Effect<Prepared, ProgramRejected | EngineFailure, Scope.Scope>
+  /** A copy of a session tensor, float32. */
+  readonly read: (tensor: string) => Effect.Effect<Float32Array, ProgramRejected | EngineFailure>
+  /** Replaces a session tensor. Tensors are zero until written. */
+  readonly write: (
+    tensor: string,
+    values: Float32Array
+  ) => Effect.Effect<void, ProgramRejected | EngineFailure>
+}
+
+export interface Settings {
+  /** Worker threads, 1 to 64. The same count gives the same bits on every run. */
+  readonly threads: number
+  readonly precision: Precision
+}
+
+/** What an engine would do on this machine, in one line each; shown by `trainyard doctor`. */
+export type Availability =
+  | {
+      readonly available: true
+      /** For example "WebAssembly SIMD with relaxed fused multiply-add". */
+      readonly detail: string
+      readonly precisions: ReadonlyArray<Precision>
+      /** The precision to use when the user asks for none. */
+      readonly preferred: Precision
+    }
+  | { readonly available: false; readonly why: string; readonly mend: string }
+
+/** One way of running programs: `reference`, `cpu`, `gpujs` or `native`. */
+export interface Engine {
+  readonly name: EngineName
+  /** Looks at the machine once and says whether the engine can run. Never fails. */
+  readonly availability: Effect.Effect<Availability>
+  /** Opens a session that holds these parameters and states. Closing the scope gives everything back. */
+  readonly open: (
+    tensors: ReadonlyArray<Tensor>,
+    settings: Settings
+  ) => Effect.Effect<Session, BackendError, Scope.Scope>
+}
+
+/** The engine chosen for this run, with its settings: what a stage that computes asks for. */
+export class Backend extends Context.Service<
+  Backend,
+  {
+    readonly engine: EngineName
+    readonly settings: Settings
+    /** Why this engine: "asked for", or what `auto` saw. */
+    readonly why: string
+    readonly open: (tensors: ReadonlyArray<Tensor>) => Effect.Effect<Session, BackendError, Scope.Scope>
+  }
+>()("@trainyard/backends/Backend") {}

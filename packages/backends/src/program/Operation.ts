@@ -1,0 +1,66 @@
+/**
+ * What an operation is: its arguments, the shapes of its results, and the rule that appends its gradient.
+ * Each operation's own file under `operations/` states its formula and source; `reference/` computes it.
+ */
+import type { Attributes, DataType } from "./Program.ts"
+
+export interface Argument {
+  readonly name: string
+  readonly type: DataType
+  /** May be `""` in a step. */
+  readonly optional?: boolean
+}
+
+/** A tensor's shape, or undefined for an absent optional argument. */
+export type Shape = ReadonlyArray<number>
+
+/**
+ * What a gradient rule is given and may do. Names are tensor names in the program being extended.
+ */
+export interface GradientContext {
+  readonly inputs: ReadonlyArray<string>
+  readonly outputs: ReadonlyArray<string>
+  readonly attributes: Attributes
+  /** Gradient of the loss with respect to output `index`; undefined when nothing depends on that output. */
+  readonly outputGradient: (index: number) => string | undefined
+  /** Whether anything needs the gradient of input `index`. */
+  readonly wants: (index: number) => boolean
+  /**
+   * Appends a backward step. `results[i]` is the index of the forward input whose gradient is the step's output `i`
+   * (null: no such result). Sums with other contributions are arranged by `differentiate`.
+   */
+  readonly append: (
+    operation: string,
+    inputs: ReadonlyArray<string>,
+    attributes: Attributes,
+    results: ReadonlyArray<number | null>
+  ) => void
+  /** States that the gradient of input `index` is this existing tensor, unchanged. */
+  readonly pass: (index: number, gradient: string) => void
+}
+
+export interface Operation {
+  readonly name: string
+  readonly inputs: ReadonlyArray<Argument>
+  /** When set, the last input may repeat (at least once). */
+  readonly variadic?: boolean
+  readonly outputs: ReadonlyArray<Argument>
+  /** Outputs (by index) that are the same tensor as an input (by index), updated in place. */
+  readonly inPlace?: ReadonlyArray<{ readonly output: number; readonly input: number }>
+  /** Whether a step may list this operation's outputs under `accumulate`. */
+  readonly accumulates?: boolean
+  /** Names of the attributes that a step must carry. */
+  readonly attributes: ReadonlyArray<string>
+  /**
+   * Shapes of the outputs, given those of the inputs. Throws nothing: a mismatch comes back as a sentence.
+   * `wanted` holds the shapes that a step's outputs already have, for the results whose shape the inputs do not fix
+   * (the gradient of a table has as many rows as the table).
+   */
+  readonly infer: (
+    inputs: ReadonlyArray<Shape | undefined>,
+    attributes: Attributes,
+    wanted: ReadonlyArray<Shape | undefined>
+  ) => ReadonlyArray<Shape> | string
+  /** Absent for operations that are themselves backward steps or updates. */
+  readonly gradient?: (context: GradientContext) => void
+}

@@ -1,0 +1,41 @@
+/**
+ * One AdamW update of one parameter, in place. With g = scale · gradient and step counted from 1:
+ *
+ *   m = beta1 · m + (1 - beta1) · g;   v = beta2 · v + (1 - beta2) · g²
+ *   m̂ = m / (1 - beta1^step);   v̂ = v / (1 - beta2^step)
+ *   parameter = parameter - learningRate · (m̂ / (√v̂ + epsilon) + weightDecay · parameter)
+ *
+ * parameter, gradient, m (firstMoment) and v (secondMoment) have one shape; scale [1] comes from `gradientNorm`;
+ * learningRate f32 [1]; step i32 [1]. When scale is not finite nothing changes.
+ * Source: Loshchilov, Hutter 2019, arXiv:1711.05101, algorithm 2.
+ */
+import type { Operation } from "../Operation.ts"
+import { same, show } from "./shape.ts"
+
+export const adamW: Operation = {
+  name: "adamW",
+  inputs: [
+    { name: "parameter", type: "f32" },
+    { name: "gradient", type: "f32" },
+    { name: "firstMoment", type: "f32" },
+    { name: "secondMoment", type: "f32" },
+    { name: "scale", type: "f32" },
+    { name: "learningRate", type: "f32" },
+    { name: "step", type: "i32" }
+  ],
+  outputs: [
+    { name: "parameter", type: "f32" },
+    { name: "firstMoment", type: "f32" },
+    { name: "secondMoment", type: "f32" }
+  ],
+  inPlace: [
+    { output: 0, input: 0 },
+    { output: 1, input: 2 },
+    { output: 2, input: 3 }
+  ],
+  attributes: ["beta1", "beta2", "epsilon", "weightDecay"],
+  infer: ([parameter, gradient, firstMoment, secondMoment]) =>
+    same(parameter, gradient) && same(parameter, firstMoment) && same(parameter, secondMoment)
+      ? [parameter!, parameter!, parameter!]
+      : `parameter ${show(parameter)}, gradient ${show(gradient)} and both moments must have one shape`
+}

@@ -1,0 +1,95 @@
+/**
+ * Causal multi-head self-attention.
+ *
+ * qkv [B, T, 3C] holds the queries, keys and values side by side, each C = heads · D wide; for head h its part is
+ * columns h·D .. (h+1)·D. With s = 1 / √D, for every b and h:
+ *
+ *   score[t, u] = s · Σ d q[t, d] · k[u, d]   for u ≤ t;   p = softmax over u;   y[t, :] = Σ u p[t, u] · v[u, :]
+ *
+ * y [B, T, C]. logSumExp [B, heads, T] = log Σ u exp(score[t, u]) is kept, so that no engine stores p.
+ * Source: Vaswani et al. 2017, arXiv:1706.03762; the kept log-sum-exp is FlashAttention's, arXiv:2205.14135.
+ *
+ * Gradient, with p recomputed from logSumExp and delta[t] = Σ d dy[t, d] · y[t, d]:
+ *   dv[u] = Σ t p[t, u] · dy[t];  dscore[t, u] = p[t, u] · (dy[t] · v[u] - delta[t])
+ *   dq[t] = s · Σ u dscore[t, u] · k[u];  dk[u] = s · Σ t dscore[t, u] · q[t]
+ *
+ * `attentionCached` is the same with a key-value cache, for generation: keys and values [B, P, C] are session state.
+ * The T new keys and values are written at rows offset .. offset+T, and new token t sees rows 0 .. offset+t.
+ * offset i32 [1], offset + T ≤ P. It has no gradient.
+ */
+import type { Operation, Shape } from "../Operation.ts"
+import { same, show } from "./shape.ts"
+
+const headed = (qkv: Shape | undefined, heads: number): string | undefined => {
+  if (qkv?.length !== 3 || qkv[2]! % 3 !== 0) return `qkv must be [B, T, 3C], is ${show(qkv)}`
+  return Number.isInteger(heads) && heads > 0 && (qkv[2]! / 3) % heads === 0
+    ? undefined
+    : `${heads} heads do not divide a width of ${qkv[2]! / 3}`
+}
+
+export const attention: Operation = {
+  name: "attention",
+  inputs: [{ name: "qkv", type: "f32" }],
+  outputs: [
+    { name: "y", type: "f32" },
+    { name: "logSumExp", type: "f32" }
+  ],
+  attributes: ["heads"],
+  infer: ([qkv], { heads }) => {
+    const wrong = headed(qkv, Number(heads))
+    if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
+    return [
+      [qkv[0]!, qkv[1]!, qkv[2]! / 3],
+      [qkv[0]!, Number(heads), qkv[1]!]
+    ]
+  },
+  gradient: ({ append, attributes, inputs, outputGradient, outputs }) => {
+    const dy = outputGradient(0)
+    if (dy !== undefined)
+      append("attentionBackward", [dy, inputs[0]!, outputs[0]!, outputs[1]!], attributes, [0])
+  }
+}
+
+export const attentionBackward: Operation = {
+  name: "attentionBackward",
+  inputs: [
+    { name: "dy", type: "f32" },
+    { name: "qkv", type: "f32" },
+    { name: "y", type: "f32" },
+    { name: "logSumExp", type: "f32" }
+  ],
+  outputs: [{ name: "dqkv", type: "f32" }],
+  attributes: ["heads"],
+  infer: ([dy, qkv, y], { heads }) => {
+    const wrong = headed(qkv, Number(heads))
+    if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
+    return same(dy, y) ? [qkv] : `dy must be ${show(y)}, is ${show(dy)}`
+  }
+}
+
+export const attentionCached: Operation = {
+  name: "attentionCached",
+  inputs: [
+    { name: "qkv", type: "f32" },
+    { name: "keys", type: "f32" },
+    { name: "values", type: "f32" },
+    { name: "offset", type: "i32" }
+  ],
+  outputs: [
+    { name: "y", type: "f32" },
+    { name: "keys", type: "f32" },
+    { name: "values", type: "f32" }
+  ],
+  inPlace: [
+    { output: 1, input: 1 },
+    { output: 2, input: 2 }
+  ],
+  attributes: ["heads"],
+  infer: ([qkv, keys, values], { heads }) => {
+    const wrong = headed(qkv, Number(heads))
+    if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
+    if (keys?.length !== 3 || keys[0] !== qkv[0] || keys[2] !== qkv[2]! / 3 || !same(keys, values))
+      return `keys and values must be [${qkv[0]}, P, ${qkv[2]! / 3}], are ${show(keys)} and ${show(values)}`
+    return [[qkv[0]!, qkv[1]!, qkv[2]! / 3], keys, keys]
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * A stage turns artifacts into an artifact. It declares its name, version, config, inputs, output, retries and an Effect;
+ * calling it with nodes and config, inside `Pipeline.make`, places it in a pipeline's graph. Nothing runs by that.
+ */
+import { type Effect, type Schedule, Schema, type Scope } from "effect"
+
+import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
+
+/** What a stage's Effect is given. */
+export interface Context<Inputs extends Record<string, Kind>, Config> {
+  /** Name of this node in the pipeline; the stage's own unless the pipeline gave another. */
+  readonly name: string
+  readonly inputs: { readonly [K in keyof Inputs]: Artifact<Inputs[K]> }
+  readonly config: Config
+  /** An empty folder to write the artifact's files into. It becomes the artifact when the Effect succeeds, and vanishes otherwise. */
+  readonly output: string
+  /**
+   * A folder that outlives failed, interrupted and killed attempts at this very fingerprint, for work that can be gone on
+   * with. It is removed once the artifact is whole.
+   */
+  readonly scratch: string
+}
+
+/** A stage's declaration, without the types of what it takes and gives. */
+export interface Declaration {
+  readonly name: string
+  readonly version: number
+  /** `import.meta.url` of the stage's module: the code that is hashed, with all that it imports. */
+  readonly source: string
+  readonly inputs: Readonly<Record<string, Kind>>
+  readonly config: Schema.Struct<Schema.Struct.Fields>
+  readonly output: Kind
+  /** Whether the result depends on the engine and its precision, which then become part of the fingerprint. */
+  readonly computes: boolean
+  /** False for a stage whose effect is the point (`clean`): it runs each time. */
+  readonly reusable: boolean
+  /** Config keys that say how to work and not what to make (`sampleEvery`, thresholds of display): left out of the fingerprint. */
+  readonly incidental: ReadonlyArray<string>
+}
+
+/** Type-level description of a node: what it makes, how it fails, what it needs. */
+export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unknown> {
+  readonly _tag: "Node"
+  readonly name: string
+  readonly stage: Declaration
+  readonly kind: Out
+  readonly inputs: Readonly<Record<string, Node>>
+  /** Nodes that must be done first though nothing of theirs is read. */
+  readonly after: ReadonlyArray<Node>
+  /** The config as the pipeline wrote it, not yet decoded. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly run: (
+    context: Context<Record<string, Kind>, unknown>
+  ) => Effect.Effect<unknown, E, R | Scope.Scope>
+  readonly retry: Schedule.Schedule<unknown, unknown> | undefined
+}
+
+export type ErrorOf<N> = N extends Node<Kind, infer E, unknown> ? E : never
+export type ServicesOf<N> = N extends Node<Kind, unknown, infer R> ? R : never
+
+type Inputs = Readonly<Record<string, Kind>>
+
+/** Arguments every stage takes besides its inputs and config. */
+export interface Placement {
+  /** Another name for this node, when a pipeline uses a stage twice. Letters, digits, `-`. */
+  readonly name?: string
+  /** Nodes that must be done first though nothing of theirs is read. */
+  readonly after?: ReadonlyArray<Node>
+}
+
+/** What a stage is called with: a node for each input, its config as it is written, and its placement. */
+export type Arguments<I extends Inputs, Fields extends Schema.Struct.Fields> = {
+  readonly [K in keyof I]: Node<I[K]>
+} & Schema.Struct<Fields>["Encoded"] &
+  Placement
+
+type Excess<A, Allowed extends PropertyKey> = { readonly [K in Exclude<keyof A, Allowed>]: never }
+
+type NodesIn<A, I> =
+  | A[Extract<keyof A, keyof I>]
+  | (A extends { readonly after: ReadonlyArray<infer N> } ? N : never)
+
+type CallParameters<A, I extends Inputs, Fields extends Schema.Struct.Fields> =
+  {} extends Arguments<I, Fields>
+    ? [args?: A & Excess<A, keyof I | keyof Fields | keyof Placement>]
+    : [args: A & Excess<A, keyof I | keyof Fields | keyof Placement>]
+
+/** A stage, ready to be placed: call it with nodes and config. */
+export interface Stage<I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R>
+  extends Declaration {
+  <const A extends Arguments<I, Fields>>(
+    ...args: CallParameters<A, I, Fields>
+  ): Node<Out, E | ErrorOf<NodesIn<A, I>>, R | ServicesOf<NodesIn<A, I>>>
+}
+
+export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R> {
+  readonly name: string
+  readonly version: number
+  readonly source: string
+  readonly inputs: I
+  /** Fields of the config Schema. Give every field that has a sensible value a default. */
+  readonly config: Fields
+  readonly output: Out
+  readonly computes?: boolean
+  readonly reusable?: boolean
+  readonly incidental?: ReadonlyArray<Extract<keyof Fields, string>>
+  /** Applied to errors whose `transient` is true; other errors are final. */
+  readonly retry?: Schedule.Schedule<unknown, unknown>
+  readonly run: (
+    context: Context<I, Schema.Struct<Fields>["Type"]>
+  ) => Effect.Effect<ValueOf<Out>, E, R | Scope.Scope>
+}
+
+/**
+ * Declares a stage.
+ *
+ * @example
+ * ```ts
+ * export const count = Stage.make({
+ *   name: "count",
+ *   version: 1,
+ *   source: import.meta.url,
+ *   inputs: { corpus: Corpus },
+ *   config: { suffix: Schema.String.pipe(Schema.withDecodingDefault(Effect.succeed(".c"))) },
+ *   output: Count,
+ *   run: ({ config, inputs }) => Effect.succeed({ files: 3 })
+ * })
+ * ```
+ */
+export const make = <
+  const I extends Inputs,
+  const Fields extends Schema.Struct.Fields,
+  Out extends Kind,
+  E = never,
+  R = never
+>(
+  options: Options<I, Fields, Out, E, R>
+): Stage<I, Fields, Out, E, Exclude<R, Scope.Scope>> => {
+  const declaration: Declaration = {
+    name: options.name,
+    version: options.version,
+    source: options.source,
+    inputs: options.inputs,
+    config: Schema.Struct(options.config),
+    output: options.output,
+    computes: options.computes ?? false,
+    reusable: options.reusable ?? true,
+    incidental: options.incidental ?? []
+  }
+  const place = (args: Readonly<Record<string, unknown>> = {}): Node => {
+    const { after, name, ...rest } = args as Readonly<Record<string, unknown>> & Placement
+    const inputNames = Object.keys(options.inputs)
+    return {
+      _tag: "Node",
+      name: name ?? options.name,
+      stage: declaration,
+      kind: options.output,
+      inputs: Object.fromEntries(inputNames.map((key) => [key, rest[key] as Node])),
+      after: after ?? [],
+      config: Object.fromEntries(Object.entries(rest).filter(([key]) => !inputNames.includes(key))),
+      run: options.run as Node["run"],
+      retry: options.retry
+    }
+  }
+  // A function's own `name` cannot be assigned, only defined.
+  return Object.defineProperties(place, Object.getOwnPropertyDescriptors(declaration)) as unknown as Stage<
+    I,
+    Fields,
+    Out,
+    E,
+    Exclude<R, Scope.Scope>
+  >
+}

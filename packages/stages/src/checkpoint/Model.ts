@@ -1,0 +1,27 @@
+/**
+ * The published model: a folder that Hugging Face's `GPT2LMHeadModel.from_pretrained` opens unchanged.
+ *
+ * Files: `model.safetensors`, `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json`, `README.md` (the
+ * model card), `curve.jsonl`.
+ */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+import { GptConfig } from "../model/Gpt.ts"
+
+export const Model = Artifact.kind({
+  name: "model",
+  version: 1,
+  value: Schema.Struct({
+    model: GptConfig,
+    vocabularySize: Schema.Int,
+    sequenceLength: Schema.Int,
+    parameters: Schema.Int,
+    bytes: Schema.Int,
+    /** Which state was published, and its step. */
+    state: Schema.Literals(["best", "last"]),
+    step: Schema.Int,
+    validationLoss: Schema.Finite,
+    /** Largest difference between the logits before saving and after loading. */
+    logitDifference: Schema.Finite
+  })
+})

@@ -1,0 +1,42 @@
+/**
+ * The corpus artifact: every document's text and where it came from.
+ *
+ * Files: `text.bin`, all documents' UTF-8 text end to end; `documents.jsonl`, one `Document` a line in the same order;
+ * `skipped.jsonl`, one line for each file left out, with the reason.
+ */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+
+/** One document of a corpus, as a line of `documents.jsonl`. */
+export const Document = Schema.Struct({
+  /** Position in the corpus, from 0. */
+  id: Schema.Int,
+  /** Path within its source, with `/`. */
+  path: Schema.String,
+  /** Source and version, for example `npm:node-rdkafka@3.6.1` or `folder:/home/me/code`. */
+  origin: Schema.String,
+  /** SPDX expression where the source states one. */
+  licence: Schema.NullOr(Schema.String),
+  /** File ending without the dot, lower case; "" when it has none. */
+  kind: Schema.String,
+  /** Byte offset of the text in `text.bin`, and its length. */
+  offset: Schema.Int,
+  bytes: Schema.Int,
+  /** SHA-256 of the text, hexadecimal. */
+  digest: Schema.String
+})
+export type Document = typeof Document.Type
+
+export const Corpus = Artifact.kind({
+  name: "corpus",
+  version: 1,
+  value: Schema.Struct({
+    documents: Schema.Int,
+    bytes: Schema.Int,
+    /** By kind, largest count first. */
+    kinds: Schema.Array(Schema.Struct({ kind: Schema.String, documents: Schema.Int, bytes: Schema.Int })),
+    /** Why files were left out, and how many. */
+    skipped: Schema.Array(Schema.Struct({ reason: Schema.String, files: Schema.Int })),
+    sources: Schema.Array(Schema.String)
+  })
+})

@@ -1,0 +1,47 @@
+/**
+ * The dataset artifact: token ids of the training and the validation split.
+ *
+ * Files: `train.bin` and `validation.bin`, little-endian unsigned integers of `tokenBytes` bytes each, documents in a seeded order,
+ * each followed by the end token; `documents.jsonl`, one `Placed` a line; `tokenizer.json`, so that a dataset is readable alone.
+ */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+
+export const Split = Schema.Literals(["train", "validation"])
+export type Split = typeof Split.Type
+
+const Counts = Schema.Struct({
+  documents: Schema.Int,
+  /** End tokens included. */
+  tokens: Schema.Int,
+  /** UTF-8 bytes of the documents' text, the divisor of bits per byte. */
+  bytes: Schema.Int
+})
+
+/** Where a document of the corpus stands in the dataset. */
+export const Placed = Schema.Struct({
+  id: Schema.Int,
+  path: Schema.String,
+  origin: Schema.String,
+  kind: Schema.String,
+  split: Split,
+  /** Index of its first token in its split, and how many, end token included. */
+  start: Schema.Int,
+  tokens: Schema.Int,
+  bytes: Schema.Int
+})
+export type Placed = typeof Placed.Type
+
+export const Dataset = Artifact.kind({
+  name: "dataset",
+  version: 1,
+  value: Schema.Struct({
+    vocabularySize: Schema.Int,
+    endTokenId: Schema.Int,
+    tokenBytes: Schema.Literals([2, 4]),
+    sequenceLength: Schema.Int,
+    seed: Schema.Int,
+    train: Counts,
+    validation: Counts
+  })
+})

@@ -1,0 +1,26 @@
+/** The shape of a GPT-2-style transformer, and a few shapes with names. */
+import { Effect, Schema } from "effect"
+
+const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
+
+/** Everything about the model that the vocabulary and the sequence length do not say. */
+export const GptConfig = Schema.Struct({
+  /** Width C of the residual stream. */
+  embedding: positive,
+  layers: positive,
+  /** Divides `embedding`. */
+  heads: positive,
+  /** Whether linear layers and layer norms have biases, as GPT-2's have. */
+  bias: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
+  /** Probability of zeroing an element after the embedding and after each sub-layer, in training. */
+  dropout: Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+})
+export type GptConfig = typeof GptConfig.Type
+export type GptShape = typeof GptConfig.Encoded
+
+/** About 0.3 million parameters beside the vocabulary. */
+export const tiny: GptShape = { embedding: 128, layers: 2, heads: 4 }
+/** The reference model: 5.7 million parameters with a vocabulary of 10,000. */
+export const small: GptShape = { embedding: 256, layers: 4, heads: 8 }
+/** About 10.6 million parameters beside the vocabulary. */
+export const medium: GptShape = { embedding: 384, layers: 6, heads: 6 }

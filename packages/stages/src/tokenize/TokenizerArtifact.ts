@@ -1,0 +1,27 @@
+/**
+ * The tokenizer artifact.
+ *
+ * Files: `tokenizer.json` in Hugging Face's format; `tokenizer_config.json` beside it.
+ */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+
+export const TokenizerArtifact = Artifact.kind({
+  name: "tokenizer",
+  version: 1,
+  value: Schema.Struct({
+    model: Schema.Literals(["byte-pair", "word-level"]),
+    /** Entries, special tokens included: every token id is below this. */
+    vocabularySize: Schema.Int,
+    /** Token that ends a document, and its id. */
+    endToken: Schema.String,
+    endTokenId: Schema.Int,
+    /** Null for byte-level byte-pair encoding, which knows every text. */
+    unknownTokenId: Schema.NullOr(Schema.Int),
+    bytesPerToken: Schema.Finite,
+    /** Share of the corpus's tokens that are unknown, 0 to 1. */
+    unknownRate: Schema.Finite,
+    /** Share of the vocabulary that the corpus uses, 0 to 1. */
+    vocabularyUse: Schema.Finite
+  })
+})

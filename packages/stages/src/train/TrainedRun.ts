@@ -1,0 +1,44 @@
+/**
+ * The artifact of training: the best and the last state, and the curve.
+ *
+ * Files: `best/` and `last/`, each a checkpoint folder (see `CheckpointFolder`); `curve.jsonl`, one training step or evaluation a
+ * line.
+ */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+import { GptConfig } from "../model/Gpt.ts"
+
+/** One point of `curve.jsonl`. Losses in nats per token; `validationLoss` only where it was measured. */
+export const CurvePoint = Schema.Struct({
+  step: Schema.Int,
+  loss: Schema.NullOr(Schema.Finite),
+  validationLoss: Schema.optionalKey(Schema.Finite),
+  learningRate: Schema.Finite,
+  gradientNorm: Schema.NullOr(Schema.Finite)
+})
+export type CurvePoint = typeof CurvePoint.Type
+
+export const TrainedRun = Artifact.kind({
+  name: "trained-run",
+  version: 1,
+  value: Schema.Struct({
+    model: GptConfig,
+    vocabularySize: Schema.Int,
+    sequenceLength: Schema.Int,
+    parameters: Schema.Int,
+    engine: Schema.String,
+    precision: Schema.String,
+    threads: Schema.Int,
+    steps: Schema.Int,
+    epochs: Schema.Finite,
+    tokensSeen: Schema.Int,
+    bestStep: Schema.Int,
+    bestValidationLoss: Schema.Finite,
+    lastValidationLoss: Schema.Finite,
+    lastTrainLoss: Schema.Finite,
+    /** Why training ended: the planned steps were done, or patience ran out. */
+    stopped: Schema.Literals(["finished", "patience"]),
+    seconds: Schema.Finite,
+    tokensPerSecond: Schema.Finite
+  })
+})
