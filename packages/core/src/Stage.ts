@@ -36,6 +36,8 @@ export interface Declaration {
   readonly reusable: boolean
   /** Config keys that say how to work and not what to make (`sampleEvery`, thresholds of display): left out of the fingerprint. */
   readonly incidental: ReadonlyArray<string>
+  /** Judges the artifact's value, new or reused: a sentence when it fails the run's gates, undefined when it passes. */
+  readonly verdict: (value: unknown) => string | undefined
 }
 
 /** Type-level description of a node: what it makes, how it fails, what it needs. */
@@ -104,6 +106,8 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly computes?: boolean
   readonly reusable?: boolean
   readonly incidental?: ReadonlyArray<Extract<keyof Fields, string>>
+  /** A sentence when the value fails a gate: the artifact stands, the run ends as failed (exit code 3). */
+  readonly verdict?: (value: ValueOf<Out>) => string | undefined
   /** Applied to errors whose `transient` is true; other errors are final. */
   readonly retry?: Schedule.Schedule<unknown, unknown>
   readonly run: (
@@ -145,7 +149,8 @@ export const make = <
     output: options.output,
     computes: options.computes ?? false,
     reusable: options.reusable ?? true,
-    incidental: options.incidental ?? []
+    incidental: options.incidental ?? [],
+    verdict: (options.verdict ?? (() => undefined)) as Declaration["verdict"]
   }
   const place = (args: Readonly<Record<string, unknown>> = {}): Node => {
     const { after, name, ...rest } = args as Readonly<Record<string, unknown>> & Placement
