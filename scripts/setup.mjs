@@ -63,7 +63,8 @@ const install = async (why) => {
   say(`Set-up: ${why}; npm installs the dependencies (about a minute) ...`)
   const started = Date.now()
   const [command, args] = npm()
-  const { code, said } = await collect(command, [...args, "ci", "--no-audit", "--no-fund"])
+  // Not `npm ci`: that refuses a lock file made where a registry lacked some other platform's optional packages.
+  const { code, said } = await collect(command, [...args, "install", "--no-save", "--no-audit", "--no-fund"])
   if (code === 0) {
     say(`Set-up: dependencies installed in ${((Date.now() - started) / 1000).toFixed(0)} s.`)
     return true
