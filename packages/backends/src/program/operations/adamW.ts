@@ -34,8 +34,11 @@ export const adamW: Operation = {
     { output: 2, input: 3 }
   ],
   attributes: ["beta1", "beta2", "epsilon", "weightDecay"],
-  infer: ([parameter, gradient, firstMoment, secondMoment]) =>
-    same(parameter, gradient) && same(parameter, firstMoment) && same(parameter, secondMoment)
+  infer: ([parameter, gradient, firstMoment, secondMoment, scale, learningRate, step]) => {
+    if (!same(parameter, gradient) || !same(parameter, firstMoment) || !same(parameter, secondMoment))
+      return `parameter ${show(parameter)}, gradient ${show(gradient)} and both moments must have one shape`
+    return [scale, learningRate, step].every((scalar) => same(scalar, [1]))
       ? [parameter!, parameter!, parameter!]
-      : `parameter ${show(parameter)}, gradient ${show(gradient)} and both moments must have one shape`
+      : `scale, learningRate and step must be [1], are ${show(scale)}, ${show(learningRate)} and ${show(step)}`
+  }
 }

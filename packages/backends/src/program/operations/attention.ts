@@ -60,10 +60,14 @@ export const attentionBackward: Operation = {
   ],
   outputs: [{ name: "dqkv", type: "f32" }],
   attributes: ["heads"],
-  infer: ([dy, qkv, y], { heads }) => {
+  infer: ([dy, qkv, y, logSumExp], { heads }) => {
     const wrong = headed(qkv, Number(heads))
     if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
-    return same(dy, y) ? [qkv] : `dy must be ${show(y)}, is ${show(dy)}`
+    const wanted = [qkv[0]!, qkv[1]!, qkv[2]! / 3]
+    if (!same(y, wanted) || !same(dy, wanted))
+      return `dy and y must be ${show(wanted)}, are ${show(dy)} and ${show(y)}`
+    const sums = [qkv[0]!, Number(heads), qkv[1]!]
+    return same(logSumExp, sums) ? [qkv] : `logSumExp must be ${show(sums)}, is ${show(logSumExp)}`
   }
 }
 
@@ -90,6 +94,7 @@ export const attentionCached: Operation = {
     if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
     if (keys?.length !== 3 || keys[0] !== qkv[0] || keys[2] !== qkv[2]! / 3 || !same(keys, values))
       return `keys and values must be [${qkv[0]}, P, ${qkv[2]! / 3}], are ${show(keys)} and ${show(values)}`
+    if (qkv[1]! > keys[1]!) return `${qkv[1]} tokens do not fit a cache of ${keys[1]} positions`
     return [[qkv[0]!, qkv[1]!, qkv[2]! / 3], keys, keys]
   }
 }

@@ -15,6 +15,7 @@
  * Gradient: dx = dropout of dy with the same seed, salt and rate.
  */
 import type { Operation } from "../Operation.ts"
+import { same, show } from "./shape.ts"
 
 export const dropout: Operation = {
   name: "dropout",
@@ -25,9 +26,9 @@ export const dropout: Operation = {
   outputs: [{ name: "y", type: "f32" }],
   accumulates: true,
   attributes: ["rate", "salt"],
-  infer: ([x], { rate }) =>
-    x === undefined
-      ? "x is absent"
+  infer: ([x, seed], { rate }) =>
+    x === undefined || !same(seed, [1])
+      ? `seed must be [1], is ${show(seed)}`
       : Number(rate) >= 0 && Number(rate) < 1
         ? [x]
         : `rate ${rate} is not in [0, 1)`,

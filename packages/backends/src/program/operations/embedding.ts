@@ -13,7 +13,7 @@
  * The sum over (b, t) is taken in row order, so the result does not depend on threads.
  */
 import type { Operation } from "../Operation.ts"
-import { show } from "./shape.ts"
+import { same, show } from "./shape.ts"
 
 export const embedding: Operation = {
   name: "embedding",
@@ -53,7 +53,13 @@ export const embeddingBackward: Operation = {
   accumulates: true,
   attributes: [],
   infer: ([dy, tokens], _attributes, [dTable, dPositions]) => {
-    if (dy?.length !== 3 || tokens?.length !== 2) return `dy must be [B, T, C], is ${show(dy)}`
+    if (dy?.length !== 3 || !same(tokens, dy.slice(0, 2)))
+      return `dy must be [B, T, C] with tokens [B, T], are ${show(dy)} and ${show(tokens)}`
+    for (const rows of [dTable, dPositions])
+      if (rows !== undefined && (rows.length !== 2 || rows[1] !== dy[2]))
+        return `dTable and dPositions must be ${dy[2]} wide, are ${show(dTable)} and ${show(dPositions)}`
+    if (dPositions !== undefined && dPositions[0]! < dy[1]!)
+      return `${dy[1]} tokens do not fit ${dPositions[0]} positions`
     return [dTable ?? [], dPositions ?? []]
   }
 }

@@ -54,5 +54,11 @@ export const layerNormBackward: Operation = {
   ],
   accumulates: true,
   attributes: [],
-  infer: ([dy, x, gain]) => (same(dy, x) ? [x!, gain!, gain!] : `dy must be ${show(x)}, is ${show(dy)}`)
+  infer: ([dy, x, gain, mean, rstd]) => {
+    if (x === undefined || !same(dy, x)) return `dy must be ${show(x)}, is ${show(dy)}`
+    if (!same(gain, [width(x)])) return `gain must be [${width(x)}], is ${show(gain)}`
+    return same(mean, [rows(x)]) && same(rstd, mean)
+      ? [x, gain!, gain!]
+      : `mean and rstd must be [${rows(x)}], are ${show(mean)} and ${show(rstd)}`
+  }
 }

@@ -63,8 +63,13 @@ export const projectionLossBackward: Operation = {
   ],
   accumulates: true,
   attributes: [],
-  infer: ([dLoss, x, table, _targets, logSumExp]) =>
-    dLoss?.length === 1 && x !== undefined && table !== undefined && same(logSumExp, rowsShape(x))
+  infer: ([dLoss, x, table, targets, logSumExp]) => {
+    if (!same(dLoss, [1])) return `dLoss must be [1], is ${show(dLoss)}`
+    if (x === undefined || x.length < 2) return `x must be [.., C], is ${show(x)}`
+    if (table?.length !== 2 || table[1] !== width(x))
+      return `table must be [V, ${width(x)}], is ${show(table)}`
+    return same(targets, rowsShape(x)) && same(logSumExp, rowsShape(x))
       ? [x, table]
-      : `logSumExp must have the rows of x ${show(x)}, is ${show(logSumExp)}`
+      : `targets and logSumExp must be ${show(rowsShape(x))}, are ${show(targets)} and ${show(logSumExp)}`
+  }
 }

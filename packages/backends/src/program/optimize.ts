@@ -1,0 +1,88 @@
+/**
+ * Appends the parameter update to a program that computes gradients: the norm of all gradients, clipped, then AdamW for each
+ * parameter with decoupled decay on matrices only (gains, biases and other vectors are left to the loss).
+ */
+import { type Builder, extend, make } from "./Builder.ts"
+import type { Differentiated } from "./differentiate.ts"
+import type { Program, Tensor } from "./Program.ts"
+
+export interface AdamWOptions {
+  readonly beta1?: number
+  readonly beta2?: number
+  readonly epsilon?: number
+  readonly weightDecay?: number
+  /** Gradients are scaled down to this global norm; 0 does not clip. */
+  readonly maximumNorm?: number
+  /** Which parameters decay: those with two or more axes, unless told otherwise. */
+  readonly decays?: (parameter: Tensor) => boolean
+  /** Name of the result; that of the program unless given. */
+  readonly name?: string
+}
+
+/** Names that the update adds to a program. */
+export const Names = {
+  /** Input f32 [1]. */
+  learningRate: "learningRate",
+  /** Input i32 [1], counted from 1. */
+  step: "step",
+  /** Output f32 [1]: the norm of all gradients before clipping. */
+  gradientNorm: "gradientNorm.norm",
+  firstMoment: (parameter: string) => `${parameter}.firstMoment`,
+  secondMoment: (parameter: string) => `${parameter}.secondMoment`
+}
+
+const append = (
+  builder: Builder,
+  pairs: ReadonlyArray<{ readonly parameter: Tensor; readonly gradient: Tensor }>,
+  outputs: ReadonlyArray<string>,
+  options: AdamWOptions
+): Program => {
+  const learningRate = builder.input(Names.learningRate, [1])
+  const step = builder.input(Names.step, [1], "i32")
+  const decays = options.decays ?? ((parameter) => parameter.shape.length >= 2)
+  const { norm, scale } = builder.gradientNorm(
+    pairs.map(({ gradient }) => gradient),
+    { maximum: options.maximumNorm ?? 1 }
+  )
+  for (const { gradient, parameter } of pairs)
+    builder.adamW(
+      {
+        parameter,
+        gradient,
+        firstMoment: builder.state(Names.firstMoment(parameter.name), parameter.shape),
+        secondMoment: builder.state(Names.secondMoment(parameter.name), parameter.shape),
+        scale,
+        learningRate,
+        step
+      },
+      {
+        beta1: options.beta1 ?? 0.9,
+        beta2: options.beta2 ?? 0.95,
+        epsilon: options.epsilon ?? 1e-8,
+        weightDecay: decays(parameter) ? (options.weightDecay ?? 0.1) : 0
+      }
+    )
+  return builder.build([...outputs.map((name) => builder.tensor(name)), norm])
+}
+
+/** Forward, backward and update in one program. Its outputs are the program's own and the gradient norm. */
+export const optimize = (differentiated: Differentiated, options: AdamWOptions = {}): Program => {
+  const { gradients, program } = differentiated
+  const builder = extend(program, options.name ?? program.name)
+  const pairs = Object.entries(gradients).map(([parameter, gradient]) => ({
+    parameter: builder.tensor(parameter),
+    gradient: builder.tensor(gradient)
+  }))
+  return append(builder, pairs, program.outputs, options)
+}
+
+/** The update alone, from gradients that other programs left in the session. Its output is the gradient norm. */
+export const update = (differentiated: Differentiated, options: AdamWOptions = {}): Program => {
+  const { gradients, program } = differentiated
+  const builder = make(options.name ?? `${program.name}-update`)
+  const pairs = Object.entries(gradients).map(([parameter, gradient]) => ({
+    parameter: builder.parameter(parameter, program.tensors[parameter]!.shape),
+    gradient: builder.state(gradient, program.tensors[gradient]!.shape)
+  }))
+  return append(builder, pairs, [], options)
+}

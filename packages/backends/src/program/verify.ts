@@ -1,0 +1,172 @@
+/**
+ * What makes a program valid, whoever wrote it. Engines call `rejection` when they prepare a program and `wrongInputs` when they
+ * run one, so that all of them refuse the same things in the same words.
+ */
+import { Effect } from "effect"
+import { type EngineName, type Inputs, ProgramRejected } from "../Backend.ts"
+import type { Operation } from "./Operation.ts"
+import { same, show } from "./operations/shape.ts"
+import { operations } from "./operations.ts"
+import { inputTensors, type Program, type Step, sessionTensors, sizeOf, type Tensor } from "./Program.ts"
+
+const operationNamed = (name: string): Operation | undefined =>
+  Object.hasOwn(operations, name) ? operations[name as keyof typeof operations] : undefined
+
+const tensorFault = (key: string, tensor: Tensor): string | undefined => {
+  if (tensor.name !== key) return `tensor ${key} calls itself ${tensor.name}`
+  if (key === "") return "a tensor has no name"
+  if (tensor.shape.length === 0 || tensor.shape.some((side) => !Number.isInteger(side) || side < 1))
+    return `${key} has shape ${show(tensor.shape)}; every side must be a whole number above 0`
+  if (tensor.type !== "f32" && tensor.type !== "i32") return `${key} has the unknown type ${tensor.type}`
+  if ((tensor.role === "parameter" || tensor.role === "state") && tensor.type !== "f32")
+    return `${key} is a ${tensor.role} and must be f32`
+  return ["parameter", "state", "input", "activation"].includes(tensor.role)
+    ? undefined
+    : `${key} has the unknown role ${tensor.role}`
+}
+
+/** Checks one step; adds what it writes to `written`. */
+const stepFault = (program: Program, step: Step, written: Set<string>): string | undefined => {
+  const rule = operationNamed(step.operation)
+  if (rule === undefined) return `there is no operation ${step.operation}`
+  const least = rule.inputs.length
+  if (rule.variadic ? step.inputs.length < least : step.inputs.length !== least)
+    return `takes ${least}${rule.variadic ? " or more" : ""} inputs, is given ${step.inputs.length}`
+  if (step.outputs.length !== rule.outputs.length)
+    return `gives ${rule.outputs.length} outputs, is asked for ${step.outputs.length}`
+
+  for (const [index, name] of step.inputs.entries()) {
+    const argument = rule.inputs[Math.min(index, least - 1)]!
+    if (name === "") {
+      if (argument.optional) continue
+      return `needs its input ${argument.name}`
+    }
+    const tensor = program.tensors[name]
+    if (tensor === undefined) return `reads ${name}, which is not declared`
+    if (tensor.type !== argument.type)
+      return `takes ${argument.type} as ${argument.name}, but ${name} is ${tensor.type}`
+    if (tensor.role === "activation" && !written.has(name)) return `reads ${name} before anything wrote it`
+  }
+  for (const attribute of rule.attributes) {
+    const value = step.attributes[attribute]
+    if (typeof value === "boolean") continue
+    if (typeof value !== "number" || !Number.isFinite(value))
+      return `needs its attribute ${attribute} as a finite number or a boolean`
+  }
+  const named = step.outputs.filter((name) => name !== "")
+  if (new Set(named).size !== named.length) return "writes one tensor twice"
+  if (named.length === 0) return "writes nothing"
+  for (const name of step.accumulate) {
+    if (!rule.accumulates) return "cannot accumulate"
+    if (!named.includes(name)) return `accumulates ${name}, which it does not write`
+  }
+
+  for (const [index, name] of step.outputs.entries()) {
+    const result = rule.outputs[index]!
+    const pair = rule.inPlace?.find((pair) => pair.output === index)
+    if (pair !== undefined && step.inputs[pair.input] !== name)
+      return `updates ${step.inputs[pair.input]} in place and cannot write it as ${name === "" ? "nothing" : name}`
+    if (name === "") continue
+    const tensor = program.tensors[name]
+    if (tensor === undefined) return `writes ${name}, which is not declared`
+    if (tensor.type !== result.type)
+      return `gives ${result.type} as ${result.name}, but ${name} is ${tensor.type}`
+    if (tensor.role === "input") return `writes ${name}, an input`
+    if (pair === undefined) {
+      if (step.inputs.includes(name)) return `reads and writes ${name}, but does not work in place`
+      if (tensor.role === "parameter")
+        return `writes the parameter ${name}, which only an update in place may`
+      if (tensor.role === "activation") {
+        const adds = step.accumulate.includes(name)
+        if (adds && !written.has(name)) return `adds to ${name} before anything wrote it`
+        if (!adds && written.has(name)) return `writes ${name}, which holds an earlier step's result`
+      }
+    }
+  }
+  const shapes = rule.infer(
+    step.inputs.map((name) => program.tensors[name]?.shape),
+    step.attributes,
+    step.outputs.map((name) => program.tensors[name]?.shape)
+  )
+  if (typeof shapes === "string") return shapes
+  for (const [index, name] of step.outputs.entries()) {
+    if (name === "") continue
+    const shape = program.tensors[name]!.shape
+    if (!same(shape, shapes[index]))
+      return `gives ${rule.outputs[index]!.name} ${show(shapes[index])}, but ${name} is ${show(shape)}`
+    written.add(name)
+  }
+  return undefined
+}
+
+/** A sentence that says what is wrong with a program, or undefined when it is valid. */
+export const verify = (program: Program): string | undefined => {
+  for (const [key, tensor] of Object.entries(program.tensors)) {
+    const fault = tensorFault(key, tensor)
+    if (fault !== undefined) return fault
+  }
+  const written = new Set<string>()
+  for (const [index, step] of program.steps.entries()) {
+    const fault = stepFault(program, step, written)
+    if (fault !== undefined) return `step ${index} (${step.operation}) ${fault}`
+  }
+  for (const name of program.outputs) {
+    const tensor = program.tensors[name]
+    if (tensor === undefined) return `its output ${name} is not declared`
+    if (tensor.type !== "f32") return `its output ${name} must be f32`
+    if (tensor.role === "activation" && !written.has(name)) return `nothing writes its output ${name}`
+  }
+  return undefined
+}
+
+/** Fails when the program is not valid, or needs a session tensor that is not held, or is held with another shape. */
+export const rejection = (
+  engine: EngineName,
+  program: Program,
+  held: ReadonlyArray<Tensor>
+): Effect.Effect<void, ProgramRejected> => {
+  const reject = (why: string) => Effect.fail(new ProgramRejected({ engine, program: program.name, why }))
+  const wrong = verify(program)
+  if (wrong !== undefined) return reject(wrong)
+  const byName = new Map(held.map((tensor) => [tensor.name, tensor]))
+  for (const tensor of sessionTensors(program)) {
+    const mine = byName.get(tensor.name)
+    if (mine === undefined) return reject(`the session holds no ${tensor.role} ${tensor.name}`)
+    if (!same(mine.shape, tensor.shape))
+      return reject(`${tensor.name} is ${show(tensor.shape)} here and ${show(mine.shape)} in the session`)
+  }
+  return Effect.void
+}
+
+/** A sentence about session tensors that no session can hold, or undefined. Engines call it in `open`. */
+export const wrongSession = (tensors: ReadonlyArray<Tensor>): string | undefined => {
+  const seen = new Set<string>()
+  for (const tensor of tensors) {
+    const fault = tensorFault(tensor.name, tensor)
+    if (fault !== undefined) return fault
+    if (tensor.role !== "parameter" && tensor.role !== "state")
+      return `${tensor.name} is an ${tensor.role}; a session holds parameters and state`
+    if (seen.has(tensor.name)) return `${tensor.name} is given twice`
+    seen.add(tensor.name)
+  }
+  return undefined
+}
+
+/** A sentence about inputs that are absent, unknown, or of the wrong type or length, or undefined. */
+export const wrongInputs = (program: Program, inputs: Inputs): string | undefined => {
+  const wanted = inputTensors(program)
+  for (const tensor of wanted) {
+    const values = Object.hasOwn(inputs, tensor.name) ? inputs[tensor.name] : undefined
+    if (values === undefined) return `the input ${tensor.name} ${show(tensor.shape)} is not given`
+    const wantedType = tensor.type === "f32" ? "Float32Array" : "Int32Array"
+    const isRight = tensor.type === "f32" ? values instanceof Float32Array : values instanceof Int32Array
+    if (!isRight) return `the input ${tensor.name} must be a ${wantedType}`
+    if (values.length !== sizeOf(tensor.shape))
+      return `the input ${tensor.name} ${show(tensor.shape)} has ${sizeOf(tensor.shape)} elements, ${values.length} are given`
+  }
+  const known = new Set(wanted.map((tensor) => tensor.name))
+  const extra = Object.keys(inputs).find((name) => !known.has(name))
+  return extra === undefined
+    ? undefined
+    : `there is no input ${extra}; it takes ${[...known].join(", ") || "none"}`
+}
