@@ -55,6 +55,11 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
     context: Context<Record<string, Kind>, unknown>
   ) => Effect.Effect<unknown, E, R | Scope.Scope>
   readonly retry: Schedule.Schedule<unknown, unknown> | undefined
+  /**
+   * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
+   * that a change there runs the stage again. Undefined for a stage that reads nothing but its inputs and config.
+   */
+  readonly outside: ((config: unknown) => Effect.Effect<string, E, R | Scope.Scope>) | undefined
 }
 
 export type ErrorOf<N> = N extends Node<Kind, infer E, unknown> ? E : never
@@ -110,6 +115,13 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly verdict?: (value: ValueOf<Out>) => string | undefined
   /** Applied to errors whose `transient` is true; other errors are final. */
   readonly retry?: Schedule.Schedule<unknown, unknown>
+  /**
+   * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
+   * that a change there runs the stage again.
+   */
+  readonly outside?: (
+    config: Schema.Struct<Fields>["Type"]
+  ) => Effect.Effect<string, NoInfer<E>, NoInfer<R> | Scope.Scope>
   readonly run: (
     context: Context<I, Schema.Struct<Fields>["Type"]>
   ) => Effect.Effect<ValueOf<Out>, E, R | Scope.Scope>
@@ -164,7 +176,8 @@ export const make = <
       after: after ?? [],
       config: Object.fromEntries(Object.entries(rest).filter(([key]) => !inputNames.includes(key))),
       run: options.run as Node["run"],
-      retry: options.retry
+      retry: options.retry,
+      outside: options.outside as Node["outside"]
     }
   }
   // A function's own `name` cannot be assigned, only defined.
