@@ -1,0 +1,72 @@
+/**
+ * The reference engine: programs interpreted in plain TypeScript, slow and obvious, sums in float64. It runs everywhere, and
+ * every other engine is judged by it.
+ */
+import { Effect } from "effect"
+import { type Engine, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import { sizeOf } from "../program/Program.ts"
+import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { interpret, remember, results } from "./interpret.ts"
+
+const name = "reference"
+
+export const engine: Engine = {
+  name,
+  availability: Effect.succeed({
+    available: true,
+    detail: "plain TypeScript on one thread, slow, for checking the others",
+    precisions: ["f32"],
+    preferred: "f32"
+  }),
+  open: Effect.fnUntraced(function* (tensors, settings) {
+    if (settings.precision !== "f32")
+      return yield* new EngineUnavailable({
+        engine: name,
+        why: `it computes in f32 alone, not ${settings.precision}`,
+        mend: "Ask for --precision f32, or for another engine."
+      })
+    const wrong = wrongSession(tensors)
+    if (wrong !== undefined)
+      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    const held = new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
+    yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
+
+    const find = Effect.fnUntraced(function* (tensor: string) {
+      const values = held.get(tensor)
+      if (values !== undefined) return values
+      return yield* new ProgramRejected({
+        engine: name,
+        program: "(session)",
+        why: `the session holds no tensor ${tensor}`
+      })
+    })
+    return {
+      prepare: Effect.fnUntraced(function* (program) {
+        yield* rejection(name, program, tensors)
+        return {
+          run: Effect.fnUntraced(function* (inputs) {
+            const why = wrongInputs(program, inputs)
+            if (why !== undefined)
+              return yield* new ProgramRejected({ engine: name, program: program.name, why })
+            const memory = remember(program, held, inputs)
+            yield* interpret(name, program, memory)
+            return results(program, memory)
+          })
+        }
+      }),
+      read: Effect.fnUntraced(function* (tensor) {
+        return (yield* find(tensor)).slice()
+      }),
+      write: Effect.fnUntraced(function* (tensor, values) {
+        const mine = yield* find(tensor)
+        if (values.length !== mine.length)
+          return yield* new ProgramRejected({
+            engine: name,
+            program: "(session)",
+            why: `${tensor} has ${mine.length} elements, ${values.length} are given`
+          })
+        mine.set(values)
+      })
+    }
+  })
+}
