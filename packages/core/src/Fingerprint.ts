@@ -1,0 +1,155 @@
+/**
+ * The name of an artifact: a digest of everything that made it. The ingredients are kept in the artifact's manifest, so that a plan
+ * can say which of them changed.
+ */
+import { createHash } from "node:crypto"
+import { Context, Equal, Predicate, Schema } from "effect"
+import { Code } from "./Code.ts"
+import type { Declaration } from "./Stage.ts"
+
+/** What computes, as far as results depend on it. */
+export const Compute = Schema.Struct({
+  /** Name of the engine, such as "cpu". */
+  engine: Schema.String,
+  /** Precision of its arithmetic, such as "f32". */
+  precision: Schema.String
+})
+export type Compute = typeof Compute.Type
+
+/**
+ * The engine that stages with `computes` will run on, provided by whoever chooses it. `description` goes into the run's first event:
+ * engine, precision, threads and why they were chosen.
+ */
+export interface Identity extends Compute {
+  readonly description: string
+}
+
+export const ComputeIdentity: Context.Reference<Identity | undefined> = Context.Reference<
+  Identity | undefined
+>("@trainyard/core/ComputeIdentity", { defaultValue: () => undefined })
+
+export const Ingredients = Schema.Struct({
+  stage: Schema.String,
+  version: Schema.Int,
+  /** Kind of artifact and its version, as `corpus@1`. */
+  output: Schema.String,
+  /** The config as it is written, defaults filled in, incidental keys left out. */
+  config: Schema.Record(Schema.String, Schema.Unknown),
+  /** Fingerprint of each input. */
+  inputs: Schema.Record(Schema.String, Schema.String),
+  code: Code,
+  /** Null for a stage that does not compute, or when no engine was named. */
+  compute: Schema.NullOr(Compute)
+})
+export type Ingredients = typeof Ingredients.Type
+
+/** JSON with sorted keys: equal values give equal texts. */
+export const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_key, part: unknown) =>
+    Predicate.isObject(part) && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part
+  )
+
+/** 32 hexadecimal digits. */
+export const of = (ingredients: Ingredients): string =>
+  createHash("sha256").update(canonical(ingredients)).digest("hex").slice(0, 32)
+
+/** Gathers the ingredients of a stage's artifact. */
+export const ingredients = (options: {
+  readonly stage: Declaration
+  readonly config: Readonly<Record<string, unknown>>
+  readonly inputs: Readonly<Record<string, string>>
+  readonly code: Code
+  readonly compute: Identity | undefined
+}): Ingredients => ({
+  stage: options.stage.name,
+  version: options.stage.version,
+  output: `${options.stage.output.name}@${options.stage.output.version}`,
+  config: Object.fromEntries(
+    Object.entries(options.config).filter(
+      ([key, value]) => value !== undefined && !options.stage.incidental.includes(key)
+    )
+  ),
+  inputs: options.inputs,
+  code: options.code,
+  compute:
+    options.stage.computes && options.compute !== undefined
+      ? { engine: options.compute.engine, precision: options.compute.precision }
+      : null
+})
+
+const show = (value: unknown): string => {
+  if (value === undefined) return "nothing"
+  const text = typeof value === "string" ? value : JSON.stringify(value)
+  return text.length > 40 ? `${text.slice(0, 37)}…` : text
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  Predicate.isObject(value) && !Array.isArray(value)
+
+const changes = (path: string, before: unknown, after: unknown): ReadonlyArray<string> => {
+  if (Equal.equals(before, after) || canonical(before) === canonical(after)) return []
+  if (isRecord(before) && isRecord(after)) {
+    return [...new Set([...Object.keys(after), ...Object.keys(before)])].flatMap((key) =>
+      changes(`${path}.${key}`, before[key], after[key])
+    )
+  }
+  if (Array.isArray(before) && Array.isArray(after)) {
+    return Array.from({ length: Math.max(before.length, after.length) }, (_, index) =>
+      changes(`${path}.${index}`, before[index], after[index])
+    ).flat()
+  }
+  return [`${path} ${show(before)} → ${show(after)}`]
+}
+
+const few = (items: ReadonlyArray<string>, separator: string): string =>
+  items.length <= 3
+    ? items.join(separator)
+    : `${items.slice(0, 3).join(separator)} and ${items.length - 3} more`
+
+const baseName = (label: string): string => label.slice(label.lastIndexOf("/") + 1)
+
+const codeChange = (before: Code, after: Code): string | undefined => {
+  const files = [...new Set([...Object.keys(after.files), ...Object.keys(before.files)])]
+    .filter((file) => before.files[file] !== after.files[file])
+    .filter((file) => file !== after.entry)
+    .map((file) =>
+      after.files[file] === undefined
+        ? `${baseName(file)} no longer used`
+        : before.files[file] === undefined
+          ? `${baseName(file)} now used`
+          : baseName(file)
+    )
+  const packages = [...new Set([...Object.keys(after.packages), ...Object.keys(before.packages)])]
+    .filter((name) => before.packages[name] !== after.packages[name])
+    .map((name) => `${name} ${before.packages[name] ?? "unused"} → ${after.packages[name] ?? "unused"}`)
+  const all = [...files, ...packages]
+  const own = before.entry !== after.entry || before.files[before.entry] !== after.files[after.entry]
+  if (all.length === 0) return own ? `code of ${baseName(after.entry)} changed` : undefined
+  return `code of ${baseName(after.entry)} changed: ${few(own ? [baseName(after.entry), ...all] : all, ", ")}`
+}
+
+const computeText = (compute: Compute | null): string =>
+  compute === null ? "no engine" : `${compute.engine} ${compute.precision}`
+
+/** What differs between two sets of ingredients, in one line; undefined when nothing does. */
+export const difference = (before: Ingredients, after: Ingredients): string | undefined => {
+  const config = changes("config", before.config, after.config)
+  const inputs = [...new Set([...Object.keys(after.inputs), ...Object.keys(before.inputs)])].filter(
+    (input) => before.inputs[input] !== after.inputs[input]
+  )
+  const reasons = [
+    before.version === after.version ? undefined : `version ${before.version} → ${after.version}`,
+    before.output === after.output ? undefined : `makes ${after.output} instead of ${before.output}`,
+    config.length === 0 ? undefined : few(config, ", "),
+    codeChange(before.code, after.code),
+    canonical(before.compute) === canonical(after.compute)
+      ? undefined
+      : `engine ${computeText(before.compute)} → ${computeText(after.compute)}`,
+    inputs.length === 0
+      ? undefined
+      : `input${inputs.length > 1 ? "s" : ""} ${inputs.join(", ")} changed`
+  ].filter((reason) => reason !== undefined)
+  return reasons.length === 0 ? undefined : reasons.join("; ")
+}

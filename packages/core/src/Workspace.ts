@@ -1,0 +1,137 @@
+/**
+ * The workspace: the folder, `.trainyard/` unless told, where runs keep what they make.
+ *
+ * ```
+ * artifacts/<stage>/<fingerprint>/   whole artifacts, each with its manifest.json
+ * scratch/<fingerprint>/             work that a later attempt can go on with, such as checkpoints
+ * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
+ * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
+ * locks/                             claims of running processes
+ * tmp/                               what is being written; nothing here outlives its process
+ * ```
+ */
+import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, Schema } from "effect"
+import * as Processes from "./Processes.ts"
+
+/** A workspace folder that cannot be used: full, read-only, not a folder. The message names the folder and the mend. */
+export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", {
+  directory: Schema.String,
+  /** The operating system's code, such as `ENOSPC`, where there is one. */
+  code: Schema.String,
+  message: Schema.String,
+  /** Nothing in a workspace mends itself by being asked again. */
+  transient: Schema.Boolean
+}) {}
+
+const codeOf = (error: PlatformError.PlatformError): string => {
+  const cause = error.reason.cause
+  return Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : error.reason._tag
+}
+
+const sentence = (code: string, what: string, directory: string, fallback: string): string => {
+  switch (code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return `${what} failed: no space is left on the disk of ${directory}. Free some (trainyard gc lists what is no longer used), or give another folder with --workspace.`
+    case "EROFS":
+      return `${what} failed: ${directory} is on a read-only file system. Give a folder that can be written with --workspace.`
+    case "EACCES":
+    case "EPERM":
+    case "PermissionDenied":
+      return `${what} failed: this user may not write in ${directory}. Change its permissions, or give another folder with --workspace.`
+    case "ENOTDIR":
+    case "EEXIST":
+    case "AlreadyExists":
+      return `${what} failed: something that is not a folder stands at ${directory} or above it. Move it away, or give another folder with --workspace.`
+    case "EMFILE":
+    case "ENFILE":
+      return `${what} failed: too many files are open. Raise the limit (ulimit -n) or close other programs.`
+    case "EIO":
+      return `${what} failed: the disk of ${directory} reports an input/output error. Check the disk.`
+    case "ENOENT":
+    case "NotFound":
+      return `${what} failed: ${directory} or a file in it has gone while it was in use. Let nothing else change it, and run again.`
+    default:
+      return `${what} failed in ${directory}: ${fallback}`
+  }
+}
+
+/** Turns a file system's refusal into a sentence about the folder. `what` begins it: "Saving the artifact of tokenize". */
+export const explain =
+  (what: string, directory: string) =>
+  (error: PlatformError.PlatformError): WorkspaceError => {
+    const code = codeOf(error)
+    return new WorkspaceError({
+      directory,
+      code,
+      message: sentence(code, what, directory, error.message),
+      transient: false
+    })
+  }
+
+/** Whether an error says that a folder cannot be written at all. */
+export const isReadOnly = (error: WorkspaceError): boolean =>
+  ["EROFS", "EACCES", "EPERM", "PermissionDenied"].includes(error.code)
+
+export interface Layout {
+  /** Absolute path of the workspace. */
+  readonly root: string
+  readonly artifacts: string
+  readonly scratch: string
+  readonly runs: string
+  readonly latest: string
+  readonly locks: string
+  readonly tmp: string
+}
+
+/** Where things stand in the workspace. Nothing is created until something is written. */
+export class Workspace extends Context.Service<Workspace, Layout>()("@trainyard/core/Workspace") {
+  /** The workspace in a folder, `.trainyard` of the current one unless given. */
+  static readonly layer = (directory = ".trainyard") =>
+    Layer.effect(
+      Workspace,
+      Effect.gen(function* () {
+        const path = yield* Path.Path
+        const root = path.resolve(directory)
+        return Workspace.of({
+          root,
+          artifacts: path.join(root, "artifacts"),
+          scratch: path.join(root, "scratch"),
+          runs: path.join(root, "runs"),
+          latest: path.join(root, "latest"),
+          locks: path.join(root, "locks"),
+          tmp: path.join(root, "tmp")
+        })
+      })
+    )
+}
+
+/** An empty folder in `tmp`, removed when the scope closes, wherever it was moved meanwhile or not. */
+export const temporaryDirectory = Effect.fnUntraced(function* (purpose: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const self = yield* Processes.self
+  const failed = Effect.mapError(explain(`Making a folder for ${purpose}`, workspace.root))
+  const directory = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
+  yield* fs.makeDirectory(workspace.tmp, { recursive: true }).pipe(failed)
+  return yield* Effect.acquireRelease(fs.makeDirectory(directory).pipe(failed, Effect.as(directory)), () =>
+    fs.remove(directory, { recursive: true, force: true }).pipe(Effect.ignore)
+  )
+})
+
+/** Removes from `tmp` what killed processes left there. Whatever cannot be removed stays. */
+export const sweep = Effect.fn("Workspace.sweep")(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const names = yield* fs.readDirectory(workspace.tmp).pipe(Effect.orElseSucceed((): Array<string> => []))
+  let removed = 0
+  for (const name of names) {
+    const owner = Processes.fromText(name)
+    if (owner !== undefined && (yield* Processes.isAlive(owner))) continue
+    yield* fs.remove(path.join(workspace.tmp, name), { recursive: true, force: true }).pipe(Effect.ignore)
+    removed++
+  }
+  return removed
+})
