@@ -1,0 +1,123 @@
+/**
+ * What engine, threads, precision and workspace a command works with: a flag, else the environment, else the pipeline file, else the
+ * built-in default.
+ */
+import { BackendChoice, Precision } from "@trainyard/backends/Backend"
+import { Effect, Option, Schema } from "effect"
+import { Flag } from "effect/cli"
+import { Choices } from "./Pipeline.ts"
+
+/** A choice that means nothing. Ends a command as wrong usage (exit code 2). */
+export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidChoice", {
+  message: Schema.String
+}) {}
+
+const atLeastOneAtMost64 = (threads: number) => threads >= 1 && threads <= 64
+
+export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe(
+  Flag.withDescription("Engine that computes; auto takes the fastest that works here (TRAINYARD_BACKEND)"),
+  Flag.optional
+)
+
+export const threadsFlag = Flag.Int("threads").pipe(
+  Flag.filter(atLeastOneAtMost64, (threads) => `--threads ${threads}: give a number from 1 to 64`),
+  Flag.withMetavar("N"),
+  Flag.withDescription("Worker threads, 1 to 64 (TRAINYARD_THREADS)"),
+  Flag.optional
+)
+
+export const precisionFlag = Flag.Literals("precision", Precision.literals).pipe(
+  Flag.withDescription("Precision of the matrix products (TRAINYARD_PRECISION)"),
+  Flag.optional
+)
+
+export const workspaceFlag = Flag.String("workspace").pipe(
+  Flag.withMetavar("DIR"),
+  Flag.withDescription("Folder for artifacts and runs; .trainyard unless told (TRAINYARD_WORKSPACE)"),
+  Flag.optional
+)
+
+export interface Flags {
+  readonly backend: Option.Option<BackendChoice>
+  readonly threads: Option.Option<number>
+  readonly precision: Option.Option<Precision>
+  readonly workspace: Option.Option<string>
+}
+
+/** The choices that were made; what nobody chose is absent. */
+export interface Chosen {
+  readonly backend: BackendChoice
+  readonly threads: number | undefined
+  readonly precision: Precision | undefined
+  readonly workspace: string
+}
+
+const variables = {
+  backend: "TRAINYARD_BACKEND",
+  threads: "TRAINYARD_THREADS",
+  precision: "TRAINYARD_PRECISION",
+  workspace: "TRAINYARD_WORKSPACE"
+} as const
+
+const meanings = {
+  backend: `use ${BackendChoice.literals.join(", ")}`,
+  threads: "give a number from 1 to 64",
+  precision: `use ${Precision.literals.join(" or ")}`,
+  workspace: "give a folder"
+} as const
+
+type Key = keyof typeof variables
+
+const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "workspace"]
+
+/** Choices as text, decoded key by key so that a refusal names where the value came from. */
+const decode = Effect.fnUntraced(function* (
+  from: (key: Key) => string,
+  values: Partial<Record<Key, unknown>>
+) {
+  const present: Partial<Record<Key, unknown>> = {}
+  for (const key of keys) {
+    const value = values[key]
+    if (value === undefined) continue
+    present[key] = value
+    yield* Schema.decodeUnknownEffect(Choices)({ [key]: value }).pipe(
+      Effect.mapError(
+        () => new InvalidChoice({ message: `${from(key)} is ${JSON.stringify(value)}: ${meanings[key]}.` })
+      )
+    )
+  }
+  return yield* Schema.decodeUnknownEffect(Choices)(present).pipe(
+    Effect.mapError((error) => new InvalidChoice({ message: error.message }))
+  )
+})
+
+const numeric = (text: string): unknown => (/^\d+$/.test(text) ? Number(text) : text)
+
+/** Weighs flags, environment and pipeline file against each other. An empty variable counts as unset. */
+export const settle = Effect.fn("Choices.settle")(function* (
+  flags: Partial<Flags>,
+  file: Choices = {},
+  env: Readonly<Record<string, string | undefined>> = process.env
+): Effect.fn.Return<Chosen, InvalidChoice> {
+  const fromEnvironment = (key: Key) => env[variables[key]]?.trim() || undefined
+  const threads = fromEnvironment("threads")
+  const environment = yield* decode((key) => variables[key], {
+    backend: fromEnvironment("backend"),
+    threads: threads === undefined ? undefined : numeric(threads),
+    precision: fromEnvironment("precision"),
+    workspace: fromEnvironment("workspace")
+  })
+  const inFile = yield* decode((key) => `"${key}" in the pipeline file`, file)
+  const pick = <A>(
+    flag: Option.Option<A> | undefined,
+    ...others: ReadonlyArray<A | undefined>
+  ): A | undefined =>
+    (flag === undefined ? undefined : Option.getOrUndefined(flag)) ??
+    others.find((other) => other !== undefined)
+  return {
+    backend: pick(flags.backend, environment.backend, inFile.backend) ?? "auto",
+    threads: pick(flags.threads, environment.threads, inFile.threads),
+    precision: pick(flags.precision, environment.precision, inFile.precision),
+    workspace: pick(flags.workspace, environment.workspace, inFile.workspace) ?? ".trainyard"
+  }
+})

@@ -1,0 +1,59 @@
+/** How a command ends: its exit code, and the sentence about what went wrong. */
+import { Cause, Exit, Predicate, Schema } from "effect"
+import { CliError } from "effect/cli"
+import { harmless } from "./show/format.ts"
+
+/** Others' scripts depend on these numbers. */
+export const codes = {
+  succeeded: 0,
+  failed: 1,
+  wrongUsage: 2,
+  gateFailed: 3,
+  interrupted: 130
+} as const
+
+/** Ends a command with an exit code when everything worth saying has been said. */
+export class Ended extends Schema.TaggedError<Ended>()("Ended", { code: Schema.Int }) {}
+
+/** Errors that mean the command was asked for something it cannot understand. */
+const wrongUsage = new Set([
+  "PipelineFileError",
+  "InvalidChoice",
+  "InvalidSettings",
+  "InvalidPipeline",
+  "WrongUsage"
+])
+
+/** A request that cannot be understood, when no more particular error says so. */
+export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
+
+const tagOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : ""
+
+/** Exit code of a command that ended this way. */
+export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
+  if (Exit.isSuccess(exit)) return codes.succeeded
+  if (Cause.hasInterruptsOnly(exit.cause)) return codes.interrupted
+  const error = Cause.squash(exit.cause)
+  if (error instanceof Ended) return error.code
+  if (error instanceof CliError.ShowHelp)
+    return error.errors.length === 0 ? codes.succeeded : codes.wrongUsage
+  return wrongUsage.has(tagOf(error)) ? codes.wrongUsage : codes.failed
+}
+
+/** What to tell the user, or undefined when it has been told. A defect's stack is shown only when TRAINYARD_DEBUG is set. */
+export const sentenceOf = <A, E>(
+  exit: Exit.Exit<A, E>,
+  env: Readonly<Record<string, string | undefined>> = process.env
+): string | undefined => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
+  const error = Cause.squash(exit.cause)
+  if (error instanceof Ended || error instanceof CliError.ShowHelp) return undefined
+  const message = error instanceof Error ? error.message : String(error)
+  const isTyped = Cause.hasFails(exit.cause)
+  const debug = (env.TRAINYARD_DEBUG ?? "") !== ""
+  const detail = debug ? `\n${Cause.pretty(exit.cause)}` : ""
+  if (isTyped) return `${harmless(message)}${detail}`
+  const hint = debug ? "" : " Set TRAINYARD_DEBUG=1 to see where, and please report it."
+  return `Trainyard met a fault of its own: ${harmless(message)}.${hint}${detail}`
+}

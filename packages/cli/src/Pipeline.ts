@@ -1,0 +1,65 @@
+/**
+ * Pipelines as a pipeline file writes them: core's, limited to the services that the command line provides, and with the file's own
+ * choice of engine and workspace.
+ */
+import type { NodeServices } from "@effect/platform-node/NodeServices"
+import { type Backend, BackendChoice, Precision } from "@trainyard/backends/Backend"
+import type { Kind } from "@trainyard/core/Artifact"
+import type { Journal } from "@trainyard/core/Journal"
+import * as Core from "@trainyard/core/Pipeline"
+import type { ErrorOf, Node, ServicesOf } from "@trainyard/core/Stage"
+import { Schema } from "effect"
+
+/** What a stage may ask for when `trainyard run` runs it. */
+export type Provided = Backend | Journal | NodeServices
+
+/** What the file would have, where neither a flag nor the environment says otherwise. */
+export const Choices = Schema.Struct({
+  backend: Schema.optionalKey(BackendChoice),
+  /** Worker threads, 1 to 64. */
+  threads: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 64 })))),
+  precision: Schema.optionalKey(Precision),
+  /** Folder for artifacts and runs, seen from the current folder. */
+  workspace: Schema.optionalKey(Schema.NonEmptyString)
+})
+export type Choices = typeof Choices.Type
+
+/** A pipeline that the command line can run. */
+export interface Pipeline<Out extends Kind = Kind, E = unknown, R = Provided>
+  extends Core.Pipeline<Out, E, R> {
+  readonly choices?: Choices
+}
+
+/** A sentence in the place of a type, so that the compiler's message says what is missing. */
+export interface MissingServices<Missing> {
+  readonly "trainyard run does not provide a service that a stage of this pipeline needs; provide it in that stage's run": Missing
+}
+
+type Runnable<N extends Node> = [Exclude<ServicesOf<N>, Provided>] extends [never]
+  ? unknown
+  : MissingServices<Exclude<ServicesOf<N>, Provided>>
+
+/**
+ * Makes a pipeline from a function that wires its stages and returns the last one, or several. A stage that needs a service which
+ * the command line does not provide is a compile error.
+ *
+ * @example
+ * ```ts
+ * import { collect, Pipeline, Source, tokenize } from "trainyard"
+ *
+ * export default Pipeline.make("words", () => {
+ *   const corpus = collect({ sources: [Source.folder("src")] })
+ *   return tokenize({ corpus, vocabularySize: 4_000 })
+ * }, { backend: "cpu", threads: 2 })
+ * ```
+ */
+export const make = <N extends Node>(
+  name: string,
+  build: (() => N | readonly [N, ...ReadonlyArray<N>]) & Runnable<N>,
+  choices: Choices = {}
+): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>> => {
+  const pipeline = Core.make<N>(name, build)
+  return { ...pipeline, choices }
+}
+
+export { downstream, InvalidPipeline, isPipeline, toDot, toMermaid } from "@trainyard/core/Pipeline"

@@ -1,0 +1,124 @@
+/** Opens a pipeline file: imports it and takes its default export. Whatever is wrong with it becomes one sentence. */
+import { fileURLToPath, pathToFileURL } from "node:url"
+import { stripVTControlCharacters } from "node:util"
+import type { Kind } from "@trainyard/core/Artifact"
+import * as Pipeline from "@trainyard/core/Pipeline"
+import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
+import type { Pipeline as Loaded } from "./Pipeline.ts"
+import * as Resolution from "./Resolution.ts"
+
+/** A pipeline file that cannot be used. Ends a command as wrong usage (exit code 2). */
+export class PipelineFileError extends Schema.TaggedError<PipelineFileError>()("PipelineFileError", {
+  file: Schema.String,
+  message: Schema.String
+}) {}
+
+const example = 'export default Pipeline.make("name", () => …)'
+
+/** `, line 12` when the stack of an error passes through the file. */
+const lineOf = (file: string, cause: Error): string => {
+  const stack = cause.stack ?? ""
+  for (const name of [pathToFileURL(file).href, file]) {
+    const at = stack.indexOf(`${name}:`)
+    if (at < 0) continue
+    const line = /^(\d+)/.exec(stack.slice(at + name.length + 1))
+    if (line !== null) return `, line ${line[1]}`
+  }
+  return ""
+}
+
+const firstLine = (text: string): string => stripVTControlCharacters(text).trim().split("\n")[0]?.trim() ?? ""
+
+const ended = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
+
+/** What a failed import means, as a sentence. */
+const explain = (file: string, cause: unknown): string => {
+  if (!(cause instanceof Error))
+    return `${file} threw ${JSON.stringify(cause) ?? String(cause)} instead of an error.`
+  const code = Predicate.hasProperty(cause, "code") ? cause.code : undefined
+  const message = firstLine(cause.message)
+  const line = lineOf(file, cause)
+  if (Predicate.isTagged(cause, "InvalidPipeline")) return `${file}${line}: ${cause.message}`
+  switch (code) {
+    case "ERR_MODULE_NOT_FOUND":
+    case "ERR_PACKAGE_PATH_NOT_EXPORTED": {
+      const wanted = /Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
+      const name = wanted?.startsWith("file:") ? fileURLToPath(wanted) : wanted
+      return name === undefined
+        ? `${file} imports something that is not there: ${ended(message)}`
+        : `${file} imports ${name}, which is not there. Check the spelling and the file ending, or install the package.`
+    }
+    case "ERR_INVALID_TYPESCRIPT_SYNTAX":
+      return `${file} is not valid TypeScript: ${ended(message)}`
+    case "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX":
+      return `${file} uses TypeScript that Node cannot run by leaving the types out (enum, namespace, parameter properties): ${ended(message)}`
+    case "ERR_UNKNOWN_FILE_EXTENSION":
+      return `${file} is not a TypeScript or JavaScript file. Name a pipeline file, such as pipelines/quickstart.ts.`
+    default:
+  }
+  if (cause instanceof SyntaxError) return `${file}${line} is not valid TypeScript: ${ended(message)}`
+  return `${file}${line} threw ${cause.name}: ${ended(message || "it gave no message")}`
+}
+
+const describe = (file: string, exported: unknown, names: ReadonlyArray<string>): string => {
+  if (exported === undefined) {
+    return names.length === 0
+      ? `${file} exports nothing. End it with: ${example}.`
+      : `${file} has no default export (it exports ${names.join(", ")}). End it with: ${example}.`
+  }
+  if (Predicate.isTagged(exported, "Node")) {
+    return `${file} exports a stage instead of a pipeline. Wrap it: ${example}.`
+  }
+  const kind = exported === null ? "null" : Array.isArray(exported) ? "an array" : `a ${typeof exported}`
+  return `${file} exports ${kind} instead of a pipeline. End it with: ${example}.`
+}
+
+/** Imports a pipeline file, given as a path from the current folder. */
+export const load = Effect.fn("PipelineFile.load")(function* (
+  name: string
+): Effect.fn.Return<
+  { readonly file: string; readonly pipeline: Loaded<Kind, unknown, unknown> },
+  PipelineFileError,
+  FileSystem.FileSystem | Path.Path
+> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = path.resolve(name)
+  const refuse = (message: string) => new PipelineFileError({ file, message })
+  const info = yield* fs
+    .stat(file)
+    .pipe(
+      Effect.mapError((error) =>
+        refuse(
+          error.reason._tag === "NotFound"
+            ? `There is no pipeline file ${file}. Give the path of a TypeScript file, such as pipelines/quickstart.ts.`
+            : `${file} cannot be read: ${error.message}`
+        )
+      )
+    )
+  if (info.type === "Directory") {
+    return yield* refuse(`${file} is a folder. Give the path of a pipeline file in it.`)
+  }
+  Resolution.install()
+  const module = yield* Effect.tryPromise({
+    try: (): Promise<unknown> => import(pathToFileURL(file).href),
+    catch: (cause) => refuse(explain(file, cause))
+  }).pipe(
+    Effect.timeoutOption("60 seconds"),
+    Effect.flatMap(
+      Option.match({
+        onNone: () =>
+          refuse(
+            `${file} did not finish loading within 60 seconds; something at its top level waits for ever.`
+          ),
+        onSome: Effect.succeed
+      })
+    )
+  )
+  const exported = Predicate.hasProperty(module, "default") ? module.default : undefined
+  if (!Pipeline.isPipeline(exported)) {
+    const names = Predicate.isObject(module) ? Object.keys(module).filter((key) => key !== "default") : []
+    return yield* refuse(describe(file, exported, names))
+  }
+  return { file, pipeline: exported }
+})

@@ -1,0 +1,18 @@
+/** The command line: every command with its flags and help, in one place. */
+import { Command } from "effect/cli"
+import { graph } from "./commands/graph.ts"
+
+export const version = "0.1.0"
+
+export const trainyard = Command.make("trainyard").pipe(
+  Command.withDescription(
+    "Trains small code language models from a TypeScript file: collect, tokenize, train, checkpoint, validate."
+  ),
+  Command.withExamples([
+    {
+      command: "trainyard run pipelines/quickstart.ts",
+      description: "Run a pipeline; what is already made is reused"
+    }
+  ]),
+  Command.withSubcommands([graph])
+)

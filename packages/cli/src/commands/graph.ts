@@ -1,0 +1,33 @@
+/** `trainyard graph`: the stages and what flows between them, as text for Mermaid or Graphviz. */
+import { Console, Effect } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import * as Pipeline from "../Pipeline.ts"
+import * as PipelineFile from "../PipelineFile.ts"
+
+export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
+  Argument.withDescription("Pipeline file: TypeScript with `export default Pipeline.make(…)`")
+)
+
+export const graph = Command.make(
+  "graph",
+  {
+    file: pipelineArgument,
+    format: Flag.Literals("format", ["mermaid", "dot"]).pipe(
+      Flag.withDescription("Language of the drawing: for Markdown pages, or for Graphviz"),
+      Flag.withDefault("mermaid")
+    )
+  },
+  Effect.fn("trainyard.graph")(function* ({ file, format }) {
+    const { pipeline } = yield* PipelineFile.load(file)
+    yield* Console.log((format === "dot" ? Pipeline.toDot(pipeline) : Pipeline.toMermaid(pipeline)).trimEnd())
+  })
+).pipe(
+  Command.withDescription("Draw a pipeline's graph"),
+  Command.withExamples([
+    { command: "trainyard graph pipelines/quickstart.ts", description: "As Mermaid, for a Markdown page" },
+    {
+      command: "trainyard graph pipelines/quickstart.ts --format dot | dot -Tsvg > graph.svg",
+      description: "As a picture, with Graphviz"
+    }
+  ])
+)

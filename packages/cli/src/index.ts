@@ -1,0 +1,5 @@
+/** What a pipeline file imports from "trainyard". */
+export * as Artifact from "@trainyard/core/Artifact"
+export { Journal } from "@trainyard/core/Journal"
+export * as Stage from "@trainyard/core/Stage"
+export * as Pipeline from "./Pipeline.ts"

@@ -1,0 +1,156 @@
+/** What the terminal can do, and writing to it: width, colour, drawing in place, glyphs. */
+import { styleText } from "node:util"
+import { CliOutput } from "effect/cli"
+
+export type Style = Parameters<typeof styleText>[0]
+
+/** Where words go: a stream that may be a terminal. */
+export interface Target {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+  readonly write: (text: string) => unknown
+}
+
+export interface Screen {
+  /** Whether lines can be drawn again in place. */
+  readonly live: boolean
+  readonly colour: boolean
+  readonly unicode: boolean
+  readonly columns: () => number
+  readonly rows: () => number
+  readonly write: (text: string) => void
+  readonly style: (style: Style, text: string) => string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const wantsColour = (target: Target, env: Environment): boolean => {
+  if ((env.NO_COLOR ?? "") !== "") return false
+  if ((env.FORCE_COLOR ?? "") !== "") return env.FORCE_COLOR !== "0"
+  return target.isTTY === true && env.TERM !== "dumb"
+}
+
+const speaksUnicode = (env: Environment): boolean =>
+  /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || (process.platform === "win32" ? "utf8" : ""))
+
+/** Looks at a stream and the environment once. A width of 0, as odd terminals report it, counts as 80. */
+export const make = (target: Target, env: Environment = process.env): Screen => {
+  const colour = wantsColour(target, env)
+  return {
+    live: target.isTTY === true && env.TERM !== "dumb" && (env.CI ?? "") === "",
+    colour,
+    unicode: speaksUnicode(env),
+    columns: () => (target.columns ? Math.max(20, target.columns) : 80),
+    rows: () => (target.rows ? Math.max(5, target.rows) : 24),
+    write: (text) => {
+      target.write(text)
+    },
+    style: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text)
+  }
+}
+
+export const width = CliOutput.displayWidth
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the colour sequences that `style` writes.
+const colourSequence = /\u001b\[[0-9;]*m/y
+
+/** A line cut to `columns`, colour sequences kept whole and closed. */
+export const cut = (line: string, columns: number): string => {
+  if (width(line) <= columns) return line
+  let out = ""
+  let used = 0
+  let coloured = false
+  for (let index = 0; index < line.length; ) {
+    colourSequence.lastIndex = index
+    const sequence = colourSequence.exec(line)
+    if (sequence !== null) {
+      out += sequence[0]
+      coloured = true
+      index += sequence[0].length
+      continue
+    }
+    const character = String.fromCodePoint(line.codePointAt(index) ?? 32)
+    used += width(character)
+    if (used > columns) break
+    out += character
+    index += character.length
+  }
+  return coloured ? `${out}\u001b[0m` : out
+}
+
+/** A text padded with spaces to `columns`, by what it shows rather than by its length. */
+export const pad = (text: string, columns: number, side: "left" | "right" = "right"): string => {
+  const room = " ".repeat(Math.max(0, columns - width(text)))
+  return side === "right" ? text + room : room + text
+}
+
+/** A bar of `columns` characters, filled to `share` (0 to 1). */
+export const bar = (screen: Screen, share: number, columns: number): string => {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * columns)
+  const [full, empty] = screen.unicode ? ["━", "─"] : ["#", "."]
+  return screen.style("green", full.repeat(filled)) + screen.style("gray", empty.repeat(columns - filled))
+}
+
+/** Columns of text, each as wide as its widest cell; the last is not padded. `right` names columns of numbers. */
+export const table = (
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  right: ReadonlySet<number> = new Set()
+): ReadonlyArray<string> => {
+  const widths: Array<number> = []
+  for (const row of rows) {
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, width(cell))
+    })
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, index) => {
+        const isLast = index === row.length - 1
+        if (right.has(index)) return pad(cell, widths[index] ?? 0, "left")
+        return isLast ? cell : pad(cell, widths[index] ?? 0)
+      })
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+/**
+ * Lines at the end of the output that are drawn again in place, under lines that stay. Nothing but cursor movement upward and
+ * clearing is used, so a process that dies leaves the terminal usable.
+ */
+export class Block {
+  readonly #screen: Screen
+  #drawn: ReadonlyArray<string> = []
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+  }
+
+  /** Rows the drawn lines take now: a terminal made narrower has wrapped them. */
+  #rows(): number {
+    const columns = this.#screen.columns()
+    return this.#drawn.reduce((rows, line) => rows + Math.max(1, Math.ceil(width(line) / columns)), 0)
+  }
+
+  #erase(): string {
+    const rows = this.#rows()
+    return rows === 0 ? "" : `\u001b[${rows}A\r\u001b[J`
+  }
+
+  /** Writes lines that stay and draws the block anew below them. */
+  draw(staying: ReadonlyArray<string>, lines: ReadonlyArray<string>): void {
+    const columns = this.#screen.columns() - 1
+    const shown = lines.slice(-Math.max(1, this.#screen.rows() - 2)).map((line) => cut(line, columns))
+    if (staying.length === 0 && shown.join("\n") === this.#drawn.join("\n")) return
+    const text = [...staying, ...shown].map((line) => `${line}\n`).join("")
+    this.#screen.write(this.#erase() + text)
+    this.#drawn = shown
+  }
+
+  /** Takes the block away. */
+  clear(): void {
+    this.#screen.write(this.#erase())
+    this.#drawn = []
+  }
+}

@@ -1,0 +1,63 @@
+/** Numbers as people read them: durations, sizes, counts, rates. */
+
+/** Seconds as `0.4 s`, `12 s`, `3 min 20 s`, `2 h 05 min`. */
+export const duration = (seconds: number): string => {
+  if (!Number.isFinite(seconds) || seconds < 0) return "?"
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  const minutes = Math.floor(whole / 60)
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
+/** A whole number with its thousands parted: `288,100`. */
+export const count = (value: number): string => Math.round(value).toLocaleString("en-US")
+
+/** Three figures or so: `12,345`, `123`, `12.3`, `1.23`, `0.0012`. */
+export const figure = (value: number): string => {
+  const size = Math.abs(value)
+  if (!Number.isFinite(value)) return String(value)
+  if (size >= 100) return count(value)
+  if (size >= 10) return value.toFixed(1)
+  if (size >= 0.01 || size === 0) return value.toFixed(size >= 1 ? 2 : 3)
+  return value.toPrecision(2)
+}
+
+const sizeUnits = ["B", "kB", "MB", "GB", "TB"]
+
+/** Bytes in powers of a thousand: `4.6 MB`. */
+export const bytes = (value: number): string => {
+  let size = value
+  let unit = 0
+  while (size >= 999.5 && unit < sizeUnits.length - 1) {
+    size /= 1000
+    unit++
+  }
+  return `${unit === 0 ? count(size) : size.toFixed(size >= 100 ? 0 : 1)} ${sizeUnits[unit]}`
+}
+
+/** A loss, with the digits that tell two steps apart; a loss that is not finite is named. */
+export const loss = (value: number | null): string => (value === null ? "not finite" : value.toFixed(3))
+
+/** A share from 0 to 1 as `42 %`. */
+export const share = (value: number): string => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`
+
+/** Text on one line: control characters and line breaks shown as what they are, cut to `most` characters. */
+export const oneLine = (text: string, most: number): string => {
+  const flat = text
+    .replaceAll("\r", "\\r")
+    .replaceAll("\n", "\\n")
+    .replaceAll("\t", "  ")
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a model may write any character, and none may steer the terminal.
+    .replace(/[\u0000-\u001f\u007f-\u009f]/g, "?")
+  const characters = [...flat]
+  return characters.length <= most ? flat : `${characters.slice(0, Math.max(0, most - 3)).join("")}...`
+}
+
+/** Text over several lines with nothing in it that could steer the terminal. */
+export const harmless = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: as above; line breaks and tabs stay.
+  text.replaceAll("\r\n", "\n").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "?")

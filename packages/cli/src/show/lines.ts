@@ -1,0 +1,114 @@
+/** Each run event as a line of text, or none: what a terminal keeps and a log file holds. */
+import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
+import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
+import { pad, type Screen } from "./Screen.ts"
+
+/** `epoch 2.4`, for a step. */
+const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
+  [
+    `step ${count(event.step)} of ${count(event.steps)}`,
+    `loss ${loss(event.loss)}`,
+    `${figure(event.tokensPerSecond)} tokens/s`,
+    `${duration(event.secondsLeft)} left`
+  ].join(", ")
+
+export const progressText = (event: Extract<StageEvent, { type: "Progress" }>): string =>
+  event.total === undefined
+    ? `${count(event.done)} ${event.unit}`
+    : `${count(event.done)} of ${count(event.total)} ${event.unit}`
+
+/** What a stage's own event says, and whether it warns. Steps and progress are for the caller to thin out. */
+const stageText = (screen: Screen, event: StageEvent): string | undefined => {
+  switch (event.type) {
+    case "Progress":
+      return progressText(event)
+    case "Step":
+      return stepText(event)
+    case "Note":
+      return event.level === "warning" ? screen.style("yellow", `warning: ${event.message}`) : event.message
+    case "Evaluation":
+      return `step ${count(event.step)}: validation loss ${loss(event.loss)}${
+        event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
+      }${event.best ? ", the best so far" : ""}`
+    case "Sample":
+      return screen.style(
+        "gray",
+        `sample at step ${count(event.step)}: ${oneLine(event.prompt + event.completion, 100)}`
+      )
+    case "CheckpointSaved":
+      return screen.style(
+        "gray",
+        `checkpoint of step ${count(event.step)} saved (${bytes(event.bytes)} in ${duration(event.seconds)})`
+      )
+    case "Resumed": {
+      const broken = event.skipped.map(({ directory, why }) => ` Passed over ${directory}: ${why}.`).join("")
+      return screen.style("yellow", `goes on from step ${count(event.step)} (${event.directory}).${broken}`)
+    }
+    case "Gate": {
+      const relation = event.relation === "at-least" ? ">=" : "<="
+      const value = event.value === null ? "not measured" : figure(event.value)
+      const text = `gate ${event.gate}: ${value}, must be ${relation} ${figure(event.threshold)}: ${
+        event.passed ? "passed" : "FAILED"
+      }`
+      return event.passed ? text : screen.style("red", text)
+    }
+    case "Fault":
+      return screen.style("yellow", `${event.kind}: ${event.message} ${event.action}`)
+    case "Facts":
+      return undefined
+  }
+}
+
+/** The lines that an event leaves; most leave one. Names of stages stand in a column of `nameWidth`. */
+export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent): ReadonlyArray<string> => {
+  const at = (stage: string, text: string) => `${screen.style("cyan", pad(stage, nameWidth))}  ${text}`
+  switch (event.type) {
+    case "RunStarted":
+      return [
+        `${screen.style("bold", event.pipeline)}: ${event.stages.length} stages, workspace ${event.workspace}${
+          event.backend === "" ? "" : `, engine ${event.backend}`
+        }`
+      ]
+    case "StageStarted":
+      return [at(event.stage, `${event.attempt > 1 ? `attempt ${event.attempt}` : "started"} (${event.why})`)]
+    case "StageWaiting":
+      return [at(event.stage, `waits for ${event.holder}, which is making the same artifact`)]
+    case "StageRetried":
+      return [
+        at(
+          event.stage,
+          screen.style(
+            "yellow",
+            `attempt ${event.attempt} failed: ${event.message} Tries again in ${duration(event.delaySeconds)}.`
+          )
+        )
+      ]
+    case "StageFinished":
+      switch (event.status) {
+        case "ran":
+          return [at(event.stage, screen.style("green", `done in ${duration(event.seconds)}`))]
+        case "cached":
+          return [at(event.stage, screen.style("green", "reused"))]
+        case "skipped":
+          return [at(event.stage, screen.style("gray", "left out"))]
+        case "interrupted":
+          return [at(event.stage, screen.style("yellow", `interrupted after ${duration(event.seconds)}`))]
+        case "failed":
+          return [at(event.stage, screen.style("red", `failed after ${duration(event.seconds)}`))]
+      }
+      return []
+    case "Health":
+      return event.leak === null ? [] : [screen.style("yellow", `warning: ${event.leak}`)]
+    case "Failure":
+      return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
+    case "RunFinished":
+      return []
+    case "Stage": {
+      const text = stageText(screen, event.event)
+      if (event.event.type === "Facts") {
+        return event.event.facts.map(({ label, text }) => at(event.stage, `${label}: ${oneLine(text, 200)}`))
+      }
+      return text === undefined ? [] : [at(event.stage, text)]
+    }
+  }
+}
