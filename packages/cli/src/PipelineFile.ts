@@ -60,6 +60,16 @@ const explain = (file: string, cause: unknown): string => {
   return `${file}${line} threw ${cause.name}: ${ended(message || "it gave no message")}`
 }
 
+/** The default export. A file without import or export is CommonJS to Node, whose default export is an empty object. */
+const exportOf = (module: unknown): unknown => {
+  if (!Predicate.hasProperty(module, "default")) return undefined
+  const isEmpty =
+    Predicate.hasProperty(module, "module.exports") &&
+    Predicate.isObject(module.default) &&
+    Object.keys(module.default).length === 0
+  return isEmpty ? undefined : module.default
+}
+
 const describe = (file: string, exported: unknown, names: ReadonlyArray<string>): string => {
   if (exported === undefined) {
     return names.length === 0
@@ -69,7 +79,14 @@ const describe = (file: string, exported: unknown, names: ReadonlyArray<string>)
   if (Predicate.isTagged(exported, "Node")) {
     return `${file} exports a stage instead of a pipeline. Wrap it: ${example}.`
   }
-  const kind = exported === null ? "null" : Array.isArray(exported) ? "an array" : `a ${typeof exported}`
+  const kind =
+    exported === null
+      ? "null"
+      : Array.isArray(exported)
+        ? "an array"
+        : typeof exported === "object"
+          ? "an object"
+          : `a ${typeof exported}`
   return `${file} exports ${kind} instead of a pipeline. End it with: ${example}.`
 }
 
@@ -115,9 +132,11 @@ export const load = Effect.fn("PipelineFile.load")(function* (
       })
     )
   )
-  const exported = Predicate.hasProperty(module, "default") ? module.default : undefined
+  const exported = exportOf(module)
   if (!Pipeline.isPipeline(exported)) {
-    const names = Predicate.isObject(module) ? Object.keys(module).filter((key) => key !== "default") : []
+    const names = Predicate.isObject(module)
+      ? Object.keys(module).filter((key) => key !== "default" && key !== "module.exports")
+      : []
     return yield* refuse(describe(file, exported, names))
   }
   return { file, pipeline: exported }

@@ -1,5 +1,6 @@
 /** The `trainyard` process: signals, streams that close early, one sentence for what goes wrong, and the exit code. */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { trainyard, version } from "./command.ts"

@@ -1,0 +1,38 @@
+import { describe, expect, test } from "vitest"
+import { bytes, duration, figure, harmless, loss, oneLine, share } from "../../src/show/format.ts"
+
+describe("format", () => {
+  test.each([
+    [0.04, "0.0 s"],
+    [9.94, "9.9 s"],
+    [59.6, "1 min 00 s"],
+    [125, "2 min 05 s"],
+    [7_500, "2 h 05 min"],
+    [200_000, "2 d 7 h"],
+    [Number.NaN, "?"],
+    [Number.POSITIVE_INFINITY, "?"]
+  ])("%d seconds read %s", (seconds, text) => expect(duration(seconds)).toBe(text))
+
+  test.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [4_600_000, "4.6 MB"],
+    [123_000_000, "123 MB"]
+  ])("%d bytes read %s", (size, text) => expect(bytes(size)).toBe(text))
+
+  test.each([
+    [12_345.6, "12,346"],
+    [12.34, "12.3"],
+    [1.234, "1.23"],
+    [0.00123, "0.0012"]
+  ])("%d reads %s", (value, text) => expect(figure(value)).toBe(text))
+
+  test("a loss that is not finite is named", () => expect(loss(null)).toBe("not finite"))
+  test("a small share keeps a digit", () => expect(share(0.012)).toBe("1.2 %"))
+
+  test("no text of a model can steer the terminal", () => {
+    expect(oneLine("a\u001b[2Jb\nc", 80)).toBe("a?[2Jb\\nc")
+    expect(harmless("int\u001b]0;x\u0007\r\n\tmain")).toBe("int?]0;x?\n\tmain")
+    expect(oneLine("abcdefgh", 6)).toBe("abc...")
+  })
+})

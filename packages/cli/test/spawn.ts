@@ -1,0 +1,74 @@
+/** Runs the real command line in a process of its own. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll } from "vitest"
+
+// Tests of a file may run at the same time, so what they started and made is given back when all of them are done.
+const children: Array<ChildProcess> = []
+const folders: Array<string> = []
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL")
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+
+export interface Outcome {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Place {
+  readonly directory: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** An empty folder, outside the repository, that is gone after the file's tests. */
+export const emptyFolder = (): string => {
+  const directory = mkdtempSync(join(tmpdir(), "trainyard cli "))
+  folders.push(directory)
+  return directory
+}
+
+/** Writes files into a folder and gives the path of the first. */
+export const write = (directory: string, files: Readonly<Record<string, string>>): string => {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  return join(directory, Object.keys(files)[0] ?? "")
+}
+
+/** Starts `trainyard` with pipes for its streams. No setting of the tester's own shell reaches it. */
+export const start = (
+  place: Place,
+  ...args: ReadonlyArray<string>
+): { readonly child: ChildProcess; readonly outcome: Promise<Outcome>; readonly said: () => string } => {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(TRAINYARD_|OTEL_|NO_COLOR|FORCE_COLOR|CI$|NODE_)/.test(name)
+  )
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: place.directory,
+    env: { ...Object.fromEntries(inherited), ...place.env },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+  let stdout = ""
+  let stderr = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text
+  })
+  const outcome = new Promise<Outcome>((resolve, reject) => {
+    child.on("error", reject)
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+  children.push(child)
+  return { child, outcome, said: () => stdout + stderr }
+}
+
+export const trainyard = (place: Place, ...args: ReadonlyArray<string>): Promise<Outcome> =>
+  start(place, ...args).outcome
