@@ -68,7 +68,9 @@ const labelOf = (file: string): string => {
   const manifestFile = findPackageJSON(".", pathToFileURL(file))
   if (manifestFile === undefined) return file.split(sep).slice(-2).join("/")
   const manifest = manifestAt(manifestFile)
-  return [manifest.name, ...relative(manifest.directory, file).split(sep)].filter((part) => part !== "").join("/")
+  return [manifest.name, ...relative(manifest.directory, file).split(sep)]
+    .filter((part) => part !== "")
+    .join("/")
 }
 
 const scripts = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
@@ -117,7 +119,9 @@ const analyse = (file: string): Module => {
         files.push(isFile(target) ? target : require.resolve(target))
         continue
       }
-      const manifestFile = specifier.startsWith("#") ? undefined : findPackageJSON(specifier, pathToFileURL(file))
+      const manifestFile = specifier.startsWith("#")
+        ? undefined
+        : findPackageJSON(specifier, pathToFileURL(file))
       const real = manifestFile === undefined ? undefined : realpathSync(manifestFile)
       if (real !== undefined && isInstalled(real)) {
         const manifest = manifestAt(real)

@@ -96,7 +96,10 @@ export const digestDirectory = Effect.fnUntraced(function* (directory: string) {
 export const syncTree = Effect.fnUntraced(function* (directory: string) {
   const path = yield* Path.Path
   const { directories, files } = yield* walk(directory)
-  yield* Effect.forEach(files, (name) => syncFile(path.join(directory, name)), { concurrency: 4, discard: true })
+  yield* Effect.forEach(files, (name) => syncFile(path.join(directory, name)), {
+    concurrency: 4,
+    discard: true
+  })
   yield* Effect.forEach(directories, (name) => syncDirectory(path.join(directory, name)), { discard: true })
 })
 
@@ -127,11 +130,13 @@ export const writeFile = Effect.fnUntraced(function* (file: string, text: string
   yield* syncDirectory(path.dirname(file))
 })
 
-/** A reason why files are not what their list says, naming the file; undefined when all are. */
-export const compare = Effect.fnUntraced(function* (directory: string, entries: ReadonlyArray<FileEntry>) {
+/** A reason why files are not there with their sizes, naming the file; undefined when all are. */
+export const compareSizes = Effect.fnUntraced(function* (
+  directory: string,
+  entries: ReadonlyArray<FileEntry>
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  // Sizes first: they cost nothing and find most damage.
   for (const entry of entries) {
     const info = yield* fs.stat(path.join(directory, entry.path)).pipe(Effect.option)
     if (info._tag === "None" || info.value.type !== "File") return `file ${entry.path} is missing`
@@ -139,16 +144,27 @@ export const compare = Effect.fnUntraced(function* (directory: string, entries: 
       return `file ${entry.path} has ${info.value.size} bytes instead of ${entry.bytes}`
     }
   }
-  const wrong = yield* Effect.forEach(
+  return undefined
+})
+
+/** A reason why files are not what their list says, content included, naming the file; undefined when all are. */
+export const compare = Effect.fnUntraced(function* (directory: string, entries: ReadonlyArray<FileEntry>) {
+  const path = yield* Path.Path
+  // Sizes first: they cost nothing and find most damage.
+  const misfit = yield* compareSizes(directory, entries)
+  if (misfit !== undefined) return misfit
+  const problems = yield* Effect.forEach(
     entries,
     (entry) =>
       digestFile(path.join(directory, entry.path)).pipe(
         Effect.map((digest) =>
-          digest.sha256 === entry.sha256 ? undefined : `file ${entry.path} is damaged: its content does not match its digest`
+          digest.sha256 === entry.sha256
+            ? undefined
+            : `file ${entry.path} is damaged (its content does not match its digest)`
         ),
-        Effect.catch((error) => Effect.succeed(`file ${entry.path} cannot be read: ${error.message}`))
+        Effect.catch((error) => Effect.succeed(`file ${entry.path} cannot be read (${error.message})`))
       ),
     { concurrency: 4 }
   )
-  return wrong.find((problem) => problem !== undefined)
+  return problems.find((problem) => problem !== undefined)
 })

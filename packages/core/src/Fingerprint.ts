@@ -147,9 +147,7 @@ export const difference = (before: Ingredients, after: Ingredients): string | un
     canonical(before.compute) === canonical(after.compute)
       ? undefined
       : `engine ${computeText(before.compute)} → ${computeText(after.compute)}`,
-    inputs.length === 0
-      ? undefined
-      : `input${inputs.length > 1 ? "s" : ""} ${inputs.join(", ")} changed`
+    inputs.length === 0 ? undefined : `input${inputs.length > 1 ? "s" : ""} ${inputs.join(", ")} changed`
   ].filter((reason) => reason !== undefined)
   return reasons.length === 0 ? undefined : reasons.join("; ")
 }

@@ -162,3 +162,27 @@ const stamp = {
 /** One line of the stream: `{ run, at, event }` flattened when written as JSON. */
 export const RunEvent = Schema.Struct({ ...stamp, event: Schema.Union([RunnerEvent, Reported]) })
 export type RunEvent = typeof RunEvent.Type
+
+const decodeEvent = Schema.decodeUnknownResult(RunEvent)
+const decodeJson = Schema.decodeUnknownResult(
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+)
+
+/** The event as one flat JSON object: `{ run, at, type, … }`. */
+export const flatten = ({ at, event, run }: RunEvent): Readonly<Record<string, unknown>> => ({
+  run,
+  at,
+  ...event
+})
+
+/** The event as a line of `events.jsonl`, its line break included. */
+export const encodeLine = (event: RunEvent): string => `${JSON.stringify(flatten(event))}\n`
+
+/** Reads a line of `events.jsonl`. Undefined when it is no event: torn by a crash, or of a version that knew others. */
+export const decodeLine = (line: string): RunEvent | undefined => {
+  const json = decodeJson(line)
+  if (json._tag === "Failure") return undefined
+  const { at, run, ...event } = json.success
+  const decoded = decodeEvent({ run, at, event })
+  return decoded._tag === "Failure" ? undefined : decoded.success
+}

@@ -159,9 +159,7 @@ const problemsOf = (
 }
 
 const decode = (node: Node, raw: unknown) =>
-  Effect.result(
-    Schema.decodeUnknownEffect(codecOf(node), { onExcessProperty: "error", errors: "all" })(raw)
-  )
+  Effect.result(Schema.decodeUnknownEffect(codecOf(node), { onExcessProperty: "error", errors: "all" })(raw))
 
 const startsWith = (path: ReadonlyArray<PropertyKey>, start: ReadonlyArray<string>): boolean =>
   start.every((key, index) => String(path[index]) === key)
@@ -182,7 +180,9 @@ const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<
       const decoded = yield* decode(node, candidate)
       const fits =
         Result.isSuccess(decoded) ||
-        !problemsOf(node, candidate, decoded.failure).some((problem) => startsWith(problem.path, setting.path))
+        !problemsOf(node, candidate, decoded.failure).some((problem) =>
+          startsWith(problem.path, setting.path)
+        )
       if (fits) {
         raw = candidate
         break
@@ -193,7 +193,11 @@ const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<
   if (Result.isFailure(decoded)) {
     const problems = problemsOf(node, raw, decoded.failure)
     const blamed = settings.filter((setting) =>
-      problems.some((problem) => startsWith(problem.path, setting.path) || startsWith(setting.path.slice(0, problem.path.length), problem.path.map(String)))
+      problems.some(
+        (problem) =>
+          startsWith(problem.path, setting.path) ||
+          startsWith(setting.path.slice(0, problem.path.length), problem.path.map(String))
+      )
     )
     const origin = blamed.length > 0 ? blamed.map((setting) => `--set ${setting.text}: `).join("") : ""
     return yield* new InvalidSettings({
@@ -203,7 +207,9 @@ const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<
   const encoded = yield* Schema.encodeUnknownEffect(codecOf(node))(decoded.success).pipe(
     Effect.mapError(
       (error) =>
-        new InvalidSettings({ message: `The config of ${node.name} cannot be written down: ${error.message}` })
+        new InvalidSettings({
+          message: `The config of ${node.name} cannot be written down: ${error.message}`
+        })
     )
   )
   return { config: decoded.success, encoded }

@@ -25,7 +25,9 @@ export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("Worksp
 
 const codeOf = (error: PlatformError.PlatformError): string => {
   const cause = error.reason.cause
-  return Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : error.reason._tag
+  return Predicate.hasProperty(cause, "code") && typeof cause.code === "string"
+    ? cause.code
+    : error.reason._tag
 }
 
 const sentence = (code: string, what: string, directory: string, fallback: string): string => {

@@ -1,0 +1,102 @@
+/**
+ * The one voice of a run. Whatever happens is published here: it is appended to the run's events.jsonl at once, so that a crash loses
+ * nothing that was said, and then handed to every subscriber.
+ */
+import { Context, Effect, FileSystem, Layer, Path, PubSub, Ref, type Scope, Semaphore, Stream } from "effect"
+import { encodeLine, type Reported, type RunEvent, type RunnerEvent } from "./RunEvent.ts"
+import { explain, type WorkspaceError } from "./Workspace.ts"
+
+type Event = typeof RunnerEvent.Type | typeof Reported.Type
+
+// Moments that must survive even the machine: the log is flushed to the disk at these.
+const momentous = new Set(["RunStarted", "StageFinished", "Failure", "RunFinished"])
+
+const isMomentous = (event: Event): boolean =>
+  momentous.has(event.type) || (event.type === "Stage" && event.event.type === "CheckpointSaved")
+
+interface Sink {
+  readonly run: string
+  readonly write: (line: string, flush: boolean) => Effect.Effect<void>
+}
+
+export class EventStream extends Context.Service<
+  EventStream,
+  {
+    /** Adds an event to the stream. Never fails and never waits for a reader. */
+    readonly publish: (event: Event) => Effect.Effect<void>
+    /**
+     * Makes the stream that of a run until the scope closes: events carry its identity and go to `events.jsonl` in `directory`
+     * (nowhere when it is null).
+     */
+    readonly open: (
+      run: string,
+      directory: string | null
+    ) => Effect.Effect<void, WorkspaceError, FileSystem.FileSystem | Path.Path | Scope.Scope>
+    /** A subscription from now on. Take it before the run starts to miss nothing. */
+    readonly subscribe: Effect.Effect<PubSub.Subscription<RunEvent>, never, Scope.Scope>
+    /** Events from now on. Does not end by itself: take until `RunFinished`. */
+    readonly events: Stream.Stream<RunEvent>
+  }
+>()("@trainyard/core/EventStream") {
+  static readonly layer = Layer.effect(
+    EventStream,
+    Effect.gen(function* () {
+      const hub = yield* Effect.acquireRelease(PubSub.unbounded<RunEvent>(), PubSub.shutdown)
+      const sink = yield* Ref.make<Sink>({ run: "", write: () => Effect.void })
+      const turn = yield* Semaphore.make(1)
+
+      const publish = (event: Event) =>
+        Effect.gen(function* () {
+          const { run, write } = yield* Ref.get(sink)
+          const stamped: RunEvent = { run, at: new Date().toISOString(), event }
+          yield* write(encodeLine(stamped), isMomentous(event))
+          yield* PubSub.publish(hub, stamped)
+        }).pipe(Semaphore.withPermit(turn), Effect.uninterruptible)
+
+      const open = Effect.fnUntraced(function* (run: string, directory: string | null) {
+        const before = yield* Ref.get(sink)
+        const write = directory === null ? () => Effect.void : yield* openLog(directory)
+        yield* Effect.acquireRelease(Ref.set(sink, { run, write }), () => Ref.set(sink, before))
+      })
+
+      return EventStream.of({
+        publish,
+        open,
+        subscribe: PubSub.subscribe(hub),
+        events: Stream.fromPubSub(hub)
+      })
+    })
+  )
+}
+
+/**
+ * Opens a run's log for appending. A line that cannot be written (a full disk) is kept and tried again with the next one: the log
+ * never ends a run by itself.
+ */
+const openLog = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const failed = Effect.mapError(explain("Starting the run's log", directory))
+  yield* fs.makeDirectory(directory, { recursive: true }).pipe(failed)
+  const file = yield* fs.open(path.join(directory, "events.jsonl"), { flag: "a" }).pipe(failed)
+  const encoder = new TextEncoder()
+  // After a write that failed halfway, the torn line is closed before the next.
+  let owed = ""
+  let torn = false
+  const keepBytes = 1 << 20
+  return (line: string, flush: boolean) =>
+    Effect.gen(function* () {
+      owed += line
+      yield* file.writeAll(encoder.encode(torn ? `\n${owed}` : owed))
+      owed = ""
+      torn = false
+      if (flush) yield* file.sync
+    }).pipe(
+      Effect.catch(() =>
+        Effect.sync(() => {
+          torn = true
+          if (owed.length > keepBytes) owed = owed.slice(owed.indexOf("\n", owed.length - keepBytes) + 1)
+        })
+      )
+    )
+})

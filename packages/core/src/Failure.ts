@@ -1,0 +1,73 @@
+/**
+ * How a stage failed, told to a person: one sentence, and the details kept for whoever has to mend the code.
+ */
+import { Cause, PlatformError, Predicate } from "effect"
+import { explain } from "./Workspace.ts"
+
+/** A stage's failure. `E` is the union of the errors that the pipeline's stages declare. */
+export interface Failure<out E = unknown> {
+  readonly stage: string
+  /** The error's tag, or "Defect" when the stage broke in a way that it does not declare. */
+  readonly error: string
+  /** One sentence that names the thing and the mend. */
+  readonly message: string
+  /** Stack traces and causes, for the run's folder. Null when the message says all. */
+  readonly details: string | null
+  readonly cause: Cause.Cause<E>
+}
+
+const messageOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== ""
+    ? error.message
+    : String(error)
+
+const tagOf = (error: unknown): string =>
+  Predicate.hasProperty(error, "_tag") && typeof error._tag === "string"
+    ? error._tag
+    : error instanceof Error
+      ? error.name
+      : "Error"
+
+/** Whether an error says that trying again may help. */
+export const isTransient = (error: unknown): boolean =>
+  Predicate.hasProperty(error, "transient") && error.transient === true
+
+/** Turns the cause of a stage's end into its failure. */
+export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
+  const expected = cause.reasons.find(Cause.isFailReason)
+  if (expected !== undefined) {
+    const { error } = expected
+    if (PlatformError.isPlatformError(error)) {
+      const explained = explain(
+        `Stage ${stage}`,
+        String(error.reason._tag === "BadArgument" ? stage : (error.reason.pathOrDescriptor ?? stage))
+      )(error)
+      return {
+        stage,
+        error: "PlatformError",
+        message: explained.message,
+        details: Cause.pretty(cause),
+        cause
+      }
+    }
+    return { stage, error: tagOf(error), message: messageOf(error), details: null, cause }
+  }
+  const defect = cause.reasons.find(Cause.isDieReason)
+  if (defect !== undefined) {
+    const said = messageOf(defect.defect).split("\n")[0] ?? ""
+    return {
+      stage,
+      error: "Defect",
+      message: `Stage ${stage} broke in a way that it does not foresee: ${said}${/[.!?]$/.test(said) ? "" : "."}`,
+      details: Cause.pretty(cause),
+      cause
+    }
+  }
+  return {
+    stage,
+    error: "Interrupted",
+    message: `Stage ${stage} was interrupted.`,
+    details: null,
+    cause
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * What a run would do: for each stage whether it runs, and why, in one line. Made from the graph, the config, the code and the store,
+ * before anything runs.
+ */
+import { Effect, Schema } from "effect"
+import type { Artifact } from "./Artifact.ts"
+import * as Code from "./Code.ts"
+import { ComputeIdentity, difference, type Ingredients, ingredients, of } from "./Fingerprint.ts"
+import * as Latest from "./Latest.ts"
+import { type Any, dependencies, downstream } from "./Pipeline.ts"
+import { checkNames, resolve, type Settings } from "./Settings.ts"
+import type { Node } from "./Stage.ts"
+import * as Store from "./Store.ts"
+
+/** A stage was chosen alone and what it reads is not in the workspace. */
+export class MissingInput extends Schema.TaggedError<MissingInput>()("MissingInput", {
+  missing: Schema.Array(Schema.Struct({ stage: Schema.String, input: Schema.String, from: Schema.String })),
+  message: Schema.String
+}) {}
+
+/** How to run a pipeline. */
+export interface Options {
+  /** Run these stages alone; what they read must be there. */
+  readonly only?: ReadonlyArray<string> | undefined
+  /** Make these stages and all that follow from them anew. */
+  readonly from?: ReadonlyArray<string> | undefined
+  /** Make every chosen stage anew, or the named ones. */
+  readonly force?: boolean | ReadonlyArray<string> | undefined
+  /** Changes of config, each `stage.key=value`. */
+  readonly set?: ReadonlyArray<string> | undefined
+  /** Artifacts to take as these stages' results, whatever made them. */
+  readonly supply?: Readonly<Record<string, Artifact>> | undefined
+  /**
+   * With `only`: whether what a chosen stage reads must have been made by exactly this pipeline ("exact"), or may be the latest that the
+   * workspace holds of that stage, such as a model trained on another machine's engine ("latest").
+   */
+  readonly inputs?: "exact" | "latest" | undefined
+}
+
+export interface PlannedStage {
+  readonly name: string
+  readonly node: Node
+  readonly settings: Settings
+  readonly fingerprint: string
+  readonly ingredients: Ingredients
+  /** "run": will run. "reuse": its artifact is there. "skip": not chosen; its artifact is used if it is there. */
+  readonly action: "run" | "reuse" | "skip"
+  /** Why, in one line: `config.vocabularySize 5000 → 10000`. */
+  readonly why: string
+  /** Whether an artifact that is there is to be replaced. */
+  readonly forced: boolean
+  /** What is wrong with the artifact that stands in its place, if it is damaged. */
+  readonly damage: string | undefined
+  readonly artifact: Artifact | undefined
+}
+
+export interface Plan {
+  readonly pipeline: string
+  readonly stages: ReadonlyArray<PlannedStage>
+}
+
+type Found =
+  | { readonly _tag: "Whole"; readonly artifact: Artifact }
+  | { readonly _tag: "Absent" }
+  | { readonly _tag: "Damaged"; readonly problem: string }
+
+/** Looks for an artifact and checks it. */
+export const find = Effect.fnUntraced(function* (
+  node: Node,
+  fingerprint: string,
+  files: "digests" | "sizes" = "digests"
+) {
+  const directory = yield* Store.directoryOf(node.stage.name, fingerprint)
+  return yield* Store.openWith(node.kind, directory, { files }).pipe(
+    Effect.map(({ artifact }): Found => ({ _tag: "Whole", artifact })),
+    Effect.catch((error) =>
+      Effect.succeed<Found>(
+        error.reason === "missing" ? { _tag: "Absent" } : { _tag: "Damaged", problem: problemOf(error) }
+      )
+    )
+  )
+})
+
+/** The part of a store's refusal that says what is wrong, for a one-line reason. */
+const problemOf = (error: Store.ArtifactError): string =>
+  /not whole: (.*)\. Run its stage/.exec(error.message)?.[1] ?? error.message
+
+/** The newest readable artifact of a node: the one it last used, else one that this node made, else any of its stage. */
+const predecessor = Effect.fnUntraced(function* (pipeline: string, node: Node) {
+  const manifests = yield* Store.history(node.stage.name)
+  const latest = yield* Latest.read(pipeline, node.name)
+  return (
+    manifests.find((manifest) => manifest.fingerprint === latest?.fingerprint) ??
+    manifests.find((manifest) => manifest.node === node.name && manifest.pipeline === pipeline) ??
+    manifests[0]
+  )
+})
+
+const reasonToMake = Effect.fnUntraced(function* (pipeline: string, node: Node, now: Ingredients) {
+  const latest = yield* Latest.read(pipeline, node.name)
+  if (latest?.fingerprint === of(now)) return "its artifact is gone"
+  const before = yield* predecessor(pipeline, node)
+  return (before === undefined ? undefined : difference(before.ingredients, now)) ?? "never made"
+})
+
+const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
+  const all = pipeline.nodes.map((node) => node.name)
+  const forceNamed = Array.isArray(options.force) ? options.force : []
+  yield* checkNames(pipeline, "--only", options.only ?? [])
+  yield* checkNames(pipeline, "--from", options.from ?? [])
+  yield* checkNames(pipeline, "--force", forceNamed)
+  const chosen = new Set(options.only !== undefined && options.only.length > 0 ? options.only : all)
+  const from = downstream(pipeline, new Set(options.from ?? []))
+  const reasonToForce = (name: string): string | undefined =>
+    options.force === true || forceNamed.includes(name)
+      ? "forced"
+      : from.has(name)
+        ? options.from?.includes(name)
+          ? "asked for by --from"
+          : `follows ${(options.from ?? []).join(", ")}, asked for by --from`
+        : undefined
+  return { chosen, reasonToForce }
+})
+
+/** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
+export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
+  const { chosen, reasonToForce } = yield* choices(pipeline, options)
+  const settings = yield* resolve(pipeline, options.set)
+  const compute = yield* ComputeIdentity
+  const supply = options.supply ?? {}
+  const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
+  for (const node of pipeline.nodes) {
+    if (!chosen.has(node.name)) continue
+    for (const [input, source] of Object.entries(node.inputs)) {
+      feeds.set(source.name, [...(feeds.get(source.name) ?? []), [node.name, input]])
+    }
+  }
+
+  const planned = new Map<string, PlannedStage>()
+  const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
+  for (const node of pipeline.nodes) {
+    const { name } = node
+    const own = settings.get(name)!
+    const now = ingredients({
+      stage: node.stage,
+      config: own.encoded,
+      inputs: Object.fromEntries(
+        Object.entries(node.inputs).map(([input, source]) => [input, planned.get(source.name)!.fingerprint])
+      ),
+      code: yield* Code.read(node.stage.source),
+      compute
+    })
+    const common = { name, node, settings: own, ingredients: now, forced: false, damage: undefined }
+    const given = supply[name]
+    if (given !== undefined) {
+      planned.set(name, {
+        ...common,
+        fingerprint: given.fingerprint,
+        action: "skip",
+        why: `given: ${given.directory}`,
+        artifact: given
+      })
+      continue
+    }
+    const fingerprint = of(now)
+    if (chosen.has(name)) {
+      planned.set(name, { ...common, fingerprint, action: "run", why: "", artifact: undefined })
+      continue
+    }
+    const skipped = { ...common, action: "skip" as const }
+    const readers = feeds.get(name) ?? []
+    if (readers.length === 0) {
+      planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: undefined })
+      continue
+    }
+    const found = yield* find(node, fingerprint)
+    if (found._tag === "Whole") {
+      planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: found.artifact })
+      continue
+    }
+    const why = found._tag === "Damaged" ? found.problem : yield* reasonToMake(pipeline.name, node, now)
+    const substitute = options.inputs === "latest" ? yield* newest(pipeline.name, node) : undefined
+    if (substitute !== undefined) {
+      planned.set(name, {
+        ...skipped,
+        fingerprint: substitute.fingerprint,
+        why: `not chosen; its latest artifact is used (${why})`,
+        artifact: substitute
+      })
+      continue
+    }
+    for (const [stage, input] of readers) missing.push({ stage, input, from: name, why })
+    planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: undefined })
+  }
+  if (missing.length > 0) {
+    const sentences = missing.map(
+      ({ from, input, stage, why }) =>
+        `${stage} reads "${input}", which ${from} makes, and the workspace does not hold it (${why}).`
+    )
+    const names = [...new Set(missing.map(({ from }) => from))].join(",")
+    return yield* new MissingInput({
+      missing: missing.map(({ from, input, stage }) => ({ stage, input, from })),
+      message: `${sentences.join(" ")} Run ${names} too, or leave --only away.`
+    })
+  }
+
+  const stages = yield* Effect.forEach(
+    [...planned.values()],
+    (stage) => (stage.action === "run" ? decide(pipeline.name, stage, reasonToForce) : Effect.succeed(stage)),
+    { concurrency: 4 }
+  )
+  const plan: Plan = { pipeline: pipeline.name, stages }
+  return plan
+})
+
+/** Whether a chosen stage has to run. */
+const decide = Effect.fnUntraced(function* (
+  pipeline: string,
+  stage: PlannedStage,
+  reasonToForce: (name: string) => string | undefined
+) {
+  const forced = reasonToForce(stage.name)
+  if (forced !== undefined) return { ...stage, why: forced, forced: true }
+  if (!stage.node.stage.reusable) return { ...stage, why: "runs every time", forced: true }
+  const found = yield* find(stage.node, stage.fingerprint)
+  if (found._tag === "Whole") {
+    const reuse: PlannedStage = { ...stage, action: "reuse", why: "unchanged", artifact: found.artifact }
+    return reuse
+  }
+  if (found._tag === "Damaged") return { ...stage, why: found.problem, damage: found.problem }
+  return { ...stage, why: yield* reasonToMake(pipeline, stage.node, stage.ingredients) }
+})
+
+/** The latest whole artifact of a node, whatever it was made from. */
+const newest = Effect.fnUntraced(function* (pipeline: string, node: Node) {
+  const before = yield* predecessor(pipeline, node)
+  const manifests = yield* Store.history(node.stage.name)
+  for (const manifest of before === undefined ? manifests : [before, ...manifests]) {
+    const found = yield* find(node, manifest.fingerprint)
+    if (found._tag === "Whole") return found.artifact
+  }
+  return undefined
+})
+
+/** Nodes that must be done before a planned stage starts. */
+export const waitsFor = (stage: PlannedStage): ReadonlyArray<string> =>
+  dependencies(stage.node).map((node) => node.name)

@@ -1,0 +1,246 @@
+/**
+ * Runs a pipeline: plans it, reuses what is there, runs the rest (independent stages at the same time), retries what may pass, and
+ * tells all of it to the event stream. A stage that fails is part of the result; only a run that could not begin fails.
+ */
+import { Cause, Deferred, Effect, Exit, type FileSystem, Path, type Scope, Semaphore } from "effect"
+import type { Artifact, Kind } from "./Artifact.ts"
+import type { UnreadableCode } from "./Code.ts"
+import { EventStream } from "./EventStream.ts"
+import type { Failure } from "./Failure.ts"
+import { ComputeIdentity } from "./Fingerprint.ts"
+import * as Health from "./Health.ts"
+import type { Journal } from "./Journal.ts"
+import * as Latest from "./Latest.ts"
+import type { Pipeline } from "./Pipeline.ts"
+import * as Plan from "./Plan.ts"
+import * as Processes from "./Processes.ts"
+import type { StageStatus } from "./RunEvent.ts"
+import { InvalidSettings } from "./Settings.ts"
+import { runStage } from "./StageRun.ts"
+import * as Tracing from "./Tracing.ts"
+import { isReadOnly, sweep, Workspace, type WorkspaceError } from "./Workspace.ts"
+
+export type Options = Plan.Options & {
+  /** How often the process's health is sampled, in seconds; 5 unless given. */
+  readonly healthEvery?: number
+  /** How many stages may run at the same time; as many as are ready unless given. */
+  readonly concurrency?: number
+}
+
+/** How one stage ended. */
+export interface Outcome<out E = unknown> {
+  readonly name: string
+  readonly status: StageStatus
+  readonly seconds: number
+  readonly artifact: Artifact | null
+  readonly failure: Failure<E> | null
+  /** The sentence of a gate that the artifact did not pass. */
+  readonly verdict: string | null
+}
+
+/** How a run ended. `E` is the union of the errors that the pipeline's stages declare. */
+export interface Result<out E = unknown> {
+  /** Identity of the run. */
+  readonly run: string
+  /** The run's folder; null when the workspace is read-only and nothing had to be made. */
+  readonly directory: string | null
+  /** "failed" also when every stage ran and a gate was not passed. */
+  readonly status: "succeeded" | "failed"
+  readonly seconds: number
+  readonly stages: ReadonlyArray<Outcome<E>>
+  /** Artifact folder of each stage that has one. */
+  readonly artifacts: Readonly<Record<string, string>>
+}
+
+/** Why a run could not begin. */
+export type RunError = InvalidSettings | Plan.MissingInput | UnreadableCode | WorkspaceError
+
+type Base = FileSystem.FileSystem | Path.Path | Workspace
+
+/** Plans a run without running anything. */
+export const plan = <Out extends Kind, E, R>(
+  pipeline: Pipeline<Out, E, R>,
+  options: Plan.Options = {}
+): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | UnreadableCode, Base> =>
+  Plan.make(pipeline, options)
+
+/** The exit code that a command ends with: 0 succeeded, 1 a stage failed, 3 a gate failed. */
+export const exitCode = (result: Result): 0 | 1 | 3 =>
+  result.stages.some((stage) => stage.failure !== null)
+    ? 1
+    : result.stages.some((stage) => stage.verdict !== null)
+      ? 3
+      : 0
+
+/** The same for a run that may not have begun: also 2 for wrong usage or config, 130 for an interruption. */
+export const exitCodeOf = (exit: Exit.Exit<Result, unknown>): 0 | 1 | 2 | 3 | 130 =>
+  Exit.match(exit, {
+    onSuccess: exitCode,
+    onFailure: (cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? 130
+        : cause.reasons.some(
+              (reason) => Cause.isFailReason(reason) && reason.error instanceof InvalidSettings
+            )
+          ? 2
+          : 1
+  })
+
+/** An identity that sorts by time: `20261122-175500-123-4f2a9c`. */
+const newRun = (): string =>
+  `${new Date().toISOString().replace(/[-:]/g, "").replace("T", "-").replace(".", "-").replace("Z", "")}-${Processes.unique().slice(0, 6)}`
+
+const elapsed = (start: number): number => Math.round(performance.now() - start) / 1000
+
+const skipped = (name: string, artifact: Artifact | undefined): Outcome => ({
+  name,
+  status: "skipped",
+  seconds: 0,
+  artifact: artifact ?? null,
+  failure: null,
+  verdict: null
+})
+
+const runStages = Effect.fnUntraced(function* (
+  planned: Plan.Plan,
+  run: string,
+  outcomes: Map<string, Outcome>,
+  concurrency: number
+) {
+  const done = new Map<string, Deferred.Deferred<Outcome>>()
+  for (const stage of planned.stages) done.set(stage.name, yield* Deferred.make<Outcome>())
+  const places = yield* Semaphore.make(concurrency)
+  let halted = false
+  const one = Effect.fnUntraced(function* (stage: Plan.PlannedStage) {
+    for (const name of Plan.waitsFor(stage)) yield* Deferred.await(done.get(name)!)
+    const before = Plan.waitsFor(stage).map((name) => outcomes.get(name)!)
+    const blocked = before.some(
+      (outcome) => outcome.failure !== null || outcome.verdict !== null || outcome.status === "interrupted"
+    )
+    // Without a failure among them, a stage still lacks an input when what feeds it was itself passed over.
+    const inputs = Object.fromEntries(
+      Object.entries(stage.node.inputs).map(([input, source]) => [input, outcomes.get(source.name)!.artifact])
+    )
+    const unfed = Object.values(inputs).some((artifact) => artifact === null)
+    const outcome =
+      stage.action === "skip" || blocked || unfed || (halted && stage.action === "run")
+        ? skipped(stage.name, stage.artifact)
+        : yield* runStage({
+            stage,
+            inputs: inputs as Readonly<Record<string, Artifact>>,
+            pipeline: planned.pipeline,
+            run
+          }).pipe(Semaphore.withPermit(places))
+    if (outcome.failure !== null) halted = true
+    outcomes.set(stage.name, outcome)
+    yield* Deferred.succeed(done.get(stage.name)!, outcome)
+  })
+  // Stages that wait for others take no place, so all of them are begun.
+  yield* Effect.forEach(planned.stages, one, { concurrency: "unbounded", discard: true })
+})
+
+const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Options) {
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const stream = yield* EventStream
+  const compute = yield* ComputeIdentity
+  const run = newRun()
+  const start = performance.now()
+  const nothingToDo = planned.stages.every((stage) => stage.action !== "run")
+  const wanted = path.join(workspace.runs, run)
+  const directory = yield* stream.open(run, wanted).pipe(
+    Effect.as<string | null>(wanted),
+    Effect.catch((error) =>
+      nothingToDo && isReadOnly(error) ? Effect.as(stream.open(run, null), null) : Effect.fail(error)
+    )
+  )
+  yield* sweep()
+  yield* Latest.prune(
+    planned.pipeline,
+    planned.stages.map((stage) => stage.name)
+  )
+  yield* stream.publish({
+    type: "RunStarted",
+    pipeline: planned.pipeline,
+    workspace: workspace.root,
+    process: process.pid,
+    backend: compute?.description ?? "",
+    stages: planned.stages.map(({ action, name, why }) => ({ name, runs: action === "run", why }))
+  })
+  const outcomes = new Map<string, Outcome>()
+  const tell = (status: "succeeded" | "failed" | "interrupted") =>
+    Effect.suspend(() => {
+      const stages = planned.stages.map(
+        (stage): Outcome =>
+          outcomes.get(stage.name) ?? { ...skipped(stage.name, stage.artifact), status: "interrupted" }
+      )
+      const result = {
+        status,
+        seconds: elapsed(start),
+        stages,
+        artifacts: Object.fromEntries(
+          stages.flatMap(({ artifact, name }) =>
+            artifact === null ? [] : [[name, artifact.directory] as const]
+          )
+        )
+      }
+      return Effect.as(
+        stream.publish({
+          type: "RunFinished",
+          ...result,
+          stages: stages.map(({ name, seconds, status: ended }) => ({ name, status: ended, seconds }))
+        }),
+        result
+      )
+    })
+  const work = Effect.scoped(
+    Effect.gen(function* () {
+      if (!nothingToDo) yield* Health.sample(options.healthEvery ?? 5)
+      yield* runStages(planned, run, outcomes, options.concurrency ?? planned.stages.length)
+    })
+  ).pipe(
+    Effect.withSpan(`run ${planned.pipeline}`, {
+      attributes: {
+        "trainyard.run": run,
+        "trainyard.pipeline": planned.pipeline,
+        "trainyard.backend": compute?.description ?? ""
+      }
+    }),
+    directory === null ? (self) => self : Tracing.toFolder(directory)
+  )
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(restore(work))
+      if (Exit.isFailure(exit)) {
+        yield* tell(Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed")
+        return yield* Effect.failCause(exit.cause)
+      }
+      const bad = [...outcomes.values()].some(
+        (outcome) => outcome.failure !== null || outcome.verdict !== null
+      )
+      const told = yield* tell(bad ? "failed" : "succeeded")
+      const result: Result = { run, directory, ...told, status: bad ? "failed" : "succeeded" }
+      return result
+    })
+  )
+}, Effect.scoped)
+
+/** What running a pipeline needs: what its stages need, less what the runner gives them. */
+export type Services<R> = Exclude<R, Journal | Scope.Scope> | Base | EventStream
+
+/**
+ * Runs a pipeline. Fails only when the run cannot begin; how its stages ended is in the result and in the event stream. When
+ * interrupted, every finalizer runs, the stream says so, and nothing half-made is left in the store.
+ */
+export const run: <Out extends Kind, E, R>(
+  pipeline: Pipeline<Out, E, R>,
+  options?: Options
+) => Effect.Effect<Result<E>, RunError, Services<R>> = Effect.fnUntraced(function* <Out extends Kind, E, R>(
+  pipeline: Pipeline<Out, E, R>,
+  options: Options = {}
+) {
+  const planned = yield* Plan.make(pipeline, options)
+  const result = yield* runPlanned(planned, options)
+  // The graph holds its nodes without their types; these are the ones that the pipeline was inferred with.
+  return result as Result<E>
+}) as never

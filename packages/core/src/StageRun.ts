@@ -1,0 +1,230 @@
+/**
+ * One stage of a run: reuse its artifact or make it, under its lock, with retries, in a folder of its own that becomes the artifact or
+ * vanishes.
+ */
+import { Cause, Duration, Effect, Exit, FileSystem, Path, Pull, Ref, Schedule, type Scope } from "effect"
+import type { Artifact, Kind } from "./Artifact.ts"
+import { EventStream } from "./EventStream.ts"
+import * as Failure from "./Failure.ts"
+import { Journal } from "./Journal.ts"
+import * as Latest from "./Latest.ts"
+import * as Lock from "./Lock.ts"
+import { find, type PlannedStage } from "./Plan.ts"
+import type { StageStatus } from "./RunEvent.ts"
+import type { Outcome } from "./Runner.ts"
+import * as Store from "./Store.ts"
+import { explain, temporaryDirectory, Workspace } from "./Workspace.ts"
+
+interface Job {
+  readonly stage: PlannedStage
+  readonly inputs: Readonly<Record<string, Artifact>>
+  readonly pipeline: string
+  readonly run: string
+}
+
+interface Made {
+  readonly artifact: Artifact
+  readonly status: "ran" | "cached"
+}
+
+/** One attempt: an empty folder, the stage's Effect, and the artifact. */
+const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: Job, number: number) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const stream = yield* EventStream
+  const start = performance.now()
+  const output = yield* temporaryDirectory(stage.name)
+  const scratch = path.join(workspace.scratch, stage.fingerprint)
+  yield* fs
+    .makeDirectory(scratch, { recursive: true })
+    .pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root)))
+  yield* Effect.annotateCurrentSpan("trainyard.attempt", number)
+  // The graph holds its stages without their requirements; the run's own type has brought them here.
+  const work = stage.node.run({
+    name: stage.name,
+    inputs,
+    config: stage.settings.config,
+    output,
+    scratch
+  }) as Effect.Effect<never, unknown, Journal | Scope.Scope>
+  const value = yield* work.pipe(
+    Effect.provideService(Journal, {
+      publish: (event) => stream.publish({ type: "Stage", stage: stage.name, event })
+    }),
+    Effect.scoped
+  )
+  const artifact = yield* Store.write<Kind<string, never>>(output, {
+    kind: stage.node.kind as Kind<string, never>,
+    value,
+    fingerprint: stage.fingerprint,
+    ingredients: stage.ingredients,
+    pipeline,
+    node: stage.name,
+    run,
+    seconds: (performance.now() - start) / 1000
+  })
+  yield* fs.remove(scratch, { recursive: true, force: true }).pipe(Effect.ignore)
+  return artifact as Artifact
+}, Effect.scoped)
+
+/** Attempts until one succeeds, an error is final, or the stage's Schedule has no more to give. */
+const attempts = Effect.fnUntraced(function* (job: Job, why: string) {
+  const stream = yield* EventStream
+  const { name, node } = job.stage
+  const next = node.retry === undefined ? undefined : yield* Schedule.toStepWithMetadata(node.retry)
+  for (let number = 1; ; number++) {
+    yield* stream.publish({ type: "StageStarted", stage: name, why, attempt: number })
+    const exit = yield* Effect.exit(attempt(job, number))
+    if (Exit.isSuccess(exit)) return exit.value
+    const reason = exit.cause.reasons.find(Cause.isFailReason)
+    if (next === undefined || reason === undefined || !Failure.isTransient(reason.error)) {
+      return yield* Effect.failCause(exit.cause)
+    }
+    const delay = yield* next(reason.error).pipe(
+      Effect.map((metadata) => metadata.duration),
+      Pull.catchDone(() => Effect.succeed(undefined)),
+      Effect.orElseSucceed(() => undefined)
+    )
+    if (delay === undefined) return yield* Effect.failCause(exit.cause)
+    const failure = Failure.of(name, exit.cause)
+    yield* stream.publish({
+      type: "StageRetried",
+      stage: name,
+      attempt: number + 1,
+      error: failure.error,
+      message: failure.message,
+      delaySeconds: Duration.toSeconds(delay)
+    })
+    yield* Effect.sleep(delay)
+  }
+})
+
+/** Makes the artifact under its lock; or finds that another process has made it while this one waited. */
+const make = Effect.fnUntraced(function* (job: Job) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const stream = yield* EventStream
+  const { stage } = job
+  const damage = (problem: string) =>
+    stream.publish({
+      type: "Stage",
+      stage: stage.name,
+      event: {
+        type: "Fault",
+        kind: "damaged artifact",
+        message: `The artifact of ${stage.name} is not whole: ${problem}`,
+        action: "it is made again"
+      }
+    })
+  const waited = yield* Lock.acquire(stage.fingerprint, (holder) =>
+    stream.publish({ type: "StageWaiting", stage: stage.name, holder })
+  )
+  const found = stage.forced && !waited ? undefined : yield* find(stage.node, stage.fingerprint)
+  // Whoever waited for another process to make this very artifact has it fresh, forced or not.
+  if (found?._tag === "Whole") {
+    const made: Made = { artifact: found.artifact, status: "cached" }
+    return made
+  }
+  if (found?._tag === "Damaged") yield* damage(found.problem)
+  if (stage.forced) {
+    yield* fs
+      .remove(path.join(workspace.scratch, stage.fingerprint), { recursive: true, force: true })
+      .pipe(Effect.ignore)
+  }
+  const made: Made = { artifact: yield* attempts(job, stage.why), status: "ran" }
+  return made
+}, Effect.scoped)
+
+/** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
+const reuseOrMake = Effect.fnUntraced(function* (job: Job) {
+  if (job.stage.action === "reuse") {
+    const found = yield* find(job.stage.node, job.stage.fingerprint, "sizes")
+    if (found._tag === "Whole") {
+      const made: Made = { artifact: found.artifact, status: "cached" }
+      return made
+    }
+    return yield* make({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
+  }
+  return yield* make(job)
+})
+
+/** Runs a planned stage and tells its beginning and end. Never fails: how it ended is the outcome. */
+export const runStage = Effect.fnUntraced(function* (job: Job) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const stream = yield* EventStream
+  const { name, node } = job.stage
+  const start = performance.now()
+  const ended = yield* Ref.make(false)
+  const finish = (status: StageStatus, artifact: Artifact | null) =>
+    Effect.gen(function* () {
+      yield* Ref.set(ended, true)
+      const seconds = Math.round(performance.now() - start) / 1000
+      yield* Effect.annotateCurrentSpan("trainyard.status", status)
+      yield* stream.publish({
+        type: "StageFinished",
+        stage: name,
+        status,
+        seconds,
+        directory: artifact?.directory ?? null,
+        fingerprint: artifact?.fingerprint ?? null
+      })
+      return seconds
+    })
+  const fail = (failure: Failure.Failure) =>
+    Effect.gen(function* () {
+      const log = path.join(workspace.runs, job.run, `${name}.failure.txt`)
+      const kept =
+        failure.details !== null &&
+        (yield* fs.writeFileString(log, `${failure.details}\n`).pipe(
+          Effect.as(true),
+          Effect.orElseSucceed(() => false)
+        ))
+      const message = kept ? `${failure.message} The details are in ${log}.` : failure.message
+      yield* stream.publish({ type: "Failure", stage: name, error: failure.error, message })
+      const outcome: Outcome = {
+        name,
+        status: "failed",
+        seconds: yield* finish("failed", null),
+        artifact: null,
+        failure: { ...failure, message },
+        verdict: null
+      }
+      return outcome
+    })
+  const work = Effect.gen(function* () {
+    const exit = yield* Effect.exit(reuseOrMake(job))
+    if (Exit.isFailure(exit)) return yield* fail(Failure.of(name, exit.cause))
+    const { artifact, status } = exit.value
+    yield* Latest.write({
+      pipeline: job.pipeline,
+      node: name,
+      stage: node.stage.name,
+      fingerprint: artifact.fingerprint
+    }).pipe(Effect.ignore)
+    const verdict = node.stage.verdict(artifact.value) ?? null
+    const seconds = yield* finish(status, artifact)
+    if (verdict !== null) {
+      yield* stream.publish({ type: "Failure", stage: name, error: "GateFailed", message: verdict })
+    }
+    const outcome: Outcome = { name, status, seconds, artifact, failure: null, verdict }
+    return outcome
+  })
+  return yield* work.pipe(
+    Effect.onInterrupt(() =>
+      Effect.flatMap(Ref.get(ended), (told) =>
+        told ? Effect.void : Effect.asVoid(finish("interrupted", null))
+      )
+    ),
+    Effect.withSpan(`stage ${name}`, {
+      attributes: {
+        "trainyard.stage": name,
+        "trainyard.fingerprint": job.stage.fingerprint,
+        "trainyard.why": job.stage.why
+      }
+    })
+  )
+})

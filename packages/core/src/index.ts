@@ -1,0 +1,13 @@
+/** Trainyard's core: stages, pipelines, artifacts, the store, and the runner. Knows nothing of models. */
+export * as Artifact from "./Artifact.ts"
+export { EventStream } from "./EventStream.ts"
+export * as Fingerprint from "./Fingerprint.ts"
+export { Journal } from "./Journal.ts"
+export * as Pipeline from "./Pipeline.ts"
+export * as Plan from "./Plan.ts"
+export * as RunEvent from "./RunEvent.ts"
+export * as Runner from "./Runner.ts"
+export * as Settings from "./Settings.ts"
+export * as Stage from "./Stage.ts"
+export * as Store from "./Store.ts"
+export { Workspace, WorkspaceError } from "./Workspace.ts"
