@@ -1,0 +1,114 @@
+/**
+ * Where documents come from: a folder, a git repository at a commit, an npm package's tarball, a tar or zip file.
+ *
+ * @example
+ * ```ts
+ * collect({ sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**\/*.{c,h,md}"] }), Source.folder("../firmware")] })
+ * ```
+ */
+import { Schema } from "effect"
+
+const globs = {
+  /**
+   * Globs of the files to take, matched against the path within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`. All files when
+   * absent.
+   */
+  include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  /** Globs of files to leave out though `include` matches them. */
+  exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString))
+}
+
+const commit = Schema.String.check(
+  Schema.isPattern(/^[0-9a-f]{40}([0-9a-f]{24})?$/, {
+    expected: "a full commit id of 40 hexadecimal digits, as `git rev-parse HEAD` prints it"
+  })
+)
+
+const npmSpecification = Schema.String.check(
+  Schema.isPattern(
+    /^(@[a-z0-9~][a-z0-9._~-]*\/)?[A-Za-z0-9~][A-Za-z0-9._~-]*@\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/,
+    { expected: "a package with its exact version, such as node-rdkafka@3.6.1 or @scope/name@1.0.0" }
+  )
+)
+
+export const Folder = Schema.Struct({
+  type: Schema.Literal("folder"),
+  /** Relative paths are read from the current folder. */
+  path: Schema.NonEmptyString,
+  /** Whether files that `.gitignore` files name are left out. True when absent. */
+  gitignore: Schema.optionalKey(Schema.Boolean),
+  ...globs
+})
+export type Folder = typeof Folder.Type
+
+export const Git = Schema.Struct({
+  type: Schema.Literal("git"),
+  /** URL or path, as `git fetch` takes it. */
+  repository: Schema.NonEmptyString,
+  commit,
+  ...globs
+})
+export type Git = typeof Git.Type
+
+export const Npm = Schema.Struct({
+  type: Schema.Literal("npm"),
+  package: npmSpecification,
+  /** The tarball's integrity, such as `sha512-…`, when the registry's own word for it is not enough. */
+  integrity: Schema.optionalKey(Schema.NonEmptyString),
+  ...globs
+})
+export type Npm = typeof Npm.Type
+
+export const Archive = Schema.Struct({
+  type: Schema.Literal("archive"),
+  /** A .tar, .tar.gz or .zip file; what it is is told by its content. */
+  path: Schema.NonEmptyString,
+  ...globs
+})
+export type Archive = typeof Archive.Type
+
+export const Source = Schema.Union([Folder, Git, Npm, Archive])
+export type Source = typeof Source.Type
+
+interface Globs {
+  readonly include?: ReadonlyArray<string>
+  readonly exclude?: ReadonlyArray<string>
+}
+
+/** The files of a folder, those that its `.gitignore` files name left out. Links are not followed. */
+export const folder = (path: string, options: Globs & { readonly gitignore?: boolean } = {}): Folder => ({
+  type: "folder",
+  path,
+  ...options
+})
+
+/** The files of a git repository at a commit, fetched with the `git` command. */
+export const git = (repository: string, options: Globs & { readonly commit: string }): Git => ({
+  type: "git",
+  repository,
+  ...options
+})
+
+/** The files of an npm package's tarball, from the registry that npm itself is configured for. Nothing of it is run. */
+export const npm = (specification: string, options: Globs & { readonly integrity?: string } = {}): Npm => ({
+  type: "npm",
+  package: specification,
+  ...options
+})
+
+/** The files of a tar, gzipped tar or zip file. */
+export const archive = (path: string, options: Globs = {}): Archive => ({ type: "archive", path, ...options })
+
+/** A source's name in the corpus: `npm:node-rdkafka@3.6.1`, `git:https://…@1a2b3c4d5e6f`, `folder:src`, `archive:code.zip`. */
+export const origin = (source: Source): string => {
+  switch (source.type) {
+    case "folder":
+      return `folder:${source.path}`
+    case "git":
+      return `git:${source.repository}@${source.commit.slice(0, 12)}`
+    case "npm":
+      return `npm:${source.package}`
+    case "archive":
+      return `archive:${source.path}`
+  }
+}

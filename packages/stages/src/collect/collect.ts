@@ -1,0 +1,232 @@
+/**
+ * The collect stage: reads sources, leaves out what is no text, drops duplicates, keeps what the limits allow, and writes the corpus.
+ */
+import { createHash } from "node:crypto"
+import { Journal } from "@trainyard/core/Journal"
+import * as Stage from "@trainyard/core/Stage"
+import * as Workspace from "@trainyard/core/Workspace"
+import { Effect, Option, Path, Schedule, Schema, Stream } from "effect"
+import { EmptyCorpus } from "./CollectError.ts"
+import { Corpus, type Document } from "./Corpus.ts"
+import { facts } from "./facts.ts"
+import * as Globs from "./Globs.ts"
+import { digestOutside, manifestName, type OpenSource, openSource } from "./openSource.ts"
+import * as Source from "./Source.ts"
+import * as Spool from "./Spool.ts"
+import { type Found, judge, kindOf, type Reason, statedLicence, withoutMark } from "./screening.ts"
+import { select } from "./selection.ts"
+
+/** A document that may be kept; `offset` is its place in the spool. */
+interface Candidate extends Omit<Document, "id"> {
+  readonly source: number
+}
+
+interface Skipped {
+  readonly path: string
+  readonly origin: string
+  readonly reason: Reason
+  readonly bytes: number
+}
+
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+const quotas = Schema.Record(Schema.String, count)
+
+const config = {
+  sources: Schema.Array(Source.Source).check(Schema.isMinLength(1)),
+  /**
+   * How many documents of each kind the corpus has, for example `{ c: 123, h: 80, other: 13 }`. Kinds that are not named count as
+   * "other". Fewer available is an error, more are chosen from by `seed`.
+   */
+  exactly: Schema.optionalKey(quotas),
+  /** Like `exactly`, but fewer will do, and kinds that are not named are not limited (unless "other" is). */
+  atMost: Schema.optionalKey(quotas),
+  /** Limits on the whole corpus. */
+  maximumDocuments: Schema.optionalKey(positive),
+  maximumBytes: Schema.optionalKey(positive),
+  /** A larger file is left out: it is data or generated code. */
+  maximumFileBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1 << 20))),
+  /** A file with a longer line is left out: it is minified or generated. */
+  maximumLineBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10_000))),
+  /** An archive that unpacks to more is refused. */
+  maximumUnpackedBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2 ** 31))),
+  /** Decides which documents are kept where there are more than the limits allow. */
+  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+}
+
+const PackageManifest = Schema.fromJsonString(Schema.Struct({ license: Schema.String }))
+
+const licenceOf = (bytes: Uint8Array): string | null =>
+  Option.getOrNull(
+    Option.map(
+      Schema.decodeOption(PackageManifest)(Buffer.from(bytes).toString("utf8")),
+      (manifest) => manifest.license
+    )
+  )
+
+const whyEmpty = (opened: ReadonlyArray<OpenSource>, skipped: ReadonlyArray<Skipped>): EmptyCorpus => {
+  const perSource = opened.map((source) => {
+    const here = skipped.filter((file) => file.origin === source.origin)
+    const reasons = Object.entries(Object.groupBy(here, (file) => file.reason)).map(
+      ([reason, files]) => `${files.length} ${reason}`
+    )
+    if (source.notMatched() > 0)
+      reasons.push(`${source.notMatched()} not matched by ${Globs.describe(source.source)}`)
+    const seen = here.length + source.notMatched()
+    return `${source.origin} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
+  })
+  return new EmptyCorpus({
+    message: `No document was collected: ${perSource.join("; ")}. Point sources at text in UTF-8, or widen include.`
+  })
+}
+
+/** Reads every source into the spool, in order. */
+const gather = Effect.fn("collect.gather")(function* (
+  opened: ReadonlyArray<OpenSource>,
+  limits: { readonly maximumFileBytes: number; readonly maximumLineBytes: number },
+  spool: Effect.Success<ReturnType<typeof Spool.writer>>
+) {
+  const journal = yield* Journal
+  const candidates: Array<Candidate> = []
+  const skipped: Array<Skipped> = []
+  const seen = new Set<string>()
+  let files = 0
+  for (const [index, source] of opened.entries()) {
+    let sourceLicence: string | null = null
+    const first = candidates.length
+    const skip = (path: string, reason: Reason, bytes: number) =>
+      skipped.push({ path, origin: source.origin, reason, bytes })
+    yield* Stream.runForEach(source.files, (found: Found) =>
+      Effect.gen(function* () {
+        if (found.path === manifestName && "bytes" in found) sourceLicence = licenceOf(found.bytes)
+        if (!source.matches(found.path)) return
+        if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
+        if ("skipped" in found) return void skip(found.path, found.skipped, found.size)
+        const reason = judge(found.bytes, limits)
+        if (reason !== undefined) return void skip(found.path, reason, found.bytes.length)
+        const text = withoutMark(found.bytes)
+        const digest = createHash("sha256").update(text).digest("hex")
+        if (seen.has(digest)) return void skip(found.path, "duplicate", text.length)
+        seen.add(digest)
+        candidates.push({
+          source: index,
+          path: found.path,
+          origin: source.origin,
+          licence: statedLicence(text),
+          kind: kindOf(found.path),
+          offset: yield* spool.append(text),
+          bytes: text.length,
+          digest
+        })
+      })
+    )
+    for (let i = first; i < candidates.length; i++) {
+      candidates[i] = { ...candidates[i]!, licence: candidates[i]!.licence ?? sourceLicence }
+    }
+  }
+  yield* journal.publish({ type: "Progress", done: files, total: files, unit: "files" })
+  return { candidates, skipped }
+})
+
+const tally = (documents: ReadonlyArray<Candidate>) =>
+  Object.entries(Object.groupBy(documents, (document) => document.kind))
+    .map(([kind, group]) => ({
+      kind,
+      documents: group!.length,
+      bytes: group!.reduce((sum, document) => sum + document.bytes, 0)
+    }))
+    .toSorted((a, b) => b.documents - a.documents || (a.kind < b.kind ? -1 : 1))
+
+const encoder = new TextEncoder()
+const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`)
+
+/** Copies the kept documents from the spool into the artifact. */
+const write = Effect.fn("collect.write")(function* (
+  output: string,
+  spoolFile: string,
+  kept: ReadonlyArray<Candidate>,
+  skipped: ReadonlyArray<Skipped>
+) {
+  const path = yield* Path.Path
+  const spool = yield* Spool.reader(spoolFile)
+  const text = yield* Spool.writer(path.join(output, "text.bin"))
+  const documents = yield* Spool.writer(path.join(output, "documents.jsonl"))
+  const left = yield* Spool.writer(path.join(output, "skipped.jsonl"))
+  for (const [id, { source: _, ...candidate }] of kept.entries()) {
+    const offset = yield* text.append(yield* spool.read(candidate.offset, candidate.bytes))
+    const document: Document = { id, ...candidate, offset }
+    yield* documents.append(line(document))
+  }
+  for (const file of skipped) yield* left.append(line(file))
+  yield* text.flush
+  yield* documents.flush
+  yield* left.flush
+})
+
+/**
+ * Collects documents from sources into a corpus.
+ *
+ * Fails with `SourceUnavailable`, `UnsafeArchive`, `CorruptArchive`, `EmptyCorpus`, `TooFewDocuments`, or `WorkspaceError` when the
+ * disk refuses.
+ */
+export const collect = Stage.make({
+  name: "collect",
+  version: 1,
+  source: import.meta.url,
+  inputs: {},
+  config,
+  output: Corpus,
+  retry: Schedule.exponential("500 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 })),
+  outside: ({ sources }) => digestOutside(sources),
+  run: Effect.fn("collect")(function* ({ config, output }) {
+    const path = yield* Path.Path
+    const journal = yield* Journal
+    const onDisk = Effect.mapError(Workspace.explain("Writing the corpus", output))
+    const opened = yield* Effect.forEach(config.sources, (source) => openSource(source, config), {
+      concurrency: 4
+    })
+    const temporary = yield* Workspace.temporaryDirectory("collecting")
+    const spoolFile = path.join(temporary, "spool")
+    const spool = yield* Spool.writer(spoolFile).pipe(onDisk)
+    const { candidates, skipped } = yield* gather(opened, config, spool).pipe(
+      Effect.catchTag("PlatformError", (error) =>
+        Effect.fail(Workspace.explain("Writing the corpus", output)(error))
+      )
+    )
+    yield* spool.flush.pipe(onDisk)
+    if (candidates.length === 0) return yield* whyEmpty(opened, skipped)
+
+    const chosen = yield* select(candidates, config)
+    if (chosen.length === 0) {
+      return yield* new EmptyCorpus({
+        message: `The limits leave none of the ${candidates.length} documents found. Raise maximumBytes, maximumDocuments, atMost or exactly.`
+      })
+    }
+    const isChosen = new Set(chosen)
+    const kept = chosen.map((index) => candidates[index]!)
+    const leftOut = [
+      ...skipped,
+      ...candidates
+        .filter((_, index) => !isChosen.has(index))
+        .map((document) => ({
+          path: document.path,
+          origin: document.origin,
+          reason: "over a limit" as const,
+          bytes: document.bytes
+        }))
+    ]
+    yield* write(output, spoolFile, kept, leftOut).pipe(onDisk)
+
+    const value = {
+      documents: kept.length,
+      bytes: kept.reduce((sum, document) => sum + document.bytes, 0),
+      kinds: tally(kept),
+      skipped: Object.entries(Object.groupBy(leftOut, (file) => file.reason))
+        .map(([reason, files]) => ({ reason, files: files!.length }))
+        .toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1)),
+      sources: opened.map((source) => source.origin)
+    }
+    yield* journal.publish({ type: "Facts", facts: facts(value, opened.filter((s) => s.fetched).length) })
+    return value
+  }, Effect.scoped)
+})

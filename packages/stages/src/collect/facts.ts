@@ -1,0 +1,50 @@
+/** What collecting found, in a few lines for the run's summary. */
+
+import type * as Artifact from "@trainyard/core/Artifact"
+import { ByteSize } from "effect"
+import type { Corpus } from "./Corpus.ts"
+
+const size = (bytes: number): string =>
+  ByteSize.format(ByteSize.bytes(bytes), { system: "decimal", precision: 1 })
+
+const plural = (many: number, word: string): string =>
+  `${many.toLocaleString("en")} ${word}${many === 1 ? "" : "s"}`
+
+const kindName = (kind: string): string => (kind === "" ? "no ending" : `.${kind}`)
+
+/** One line for the whole, one a kind, one for what was left out. `fetched` is the number of sources that came over the network. */
+export const facts = (
+  corpus: Artifact.ValueOf<typeof Corpus>,
+  fetched: number
+): ReadonlyArray<{ readonly label: string; readonly text: string }> => {
+  const shown = corpus.kinds.slice(0, 8)
+  const rest = corpus.kinds.slice(8)
+  return [
+    {
+      label: "documents",
+      text: `${plural(corpus.documents, "document")}, ${size(corpus.bytes)}, from ${plural(corpus.sources.length, "source")} (${fetched === 0 ? "none" : fetched} fetched)`
+    },
+    ...shown.map((row) => ({
+      label: kindName(row.kind),
+      text: `${plural(row.documents, "document")}, ${size(row.bytes)}`
+    })),
+    ...(rest.length === 0
+      ? []
+      : [
+          {
+            label: "other kinds",
+            text: `${plural(
+              rest.reduce((sum, row) => sum + row.documents, 0),
+              "document"
+            )}, ${size(rest.reduce((sum, row) => sum + row.bytes, 0))}`
+          }
+        ]),
+    {
+      label: "left out",
+      text:
+        corpus.skipped.length === 0
+          ? "nothing"
+          : `${corpus.skipped.map((row) => `${row.files.toLocaleString("en")} ${row.reason}`).join(", ")} (skipped.jsonl lists them)`
+    }
+  ]
+}

@@ -1,0 +1,122 @@
+/** Walks a folder in the order of its names, `.gitignore` files honoured as git does. Links are never followed. */
+import { Effect, FileSystem, Option, Path, Stream } from "effect"
+import ignore, { type Ignore } from "ignore"
+import { type ReadError, SourceUnavailable } from "./CollectError.ts"
+import type { Found } from "./screening.ts"
+
+export interface FolderReading {
+  readonly source: string
+  readonly directory: string
+  readonly gitignore: boolean
+  /** Absolute path of a folder to leave out wherever it is met: the workspace. */
+  readonly apart: string
+  readonly wanted: (path: string) => boolean
+  readonly maximumFileBytes: number
+}
+
+/** A `.gitignore` and the folder it stands in, relative to the top: "" or "src/". */
+interface Rules {
+  readonly below: string
+  readonly matcher: Ignore
+}
+
+const isIgnored = (rules: ReadonlyArray<Rules>, path: string): boolean => {
+  // The innermost file that says anything about a path decides.
+  for (let i = rules.length - 1; i >= 0; i--) {
+    const { below, matcher } = rules[i]!
+    const verdict = matcher.test(path.slice(below.length))
+    if (verdict.ignored) return true
+    if (verdict.unignored) return false
+  }
+  return false
+}
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+
+type Item = { readonly path: string; readonly type: "File" | "SymbolicLink" }
+
+/** Every wanted file and link below the folder, in order, without its content. */
+export const walk = (options: FolderReading) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const visit = (relative: string, rules: ReadonlyArray<Rules>): Stream.Stream<Item, ReadError> =>
+        Stream.unwrap(
+          Effect.gen(function* () {
+            const directory = path.join(options.directory, relative)
+            const entries = yield* fs.readDirectoryEntries(directory).pipe(
+              Effect.mapError(
+                (error) =>
+                  new SourceUnavailable({
+                    source: options.source,
+                    message: `The folder ${directory} cannot be read: ${error.message}`,
+                    transient: false
+                  })
+              )
+            )
+            const own =
+              options.gitignore && entries.some((entry) => entry.name === ".gitignore")
+                ? yield* fs
+                    .readFileString(path.join(directory, ".gitignore"))
+                    .pipe(Effect.orElseSucceed(() => ""))
+                : ""
+            const all = own === "" ? rules : [...rules, { below: relative, matcher: ignore().add(own) }]
+            return Stream.fromIterable([...entries].sort(byName)).pipe(
+              Stream.flatMap((entry): Stream.Stream<Item, ReadError> => {
+                const itemPath = relative + entry.name
+                if (entry.type === "Directory") {
+                  if (entry.name === ".git" || path.join(directory, entry.name) === options.apart)
+                    return Stream.empty
+                  return isIgnored(all, `${itemPath}/`) ? Stream.empty : visit(`${itemPath}/`, all)
+                }
+                if (entry.type !== "File" && entry.type !== "SymbolicLink") return Stream.empty
+                return isIgnored(all, itemPath) || !options.wanted(itemPath)
+                  ? Stream.empty
+                  : Stream.succeed({ path: itemPath, type: entry.type })
+              })
+            )
+          })
+        )
+      const info = yield* fs.stat(options.directory).pipe(Effect.option)
+      if (Option.isNone(info) || info.value.type !== "Directory") {
+        return Stream.fail(
+          new SourceUnavailable({
+            source: options.source,
+            message: Option.isNone(info)
+              ? `There is no folder ${options.directory}. Give Source.folder a folder that exists; relative paths are read from the current folder.`
+              : `${options.directory} is not a folder. For a tar or zip file use Source.archive.`,
+            transient: false
+          })
+        )
+      }
+      return visit("", [])
+    })
+  )
+
+/** The wanted files of a folder. A file that cannot be read, or is too large to be wanted, is passed on as skipped. */
+export const readFolder = (options: FolderReading) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      return walk(options).pipe(
+        Stream.mapEffect(
+          (item): Effect.Effect<Found> =>
+            item.type === "SymbolicLink"
+              ? Effect.succeed({ path: item.path, skipped: "link", size: 0 })
+              : Effect.gen(function* () {
+                  const file = path.join(options.directory, item.path)
+                  const size = Number((yield* fs.stat(file)).size)
+                  return size > options.maximumFileBytes
+                    ? ({ path: item.path, skipped: "too large", size } as const)
+                    : { path: item.path, bytes: yield* fs.readFile(file) }
+                }).pipe(
+                  Effect.orElseSucceed((): Found => ({ path: item.path, skipped: "not readable", size: 0 }))
+                ),
+          { concurrency: 8 }
+        )
+      )
+    })
+  )

@@ -1,0 +1,114 @@
+/** Brings a git repository's files at one commit, through the `git` command. Commits are kept in the workspace's `downloads/git`. */
+import { createHash } from "node:crypto"
+import * as Workspace from "@trainyard/core/Workspace"
+import { Effect, FileSystem, Path, Stream } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { SourceUnavailable } from "./CollectError.ts"
+import type { Git } from "./Source.ts"
+
+const environment = {
+  // Never ask a person: a pipeline may run where there is none.
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ALLOW_PROTOCOL: "file:git:http:https:ssh",
+  LC_ALL: "C"
+}
+
+const lastLine = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .at(-1) ?? "it said nothing"
+
+/** Runs git; fails with the last line that it wrote to standard error. */
+const git = Effect.fnUntraced(
+  function* (source: string, args: ReadonlyArray<string>) {
+    const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+    const handle = yield* spawner.spawn(
+      ChildProcess.make("git", args, {
+        env: environment,
+        extendEnv: true,
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe"
+      })
+    )
+    const [said, code] = yield* Effect.all(
+      [Stream.mkString(Stream.decodeText(handle.stderr)), handle.exitCode],
+      {
+        concurrency: 2
+      }
+    )
+    return { said, code: Number(code), source }
+  },
+  Effect.scoped,
+  (run, source) =>
+    Effect.catchTag(run, "PlatformError", (error) =>
+      Effect.fail(
+        new SourceUnavailable({
+          source,
+          message:
+            error.reason._tag === "NotFound"
+              ? `${source} needs the git command, which was not found. Install git, or use Source.archive with a tar file of the commit.`
+              : `${source}: git could not be started: ${error.message}`,
+          transient: false
+        })
+      )
+    )
+)
+
+const networkTrouble =
+  /could not resolve host|connection (refused|timed out|reset)|unable to access|early EOF|remote end hung up|operation timed out|temporary failure/i
+
+/** A tar file of the commit, fetched unless kept. It lives until the scope closes. */
+export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: Git, origin: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace.Workspace
+  const name = createHash("sha256").update(source.repository).digest("hex").slice(0, 16)
+  const directory = path.join(workspace.root, "downloads", "git", `${name}.git`)
+  yield* fs
+    .makeDirectory(path.dirname(directory), { recursive: true })
+    .pipe(Effect.mapError(Workspace.explain("Keeping a download", workspace.root)))
+  const at = [`--git-dir=${directory}`]
+  const unavailable = (message: string, transient = false) =>
+    new SourceUnavailable({ source: origin, message: `${origin}: ${message}`, transient })
+
+  const prepared = yield* git(origin, [...at, "init", "--quiet", "--bare"])
+  if (prepared.code !== 0) return yield* unavailable(lastLine(prepared.said))
+  const has = git(origin, [...at, "cat-file", "-e", `${source.commit}^{commit}`]).pipe(
+    Effect.map((result) => result.code === 0)
+  )
+  let fetched = false
+  if (!(yield* has)) {
+    fetched = true
+    const fetch = [...at, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"]
+    const one = yield* git(origin, [...fetch, "--depth=1", "--", source.repository, source.commit])
+    if (one.code !== 0 || !(yield* has)) {
+      // Some servers give out branches and tags only: take them all, then look again.
+      const all = yield* git(origin, [
+        ...fetch,
+        "--force",
+        "--",
+        source.repository,
+        "+refs/*:refs/trainyard/*"
+      ])
+      if (all.code !== 0) {
+        return yield* unavailable(
+          `git cannot fetch: ${lastLine(all.said)}. Check the address, and that git may read it without being asked for a password.`,
+          networkTrouble.test(all.said)
+        )
+      }
+      if (!(yield* has)) {
+        return yield* unavailable(
+          `the repository has no commit ${source.commit}. \`git rev-parse <branch or tag>\` prints the id of one.`
+        )
+      }
+    }
+  }
+  const temporary = yield* Workspace.temporaryDirectory(`the files of ${origin}`)
+  const file = path.join(temporary, "commit.tar")
+  const archived = yield* git(origin, [...at, "archive", "--format=tar", `--output=${file}`, source.commit])
+  if (archived.code !== 0) return yield* unavailable(lastLine(archived.said))
+  return { file, fetched }
+})

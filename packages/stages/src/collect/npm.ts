@@ -1,0 +1,169 @@
+/**
+ * Fetches an npm package's tarball as npm would: same registry, proxy, certificates and credentials, integrity checked. A tarball
+ * is kept in the workspace's `downloads/npm` and is not asked for again.
+ */
+import { createHash } from "node:crypto"
+import { realpathSync } from "node:fs"
+import { delimiter, dirname, join } from "node:path"
+import * as Workspace from "@trainyard/core/Workspace"
+import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
+import { CorruptArchive, type ReadError, SourceUnavailable } from "./CollectError.ts"
+import type { Npm } from "./Source.ts"
+import { reasonOf } from "./tar.ts"
+
+/** Where the user's own npm stands, so that its built-in and global settings are read as well. */
+const findNpm = (): { readonly npmPath: string; readonly execPath: string } => {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    if (folder === "" || folder.includes("node_modules")) continue
+    const found = Result.try(() => realpathSync(join(folder, "npm")))
+    // Global settings lie relative to the Node that npm runs on, which need not be this one.
+    if (Result.isSuccess(found)) {
+      return { npmPath: dirname(dirname(found.success)), execPath: join(folder, "node") }
+    }
+  }
+  return { npmPath: dirname(process.execPath), execPath: process.execPath }
+}
+
+/** npm's settings as its libraries take them: registry, scopes, proxy, certificates, credentials. */
+const settings = Effect.tryPromise({
+  // npm's libraries are many; they are loaded only when something must be fetched.
+  try: async () => {
+    const { default: NpmConfig } = await import("@npmcli/config")
+    const { default: npmDefinitions } = await import("@npmcli/config/lib/definitions/index.js")
+    const config = new NpmConfig({
+      ...npmDefinitions,
+      ...findNpm(),
+      argv: [],
+      // A copy: loading writes npm_config_ variables into what it is given.
+      env: { ...process.env },
+      cwd: process.cwd(),
+      warn: false
+    })
+    await config.load()
+    return config.flat
+  },
+  catch: (cause) =>
+    new SourceUnavailable({
+      source: "npm",
+      message: `npm's settings cannot be read: ${reasonOf(cause)}. See what \`npm config list\` says and mend the .npmrc it names.`,
+      transient: false
+    })
+})
+
+const transientCodes =
+  /^(ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|EPIPE|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|EIDLETIMEOUT|ERESPONSETIMEOUT|ETRANSFERTIMEOUT|FETCH_ERROR|E5\d\d|E429|E408)$/
+
+const explain = (source: string, registry: string) => (cause: unknown) => {
+  const code = Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
+  if (code === "EINTEGRITY") {
+    return new CorruptArchive({
+      source,
+      message: `${source}: the tarball is not the one that was announced (${reasonOf(cause)}). Try again; if it stays so, the registry or something before it changes what it sends.`
+    })
+  }
+  const unavailable = (message: string, transient: boolean) =>
+    new SourceUnavailable({ source, message, transient })
+  if (code === "E404")
+    return unavailable(`${source}: the registry ${registry} has no such package. Check its name.`, false)
+  if (code === "ETARGET")
+    return unavailable(`${source}: the registry ${registry} has no such version. Check it.`, false)
+  if (code === "E401" || code === "E403") {
+    return unavailable(
+      `${source}: the registry ${registry} refuses (${reasonOf(cause)}). Log in with \`npm login\`, or check .npmrc.`,
+      false
+    )
+  }
+  return unavailable(
+    `${source} cannot be fetched from ${registry}: ${reasonOf(cause)}. Check the network, and \`npm config get registry\`.`,
+    transientCodes.test(code)
+  )
+}
+
+const Download = Schema.fromJsonString(
+  Schema.Struct({
+    package: Schema.String,
+    resolved: Schema.String,
+    /** What the registry announced and the tarball was checked against. */
+    integrity: Schema.String,
+    /** SHA-512 of the file, hexadecimal. */
+    digest: Schema.String
+  })
+)
+
+const digestOf = (bytes: Uint8Array): string => createHash("sha512").update(bytes).digest("hex")
+
+/** The tarball's file when it was fetched before and is still whole. */
+const kept = Effect.fnUntraced(function* (directory: string, source: Npm) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = path.join(directory, "package.tgz")
+  const text = yield* fs.readFileString(path.join(directory, "download.json"))
+  const record = yield* Schema.decodeEffect(Download)(text)
+  const bytes = yield* fs.readFile(file)
+  const asked = source.integrity ?? record.integrity
+  return record.package === source.package && record.integrity === asked && digestOf(bytes) === record.digest
+    ? Option.some(file)
+    : Option.none<string>()
+})
+
+/** Fetches the tarball unless it is kept. Succeeds with the file and whether it came over the network. */
+export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm, origin: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace.Workspace
+  const directory = path.join(
+    workspace.root,
+    "downloads",
+    "npm",
+    source.package.replaceAll("/", "+").toLowerCase()
+  )
+  const before = yield* kept(directory, source).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+  if (Option.isSome(before)) return { file: before.value, fetched: false }
+
+  const flat = yield* settings
+  const scope = source.package.startsWith("@") ? source.package.slice(0, source.package.indexOf("/")) : ""
+  const registry = String(flat[`${scope}:registry`] ?? flat.registry)
+  const temporary = yield* Workspace.temporaryDirectory(`the download of ${source.package}`)
+  const whole = path.join(temporary, "whole")
+  const write = Workspace.explain("Keeping a download", workspace.root)
+  yield* fs.makeDirectory(whole).pipe(Effect.mapError(write))
+  const result = yield* Effect.tryPromise({
+    try: async () => {
+      const { default: pacote } = await import("pacote")
+      return pacote.tarball.file(source.package, path.join(whole, "package.tgz"), {
+        ...flat,
+        cache: path.join(temporary, "cache"),
+        // The stage's own schedule asks again, and says so.
+        retry: { retries: 0 },
+        fetchRetries: 0,
+        ...(source.integrity === undefined ? {} : { integrity: source.integrity })
+      })
+    },
+    catch: explain(origin, registry)
+  })
+  const file = path.join(directory, "package.tgz")
+  yield* Effect.gen(function* () {
+    const bytes = yield* fs.readFile(path.join(whole, "package.tgz"))
+    const record = yield* Schema.encodeEffect(Download)({
+      package: source.package,
+      resolved: result.resolved,
+      integrity: source.integrity ?? result.integrity,
+      digest: digestOf(bytes)
+    }).pipe(Effect.orDie)
+    yield* fs.writeFileString(path.join(whole, "download.json"), record)
+    yield* fs.makeDirectory(path.dirname(directory), { recursive: true })
+    yield* fs.remove(directory, { recursive: true, force: true })
+    yield* fs.rename(whole, directory)
+  }).pipe(
+    // Another process may have put the same download there first.
+    Effect.catch((error) =>
+      fs.exists(file).pipe(
+        Effect.orElseSucceed(() => false),
+        Effect.flatMap((there) => (there ? Effect.void : Effect.fail(write(error))))
+      )
+    )
+  )
+  return { file, fetched: true }
+})
+
+export type FetchError = ReadError | Workspace.WorkspaceError

@@ -1,0 +1,85 @@
+/** Which of the collected documents are kept when there are limits: a seeded choice that does not depend on what else is there. */
+import { createHash } from "node:crypto"
+import { Effect } from "effect"
+import { TooFewDocuments } from "./CollectError.ts"
+
+export interface Selectable {
+  /** Position of its source in the config. */
+  readonly source: number
+  readonly path: string
+  readonly kind: string
+  readonly bytes: number
+}
+
+export interface Selection {
+  readonly exactly?: Readonly<Record<string, number>>
+  readonly atMost?: Readonly<Record<string, number>>
+  readonly maximumDocuments?: number
+  readonly maximumBytes?: number
+  readonly seed: number
+}
+
+/** A document's place in the draw, 0 to 2^48: a function of the seed and the document alone. */
+const rank = (seed: number, document: Selectable): number =>
+  createHash("sha256").update(`${seed}\0${document.source}\0${document.path}`).digest().readUIntBE(0, 6)
+
+const dotted = (kind: string): string =>
+  kind === "other" ? "other" : kind === "" ? "files without an ending" : `.${kind}`
+
+const pick = (
+  ranked: ReadonlyArray<number>,
+  documents: ReadonlyArray<Selectable>,
+  quotas: Readonly<Record<string, number>>,
+  unnamed: number
+): ReadonlyArray<number> => {
+  const left = new Map(Object.entries(quotas))
+  if (!left.has("other")) left.set("other", unnamed)
+  return ranked.filter((index) => {
+    const { kind } = documents[index]!
+    const group = kind !== "other" && Object.hasOwn(quotas, kind) ? kind : "other"
+    const remaining = left.get(group)!
+    if (remaining <= 0) return false
+    left.set(group, remaining - 1)
+    return true
+  })
+}
+
+/** Indices of the kept documents, ascending. Fails when `exactly` asks for more of a kind than there are. */
+export const select = Effect.fnUntraced(function* (documents: ReadonlyArray<Selectable>, options: Selection) {
+  const ranks = documents.map((document) => rank(options.seed, document))
+  let kept: ReadonlyArray<number> = documents.map((_, index) => index)
+  kept = kept.toSorted((a, b) => ranks[a]! - ranks[b]! || a - b)
+  if (options.exactly !== undefined) {
+    const { exactly } = options
+    for (const [kind, asked] of Object.entries(exactly)) {
+      const available = documents.filter((document) =>
+        kind === "other"
+          ? document.kind === "other" || !Object.hasOwn(exactly, document.kind)
+          : document.kind === kind
+      ).length
+      if (available < asked) {
+        return yield* new TooFewDocuments({
+          kind,
+          asked,
+          available,
+          message: `exactly asks for ${asked} documents of kind ${dotted(kind)}, but the sources give ${available} that can be used. Add sources, widen include, raise maximumFileBytes or maximumLineBytes, or ask for ${available}.`
+        })
+      }
+    }
+    kept = pick(kept, documents, exactly, 0)
+  }
+  if (options.atMost !== undefined) {
+    kept = pick(kept, documents, options.atMost, Number.POSITIVE_INFINITY)
+  }
+  if (options.maximumDocuments !== undefined) kept = kept.slice(0, options.maximumDocuments)
+  if (options.maximumBytes !== undefined) {
+    let left = options.maximumBytes
+    kept = kept.filter((index) => {
+      const { bytes } = documents[index]!
+      if (bytes > left) return false
+      left -= bytes
+      return true
+    })
+  }
+  return kept.toSorted((a, b) => a - b)
+})
