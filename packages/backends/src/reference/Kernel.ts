@@ -1,6 +1,9 @@
 /** What a kernel of the reference engine is given, and how it pauses and fails. */
 import type { Shape } from "../program/Operation.ts"
 
+/** Float32 in an engine; float64 where a test wants more digits than an engine keeps. */
+export type Floats = Float32Array | Float64Array
+
 /** One step to compute. Indexes count the operation's inputs and outputs in its own order. */
 export interface Call {
   readonly shape: (input: number) => Shape
@@ -8,7 +11,7 @@ export interface Call {
   /** Number of inputs, which matters to operations that take any number. */
   readonly inputs: number
   /** The f32 values of an input, of length 0 when an optional one is absent. */
-  readonly floats: (input: number) => Float32Array
+  readonly floats: (input: number) => Floats
   /** The i32 values of an input. */
   readonly integers: (input: number) => Int32Array
   readonly attribute: (name: string) => number

@@ -8,11 +8,11 @@ import { Effect } from "effect"
 import { EngineFailure, type EngineName, type Inputs } from "../Backend.ts"
 import type { OperationName } from "../program/operations.ts"
 import { type Program, type Step, sizeOf } from "../program/Program.ts"
-import type { Call } from "./Kernel.ts"
+import type { Call, Floats } from "./Kernel.ts"
 import { kernels } from "./kernels.ts"
 
 /** Values of all tensors of a program in the middle of a run, by name. */
-export type Memory = Map<string, Float32Array | Int32Array>
+export type Memory = Map<string, Floats | Int32Array>
 
 /** Longest time in milliseconds that the event loop waits for a kernel. */
 const patienceMilliseconds = 10
@@ -59,7 +59,7 @@ const callOf = (program: Program, step: Step, memory: Memory): Call => {
     outputShape: (output) => shape(step.outputs[output] ?? ""),
     floats: (input) => {
       const values = inputs[input]
-      return values instanceof Float32Array ? values : nothing
+      return values === undefined || values instanceof Int32Array ? nothing : values
     },
     integers: (input) => {
       const values = inputs[input]

@@ -1,5 +1,5 @@
 /** Computes `layerNorm` and `layerNormBackward`: see program/operations/layerNorm.ts. */
-import type { Kernel } from "../Kernel.ts"
+import type { Floats, Kernel } from "../Kernel.ts"
 
 export const layerNorm: Kernel = function* (call) {
   const [x, gain, bias] = [call.floats(0), call.floats(1), call.floats(2)]
@@ -21,11 +21,11 @@ export const layerNorm: Kernel = function* (call) {
 
 export const layerNormBackward: Kernel = function* (call) {
   const [dy, x, gain, mean, rstd] = [0, 1, 2, 3, 4].map(call.floats) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array
+    Floats,
+    Floats,
+    Floats,
+    Floats,
+    Floats
   ]
   const width = gain.length
   const dGain = new Float64Array(width)

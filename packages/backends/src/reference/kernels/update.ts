@@ -1,5 +1,5 @@
 /** Computes `gradientNorm` and `adamW`: see the files of those names in program/operations/. */
-import type { Kernel } from "../Kernel.ts"
+import type { Floats, Kernel } from "../Kernel.ts"
 
 export const gradientNorm: Kernel = function* (call) {
   let squares = 0
@@ -15,10 +15,10 @@ export const gradientNorm: Kernel = function* (call) {
 
 export const adamW: Kernel = function* (call) {
   const [parameter, gradient, firstMoment, secondMoment] = [0, 1, 2, 3].map(call.floats) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array
+    Floats,
+    Floats,
+    Floats,
+    Floats
   ]
   const [scale, learningRate, step] = [call.floats(4)[0]!, call.floats(5)[0]!, call.integers(6)[0]!]
   const [beta1, beta2] = [call.attribute("beta1"), call.attribute("beta2")]

@@ -1,0 +1,187 @@
+/** Every operation, forward and backward, on generated shapes, against reference. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fc from "fast-check"
+import type { OperationName } from "../../src/program/operations.ts"
+import type { Program } from "../../src/program/Program.ts"
+import { cases } from "./cases.ts"
+import { difference } from "./compare.ts"
+import type { Contract } from "./contractSuite.ts"
+import { type Case, Draft } from "./Draft.ts"
+import { judge, runCases } from "./running.ts"
+
+/** Operations whose products may be taken in the session's precision. */
+const products: ReadonlySet<string> = new Set<OperationName>([
+  "linear",
+  "linearBackwardInput",
+  "linearBackwardWeight",
+  "attention",
+  "attentionBackward",
+  "attentionCached",
+  "projectionLoss",
+  "projectionLossBackward"
+])
+
+/** The same case with every session tensor renamed, so that many cases fit one session. */
+export const renamed = (one: Case, prefix: string): Case => {
+  const rename = (name: string) => (Object.hasOwn(one.session, name) ? prefix + name : name)
+  const program: Program = {
+    ...one.program,
+    tensors: Object.fromEntries(
+      Object.values(one.program.tensors).map((tensor) => [
+        rename(tensor.name),
+        { ...tensor, name: rename(tensor.name) }
+      ])
+    ),
+    steps: one.program.steps.map((step) => ({
+      ...step,
+      inputs: step.inputs.map(rename),
+      outputs: step.outputs.map(rename),
+      accumulate: step.accumulate.map(rename)
+    }))
+  }
+  return {
+    program,
+    inputs: one.inputs,
+    session: Object.fromEntries(Object.entries(one.session).map(([name, values]) => [rename(name), values]))
+  }
+}
+
+/** What a failing case looked like. */
+const describeCase = (program: Program): string =>
+  program.steps
+    .map((step) => {
+      const show = (name: string) =>
+        name === ""
+          ? "-"
+          : `${name} [${program.tensors[name]?.shape}]${step.accumulate.includes(name) ? "+" : ""}`
+      return `${step.operation}(${step.inputs.map(show).join(", ")}) ${JSON.stringify(step.attributes)} = ${step.outputs.map(show).join(", ")}`
+    })
+    .join("; ")
+
+/** Runs the cases on the engine and on reference; gives the first difference. */
+const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArray<Case>) {
+  const mine = yield* runCases(contract.engine, contract.settings, all)
+  const right = yield* judge(all)
+  for (const [index, { program }] of all.entries()) {
+    const inPrecision = program.steps.some((step) => products.has(step.operation))
+    for (const [name, expected] of Object.entries(right[index]!)) {
+      // Which of two nearly equal logits is larger is not float32's to say in another precision.
+      if (name.endsWith(".correct") && contract.settings.precision !== "f32") continue
+      const wrong = difference(
+        name,
+        mine[index]![name] ?? new Float32Array(0),
+        expected,
+        inPrecision ? contract.tolerance : contract.exactTolerance
+      )
+      assert.isUndefined(wrong, `${wrong} in ${describeCase(program)}`)
+    }
+  }
+})
+
+export const operationSuite = (contract: Contract): void => {
+  describe("operations", () => {
+    for (const [operation, arbitrary] of Object.entries(cases))
+      it.live(`${operation} agrees with reference`, () =>
+        check(
+          contract,
+          fc
+            .sample(arbitrary, { numRuns: contract.cases, seed: 2024 })
+            .map((one, index) => renamed(one, `${index}/`))
+        )
+      )
+
+    it.live("an operation beyond every tile agrees with reference", () => {
+      const linear = new Draft("linear", 1)
+      linear.step("linear", [linear.floats("x", [300, 515]), linear.floats("weight", [389, 515]), undefined])
+      const weight = new Draft("linearBackwardWeight", 2)
+      weight.step("linearBackwardWeight", [
+        weight.floats("dy", [2, 300, 389]),
+        weight.floats("x", [2, 300, 260])
+      ])
+      const attention = new Draft("attention", 3)
+      const qkv = attention.floats("qkv", [1, 150, 3 * 2 * 72], 2)
+      const [y, logSumExp] = attention.builder.step("attention", [qkv], { heads: 2 })
+      attention.step("attentionBackward", [attention.floats("dy", y!.shape), qkv, y!, logSumExp!], {
+        heads: 2
+      })
+      const loss = new Draft("projectionLoss", 4)
+      const x = loss.floats("x", [70, 72])
+      const table = loss.floats("table", [1100, 72])
+      const targets = loss.integers("targets", [70], 1100)
+      const sums = loss.builder.step("projectionLoss", [x, table, targets])[3]!
+      loss.step("projectionLossBackward", [loss.floats("dLoss", [1]), x, table, targets, sums])
+      return check(contract, [linear.done(), weight.done(), attention.done(), loss.done()])
+    })
+
+    it.live("projectionLoss counts a tie as correct and ignores a target of -1", () =>
+      Effect.gen(function* () {
+        const d = new Draft("projectionLoss", 5)
+        const row = Float32Array.of(0.5, -0.25, 1)
+        const table = Float32Array.from({ length: 15 }, (_, i) => row[i % 3]!)
+        const x = d.floats("x", [4, 3])
+        d.step("projectionLoss", [
+          x,
+          d.given("table", [5, 3], table),
+          d.given("targets", [4], Int32Array.of(0, 4, -1, 2))
+        ])
+        const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
+        assert.deepStrictEqual([...out!["projectionLoss.correct"]!], [1, 1, 0, 1])
+        assert.closeTo(out!["projectionLoss.loss"]![0]!, Math.log(5), 1e-5)
+        assert.strictEqual(out!["projectionLoss.losses"]![2], 0)
+      })
+    )
+
+    it.live("projectionLoss of ignored targets alone is zero, and so is its gradient", () =>
+      Effect.gen(function* () {
+        const d = new Draft("projectionLoss", 6)
+        const x = d.floats("x", [4, 3])
+        const table = d.floats("table", [5, 3])
+        const targets = d.given("targets", [4], new Int32Array(4).fill(-1))
+        const sums = d.step("projectionLoss", [x, table, targets])[3]!
+        d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, sums])
+        const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
+        assert.strictEqual(out!["projectionLoss.loss"]![0], 0)
+        for (const name of ["dx", "dTable"])
+          assert.isTrue(out![`projectionLossBackward.${name}`]!.every((value) => value === 0))
+      })
+    )
+
+    it.live("large logits do not overflow", () => {
+      const d = new Draft("projectionLoss", 7)
+      const x = d.floats("x", [6, 8], 60)
+      const table = d.floats("table", [20, 8], 60)
+      const targets = d.integers("targets", [6], 20)
+      const sums = d.step("projectionLoss", [x, table, targets])[3]!
+      d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, sums])
+      const a = new Draft("attention", 8)
+      a.step("attention", [a.floats("qkv", [1, 6, 24], 60)], { heads: 2 })
+      return contract.settings.precision === "f32"
+        ? check({ ...contract, tolerance: contract.tolerance * 100 }, [d.done(), a.done()])
+        : Effect.asVoid(runCases(contract.engine, contract.settings, [d.done(), a.done()]))
+    })
+
+    it.live("gradientNorm says NaN for gradients that are not finite, and adamW then changes nothing", () =>
+      Effect.gen(function* () {
+        const d = new Draft("gradientNorm", 9)
+        const gradient = d.given("gradient", [2, 2], Float32Array.of(1, Infinity, 2, 3))
+        const parameter = d.held("parameter", [2, 2])
+        const moments = [d.held("m", [2, 2]), d.held("v", [2, 2], "positive")]
+        const [, scale] = d.step("gradientNorm", [gradient], { maximum: 1 })
+        const rate = d.given("learningRate", [1], Float32Array.of(0.1))
+        const step = d.given("step", [1], Int32Array.of(1))
+        d.step("adamW", [parameter, gradient, moments[0], moments[1], scale!, rate, step], {
+          beta1: 0.9,
+          beta2: 0.95,
+          epsilon: 1e-8,
+          weightDecay: 0.1
+        })
+        const one = d.done()
+        const [out] = yield* runCases(contract.engine, contract.settings, [one])
+        assert.isNaN(out!["gradientNorm.scale"]![0])
+        for (const [name, values] of Object.entries(one.session))
+          assert.deepStrictEqual([...out![name]!], [...values], name)
+      })
+    )
+  })
+}

@@ -1,0 +1,185 @@
+/** Sessions: generation with a cache, closing and going on elsewhere, interruption, and an event loop that stays free. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import type { Engine, Session } from "../../src/Backend.ts"
+import { engine as reference } from "../../src/reference/engine.ts"
+import { difference, sameBits } from "./compare.ts"
+import type { Contract } from "./contractSuite.ts"
+import { readAll, referenceSettings, runOnce, writeAll } from "./running.ts"
+import {
+  batch,
+  generateProgram,
+  heldBy,
+  initial,
+  logitsProgram,
+  lossName,
+  tiny,
+  trainInputs,
+  trainProgram
+} from "./tinyGpt.ts"
+
+const program = trainProgram(tiny)
+const tensors = heldBy([program])
+const names = tensors.map((tensor) => tensor.name)
+
+/** Runs training steps `from` to `to` and gives the losses. */
+const steps = Effect.fnUntraced(function* (session: Session, from: number, to: number) {
+  const prepared = yield* session.prepare(program)
+  const curve: Array<number> = []
+  for (let step = from; step <= to; step++)
+    curve.push((yield* prepared.run(trainInputs(tiny, step)))[lossName]![0]!)
+  return Float32Array.from(curve)
+}, Effect.scoped)
+
+/** Saves after step 3 on one engine, opens a new session on another, and goes on to step 6. */
+const moved = Effect.fnUntraced(function* (
+  from: Engine,
+  fromSettings: Parameters<Engine["open"]>[1],
+  to: Engine,
+  toSettings: Parameters<Engine["open"]>[1]
+) {
+  const saved = yield* Effect.gen(function* () {
+    const session = yield* from.open(tensors, fromSettings)
+    yield* writeAll(session, initial(tensors))
+    yield* steps(session, 1, 3)
+    return yield* readAll(session, names)
+  }).pipe(Effect.scoped)
+  return yield* Effect.gen(function* () {
+    const session = yield* to.open(tensors, toSettings)
+    yield* writeAll(session, saved)
+    return yield* steps(session, 4, 6)
+  }).pipe(Effect.scoped)
+})
+
+export const sessionSuite = (contract: Contract): void => {
+  describe("sessions", () => {
+    const { engine, settings, tolerance } = contract
+
+    it.live("hold zeros until written, and what was written after", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        assert.isTrue((yield* session.read("wte")).every((value) => value === 0))
+        const values = initial(tensors)
+        yield* writeAll(session, values)
+        for (const [name, written] of Object.entries(values)) {
+          const read = yield* session.read(name)
+          assert.isTrue(sameBits(read, written), name)
+          read.fill(7)
+          assert.isTrue(sameBits(yield* session.read(name), written), `${name} is a copy`)
+        }
+      })
+    )
+
+    it.live("a session closed and reopened goes on with the same bits", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        yield* writeAll(session, initial(tensors))
+        const whole = yield* steps(session, 1, 6)
+        const resumed = yield* moved(engine, settings, engine, settings)
+        assert.isTrue(sameBits(resumed, whole.slice(3)))
+      })
+    )
+
+    it.live("what one engine saved another goes on with", () =>
+      Effect.gen(function* () {
+        const right = yield* moved(reference, referenceSettings, reference, referenceSettings)
+        const there = yield* moved(engine, settings, reference, referenceSettings)
+        const back = yield* moved(reference, referenceSettings, engine, settings)
+        assert.isUndefined(difference("loss", there, right, tolerance * 30))
+        assert.isUndefined(difference("loss", back, right, tolerance * 30))
+      })
+    )
+
+    it.live("two sessions at once do not touch each other", () =>
+      Effect.gen(function* () {
+        const run = Effect.gen(function* () {
+          const session = yield* engine.open(tensors, settings)
+          yield* writeAll(session, initial(tensors))
+          return yield* steps(session, 1, 3)
+        }).pipe(Effect.scoped)
+        const alone = yield* run
+        const both = yield* Effect.all([run, run], { concurrency: 2 })
+        for (const curve of both) assert.isTrue(sameBits(curve, alone))
+      })
+    )
+
+    it.live("token by token with a cache gives the logits of the full forward pass", () =>
+      Effect.gen(function* () {
+        const full = logitsProgram(tiny)
+        const prompt = generateProgram(tiny, 4)
+        const next = generateProgram(tiny, 1)
+        const tensors = heldBy([full, prompt, next])
+        const session = yield* engine.open(tensors, settings)
+        yield* writeAll(session, initial(tensors))
+        const { tokens } = batch(tiny, 5)
+        const [right] = Object.values(yield* runOnce(session, full, { tokens, offset: Int32Array.of(0) }))
+        const continued = yield* session.prepare(next)
+        const column = (from: number, to: number) =>
+          Int32Array.from({ length: tiny.batch * (to - from) }, (_, i) => {
+            const width = to - from
+            return tokens[Math.floor(i / width) * tiny.time + from + (i % width)]!
+          })
+        const expected = (from: number, to: number) => {
+          const rows: Array<number> = []
+          for (let b = 0; b < tiny.batch; b++)
+            rows.push(
+              ...right!.slice(
+                (b * tiny.time + from) * tiny.vocabulary,
+                (b * tiny.time + to) * tiny.vocabulary
+              )
+            )
+          return Float32Array.from(rows)
+        }
+        const first = yield* runOnce(session, prompt, { tokens: column(0, 4), offset: Int32Array.of(0) })
+        assert.isUndefined(difference("prompt", Object.values(first)[0]!, expected(0, 4), tolerance * 2))
+        for (let t = 4; t < tiny.time; t++) {
+          const out = yield* continued.run({ tokens: column(t, t + 1), offset: Int32Array.of(t) })
+          assert.isUndefined(
+            difference(`token ${t}`, Object.values(out)[0]!, expected(t, t + 1), tolerance * 2)
+          )
+        }
+      })
+    )
+
+    it.live("outputs are copies that a later run leaves alone", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        yield* writeAll(session, initial(tensors))
+        const prepared = yield* session.prepare(program)
+        const first = yield* prepared.run(trainInputs(tiny, 1))
+        const kept = first[lossName]!.slice()
+        yield* prepared.run(trainInputs(tiny, 2))
+        assert.isTrue(sameBits(first[lossName]!, kept))
+      })
+    )
+
+    it.live("other fibers go on while a program runs", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        const prepared = yield* session.prepare(program)
+        let beats = 0
+        const heart = yield* Effect.forkChild(
+          Effect.forever(Effect.flatMap(Effect.yieldNow, () => Effect.sync(() => beats++)))
+        )
+        for (let step = 1; step <= 3; step++) yield* prepared.run(trainInputs(tiny, step))
+        yield* Fiber.interrupt(heart)
+        assert.isAbove(beats, 0)
+      })
+    )
+
+    it.live("an interrupted run leaves a session that closes, and an engine that opens again", () =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const session = yield* Scope.provide(engine.open(tensors, settings), scope)
+        const prepared = yield* Scope.provide(session.prepare(program), scope)
+        const running = yield* Effect.forkChild(prepared.run(trainInputs(tiny, 1)))
+        yield* Effect.yieldNow
+        yield* Fiber.interrupt(running)
+        yield* Scope.close(scope, Exit.void)
+        const again = yield* engine.open(tensors, settings)
+        yield* writeAll(again, initial(tensors))
+        assert.isAbove((yield* steps(again, 1, 1))[0]!, 0)
+      })
+    )
+  })
+}

@@ -1,0 +1,166 @@
+/** Whole training steps: curves, accumulated gradients, and the same bits for the same threads. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Engine, Inputs, Outputs, Settings } from "../../src/Backend.ts"
+import type { Program } from "../../src/program/Program.ts"
+import { engine as reference } from "../../src/reference/engine.ts"
+import { difference, sameBits } from "./compare.ts"
+import type { Contract } from "./contractSuite.ts"
+import { readAll, referenceSettings, runOnce, writeAll } from "./running.ts"
+import {
+  accumulatePrograms,
+  batch,
+  evaluateProgram,
+  heldBy,
+  initial,
+  lossName,
+  type Shape,
+  tiny,
+  trainInputs,
+  trainProgram
+} from "./tinyGpt.ts"
+
+/** Trains from the initial parameters; gives the losses, gradient norms, and every session tensor at the end. */
+const train = Effect.fnUntraced(function* (engine: Engine, settings: Settings, shape: Shape, steps: number) {
+  const program = trainProgram(shape)
+  const tensors = heldBy([program])
+  const session = yield* engine.open(tensors, settings)
+  yield* writeAll(session, initial(tensors))
+  const prepared = yield* session.prepare(program)
+  const curve: Array<number> = []
+  const norms: Array<number> = []
+  for (let step = 1; step <= steps; step++) {
+    const outputs = yield* prepared.run(trainInputs(shape, step))
+    curve.push(outputs[lossName]![0]!)
+    norms.push(outputs["gradientNorm.norm"]![0]!)
+  }
+  const held = yield* readAll(
+    session,
+    tensors.map((tensor) => tensor.name)
+  )
+  return { curve: Float32Array.from(curve), norms: Float32Array.from(norms), held }
+}, Effect.scoped)
+
+/** The right curve. AdamW divides by small numbers, so late steps may drift a little further than one operation does. */
+const right = (shape: Shape, steps: number) => train(reference, referenceSettings, shape, steps)
+
+export const trainingSuite = (contract: Contract): void => {
+  describe("training", () => {
+    const { engine, settings, tolerance } = contract
+    const f32 = settings.precision === "f32"
+
+    for (const threads of contract.threads)
+      it.live(`20 steps on ${threads} threads follow reference's curve and learn`, () =>
+        Effect.gen(function* () {
+          const mine = yield* train(engine, { ...settings, threads }, tiny, 20)
+          const judge = yield* right(tiny, 20)
+          assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
+          assert.isUndefined(difference("norm", mine.norms, judge.norms, f32 ? 5e-3 : 0.2))
+          assert.isBelow(mine.curve.at(-1)!, 0.8 * mine.curve[0]!)
+        })
+      )
+
+    it.live("dropout is part of the step and of its gradient", () =>
+      Effect.gen(function* () {
+        const shape = { ...tiny, dropout: 0.2 }
+        const mine = yield* train(engine, settings, shape, 5)
+        const judge = yield* right(shape, 5)
+        assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
+        assert.notStrictEqual(mine.curve[1], (yield* train(engine, settings, tiny, 2)).curve[1])
+      })
+    )
+
+    it.live("shapes of size 1 and odd sizes train as well", () =>
+      Effect.gen(function* () {
+        const shapes = [
+          { ...tiny, batch: 1, time: 1, vocabulary: 2, width: 3, heads: 1, layers: 1 },
+          { ...tiny, batch: 5, time: 17, vocabulary: 67, width: 35, heads: 5, layers: 1 }
+        ]
+        for (const shape of shapes) {
+          const mine = yield* train(engine, settings, shape, 3)
+          const judge = yield* right(shape, 3)
+          assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
+        }
+      })
+    )
+
+    for (const threads of contract.threads)
+      it.live(`the same bits on every run with ${threads} threads`, () =>
+        Effect.gen(function* () {
+          const first = yield* train(engine, { ...settings, threads }, tiny, 3)
+          const second = yield* train(engine, { ...settings, threads }, tiny, 3)
+          assert.isTrue(sameBits(first.curve, second.curve))
+          for (const [name, values] of Object.entries(first.held))
+            assert.isTrue(sameBits(values, second.held[name]!), name)
+        })
+      )
+
+    it.live("gradients accumulated over small batches are those of one large batch", () =>
+      Effect.gen(function* () {
+        const large = { ...tiny, batch: 4 }
+        const small = { ...tiny, batch: 2 }
+        const whole = accumulatePrograms(large)
+        const parts = accumulatePrograms(small)
+        const { targets, tokens } = batch(large, 1)
+        const half = tokens.length / 2
+        const inputs = (from: number, to: number, gradient: number): Inputs => ({
+          tokens: tokens.slice(from, to),
+          targets: targets.slice(from, to),
+          offset: Int32Array.of(0),
+          lossGradient: Float32Array.of(gradient)
+        })
+        const updateInputs: Inputs = { learningRate: Float32Array.of(0.01), step: Int32Array.of(1) }
+        const after = (programs: ReadonlyArray<readonly [Program, Inputs]>) =>
+          Effect.gen(function* () {
+            const tensors = heldBy(programs.map(([program]) => program))
+            const session = yield* engine.open(tensors, settings)
+            yield* writeAll(session, initial(tensors))
+            let last: Outputs = {}
+            for (const [program, inputs] of programs) last = yield* runOnce(session, program, inputs)
+            const gradients = tensors.filter((tensor) => tensor.name.endsWith(".gradient"))
+            return {
+              norm: last["gradientNorm.norm"]!,
+              gradients: yield* readAll(
+                session,
+                gradients.map((tensor) => tensor.name)
+              ),
+              table: yield* session.read("wte")
+            }
+          }).pipe(Effect.scoped)
+        const one = yield* after([
+          [whole.first, inputs(0, 2 * half, 1)],
+          [whole.update, updateInputs]
+        ])
+        const two = yield* after([
+          [parts.first, inputs(0, half, 0.5)],
+          [parts.more, inputs(half, 2 * half, 0.5)],
+          [parts.update, updateInputs]
+        ])
+        assert.isUndefined(difference("norm", two.norm, one.norm, tolerance))
+        for (const [name, values] of Object.entries(one.gradients))
+          assert.isUndefined(difference(name, two.gradients[name]!, values, tolerance))
+        // The first update moves every element by about the learning rate, whichever way its gradient points.
+        assert.isUndefined(difference("wte", two.table, one.table, 0.1))
+      })
+    )
+
+    it.live("a training step and an evaluation share the session's parameters", () =>
+      Effect.gen(function* () {
+        const programs = [trainProgram(tiny), evaluateProgram(tiny)] as const
+        const tensors = heldBy(programs)
+        const session = yield* engine.open(tensors, settings)
+        yield* writeAll(session, initial(tensors))
+        const step = yield* session.prepare(programs[0])
+        const evaluate = yield* session.prepare(programs[1])
+        const inputs = { ...batch(tiny, 1), offset: Int32Array.of(0) }
+        const before = yield* evaluate.run(inputs)
+        const trained = yield* step.run(trainInputs(tiny, 1))
+        const later = yield* evaluate.run(inputs)
+        assert.isUndefined(difference("loss", before[lossName]!, trained[lossName]!, tolerance))
+        assert.isBelow(later[lossName]![0]!, before[lossName]![0]!)
+        const known = before["projectionLoss.correct"]!.reduce((sum, one) => sum + one, 0)
+        assert.isTrue(Number.isInteger(known) && known <= inputs.tokens.length)
+      })
+    )
+  })
+}
