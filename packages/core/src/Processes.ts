@@ -59,3 +59,19 @@ export const isAlive = Effect.fnUntraced(function* (owner: Process) {
   const started = yield* startOf(owner.pid)
   return started !== undefined && (started === "0" || owner.started === "0" || started === owner.started)
 })
+
+/**
+ * Whether the process of that number runs and is old enough to have done something at `time` (milliseconds since 1970). Numbers are
+ * reused: a younger process is another one.
+ */
+export const mayHaveStarted = Effect.fnUntraced(function* (pid: number, time: number) {
+  const started = yield* startOf(pid)
+  if (started === undefined) return false
+  if (started === "0") return true
+  const fs = yield* FileSystem.FileSystem
+  const stat = yield* fs.readFileString("/proc/stat").pipe(Effect.orElseSucceed(() => ""))
+  const boot = Number(/^btime (\d+)$/m.exec(stat)?.[1] ?? Number.NaN)
+  // Linux counts process times in hundredths of a second; boot time is whole seconds, so allow for rounding.
+  const startedAt = boot * 1000 + Number(started) * 10
+  return Number.isNaN(startedAt) || startedAt <= time + 2000
+})

@@ -106,7 +106,17 @@ export const RunnerEvent = Schema.Union([
     process: Schema.Int,
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
-    stages: Schema.Array(Schema.Struct({ name: stage, runs: Schema.Boolean, why: Schema.String }))
+    stages: Schema.Array(
+      Schema.Struct({
+        name: stage,
+        runs: Schema.Boolean,
+        why: Schema.String,
+        /** Stages that must be done before it starts. */
+        after: Schema.optionalKey(Schema.Array(stage)),
+        /** Its config as it would be written, defaults filled in. */
+        config: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+      })
+    )
   }),
   Schema.Struct({ type: Schema.Literal("StageStarted"), stage, why: Schema.String, attempt: Schema.Int }),
   Schema.Struct({ type: Schema.Literal("StageWaiting"), stage, holder: Schema.String }),

@@ -165,7 +165,13 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     workspace: workspace.root,
     process: process.pid,
     backend: compute?.description ?? "",
-    stages: planned.stages.map(({ action, name, why }) => ({ name, runs: action === "run", why }))
+    stages: planned.stages.map((stage) => ({
+      name: stage.name,
+      runs: stage.action === "run",
+      why: stage.why,
+      after: Plan.waitsFor(stage),
+      config: stage.settings.encoded
+    }))
   })
   const outcomes = new Map<string, Outcome>()
   const tell = (status: "succeeded" | "failed" | "interrupted") =>

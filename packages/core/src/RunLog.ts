@@ -1,0 +1,106 @@
+/**
+ * Reading the logs of runs: which runs there are, what one said, and what one says while it goes on. A line torn by a crash, or of a
+ * kind that this version does not know, is passed over.
+ */
+import { Effect, FileSystem, Option, Path, type PlatformError, Schema, Stream } from "effect"
+import { decodeLine, type RunEvent } from "./RunEvent.ts"
+import { nearest } from "./Spelling.ts"
+import { explain, Workspace } from "./Workspace.ts"
+
+/** No run of that name, or none at all. */
+export class UnknownRun extends Schema.TaggedError<UnknownRun>()("UnknownRun", {
+  run: Schema.NullOr(Schema.String),
+  message: Schema.String
+}) {}
+
+const logName = "events.jsonl"
+
+/** Identities of the workspace's runs that have a log, newest first. */
+export const list = Effect.fnUntraced(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { runs } = yield* Workspace
+  const names = yield* fs.readDirectory(runs).pipe(Effect.orElseSucceed((): Array<string> => []))
+  const logged = yield* Effect.filter(names, (name) =>
+    fs.exists(path.join(runs, name, logName)).pipe(Effect.orElseSucceed(() => false))
+  )
+  return logged.sort().reverse()
+})
+
+/** The folder of a run: the newest unless one is named, by its identity, the beginning of it, or its folder. */
+export const find = Effect.fn("RunLog.find")(function* (run?: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { root, runs } = yield* Workspace
+  const known = yield* list()
+  const newest = known[0]
+  if (run === undefined) {
+    return newest === undefined
+      ? yield* new UnknownRun({
+          run: null,
+          message: `There has been no run in ${root} yet. Start one with trainyard run PIPELINE.ts, or name another folder with --workspace.`
+        })
+      : path.join(runs, newest)
+  }
+  const match = known.find((name) => name === run) ?? known.find((name) => name.startsWith(run))
+  if (match !== undefined) return path.join(runs, match)
+  if (yield* fs.exists(path.join(run, logName)).pipe(Effect.orElseSucceed(() => false)))
+    return path.resolve(run)
+  const near = nearest(run, known) ?? newest
+  return yield* new UnknownRun({
+    run,
+    message: `There is no run "${run}" in ${root}. ${near === undefined ? "There has been none yet." : `The ${near === newest ? "newest" : "nearest"} is ${near}.`}`
+  })
+})
+
+/** Everything that a run has said so far. */
+export const read = Effect.fn("RunLog.read")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const text = yield* fs
+    .readFileString(path.join(directory, logName))
+    .pipe(Effect.mapError(explain("Reading the run's log", directory)))
+  return text.split("\n").flatMap((line): ReadonlyArray<RunEvent> => {
+    const event = line === "" ? undefined : decodeLine(line)
+    return event === undefined ? [] : [event]
+  })
+})
+
+const chunkBytes = 1 << 16
+
+/**
+ * Everything that a run has said and goes on to say, as it is written. Ends after `RunFinished`; a run that was killed never says so,
+ * so watchers of one ask `RunStatus.isAlive` meanwhile.
+ *
+ * @param every how often the log is looked at, in milliseconds
+ */
+export const follow = (
+  directory: string,
+  every = 200
+): Stream.Stream<RunEvent, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const file = yield* fs.open(path.join(directory, logName), { flag: "r" })
+      const decoder = new TextDecoder()
+      const buffer = new Uint8Array(chunkBytes)
+      let rest = ""
+      const more: Effect.Effect<ReadonlyArray<RunEvent>, PlatformError.PlatformError> = Effect.gen(
+        function* () {
+          const bytes = yield* file.read(buffer)
+          if (bytes === 0) {
+            yield* Effect.sleep(every)
+            return []
+          }
+          const lines = (rest + decoder.decode(buffer.subarray(0, bytes), { stream: true })).split("\n")
+          rest = lines.pop() ?? ""
+          return lines.flatMap((line) => Option.toArray(Option.fromUndefinedOr(decodeLine(line))))
+        }
+      )
+      return Stream.fromEffectRepeat(more).pipe(
+        Stream.flatMap((events) => Stream.fromIterable(events)),
+        Stream.takeUntil(({ event }) => event.type === "RunFinished")
+      )
+    })
+  )

@@ -1,0 +1,485 @@
+/**
+ * The state of a run, folded from its events alone: the same at any moment, during the run, after it, and after a crash. Pages and
+ * screens render this value.
+ */
+import { Effect } from "effect"
+import * as Processes from "./Processes.ts"
+import type { RunEvent, StageEvent } from "./RunEvent.ts"
+
+type EventOf<Type extends RunEvent["event"]["type"]> = Extract<RunEvent["event"], { readonly type: Type }>
+type Said<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
+
+export type StageState =
+  | "pending"
+  | "waiting"
+  | "running"
+  | "retrying"
+  | "ran"
+  | "cached"
+  | "skipped"
+  | "failed"
+  | "interrupted"
+
+/** One stage of the run. Times are ISO 8601. */
+export interface Phase {
+  readonly name: string
+  readonly state: StageState
+  /** Whether the plan had it run, and why. */
+  readonly runs: boolean
+  readonly why: string
+  /** Stages that it comes after. */
+  readonly after: ReadonlyArray<string>
+  readonly config: Readonly<Record<string, unknown>>
+  /** 0 before it starts, 1 for the first. */
+  readonly attempt: number
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+  readonly seconds: number | null
+  readonly progress: { readonly done: number; readonly total: number | null; readonly unit: string } | null
+  readonly secondsLeft: number | null
+  readonly facts: ReadonlyArray<{ readonly label: string; readonly text: string }>
+  /** Its artifact's folder. */
+  readonly directory: string | null
+  /** Who is waited for, or why it failed or is tried again. */
+  readonly message: string | null
+}
+
+/** A point of the loss curve, in nats per token. Null where the loss was not finite. */
+export interface LossPoint {
+  readonly step: number
+  readonly loss: number | null
+}
+
+export interface Health {
+  readonly at: string
+  readonly residentBytes: number
+  readonly heapBytes: number
+  readonly threads: number | null
+  readonly cpu: number
+  readonly openFiles: number | null
+  readonly peakResidentBytes: number
+  readonly leak: string | null
+}
+
+/** A moment of the run worth a line. */
+export interface Moment {
+  readonly at: string
+  readonly stage: string | null
+  readonly text: string
+}
+
+export interface RunStatus {
+  readonly run: string
+  readonly pipeline: string
+  readonly workspace: string
+  readonly process: number
+  readonly backend: string
+  /** "crashed": its process is gone and it never said that it finished. */
+  readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
+  readonly startedAt: string
+  /** Time of the last event. */
+  readonly updatedAt: string
+  readonly seconds: number
+  /** Null when nobody can tell. */
+  readonly secondsLeft: number | null
+  readonly phases: ReadonlyArray<Phase>
+  /** The last training step, and the stage that made it. */
+  readonly training: (Said<"Step"> & { readonly stage: string }) | null
+  /** Thinned to about two thousand points, each then the mean of its neighbours. */
+  readonly losses: ReadonlyArray<LossPoint>
+  readonly evaluations: ReadonlyArray<
+    LossPoint & { readonly perplexity: number | null; readonly best: boolean }
+  >
+  readonly samples: ReadonlyArray<{
+    readonly step: number
+    readonly prompt: string
+    readonly completion: string
+  }>
+  readonly checkpoints: ReadonlyArray<{
+    readonly at: string
+    readonly step: number
+    readonly directory: string
+    readonly best: boolean
+    readonly bytes: number
+  }>
+  readonly resumed: { readonly step: number; readonly directory: string } | null
+  readonly gates: ReadonlyArray<Said<"Gate"> & { readonly stage: string }>
+  readonly retries: number
+  readonly faults: ReadonlyArray<Said<"Fault"> & { readonly at: string; readonly stage: string }>
+  readonly failures: ReadonlyArray<{
+    readonly at: string
+    readonly stage: string | null
+    readonly error: string
+    readonly message: string
+  }>
+  readonly warnings: ReadonlyArray<Moment>
+  readonly health: Health | null
+  readonly timeline: ReadonlyArray<Moment>
+  /** What comes next, in one sentence. */
+  readonly next: string
+}
+
+/** Before the first event. */
+export const empty: RunStatus = {
+  run: "",
+  pipeline: "",
+  workspace: "",
+  process: 0,
+  backend: "",
+  state: "running",
+  startedAt: "",
+  updatedAt: "",
+  seconds: 0,
+  secondsLeft: null,
+  phases: [],
+  training: null,
+  losses: [],
+  evaluations: [],
+  samples: [],
+  checkpoints: [],
+  resumed: null,
+  gates: [],
+  retries: 0,
+  faults: [],
+  failures: [],
+  warnings: [],
+  health: null,
+  timeline: [],
+  next: "The run is about to start."
+}
+
+const mostPoints = 2048
+const mostKept = 200
+
+const mean = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : (a + b) / 2
+
+/** Adds a point; when there are too many, each two neighbours become one. */
+const addLoss = (losses: ReadonlyArray<LossPoint>, point: LossPoint): ReadonlyArray<LossPoint> => {
+  // A run resumed or gone back to a checkpoint repeats steps: what came after that step is forgotten.
+  const last = losses.at(-1)
+  const kept =
+    last !== undefined && last.step >= point.step ? losses.filter(({ step }) => step < point.step) : losses
+  if (kept.length < mostPoints) return [...kept, point]
+  const thinned: Array<LossPoint> = []
+  for (let i = 0; i + 1 < kept.length; i += 2) {
+    thinned.push({ step: kept[i + 1]!.step, loss: mean(kept[i]!.loss, kept[i + 1]!.loss) })
+  }
+  return [...thinned, point]
+}
+
+const keep = <A>(items: ReadonlyArray<A>, item: A): ReadonlyArray<A> =>
+  items.length < mostKept ? [...items, item] : [...items.slice(1), item]
+
+const secondsBetween = (from: string, to: string): number =>
+  Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000)
+
+const changePhase = (
+  status: RunStatus,
+  name: string,
+  change: (phase: Phase) => Partial<Phase>
+): RunStatus => ({
+  ...status,
+  phases: status.phases.map((phase) => (phase.name === name ? { ...phase, ...change(phase) } : phase))
+})
+
+const note = (status: RunStatus, at: string, stage: string | null, text: string): RunStatus => ({
+  ...status,
+  timeline: keep(status.timeline, { at, stage, text })
+})
+
+const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStatus => ({
+  ...empty,
+  run,
+  pipeline: event.pipeline,
+  workspace: event.workspace,
+  process: event.process,
+  backend: event.backend,
+  startedAt: at,
+  updatedAt: at,
+  phases: event.stages.map((stage) => ({
+    name: stage.name,
+    state: "pending",
+    runs: stage.runs,
+    why: stage.why,
+    after: stage.after ?? [],
+    config: stage.config ?? {},
+    attempt: 0,
+    startedAt: null,
+    finishedAt: null,
+    seconds: null,
+    progress: null,
+    secondsLeft: null,
+    facts: [],
+    directory: null,
+    message: null
+  })),
+  timeline: [{ at, stage: null, text: `Run of ${event.pipeline} started` }]
+})
+
+const said = (status: RunStatus, at: string, stage: string, event: StageEvent): RunStatus => {
+  switch (event.type) {
+    case "Progress":
+      return changePhase(status, stage, (phase) => {
+        const rate = event.done / Math.max(secondsBetween(phase.startedAt ?? at, at), 1e-3)
+        return {
+          progress: { done: event.done, total: event.total ?? null, unit: event.unit },
+          secondsLeft:
+            event.total === undefined || event.done <= 0 ? null : Math.max(0, event.total - event.done) / rate
+        }
+      })
+    case "Step":
+      return {
+        ...changePhase(status, stage, () => ({
+          progress: { done: event.step, total: event.steps, unit: "steps" },
+          secondsLeft: event.secondsLeft
+        })),
+        training: { ...event, stage },
+        losses: addLoss(status.losses, { step: event.step, loss: event.loss })
+      }
+    case "Evaluation":
+      return {
+        ...status,
+        evaluations: keep(
+          status.evaluations.filter(({ step }) => step < event.step),
+          { step: event.step, loss: event.loss, perplexity: event.perplexity, best: event.best }
+        )
+      }
+    case "Sample":
+      return {
+        ...status,
+        samples: keep(status.samples, {
+          step: event.step,
+          prompt: event.prompt,
+          completion: event.completion
+        })
+      }
+    case "CheckpointSaved":
+      return note(
+        {
+          ...status,
+          checkpoints: keep(status.checkpoints, {
+            at,
+            step: event.step,
+            directory: event.directory,
+            best: event.best,
+            bytes: event.bytes
+          })
+        },
+        at,
+        stage,
+        `Checkpoint at step ${event.step}${event.best ? ", the best so far" : ""}`
+      )
+    case "Resumed":
+      return note(
+        { ...status, resumed: { step: event.step, directory: event.directory } },
+        at,
+        stage,
+        `Went on from the checkpoint at step ${event.step}${
+          event.skipped.length === 0 ? "" : `, past ${event.skipped.length} broken`
+        }`
+      )
+    case "Gate":
+      return {
+        ...status,
+        gates: [
+          ...status.gates.filter((gate) => gate.gate !== event.gate || gate.stage !== stage),
+          { ...event, stage }
+        ]
+      }
+    case "Fault":
+      return note(
+        { ...status, faults: keep(status.faults, { ...event, at, stage }) },
+        at,
+        stage,
+        `${event.message}: ${event.action}`
+      )
+    case "Note":
+      return event.level === "warning"
+        ? { ...status, warnings: keep(status.warnings, { at, stage, text: event.message }) }
+        : status
+    case "Facts":
+      return changePhase(status, stage, () => ({ facts: event.facts }))
+  }
+}
+
+const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
+  switch (event.type) {
+    case "RunStarted":
+      return started(at, run, event)
+    case "StageStarted":
+      return note(
+        changePhase(status, event.stage, (phase) => ({
+          state: "running",
+          attempt: event.attempt,
+          startedAt: phase.startedAt ?? at,
+          progress: null,
+          secondsLeft: null,
+          message: null
+        })),
+        at,
+        event.stage,
+        event.attempt === 1 ? `Started: ${event.why}` : `Attempt ${event.attempt}`
+      )
+    case "StageWaiting":
+      return note(
+        changePhase(status, event.stage, () => ({ state: "waiting", message: `waits for ${event.holder}` })),
+        at,
+        event.stage,
+        `Waits for ${event.holder}`
+      )
+    case "StageRetried":
+      return note(
+        {
+          ...changePhase(status, event.stage, () => ({ state: "retrying", message: event.message })),
+          retries: status.retries + 1
+        },
+        at,
+        event.stage,
+        `Will be tried again: ${event.message}`
+      )
+    case "StageFinished":
+      return note(
+        changePhase(status, event.stage, (phase) => ({
+          state: event.status,
+          startedAt: phase.startedAt ?? at,
+          finishedAt: at,
+          seconds: event.seconds,
+          secondsLeft: null,
+          directory: event.directory,
+          message: event.status === "failed" ? phase.message : null
+        })),
+        at,
+        event.stage,
+        event.status
+      )
+    case "Health":
+      return {
+        ...status,
+        health: {
+          at,
+          residentBytes: event.residentBytes,
+          heapBytes: event.heapBytes,
+          threads: event.threads,
+          cpu: event.cpu,
+          openFiles: event.openFiles,
+          peakResidentBytes: Math.max(status.health?.peakResidentBytes ?? 0, event.residentBytes),
+          leak: event.leak
+        }
+      }
+    case "Failure":
+      return note(
+        {
+          ...(event.stage === null
+            ? status
+            : changePhase(status, event.stage, () => ({ message: event.message }))),
+          failures: keep(status.failures, {
+            at,
+            stage: event.stage,
+            error: event.error,
+            message: event.message
+          })
+        },
+        at,
+        event.stage,
+        event.message
+      )
+    case "RunFinished":
+      return note(
+        {
+          ...status,
+          state: event.status,
+          phases: status.phases.map((phase) => {
+            const summary = event.stages.find(({ name }) => name === phase.name)
+            return phase.finishedAt !== null || summary === undefined
+              ? phase
+              : { ...phase, state: summary.status, directory: event.artifacts[phase.name] ?? null }
+          })
+        },
+        at,
+        null,
+        `Run ${event.status}`
+      )
+    case "Stage":
+      return said(status, at, event.stage, event.event)
+  }
+}
+
+const isDone = (phase: Phase): boolean =>
+  phase.state === "ran" || phase.state === "cached" || phase.state === "skipped"
+
+const nextOf = (status: RunStatus): string => {
+  switch (status.state) {
+    case "succeeded":
+      return "Nothing: the run is done."
+    case "interrupted":
+      return "Run it again: it goes on from what is finished and from the last checkpoint."
+    case "crashed":
+      return "Its process is gone. Run it again: it goes on from what is finished and from the last checkpoint."
+    case "failed":
+      return status.failures.some((failure) => failure.error !== "GateFailed")
+        ? "Mend what failed and run it again: finished stages are reused."
+        : "Train better or change the gate: the artifacts stand."
+    case "running": {
+      const active = status.phases.filter((phase) => ["running", "waiting", "retrying"].includes(phase.state))
+      const ahead = status.phases.filter((phase) => phase.state === "pending" && phase.runs)
+      const then =
+        ahead.length === 0 ? "then the run is done" : `then ${ahead.map(({ name }) => name).join(", ")}`
+      return active.length === 0
+        ? ahead.length === 0
+          ? "The run is about to finish."
+          : `${ahead[0]!.name} is about to start.`
+        : `${active.map(({ name }) => name).join(" and ")} goes on, ${then}.`
+    }
+  }
+}
+
+const secondsLeftOf = (status: RunStatus): number | null => {
+  if (status.state !== "running") return null
+  if (status.phases.length > 0 && status.phases.every(isDone)) return 0
+  const known = status.phases.flatMap((phase) =>
+    phase.state === "running" && phase.secondsLeft !== null ? [phase.secondsLeft] : []
+  )
+  return known.length === 0 ? null : Math.max(...known)
+}
+
+/** The status after one more event. */
+export const update = (status: RunStatus, event: RunEvent): RunStatus => {
+  const applied = apply(status, event)
+  const timed: RunStatus = {
+    ...applied,
+    updatedAt: event.at,
+    seconds:
+      event.event.type === "RunFinished" ? event.event.seconds : secondsBetween(applied.startedAt, event.at)
+  }
+  return { ...timed, secondsLeft: secondsLeftOf(timed), next: nextOf(timed) }
+}
+
+/**
+ * The status that events add up to.
+ *
+ * @param alive whether the run's process still exists; a run that is neither alive nor finished has crashed
+ */
+export const of = (events: Iterable<RunEvent>, alive = true): RunStatus => {
+  let status = empty
+  for (const event of events) status = update(status, event)
+  return alive ? status : crashed(status)
+}
+
+/** The status of a run whose process is gone: a running one has crashed, another is what it was. */
+export const crashed = (status: RunStatus): RunStatus => {
+  if (status.state !== "running") return status
+  const gone: RunStatus = {
+    ...status,
+    state: "crashed",
+    phases: status.phases.map((phase) =>
+      ["running", "waiting", "retrying"].includes(phase.state) ? { ...phase, state: "interrupted" } : phase
+    )
+  }
+  return { ...gone, secondsLeft: null, next: nextOf(gone) }
+}
+
+/** Whether a run's process still exists on this machine and could be the one that started it. */
+export const isAlive = Effect.fnUntraced(function* (status: RunStatus) {
+  return status.process > 0 && (yield* Processes.mayHaveStarted(status.process, Date.parse(status.startedAt)))
+})
