@@ -10,6 +10,7 @@
 import { fileURLToPath } from "node:url"
 import { Effect, Schema } from "effect"
 import { Language, type Node, Parser } from "web-tree-sitter"
+import { type Prefix, prefixesOf } from "./prompts.ts"
 import { cutAtLastItem, withoutCplusplus } from "./topLevel.ts"
 
 /** The grammar could not be loaded: the installation is not whole. */
@@ -85,7 +86,12 @@ export const cParser = Effect.gen(function* () {
     }),
     (parser) => Effect.sync(() => parser.delete())
   )
-  return (text: Text): Parsed => parse(parser, text)
+  return {
+    /** Judges a completion. */
+    judge: (text: Text): Parsed => parse(parser, text),
+    /** The prompts that a document offers. */
+    prefixesOf: (text: string): ReadonlyArray<Prefix> => prefixesOf(parser, text)
+  }
 })
 
 const parse = (parser: Parser, { completion, ended, prompt }: Text): Parsed => {

@@ -7,8 +7,8 @@ import { cParser } from "../../src/validate/parseC.ts"
 const parsed = (text: string) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const parse = yield* cParser
-      return parse({ prompt: "", completion: text, ended: true })
+      const { judge } = yield* cParser
+      return judge({ prompt: "", completion: text, ended: true })
     })
   )
 

@@ -77,8 +77,8 @@ describe("parsing as C", () => {
   const verdicts = (prompt: string, completion: string, ended = false) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const parse = yield* cParser
-        return parse({ prompt, completion, ended })
+        const { judge } = yield* cParser
+        return judge({ prompt, completion, ended })
       })
     )
 

@@ -1,0 +1,152 @@
+/**
+ * How well the model and the n-gram baselines predict the validation documents: bits and hits by document, on the same tokens
+ * and with contexts by the same rule (see `windows.ts`).
+ */
+import type { Prepared } from "@trainyard/backends/Backend"
+import { Effect } from "effect"
+import { Ports } from "../model/Programs.ts"
+import { Counter } from "./kneserNey.ts"
+import type { Prediction } from "./Report.ts"
+import { type Window, windowsOf } from "./windows.ts"
+
+/** A document of the validation split: where its tokens are, end token included, and the bytes of its text. */
+export interface Extent {
+  readonly start: number
+  readonly tokens: number
+  readonly bytes: number
+}
+
+/** Reads a document's tokens, its end token included. */
+export type ReadDocument<E, R> = (extent: Extent) => Effect.Effect<ArrayLike<number>, E, R>
+
+/** For each document, in order: bits for its tokens together, and how many were predicted as the most likely. */
+export interface Scores {
+  readonly bits: Float64Array
+  readonly correct: Int32Array
+}
+
+const emptyScores = (documents: number): Scores => ({
+  bits: new Float64Array(documents),
+  correct: new Int32Array(documents)
+})
+
+/** The figures over some of the documents: all, unless `of` picks. Null when those hold no text. */
+export const summarize = (
+  extents: ReadonlyArray<Extent>,
+  scores: Scores,
+  of: (index: number) => boolean = () => true
+): Prediction | null => {
+  let bits = 0
+  let correct = 0
+  let tokens = 0
+  let bytes = 0
+  extents.forEach((extent, index) => {
+    if (!of(index)) return
+    bits += scores.bits[index]!
+    correct += scores.correct[index]!
+    tokens += extent.tokens
+    bytes += extent.bytes
+  })
+  if (tokens === 0 || bytes === 0) return null
+  const loss = (bits / tokens) * Math.LN2
+  return {
+    loss,
+    perplexity: Math.exp(loss),
+    bitsPerByte: bits / bytes,
+    topOneAccuracy: correct / tokens
+  }
+}
+
+interface Row extends Window {
+  readonly document: number
+}
+
+/**
+ * Scores documents with a prepared `evaluate` program. `progress` is told, after each batch, how many windows are done and how many
+ * there are.
+ */
+export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R, E2, R2>(
+  program: Prepared,
+  shape: { readonly batchSize: number; readonly sequenceLength: number },
+  endTokenId: number,
+  extents: ReadonlyArray<Extent>,
+  read: ReadDocument<E, R>,
+  progress: (done: number, total: number) => Effect.Effect<void, E2, R2>
+) {
+  const { batchSize, sequenceLength } = shape
+  const scores = emptyScores(extents.length)
+  const rows: ReadonlyArray<Row> = extents.flatMap((extent, document) =>
+    windowsOf(extent.tokens, sequenceLength).map((window) => ({ ...window, document }))
+  )
+  const offset = new Int32Array(1)
+  let held = { document: -1, tokens: new Int32Array() as ArrayLike<number> }
+  for (let begin = 0; begin < rows.length; begin += batchSize) {
+    const batch = rows.slice(begin, begin + batchSize)
+    const inputs = new Int32Array(batchSize * sequenceLength).fill(endTokenId)
+    const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
+    for (const [row, { document, first, length, repeated }] of batch.entries()) {
+      if (held.document !== document) held = { document, tokens: yield* read(extents[document]!) }
+      const at = row * sequenceLength
+      for (let i = 0; i < length; i++) {
+        inputs[at + i] = first + i === 0 ? endTokenId : held.tokens[first + i - 1]!
+        if (i >= repeated) targets[at + i] = held.tokens[first + i]!
+      }
+    }
+    const outputs = yield* program.run({
+      [Ports.tokens]: inputs,
+      [Ports.targets]: targets,
+      [Ports.offset]: offset
+    })
+    const losses = outputs[Ports.losses]!
+    const hits = outputs[Ports.correct]!
+    for (const [row, { document, length, repeated }] of batch.entries()) {
+      for (let i = repeated; i < length; i++) {
+        const at = row * sequenceLength + i
+        scores.bits[document]! += losses[at]! / Math.LN2
+        if (hits[at] === 1) scores.correct[document]!++
+      }
+    }
+    yield* progress(Math.min(begin + batchSize, rows.length), rows.length)
+  }
+  return scores
+})
+
+/** Tokens after which a long computation lets other work of the process run. */
+const pause = 1 << 16
+
+const forEachDocument = Effect.fnUntraced(function* <E, R>(
+  extents: ReadonlyArray<Extent>,
+  read: ReadDocument<E, R>,
+  use: (tokens: ArrayLike<number>, index: number) => void
+) {
+  let sincePause = 0
+  for (const [index, extent] of extents.entries()) {
+    use(yield* read(extent), index)
+    sincePause += extent.tokens
+    if (sincePause >= pause) {
+      sincePause = 0
+      yield* Effect.sleep(0)
+    }
+  }
+})
+
+/** Trains a Kneser-Ney model of an order on the training documents and scores the validation documents with it. */
+export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* <E, R>(
+  order: number,
+  vocabularySize: number,
+  train: ReadonlyArray<Extent>,
+  readTrain: ReadDocument<E, R>,
+  validation: ReadonlyArray<Extent>,
+  readValidation: ReadDocument<E, R>
+) {
+  const counter = new Counter(order, vocabularySize)
+  yield* forEachDocument(train, readTrain, (tokens) => counter.add(tokens))
+  const model = counter.finish()
+  const scores = emptyScores(validation.length)
+  yield* forEachDocument(validation, readValidation, (tokens, index) => {
+    const { bits, correct } = model.score(tokens)
+    scores.bits[index] = bits
+    scores.correct[index] = correct
+  })
+  return scores
+})

@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest"
+import { type Figures, judge, sentence, type Thresholds } from "../../src/validate/gates.ts"
+
+const figures: Figures = {
+  bitsPerByte: 2,
+  perplexity: 30,
+  topOneAccuracy: 0.4,
+  baselines: [
+    { order: 2, bitsPerByte: 2.5 },
+    { order: 5, bitsPerByte: 1.9 }
+  ],
+  parseShare: 0.5,
+  gccShare: null,
+  gcc: "no working gcc is on the PATH",
+  longestOverlap: 12
+}
+const nothing: Thresholds = {
+  beats: [],
+  bitsPerByteAtMost: null,
+  perplexityAtMost: null,
+  topOneAccuracyAtLeast: null,
+  parseShareAtLeast: null,
+  gccShareAtLeast: null,
+  longestOverlapAtMost: null
+}
+const gate = (asked: Partial<Thresholds>, over: Partial<Figures> = {}) => {
+  const gates = judge({ ...figures, ...over }, { ...nothing, ...asked })
+  expect(gates).toHaveLength(1)
+  return gates[0]!
+}
+
+describe("gates", () => {
+  it("ask for nothing when no threshold is given", () => {
+    expect(judge(figures, nothing)).toEqual([])
+  })
+
+  for (const [asked, passes] of [
+    [{ bitsPerByteAtMost: 2 }, true],
+    [{ bitsPerByteAtMost: 1.99 }, false],
+    [{ perplexityAtMost: 30 }, true],
+    [{ perplexityAtMost: 29 }, false],
+    [{ topOneAccuracyAtLeast: 0.4 }, true],
+    [{ topOneAccuracyAtLeast: 0.41 }, false],
+    [{ parseShareAtLeast: 0.5 }, true],
+    [{ parseShareAtLeast: 1.1 }, false],
+    [{ longestOverlapAtMost: 12 }, true],
+    [{ longestOverlapAtMost: 11 }, false],
+    [{ beats: [2] }, true],
+    [{ beats: [5] }, false]
+  ] as const) {
+    it(`${passes ? "pass" : "fail"} at ${JSON.stringify(asked)}`, () => {
+      expect(gate(asked).passed).toBe(passes)
+    })
+  }
+
+  it("fail, with the reason, when they cannot be measured here", () => {
+    const gcc = gate({ gccShareAtLeast: 0 })
+    expect(gcc).toMatchObject({ passed: false, value: null })
+    expect(gcc.why).toContain("no working gcc is on the PATH")
+    const parse = gate({ parseShareAtLeast: 0 }, { parseShare: null })
+    expect(parse).toMatchObject({ passed: false, value: null })
+    expect(parse.why).toContain("no completions")
+    expect(gate({ perplexityAtMost: 1e9 }, { perplexity: Number.POSITIVE_INFINITY }).passed).toBe(false)
+    expect(gate({ beats: [3] }).why).toContain("trigram baseline was not measured")
+  })
+
+  it("do not take a tie with a baseline for beating it", () => {
+    expect(gate({ beats: [2] }, { bitsPerByte: 2.5 }).passed).toBe(false)
+  })
+
+  it("speak in one sentence that names each failure, its value and its threshold", () => {
+    expect(sentence(judge(figures, { ...nothing, bitsPerByteAtMost: 3 }))).toBeUndefined()
+    const failed = judge(figures, { ...nothing, bitsPerByteAtMost: 1.5, parseShareAtLeast: 0.75, beats: [2] })
+    expect(sentence(failed)).toBe(
+      "2 of 3 validation gates failed: bits-per-byte (2, at most 1.5 asked for); parse-share (0.5, at least 0.75 asked for)."
+    )
+  })
+})

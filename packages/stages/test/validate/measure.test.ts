@@ -1,0 +1,97 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Prepared } from "@trainyard/backends/Backend"
+import { Effect } from "effect"
+import { Ports } from "../../src/model/Programs.ts"
+import { type Extent, scoreBaseline, scoreModel, summarize } from "../../src/validate/measure.ts"
+
+const end = 0
+const documents = [[1, 2, 3, 1, 2, 3, 1, 2, end], [end], [2, 2, 2, 2, 2, 2, end], [3, 1, end]]
+const text = documents.flat()
+const extents: ReadonlyArray<Extent> = documents.map((tokens, index) => ({
+  start: documents.slice(0, index).flat().length,
+  tokens: tokens.length,
+  bytes: 10 * (tokens.length - 1)
+}))
+const read = (extent: Extent) => Effect.succeed(text.slice(extent.start, extent.start + extent.tokens))
+
+/** A model that is sure of the token after its input: loss 1 where it is that plus 1, 3 elsewhere; and that keeps what it saw. */
+const successor = (seen: Array<ReadonlyArray<number>>): Prepared => ({
+  run: (inputs) =>
+    Effect.sync(() => {
+      const tokens = inputs[Ports.tokens]!
+      const targets = inputs[Ports.targets]!
+      seen.push([...tokens])
+      return {
+        [Ports.losses]: Float32Array.from(targets, (target, at) =>
+          target < 0 ? 0 : target === tokens[at]! + 1 ? 1 : 3
+        ),
+        [Ports.correct]: Float32Array.from(targets, (target, at) => (target === tokens[at]! + 1 ? 1 : 0))
+      }
+    })
+})
+
+describe("scoring a model", () => {
+  it.effect("counts every token once, from its own document and the end token before it", () =>
+    Effect.gen(function* () {
+      const seen: Array<ReadonlyArray<number>> = []
+      const done: Array<number> = []
+      const scores = yield* scoreModel(
+        successor(seen),
+        { batchSize: 2, sequenceLength: 4 },
+        end,
+        extents,
+        read,
+        (windows) => Effect.sync(() => done.push(windows))
+      )
+      const expected = documents.map((tokens) => {
+        const before = [end, ...tokens]
+        const hits = tokens.filter((token, at) => token === before[at]! + 1).length
+        return { hits, nats: hits + 3 * (tokens.length - hits) }
+      })
+      expect([...scores.correct]).toEqual(expected.map((each) => each.hits))
+      scores.bits.forEach((bits, index) => {
+        expect(bits * Math.LN2).toBeCloseTo(expected[index]!.nats, 10)
+      })
+      expect(seen[0]!.slice(0, 4)).toEqual([end, 1, 2, 3])
+      expect(done.at(-1)).toBe(9)
+    })
+  )
+
+  it.effect("divides bits by the bytes of the documents, as a whole and by parts", () =>
+    Effect.gen(function* () {
+      const scores = yield* scoreModel(
+        successor([]),
+        { batchSize: 3, sequenceLength: 8 },
+        end,
+        extents,
+        read,
+        () => Effect.void
+      )
+      const bits = scores.bits.reduce((sum, each) => sum + each, 0)
+      const all = summarize(extents, scores)!
+      expect(all.bitsPerByte).toBeCloseTo(bits / 160, 10)
+      expect(all.loss).toBeCloseTo((bits * Math.LN2) / 20, 10)
+      expect(all.perplexity).toBeCloseTo(Math.exp(all.loss), 10)
+      const one = summarize(extents, scores, (index) => index === 3)!
+      expect(one.bitsPerByte).toBeCloseTo(scores.bits[3]! / 20, 10)
+      // The empty document has no bytes to divide by.
+      expect(summarize(extents, scores, (index) => index === 1)).toBeNull()
+    })
+  )
+})
+
+describe("scoring a baseline", () => {
+  it.effect("learns from the training documents: a longer context predicts their like better", () =>
+    Effect.gen(function* () {
+      const score = (order: number) =>
+        Effect.map(
+          scoreBaseline(order, 4, extents, read, extents, read),
+          (scores) => summarize(extents, scores)!
+        )
+      const unigram = yield* score(1)
+      const bigram = yield* score(2)
+      expect(bigram.bitsPerByte).toBeLessThan(unigram.bitsPerByte)
+      expect(unigram.bitsPerByte).toBeLessThan((20 * 2) / 160 + 0.01)
+    })
+  )
+})

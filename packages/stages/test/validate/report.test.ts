@@ -1,0 +1,177 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { annotations } from "../../src/validate/annotations.ts"
+import { curveSvg, ticks } from "../../src/validate/curveSvg.ts"
+import { escapeXml, junit } from "../../src/validate/junit.ts"
+import { codeBlock, page } from "../../src/validate/page.ts"
+import type { Completion, ReportValue } from "../../src/validate/Report.ts"
+
+const report: ReportValue = {
+  passed: false,
+  gates: [
+    {
+      gate: "bits-per-byte",
+      value: 2.1,
+      relation: "at-most",
+      threshold: 3,
+      passed: true,
+      why: "2.1, at most 3 asked for"
+    },
+    {
+      gate: "gcc-share",
+      value: null,
+      relation: "at-least",
+      threshold: 0.5,
+      passed: false,
+      why: 'not measured (no "gcc" <here> & now), 100%\nasked for'
+    }
+  ],
+  loss: 3.5,
+  perplexity: 33.115,
+  bitsPerByte: 2.1,
+  topOneAccuracy: 0.35,
+  validation: { documents: 4, tokens: 1000, bytes: 3456 },
+  context: { longest: 128, least: 65 },
+  baselines: [{ order: 2, loss: 4, perplexity: 54.6, bitsPerByte: 2.6, topOneAccuracy: 0.2 }],
+  kinds: [{ kind: "c", bytes: 3456, bitsPerByte: 2.1, baselines: [2.6] }],
+  completions: { total: 2, parses: 1, errors: 1, unfinished: 0 },
+  parseShare: 0.5,
+  realParseShare: null,
+  gccShare: null,
+  gcc: "no working gcc is on the PATH",
+  longestOverlap: 7
+}
+const completions: ReadonlyArray<Completion> = [
+  {
+    prompt: "int main",
+    document: null,
+    completion: "(void) { return 0; }\n```\nint",
+    tokens: 12,
+    ended: false,
+    verdict: "errors",
+    error: "2:1: not C",
+    gcc: null,
+    overlap: { tokens: 7, text: "(void)" }
+  }
+]
+const about = {
+  model: "quickstart",
+  parameters: 1234567,
+  vocabularySize: 5000,
+  sequenceLength: 128,
+  engine: "cpu, f32",
+  sampling: "greedy",
+  lossless: true
+}
+
+/** Checks that every tag is closed by its like and every special character is escaped: what a strict reader asks. */
+const wellFormed = (xml: string): boolean => {
+  const open: Array<string> = []
+  const rest = xml
+    .replace(/^<\?xml[^?]*\?>/, "")
+    .replace(
+      /<(\/?)([\w-]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g,
+      (_, close: string, name: string, _attributes: string, single: string) => {
+        if (close !== "") {
+          if (open.pop() !== name) open.push("mismatch", "mismatch")
+        } else if (single === "") open.push(name)
+        return ""
+      }
+    )
+  return open.length === 0 && !/[<>]/.test(rest) && !/&(?!(?:amp|lt|gt|quot|apos|#\d+);)/.test(xml)
+}
+
+describe("report.md", () => {
+  const text = page(report, completions, about)
+
+  it("leads with the outcome, and shows model and baseline side by side", () => {
+    expect(text).toContain("**Failed: 1 of 2 gates.**")
+    expect(text).toContain("model, 1,234,567 parameters | 3.5000")
+    expect(text).toContain("bigram, Kneser-Ney | 4.0000")
+    expect(text).toContain("![Loss curve](curve.svg)")
+  })
+
+  it("says why gcc was not asked", () => {
+    expect(text).toContain("not measured: no working gcc is on the PATH")
+  })
+
+  it("keeps each table row on one line and each completion in its own block", () => {
+    expect(text).toContain("100% asked for |")
+    expect(text).toContain("````c\nint main(void) { return 0; }\n```\nint\n````")
+    fc.assert(
+      fc.property(fc.string(), (code) => {
+        const lines = codeBlock(code, "c").split("\n")
+        const fence = lines[0]!.slice(0, -1)
+        expect(lines.at(-1)).toBe(fence)
+        expect(lines.slice(1, -1).some((line) => line.startsWith(fence))).toBe(false)
+      })
+    )
+  })
+})
+
+describe("junit.xml", () => {
+  it("is well formed and counts the failures", () => {
+    const xml = junit(report, 1.5)
+    expect(wellFormed(xml)).toBe(true)
+    expect(xml).toContain('tests="2" failures="1"')
+    expect(xml).toContain('<testcase classname="validation" name="bits-per-byte" time="0"/>')
+    expect(xml).toMatch(/<failure type="gate" message="gcc-share: not measured/)
+  })
+
+  it("stays well formed whatever a gate says", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (why) => {
+        const gates = [{ ...report.gates[1]!, why }]
+        expect(wellFormed(junit({ ...report, gates }, 0))).toBe(true)
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what XML forbids
+        expect(escapeXml(why)).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/)
+      })
+    )
+  })
+})
+
+describe("curve.svg", () => {
+  const curve = Array.from({ length: 1000 }, (_, step) => ({
+    step: step + 1,
+    loss: step === 500 ? null : 8 - step / 200,
+    ...(step % 100 === 99 ? { validationLoss: 8.2 - step / 210 } : {}),
+    learningRate: 1e-3,
+    gradientNorm: 1
+  }))
+
+  it("is well formed, marks each validation point and labels its axes", () => {
+    const svg = curveSvg(curve)
+    expect(wellFormed(svg)).toBe(true)
+    expect(svg.match(/<circle [^>]*><title>/g)).toHaveLength(10)
+    expect(svg).toContain(">step<")
+    expect(svg).toContain("loss (nats per token)")
+    expect(svg).not.toContain("NaN")
+    // A long curve is thinned to what can be seen.
+    expect(svg.length).toBeLessThan(20_000)
+  })
+
+  it("draws a curve of one point, and says so when there is none", () => {
+    expect(curveSvg(curve.slice(0, 1))).not.toContain("NaN")
+    expect(curveSvg([])).toContain("without a loss curve")
+  })
+
+  it("puts its ticks on round numbers inside the range", () => {
+    expect(ticks(0.3, 9.7, 5)).toEqual([2, 4, 6, 8])
+    expect(ticks(1, 1000, 5)).toEqual([200, 400, 600, 800, 1000])
+  })
+})
+
+describe("GitHub annotations", () => {
+  it("are one error a failed gate, escaped onto one line", () => {
+    expect(annotations(report)).toEqual([
+      '::error title=Validation gate gcc-share::not measured (no "gcc" <here> & now), 100%25%0Aasked for'
+    ])
+  })
+
+  it("are one notice when all gates passed", () => {
+    const passed = { ...report, gates: report.gates.slice(0, 1) }
+    expect(annotations(passed)).toEqual([
+      "::notice title=Validation passed::bits-per-byte: 2.1, at most 3 asked for"
+    ])
+  })
+})
