@@ -61,12 +61,15 @@ const manifestAt = (file: string): Manifest => {
   return manifest
 }
 
+const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
+
 const isInstalled = (file: string): boolean => file.split(sep).includes("node_modules")
 
 /** `package/path`: the same wherever the repository lies. */
 const labelOf = (file: string): string => {
   const manifestFile = findPackageJSON(".", pathToFileURL(file))
-  if (manifestFile === undefined) return file.split(sep).slice(-2).join("/")
+  // Where no folder above has a package.json, Node gives a folder instead of nothing.
+  if (manifestFile === undefined || !isFile(manifestFile)) return file.split(sep).slice(-2).join("/")
   const manifest = manifestAt(manifestFile)
   return [manifest.name, ...relative(manifest.directory, file).split(sep)]
     .filter((part) => part !== "")
@@ -97,7 +100,29 @@ const bare = (text: string): string => {
 
 const asset = /new\s+URL\(\s*["'`](\.{1,2}\/[^"'`$]+)["'`]\s*,\s*import\.meta\.url\s*\)/g
 
-const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
+// A pipeline file elsewhere on disk means this Trainyard, and its effect, by these names: see the command line's Resolution.
+const repository = fileURLToPath(new URL("../../../package.json", import.meta.url))
+
+/** The file or the installed package that an import means. */
+const importOf = (specifier: string, from: string) => {
+  const manifestFile = specifier.startsWith("#") ? undefined : findPackageJSON(specifier, pathToFileURL(from))
+  const manifest = manifestFile === undefined ? undefined : realpathSync(manifestFile)
+  return manifest !== undefined && isInstalled(manifest)
+    ? ({ _tag: "Package", manifest } as const)
+    : ({ _tag: "File", file: realpathSync(createRequire(from).resolve(specifier)) } as const)
+}
+
+const importedBy = (specifier: string, file: string) => {
+  try {
+    return importOf(specifier, file)
+  } catch (cause) {
+    try {
+      return importOf(specifier, repository)
+    } catch {
+      throw cause
+    }
+  }
+}
 
 const analyse = (file: string): Module => {
   const { mtimeMs, size } = statSync(file)
@@ -119,15 +144,12 @@ const analyse = (file: string): Module => {
         files.push(isFile(target) ? target : require.resolve(target))
         continue
       }
-      const manifestFile = specifier.startsWith("#")
-        ? undefined
-        : findPackageJSON(specifier, pathToFileURL(file))
-      const real = manifestFile === undefined ? undefined : realpathSync(manifestFile)
-      if (real !== undefined && isInstalled(real)) {
-        const manifest = manifestAt(real)
+      const imported = importedBy(specifier, file)
+      if (imported._tag === "Package") {
+        const manifest = manifestAt(imported.manifest)
         packages.push([manifest.name, manifest.version])
       } else {
-        files.push(realpathSync(require.resolve(specifier)))
+        files.push(imported.file)
       }
     }
     for (const [, path] of text.matchAll(asset)) {

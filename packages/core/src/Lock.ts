@@ -81,7 +81,7 @@ const describe = (owner: Processes.Process): string =>
  * Holds a name (letters, digits, `-`) until the scope closes, waiting for whoever holds it now. `onWaiting` is told once for each
  * holder waited for. Succeeds with whether there was any waiting.
  */
-export const acquire = Effect.fn("Lock.acquire")(function* (
+export const acquire = Effect.fnUntraced(function* (
   name: string,
   onWaiting: (holder: string) => Effect.Effect<void>
 ): Effect.fn.Return<boolean, WorkspaceError, FileSystem.FileSystem | Path.Path | Workspace | Scope.Scope> {

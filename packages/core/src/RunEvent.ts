@@ -113,6 +113,8 @@ export const RunnerEvent = Schema.Union([
         why: Schema.String,
         /** Stages that must be done before it starts. */
         after: Schema.optionalKey(Schema.Array(stage)),
+        /** Name of the artifact that it makes or uses. */
+        fingerprint: Schema.optionalKey(Schema.String),
         /** Its config as it would be written, defaults filled in. */
         config: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
       })

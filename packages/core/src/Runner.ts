@@ -170,6 +170,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
       runs: stage.action === "run",
       why: stage.why,
       after: Plan.waitsFor(stage),
+      fingerprint: stage.fingerprint,
       config: stage.settings.encoded
     }))
   })

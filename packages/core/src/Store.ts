@@ -113,7 +113,7 @@ export interface Opened<K extends Kind> {
 }
 
 /** Opens an artifact and checks every file's size and digest. `files: "sizes"` leaves the digests out, for a second look. */
-export const openWith = Effect.fn("Store.open")(function* <K extends Kind>(
+export const openWith = Effect.fnUntraced(function* <K extends Kind>(
   kind: K,
   directory: string,
   options: { readonly files: "digests" | "sizes" }
