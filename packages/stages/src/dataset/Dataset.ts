@@ -10,7 +10,7 @@ import { Schema } from "effect"
 export const Split = Schema.Literals(["train", "validation"])
 export type Split = typeof Split.Type
 
-const Counts = Schema.Struct({
+export const Counts = Schema.Struct({
   documents: Schema.Int,
   /** End tokens included. */
   tokens: Schema.Int,

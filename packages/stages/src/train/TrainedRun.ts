@@ -6,6 +6,7 @@
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
+import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
 /** One point of `curve.jsonl`. Losses in nats per token; `validationLoss` only where it was measured. */
@@ -38,7 +39,28 @@ export const TrainedRun = Artifact.kind({
     lastTrainLoss: Schema.Finite,
     /** Why training ended: the planned steps were done, or patience ran out. */
     stopped: Schema.Literals(["finished", "patience"]),
+    /** Time spent training, over all attempts. */
     seconds: Schema.Finite,
-    tokensPerSecond: Schema.Finite
+    tokensPerSecond: Schema.Finite,
+    /** What it learned from. */
+    data: Schema.Struct({
+      train: Counts,
+      validation: Counts,
+      /** Where the documents came from, largest share first. */
+      origins: Schema.Array(Schema.Struct({ origin: Schema.String, documents: Schema.Int }))
+    }),
+    /** How it learned. */
+    learning: Schema.Struct({
+      batchSize: Schema.Int,
+      accumulation: Schema.Int,
+      learningRate: Schema.Finite,
+      finalLearningRate: Schema.Finite,
+      warmUp: Schema.Int,
+      weightDecay: Schema.Finite,
+      beta1: Schema.Finite,
+      beta2: Schema.Finite,
+      gradientClip: Schema.Finite,
+      seed: Schema.Int
+    })
   })
 })

@@ -1,0 +1,157 @@
+/**
+ * Safetensors files: named float32 tensors with a JSON header (https://huggingface.co/docs/safetensors, "Format").
+ *
+ * A file is an unsigned 64-bit little-endian header length, that many bytes of JSON, then the tensors' bytes. The reader
+ * trusts nothing: every length, name, type, shape and offset is checked before a byte of data is touched.
+ */
+import { Effect, Schema } from "effect"
+
+export interface NamedTensor {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  /** Row-major. */
+  readonly values: Float32Array
+}
+
+/** The file is truncated, damaged, or not a safetensors file that can be read here. */
+export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("SafetensorsError", {
+  file: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.file} cannot be read as safetensors: ${this.why}. Copy it again from where it was made, or make it again.`
+  }
+}
+
+// The limit of the reference implementation.
+const largestHeader = 100_000_000
+
+const Entry = Schema.Struct({
+  dtype: Schema.String,
+  shape: Schema.Array(Schema.Int),
+  data_offsets: Schema.Tuple([Schema.Int, Schema.Int])
+})
+const decodeHeader = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.Unknown))
+const decodeEntry = Schema.decodeUnknownOption(Entry)
+const decodeMetadata = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.String))
+
+const bytesOf = (values: Float32Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+
+/**
+ * A safetensors file as pieces to be written one after the other. The pieces view the tensors' own memory: nothing is copied.
+ */
+export const encode = (
+  tensors: ReadonlyArray<NamedTensor>,
+  metadata: Readonly<Record<string, string>> = {}
+): ReadonlyArray<Uint8Array> => {
+  let offset = 0
+  const entries = tensors.map(({ name, shape, values }) => {
+    const begin = offset
+    offset += values.byteLength
+    return [name, { dtype: "F32", shape, data_offsets: [begin, offset] }] as const
+  })
+  const json = JSON.stringify(Object.fromEntries([["__metadata__", metadata], ...entries]))
+  const header = Buffer.from(json, "utf8")
+  // Spaces bring the data to a multiple of 8 bytes, so that readers may view it in place.
+  const padded = Buffer.alloc(8 + Math.ceil(header.length / 8) * 8, " ")
+  padded.writeBigUInt64LE(BigInt(padded.length - 8), 0)
+  header.copy(padded, 8)
+  return [padded, ...tensors.map((tensor) => bytesOf(tensor.values))]
+}
+
+/** Size in bytes of the file that `encode` makes. */
+export const encodedBytes = (pieces: ReadonlyArray<Uint8Array>): number =>
+  pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+
+interface Slot {
+  readonly name: string
+  readonly shape: ReadonlyArray<number>
+  readonly begin: number
+  readonly end: number
+}
+
+/** Reads one header entry, or says what is wrong with it. `room` is the number of data bytes in the file. */
+const slotOf = (name: string, value: unknown, room: number): Slot | string => {
+  const entry = decodeEntry(value)
+  if (entry._tag === "None") return `the header's entry for "${name}" lacks dtype, shape or data_offsets`
+  const { data_offsets, dtype, shape } = entry.value
+  const [begin, end] = data_offsets
+  if (dtype !== "F32") return `tensor "${name}" has type ${dtype}; only F32 is read here`
+  if (shape.some((side) => side < 0)) return `tensor "${name}" has a negative side`
+  if (begin < 0 || end < begin || end > room)
+    return `tensor "${name}" lies at bytes ${begin} to ${end}, outside the ${room} bytes of data that are there`
+  const bytes = shape.reduce((product, side) => product * side, 4)
+  if (bytes !== end - begin)
+    return `tensor "${name}" of shape [${shape.join(", ")}] needs ${bytes} bytes and has ${end - begin}`
+  return { name, shape, begin, end }
+}
+
+const headerOf = (file: Uint8Array): { readonly value: unknown; readonly data: number } | string => {
+  if (file.byteLength < 8) return `it has ${file.byteLength} bytes, fewer than the 8 of the header's length`
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  const length = Number(view.getBigUint64(0, true))
+  if (length > largestHeader) return `its header claims ${length} bytes, more than the format allows`
+  if (8 + length > file.byteLength) return `its header claims ${length} bytes and the file ends before them`
+  if (file[8] !== 0x7b) return "its header does not begin with {"
+  const text = new TextDecoder("utf-8").decode(file.subarray(8, 8 + length))
+  try {
+    return { value: JSON.parse(text), data: 8 + length }
+  } catch {
+    return "its header is not JSON"
+  }
+}
+
+const parse = (file: Uint8Array): ReadonlyMap<string, NamedTensor> | string => {
+  const header = headerOf(file)
+  if (typeof header === "string") return header
+  const record = decodeHeader(header.value)
+  if (record._tag === "None") return "its header is not an object"
+  const room = file.byteLength - header.data
+  const slots: Array<Slot> = []
+  for (const [name, value] of Object.entries(record.value)) {
+    if (name === "__metadata__") {
+      if (decodeMetadata(value)._tag === "None") return "its __metadata__ is not a table of text"
+      continue
+    }
+    if (name === "") return "a tensor has no name"
+    const slot = slotOf(name, value, room)
+    if (typeof slot === "string") return slot
+    slots.push(slot)
+  }
+  // The data must be covered exactly: no overlap, no hole, nothing after the last tensor.
+  slots.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  let covered = 0
+  for (const slot of slots) {
+    if (slot.begin < covered) return `tensor "${slot.name}" overlaps the one before it`
+    if (slot.begin > covered)
+      return `${slot.begin - covered} bytes before tensor "${slot.name}" belong to none`
+    covered = slot.end
+  }
+  if (covered !== room) return `${room - covered} bytes at its end belong to no tensor`
+  return new Map(
+    slots.map(({ begin, end, name, shape }) => [
+      name,
+      { name, shape, values: view(file, header.data + begin, end - begin) }
+    ])
+  )
+}
+
+const view = (file: Uint8Array, offset: number, bytes: number): Float32Array => {
+  const start = file.byteOffset + offset
+  return start % 4 === 0
+    ? new Float32Array(file.buffer, start, bytes / 4)
+    : new Float32Array(file.slice(offset, offset + bytes).buffer)
+}
+
+/** The tensors of a safetensors file's bytes, by name. `file` names it in errors. */
+export const decode = (
+  bytes: Uint8Array,
+  file: string
+): Effect.Effect<ReadonlyMap<string, NamedTensor>, SafetensorsError> =>
+  Effect.suspend(() => {
+    const parsed = parse(bytes)
+    return typeof parsed === "string"
+      ? Effect.fail(new SafetensorsError({ file, why: parsed }))
+      : Effect.succeed(parsed)
+  })

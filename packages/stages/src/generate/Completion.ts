@@ -1,0 +1,102 @@
+/**
+ * Text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
+ * model's. Each token is read once into the key-value cache.
+ *
+ * When the context is full, the cache starts again with the last half of it: positions are learned, so cached keys cannot be moved
+ * to other positions.
+ */
+import type { EngineFailure, Prepared, ProgramRejected } from "@trainyard/backends/Backend"
+import { Effect, Stream } from "effect"
+import { draws } from "../model/draws.ts"
+import { Ports } from "../model/Programs.ts"
+import { pick, type Sampling } from "./Sampling.ts"
+
+/** A prepared `generate` program that reads one token a run. */
+export interface Speaker {
+  readonly program: Prepared
+  readonly sequenceLength: number
+}
+
+export interface CompletionOptions extends Sampling {
+  readonly maxTokens: number
+  readonly seed: number
+  /** Generation ends before this token: the end of a document. */
+  readonly stopToken?: number | undefined
+}
+
+interface Reading {
+  /** Tokens so far that the model may still see, the last of them not yet read. */
+  readonly context: ReadonlyArray<number>
+  /** How many of them are in the cache. */
+  readonly cached: number
+  readonly made: number
+}
+
+const read = Effect.fnUntraced(function* (speaker: Speaker, token: number, offset: number) {
+  const outputs = yield* speaker.program.run({
+    [Ports.tokens]: Int32Array.of(token),
+    [Ports.offset]: Int32Array.of(offset)
+  })
+  return outputs[Ports.logits]!
+})
+
+/** Reads what of the context is not in the cache and gives the logits of what follows. */
+const advance = Effect.fnUntraced(function* (speaker: Speaker, reading: Reading) {
+  let { cached, context } = reading
+  if (context.length > speaker.sequenceLength) {
+    context = context.slice(-Math.max(1, Math.floor(speaker.sequenceLength / 2)))
+    cached = 0
+  }
+  let logits: Float32Array = new Float32Array()
+  for (; cached < context.length; cached++) logits = yield* read(speaker, context[cached]!, cached)
+  return { logits, context, cached }
+})
+
+/**
+ * Token ids that follow a prompt of at least one token. The same prompt, options and parameters give the same tokens. One completion
+ * at a time on one speaker: they share its cache.
+ */
+export const tokens = (
+  speaker: Speaker,
+  prompt: ReadonlyArray<number>,
+  options: CompletionOptions
+): Stream.Stream<number, ProgramRejected | EngineFailure> =>
+  Stream.unfold<Reading, number, ProgramRejected | EngineFailure, never>(
+    { context: prompt.slice(-speaker.sequenceLength), cached: 0, made: 0 },
+    Effect.fnUntraced(function* (reading) {
+      if (reading.made >= options.maxTokens) return undefined
+      const { cached, context, logits } = yield* advance(speaker, reading)
+      const token = pick(logits, options, draws(options.seed, "token", reading.made)())
+      if (token === options.stopToken) return undefined
+      return [token, { context: [...context, token], cached, made: reading.made + 1 }] as const
+    })
+  )
+
+/** Turns text into token ids and back: what a tokenizer offers. */
+export interface Codec<E> {
+  readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
+  readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
+}
+
+/**
+ * The text of a stream of tokens, piece by piece as soon as it is certain: a character whose bytes span two tokens waits for the
+ * second.
+ */
+export const text = <E, R, E2>(
+  codec: Codec<E2>,
+  ids: Stream.Stream<number, E, R>
+): Stream.Stream<string, E | E2, R> =>
+  ids.pipe(
+    Stream.mapAccumEffect(
+      (): { readonly ids: ReadonlyArray<number>; readonly shown: string } => ({ ids: [], shown: "" }),
+      (state, id) => {
+        const ids = [...state.ids, id]
+        return Effect.map(codec.decode(ids), (full) => {
+          const certain = full.replace(/\uFFFD+$/u, "")
+          return certain.startsWith(state.shown) && certain.length > state.shown.length
+            ? ([{ ids, shown: certain }, [certain.slice(state.shown.length)]] as const)
+            : ([{ ids, shown: state.shown }, [] as ReadonlyArray<string>] as const)
+        })
+      }
+    )
+  )

@@ -1,0 +1,61 @@
+/**
+ * Everything about a training run that is not a tensor: what `state.json` in a checkpoint holds. Whatever decides the next
+ * step is here, as plain numbers, so that a resumed run is the same run.
+ */
+import { Schema } from "effect"
+
+export const State = Schema.Struct({
+  version: Schema.Literal(1),
+  /** Optimizer steps done. */
+  step: Schema.Int,
+  /** The batch of step n is batch n - 1 + shift: it grows when a rollback moves the data order on. */
+  shift: Schema.Int,
+  /** Last step whose evaluation is done. */
+  evaluatedStep: Schema.Int,
+  best: Schema.NullOr(Schema.Struct({ step: Schema.Int, loss: Schema.Finite })),
+  /** Evaluations since the best one: what patience counts. */
+  evaluationsSinceBest: Schema.Int,
+  validationLoss: Schema.NullOr(Schema.Finite),
+  trainLoss: Schema.NullOr(Schema.Finite),
+  gradientNorm: Schema.NullOr(Schema.Finite),
+  /** Running mean and variance of the training loss, and over how many steps. */
+  usual: Schema.Struct({ mean: Schema.Finite, variance: Schema.Finite, steps: Schema.Int }),
+  /** Updates skipped and rollbacks made so far. */
+  faults: Schema.Int,
+  /** Null while training goes on. */
+  stopped: Schema.NullOr(Schema.Literals(["finished", "patience"])),
+  /** Seconds spent training, over all attempts. */
+  seconds: Schema.Finite
+})
+export type State = typeof State.Type
+
+export const initial: State = {
+  version: 1,
+  step: 0,
+  shift: 0,
+  evaluatedStep: 0,
+  best: null,
+  evaluationsSinceBest: 0,
+  validationLoss: null,
+  trainLoss: null,
+  gradientNorm: null,
+  usual: { mean: 0, variance: 0, steps: 0 },
+  faults: 0,
+  stopped: null,
+  seconds: 0
+}
+
+/** What made a checkpoint: a checkpoint with another dataset or other settings belongs to another run. */
+export const Origin = Schema.Struct({
+  /** Fingerprint of the dataset. */
+  dataset: Schema.String,
+  engine: Schema.String,
+  precision: Schema.String,
+  threads: Schema.Int,
+  /** The settings that decide the result. */
+  config: Schema.Unknown
+})
+export type Origin = typeof Origin.Type
+
+/** The whole of `state.json`. */
+export const StateFile = Schema.fromJsonString(Schema.Struct({ state: State, origin: Origin }))

@@ -1,0 +1,159 @@
+/** What a pipeline may say about training, and the plan that follows from it. */
+import { Effect, Schema } from "effect"
+import { GptConfig } from "../model/Gpt.ts"
+import { faultOf, type Spec } from "../model/Parameters.ts"
+import * as Batches from "./Batches.ts"
+import type { Schedule } from "./Schedule.ts"
+
+const positiveInt = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
+const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
+const positive = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
+const notNegative = Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
+const share = notNegative.pipe(Schema.check(Schema.isLessThan(1)))
+
+/** What to do about a fault in the numbers. Each says what it did as an event. */
+export const FaultPolicy = Schema.Struct({
+  /**
+   * A loss or a gradient norm that is not finite: stop and name the batch's documents; skip the update and go on; or go back to
+   * the last checkpoint made by `checkpointEvery.steps` and go on with the data that follows the bad batch.
+   */
+  notFinite: Schema.Literals(["stop", "skip", "rollback"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("stop" as const))
+  ),
+  /** A loss far above its running mean. */
+  spike: Schema.Literals(["ignore", "stop", "skip", "rollback"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("ignore" as const))
+  ),
+  /** How many standard deviations above the running mean make a spike. */
+  spikeDeviations: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
+  /** Steps before spikes are looked for, since the first losses fall fast. */
+  spikeAfter: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50))),
+  /** Skips and rollbacks allowed in one run; one more stops it. */
+  limit: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10))),
+  /** Times that a failed engine is opened again without a new checkpoint in between. */
+  engineRestarts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(3))),
+  /** A step that takes this long, and 20 times as long as any before it, counts as a hanging engine. */
+  hangSeconds: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(120)))
+})
+export type FaultPolicy = typeof FaultPolicy.Type
+
+/** Fields of the train stage's config. */
+export const fields = {
+  model: GptConfig,
+  /** Times that the training split is gone through. Give this or `steps`; one epoch when neither is given. */
+  epochs: Schema.optionalKey(positive),
+  /** Optimizer steps. */
+  steps: Schema.optionalKey(positiveInt),
+  /** Windows of the dataset's sequence length in a batch. */
+  batchSize: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
+  /** Batches whose gradients make one step. */
+  accumulation: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /** Learning rate at its peak. */
+  learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
+  /** Steps of linear warm-up; a twentieth of the run, at most 200, when not given. */
+  warmUp: Schema.optionalKey(wholeNumber),
+  /** Learning rate at the end of the cosine; a tenth of the peak when not given. */
+  finalLearningRate: Schema.optionalKey(notNegative),
+  /** Decoupled decay of matrices. */
+  weightDecay: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
+  beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
+  beta2: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
+  epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
+  /** Largest norm of all gradients together; 0 does not clip. */
+  gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /** Steps between evaluations on the validation split; the end of training always has one. */
+  evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
+  /** Evaluations without a new best after which training ends; never when not given. */
+  patience: Schema.optionalKey(positiveInt),
+  /** Steps between samples; 0 for none. */
+  sampleEvery: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /** What the samples begin with. */
+  prompts: Schema.Array(Schema.String).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
+  ),
+  sampleTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(48))),
+  sampleTemperature: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.8))),
+  /** When to save: every so many steps, every so many seconds, whichever comes first. A new best is always saved. */
+  checkpointEvery: Schema.Struct({
+    steps: Schema.optionalKey(positiveInt),
+    seconds: Schema.optionalKey(positive)
+  }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({ steps: 500, seconds: 60 }))),
+  /** Checkpoints kept beside the best one. */
+  keepLast: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
+  /** Decides initial weights, batch order and dropout. */
+  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  faults: FaultPolicy.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
+} as const
+
+/** Keys that say how to work and not what to make. */
+export const incidental = [
+  "sampleEvery",
+  "prompts",
+  "sampleTokens",
+  "sampleTemperature",
+  "checkpointEvery",
+  "keepLast"
+] as const
+
+export const TrainConfig = Schema.Struct(fields)
+export type TrainConfig = typeof TrainConfig.Type
+
+/** The config and the dataset cannot make a training run. */
+export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()("TrainingImpossible", {
+  message: Schema.String
+}) {}
+
+/** What is known of the dataset before training. */
+export interface DatasetFacts {
+  readonly vocabularySize: number
+  readonly sequenceLength: number
+  readonly trainTokens: number
+  readonly validationTokens: number
+}
+
+export interface Plan {
+  readonly spec: Spec
+  readonly data: Batches.Plan
+  readonly schedule: Schedule
+  /** Tokens predicted in one optimizer step. */
+  readonly tokensPerStep: number
+}
+
+/** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
+export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<Plan, TrainingImpossible> => {
+  const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
+  const { sequenceLength, trainTokens, validationTokens, vocabularySize } = facts
+  const spec: Spec = { model: config.model, vocabularySize, sequenceLength }
+  const fault = faultOf(spec)
+  if (fault !== undefined) return fail(`The model cannot be built: ${fault}.`)
+  if (config.epochs !== undefined && config.steps !== undefined)
+    return fail("train is given both epochs and steps; keep the one that you mean.")
+  if (trainTokens <= sequenceLength)
+    return fail(
+      `The training split has ${trainTokens} tokens, too few for a sequence length of ${sequenceLength}. Collect more text or lower sequenceLength.`
+    )
+  if (validationTokens < 2)
+    return fail(
+      `The validation split has ${validationTokens} tokens, so nothing can be measured. Collect more documents or raise the validation share of the dataset.`
+    )
+  const data: Batches.Plan = {
+    tokens: trainTokens,
+    sequenceLength,
+    batchSize: config.batchSize,
+    seed: config.seed
+  }
+  const steps =
+    config.steps ?? Math.max(1, Math.ceil(Batches.batchesIn(data, config.epochs ?? 1) / config.accumulation))
+  const warmUp = config.warmUp ?? Math.min(200, Math.floor(steps / 20))
+  const floor = config.finalLearningRate ?? config.learningRate / 10
+  if (floor > config.learningRate)
+    return fail(
+      `finalLearningRate ${floor} is above learningRate ${config.learningRate}; the rate falls from one to the other.`
+    )
+  return Effect.succeed({
+    spec,
+    data,
+    schedule: { steps, warmUp, peak: config.learningRate, floor },
+    tokensPerStep: config.batchSize * config.accumulation * sequenceLength
+  })
+}

@@ -1,0 +1,162 @@
+/** The end of training: the best and the last checkpoint become the artifact, with the curve and the facts. */
+import { join } from "node:path"
+import type { Backend } from "@trainyard/backends/Backend"
+import type { Artifact } from "@trainyard/core/Artifact"
+import { Journal } from "@trainyard/core/Journal"
+import { Effect, FileSystem, Schema } from "effect"
+import { type Dataset, Placed } from "../dataset/Dataset.ts"
+import { parameterCount } from "../model/Parameters.ts"
+import * as Batches from "./Batches.ts"
+import * as CheckpointFolder from "./CheckpointFolder.ts"
+import { CheckpointFailed, type Checkpoints } from "./Checkpoints.ts"
+import type { State } from "./State.ts"
+import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainedRun } from "./TrainedRun.ts"
+
+const count = (value: number): string => value.toLocaleString("en-US")
+
+/** What is worth knowing before the first step. */
+export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => {
+  const { embedding, heads, layers } = plan.spec.model
+  const windows = Batches.windowsPerEpoch(plan.data)
+  return [
+    { label: "Model", text: `${embedding} embedding, ${layers} layers, ${heads} heads` },
+    { label: "Parameters", text: count(parameters) },
+    { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
+    { label: "Sequence length", text: count(plan.spec.sequenceLength) },
+    { label: "Training tokens", text: `${count(plan.data.tokens)} in ${count(windows)} windows an epoch` },
+    {
+      label: "Steps",
+      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.accumulation).toFixed(2)} epochs`
+    },
+    {
+      label: "Learning rate",
+      text: `${plan.schedule.peak} after ${count(plan.schedule.warmUp)} steps, then down to ${plan.schedule.floor}`
+    }
+  ]
+}
+
+const decodePlaced = Schema.decodeUnknownEffect(Schema.fromJsonString(Placed))
+
+/** Where the dataset's documents came from; empty when its list cannot be read. */
+const originsOf = Effect.fnUntraced(
+  function* (dataset: string) {
+    const fs = yield* FileSystem.FileSystem
+    const text = yield* fs.readFileString(join(dataset, "documents.jsonl"))
+    const counts = new Map<string, number>()
+    for (const line of text.split("\n").filter((line) => line !== "")) {
+      const { origin } = yield* decodePlaced(line)
+      counts.set(origin, (counts.get(origin) ?? 0) + 1)
+    }
+    return [...counts]
+      .map(([origin, documents]) => ({ origin, documents }))
+      .sort((a, b) => b.documents - a.documents || (a.origin < b.origin ? -1 : 1))
+  },
+  Effect.orElseSucceed((): ReadonlyArray<{ readonly origin: string; readonly documents: number }> => [])
+)
+
+export interface Options {
+  readonly config: TrainConfig
+  readonly plan: Plan
+  readonly dataset: Artifact<typeof Dataset>
+  readonly checkpoints: Checkpoints
+  readonly state: State
+  readonly output: string
+  readonly backend: Backend["Service"]
+}
+
+/** Writes `best/`, `last/` and `curve.jsonl` and gives the artifact's value. */
+export const publish = Effect.fn("train.publish")(function* (options: Options) {
+  const { backend, checkpoints, config, dataset, output, plan, state } = options
+  const fs = yield* FileSystem.FileSystem
+  const journal = yield* Journal
+  const failed = (step: number, why: string) => new CheckpointFailed({ step, directory: output, why })
+
+  const last = yield* checkpoints.newest((step) => step === state.step)
+  if (last.checkpoint === undefined)
+    return yield* failed(
+      state.step,
+      `its checkpoint is gone (${last.skipped.map(({ why }) => why).join("; ")})`
+    )
+  const lastLoss = state.validationLoss ?? Number.NaN
+  let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss }
+  if (state.best !== null && state.best.step !== state.step) {
+    const found = yield* checkpoints.newest((step) => step === state.best?.step)
+    if (found.checkpoint !== undefined)
+      best = { checkpoint: found.checkpoint, step: state.best.step, loss: state.best.loss }
+    else
+      yield* journal.publish({
+        type: "Fault",
+        kind: "checkpoint-broken",
+        message: `The best checkpoint, of step ${state.best.step}, cannot be used: ${found.skipped.map(({ why }) => why).join("; ") || "it is gone"}.`,
+        action: "the last one is published as the best"
+      })
+  }
+  const copy = (name: string, { files, step }: CheckpointFolder.Verified) =>
+    CheckpointFolder.write(
+      join(output, name),
+      step,
+      [...files].map(([file, bytes]) => ({ name: file, pieces: [bytes] }))
+    ).pipe(Effect.mapError((error) => failed(step, error.message)))
+  yield* copy("best", best.checkpoint)
+  yield* copy("last", last.checkpoint)
+  yield* fs
+    .writeFile(join(output, "curve.jsonl"), last.checkpoint.files.get("curve.jsonl") ?? new Uint8Array())
+    .pipe(Effect.mapError((error) => failed(state.step, error.message)))
+
+  const tokensSeen = state.step * plan.tokensPerStep
+  const { schedule, spec } = plan
+  const value: (typeof TrainedRun)["value"]["Type"] = {
+    model: spec.model,
+    vocabularySize: spec.vocabularySize,
+    sequenceLength: spec.sequenceLength,
+    parameters: parameterCount(spec),
+    engine: backend.engine,
+    precision: backend.settings.precision,
+    threads: backend.settings.threads,
+    steps: state.step,
+    epochs: Batches.epochsAt(plan.data, state.step * config.accumulation),
+    tokensSeen,
+    bestStep: best.step,
+    bestValidationLoss: best.loss,
+    lastValidationLoss: lastLoss,
+    lastTrainLoss: state.trainLoss ?? Number.NaN,
+    stopped: state.stopped ?? "finished",
+    seconds: state.seconds,
+    tokensPerSecond: state.seconds > 0 ? tokensSeen / state.seconds : 0,
+    data: {
+      train: dataset.value.train,
+      validation: dataset.value.validation,
+      origins: yield* originsOf(dataset.directory)
+    },
+    learning: {
+      batchSize: config.batchSize,
+      accumulation: config.accumulation,
+      learningRate: schedule.peak,
+      finalLearningRate: schedule.floor,
+      warmUp: schedule.warmUp,
+      weightDecay: config.weightDecay,
+      beta1: config.beta1,
+      beta2: config.beta2,
+      gradientClip: config.gradientClip,
+      seed: config.seed
+    }
+  }
+  yield* journal.publish({
+    type: "Facts",
+    facts: [
+      { label: "Best", text: `step ${count(best.step)}, validation loss ${best.loss.toFixed(4)}` },
+      { label: "Last", text: `step ${count(state.step)}, validation loss ${lastLoss.toFixed(4)}` },
+      {
+        label: "Ended",
+        text: value.stopped === "patience" ? "patience ran out" : "all planned steps are done"
+      },
+      { label: "Tokens", text: `${count(tokensSeen)} seen` },
+      {
+        label: "Time",
+        text: `${state.seconds.toFixed(1)} s, ${count(Math.round(value.tokensPerSecond))} tokens/s`
+      }
+    ]
+  })
+  return value
+})

@@ -1,0 +1,193 @@
+/** A tiny dataset and a way to run the train stage on it, for the tests beside. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { NodeFileSystem } from "@effect/platform-node"
+import { Backend, type Session } from "@trainyard/backends/Backend"
+import { engine } from "@trainyard/backends/reference/engine"
+import type { Artifact } from "@trainyard/core/Artifact"
+import { Journal } from "@trainyard/core/Journal"
+import type { StageEvent } from "@trainyard/core/RunEvent"
+import { Effect, FileSystem, Layer, Schema } from "effect"
+import { Dataset } from "../../src/dataset/Dataset.ts"
+import { draws } from "../../src/model/draws.ts"
+import { train } from "../../src/train/train.ts"
+import type { TrainedRun } from "../../src/train/TrainedRun.ts"
+
+export const vocabularySize = 24
+export const sequenceLength = 8
+export const endTokenId = 0
+
+/** A folder that is removed when the test ends. */
+export const temporaryFolder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "trainyard-train-"))),
+  (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+)
+
+const names = ["main.c", "list.h", "tree.c", "notes.md"]
+
+/** Token ids with a pattern that a tiny model can learn: each token is mostly followed by the next but one. */
+const split = (label: string, documents: number, length: number) => {
+  const draw = draws("laboratory", label)
+  const tokens: Array<number> = []
+  const placed: Array<{ start: number; tokens: number }> = []
+  for (let document = 0; document < documents; document++) {
+    const start = tokens.length
+    let token = 1 + Math.floor(draw() * (vocabularySize - 1))
+    for (let i = 0; i < length - 1; i++) {
+      tokens.push(token)
+      token = draw() < 0.85 ? 1 + ((token + 1) % (vocabularySize - 1)) : 1 + Math.floor(draw() * (vocabularySize - 1))
+    }
+    tokens.push(endTokenId)
+    placed.push({ start, tokens: length })
+  }
+  return { tokens, placed }
+}
+
+const tokenizerJson = JSON.stringify({
+  version: "1.0",
+  truncation: null,
+  padding: null,
+  added_tokens: [],
+  normalizer: null,
+  pre_tokenizer: { type: "WhitespaceSplit" },
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: "WordLevel",
+    vocab: Object.fromEntries([
+      ["<|endoftext|>", 0],
+      ...Array.from({ length: vocabularySize - 1 }, (_, index) => [`w${index + 1}`, index + 1])
+    ]),
+    unk_token: "w1"
+  }
+})
+
+/** Writes a dataset artifact of four training documents and two validation documents. */
+export const makeDataset = (root: string): Artifact<typeof Dataset> => {
+  const directory = join(root, "dataset")
+  mkdirSync(directory, { recursive: true })
+  const training = split("train", 4, 50)
+  const validation = split("validation", 2, 21)
+  writeFileSync(join(directory, "train.bin"), Buffer.from(Uint16Array.from(training.tokens).buffer))
+  writeFileSync(join(directory, "validation.bin"), Buffer.from(Uint16Array.from(validation.tokens).buffer))
+  writeFileSync(join(directory, "tokenizer.json"), tokenizerJson)
+  const lines = [
+    ...training.placed.map((place, index) => ({ ...place, path: names[index]!, split: "train" })),
+    ...validation.placed.map((place, index) => ({ ...place, path: `validation-${index}.c`, split: "validation" }))
+  ].map((place, id) =>
+    JSON.stringify({ ...place, id, origin: "folder:test", kind: "c", bytes: place.tokens * 3 })
+  )
+  writeFileSync(join(directory, "documents.jsonl"), `${lines.join("\n")}\n`)
+  return {
+    kind: "dataset",
+    directory,
+    fingerprint: "dataset-of-the-tests",
+    value: {
+      vocabularySize,
+      endTokenId,
+      tokenBytes: 2,
+      sequenceLength,
+      seed: 1,
+      train: { documents: 4, tokens: training.tokens.length, bytes: training.tokens.length * 3 },
+      validation: { documents: 2, tokens: validation.tokens.length, bytes: validation.tokens.length * 3 }
+    }
+  }
+}
+
+export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "name" | "after">
+
+/** Settings of a run that takes a fraction of a second. */
+export const settings = {
+  model: { embedding: 8, layers: 1, heads: 2 },
+  steps: 24,
+  batchSize: 2,
+  learningRate: 0.01,
+  evaluateEvery: 8,
+  checkpointEvery: { steps: 4 },
+  seed: 7
+} satisfies Settings
+
+/** What a run published. */
+export interface Heard {
+  readonly events: Array<StageEvent>
+}
+
+export const journalOf = (heard: Heard, react: (event: StageEvent) => Effect.Effect<void> = () => Effect.void) =>
+  Layer.succeed(Journal, {
+    publish: (event) =>
+      Effect.andThen(
+        Effect.sync(() => void heard.events.push(event)),
+        react(event)
+      )
+  })
+
+/** The reference engine, with a chance to tamper with each session. */
+export const backendOf = (tamper: (session: Session) => Session = (session) => session, threads = 1) =>
+  Layer.succeed(Backend, {
+    engine: "reference",
+    settings: { threads, precision: "f32" },
+    why: "asked for",
+    open: (tensors) => Effect.map(engine.open(tensors, { threads: 1, precision: "f32" }), tamper)
+  })
+
+export interface Place {
+  readonly root: string
+  readonly dataset: Artifact<typeof Dataset>
+  readonly scratch: string
+  readonly output: string
+}
+
+/** A place to train in: a dataset, a scratch folder and an output folder. */
+export const place = Effect.map(temporaryFolder, (root): Place => {
+  const scratch = join(root, "scratch")
+  const output = join(root, "output")
+  mkdirSync(scratch)
+  mkdirSync(output)
+  return { root, dataset: makeDataset(root), scratch, output }
+})
+
+/** Another place with the same dataset. */
+export const sibling = ({ dataset, root }: Place, name: string): Place => {
+  const scratch = join(root, `${name}-scratch`)
+  const output = join(root, `${name}-output`)
+  mkdirSync(scratch)
+  mkdirSync(output)
+  return { root, dataset, scratch, output }
+}
+
+/** Runs the train stage as the runner would. */
+export const runTraining = (at: Place, config: Settings) => {
+  const node = train({ dataset: undefined as never, ...config } as never)
+  return Schema.decodeUnknownEffect(node.stage.config)(node.config).pipe(
+    Effect.flatMap((decoded) =>
+      node.run({
+        name: "train",
+        inputs: { dataset: at.dataset },
+        config: decoded,
+        output: at.output,
+        scratch: at.scratch
+      } as never)
+    ),
+    Effect.map((value) => value as (typeof TrainedRun)["value"]["Type"]),
+    Effect.scoped
+  ) as Effect.Effect<
+    (typeof TrainedRun)["value"]["Type"],
+    { readonly _tag: string; readonly message: string },
+    Backend | Journal | FileSystem.FileSystem
+  >
+}
+
+export const services = (
+  heard: Heard,
+  options: {
+    readonly backend?: Layer.Layer<Backend>
+    readonly react?: (event: StageEvent) => Effect.Effect<void>
+  } = {}
+) => Layer.mergeAll(journalOf(heard, options.react), options.backend ?? backendOf(), NodeFileSystem.layer)
+
+/** The bytes that must not depend on how often a run was stopped. */
+export const resultOf = ({ output }: Place) =>
+  ["last/parameters.safetensors", "last/optimizer.safetensors", "best/parameters.safetensors", "curve.jsonl"].map(
+    (name) => readFileSync(join(output, name)).toString("base64")
+  )
