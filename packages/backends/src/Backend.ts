@@ -49,7 +49,38 @@ export class EngineFailure extends Schema.TaggedError<EngineFailure>()("EngineFa
   }
 }
 
-export type BackendError = EngineUnavailable | ProgramRejected | EngineFailure
+/**
+ * Checked mode found an engine wrong, or a value that is not finite: fatal, since what follows would be built on it. `step` counts
+ * the program's steps from 0 and is -1 for the program as a whole; `operation` is then the last that wrote the tensor.
+ */
+export class CheckedMismatch extends Schema.TaggedError<CheckedMismatch>()("CheckedMismatch", {
+  engine: EngineName,
+  program: Schema.String,
+  step: Schema.Int,
+  operation: Schema.String,
+  tensor: Schema.String,
+  element: Schema.Int,
+  /** What the engine computed, and what reference did. */
+  value: Schema.Number,
+  expected: Schema.Number,
+  /** Difference that would have been allowed. */
+  allowed: Schema.Number
+}) {
+  override get message() {
+    const where =
+      this.step === -1
+        ? `program ${this.program} as a whole (${this.operation})`
+        : `program ${this.program}, step ${this.step} (${this.operation})`
+    return Number.isFinite(this.value) && Number.isFinite(this.expected)
+      ? `The ${this.engine} engine differs from reference in ${where}: ${this.tensor}[${this.element}] is ${this.value} instead of ${this.expected}, more than the allowed ${this.allowed.toExponential(1)} apart`
+      : `A value is not finite in ${where}: ${this.tensor}[${this.element}] is ${this.value} on ${this.engine} and ${this.expected} on reference`
+  }
+}
+
+export type BackendError = EngineUnavailable | ProgramRejected | EngineFailure | CheckedMismatch
+
+/** How a run may fail. */
+export type RunError = ProgramRejected | EngineFailure | CheckedMismatch
 
 /** Values of a program's input tensors by name, in row-major order. Exact lengths are demanded. */
 export type Inputs = Readonly<Record<string, Float32Array | Int32Array>>
@@ -63,7 +94,7 @@ export interface Prepared {
    * Runs every step of the program, in order, without blocking the event loop. Session tensors are updated in place.
    * Interruption stops the run within one step of the program; the session tensors may then be half updated.
    */
-  readonly run: (inputs: Inputs) => Effect.Effect<Outputs, ProgramRejected | EngineFailure>
+  readonly run: (inputs: Inputs) => Effect.Effect<Outputs, RunError>
 }
 
 export interface Session {
