@@ -1,7 +1,6 @@
 /** Opens a pipeline file: imports it and takes its default export. Whatever is wrong with it becomes one sentence. */
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { stripVTControlCharacters } from "node:util"
-import type { Kind } from "@trainyard/core/Artifact"
 import * as Pipeline from "@trainyard/core/Pipeline"
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import type { Pipeline as Loaded } from "./Pipeline.ts"
@@ -94,7 +93,7 @@ const describe = (file: string, exported: unknown, names: ReadonlyArray<string>)
 export const load = Effect.fn("PipelineFile.load")(function* (
   name: string
 ): Effect.fn.Return<
-  { readonly file: string; readonly pipeline: Loaded<Kind, unknown, unknown> },
+  { readonly file: string; readonly pipeline: Loaded },
   PipelineFileError,
   FileSystem.FileSystem | Path.Path
 > {
@@ -139,5 +138,6 @@ export const load = Effect.fn("PipelineFile.load")(function* (
       : []
     return yield* refuse(describe(file, exported, names))
   }
-  return { file, pipeline: exported }
+  // Pipeline.make has checked at compile time that the stages need no other services than those the command line provides.
+  return { file, pipeline: exported as Loaded }
 })

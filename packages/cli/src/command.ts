@@ -1,6 +1,8 @@
 /** The command line: every command with its flags and help, in one place. */
 import { Command } from "effect/cli"
 import { graph } from "./commands/graph.ts"
+import { plan } from "./commands/plan.ts"
+import { run } from "./commands/run.ts"
 
 export const version = "0.1.0"
 
@@ -14,5 +16,5 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([graph])
+  Command.withSubcommands([run, plan, graph])
 )

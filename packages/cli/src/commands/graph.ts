@@ -1,12 +1,9 @@
 /** `trainyard graph`: the stages and what flows between them, as text for Mermaid or Graphviz. */
 import { Console, Effect } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Pipeline from "../Pipeline.ts"
 import * as PipelineFile from "../PipelineFile.ts"
-
-export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
-  Argument.withDescription("Pipeline file: TypeScript with `export default Pipeline.make(…)`")
-)
+import { pipelineArgument } from "./flags.ts"
 
 export const graph = Command.make(
   "graph",

@@ -1,0 +1,23 @@
+/** What a command that works on a pipeline needs: the file's pipeline, the settled choices, and the services behind them. */
+import { EventStream } from "@trainyard/core/EventStream"
+import { Workspace } from "@trainyard/core/Workspace"
+import { Effect, Layer } from "effect"
+import * as Choices from "./Choices.ts"
+import * as Engine from "./Engine.ts"
+import type { Pipeline } from "./Pipeline.ts"
+import * as PipelineFile from "./PipelineFile.ts"
+
+/** Loads a pipeline file and settles its choices with the flags and the environment. */
+export const open = Effect.fn("Workbench.open")(function* (file: string, flags: Partial<Choices.Flags>) {
+  const loaded = yield* PipelineFile.load(file)
+  const chosen = yield* Choices.settle(flags, loaded.pipeline.choices)
+  return { ...loaded, chosen }
+})
+
+/** The workspace, the event stream, and the engine where a stage of the pipeline computes. */
+export const layer = (chosen: Choices.Chosen, pipeline: Pipeline, options?: Engine.Options) =>
+  Layer.mergeAll(
+    Workspace.layer(chosen.workspace),
+    EventStream.layer,
+    pipeline.nodes.some((node) => node.stage.computes) ? Engine.layer(chosen, options) : Engine.none
+  )

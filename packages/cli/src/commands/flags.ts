@@ -1,0 +1,71 @@
+/** Arguments and flags that several commands share. */
+import type { Options } from "@trainyard/core/Plan"
+import { Option } from "effect"
+import { Argument, Flag } from "effect/cli"
+import * as Choices from "../Choices.ts"
+
+export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
+  Argument.withDescription("Pipeline file: TypeScript with `export default Pipeline.make(…)`")
+)
+
+export const jsonFlag = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print JSON, one object a line, and nothing else on standard output"),
+  Flag.withDefault(false)
+)
+
+/** Where and with what to compute. */
+export const choiceFlags = {
+  backend: Choices.backendFlag,
+  threads: Choices.threadsFlag,
+  precision: Choices.precisionFlag,
+  workspace: Choices.workspaceFlag
+}
+
+const names = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.map((text) =>
+      text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "")
+    ),
+    Flag.filter(
+      (list) => list.length > 0,
+      () => `--${name} names no stage: write --${name} collect,tokenize`
+    ),
+    Flag.withMetavar("STAGES")
+  )
+
+/** Which stages to run, and with what config. */
+export const stageFlags = {
+  only: names("only").pipe(
+    Flag.withDescription("Run these stages alone, from artifacts that are there: --only tokenize,dataset"),
+    Flag.optional
+  ),
+  from: names("from").pipe(
+    Flag.withDescription("Make this stage and all that follow from it anew: --from tokenize"),
+    Flag.optional
+  ),
+  force: Flag.Boolean("force").pipe(
+    Flag.withDescription("Make every chosen stage anew, whatever is there"),
+    Flag.withDefault(false)
+  ),
+  set: Flag.String("set").pipe(
+    Flag.withMetavar("STAGE.KEY=VALUE"),
+    Flag.withDescription("Change a stage's config; may be given again: --set tokenize.vocabularySize=8000"),
+    Flag.atLeast(0)
+  )
+}
+
+/** Those flags as core takes them. */
+export const planOptions = (flags: {
+  readonly only: Option.Option<ReadonlyArray<string>>
+  readonly from: Option.Option<ReadonlyArray<string>>
+  readonly force: boolean
+  readonly set: ReadonlyArray<string>
+}): Options => ({
+  only: Option.getOrUndefined(flags.only),
+  from: Option.getOrUndefined(flags.from),
+  force: flags.force,
+  set: flags.set
+})

@@ -1,0 +1,79 @@
+/** `trainyard run`: runs a pipeline and shows it. */
+import * as Runner from "@trainyard/core/Runner"
+import { Effect } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Ended } from "../Ending.ts"
+import * as RunSummary from "../show/RunSummary.ts"
+import * as RunView from "../show/RunView.ts"
+import { make } from "../show/Screen.ts"
+import * as Workbench from "../Workbench.ts"
+import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+
+/** What a script reads as the last line when the run could not even begin. */
+const notBegun = `${JSON.stringify({ type: "RunFinished", status: "failed", seconds: 0, stages: [], artifacts: {} })}\n`
+
+export const checkedFlag = Flag.Boolean("checked").pipe(
+  Flag.withDescription(
+    "Run each training step beside the reference engine and stop at the first difference (slow)"
+  ),
+  Flag.withDefault(false)
+)
+
+export const run = Command.make(
+  "run",
+  { file: pipelineArgument, ...choiceFlags, checked: checkedFlag, ...stageFlags, json: jsonFlag },
+  Effect.fn("trainyard.run")(function* (flags) {
+    // What a pipeline file prints must not stand between the lines of JSON.
+    if (flags.json) console.log = console.info = console.debug = console.error
+    const screen = make(process.stdout)
+    let told = false
+    const tell = (line: string) => {
+      told = true
+      process.stdout.write(line)
+    }
+    const running = Effect.gen(function* () {
+      const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+      const result = yield* Runner.run(pipeline, planOptions(flags)).pipe(
+        flags.json ? RunView.asJson(tell) : RunView.onScreen(screen),
+        Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked }))
+      )
+      return { pipeline, result }
+    })
+    const { pipeline, result } = yield* flags.json
+      ? running.pipe(Effect.onError(() => Effect.sync(() => (told ? undefined : tell(notBegun)))))
+      : running
+    if (!flags.json) {
+      for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
+    }
+    const code = Runner.exitCode(result)
+    if (code !== 0) return yield* new Ended({ code })
+  })
+).pipe(
+  Command.withDescription(
+    "Run a pipeline. What an earlier run has made is reused; a run that was cut off goes on where it was. " +
+      "Exit codes: 0 succeeded, 1 a stage failed, 2 wrong usage or config, 3 a validation gate failed, 130 interrupted (state saved)."
+  ),
+  Command.withExamples([
+    {
+      command: "trainyard run pipelines/quickstart.ts",
+      description: "Run it; the fastest engine here is chosen"
+    },
+    {
+      command: "trainyard run pipelines/quickstart.ts --backend cpu --threads 2",
+      description: "On the WebAssembly engine with two threads"
+    },
+    {
+      command:
+        "trainyard run pipelines/quickstart.ts --set train.epochs=2 --set tokenize.vocabularySize=2000",
+      description: "With another config than the file's"
+    },
+    {
+      command: "trainyard run pipelines/quickstart.ts --only validate",
+      description: "Judge again what is already trained"
+    },
+    {
+      command: "trainyard run pipelines/quickstart.ts --json | tail -n 1",
+      description: "For a script: the last line tells how the run ended"
+    }
+  ])
+)

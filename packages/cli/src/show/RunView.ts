@@ -1,0 +1,37 @@
+/** Shows a run's events while an effect goes on, and everything that was said before it ends. */
+import { EventStream } from "@trainyard/core/EventStream"
+import { flatten, type RunEvent } from "@trainyard/core/RunEvent"
+import { Effect, Fiber, PubSub } from "effect"
+import * as Renderer from "./Renderer.ts"
+import type { Screen } from "./Screen.ts"
+
+/** Runs `work` with each of its events handed to `show`, in order; none is lost when `work` fails or is interrupted. */
+const following = <A, E, R>(show: (event: RunEvent) => Effect.Effect<void>, work: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const stream = yield* EventStream
+    const subscription = yield* stream.subscribe
+    // Interruption waits for an event that was taken to be shown.
+    const one = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(PubSub.take(subscription)), show)
+    )
+    const reader = yield* Effect.forkScoped(Effect.forever(one))
+    const rest = Effect.gen(function* () {
+      yield* Fiber.interrupt(reader)
+      for (const event of yield* PubSub.takeUpTo(subscription, Number.POSITIVE_INFINITY)) yield* show(event)
+    })
+    return yield* work.pipe(Effect.ensuring(rest))
+  }).pipe(Effect.scoped)
+
+/** Shows the run of `work` to a person. */
+export const onScreen =
+  (screen: Screen) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    Effect.scoped(
+      Effect.flatMap(Renderer.make(screen), (renderer) => following((event) => renderer.show(event), work))
+    )
+
+/** Writes the run of `work` as one JSON object a line. */
+export const asJson =
+  (write: (line: string) => void) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    following((event) => Effect.sync(() => write(`${JSON.stringify(flatten(event))}\n`)), work)
