@@ -102,16 +102,25 @@ const headerOf = (file: Uint8Array): { readonly value: unknown; readonly data: n
   }
 }
 
-const parse = (file: Uint8Array): ReadonlyMap<string, NamedTensor> | string => {
+/** What a file holds. */
+export interface Contents {
+  readonly tensors: ReadonlyMap<string, NamedTensor>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+const parse = (file: Uint8Array): Contents | string => {
   const header = headerOf(file)
   if (typeof header === "string") return header
   const record = decodeHeader(header.value)
   if (record._tag === "None") return "its header is not an object"
   const room = file.byteLength - header.data
   const slots: Array<Slot> = []
+  let metadata: Readonly<Record<string, string>> = {}
   for (const [name, value] of Object.entries(record.value)) {
     if (name === "__metadata__") {
-      if (decodeMetadata(value)._tag === "None") return "its __metadata__ is not a table of text"
+      const decoded = decodeMetadata(value)
+      if (decoded._tag === "None") return "its __metadata__ is not a table of text"
+      metadata = decoded.value
       continue
     }
     if (name === "") return "a tensor has no name"
@@ -129,12 +138,13 @@ const parse = (file: Uint8Array): ReadonlyMap<string, NamedTensor> | string => {
     covered = slot.end
   }
   if (covered !== room) return `${room - covered} bytes at its end belong to no tensor`
-  return new Map(
+  const tensors = new Map(
     slots.map(({ begin, end, name, shape }) => [
       name,
       { name, shape, values: view(file, header.data + begin, end - begin) }
     ])
   )
+  return { tensors, metadata }
 }
 
 const view = (file: Uint8Array, offset: number, bytes: number): Float32Array => {
@@ -144,11 +154,8 @@ const view = (file: Uint8Array, offset: number, bytes: number): Float32Array => 
     : new Float32Array(file.slice(offset, offset + bytes).buffer)
 }
 
-/** The tensors of a safetensors file's bytes, by name. `file` names it in errors. */
-export const decode = (
-  bytes: Uint8Array,
-  file: string
-): Effect.Effect<ReadonlyMap<string, NamedTensor>, SafetensorsError> =>
+/** What a safetensors file's bytes hold. `file` names it in errors. */
+export const decode = (bytes: Uint8Array, file: string): Effect.Effect<Contents, SafetensorsError> =>
   Effect.suspend(() => {
     const parsed = parse(bytes)
     return typeof parsed === "string"

@@ -5,7 +5,7 @@
  * When the context is full, the cache starts again with the last half of it: positions are learned, so cached keys cannot be moved
  * to other positions.
  */
-import type { EngineFailure, Prepared, ProgramRejected } from "@trainyard/backends/Backend"
+import type { Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
@@ -60,8 +60,8 @@ export const tokens = (
   speaker: Speaker,
   prompt: ReadonlyArray<number>,
   options: CompletionOptions
-): Stream.Stream<number, ProgramRejected | EngineFailure> =>
-  Stream.unfold<Reading, number, ProgramRejected | EngineFailure, never>(
+): Stream.Stream<number, RunError> =>
+  Stream.unfold<Reading, number, RunError, never>(
     { context: prompt.slice(-speaker.sequenceLength), cached: 0, made: 0 },
     Effect.fnUntraced(function* (reading) {
       if (reading.made >= options.maxTokens) return undefined

@@ -29,7 +29,7 @@ const choose = (
   if (found._tag === "Failure") return found.failure.message
   const chosen: Array<NamedTensor> = []
   for (const tensor of wanted) {
-    const values = found.success.get(tensor.name)?.values
+    const values = found.success.tensors.get(tensor.name)?.values
     if (values?.length !== sizeOf(tensor.shape))
       return `its ${name} has no ${tensor.name} of this model's shape`
     chosen.push({ ...tensor, values })

@@ -1,0 +1,172 @@
+/**
+ * A model folder loaded: its weights and its tokenizer, ready for an engine.
+ *
+ * @example
+ * ```ts
+ * const model = yield* Model.load("model")
+ * const session = yield* Model.open(model)
+ * const text = yield* Model.complete(session, "int main", { maxTokens: 64, temperature: 0.8, seed: 1 })
+ * ```
+ */
+import { createHash } from "node:crypto"
+import { join } from "node:path"
+import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
+import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
+import { fromHuggingFace, ReadableConfig } from "../checkpoint/huggingFace.ts"
+import { decode, type NamedTensor, type SafetensorsError } from "../checkpoint/Safetensors.ts"
+import { faultOf, type Spec } from "../model/Parameters.ts"
+import { evaluate, generate as generateProgram, tensorsOf } from "../model/Programs.ts"
+import { type Speaker, text, tokens } from "./Completion.ts"
+import { type LoadedCodec, loadCodec, type TokenizerUnreadable } from "./loadCodec.ts"
+import type { Sampling } from "./Sampling.ts"
+
+/** The folder is no model that can be used here. */
+export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
+  directory: Schema.String,
+  why: Schema.String
+}) {
+  override get message() {
+    return `${this.directory} cannot be used as a model: ${this.why}. Give the folder that the checkpoint stage made, whole.`
+  }
+}
+
+export interface Loaded {
+  readonly directory: string
+  readonly spec: Spec
+  /** In our layout: linear weights [out, in]. */
+  readonly parameters: ReadonlyArray<NamedTensor>
+  readonly codec: LoadedCodec
+  /** Token that ends a document. */
+  readonly endTokenId: number
+}
+
+/** Key under which model.safetensors keeps the SHA-256 of the tokenizer.json that it was trained with. */
+export const tokenizerDigestKey = "tokenizer_sha256"
+
+export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+const decodeConfig = Schema.decodeUnknownEffect(ReadableConfig)
+
+/** Reads and checks a model folder. Nothing is computed. */
+export const load = Effect.fn("Model.load")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const unreadable = (why: string) => new ModelUnreadable({ directory, why })
+  const read = (name: string) =>
+    fs
+      .readFile(join(directory, name))
+      .pipe(
+        Effect.mapError((error) =>
+          unreadable(
+            error.reason._tag === "NotFound"
+              ? `it has no ${name}`
+              : `${name} cannot be read (${error.reason._tag})`
+          )
+        )
+      )
+  const config = yield* Effect.flatMap(read("config.json"), (bytes) =>
+    decodeConfig(Buffer.from(bytes).toString("utf8"))
+  ).pipe(
+    Effect.catchTag("SchemaError", (error) =>
+      Effect.fail(
+        unreadable(`config.json does not describe a GPT-2 that runs here (${oneLine(error.message)})`)
+      )
+    )
+  )
+  const spec: Spec = {
+    model: {
+      embedding: config.n_embd,
+      layers: config.n_layer,
+      heads: config.n_head,
+      bias: true,
+      dropout: Math.min(Math.max(config.resid_pdrop, 0), 0.99)
+    },
+    vocabularySize: config.vocab_size,
+    sequenceLength: config.n_positions
+  }
+  const fault = faultOf(spec)
+  if (fault !== undefined) return yield* unreadable(`config.json is wrong: ${fault}`)
+  if (config.eos_token_id < 0 || config.eos_token_id >= config.vocab_size)
+    return yield* unreadable(
+      `eos_token_id ${config.eos_token_id} is outside the vocabulary of ${config.vocab_size}`
+    )
+
+  const file = join(directory, "model.safetensors")
+  const { metadata, tensors } = yield* decode(yield* read("model.safetensors"), file)
+  const parameters = fromHuggingFace(spec, tensors)
+  if (typeof parameters === "string") return yield* unreadable(parameters)
+
+  const tokenizer = yield* read("tokenizer.json")
+  const codec = yield* loadCodec(directory)
+  if (codec.vocabularySize !== config.vocab_size)
+    return yield* unreadable(
+      `tokenizer.json has ${codec.vocabularySize} entries and the model's vocabulary ${config.vocab_size}, so it belongs to another model`
+    )
+  const trainedWith = metadata[tokenizerDigestKey]
+  if (trainedWith !== undefined && trainedWith !== digestOf(tokenizer))
+    return yield* unreadable("tokenizer.json is not the one that this model was trained with")
+  return { directory, spec, parameters, codec, endTokenId: config.eos_token_id } satisfies Loaded as Loaded
+})
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim()
+
+/** A model on an engine. */
+export interface Opened {
+  readonly model: Loaded
+  readonly speaker: Speaker
+  /** The prepared `evaluate` program for batches of this many windows; prepared anew at each call. */
+  readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
+}
+
+/** Opens a session with the model's weights on the run's engine; closed with the scope. */
+export const open = Effect.fn("Model.open")(function* (model: Loaded) {
+  const backend = yield* Backend
+  const scope = yield* Effect.scope
+  const speak = generateProgram(model.spec, 1)
+  const session = yield* backend.open(tensorsOf([speak]))
+  for (const { name, values } of model.parameters) yield* session.write(name, values)
+  const speaker: Speaker = {
+    program: yield* session.prepare(speak),
+    sequenceLength: model.spec.sequenceLength
+  }
+  return {
+    model,
+    speaker,
+    evaluating: (batch) =>
+      session.prepare(evaluate(model.spec, batch)).pipe(Effect.provideService(Scope.Scope, scope))
+  } satisfies Opened as Opened
+})
+
+export interface GenerateOptions extends Sampling {
+  readonly maxTokens: number
+  readonly seed: number
+}
+
+/**
+ * What the model writes after a prompt, piece by piece; it ends with the document. An empty prompt begins a new document. The same
+ * model, prompt and options give the same text. One completion at a time on one session.
+ */
+export const generate = (
+  { model, speaker }: Opened,
+  prompt: string,
+  options: GenerateOptions
+): Stream.Stream<string, RunError | TokenizerUnreadable> =>
+  Stream.unwrap(
+    Effect.map(model.codec.encode(prompt), (ids) =>
+      text(
+        model.codec,
+        tokens(speaker, ids.length === 0 ? [model.endTokenId] : ids, {
+          ...options,
+          stopToken: model.endTokenId
+        })
+      )
+    )
+  )
+
+/** The whole completion as one text, without the prompt. */
+export const complete = (
+  opened: Opened,
+  prompt: string,
+  options: GenerateOptions
+): Effect.Effect<string, RunError | TokenizerUnreadable> => Stream.mkString(generate(opened, prompt, options))
+
+export type LoadError = ModelUnreadable | SafetensorsError | TokenizerUnreadable
