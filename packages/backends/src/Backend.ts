@@ -126,6 +126,8 @@ export type Availability =
       readonly precisions: ReadonlyArray<Precision>
       /** The precision to use when the user asks for none. */
       readonly preferred: Precision
+      /** It runs here, but on something so slow that `auto` passes it over, such as a GPU engine without a GPU. */
+      readonly slow?: boolean
     }
   | { readonly available: false; readonly why: string; readonly mend: string }
 

@@ -1,0 +1,146 @@
+/** All engines, what each would do on this machine, and the choice of one. */
+import { availableParallelism } from "node:os"
+import { Effect, Layer } from "effect"
+import {
+  type Availability,
+  Backend,
+  type BackendChoice,
+  type Engine,
+  type EngineName,
+  EngineUnavailable,
+  type Precision,
+  type Settings
+} from "./Backend.ts"
+import { checked } from "./checked/checked.ts"
+
+/** Most worker threads that an engine can be asked for. */
+export const mostThreads = 64
+
+/** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
+const loaders: Partial<Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>>> = {
+  reference: () => import("./reference/engine.ts")
+}
+
+/** In the order in which `auto` tries them: fastest first. */
+export const names: ReadonlyArray<EngineName> = ["native", "cpu", "gpujs", "reference"]
+
+/** The engine of this name, loaded. An engine whose own code cannot be loaded here is one that is unavailable. */
+export const load = (name: EngineName): Effect.Effect<Engine> => {
+  const absent = (why: string): Engine => {
+    const mend = "Install Trainyard's dependencies again, or take another --backend."
+    return {
+      name,
+      availability: Effect.succeed({ available: false, why, mend }),
+      open: () => Effect.fail(new EngineUnavailable({ engine: name, why, mend }))
+    }
+  }
+  const loader = loaders[name]
+  if (loader === undefined) return Effect.succeed(absent("it is not part of this build"))
+  return Effect.tryPromise({ try: loader, catch: (cause) => cause }).pipe(
+    Effect.map(({ engine }) => engine),
+    Effect.catch((cause) =>
+      Effect.succeed(absent(`it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`))
+    )
+  )
+}
+
+export interface Surveyed {
+  readonly engine: EngineName
+  readonly availability: Availability
+}
+
+/** What each engine would do on this machine, in `auto`'s order. Shown by `trainyard doctor`. */
+export const survey: Effect.Effect<ReadonlyArray<Surveyed>> = Effect.forEach(
+  names,
+  Effect.fnUntraced(function* (name) {
+    const engine = yield* load(name)
+    return { engine: name, availability: yield* engine.availability }
+  }),
+  { concurrency: "unbounded" }
+)
+
+/** What a user may ask for. What is left out is decided by what works best here. */
+export interface Choice {
+  readonly backend?: BackendChoice | undefined
+  /** 1 to 64; as many as the machine runs at once unless told. */
+  readonly threads?: number | undefined
+  readonly precision?: Precision | undefined
+  /** Compares every step with reference. */
+  readonly checked?: boolean | undefined
+}
+
+export interface Selected {
+  readonly engine: Engine
+  readonly settings: Settings
+  /** Why this engine: "asked for", or what `auto` saw. */
+  readonly why: string
+}
+
+/** A sentence for why an engine cannot do as asked, with its mend, or undefined. */
+const obstacle = (
+  name: EngineName,
+  here: Availability,
+  precision: Precision | undefined
+): EngineUnavailable | undefined => {
+  if (!here.available) return new EngineUnavailable({ engine: name, why: here.why, mend: here.mend })
+  if (precision === undefined || here.precisions.includes(precision)) return undefined
+  return new EngineUnavailable({
+    engine: name,
+    why: `it does not offer precision ${precision} on this machine, only ${here.precisions.join(", ")}`,
+    mend: `Take --precision ${here.preferred}, or another --backend.`
+  })
+}
+
+/**
+ * Chooses an engine. An engine that is asked for by name and cannot run fails with its reason and mend; `auto` takes the first
+ * of native, cpu, gpujs and reference that works here, and says what spoke against those before it.
+ */
+export const select = Effect.fn("Engines.select")(function* (
+  choice: Choice = {}
+): Effect.fn.Return<Selected, EngineUnavailable> {
+  const asked = choice.backend ?? "auto"
+  const threads = choice.threads ?? Math.min(mostThreads, availableParallelism())
+  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
+    return yield* new EngineUnavailable({
+      engine: asked === "auto" ? "cpu" : asked,
+      why: `${threads} threads are asked for`,
+      mend: `Give a whole number from 1 to ${mostThreads}.`
+    })
+  const passed: Array<string> = []
+  let first: EngineUnavailable | undefined
+  for (const name of asked === "auto" ? names : [asked]) {
+    const engine = yield* load(name)
+    const here = yield* engine.availability
+    const against = obstacle(name, here, choice.precision)
+    if (against !== undefined || !here.available) {
+      first ??= against
+      passed.push(`${name} cannot: ${against?.why}`)
+      continue
+    }
+    if (asked === "auto" && here.slow === true) {
+      passed.push(`${name} would be slow: ${here.detail}`)
+      continue
+    }
+    return {
+      engine: choice.checked === true ? checked(engine) : engine,
+      settings: { threads, precision: choice.precision ?? here.preferred },
+      why: asked === "auto" ? [`${name} works here: ${here.detail}`, ...passed].join("; ") : "asked for"
+    }
+  }
+  return yield* first ??
+    new EngineUnavailable({ engine: "reference", why: passed.join("; "), mend: "Ask for an engine by name." })
+})
+
+/** The chosen engine as the service that stages ask for. */
+export const layer = (choice: Choice = {}): Layer.Layer<Backend, EngineUnavailable> =>
+  Layer.effect(
+    Backend,
+    Effect.map(select(choice), ({ engine, settings, why }) =>
+      Backend.of({
+        engine: engine.name,
+        settings,
+        why,
+        open: (tensors) => engine.open(tensors, settings)
+      })
+    )
+  )
