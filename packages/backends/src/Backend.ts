@@ -95,6 +95,10 @@ export interface Prepared {
    * Interruption stops the run within one step of the program; the session tensors may then be half updated.
    */
   readonly run: (inputs: Inputs) => Effect.Effect<Outputs, RunError>
+  /** Runs once and says where the time went, by operation. For `trainyard bench`; engines that cannot tell leave it out. */
+  readonly profile?: (
+    inputs: Inputs
+  ) => Effect.Effect<ReadonlyArray<{ readonly operation: string; readonly milliseconds: number }>, RunError>
 }
 
 export interface Session {
@@ -141,6 +145,11 @@ export interface Engine {
     tensors: ReadonlyArray<Tensor>,
     settings: Settings
   ) => Effect.Effect<Session, BackendError, Scope.Scope>
+  /**
+   * Measures the most GFLOP/s that this machine reaches with the instructions that this engine uses, on registers alone. For
+   * `trainyard bench`; engines that cannot tell leave it out.
+   */
+  readonly peak?: (settings: Settings) => Effect.Effect<number, BackendError>
 }
 
 /** The engine chosen for this run, with its settings: what a stage that computes asks for. */
