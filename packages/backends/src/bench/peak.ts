@@ -5,10 +5,10 @@
 import { Worker } from "node:worker_threads"
 import { Effect } from "effect"
 
-const accumulators = 8
-const rounds = 20_000_000
+const accumulators = 12
+const rounds = 8_000_000
 
-/** (func (export "f") (param i32) (result f32)): `rounds` times 8 f32x4 multiply-adds, written out byte by byte. */
+/** (func (export "f") (param i32) (result f32)): `rounds` times 12 f32x4 multiply-adds, written out byte by byte. */
 const moduleBytes = (relaxed: boolean): Uint8Array<ArrayBuffer> => {
   const unsigned = (value: number): Array<number> =>
     value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >> 7)]
@@ -39,9 +39,13 @@ const { parentPort, workerData } = require("node:worker_threads")
 let bytes = workerData.bytes.find((bytes) => WebAssembly.validate(bytes))
 const { f } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports
 f(100000)
-const started = performance.now()
-f(workerData.rounds)
-parentPort.postMessage((performance.now() - started) / 1000)
+let best = Infinity
+for (let trial = 0; trial < 3; trial++) {
+  const started = performance.now()
+  f(workerData.rounds)
+  best = Math.min(best, (performance.now() - started) / 1000)
+}
+parentPort.postMessage(best)
 `
 
 /** Billions of floating-point operations a second, all threads together. */
