@@ -21,6 +21,7 @@ const wrongUsage = new Set([
   "InvalidChoice",
   "InvalidSettings",
   "InvalidPipeline",
+  "UnknownRun",
   "WrongUsage"
 ])
 

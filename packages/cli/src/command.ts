@@ -1,8 +1,11 @@
 /** The command line: every command with its flags and help, in one place. */
 import { Command } from "effect/cli"
+import { gc } from "./commands/gc.ts"
 import { graph } from "./commands/graph.ts"
+import { monitor } from "./commands/monitor.ts"
 import { plan } from "./commands/plan.ts"
 import { run } from "./commands/run.ts"
+import { status } from "./commands/status.ts"
 
 export const version = "0.1.0"
 
@@ -16,5 +19,5 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph])
+  Command.withSubcommands([run, plan, graph, status, monitor, gc])
 )

@@ -6,6 +6,7 @@ import { CliOutput, Command } from "effect/cli"
 import { trainyard, version } from "./command.ts"
 import { codeOf, codes, sentenceOf } from "./Ending.ts"
 import * as Help from "./Help.ts"
+import * as Signals from "./Signals.ts"
 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
@@ -16,25 +17,7 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-let firstSignal: number | undefined
-
-/**
- * The first signal interrupts the run, which saves its state and gives everything back; a second one stops at once. npm and the
- * terminal may both hand on one press of Ctrl-C, so signals that come together count as one.
- */
-const onSignal = () => {
-  const now = Date.now()
-  if (firstSignal === undefined) {
-    firstSignal = now
-    say("\nInterrupted: saving what can be gone on with. Press Ctrl-C again to stop at once.")
-  } else if (now - firstSignal > 500) {
-    process.exit(codes.interrupted)
-  }
-}
-process.on("SIGINT", onSignal)
-process.on("SIGTERM", onSignal)
-// A terminal that is closed takes its programs along; the state is saved all the same.
-process.on("SIGHUP", () => process.emit("SIGTERM"))
+Signals.install()
 
 NodeRuntime.runMain(
   Command.run(trainyard, { version }).pipe(
@@ -52,7 +35,7 @@ NodeRuntime.runMain(
     teardown: (exit, onExit) => {
       const sentence = sentenceOf(exit)
       if (sentence !== undefined) say(sentence)
-      onExit(firstSignal === undefined ? codeOf(exit) : codes.interrupted)
+      onExit(Signals.received() ? codes.interrupted : codeOf(exit))
     }
   }
 )

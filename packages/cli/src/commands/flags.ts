@@ -8,6 +8,13 @@ export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
   Argument.withDescription("Pipeline file: TypeScript with `export default Pipeline.make(…)`")
 )
 
+export const runArgument = Argument.String("RUN").pipe(
+  Argument.withDescription(
+    "The run: its identity, the beginning of it, or its folder; the newest unless given"
+  ),
+  Argument.optional
+)
+
 export const jsonFlag = Flag.Boolean("json").pipe(
   Flag.withDescription("Print JSON, one object a line, and nothing else on standard output"),
   Flag.withDefault(false)

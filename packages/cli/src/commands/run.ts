@@ -3,6 +3,7 @@ import * as Runner from "@trainyard/core/Runner"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Ended } from "../Ending.ts"
+import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
 import { make } from "../show/Screen.ts"
@@ -35,7 +36,8 @@ export const run = Command.make(
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
       const result = yield* Runner.run(pipeline, planOptions(flags)).pipe(
         flags.json ? RunView.asJson(tell) : RunView.onScreen(screen),
-        Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked }))
+        Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked })),
+        Signals.saying("Interrupted: saving what can be gone on with.")
       )
       return { pipeline, result }
     })

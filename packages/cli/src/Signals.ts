@@ -1,0 +1,45 @@
+/** Ctrl-C and its relatives: the first interrupts what is at work, which gives everything back; a second one stops at once. */
+import { Effect } from "effect"
+import { codes } from "./Ending.ts"
+
+let first: number | undefined
+let sentence: string | undefined
+
+/** Whether this process was asked to stop. */
+export const received = (): boolean => first !== undefined
+
+/** While `work` goes on, an interruption is answered with these words on standard error. */
+export const saying =
+  (words: string) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        sentence = words
+      }),
+      () => work,
+      () =>
+        Effect.sync(() => {
+          sentence = undefined
+        })
+    )
+
+// npm and the terminal may both hand on one press of Ctrl-C, so signals that come together count as one.
+const together = 500
+
+const onSignal = () => {
+  const now = Date.now()
+  if (first === undefined) {
+    first = now
+    if (sentence !== undefined) process.stderr.write(`\n${sentence} Press Ctrl-C again to stop at once.\n`)
+  } else if (now - first > together) {
+    process.exit(codes.interrupted)
+  }
+}
+
+/** Listens, beside the runtime's own listener that interrupts the main fiber. */
+export const install = (): void => {
+  process.on("SIGINT", onSignal)
+  process.on("SIGTERM", onSignal)
+  // A terminal that is closed takes its programs along; the state is saved all the same.
+  process.on("SIGHUP", () => process.emit("SIGTERM"))
+}

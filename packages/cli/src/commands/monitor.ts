@@ -1,0 +1,124 @@
+/** `trainyard monitor`: the live screen of a run, in another terminal. */
+import * as RunLog from "@trainyard/core/RunLog"
+import type { RunStatus } from "@trainyard/core/RunStatus"
+import { Workspace } from "@trainyard/core/Workspace"
+import { Effect, Option } from "effect"
+import { Command } from "effect/cli"
+import * as Choices from "../Choices.ts"
+import * as MonitorScreen from "../show/MonitorScreen.ts"
+import { make, type Screen } from "../show/Screen.ts"
+import * as Watching from "../Watching.ts"
+import { runArgument } from "./flags.ts"
+
+const enter = "\u001b[?1049h\u001b[?25l"
+const leave = "\u001b[?25h\u001b[?1049l"
+
+/** q, Ctrl-C, Ctrl-D, Escape. */
+const leaving = new Set(["q", "Q", "\u0003", "\u0004", "\u001b"])
+
+/** The other screen of the terminal, without cursor, until the scope closes or the process ends in whatever way it still notices. */
+const otherScreen = (screen: Screen) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let inside = true
+      const restore = () => {
+        if (inside) screen.write(leave)
+        inside = false
+      }
+      process.on("exit", restore)
+      screen.write(enter)
+      return restore
+    }),
+    (restore) =>
+      Effect.sync(() => {
+        restore()
+        process.removeListener("exit", restore)
+      })
+  )
+
+/** Waits for q or Ctrl-C, keys read one by one until the scope closes. Waits for ever where there is no keyboard. */
+const leaveKey = Effect.gen(function* () {
+  const { stdin } = process
+  if (!stdin.isTTY) return yield* Effect.never
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      stdin.setRawMode(true)
+      stdin.resume()
+    }),
+    () =>
+      Effect.sync(() => {
+        stdin.setRawMode(false)
+        stdin.pause()
+      })
+  )
+  yield* Effect.callback<void>((resume) => {
+    const onData = (data: Buffer) => {
+      if (leaving.has(data.toString())) resume(Effect.void)
+    }
+    stdin.on("data", onData)
+    return Effect.sync(() => stdin.removeListener("data", onData))
+  })
+})
+
+const live = (screen: Screen, directory: string) =>
+  Effect.gen(function* () {
+    yield* otherScreen(screen)
+    const draw = (status: RunStatus) =>
+      Effect.sync(() => {
+        const columns = screen.columns()
+        const lines = MonitorScreen.compose(
+          screen,
+          status,
+          columns,
+          screen.rows(),
+          "q leaves; the run goes on"
+        )
+        // Each line clears what stood there before; the last clears all below. The cursor never passes the last row.
+        screen.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\r\n")}\u001b[J`)
+      })
+    return yield* Effect.raceFirst(
+      Watching.follow(directory, "500 millis", draw).pipe(Effect.asSome),
+      Effect.as(leaveKey, Option.none<RunStatus>())
+    )
+  }).pipe(Effect.scoped)
+
+const plain = (screen: Screen, directory: string) => {
+  let before = ""
+  const show = (status: RunStatus) =>
+    Effect.sync(() => {
+      const text = MonitorScreen.compose(screen, status, screen.columns(), screen.rows(), "").join("\n")
+      if (text !== before) screen.write(`${before === "" ? "" : "\n"}${text}\n`)
+      before = text
+    })
+  return Watching.follow(directory, "10 seconds", show)
+}
+
+export const monitor = Command.make(
+  "monitor",
+  { run: runArgument, workspace: Choices.workspaceFlag },
+  Effect.fn("trainyard.monitor")(function* (flags) {
+    const chosen = yield* Choices.settle(flags)
+    const screen = make(process.stdout)
+    const show = Effect.gen(function* () {
+      const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
+      if (!screen.live) {
+        yield* plain(screen, directory)
+        return
+      }
+      const last = yield* live(screen, directory)
+      if (Option.isSome(last)) {
+        const lines = MonitorScreen.compose(screen, last.value, screen.columns(), screen.rows(), "")
+        screen.write(`${lines.join("\n")}\n`)
+      }
+    })
+    yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
+  })
+).pipe(
+  Command.withDescription(
+    "Watch a run from another terminal: loss curve, throughput, stages, health, samples. Leaving it does not touch the run."
+  ),
+  Command.withExamples([
+    { command: "trainyard monitor", description: "The newest run of .trainyard" },
+    { command: "trainyard monitor --workspace /data/yard", description: "Of another workspace" }
+  ])
+)
