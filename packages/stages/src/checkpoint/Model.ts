@@ -2,7 +2,7 @@
  * The published model: a folder that Hugging Face's `GPT2LMHeadModel.from_pretrained` opens unchanged.
  *
  * Files: `model.safetensors`, `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json`, `README.md` (the
- * model card), `curve.jsonl`.
+ * model card), `curve.jsonl` and `curve.svg`.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"

@@ -71,10 +71,15 @@ export const run = Effect.fnUntraced(function* (context: Context) {
 
   const epochAt = (step: number) => Batches.epochsAt(plan.data, step * accumulation + state.shift)
 
+  const timed = (now: number): State => ({
+    ...state,
+    seconds: context.start.seconds + (now - began) / 1000
+  })
+
   const snapshot = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const tensors = yield* trainer.read
-    const saved: State = { ...state, seconds: context.start.seconds + (now - began) / 1000 }
+    const saved = timed(now)
     const every = config.checkpointEvery.steps
     lastSave = now
     changed = false
@@ -301,7 +306,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       return ended
     }
     yield* saveState
-    return { _tag: "Finished", state } satisfies Ended as Ended
+    return { _tag: "Finished", state: timed(yield* Clock.currentTimeMillis) } satisfies Ended as Ended
   }).pipe(
     Effect.onInterrupt(() =>
       saveState.pipe(

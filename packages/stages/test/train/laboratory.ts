@@ -9,7 +9,10 @@ import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import type { StageEvent } from "@trainyard/core/RunEvent"
 import { Effect, FileSystem, Layer, Schema } from "effect"
-import { Dataset } from "../../src/dataset/Dataset.ts"
+import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
+import type { Model } from "../../src/checkpoint/Model.ts"
+import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
+import type { Dataset } from "../../src/dataset/Dataset.ts"
 import { draws } from "../../src/model/draws.ts"
 import { train } from "../../src/train/train.ts"
 import type { TrainedRun } from "../../src/train/TrainedRun.ts"
@@ -191,3 +194,56 @@ export const resultOf = ({ output }: Place) =>
   ["last/parameters.safetensors", "last/optimizer.safetensors", "best/parameters.safetensors", "curve.jsonl"].map(
     (name) => readFileSync(join(output, name)).toString("base64")
   )
+
+/** The tokenizer artifact that belongs to the dataset. */
+export const makeTokenizer = ({ dataset, root }: Place): Artifact<typeof TokenizerArtifact> => {
+  const directory = join(root, "tokenizer")
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(
+    join(directory, "tokenizer.json"),
+    readFileSync(join(dataset.directory, "tokenizer.json"))
+  )
+  return {
+    kind: "tokenizer",
+    directory,
+    fingerprint: "tokenizer-of-the-tests",
+    value: {
+      model: "word-level",
+      vocabularySize,
+      endToken: "<|endoftext|>",
+      endTokenId,
+      unknownTokenId: 1,
+      bytesPerToken: 3,
+      unknownRate: 0,
+      vocabularyUse: 1
+    }
+  }
+}
+
+/** Trains and publishes: gives the folder of the model. */
+export const publishModel = Effect.fn("publishModel")(function* (
+  at: Place,
+  config: Settings = settings,
+  heard: Heard = { events: [] }
+) {
+  const value = yield* runTraining(at, config).pipe(Effect.provide(services(heard)))
+  const directory = join(at.root, "model")
+  mkdirSync(directory, { recursive: true })
+  const run = { kind: "trained-run", value, directory: at.output, fingerprint: "run-of-the-tests" }
+  const node = checkpoint({ run: undefined as never, tokenizer: undefined as never } as never)
+  const decoded = yield* Schema.decodeUnknownEffect(node.stage.config)(node.config)
+  const model = yield* (
+    node.run({
+      name: "checkpoint",
+      inputs: { run, tokenizer: makeTokenizer(at) },
+      config: decoded,
+      output: directory,
+      scratch: at.scratch
+    } as never) as Effect.Effect<
+      (typeof Model)["value"]["Type"],
+      { readonly _tag: string; readonly message: string },
+      Backend | Journal | FileSystem.FileSystem
+    >
+  ).pipe(Effect.provide(services(heard)))
+  return { directory, value: model, run: value }
+})
