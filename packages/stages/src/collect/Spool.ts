@@ -32,19 +32,21 @@ export const writer = Effect.fnUntraced(function* (file: string) {
   }
 })
 
-/** Reads stretches of a file, cheaply when they come in order. The bytes given are valid until the next read. */
+/** Reads stretches of a file; far ahead when they come in order. The bytes given are valid until the next read. */
 export const reader = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const handle = yield* fs.open(file, { flag: "r" })
   let window = new Uint8Array(chunkBytes)
   let start = 0
   let end = 0
+  let expected = 0
   const fill = Effect.fnUntraced(function* (offset: number, length: number) {
-    if (length > window.length) window = new Uint8Array(length)
+    const room = Math.max(length, offset === expected ? chunkBytes : 0)
+    if (room > window.length) window = new Uint8Array(room)
     start = offset
     end = offset
     while (end < offset + length) {
-      const read = yield* handle.read(window.subarray(end - start), { position: BigInt(end) })
+      const read = yield* handle.read(window.subarray(end - start, room), { position: BigInt(end) })
       if (read === 0) return
       end += read
     }
@@ -53,6 +55,7 @@ export const reader = Effect.fnUntraced(function* (file: string) {
     /** `length` bytes from `offset`, fewer where the file ends before. */
     read: Effect.fnUntraced(function* (offset: number, length: number) {
       if (offset < start || offset + length > end) yield* fill(offset, length)
+      expected = offset + length
       return window.subarray(offset - start, Math.min(offset + length, end) - start)
     })
   }

@@ -2,7 +2,8 @@
  * The dataset artifact: token ids of the training and the validation split.
  *
  * Files: `train.bin` and `validation.bin`, little-endian unsigned integers of `tokenBytes` bytes each, documents in a seeded order,
- * each followed by the end token; `documents.jsonl`, one `Placed` a line; `tokenizer.json`, so that a dataset is readable alone.
+ * each followed by the end token; `documents.jsonl`, one `Placed` a line; and, so that a dataset is readable alone, `dataset.json` (this
+ * artifact's value), `tokenizer.json` and `tokenizer_config.json`.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"

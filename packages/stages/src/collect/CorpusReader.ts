@@ -1,0 +1,110 @@
+/** Opens a corpus folder: documents by number, their text read when asked for. Only numbers are held in memory, never texts. */
+import { Effect, FileSystem, Path, Schema, Stream } from "effect"
+import { DamagedCorpus } from "./CollectError.ts"
+import { Document } from "./Corpus.ts"
+import * as Spool from "./Spool.ts"
+
+export interface CorpusReader {
+  readonly documents: number
+  /** UTF-8 bytes of all texts. */
+  readonly bytes: number
+  /** Byte offset and length in `text.bin` of each document. */
+  readonly offsets: Float64Array
+  readonly lengths: Float64Array
+  readonly document: (id: number) => Effect.Effect<Document, DamagedCorpus>
+  readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
+}
+
+/** Numbers in a row that grows. */
+class Row {
+  values = new Float64Array(1024)
+  length = 0
+  push(value: number): void {
+    if (this.length === this.values.length) {
+      const wider = new Float64Array(this.length * 2)
+      wider.set(this.values)
+      this.values = wider
+    }
+    this.values[this.length++] = value
+  }
+  get taken(): Float64Array {
+    return this.values.subarray(0, this.length)
+  }
+}
+
+const decodeDocument = Schema.decodeUnknownEffect(Schema.fromJsonString(Document))
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+const lineFeed = 0x0a
+
+const damaged = (file: string, why: string): DamagedCorpus =>
+  new DamagedCorpus({
+    file,
+    message: `The corpus file ${file} is damaged (${why}). Collect it again: --force --only collect.`
+  })
+
+/** Opens a corpus. Fails with `DamagedCorpus` when its files do not fit together. */
+export const open = Effect.fn("CorpusReader.open")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const textFile = path.join(directory, "text.bin")
+  const listFile = path.join(directory, "documents.jsonl")
+  const offsets = new Row()
+  const lengths = new Row()
+  const lineStarts = new Row()
+  let position = 0
+  let bytes = 0
+  let rest: Uint8Array = new Uint8Array()
+  yield* Stream.runForEach(fs.stream(listFile, { chunkSize: 1 << 18 }), (part) =>
+    Effect.gen(function* () {
+      const chunk = rest.length === 0 ? part : Buffer.concat([rest, part])
+      let start = 0
+      for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, start)) {
+        const document = yield* decodeDocument(decoder.decode(chunk.subarray(start, end))).pipe(
+          Effect.mapError(() => damaged(listFile, `line ${offsets.length + 1} does not describe a document`))
+        )
+        if (document.offset !== bytes || document.id !== offsets.length || document.bytes < 0) {
+          return yield* damaged(listFile, `line ${offsets.length + 1} does not follow the one before`)
+        }
+        offsets.push(document.offset)
+        lengths.push(document.bytes)
+        lineStarts.push(position)
+        bytes += document.bytes
+        position += end + 1 - start
+        start = end + 1
+      }
+      rest = chunk.subarray(start)
+    })
+  ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(damaged(listFile, error.message))))
+  if (rest.length > 0) return yield* damaged(listFile, "its last line is cut off")
+  lineStarts.push(position)
+  const info = yield* fs.stat(textFile).pipe(Effect.mapError((error) => damaged(textFile, error.message)))
+  if (Number(info.size) !== bytes) {
+    return yield* damaged(textFile, `${info.size} bytes where ${bytes} should be`)
+  }
+  const texts = yield* Spool.reader(textFile).pipe(
+    Effect.mapError((error) => damaged(textFile, error.message))
+  )
+  const list = yield* Spool.reader(listFile).pipe(
+    Effect.mapError((error) => damaged(listFile, error.message))
+  )
+  const reader: CorpusReader = {
+    documents: offsets.length,
+    bytes,
+    offsets: offsets.taken,
+    lengths: lengths.taken,
+    document: Effect.fnUntraced(function* (id: number) {
+      const start = lineStarts.values[id]!
+      return yield* list.read(start, lineStarts.values[id + 1]! - start - 1).pipe(
+        Effect.flatMap((line) => decodeDocument(decoder.decode(line))),
+        Effect.mapError((error) => damaged(listFile, error.message))
+      )
+    }),
+    text: Effect.fnUntraced(function* (id: number) {
+      const part = yield* texts
+        .read(offsets.values[id]!, lengths.values[id]!)
+        .pipe(Effect.mapError((error) => damaged(textFile, error.message)))
+      return decoder.decode(part)
+    })
+  }
+  return reader
+})

@@ -1,0 +1,193 @@
+/** The dataset stage: encodes a corpus and splits it, by document, into training and validation tokens. */
+import { Journal } from "@trainyard/core/Journal"
+import * as Stage from "@trainyard/core/Stage"
+import * as Workspace from "@trainyard/core/Workspace"
+import { ByteSize, Effect, FileSystem, Path, Schema } from "effect"
+import { Corpus } from "../collect/Corpus.ts"
+import * as CorpusReader from "../collect/CorpusReader.ts"
+import * as Spool from "../collect/Spool.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
+import { assign } from "./assign.ts"
+import { Dataset, type Placed, type Split } from "./Dataset.ts"
+import { ImpossibleSplit } from "./DatasetError.ts"
+
+const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const config = {
+  /** Tokens that a model sees at once. Both splits must be longer. */
+  sequenceLength: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(128))),
+  /** Share of the corpus's bytes that is set apart to judge by, in whole documents. */
+  validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(0.1))
+  ),
+  /** Cuts the training split to its first so many tokens; what comes after is left out. No limit when absent. */
+  maximumTokens: Schema.optionalKey(positive),
+  /** The same for the validation split. */
+  maximumValidationTokens: Schema.optionalKey(positive),
+  /** Decides which documents validate and the order of all. */
+  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+}
+
+/** Text that is encoded at once: large enough to keep the encoder busy, small enough to forget. */
+const batchBytes = 1 << 19
+
+interface Writing {
+  readonly split: Split
+  readonly order: Uint32Array
+  readonly limit: number
+  readonly tokenBytes: 2 | 4
+  readonly progress: (bytes: number) => Effect.Effect<void>
+}
+
+/** Bytes of the text that the first tokens of a cut document stand for. */
+const bytesOf = (tokenizer: Tokenizer.Tokenizer, ids: Uint32Array) =>
+  Effect.map(tokenizer.decode(ids), (text) => Buffer.byteLength(text))
+
+/** Encodes the documents of one split in their order, batch by batch, until the limit is reached. */
+const writeSplit = Effect.fn("dataset.writeSplit")(function* (
+  corpus: CorpusReader.CorpusReader,
+  tokenizer: Tokenizer.Tokenizer,
+  output: string,
+  list: Effect.Success<ReturnType<typeof Spool.writer>>,
+  { limit, order, progress, split, tokenBytes }: Writing
+) {
+  const path = yield* Path.Path
+  const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
+  const file = yield* Spool.writer(path.join(output, `${split}.bin`)).pipe(onDisk)
+  const encoder = new TextEncoder()
+  const counts = { documents: 0, tokens: 0, bytes: 0 }
+  let next = 0
+  while (next < order.length && counts.tokens < limit) {
+    const ids: Array<number> = []
+    const texts: Array<string> = []
+    let batch = 0
+    while (next < order.length && (batch === 0 || batch + corpus.lengths[order[next]!]! <= batchBytes)) {
+      const id = order[next++]!
+      ids.push(id)
+      texts.push(yield* corpus.text(id))
+      batch += corpus.lengths[id]!
+    }
+    const encoded = yield* tokenizer.encodeBatch(texts)
+    for (const [index, id] of ids.entries()) {
+      const room = limit - counts.tokens
+      if (room <= 0) break
+      const whole = encoded[index]!
+      const length = Math.min(whole.length + 1, room)
+      const tokens = tokenBytes === 2 ? new Uint16Array(length) : new Uint32Array(length)
+      tokens.set(whole.subarray(0, length))
+      if (length > whole.length) tokens[whole.length] = tokenizer.endTokenId
+      const document = yield* corpus.document(id)
+      const placed: Placed = {
+        id,
+        path: document.path,
+        origin: document.origin,
+        kind: document.kind,
+        split,
+        start: counts.tokens,
+        tokens: length,
+        bytes: length >= whole.length ? document.bytes : yield* bytesOf(tokenizer, whole.subarray(0, length))
+      }
+      yield* file.append(new Uint8Array(tokens.buffer)).pipe(onDisk)
+      yield* list.append(encoder.encode(`${JSON.stringify(placed)}\n`)).pipe(onDisk)
+      counts.documents++
+      counts.tokens += length
+      counts.bytes += placed.bytes
+    }
+    yield* progress(batch)
+  }
+  yield* file.flush.pipe(onDisk)
+  return { counts, leftOut: order.length - counts.documents }
+})
+
+const describe = (counts: { documents: number; tokens: number; bytes: number }): string =>
+  `${counts.tokens.toLocaleString("en")} tokens of ${counts.documents.toLocaleString("en")} document${counts.documents === 1 ? "" : "s"}, ${ByteSize.format(ByteSize.bytes(counts.bytes), { system: "decimal", precision: 1 })}`
+
+/**
+ * Builds a dataset from a corpus and a tokenizer.
+ *
+ * Fails with `ImpossibleSplit` (one document for two splits; a sequence longer than a split, with the largest possible),
+ * `DamagedCorpus`, `InvalidTokenizer`, or `WorkspaceError` when the disk refuses.
+ */
+export const buildDataset = Stage.make({
+  name: "dataset",
+  version: 1,
+  source: import.meta.url,
+  inputs: { corpus: Corpus, tokenizer: TokenizerArtifact },
+  config,
+  output: Dataset,
+  run: Effect.fn("buildDataset")(function* ({ config, inputs, output }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const journal = yield* Journal
+    const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
+    const corpus = yield* CorpusReader.open(inputs.corpus.directory)
+    const tokenizer = yield* Tokenizer.load(inputs.tokenizer.directory)
+    if (corpus.documents < 2) {
+      return yield* new ImpossibleSplit({
+        message:
+          "The corpus has one document, and training and validation never share one. Collect at least two: cut the file in parts, or add another."
+      })
+    }
+    const { train, validation } = assign(corpus.lengths, config.validationShare, config.seed)
+    const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)
+    let done = 0
+    const progress = (bytes: number) => {
+      done += bytes
+      return journal.publish({ type: "Progress", done, total: corpus.bytes, unit: "bytes" })
+    }
+    const tokenBytes = tokenizer.vocabularySize <= 65_536 ? 2 : 4
+    const write = (split: Split, order: Uint32Array, limit = Number.POSITIVE_INFINITY) =>
+      writeSplit(corpus, tokenizer, output, list, { split, order, limit, tokenBytes, progress })
+    const trained = yield* write("train", train, config.maximumTokens)
+    const judged = yield* write("validation", validation, config.maximumValidationTokens)
+    yield* list.flush.pipe(onDisk)
+
+    // A sequence of n inputs has n targets, shifted by one: it takes n + 1 tokens.
+    const largest = Math.min(trained.counts.tokens, judged.counts.tokens) - 1
+    if (config.sequenceLength > largest) {
+      const shorter = trained.counts.tokens < judged.counts.tokens ? "training" : "validation"
+      return yield* new ImpossibleSplit({
+        message:
+          largest < 1
+            ? `The ${shorter} split has ${largest + 1} tokens, too few to learn from or to judge by. Collect more documents.`
+            : `sequenceLength ${config.sequenceLength} is longer than the ${shorter} split of ${largest + 1} tokens allows: the largest possible is ${largest}. Set it to ${largest} or less, change validationShare, or collect more.`
+      })
+    }
+    const value = {
+      vocabularySize: tokenizer.vocabularySize,
+      endTokenId: tokenizer.endTokenId,
+      tokenBytes,
+      sequenceLength: config.sequenceLength,
+      seed: config.seed,
+      train: trained.counts,
+      validation: judged.counts
+    } as const
+    for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+      yield* fs.copyFile(path.join(inputs.tokenizer.directory, name), path.join(output, name)).pipe(onDisk)
+    }
+    yield* fs
+      .writeFileString(path.join(output, "dataset.json"), `${JSON.stringify(value, null, 2)}\n`)
+      .pipe(onDisk)
+    yield* journal.publish({
+      type: "Facts",
+      facts: [
+        { label: "training", text: describe(value.train) },
+        { label: "validation", text: describe(value.validation) },
+        {
+          label: "sequences",
+          text: `${Math.ceil(value.train.tokens / value.sequenceLength).toLocaleString("en")} of ${value.sequenceLength} tokens in an epoch`
+        },
+        ...(trained.leftOut + judged.leftOut === 0
+          ? []
+          : [
+              {
+                label: "left out",
+                text: `${(trained.leftOut + judged.leftOut).toLocaleString("en")} documents, beyond maximumTokens or maximumValidationTokens`
+              }
+            ])
+      ]
+    })
+    return value
+  }, Effect.scoped)
+})

@@ -1,0 +1,215 @@
+/**
+ * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library encodes words and
+ * decodes; each distinct word is asked of it once, because code repeats itself.
+ */
+import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
+import { Tokenizer as Library } from "tokenizers"
+import { bytePairWords, lexerPattern, lexerWords, split } from "./splitting.ts"
+import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
+import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
+
+export interface Tokenizer {
+  /** `other` for a tokenizer that Trainyard did not make; it encodes and decodes all the same. */
+  readonly model: "byte-pair" | "word-level" | "other"
+  /** Every id is below this. */
+  readonly vocabularySize: number
+  readonly endToken: string
+  readonly endTokenId: number
+  readonly unknownTokenId: number | null
+  /**
+   * Ids of a text, no token added. Words such as `<|endoftext|>` in the text are text like any other: a document cannot forge the end
+   * of itself.
+   */
+  readonly encode: (text: string) => Effect.Effect<Uint32Array, TokenizerMismatch>
+  readonly encodeBatch: (
+    texts: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Uint32Array>, TokenizerMismatch>
+  /**
+   * Text of ids. For byte-pair encoding `decode(encode(text))` is the text; bytes that make no whole character become U+FFFD. Fails
+   * on an id that the vocabulary does not have.
+   */
+  readonly decode: (ids: Iterable<number>) => Effect.Effect<string, TokenizerMismatch>
+}
+
+const Config = Schema.fromJsonString(
+  Schema.Struct({
+    eos_token: Schema.optionalKey(
+      Schema.NullOr(Schema.Union([Schema.String, Schema.Struct({ content: Schema.String })]))
+    )
+  })
+)
+
+/** How a tokenizer.json cuts text into words, when that is a way that we know to be independent of what stands around a word. */
+const wordsOf = (json: TokenizerJson, addedOutside: boolean): RegExp | undefined => {
+  const pre = json.pre_tokenizer
+  if (pre === null || pre === undefined || addedOutside) return undefined
+  if (Predicate.isNotNullish(json.normalizer) || Predicate.isNotNullish(json.post_processor)) return undefined
+  if (json.model.type === "BPE" && pre.type === "ByteLevel") {
+    return pre.add_prefix_space === false && pre.use_regex !== false ? bytePairWords : undefined
+  }
+  const isLexer =
+    json.model.type === "WordLevel" &&
+    pre.type === "Split" &&
+    pre.behavior === "Isolated" &&
+    pre.invert !== true &&
+    Predicate.hasProperty(pre.pattern, "Regex") &&
+    pre.pattern.Regex === lexerPattern
+  return isLexer ? lexerWords : undefined
+}
+
+/** Ids of a word: one id by itself, which most words are, or several. */
+type Ids = number | ReadonlyArray<number>
+
+const maximumRemembered = 1_000_000
+const longestRemembered = 64
+
+/** Puts the ids of words end to end. */
+const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint32Array => {
+  let length = 0
+  const parts = words.map((word) => {
+    const ids = idsOf(word)
+    length += typeof ids === "number" ? 1 : ids.length
+    return ids
+  })
+  const joined = new Uint32Array(length)
+  let at = 0
+  for (const ids of parts) {
+    if (typeof ids === "number") joined[at++] = ids
+    else {
+      joined.set(ids, at)
+      at += ids.length
+    }
+  }
+  return joined
+}
+
+const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
+  Effect.tryPromise({
+    try: async () => {
+      const encodings = await library.encodeBatch([...texts], { addSpecialTokens: false })
+      return encodings.map((encoding) => encoding.getIds())
+    },
+    catch: (cause) =>
+      new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
+  })
+
+/** Encodes word by word, remembering what words became. */
+const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
+  const remembered = new Map<string, Ids>()
+  return Effect.fnUntraced(function* (texts) {
+    const split_ = texts.map((text) => split(text, words))
+    const fresh = new Map<string, Ids>()
+    for (const list of split_) for (const word of list) if (!remembered.has(word)) fresh.set(word, 0)
+    if (fresh.size > 0) {
+      const asked = [...fresh.keys()]
+      const answers = yield* encodeWith(library, asked)
+      if (remembered.size > maximumRemembered) remembered.clear()
+      for (const [index, word] of asked.entries()) {
+        const ids = answers[index]!
+        const value = ids.length === 1 ? ids[0]! : ids
+        if (word.length <= longestRemembered) remembered.set(word, value)
+        fresh.set(word, value)
+      }
+    }
+    return split_.map((list) => join(list, (word) => remembered.get(word) ?? fresh.get(word)!))
+  })
+}
+
+/** An object's own entries that are whole numbers: token and id. */
+const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> =>
+  Predicate.isObject(vocab)
+    ? Object.entries(vocab).filter((entry): entry is [string, number] => Number.isSafeInteger(entry[1]))
+    : []
+
+/** Loads the tokenizer of a folder: `tokenizer.json`, and `tokenizer_config.json` where there is one. */
+export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const file = path.join(directory, "tokenizer.json")
+  const invalid = (why: string) => new InvalidTokenizer({ file, message: `${file} ${why}` })
+  const text = yield* fs
+    .readFileString(file)
+    .pipe(
+      Effect.mapError((error) =>
+        invalid(
+          error.reason._tag === "NotFound"
+            ? "does not exist. Give the folder of a tokenizer, a dataset or a model."
+            : `cannot be read: ${error.message}`
+        )
+      )
+    )
+  const parsed = yield* Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: () => invalid("is not JSON: it is damaged or cut off. Make or copy it again.")
+  })
+  const json = yield* Schema.decodeUnknownEffect(TokenizerJson)(parsed).pipe(
+    Effect.mapError(() =>
+      invalid("is JSON, but not a tokenizer of Hugging Face's tokenizers library. Make or copy it again.")
+    )
+  )
+  const vocabulary = vocabularyOf(json.model.vocab)
+  if (vocabulary.length === 0) return yield* invalid("has no vocabulary of tokens with their ids.")
+  const idOf = new Map(vocabulary)
+  const added = json.added_tokens ?? []
+  const outside = added.filter((token) => idOf.get(token.content) !== token.id)
+  // Special tokens in a text are text: the library must not know them when it encodes.
+  const plain = JSON.stringify({
+    ...(parsed as object),
+    added_tokens: outside,
+    truncation: null,
+    padding: null
+  })
+  const library = yield* Effect.try({
+    try: () => Library.fromString(plain),
+    catch: (cause) =>
+      invalid(
+        `is refused by the tokenizers library (${cause instanceof Error ? cause.message : String(cause)}).`
+      )
+  })
+
+  const configText = yield* fs
+    .readFileString(path.join(directory, "tokenizer_config.json"))
+    .pipe(Effect.option)
+  const config = Option.flatMap(configText, (text) => Schema.decodeOption(Config)(text))
+  const named = Option.getOrUndefined(config)?.eos_token
+  const endToken = typeof named === "string" ? named : (named?.content ?? ownEndToken)
+  const ids = new Map([...vocabulary, ...added.map((token) => [token.content, token.id] as const)])
+  const endTokenId = ids.get(endToken)
+  if (endTokenId === undefined) {
+    return yield* invalid(
+      `has no token ${endToken} to end a document with. Name one of its tokens as eos_token in tokenizer_config.json.`
+    )
+  }
+  const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
+  const unknown = json.model.unk_token
+  const words = wordsOf(json, outside.length > 0)
+  const encodeBatch: Tokenizer["encodeBatch"] =
+    words === undefined
+      ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
+      : wordwise(library, words)
+  const tokenizer: Tokenizer = {
+    model: words === bytePairWords ? "byte-pair" : words === lexerWords ? "word-level" : "other",
+    vocabularySize,
+    endToken,
+    endTokenId,
+    unknownTokenId: typeof unknown === "string" ? (ids.get(unknown) ?? null) : null,
+    encodeBatch,
+    encode: (text) => Effect.map(encodeBatch([text]), (all) => all[0]!),
+    decode: (ids) => {
+      const list = [...ids]
+      const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+      return foreign === undefined
+        ? Effect.tryPromise({
+            try: () => library.decode(list, false),
+            catch: (cause) =>
+              new TokenizerMismatch({ message: `The tokenizer cannot decode: ${String(cause)}` })
+          })
+        : Effect.fail(
+            new TokenizerMismatch({
+              message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
+            })
+          )
+    }
+  }
+  return tokenizer
+})

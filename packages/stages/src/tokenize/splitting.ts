@@ -1,0 +1,30 @@
+/**
+ * How text is cut into words before a tokenizer looks at them. The same rules stand in tokenizer.json for the `tokenizers` library,
+ * in its own notation; a test holds the two against each other.
+ */
+
+/**
+ * GPT-2's rule: contractions, letters, digits and other signs, each with one space before it, and runs of white space. It takes
+ * every character, so the words joined are the text.
+ */
+export const bytePairWords =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+
+/** A simple lexer's rule: identifiers, numbers, line breaks, runs of spaces or tabs, and every other character by itself. */
+export const lexerPattern =
+  "[\\p{L}_][\\p{L}\\p{M}\\p{N}_]*|\\p{N}+|\\n|\\x20+|\\t+|[^\\p{L}\\p{N}_\\n\\x20\\t]"
+
+export const lexerWords = new RegExp(lexerPattern, "gu")
+
+export const split = (text: string, words: RegExp): ReadonlyArray<string> => text.match(words) ?? []
+
+/**
+ * The letter that stands for each byte in a byte-level vocabulary: itself where it is printable, one from U+0100 on otherwise.
+ * Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", encoder.py.
+ */
+export const letterOfByte: ReadonlyArray<string> = (() => {
+  const printable = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
+  let next = 0x100
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
+})()

@@ -1,0 +1,94 @@
+/**
+ * Hugging Face's tokenizer.json and tokenizer_config.json: what we write, and what we need to know of a file that somebody else may
+ * have written.
+ */
+import { Schema } from "effect"
+import { lexerPattern } from "./splitting.ts"
+
+export const endToken = "<|endoftext|>"
+export const unknownToken = "<unk>"
+
+const special = (content: string, id: number) => ({
+  id,
+  content,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true
+})
+
+const frame = { version: "1.0", truncation: null, padding: null, normalizer: null, post_processor: null }
+
+/** A byte-level byte-pair tokenizer; the end token is the last entry, as in GPT-2. */
+export const bytePairJson = (
+  tokens: ReadonlyArray<string>,
+  merges: ReadonlyArray<readonly [number, number]>
+) => ({
+  ...frame,
+  added_tokens: [special(endToken, tokens.length)],
+  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+  decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries([...tokens, endToken].map((token, id) => [token, id])),
+    merges: merges.map(([left, right]) => [tokens[left]!, tokens[right]!])
+  }
+})
+
+/** A word-level tokenizer: the unknown token, the end token, then the words. Its tokens joined are the text, unknown ones apart. */
+export const wordLevelJson = (words: ReadonlyArray<string>) => ({
+  ...frame,
+  added_tokens: [special(unknownToken, 0), special(endToken, 1)],
+  pre_tokenizer: { type: "Split", pattern: { Regex: lexerPattern }, behavior: "Isolated", invert: false },
+  decoder: { type: "Fuse" },
+  model: {
+    type: "WordLevel",
+    vocab: Object.fromEntries([unknownToken, endToken, ...words].map((word, id) => [word, id])),
+    unk_token: unknownToken
+  }
+})
+
+/** What `AutoTokenizer.from_pretrained` reads beside tokenizer.json. */
+export const configJson = (unknown: boolean) => ({
+  tokenizer_class: "PreTrainedTokenizerFast",
+  bos_token: endToken,
+  eos_token: endToken,
+  ...(unknown ? { unk_token: unknownToken } : {}),
+  clean_up_tokenization_spaces: false
+})
+
+/** The parts of any tokenizer.json that matter here; the library judges the rest. */
+export const TokenizerJson = Schema.Struct({
+  added_tokens: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ id: Schema.Int, content: Schema.String, special: Schema.Boolean }))
+  ),
+  normalizer: Schema.optionalKey(Schema.Unknown),
+  post_processor: Schema.optionalKey(Schema.Unknown),
+  pre_tokenizer: Schema.optionalKey(
+    Schema.NullOr(
+      Schema.Struct({
+        type: Schema.String,
+        add_prefix_space: Schema.optionalKey(Schema.Boolean),
+        use_regex: Schema.optionalKey(Schema.Boolean),
+        pattern: Schema.optionalKey(Schema.Unknown),
+        behavior: Schema.optionalKey(Schema.String),
+        invert: Schema.optionalKey(Schema.Boolean)
+      })
+    )
+  ),
+  model: Schema.Struct({
+    type: Schema.String,
+    unk_token: Schema.optionalKey(Schema.NullOr(Schema.String)),
+    /** Token to id. Not a Record: a vocabulary may well hold the word `__proto__`. */
+    vocab: Schema.Unknown
+  })
+})
+export type TokenizerJson = typeof TokenizerJson.Type
