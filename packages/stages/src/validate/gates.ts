@@ -65,6 +65,8 @@ const compare = (
   return { gate, value, relation, threshold, passed, why: `${figure(value)}, ${asked} asked for` }
 }
 
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
 export const baselineName = (order: number): string =>
   ["unigram", "bigram", "trigram"][order - 1] ?? `${order}-gram`
 

@@ -114,7 +114,8 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R, E2, 
 /** Tokens after which a long computation lets other work of the process run. */
 const pause = 1 << 16
 
-const forEachDocument = Effect.fnUntraced(function* <E, R>(
+/** Reads documents one after the other, and lets other work of the process run now and then. */
+export const forEachDocument = Effect.fnUntraced(function* <E, R>(
   extents: ReadonlyArray<Extent>,
   read: ReadDocument<E, R>,
   use: (tokens: ArrayLike<number>, index: number) => void

@@ -1,5 +1,5 @@
 /** The report as a Markdown page. */
-import { baselineName, figure } from "./gates.ts"
+import { baselineName, figure, percent } from "./gates.ts"
 import type { Completion, Prediction, ReportValue } from "./Report.ts"
 
 export interface About {
@@ -17,7 +17,6 @@ export interface About {
 }
 
 const count = (value: number): string => value.toLocaleString("en-US")
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 /** A table cell: no pipe and no line break may end it early. */
 const cell = (text: string): string => text.replace(/\|/g, "\\|").replace(/\s*\n\s*/g, " ")

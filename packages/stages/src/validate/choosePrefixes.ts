@@ -1,0 +1,63 @@
+/** Choosing prompts from the validation documents. */
+import { Effect } from "effect"
+import type { Placed } from "../dataset/Dataset.ts"
+import type { Codec } from "../generate/Completion.ts"
+import { draws, permutation } from "../model/draws.ts"
+import type { ReadDocument } from "./measure.ts"
+import type { Prefix } from "./prompts.ts"
+
+export interface ChosenPrefix extends Prefix {
+  /** Path of the document. */
+  readonly document: string
+}
+
+export interface Options {
+  readonly count: number
+  readonly seed: number
+  /** Longest prompt, in tokens. */
+  readonly longest: number
+}
+
+/**
+ * Chooses prompts among those that the .c and .h documents offer: documents in an order that the seed decides, one prompt from each, then
+ * a second from each, and so on until there are enough. Fewer when there are no more.
+ */
+export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E, R, E2>(
+  documents: ReadonlyArray<Placed>,
+  read: ReadDocument<E, R>,
+  codec: Codec<E2>,
+  prefixesOf: (text: string) => ReadonlyArray<Prefix>,
+  { count, longest, seed }: Options
+) {
+  const candidates = documents.filter(({ kind }) => kind === "c" || kind === "h")
+  const order = permutation(candidates.length, draws(seed, "validate", "documents"))
+  const offers: Array<{ readonly document: string; readonly left: Array<Prefix> }> = []
+  const chosen: Array<ChosenPrefix> = []
+
+  /** The next prompt of a document that is short enough. */
+  const take = Effect.fnUntraced(function* ({ document, left }: (typeof offers)[number]) {
+    for (let prefix = left.pop(); prefix !== undefined; prefix = left.pop()) {
+      const tokens = yield* codec.encode(prefix.prompt)
+      if (tokens.length <= longest) {
+        chosen.push({ ...prefix, document })
+        return
+      }
+    }
+  })
+
+  for (const index of order) {
+    if (chosen.length >= count) return chosen
+    const document = candidates[index]!
+    const tokens = yield* read(document)
+    const text = yield* codec.decode(Array.from(tokens).slice(0, -1))
+    const found = prefixesOf(text)
+    const shuffled = permutation(found.length, draws(seed, "validate", "prefixes", document.id))
+    const offer = { document: document.path, left: Array.from(shuffled, (at) => found[at]!) }
+    yield* take(offer)
+    if (offer.left.length > 0) offers.push(offer)
+  }
+  while (chosen.length < count && offers.some((offer) => offer.left.length > 0)) {
+    for (const offer of offers) if (chosen.length < count) yield* take(offer)
+  }
+  return chosen
+})

@@ -1,0 +1,211 @@
+/**
+ * The validate stage: judges a model against a dataset. It measures how well the model predicts the validation documents beside
+ * n-gram baselines, lets it write, judges what it wrote as C, and compares all of it with the gates of its config.
+ */
+import { Backend } from "@trainyard/backends/Backend"
+import { Journal } from "@trainyard/core/Journal"
+import * as Stage from "@trainyard/core/Stage"
+import { Clock, Effect, Schema } from "effect"
+import { Model } from "../checkpoint/Model.ts"
+import { Dataset } from "../dataset/Dataset.ts"
+import * as LoadedModel from "../generate/Model.ts"
+import { parameterCount } from "../model/Parameters.ts"
+import * as gates from "./gates.ts"
+import { judgeCompletions } from "./judgeCompletions.ts"
+import { scoreBaseline, scoreModel, summarize } from "./measure.ts"
+import { Report, type ReportValue } from "./Report.ts"
+import { openSplit, ValidationImpossible } from "./splits.ts"
+import { checkTokenizers } from "./tokenizers.ts"
+import { leastContext } from "./windows.ts"
+import { writeReport } from "./writeReport.ts"
+
+const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
+
+/** Windows that the model reads at a time. */
+const batchSize = 8
+
+export const validate = Stage.make({
+  name: "validate",
+  version: 1,
+  source: import.meta.url,
+  inputs: { model: Model, dataset: Dataset },
+  config: {
+    /** What completions begin with. */
+    prompts: Schema.Array(Schema.String).pipe(
+      Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
+    ),
+    /** How many more prompts are taken from .c and .h documents of the validation split: heads of functions and structures. */
+    validationPrefixes: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
+    /** Longest completion, in tokens. */
+    maxTokens: Schema.Int.pipe(
+      Schema.check(Schema.isGreaterThan(0)),
+      Schema.withDecodingDefaultKey(Effect.succeed(160))
+    ),
+    /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
+    temperature: Schema.Finite.pipe(
+      Schema.check(Schema.isGreaterThanOrEqualTo(0)),
+      Schema.withDecodingDefaultKey(Effect.succeed(0.5))
+    ),
+    /** Draw from this many of the most likely tokens only. */
+    topK: Schema.Int.pipe(
+      Schema.check(Schema.isGreaterThan(0)),
+      Schema.withDecodingDefaultKey(Effect.succeed(40))
+    ),
+    /** Decides which prompts are taken and how completions are drawn. */
+    seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+    /** Orders of the Kneser-Ney baselines that are measured, beside those that must be beaten. */
+    baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
+    ...gates.thresholds
+  },
+  output: Report,
+  computes: true,
+  verdict: (report) => gates.sentence(report.gates),
+  run: Effect.fn("validate")(function* ({ config, inputs, output }) {
+    const { dataset, model } = inputs
+    const journal = yield* Journal
+    const backend = yield* Backend
+    const started = yield* Clock.currentTimeMillis
+    const loaded = yield* LoadedModel.load(model.directory)
+    const { codec, spec } = loaded
+    const { sequenceLength, vocabularySize } = spec
+    const { lossless } = yield* checkTokenizers(loaded, dataset)
+    const train = yield* openSplit(dataset, "train")
+    const validation = yield* openSplit(dataset, "validation")
+    const progress = (unit: string) => (done: number, total: number) =>
+      journal.publish({ type: "Progress", done, total, unit })
+
+    const opened = yield* LoadedModel.open(loaded)
+    const scores = yield* scoreModel(
+      yield* opened.evaluating(batchSize),
+      { batchSize, sequenceLength },
+      dataset.value.endTokenId,
+      validation.documents,
+      validation.read,
+      progress("windows")
+    )
+    const prediction = summarize(validation.documents, scores)
+    if (prediction === null) {
+      return yield* new ValidationImpossible({
+        message: `The validation split of ${dataset.directory} holds no text. Collect more documents, or raise the validation share of the dataset.`
+      })
+    }
+    if (!Number.isFinite(prediction.loss)) {
+      return yield* new ValidationImpossible({
+        message: `The model at ${model.directory} gives a loss that is no number on the validation split: its weights are damaged or training went astray. Train again, with a smaller learning rate if it does so again.`
+      })
+    }
+
+    const orders = [...new Set([...config.baselines, ...config.beats])].sort((a, b) => a - b)
+    const baselineScores = yield* Effect.forEach(orders, (order) =>
+      scoreBaseline(order, vocabularySize, train.documents, train.read, validation.documents, validation.read)
+    )
+    const baselines = orders.map((order, index) => ({
+      order,
+      ...(summarize(validation.documents, baselineScores[index]!) ?? prediction)
+    }))
+    const kinds = [...new Set(validation.documents.map(({ kind }) => kind))]
+      .flatMap((kind) => {
+        const of = (index: number) => validation.documents[index]!.kind === kind
+        const own = summarize(validation.documents, scores, of)
+        if (own === null) return []
+        return {
+          kind,
+          bytes: validation.documents.reduce((sum, each) => sum + (each.kind === kind ? each.bytes : 0), 0),
+          bitsPerByte: own.bitsPerByte,
+          baselines: baselineScores.map((each) => summarize(validation.documents, each, of)?.bitsPerByte ?? 0)
+        }
+      })
+      .sort((a, b) => b.bytes - a.bytes)
+
+    const judged = yield* judgeCompletions({
+      config,
+      codec,
+      speaker: opened.speaker,
+      endTokenId: dataset.value.endTokenId,
+      train,
+      validation,
+      progress: progress("completions")
+    })
+    for (const { completion, document, prompt } of judged.completions) {
+      if (document === null) {
+        yield* journal.publish({ type: "Sample", step: model.value.step, prompt, completion })
+      }
+    }
+    if (judged.gccShare === null && judged.completions.length > 0) {
+      yield* journal.publish({
+        type: "Note",
+        level: "warning",
+        message: `gcc's opinion is missing: ${judged.gcc}.`
+      })
+    }
+
+    const { completions, ...figures } = judged
+    const compared = gates.judge({ ...prediction, baselines, ...figures }, config)
+    for (const { gate, passed, relation, threshold, value } of compared) {
+      yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
+    }
+    const count = (verdict: string) => completions.filter((each) => each.verdict === verdict).length
+    const value: ReportValue = {
+      passed: compared.every((gate) => gate.passed),
+      gates: compared,
+      ...prediction,
+      validation: dataset.value.validation,
+      context: { longest: sequenceLength, least: leastContext(sequenceLength) },
+      baselines,
+      kinds,
+      completions: {
+        total: completions.length,
+        parses: count("parses"),
+        errors: count("errors"),
+        unfinished: count("unfinished")
+      },
+      ...figures
+    }
+    yield* writeReport({
+      output,
+      value,
+      completions,
+      modelDirectory: model.directory,
+      about: {
+        model: `model ${model.fingerprint.slice(0, 12)}`,
+        parameters: parameterCount(spec),
+        vocabularySize,
+        sequenceLength,
+        lossless,
+        engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
+        sampling:
+          config.temperature === 0
+            ? `at most ${config.maxTokens} tokens, always the most likely one`
+            : `at most ${config.maxTokens} tokens, drawn at temperature ${config.temperature} from the ${config.topK} most likely (seed ${config.seed})`
+      },
+      seconds: ((yield* Clock.currentTimeMillis) - started) / 1000
+    })
+    yield* journal.publish({ type: "Facts", facts: factsOf(value) })
+    return value
+  })
+})
+
+const factsOf = (report: ReportValue) => [
+  { label: "Bits per byte", text: gates.figure(report.bitsPerByte) },
+  ...report.baselines.map((each) => ({
+    label: `Bits per byte, ${gates.baselineName(each.order)}`,
+    text: gates.figure(each.bitsPerByte)
+  })),
+  { label: "Loss", text: `${report.loss.toFixed(4)} (perplexity ${gates.figure(report.perplexity)})` },
+  { label: "Top-1 accuracy", text: gates.percent(report.topOneAccuracy) },
+  {
+    label: "Parse as C",
+    text:
+      report.parseShare === null
+        ? "no completions"
+        : `${report.completions.parses} of ${report.completions.total}`
+  },
+  {
+    label: "gcc takes",
+    text: report.gccShare === null ? `not measured: ${report.gcc}` : gates.percent(report.gccShare)
+  },
+  {
+    label: "Longest overlap",
+    text: report.longestOverlap === null ? "no completions" : `${report.longestOverlap} tokens`
+  }
+]
