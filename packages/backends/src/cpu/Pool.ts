@@ -1,0 +1,224 @@
+/**
+ * The worker threads of a session and the one memory they share. The main thread writes the address of a program's first phase,
+ * wakes the workers, and is woken when the last phase is over: it neither waits nor polls in between.
+ *
+ * The pool watches its workers. One that dies, or holds a task while nothing moves on for too long, breaks the pool for good; the
+ * failure is transient, because a new session has new workers.
+ */
+import { availableParallelism } from "node:os"
+import { Worker } from "node:worker_threads"
+import { Effect, type Scope } from "effect"
+import { EngineFailure } from "../Backend.ts"
+import type { Heap } from "./Heap.ts"
+import { busy, control, sabotage, workerLine } from "./layout.ts"
+import type { WorkerData } from "./worker.ts"
+
+/** How a run ended: to its end, stopped early, or at what a kernel found wrong. */
+export interface Ended {
+  readonly fault: { readonly code: number; readonly value: number; readonly limit: number } | undefined
+}
+
+export interface PoolOptions {
+  readonly threads: number
+  readonly module: WebAssembly.Module
+  readonly heap: Heap
+  /**
+   * Milliseconds without any progress after which a worker that holds a task counts as hung; grows with the longest run. A task takes
+   * milliseconds.
+   */
+  readonly patienceMilliseconds: number
+}
+
+/** Looks at EPOCH before a worker sleeps: some tens of microseconds where every worker has a core, else hardly any. */
+const spins = { enoughCores: 20_000, tooFewCores: 500 }
+
+const failure = (why: string) => new EngineFailure({ engine: "cpu", why, transient: true })
+
+export class Pool {
+  readonly heap: Heap
+  readonly threads: number
+  readonly #patience: number
+  readonly #words: Int32Array
+  readonly #tickets: BigInt64Array
+  readonly #workers: ReadonlyArray<Worker>
+  #runs = 0
+  #longest = 0
+  #broken: EngineFailure | undefined
+  #closing = false
+  #listener: ((failure: EngineFailure) => void) | undefined
+
+  private constructor(options: PoolOptions) {
+    const { heap, module, threads } = options
+    this.heap = heap
+    this.threads = threads
+    this.#patience = options.patienceMilliseconds
+    this.#words = new Int32Array(heap.memory.buffer)
+    this.#tickets = new BigInt64Array(heap.memory.buffer)
+    const cores = availableParallelism()
+    this.#words[control.threads] = threads
+    this.#words[control.awake] = Math.min(threads, cores)
+    this.#words[control.spins] = threads <= cores ? spins.enoughCores : spins.tooFewCores
+    this.#workers = Array.from({ length: threads }, (_, worker) => {
+      const data: WorkerData = { module, memory: heap.memory, worker }
+      const thread = new Worker(new URL("./worker.ts", import.meta.url), {
+        workerData: data,
+        name: `cpu-${worker + 1}`,
+        execArgv: [],
+        stdout: false,
+        stderr: false
+      })
+      const who = `worker ${worker + 1} of ${threads}`
+      thread.on("error", (error) => this.#break(`${who} broke: ${error.message}`))
+      thread.on("exit", (code) => this.#break(`${who} died (exit code ${code})`))
+      return thread
+    })
+  }
+
+  /** Starts the workers; closing the scope ends them. */
+  static readonly open = (options: PoolOptions): Effect.Effect<Pool, EngineFailure, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.try({
+        try: () => new Pool(options),
+        catch: (cause) =>
+          failure(`its workers cannot be started: ${cause instanceof Error ? cause.message : cause}`)
+      }),
+      (pool) => Effect.promise(() => pool.#close())
+    )
+
+  /** Fails when a worker has died or hung; nothing can be trusted then. */
+  get health(): Effect.Effect<void, EngineFailure> {
+    return Effect.suspend(() => (this.#broken === undefined ? Effect.void : Effect.fail(this.#broken)))
+  }
+
+  /** Memory of their own for the workers. Only between runs. */
+  useScratch(address: number, bytesPerWorker: number): void {
+    this.#words[control.scratch] = address
+    this.#words[control.scratchStride] = bytesPerWorker
+  }
+
+  /** Whether every task's time is measured. Only between runs. */
+  useProfile(on: boolean): void {
+    this.#words[control.profile] = on ? 1 : 0
+  }
+
+  /**
+   * Runs the phases from `first` on. One run at a time. Interruption stops it after the current phase and waits for that.
+   */
+  run(first: number, tasks: number): Effect.Effect<Ended, EngineFailure> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen({ self: this }, function* () {
+        yield* this.health
+        const started = performance.now()
+        this.#start(first, tasks)
+        yield* restore(this.#finished).pipe(
+          Effect.onInterrupt(() => {
+            Atomics.store(this.#words, control.stop, 1)
+            return Effect.ignore(this.#finished)
+          })
+        )
+        this.#longest = Math.max(this.#longest, performance.now() - started)
+        const [code, value, limit] = [control.faultCode, control.faultValue, control.faultLimit].map((word) =>
+          Atomics.load(this.#words, word)
+        ) as [number, number, number]
+        return { fault: code === 0 ? undefined : { code, value, limit } }
+      })
+    )
+  }
+
+  /** For tests: worker number `worker` (from 0) dies or hangs in the middle of its next task. */
+  sabotage(worker: number, kind: "dies" | "hangs"): void {
+    Atomics.store(this.#words, workerLine(worker) + sabotage, kind === "dies" ? 1 : 2)
+  }
+
+  #start(first: number, tasks: number): void {
+    const words = this.#words
+    words[control.run] = ++this.#runs
+    words[control.phase] = first
+    Atomics.store(words, control.faultCode, 0)
+    Atomics.store(words, control.stop, 0)
+    Atomics.store(words, control.left, tasks)
+    const epoch = (Atomics.load(words, control.epoch) + 1) | 0
+    Atomics.store(this.#tickets, control.ticket, (BigInt(epoch) << 32n) | BigInt(tasks))
+    Atomics.store(words, control.epoch, epoch)
+    const sleepers = Atomics.load(words, control.sleepers)
+    const wanted = Math.min(tasks, words[control.awake]!) - (this.threads - sleepers)
+    if (wanted <= 0) return
+    const woken = Atomics.notify(words, control.epoch, wanted)
+    Atomics.sub(words, control.sleepers, woken)
+  }
+
+  /** Succeeds when the current run is over; fails when the pool breaks first. */
+  get #finished(): Effect.Effect<void, EngineFailure> {
+    return Effect.callback<void, EngineFailure>((resume) => {
+      const words = this.#words
+      const run = this.#runs
+      let over = false
+      const end = (result: Effect.Effect<void, EngineFailure>) => {
+        if (over) return
+        over = true
+        clearInterval(watch)
+        this.#listener = undefined
+        resume(result)
+      }
+      const watch = this.#watch()
+      this.#listener = (broken) => end(Effect.fail(broken))
+      const look = () => {
+        while (!over) {
+          const before = Atomics.load(words, control.finished)
+          if (before === run) end(Effect.void)
+          else {
+            const waiting = Atomics.waitAsync(words, control.finished, before)
+            if (!waiting.async) continue
+            void waiting.value.then(look)
+            return
+          }
+        }
+      }
+      if (this.#broken !== undefined) end(Effect.fail(this.#broken))
+      else look()
+      return Effect.sync(() => {
+        over = true
+        clearInterval(watch)
+        this.#listener = undefined
+      })
+    })
+  }
+
+  /** Looks now and then whether tasks are being done. Four looks without progress in a row, and the pool is broken. */
+  #watch(): NodeJS.Timeout {
+    const words = this.#words
+    const patience = Math.max(this.#patience, Math.min(20 * this.#longest, 6 * this.#patience))
+    let seen = ""
+    let idle = 0
+    return setInterval(() => {
+      const now = `${Atomics.load(words, control.epoch)} ${Atomics.load(words, control.left)}`
+      idle = now === seen ? idle + 1 : 0
+      seen = now
+      if (idle < 4) return
+      const holders = this.#workers
+        .map((_, worker) => worker)
+        .filter((worker) => Atomics.load(words, workerLine(worker) + busy) !== 0)
+        .map((worker) => worker + 1)
+      const who = holders.length === 0 ? "no worker" : `worker ${holders.join(" and ")} of ${this.threads}`
+      const seconds = (patience / 1000).toFixed(1)
+      this.#break(
+        holders.length === 0
+          ? `no worker of ${this.threads} has taken a task for ${seconds} s`
+          : `${who} hangs: it has held a task for ${seconds} s`
+      )
+    }, patience / 4)
+  }
+
+  #break(why: string): void {
+    if (this.#closing || this.#broken !== undefined) return
+    this.#broken = failure(`${why}; the session must be opened again`)
+    this.#listener?.(this.#broken)
+    // Resolves the wait of a run that will never be over.
+    Atomics.notify(this.#words, control.finished)
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true
+    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+  }
+}

@@ -1,0 +1,108 @@
+// What a worker thread runs: takes tasks of the current phase until there are none, and the one that ends a phase opens the next.
+//
+// A phase is over when its tasks are done, not when all workers have come by: a worker that sleeps holds nobody up.
+import {
+  AWAKE,
+  BUSY,
+  EPOCH,
+  FINISHED,
+  LEFT,
+  PHASE,
+  PHASE_HEADER,
+  PHASE_NEXT,
+  PHASE_TASKS,
+  PROFILE,
+  RUN,
+  SABOTAGE,
+  SCRATCH,
+  SCRATCH_STRIDE,
+  SLEEPERS,
+  SPINS,
+  STOP,
+  THREADS,
+  TICKET,
+  WORKERS,
+  WORKER_STRIDE,
+  WORK_ARGUMENTS,
+  WORK_BYTES,
+  WORK_END,
+  WORK_KERNEL,
+  WORK_TIME
+} from "./control"
+import { run } from "./kernels"
+
+// @ts-ignore: decorator
+@external("env", "now")
+declare function now(): f64
+// @ts-ignore: decorator
+@external("env", "sabotage")
+declare function sabotage(kind: i32): void
+
+/** Wakes as many sleepers as there are tasks for and cores for, counting those awake already. */
+function wake(tasks: i32): void {
+  const sleepers = atomic.load<i32>(SLEEPERS)
+  if (sleepers <= 0) return
+  const wanted = min(tasks, load<i32>(AWAKE)) - (load<i32>(THREADS) - sleepers)
+  if (wanted <= 0) return
+  const woken = atomic.notify(EPOCH, wanted)
+  if (woken > 0) atomic.sub<i32>(SLEEPERS, woken)
+}
+
+/** Opens a phase for everybody, or ends the run when there is no phase. */
+function open(phase: usize): void {
+  if (phase == 0 || atomic.load<i32>(STOP) != 0) {
+    atomic.store<i32>(FINISHED, load<i32>(RUN))
+    atomic.notify(FINISHED, -1)
+    return
+  }
+  const tasks = load<i32>(phase, PHASE_TASKS)
+  const epoch = atomic.load<i32>(EPOCH) + 1
+  store<u32>(PHASE, <u32>phase)
+  atomic.store<i32>(LEFT, tasks)
+  atomic.store<u64>(TICKET, ((<u64>(<u32>epoch)) << 32) | <u64>(<u32>tasks))
+  atomic.store<i32>(EPOCH, epoch)
+  wake(tasks)
+}
+
+/** Returns when EPOCH is not `epoch` any more: looks for a moment, then sleeps. */
+function rest(epoch: i32): void {
+  for (let look = load<i32>(SPINS); look > 0; look--) if (atomic.load<i32>(EPOCH) != epoch) return
+  atomic.add<i32>(SLEEPERS, 1)
+  // 0: woken by `wake`, which has counted this worker as awake already.
+  if (atomic.wait<i32>(EPOCH, epoch, -1) != 0) atomic.sub<i32>(SLEEPERS, 1)
+}
+
+/** The life of worker number `worker`: it ends with the thread. */
+export function work(worker: i32): void {
+  const mine = WORKERS + <usize>worker * WORKER_STRIDE
+  while (true) {
+    const ticket = atomic.load<u64>(TICKET)
+    const remaining = <i32>ticket
+    if (remaining == 0) {
+      rest(<i32>(ticket >> 32))
+      continue
+    }
+    if (atomic.cmpxchg<u64>(TICKET, ticket, ticket - 1) != ticket) continue
+    atomic.store<i32>(mine + BUSY, 1)
+    const fault = atomic.load<i32>(mine + SABOTAGE)
+    if (fault != 0) sabotage(fault)
+
+    // Holding a task keeps the phase from ending, so its record stands still.
+    const phase = <usize>load<u32>(PHASE)
+    const task = load<i32>(phase, PHASE_TASKS) - remaining
+    let record = phase + PHASE_HEADER
+    let first = 0
+    while (task >= load<i32>(record, WORK_END)) {
+      first = load<i32>(record, WORK_END)
+      record += WORK_BYTES
+    }
+    const scratch = <usize>load<u32>(SCRATCH) + <usize>worker * <usize>load<u32>(SCRATCH_STRIDE)
+    const profile = load<i32>(PROFILE) != 0
+    const began = profile ? now() : 0
+    run(load<i32>(record, WORK_KERNEL), <usize>load<u32>(record, WORK_ARGUMENTS), task - first, scratch)
+    if (profile) atomic.add<i64>(<usize>load<u32>(record, WORK_TIME), <i64>((now() - began) * 1e6))
+
+    atomic.store<i32>(mine + BUSY, 0)
+    if (atomic.sub<i32>(LEFT, 1) == 1) open(<usize>load<u32>(phase, PHASE_NEXT))
+  }
+}

@@ -1,0 +1,284 @@
+// Matrix products over packed operands, in tiles of 6 × 8 that live in registers, and products with few rows, unpacked.
+import { fma, sum } from "./simd"
+import { geluInPlace } from "./elementwise"
+import { LEFT, RIGHT } from "./pack"
+
+/** Depth of a block: a panel of this depth stays in the first-level cache. */
+const DEPTH: i32 = 512
+
+/**
+ * One tile: c[i, j] = Σ k left[k, i] · right[k, j] + start[i, j] for i < 6, j < 8. `start` has its own stride, 0 for a bias; address 0
+ * means none. Twelve sums, two columns and one broadcast fill the fifteen registers that V8 has to give.
+ */
+function tile(left: usize, right: usize, c: usize, stride: usize, k: i32, start: usize, startStride: usize): void {
+  let c00 = f32x4.splat(0)
+  let c01 = f32x4.splat(0)
+  let c10 = f32x4.splat(0)
+  let c11 = f32x4.splat(0)
+  let c20 = f32x4.splat(0)
+  let c21 = f32x4.splat(0)
+  let c30 = f32x4.splat(0)
+  let c31 = f32x4.splat(0)
+  let c40 = f32x4.splat(0)
+  let c41 = f32x4.splat(0)
+  let c50 = f32x4.splat(0)
+  let c51 = f32x4.splat(0)
+  const end = left + <usize>k * 24
+  while (left < end) {
+    const b0 = v128.load(right)
+    const b1 = v128.load(right, 16)
+    let x = v128.load32_splat(left)
+    c00 = fma(x, b0, c00)
+    c01 = fma(x, b1, c01)
+    x = v128.load32_splat(left, 4)
+    c10 = fma(x, b0, c10)
+    c11 = fma(x, b1, c11)
+    x = v128.load32_splat(left, 8)
+    c20 = fma(x, b0, c20)
+    c21 = fma(x, b1, c21)
+    x = v128.load32_splat(left, 12)
+    c30 = fma(x, b0, c30)
+    c31 = fma(x, b1, c31)
+    x = v128.load32_splat(left, 16)
+    c40 = fma(x, b0, c40)
+    c41 = fma(x, b1, c41)
+    x = v128.load32_splat(left, 20)
+    c50 = fma(x, b0, c50)
+    c51 = fma(x, b1, c51)
+    left += 24
+    right += 32
+  }
+  if (start != 0) {
+    c00 = f32x4.add(c00, v128.load(start))
+    c01 = f32x4.add(c01, v128.load(start, 16))
+    start += startStride
+    c10 = f32x4.add(c10, v128.load(start))
+    c11 = f32x4.add(c11, v128.load(start, 16))
+    start += startStride
+    c20 = f32x4.add(c20, v128.load(start))
+    c21 = f32x4.add(c21, v128.load(start, 16))
+    start += startStride
+    c30 = f32x4.add(c30, v128.load(start))
+    c31 = f32x4.add(c31, v128.load(start, 16))
+    start += startStride
+    c40 = f32x4.add(c40, v128.load(start))
+    c41 = f32x4.add(c41, v128.load(start, 16))
+    start += startStride
+    c50 = f32x4.add(c50, v128.load(start))
+    c51 = f32x4.add(c51, v128.load(start, 16))
+  }
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  c += stride
+  v128.store(c, c10)
+  v128.store(c, c11, 16)
+  c += stride
+  v128.store(c, c20)
+  v128.store(c, c21, 16)
+  c += stride
+  v128.store(c, c30)
+  v128.store(c, c31, 16)
+  c += stride
+  v128.store(c, c40)
+  v128.store(c, c41, 16)
+  c += stride
+  v128.store(c, c50)
+  v128.store(c, c51, 16)
+}
+
+/** A tile that reaches beyond C: computed in `edge` (192 bytes of the worker's own), then its inner part is copied. */
+function edgeTile(
+  left: usize,
+  right: usize,
+  c: usize,
+  stride: usize,
+  k: i32,
+  start: usize,
+  startStride: usize,
+  rows: i32,
+  columns: i32,
+  edge: usize
+): void {
+  tile(left, right, edge, 32, k, 0, 0)
+  for (let i = 0; i < rows; i++) {
+    for (let j: usize = 0; j < <usize>columns; j++) {
+      const before: f32 = start != 0 ? load<f32>(start + j * 4) : 0
+      store<f32>(c + j * 4, load<f32>(edge + j * 4) + before)
+    }
+    edge += 32
+    c += stride
+    if (start != 0) start += startStride
+  }
+}
+
+/**
+ * C [rows, columns] = left · right (+ C when `accumulate`) (+ bias), both operands packed with depth K. `leftPanel` and
+ * `rightPanel` are the bytes from panel to panel. Deep products are taken in blocks.
+ */
+export function product(
+  left: usize,
+  right: usize,
+  c: usize,
+  stride: usize,
+  rows: i32,
+  columns: i32,
+  K: i32,
+  leftPanel: usize,
+  rightPanel: usize,
+  accumulate: bool,
+  bias: usize,
+  edge: usize
+): void {
+  for (let k0 = 0; k0 < K; k0 += DEPTH) {
+    const depth = min(DEPTH, K - k0)
+    let rightAt = right + <usize>k0 * (RIGHT * 4)
+    const adds = accumulate || k0 > 0
+    for (let j = 0; j < columns; j += RIGHT) {
+      let leftAt = left + <usize>k0 * (LEFT * 4)
+      let cAt = c + <usize>j * 4
+      for (let i = 0; i < rows; i += LEFT) {
+        const start = adds ? cAt : bias != 0 ? bias + <usize>j * 4 : 0
+        const startStride = adds ? stride : 0
+        if (i + LEFT <= rows && j + RIGHT <= columns)
+          tile(leftAt, rightAt, cAt, stride, depth, start, startStride)
+        else
+          edgeTile(
+            leftAt,
+            rightAt,
+            cAt,
+            stride,
+            depth,
+            start,
+            startStride,
+            min(LEFT, rows - i),
+            min(RIGHT, columns - j),
+            edge
+          )
+        leftAt += leftPanel
+        cAt += <usize>LEFT * stride
+      }
+      rightAt += rightPanel
+    }
+  }
+}
+
+/**
+ * Task: one block of C.
+ * Arguments: left, right, c, stride, M, N, K, rows a task, columns a task, flags (1: accumulate, 2: gelu into `second`), bias, second.
+ */
+export function productTask(a: usize, task: i32, scratch: usize): void {
+  const c = <usize>load<u32>(a, 8)
+  const stride = <usize>load<u32>(a, 12)
+  const M = load<i32>(a, 16)
+  const N = load<i32>(a, 20)
+  const K = load<i32>(a, 24)
+  const rowsEach = load<i32>(a, 28)
+  const columnsEach = load<i32>(a, 32)
+  const flags = load<i32>(a, 36)
+  const bias = <usize>load<u32>(a, 40)
+  const second = <usize>load<u32>(a, 44)
+  const across = (N + columnsEach - 1) / columnsEach
+  const row = (task / across) * rowsEach
+  const column = (task % across) * columnsEach
+  const rows = min(rowsEach, M - row)
+  const columns = min(columnsEach, N - column)
+  const place = <usize>row * stride + <usize>column * 4
+  product(
+    <usize>load<u32>(a) + <usize>row * <usize>K * 4,
+    <usize>load<u32>(a, 4) + <usize>column * <usize>K * 4,
+    c + place,
+    stride,
+    rows,
+    columns,
+    K,
+    <usize>K * (LEFT * 4),
+    <usize>K * (RIGHT * 4),
+    (flags & 1) != 0,
+    bias == 0 ? 0 : bias + <usize>column * 4,
+    scratch
+  )
+  if ((flags & 2) != 0) geluInPlace(c + place, second + place, stride, rows, columns)
+}
+
+/**
+ * Task: some columns of y = x · weightᵀ + bias for few rows, weights read once and in place.
+ * Arguments: x, weight, bias, y, rows, I, O, columns a task, flags (1: accumulate).
+ */
+export function fewRowsTask(a: usize, task: i32): void {
+  const x = <usize>load<u32>(a)
+  const bias = <usize>load<u32>(a, 8)
+  const y = <usize>load<u32>(a, 12)
+  const rows = load<i32>(a, 16)
+  const I = load<i32>(a, 20)
+  const O = load<i32>(a, 24)
+  const each = load<i32>(a, 28)
+  const first = task * each
+  const last = min(O, first + each)
+  const width = <usize>I * 4
+  for (let o = first; o < last; o++) {
+    const w = <usize>load<u32>(a, 4) + <usize>o * width
+    const b: f32 = bias == 0 ? 0 : load<f32>(bias + <usize>o * 4)
+    for (let r = 0; r < rows; r++)
+      store<f32>(y + (<usize>r * <usize>O + <usize>o) * 4, dot(x + <usize>r * width, w, I) + b)
+  }
+}
+
+/** Σ a[i] · b[i]. */
+export function dot(a: usize, b: usize, size: i32): f32 {
+  let s0 = f32x4.splat(0)
+  let s1 = f32x4.splat(0)
+  let s2 = f32x4.splat(0)
+  let s3 = f32x4.splat(0)
+  let i = 0
+  for (; i + 16 <= size; i += 16) {
+    s0 = fma(v128.load(a), v128.load(b), s0)
+    s1 = fma(v128.load(a, 16), v128.load(b, 16), s1)
+    s2 = fma(v128.load(a, 32), v128.load(b, 32), s2)
+    s3 = fma(v128.load(a, 48), v128.load(b, 48), s3)
+    a += 64
+    b += 64
+  }
+  for (; i + 4 <= size; i += 4) {
+    s0 = fma(v128.load(a), v128.load(b), s0)
+    a += 16
+    b += 16
+  }
+  let total = sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)))
+  for (; i < size; i++) {
+    total += load<f32>(a) * load<f32>(b)
+    a += 4
+    b += 4
+  }
+  return total
+}
+
+/** Task: sums of columns, in row order. Arguments: src, rows, columns, dst, columns a task, flags (1: accumulate), stride. */
+export function columnSumsTask(a: usize, task: i32): void {
+  const rows = load<i32>(a, 4)
+  const columns = load<i32>(a, 8)
+  const each = load<i32>(a, 16)
+  const adds = (load<i32>(a, 20) & 1) != 0
+  const stride = <usize>load<u32>(a, 24)
+  const last = min(columns, (task + 1) * each)
+  let j = task * each
+  for (; j + 4 <= last; j += 4) {
+    let from = <usize>load<u32>(a) + <usize>j * 4
+    const to = <usize>load<u32>(a, 12) + <usize>j * 4
+    let total = adds ? v128.load(to) : f32x4.splat(0)
+    for (let r = 0; r < rows; r++) {
+      total = f32x4.add(total, v128.load(from))
+      from += stride
+    }
+    v128.store(to, total)
+  }
+  for (; j < last; j++) {
+    let from = <usize>load<u32>(a) + <usize>j * 4
+    const to = <usize>load<u32>(a, 12) + <usize>j * 4
+    let total: f32 = adds ? load<f32>(to) : 0
+    for (let r = 0; r < rows; r++) {
+      total += load<f32>(from)
+      from += stride
+    }
+    store<f32>(to, total)
+  }
+}

@@ -1,0 +1,158 @@
+// Packing: a matrix is copied once into panels that the tile reads front to back.
+//
+// A panel holds `width` neighbouring rows (of the left operand, 6) or columns (of the right one, 8): for each k, its `width`
+// elements side by side. Elements beyond the matrix are zero. Strides are in bytes; one of the two is 4.
+
+/** Rows of the left operand in a panel, and of C in a tile. */
+export const LEFT: i32 = 6
+/** Columns of the right operand in a panel, and of C in a tile. */
+export const RIGHT: i32 = 8
+
+/** Copies elements [0, size) × [0, K) of `src`, at `src + i · stride + k · kStride`, into panels of `width` at `dst`. */
+export function pack(
+  src: usize,
+  stride: usize,
+  kStride: usize,
+  dst: usize,
+  size: i32,
+  K: i32,
+  width: i32,
+  scale: f32
+): void {
+  for (let i = 0; i < size; i += width) {
+    const count = min(width, size - i)
+    if (count < width) packPart(src, stride, kStride, dst, count, K, width, scale)
+    else if (kStride == 4) {
+      if (width == RIGHT) packRows8(src, stride, dst, K, scale)
+      else packRows6(src, stride, dst, K, scale)
+    } else if (width == RIGHT) packColumns8(src, kStride, dst, K, scale)
+    else packColumns6(src, kStride, dst, K, scale)
+    src += <usize>width * stride
+    dst += <usize>width * <usize>K * 4
+  }
+}
+
+function packPart(
+  src: usize,
+  stride: usize,
+  kStride: usize,
+  dst: usize,
+  count: i32,
+  K: i32,
+  width: i32,
+  scale: f32
+): void {
+  for (let k = 0; k < K; k++) {
+    let from = src
+    for (let i = 0; i < count; i++) {
+      store<f32>(dst + <usize>i * 4, load<f32>(from) * scale)
+      from += stride
+    }
+    for (let i = count; i < width; i++) store<f32>(dst + <usize>i * 4, 0)
+    src += kStride
+    dst += <usize>width * 4
+  }
+}
+
+/** Eight columns whose elements lie side by side: a plain copy of 32 bytes for each k. */
+function packColumns8(src: usize, kStride: usize, dst: usize, K: i32, scale: f32): void {
+  const s = f32x4.splat(scale)
+  for (let k = 0; k < K; k++) {
+    v128.store(dst, f32x4.mul(v128.load(src), s))
+    v128.store(dst, f32x4.mul(v128.load(src, 16), s), 16)
+    src += kStride
+    dst += 32
+  }
+}
+
+function packColumns6(src: usize, kStride: usize, dst: usize, K: i32, scale: f32): void {
+  const s = f32x4.splat(scale)
+  for (let k = 0; k < K; k++) {
+    v128.store(dst, f32x4.mul(v128.load(src), s))
+    v128.store64_lane(dst, f32x4.mul(v128.load64_zero(src, 16), s), 0, 16)
+    src += kStride
+    dst += 24
+  }
+}
+
+/** Eight rows, transposed by blocks of four by four. */
+function packRows8(src: usize, stride: usize, dst: usize, K: i32, scale: f32): void {
+  const s = f32x4.splat(scale)
+  const other = src + 4 * stride
+  let k = 0
+  for (; k + 4 <= K; k += 4) {
+    transpose4(src + <usize>k * 4, stride, dst, 32, s)
+    transpose4(other + <usize>k * 4, stride, dst + 16, 32, s)
+    dst += 128
+  }
+  for (; k < K; k++) {
+    for (let i: usize = 0; i < 8; i++)
+      store<f32>(dst + i * 4, load<f32>(src + i * stride + <usize>k * 4) * f32x4.extract_lane(s, 0))
+    dst += 32
+  }
+}
+
+function packRows6(src: usize, stride: usize, dst: usize, K: i32, scale: f32): void {
+  const s = f32x4.splat(scale)
+  const row4 = src + 4 * stride
+  const row5 = row4 + stride
+  let k = 0
+  for (; k + 4 <= K; k += 4) {
+    const at = <usize>k * 4
+    transpose4(src + at, stride, dst, 24, s)
+    const e = f32x4.mul(v128.load(row4 + at), s)
+    const f = f32x4.mul(v128.load(row5 + at), s)
+    const low = v128.shuffle<f32>(e, f, 0, 4, 1, 5)
+    const high = v128.shuffle<f32>(e, f, 2, 6, 3, 7)
+    v128.store64_lane(dst, low, 0, 16)
+    v128.store64_lane(dst, low, 1, 40)
+    v128.store64_lane(dst, high, 0, 64)
+    v128.store64_lane(dst, high, 1, 88)
+    dst += 96
+  }
+  for (; k < K; k++) {
+    for (let i: usize = 0; i < 6; i++)
+      store<f32>(dst + i * 4, load<f32>(src + i * stride + <usize>k * 4) * f32x4.extract_lane(s, 0))
+    dst += 24
+  }
+}
+
+/** Four rows of four become four columns of four, `step` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function transpose4(src: usize, stride: usize, dst: usize, step: usize, s: v128): void {
+  const a = f32x4.mul(v128.load(src), s)
+  const b = f32x4.mul(v128.load(src + stride), s)
+  const c = f32x4.mul(v128.load(src + 2 * stride), s)
+  const d = f32x4.mul(v128.load(src + 3 * stride), s)
+  const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5)
+  const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5)
+  const ab2 = v128.shuffle<f32>(a, b, 2, 6, 3, 7)
+  const cd2 = v128.shuffle<f32>(c, d, 2, 6, 3, 7)
+  v128.store(dst, v128.shuffle<f64>(ab, cd, 0, 2))
+  v128.store(dst + step, v128.shuffle<f64>(ab, cd, 1, 3))
+  v128.store(dst + 2 * step, v128.shuffle<f64>(ab2, cd2, 0, 2))
+  v128.store(dst + 3 * step, v128.shuffle<f64>(ab2, cd2, 1, 3))
+}
+
+/**
+ * Task: packs `perTask` panels.
+ * Arguments: src, stride, kStride, dst, size, K, width, perTask.
+ */
+export function packTask(a: usize, task: i32): void {
+  const stride = <usize>load<u32>(a, 4)
+  const K = load<i32>(a, 20)
+  const width = load<i32>(a, 24)
+  const first = task * load<i32>(a, 28) * width
+  const size = min(load<i32>(a, 16) - first, load<i32>(a, 28) * width)
+  pack(
+    <usize>load<u32>(a) + <usize>first * stride,
+    stride,
+    <usize>load<u32>(a, 8),
+    <usize>load<u32>(a, 12) + <usize>first * <usize>K * 4,
+    size,
+    K,
+    width,
+    1
+  )
+}

@@ -1,0 +1,83 @@
+// Four-lane arithmetic that the kernels share: multiply-add, exponential, horizontal sums.
+
+export const LANES: i32 = 4
+
+/** a · b + c, in one rounding where the machine's relaxed SIMD gives it. */
+// @ts-ignore: decorator
+@inline
+export function fma(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c)
+  return f32x4.add(f32x4.mul(a, b), c)
+}
+
+// @ts-ignore: decorator
+@inline
+export function splat(x: f32): v128 {
+  return f32x4.splat(x)
+}
+
+// @ts-ignore: decorator
+@inline
+export function sum(x: v128): f32 {
+  return (
+    f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
+  )
+}
+
+// @ts-ignore: decorator
+@inline
+export function largest(x: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(x, 0), f32x4.extract_lane(x, 1)),
+    max(f32x4.extract_lane(x, 2), f32x4.extract_lane(x, 3))
+  )
+}
+
+/**
+ * e^x within 2 units in the last place for x in [-87.3, 88.3], clamped outside; NaN stays NaN. Cephes' expf: x = n · ln 2 + r, a
+ * polynomial in r, then n added to the exponent.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp(x: v128): v128 {
+  x = f32x4.min(f32x4.max(x, splat(-87.3)), splat(88.3))
+  const n = f32x4.nearest(f32x4.mul(x, splat(1.44269504088896341)))
+  let r = fma(n, splat(-0.693359375), x)
+  r = fma(n, splat(2.12194440e-4), r)
+  let p = fma(splat(1.9875691500e-4), r, splat(1.3981999507e-3))
+  p = fma(p, r, splat(8.3334519073e-3))
+  p = fma(p, r, splat(4.1665795894e-2))
+  p = fma(p, r, splat(1.6666665459e-1))
+  p = fma(p, r, splat(5.0000001201e-1))
+  p = fma(p, f32x4.mul(r, r), f32x4.add(r, splat(1)))
+  return i32x4.add(p, i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23))
+}
+
+/** The natural logarithm of a positive number; of 0 minus infinity, of infinity infinity, else NaN. */
+export function log(x: f64): f64 {
+  if (!(x > 0)) return x == 0 ? -Infinity : NaN
+  if (x == Infinity) return x
+  const bits = reinterpret<u64>(x)
+  let exponent = <i32>(bits >> 52) - 1023
+  let mantissa = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000)
+  if (mantissa > 1.4142135623730951) {
+    mantissa *= 0.5
+    exponent++
+  }
+  // ln m = 2 artanh((m - 1) / (m + 1)), with |s| < 0.172.
+  const s = (mantissa - 1) / (mantissa + 1)
+  const q = s * s
+  let series: f64 = 0
+  for (let k = 21; k >= 1; k -= 2) series = series * q + 1.0 / <f64>k
+  return <f64>exponent * 0.6931471805599453 + 2 * s * series
+}
+
+/** base^power for a whole power, by squaring. */
+export function wholePower(base: f64, power: i32): f64 {
+  let result: f64 = 1
+  for (let left = power; left > 0; left >>= 1) {
+    if (left & 1) result *= base
+    base *= base
+  }
+  return result
+}

@@ -1,0 +1,99 @@
+/** The compiled kernels: which of the two binaries this runtime takes, made on the spot when nobody has run the set-up. */
+import { execFile } from "node:child_process"
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { type Availability, EngineUnavailable } from "../Backend.ts"
+
+/** `relaxed` multiplies and adds in one instruction; `simd` runs wherever threads and SIMD do. */
+export type Binary = "relaxed" | "simd"
+
+const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+
+/** (module (func (result v128) three zero vectors, f32x4.relaxed_madd)): valid where relaxed SIMD is. */
+const relaxedProbe = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0],
+  ...[65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11]
+)
+
+/** (module (memory 1 1 shared) (func (result v128) i32.const 0, i32x4.splat)): valid where threads and SIMD are. */
+const simdProbe = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 5, 4, 1, 3, 1, 1],
+  ...[10, 8, 1, 6, 0, 65, 0, 253, 17, 11]
+)
+
+/** The best binary that this runtime takes, or undefined. */
+export const best = (): Binary | undefined =>
+  typeof WebAssembly === "undefined" || !WebAssembly.validate(simdProbe)
+    ? undefined
+    : WebAssembly.validate(relaxedProbe)
+      ? "relaxed"
+      : "simd"
+
+const unavailable = (why: string, mend: string) => new EngineUnavailable({ engine: "cpu", why, mend })
+
+export const noSimd = unavailable(
+  "this JavaScript runtime has no WebAssembly SIMD with threads",
+  "Use Node 24 (npm run setup brings it), or --backend reference."
+)
+
+export const availability: Effect.Effect<Availability> = Effect.sync(() => {
+  const binary = best()
+  if (binary === undefined) return { available: false, why: noSimd.why, mend: noSimd.mend }
+  const cores = availableParallelism()
+  const arithmetic =
+    binary === "relaxed"
+      ? "relaxed fused multiply-add"
+      : "separate multiply and add (this runtime has no relaxed SIMD)"
+  return {
+    available: true,
+    detail: `WebAssembly SIMD with ${arithmetic}, ${cores} ${cores === 1 ? "core" : "cores"}`,
+    precisions: ["f32"],
+    preferred: "f32"
+  }
+})
+
+/** Whether the binary is there and no source is newer. */
+const fresh = (binary: Binary): boolean => {
+  const built = path(`build/${binary}.wasm`)
+  if (!existsSync(built)) return false
+  const made = statSync(built).mtimeMs
+  const sources = readdirSync(path("assembly")).map((name) => path(`assembly/${name}`))
+  return sources.every((source) => statSync(source).mtimeMs <= made)
+}
+
+const build = Effect.callback<void, EngineUnavailable>((resume) => {
+  const child = execFile(process.execPath, [path("build.mjs")], (error, _, said) =>
+    resume(
+      error === null
+        ? Effect.void
+        : Effect.fail(
+            unavailable(
+              `its kernels could not be compiled: ${said.trim().split("\n").at(-1) || error.message}`,
+              "Run npm run setup, which says more."
+            )
+          )
+    )
+  )
+  return Effect.sync(() => child.kill())
+})
+
+const compiled = new Map<Binary, WebAssembly.Module>()
+
+/** The compiled module of a binary, the same one for all sessions. */
+export const load = Effect.fn("cpu.loadKernels")(function* (binary: Binary) {
+  const known = compiled.get(binary)
+  if (known !== undefined) return known
+  if (!(yield* Effect.sync(() => fresh(binary)))) yield* build
+  const module = yield* Effect.tryPromise({
+    try: () => WebAssembly.compile(readFileSync(path(`build/${binary}.wasm`))),
+    catch: (cause) =>
+      unavailable(
+        `its compiled kernels cannot be loaded: ${cause instanceof Error ? cause.message : cause}`,
+        "Delete packages/backends/src/cpu/build and run npm run setup."
+      )
+  })
+  compiled.set(binary, module)
+  return module
+})

@@ -1,0 +1,221 @@
+/**
+ * The cpu engine: worker threads over one shared WebAssembly memory with SIMD kernels. Every worker walks the whole program; a
+ * step crosses from the main thread once.
+ *
+ * See docs/cpu-engine.md.
+ */
+import { Effect, type Scope, Semaphore } from "effect"
+import {
+  type BackendError,
+  type Engine,
+  EngineFailure,
+  EngineUnavailable,
+  type Prepared,
+  ProgramRejected,
+  type Session,
+  type Settings
+} from "../Backend.ts"
+import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
+import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { availability, type Binary, best, load, noSimd } from "./binary.ts"
+import { compile } from "./compile.ts"
+import { sentence } from "./faults.ts"
+import { Heap, OutOfMemory } from "./Heap.ts"
+import { Pool } from "./Pool.ts"
+
+const name = "cpu"
+
+/** Milliseconds of worker time that one operation's steps have taken since the profile began. */
+export interface OperationTime {
+  readonly operation: string
+  readonly milliseconds: number
+}
+
+export interface CpuPrepared extends Prepared {
+  /** Runs as `run` does and says where the time went: worker time by operation, longest first. */
+  readonly profile: (
+    inputs: Parameters<Prepared["run"]>[0]
+  ) => Effect.Effect<ReadonlyArray<OperationTime>, ProgramRejected | EngineFailure>
+}
+
+export interface CpuSession extends Session {
+  readonly prepare: (
+    program: Program
+  ) => Effect.Effect<CpuPrepared, ProgramRejected | EngineFailure, Scope.Scope>
+  /** The workers, for tests of their supervision. */
+  readonly pool: Pool
+}
+
+export interface CpuEngine extends Engine {
+  readonly open: (
+    tensors: ReadonlyArray<Tensor>,
+    settings: Settings
+  ) => Effect.Effect<CpuSession, BackendError, Scope.Scope>
+}
+
+export interface CpuOptions {
+  /** The best one that this runtime takes, unless told. */
+  readonly binary?: Binary
+  /** Milliseconds without progress after which a worker counts as hung; 20,000 unless told. */
+  readonly patienceMilliseconds?: number
+}
+
+const rejected = (program: string, why: string) => new ProgramRejected({ engine: name, program, why })
+
+/** What a session's heap would not give is a failure that a smaller batch or model mends. */
+const orOutOfMemory = <A>(allocate: () => A): Effect.Effect<A, EngineFailure> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(allocate())
+    } catch (cause) {
+      if (!(cause instanceof OutOfMemory)) throw cause
+      const why = `${cause.message}; a smaller batch, sequence or model needs less`
+      return Effect.fail(new EngineFailure({ engine: name, why, transient: false }))
+    }
+  })
+
+const openSession = Effect.fn("cpu.open")(function* (
+  tensors: ReadonlyArray<Tensor>,
+  settings: Settings,
+  options: CpuOptions
+) {
+  if (settings.precision !== "f32")
+    return yield* new EngineUnavailable({
+      engine: name,
+      why: `WebAssembly has no ${settings.precision} arithmetic`,
+      mend: "Ask for --precision f32, or for --backend native."
+    })
+  const { threads } = settings
+  if (!Number.isInteger(threads) || threads < 1 || threads > 64)
+    return yield* rejected("(session)", `it runs on 1 to 64 threads, not ${threads}`)
+  const wrong = wrongSession(tensors)
+  if (wrong !== undefined) return yield* rejected("(session)", wrong)
+  const binary = options.binary ?? best()
+  if (binary === undefined) return yield* noSimd
+  const module = yield* load(binary)
+  const heap = yield* orOutOfMemory(() => new Heap())
+  const held = yield* orOutOfMemory(
+    () => new Map(tensors.map((tensor) => [tensor.name, heap.allocate(bytesOf(tensor))]))
+  )
+  const pool = yield* Pool.open({
+    threads,
+    module,
+    heap,
+    patienceMilliseconds: options.patienceMilliseconds ?? 20_000
+  })
+  const sizes = new Map(tensors.map((tensor) => [tensor.name, sizeOf(tensor.shape)]))
+  const turn = Semaphore.makeUnsafe(1)
+  const alone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Semaphore.withPermit(turn, effect)
+
+  const find = Effect.fnUntraced(function* (tensor: string) {
+    yield* pool.health
+    const address = held.get(tensor)
+    if (address === undefined) return yield* rejected("(session)", `the session holds no tensor ${tensor}`)
+    return heap.floats(address, sizes.get(tensor)!)
+  })
+
+  /** Each worker's own memory, as large as the largest program so far needs. */
+  let scratch = { address: 0, bytes: 0 }
+  const reserve = (bytes: number) => {
+    if (bytes <= scratch.bytes) return
+    const rounded = Math.ceil(bytes / 64) * 64
+    heap.free(scratch.address)
+    scratch = { address: heap.allocate(rounded * threads), bytes: rounded }
+    pool.useScratch(scratch.address, rounded)
+  }
+
+  const prepare = Effect.fnUntraced(function* (program: Program) {
+    yield* pool.health
+    yield* rejection(name, program, tensors)
+    const compiled = yield* Effect.acquireRelease(
+      alone(
+        orOutOfMemory(() => {
+          const compiled = compile(program, heap, held, threads)
+          reserve(compiled.workerBytes)
+          return compiled
+        })
+      ),
+      ({ allocated }) =>
+        alone(
+          Effect.sync(() => {
+            for (const address of allocated) heap.free(address)
+          })
+        )
+    )
+
+    const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
+      const why = wrongInputs(program, inputs)
+      if (why !== undefined) return yield* rejected(program.name, why)
+      yield* pool.health
+      for (const tensor of inputTensors(program)) {
+        const values = inputs[tensor.name]!
+        const at = compiled.address(tensor.name)
+        if (values instanceof Float32Array) heap.floats(at, values.length).set(values)
+        else heap.integers(at, values.length).set(values)
+      }
+      if (compiled.first === 0) return
+      const { fault } = yield* pool.run(compiled.first, compiled.tasks)
+      if (fault !== undefined)
+        return yield* new EngineFailure({
+          engine: name,
+          why: `program ${program.name}: ${sentence(fault)}`,
+          transient: false
+        })
+    })
+
+    const prepared: CpuPrepared = {
+      run: (inputs) =>
+        alone(
+          Effect.map(start(inputs), () =>
+            Object.fromEntries(
+              program.outputs.map((output) => [
+                output,
+                heap.floats(compiled.address(output), sizeOf(program.tensors[output]!.shape)).slice()
+              ])
+            )
+          )
+        ),
+      profile: (inputs) =>
+        alone(
+          Effect.gen(function* () {
+            const times = new BigInt64Array(heap.memory.buffer, compiled.times, program.steps.length)
+            times.fill(0n)
+            pool.useProfile(true)
+            yield* start(inputs).pipe(Effect.ensuring(Effect.sync(() => pool.useProfile(false))))
+            const sums = new Map<string, number>()
+            for (const [index, { operation }] of program.steps.entries())
+              sums.set(operation, (sums.get(operation) ?? 0) + Number(times[index]!) / 1e6)
+            return [...sums]
+              .map(([operation, milliseconds]) => ({ operation, milliseconds }))
+              .sort((a, b) => b.milliseconds - a.milliseconds)
+          })
+        )
+    }
+    return prepared
+  })
+
+  const session: CpuSession = {
+    pool,
+    prepare,
+    read: (tensor) => alone(Effect.map(find(tensor), (values) => values.slice())),
+    write: (tensor, values) =>
+      alone(
+        Effect.flatMap(find(tensor), (mine) => {
+          if (mine.length === values.length) return Effect.sync(() => mine.set(values))
+          const why = `${tensor} has ${mine.length} elements, ${values.length} are given`
+          return Effect.fail(rejected("(session)", why))
+        })
+      )
+  }
+  return session
+})
+
+/** The engine with settings that only tests and measurements want. */
+export const make = (options: CpuOptions): CpuEngine => ({
+  name,
+  availability,
+  open: (tensors, settings) => openSession(tensors, settings, options)
+})
+
+export const engine: CpuEngine = make({})

@@ -1,0 +1,78 @@
+/** Attention: one task for each head of each sequence, and the memory that a worker needs for a strip of queries. */
+import { edgeBytes, tileColumns, tileRows } from "./matrix.ts"
+import type { Lowered, Place, StepView } from "./Unit.ts"
+
+/** Queries in a strip; STRIP in assembly/attention.ts. */
+const strip = 48
+
+const up = (value: number, to: number) => Math.ceil(value / to) * to
+
+const sizes = (step: StepView, position: number) => {
+  const [batch, time, columns] = step.shape(position) as [number, number, number]
+  const heads = step.attribute("heads")
+  const width = columns / 3
+  return { batch, time, width, heads, size: width / heads }
+}
+
+export const attention = (_: Place, step: StepView): Lowered => {
+  const { batch, heads, size, time, width } = sizes(step, 0)
+  const wide = up(time, tileColumns)
+  const operands = wide * size + up(size, tileColumns) * time + strip * size
+  return {
+    phases: [
+      [
+        {
+          kernel: "attention",
+          step: step.index,
+          tasks: batch * heads,
+          arguments: [step.input(0), step.output(0), step.output(1), time, width, heads]
+        }
+      ]
+    ],
+    workerBytes: edgeBytes + (operands + strip * wide + strip * wide) * 4
+  }
+}
+
+export const attentionBackward = (_: Place, step: StepView): Lowered => {
+  const { batch, heads, size, time, width } = sizes(step, 1)
+  const wide = up(time, tileColumns)
+  const deep = up(size, tileColumns)
+  const operands = 2 * wide * size + deep * time + 2 * strip * size + 2 * strip * deep
+  return {
+    phases: [
+      [
+        {
+          kernel: "attentionBackward",
+          step: step.index,
+          tasks: batch * heads,
+          arguments: [
+            ...[step.input(0), step.input(1), step.input(2), step.input(3), step.output(0)],
+            ...[time, width, heads]
+          ]
+        }
+      ]
+    ],
+    workerBytes: edgeBytes + (operands + 2 * strip * wide + strip * (up(time, tileRows) + tileColumns)) * 4
+  }
+}
+
+export const attentionCached = (_: Place, step: StepView): Lowered => {
+  const { batch, heads, time, width } = sizes(step, 0)
+  const positions = step.shape(1)[1]!
+  return {
+    phases: [
+      [
+        {
+          kernel: "attentionCached",
+          step: step.index,
+          tasks: batch * heads,
+          arguments: [
+            ...[step.input(0), step.input(1), step.input(2), step.input(3), step.output(0)],
+            ...[time, width, heads, positions]
+          ]
+        }
+      ]
+    ],
+    workerBytes: edgeBytes + positions * 4 + 64
+  }
+}

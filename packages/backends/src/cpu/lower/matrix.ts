@@ -1,0 +1,202 @@
+/** Matrix products: how the operands are packed and how C is cut into tasks. */
+import { rows, width } from "../../program/operations/shape.ts"
+import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
+
+/** Rows and columns of the tile that the kernel keeps in registers. */
+export const tileRows = 6
+export const tileColumns = 8
+
+/** Products with at most this many rows read the weights where they are. */
+const fewRows = 5
+
+/** Bytes from element to element along both sides of a matrix; one of the two is 4. */
+export interface Operand {
+  readonly address: number
+  /** From row to row of the left operand, from column to column of the right one. */
+  readonly stride: number
+  /** Along the dimension that is summed over. */
+  readonly depthStride: number
+}
+
+/** A matrix in panels, as `assembly/pack.ts` makes them. */
+export interface Packed {
+  readonly address: number
+  readonly size: number
+  readonly depth: number
+}
+
+const up = (value: number, to: number) => Math.ceil(value / to) * to
+
+const panelWidth = { left: tileRows, right: tileColumns } as const
+
+export const packedBytes = (side: "left" | "right", size: number, depth: number): number =>
+  up(size, panelWidth[side]) * depth * 4
+
+/** Packs an operand into scratch memory. */
+export const pack = (
+  place: Place,
+  step: number,
+  side: "left" | "right",
+  operand: Operand,
+  size: number,
+  depth: number
+): { readonly packed: Packed; readonly work: Work } => {
+  const address = place.scratch.take(packedBytes(side, size, depth))
+  return { packed: { address, size, depth }, work: packInto(address, step, side, operand, size, depth) }
+}
+
+export const packInto = (
+  address: number,
+  step: number,
+  side: "left" | "right",
+  operand: Operand,
+  size: number,
+  depth: number
+): Work => {
+  const columns = panelWidth[side]
+  const panels = Math.ceil(size / columns)
+  const each = Math.max(1, Math.min(panels, Math.floor(16_384 / (columns * depth))))
+  return {
+    kernel: "pack",
+    step,
+    tasks: Math.ceil(panels / each),
+    arguments: [operand.address, operand.stride, operand.depthStride, address, size, depth, columns, each]
+  }
+}
+
+export interface ProductOptions {
+  readonly accumulate?: boolean
+  /** Address of a bias that is added to every row. */
+  readonly bias?: number
+  /** Address of a second result of the same layout: gelu of the first. */
+  readonly gelu?: number
+}
+
+/** C = left · right, `stride` bytes from row to row of C. */
+export const product = (
+  place: Place,
+  step: number,
+  left: Packed,
+  right: Packed,
+  c: { readonly address: number; readonly stride: number },
+  options: ProductOptions = {}
+): Work => {
+  const depth = left.depth
+  let tall = up(Math.min(left.size, 96), tileRows)
+  let wide = up(Math.min(right.size, 256), tileColumns)
+  const tasks = () => Math.ceil(left.size / tall) * Math.ceil(right.size / wide)
+  // Smaller tasks until every thread has a few, or a task is hardly worth taking.
+  while (tasks() < 8 * place.threads && tall * wide * depth > 400_000 && (tall > 24 || wide > 32)) {
+    if (wide > 2 * tall && wide > 32) wide = up(wide / 2, tileColumns)
+    else if (tall > 24) tall = up(tall / 2, tileRows)
+    else wide = up(wide / 2, tileColumns)
+  }
+  return {
+    kernel: "product",
+    step,
+    tasks: tasks(),
+    arguments: [
+      left.address,
+      right.address,
+      c.address,
+      c.stride,
+      left.size,
+      right.size,
+      depth,
+      tall,
+      wide,
+      (options.accumulate ? 1 : 0) + (options.gelu ? 2 : 0),
+      options.bias ?? 0,
+      options.gelu ?? 0
+    ]
+  }
+}
+
+/** Bytes of a worker's own that a product needs for tiles at the edge. */
+export const edgeBytes = 256
+
+/** y = x · weightᵀ + bias; `gelu` is the address of gelu(y), when it is wanted too. */
+export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
+  const x = step.shape(0)
+  const [outs, ins] = step.shape(1) as [number, number]
+  const count = rows(x)
+  if (count <= fewRows && gelu === 0) {
+    const each = Math.max(1, Math.min(outs, Math.ceil(32_768 / (ins * count))))
+    const work: Work = {
+      kernel: "fewRows",
+      step: step.index,
+      tasks: Math.ceil(outs / each),
+      arguments: [step.input(0), step.input(1), step.input(2), step.output(0), count, ins, outs, each]
+    }
+    return { phases: [[work]], workerBytes: 0 }
+  }
+  const left = pack(
+    place,
+    step.index,
+    "left",
+    { address: step.input(0), stride: ins * 4, depthStride: 4 },
+    count,
+    ins
+  )
+  const right = pack(
+    place,
+    step.index,
+    "right",
+    { address: step.input(1), stride: ins * 4, depthStride: 4 },
+    outs,
+    ins
+  )
+  const c = { address: step.output(0), stride: outs * 4 }
+  const options = { bias: step.input(2), gelu }
+  return {
+    phases: [[left.work, right.work], [product(place, step.index, left.packed, right.packed, c, options)]],
+    workerBytes: edgeBytes
+  }
+}
+
+/** dx = dy · weight. */
+export const linearBackwardInput = (place: Place, step: StepView): Lowered => {
+  const count = rows(step.shape(0))
+  const [outs, ins] = step.shape(1) as [number, number]
+  const dy = { address: step.input(0), stride: outs * 4, depthStride: 4 }
+  const weight = { address: step.input(1), stride: 4, depthStride: ins * 4 }
+  const left = pack(place, step.index, "left", dy, count, outs)
+  const right = pack(place, step.index, "right", weight, ins, outs)
+  const c = { address: step.output(0), stride: ins * 4 }
+  return {
+    phases: [
+      [left.work, right.work],
+      [product(place, step.index, left.packed, right.packed, c, { accumulate: step.adds(0) })]
+    ],
+    workerBytes: edgeBytes
+  }
+}
+
+/** dWeight = dyᵀ · x and dBias = the sums of dy's columns. */
+export const linearBackwardWeight = (place: Place, step: StepView): Lowered => {
+  const count = rows(step.shape(0))
+  const [outs, ins] = [width(step.shape(0)), width(step.shape(1))]
+  const first: Array<Work> = []
+  const phases: Array<Phase> = [first]
+  if (step.output(0) !== 0) {
+    const dy = { address: step.input(0), stride: 4, depthStride: outs * 4 }
+    const x = { address: step.input(1), stride: 4, depthStride: ins * 4 }
+    const left = pack(place, step.index, "left", dy, outs, count)
+    const right = pack(place, step.index, "right", x, ins, count)
+    const c = { address: step.output(0), stride: ins * 4 }
+    first.push(left.work, right.work)
+    phases.push([product(place, step.index, left.packed, right.packed, c, { accumulate: step.adds(0) })])
+  }
+  if (step.output(1) !== 0) first.push(columnSums(step, count, outs))
+  return { phases, workerBytes: edgeBytes }
+}
+
+const columnSums = (step: StepView, count: number, columns: number): Work => {
+  const each = Math.max(16, up(Math.ceil(columns / 16), 16))
+  return {
+    kernel: "columnSums",
+    step: step.index,
+    tasks: Math.ceil(columns / each),
+    arguments: [step.input(0), count, columns, step.output(1), each, step.flag(1), columns * 4]
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The output layer and its loss, in chunks of rows, so that the logits of a chunk are all that is ever held. When the gradient is
+ * the next step, both are computed from the same logits.
+ */
+import { rows } from "../../program/operations/shape.ts"
+import { edgeBytes, pack, packedBytes, packInto, product } from "./matrix.ts"
+import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
+
+/** Bytes of logits held at once, if rows are not too long. */
+const chunkBytes = 8 << 20
+/** Rows of a chunk are a multiple of this. */
+const chunkStep = 48
+
+/** The loss, its gradient, or both. */
+export const projection = (
+  place: Place,
+  forward: StepView | undefined,
+  backward: StepView | undefined
+): Lowered => {
+  const step = (backward ?? forward)!
+  const first = backward === undefined ? 0 : 1
+  const [x, table, targets] = [step.input(first), step.input(first + 1), step.input(first + 2)]
+  const count = rows(step.shape(first))
+  const [vocabulary, columns] = step.shape(first + 1) as [number, number]
+  const [dx, dTable] = [backward?.output(0) ?? 0, backward?.output(1) ?? 0]
+
+  const fitting = Math.floor(chunkBytes / (vocabulary * 4) / chunkStep) * chunkStep
+  const chunk = Math.min(count, Math.max(chunkStep, fitting))
+  const stride = vocabulary * 4
+  const logits = place.scratch.take(chunk * stride)
+  const counted = place.scratch.take(4)
+  const losses = forward === undefined ? 0 : forward.output(1) || place.scratch.take(count * 4)
+  const logSumExp = forward === undefined ? step.input(4) : forward.output(3) || place.scratch.take(count * 4)
+  const index = (forward ?? step).index
+  const gradient = step.index
+
+  // The table is the right operand of both products: its rows are columns of the first, and its columns of the second.
+  const tableRight = pack(
+    place,
+    index,
+    "right",
+    { address: table, stride: columns * 4, depthStride: 4 },
+    vocabulary,
+    columns
+  )
+  const opening: Array<Work> = [
+    tableRight.work,
+    { kernel: "count", step: index, tasks: 1, arguments: [targets, count, vocabulary, counted] }
+  ]
+  const tableDeep =
+    dx === 0
+      ? undefined
+      : pack(
+          place,
+          gradient,
+          "right",
+          { address: table, stride: 4, depthStride: columns * 4 },
+          columns,
+          vocabulary
+        )
+  if (tableDeep !== undefined) opening.push(tableDeep.work)
+
+  const xLeft = place.scratch.take(packedBytes("left", chunk, columns))
+  const xRight = dTable === 0 ? 0 : place.scratch.take(packedBytes("right", columns, chunk))
+  const eLeft = dx === 0 ? 0 : place.scratch.take(packedBytes("left", chunk, vocabulary))
+  const eTurned = dTable === 0 ? 0 : place.scratch.take(packedBytes("left", vocabulary, chunk))
+
+  const phases: Array<Phase> = []
+  for (let from = 0; from < count; from += chunk) {
+    const size = Math.min(chunk, count - from)
+    const rowsAt = x + from * columns * 4
+    const xByRows = { address: rowsAt, stride: columns * 4, depthStride: 4 }
+    const xByColumns = { address: rowsAt, stride: 4, depthStride: columns * 4 }
+    const packing: Array<Work> = [packInto(xLeft, index, "left", xByRows, size, columns)]
+    if (dTable !== 0) packing.push(packInto(xRight, gradient, "right", xByColumns, columns, size))
+    phases.push(from === 0 ? [...opening, ...packing] : packing)
+
+    const left = { address: xLeft, size, depth: columns }
+    phases.push([product(place, index, left, tableRight.packed, { address: logits, stride })])
+
+    phases.push([
+      {
+        kernel: "lossRows",
+        step: index,
+        tasks: Math.ceil(size / 4),
+        arguments: [
+          ...[logits, stride, targets + from * 4, size, vocabulary, 4],
+          losses === 0 ? 0 : losses + from * 4,
+          forward?.output(2) ? forward.output(2) + from * 4 : 0,
+          logSumExp + from * 4,
+          (forward === undefined ? 0 : 1) + (backward === undefined ? 0 : 2),
+          ...[counted, backward?.input(0) ?? 0]
+        ]
+      }
+    ])
+    if (backward === undefined) continue
+
+    const packed: Array<Work> = []
+    const products: Array<Work> = []
+    if (tableDeep !== undefined) {
+      const e = { address: logits, stride, depthStride: 4 }
+      packed.push(packInto(eLeft, gradient, "left", e, size, vocabulary))
+      const left = { address: eLeft, size, depth: vocabulary }
+      const c = { address: dx + from * columns * 4, stride: columns * 4 }
+      products.push(product(place, gradient, left, tableDeep.packed, c, { accumulate: backward.adds(0) }))
+    }
+    if (dTable !== 0) {
+      const e = { address: logits, stride: 4, depthStride: stride }
+      packed.push(packInto(eTurned, gradient, "left", e, vocabulary, size))
+      const left = { address: eTurned, size: vocabulary, depth: size }
+      const right = { address: xRight, size: columns, depth: size }
+      const c = { address: dTable, stride: columns * 4 }
+      const accumulate = from > 0 || backward.adds(1)
+      products.push(product(place, gradient, left, right, c, { accumulate }))
+    }
+    phases.push(packed, products)
+  }
+  if (forward !== undefined && forward.output(0) !== 0)
+    phases.push([
+      { kernel: "mean", step: index, tasks: 1, arguments: [losses, count, counted, forward.output(0)] }
+    ])
+  return { phases: phases.filter((phase) => phase.length > 0), workerBytes: edgeBytes }
+}

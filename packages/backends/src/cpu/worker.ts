@@ -1,0 +1,25 @@
+/** A worker thread of the pool: it lives inside the WebAssembly function `work` until the pool ends it. */
+import { workerData } from "node:worker_threads"
+
+/** What a worker is given when it starts. */
+export interface WorkerData {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  readonly worker: number
+}
+
+const { memory, module, worker } = workerData as WorkerData
+
+const env = {
+  memory,
+  now: () => performance.timeOrigin + performance.now(),
+  /** What tests ask for: 1 dies in the middle of a task, 2 never comes back from it. */
+  sabotage: (kind: number) => {
+    if (kind === 1) process.exit(1)
+    for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  }
+}
+
+const { work } = new WebAssembly.Instance(module, { env }).exports
+if (typeof work !== "function") throw new Error("the kernels export no function work")
+work(worker)
