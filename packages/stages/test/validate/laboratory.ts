@@ -1,0 +1,186 @@
+/** A dataset of a few short C files, tokenized byte by byte, and an untrained model for it. */
+import { NodeServices } from "@effect/platform-node"
+import { Backend } from "@trainyard/backends/Backend"
+import { engine } from "@trainyard/backends/reference/engine"
+import type { Artifact } from "@trainyard/core/Artifact"
+import { Effect, FileSystem, Layer, Path } from "effect"
+import { configJson, generationConfigJson, toHuggingFace } from "../../src/checkpoint/huggingFace.ts"
+import type { Model } from "../../src/checkpoint/Model.ts"
+import { encode } from "../../src/checkpoint/Safetensors.ts"
+import type { Dataset, Placed } from "../../src/dataset/Dataset.ts"
+import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
+
+/** The characters that byte-level tokenizers write bytes as: printable ones as themselves, the others from U+0100 on. */
+const byteCharacters = (): ReadonlyArray<string> => {
+  let next = 0x100
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
+    return String.fromCharCode(printable ? byte : next++)
+  })
+}
+
+export const endTokenId = 256
+export const vocabularySize = 257
+
+export const tokenizerJson = (unused = "unused"): string =>
+  JSON.stringify({
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [
+      {
+        id: endTokenId,
+        content: "<|endoftext|>",
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true
+      }
+    ],
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true },
+    post_processor: null,
+    decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true },
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: unused === "unused" ? null : unused,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries([
+        ...byteCharacters().map((text, id) => [text, id]),
+        ["<|endoftext|>", endTokenId]
+      ]),
+      merges: []
+    }
+  })
+
+const trainTexts = [
+  '#include <stdio.h>\n\nint main(void)\n{\n  printf("hello");\n  return 0;\n}\n',
+  "struct list {\n  struct list *next;\n  int value;\n};\n\nint length(struct list *list)\n{\n  int n = 0;\n  for (; list; list = list->next) n++;\n  return n;\n}\n",
+  "void function(int a)\n{\n  if (a) print(a);\n}\n",
+  "# Notes\n\nRead me.\n"
+]
+const validationTexts = [
+  "struct pair {\n  int first;\n  int second;\n};\n\nint sum(int a)\n{\n  return a + global.first;\n}\n",
+  "#ifndef A_H\n#define A_H\nint add(int a, int b);\n#endif\n",
+  "# More notes\n"
+]
+
+const split = (texts: ReadonlyArray<string>, name: "train" | "validation", firstId: number) => {
+  const tokens: Array<number> = []
+  const placed = texts.map((text, index): Placed => {
+    const bytes = Buffer.from(text)
+    const start = tokens.length
+    tokens.push(...bytes, endTokenId)
+    const kind = text.startsWith("# ") ? "md" : "c"
+    return {
+      id: firstId + index,
+      path: `${name}/${index}.${kind}`,
+      origin: "folder:test",
+      kind,
+      split: name,
+      start,
+      tokens: bytes.length + 1,
+      bytes: bytes.length
+    }
+  })
+  const bytes = placed.reduce((sum, document) => sum + document.bytes, 0)
+  return { tokens, placed, counts: { documents: texts.length, tokens: tokens.length, bytes } }
+}
+
+/** Writes the dataset's files and gives its artifact. */
+export const makeDataset = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* fs.makeDirectory(directory, { recursive: true })
+  const train = split(trainTexts, "train", 0)
+  const validation = split(validationTexts, "validation", trainTexts.length)
+  const write = (name: string, data: Uint8Array | string) =>
+    fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
+  yield* write("train.bin", Buffer.from(Uint16Array.from(train.tokens).buffer))
+  yield* write("validation.bin", Buffer.from(Uint16Array.from(validation.tokens).buffer))
+  yield* write("tokenizer.json", tokenizerJson())
+  yield* write(
+    "documents.jsonl",
+    [...train.placed, ...validation.placed].map((document) => `${JSON.stringify(document)}\n`).join("")
+  )
+  const dataset: Artifact<typeof Dataset> = {
+    kind: "dataset",
+    directory,
+    fingerprint: "d0",
+    value: {
+      vocabularySize,
+      endTokenId,
+      tokenBytes: 2,
+      sequenceLength: 32,
+      seed: 1,
+      train: train.counts,
+      validation: validation.counts
+    }
+  }
+  return dataset
+})
+
+const spec: Spec = {
+  model: { embedding: 16, layers: 1, heads: 2, bias: true, dropout: 0 },
+  vocabularySize,
+  sequenceLength: 32
+}
+
+/** Writes an untrained model's files and gives its artifact. */
+export const makeModel = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* fs.makeDirectory(directory, { recursive: true })
+  const values = new Map(
+    parameters(spec).map((parameter) => [parameter.name, initialValues(parameter, 1)] as const)
+  )
+  const weights = Buffer.concat(encode(toHuggingFace(spec, values)))
+  const write = (name: string, data: Uint8Array | string) =>
+    fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
+  yield* write("model.safetensors", weights)
+  yield* write("config.json", JSON.stringify(configJson(spec, endTokenId)))
+  yield* write("generation_config.json", JSON.stringify(generationConfigJson(endTokenId)))
+  yield* write("tokenizer.json", tokenizerJson())
+  const curve = Array.from({ length: 20 }, (_, step) => ({
+    step,
+    loss: 5.5 - step / 100,
+    learningRate: 1e-3,
+    gradientNorm: 1,
+    ...(step % 5 === 0 ? { validationLoss: 5.6 - step / 100 } : {})
+  }))
+  yield* write("curve.jsonl", curve.map((point) => `${JSON.stringify(point)}\n`).join(""))
+  const model: Artifact<typeof Model> = {
+    kind: "model",
+    directory,
+    fingerprint: "0123456789abcdef",
+    value: {
+      model: spec.model,
+      vocabularySize,
+      sequenceLength: spec.sequenceLength,
+      parameters: parameterCount(spec),
+      bytes: weights.length,
+      state: "best",
+      step: 20,
+      validationLoss: 5.5,
+      logitDifference: 0
+    }
+  }
+  return model
+})
+
+/** Node's services and the reference engine. */
+export const layer = Layer.mergeAll(
+  NodeServices.layer,
+  Layer.succeed(Backend, {
+    engine: "reference",
+    settings: { threads: 1, precision: "f32" },
+    why: "asked for",
+    open: (tensors) => engine.open(tensors, { threads: 1, precision: "f32" })
+  })
+)

@@ -1,0 +1,205 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { StageEvent } from "@trainyard/core/RunEvent"
+import * as Stage from "@trainyard/core/Stage"
+import { Workspace } from "@trainyard/core/Workspace"
+import { Effect, FileSystem, Layer, Path, Schema } from "effect"
+import { Model } from "../../src/checkpoint/Model.ts"
+import { Dataset } from "../../src/dataset/Dataset.ts"
+import { Completion, Report } from "../../src/validate/Report.ts"
+import { validate } from "../../src/validate/validate.ts"
+import { runStage } from "../runStage.ts"
+import { layer, makeDataset, makeModel, tokenizerJson } from "./laboratory.ts"
+
+const source = <K extends typeof Model | typeof Dataset>(output: K) =>
+  Stage.make({
+    name: output.name,
+    version: 1,
+    source: import.meta.url,
+    inputs: {},
+    config: {},
+    output,
+    run: () => Effect.die("not run in these tests")
+  })
+
+type Config = Omit<Parameters<typeof validate>[0], "model" | "dataset" | "name" | "after">
+const node = (config: Config) =>
+  validate({ model: source(Model)(), dataset: source(Dataset)(), ...config } as never)
+
+const place = Effect.gen(function* () {
+  const path = yield* Path.Path
+  const { root } = yield* Workspace
+  const dataset = yield* makeDataset(path.join(root, "dataset"))
+  const model = yield* makeModel(path.join(root, "model"))
+  return { dataset, model }
+})
+
+const workspace = Layer.unwrap(
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    return Workspace.layer(yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-validate-" }))
+  }).pipe(Effect.orDie)
+).pipe(Layer.provideMerge(layer))
+
+const quick = { maxTokens: 6, validationPrefixes: 2, beats: [] } as const
+
+it.layer(workspace)("validate", (it) => {
+  it.effect("measures, lets the model write, and leaves a whole report", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { artifact, events } = yield* runStage(
+        node({ ...quick, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
+        yield* place
+      )
+      const { value } = artifact
+      expect(value.passed).toBe(true)
+      // An untrained model knows nothing: each of the 257 tokens is as likely as any other.
+      expect(value.loss).toBeCloseTo(Math.log(257), 0)
+      expect(value.bitsPerByte).toBeCloseTo(
+        (value.loss * value.validation.tokens) / Math.LN2 / value.validation.bytes,
+        6
+      )
+      expect(value.baselines.map((each) => each.order)).toEqual([2, 5])
+      expect(value.baselines[1]!.bitsPerByte).toBeLessThan(value.bitsPerByte)
+      expect(value.kinds.map((each) => each.kind)).toEqual(["c", "md"])
+      expect(value.completions.total).toBe(4)
+      expect(value.realParseShare).toBe(0)
+      expect((yield* fs.readDirectory(artifact.directory)).sort()).toEqual([
+        "completions.jsonl",
+        "curve.svg",
+        "junit.xml",
+        "report.json",
+        "report.md"
+      ])
+      const json = yield* fs.readFileString(path.join(artifact.directory, "report.json"))
+      expect(Schema.decodeUnknownSync(Schema.fromJsonString(Report.value))(json)).toEqual(value)
+      const lines = (yield* fs.readFileString(path.join(artifact.directory, "completions.jsonl")))
+        .trim()
+        .split("\n")
+      const completions = lines.map((line) =>
+        Schema.decodeUnknownSync(Schema.fromJsonString(Completion))(line)
+      )
+      expect(completions.map((each) => each.prompt)).toEqual([
+        "int main",
+        "struct",
+        expect.stringMatching(/\{$/),
+        expect.stringMatching(/\{$/)
+      ])
+      expect(completions.every((each) => each.tokens <= 6)).toBe(true)
+      const kinds = new Set(events.map((event: StageEvent) => event.type))
+      expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate", "Facts"]))
+    })
+  )
+
+  it.effect("writes the same report again from the same inputs", () =>
+    Effect.gen(function* () {
+      const inputs = yield* place
+      const first = yield* runStage(node(quick), inputs)
+      const second = yield* runStage(node(quick), inputs)
+      expect(second.artifact.value).toEqual(first.artifact.value)
+    })
+  )
+
+  it.effect("fails the run's gates, with a sentence, when one is out of reach; the report stands", () =>
+    Effect.gen(function* () {
+      const stage = node({ ...quick, prompts: ["int"], validationPrefixes: 0, bitsPerByteAtMost: 0.01 })
+      const { artifact, events } = yield* runStage(stage, yield* place)
+      expect(artifact.value.passed).toBe(false)
+      expect(stage.stage.verdict(artifact.value)).toMatch(
+        /^1 of 1 validation gates failed: bits-per-byte \([\d.]+, at most 0.01 asked for\)\.$/
+      )
+      expect(events).toContainEqual(
+        expect.objectContaining({ type: "Gate", gate: "bits-per-byte", passed: false })
+      )
+    })
+  )
+
+  it.effect("asks by default that the bigram be beaten, which an untrained model does not", () =>
+    Effect.gen(function* () {
+      const stage = node({ maxTokens: 1, validationPrefixes: 0, prompts: [], baselines: [] })
+      const { artifact } = yield* runStage(stage, yield* place)
+      expect(artifact.value.baselines.map((each) => each.order)).toEqual([2])
+      expect(stage.stage.verdict(artifact.value)).toContain("bits-per-byte-below-bigram")
+    })
+  )
+
+  it.effect("fails a gate that cannot be measured, and shows why", () =>
+    Effect.gen(function* () {
+      const path = process.env.PATH
+      const stage = node({ ...quick, prompts: ["int"], validationPrefixes: 0, gccShareAtLeast: 0 })
+      const inputs = yield* place
+      const { artifact, events } = yield* Effect.acquireUseRelease(
+        Effect.sync(() => {
+          process.env.PATH = "/nowhere"
+        }),
+        () => runStage(stage, inputs),
+        () =>
+          Effect.sync(() => {
+            process.env.PATH = path
+          })
+      )
+      expect(artifact.value.gccShare).toBeNull()
+      expect(artifact.value.gcc).toContain("no working gcc")
+      expect(stage.stage.verdict(artifact.value)).toContain("no working gcc")
+      expect(events).toContainEqual(
+        expect.objectContaining({ type: "Note", level: "warning", message: expect.stringContaining("gcc") })
+      )
+    })
+  )
+
+  describe("refuses, naming the thing and the mend,", () => {
+    const refusal = (
+      spoil: (inputs: Effect.Success<typeof place>) => Effect.Effect<unknown, unknown, FileSystem.FileSystem>
+    ) =>
+      Effect.gen(function* () {
+        const inputs = yield* place
+        yield* spoil(inputs)
+        const failure = yield* Effect.flip(runStage(node({ ...quick, prompts: [] }), inputs))
+        return (failure as { readonly message: string }).message
+      })
+    const replace = (file: (inputs: Effect.Success<typeof place>) => string, content: string | Uint8Array) =>
+      refusal((inputs) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          yield* fs.writeFile(file(inputs), typeof content === "string" ? Buffer.from(content) : content)
+        })
+      )
+
+    it.effect("a dataset of another tokenizer", () =>
+      Effect.gen(function* () {
+        const message = yield* replace(
+          ({ dataset }) => `${dataset.directory}/tokenizer.json`,
+          tokenizerJson("##")
+        )
+        expect(message).toContain("were made with different tokenizers")
+      })
+    )
+
+    it.effect("a token file that was cut", () =>
+      Effect.gen(function* () {
+        const message = yield* replace(
+          ({ dataset }) => `${dataset.directory}/validation.bin`,
+          new Uint8Array(20)
+        )
+        expect(message).toContain("validation.bin holds 10")
+      })
+    )
+
+    it.effect("a list of documents that is none", () =>
+      Effect.gen(function* () {
+        const message = yield* replace(({ dataset }) => `${dataset.directory}/documents.jsonl`, "{}\n")
+        expect(message).toContain("documents.jsonl is damaged")
+      })
+    )
+
+    it.effect("weights that were cut", () =>
+      Effect.gen(function* () {
+        const message = yield* replace(
+          ({ model }) => `${model.directory}/model.safetensors`,
+          new Uint8Array(100)
+        )
+        expect(message).toContain("model.safetensors")
+      })
+    )
+  })
+})
