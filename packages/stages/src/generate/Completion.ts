@@ -9,6 +9,8 @@ import type { Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
+import type { Tokenizer } from "../tokenize/Tokenizer.ts"
+import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
 /** A prepared `generate` program that reads one token a run. */
@@ -77,6 +79,12 @@ export interface Codec<E> {
   readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
   readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
 }
+
+/** A tokenizer as a codec. */
+export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
+  encode: (text) => Effect.map(tokenizer.encode(text), (ids) => Array.from(ids)),
+  decode: tokenizer.decode
+})
 
 /**
  * The text of a stream of tokens, piece by piece as soon as it is certain: a character whose bytes span two tokens waits for the

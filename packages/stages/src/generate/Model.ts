@@ -16,8 +16,9 @@ import { fromHuggingFace, ReadableConfig } from "../checkpoint/huggingFace.ts"
 import { decode, type NamedTensor, type SafetensorsError } from "../checkpoint/Safetensors.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate as generateProgram, tensorsOf } from "../model/Programs.ts"
-import { type Speaker, text, tokens } from "./Completion.ts"
-import { type LoadedCodec, loadCodec, type TokenizerUnreadable } from "./loadCodec.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import type { InvalidTokenizer, TokenizerMismatch } from "../tokenize/TokenizerError.ts"
+import { type Codec, codecOf, type Speaker, text, tokens } from "./Completion.ts"
 import type { Sampling } from "./Sampling.ts"
 
 /** The folder is no model that can be used here. */
@@ -35,7 +36,7 @@ export interface Loaded {
   readonly spec: Spec
   /** In our layout: linear weights [out, in]. */
   readonly parameters: ReadonlyArray<NamedTensor>
-  readonly codec: LoadedCodec
+  readonly codec: Codec<TokenizerMismatch>
   /** Token that ends a document. */
   readonly endTokenId: number
 }
@@ -95,16 +96,22 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
   const parameters = fromHuggingFace(spec, tensors)
   if (typeof parameters === "string") return yield* unreadable(parameters)
 
-  const tokenizer = yield* read("tokenizer.json")
-  const codec = yield* loadCodec(directory)
-  if (codec.vocabularySize !== config.vocab_size)
+  const tokenizerBytes = yield* read("tokenizer.json")
+  const tokenizer = yield* Tokenizer.load(directory)
+  if (tokenizer.vocabularySize !== config.vocab_size)
     return yield* unreadable(
-      `tokenizer.json has ${codec.vocabularySize} entries and the model's vocabulary ${config.vocab_size}, so it belongs to another model`
+      `tokenizer.json has ${tokenizer.vocabularySize} entries and the model's vocabulary ${config.vocab_size}, so it belongs to another model`
     )
   const trainedWith = metadata[tokenizerDigestKey]
-  if (trainedWith !== undefined && trainedWith !== digestOf(tokenizer))
+  if (trainedWith !== undefined && trainedWith !== digestOf(tokenizerBytes))
     return yield* unreadable("tokenizer.json is not the one that this model was trained with")
-  return { directory, spec, parameters, codec, endTokenId: config.eos_token_id } satisfies Loaded as Loaded
+  return {
+    directory,
+    spec,
+    parameters,
+    tokenizer,
+    endTokenId: config.eos_token_id
+  } satisfies Loaded as Loaded
 })
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim()
@@ -149,7 +156,7 @@ export const generate = (
   { model, speaker }: Opened,
   prompt: string,
   options: GenerateOptions
-): Stream.Stream<string, RunError | TokenizerUnreadable> =>
+): Stream.Stream<string, RunError | TokenizerMismatch> =>
   Stream.unwrap(
     Effect.map(model.codec.encode(prompt), (ids) =>
       text(
@@ -167,6 +174,6 @@ export const complete = (
   opened: Opened,
   prompt: string,
   options: GenerateOptions
-): Effect.Effect<string, RunError | TokenizerUnreadable> => Stream.mkString(generate(opened, prompt, options))
+): Effect.Effect<string, RunError | TokenizerMismatch> => Stream.mkString(generate(opened, prompt, options))
 
-export type LoadError = ModelUnreadable | SafetensorsError | TokenizerUnreadable
+export type LoadError = ModelUnreadable | SafetensorsError | InvalidTokenizer

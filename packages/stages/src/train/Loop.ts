@@ -6,8 +6,8 @@ import type { Journal } from "@trainyard/core/Journal"
 import { Clock, Effect, FileSystem, Schedule, Schema, Stream } from "effect"
 import { encode } from "../checkpoint/Safetensors.ts"
 import { type Codec, tokens as completionTokens, text } from "../generate/Completion.ts"
-import type { TokenizerUnreadable } from "../generate/loadCodec.ts"
 import { measure } from "../model/Evaluation.ts"
+import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import * as Batches from "./Batches.ts"
 import type { Checkpoints, Snapshot } from "./Checkpoints.ts"
 import type * as Curve from "./Curve.ts"
@@ -27,7 +27,7 @@ export interface Context {
   readonly dataset: string
   readonly train: Tokens
   readonly validation: Tokens
-  readonly codec: Codec<TokenizerUnreadable>
+  readonly codec: Codec<TokenizerMismatch>
   readonly endTokenId: number
   readonly trainer: Trainer
   readonly checkpoints: Checkpoints

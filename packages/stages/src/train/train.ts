@@ -8,8 +8,9 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
-import { loadCodec } from "../generate/loadCodec.ts"
+import { codecOf } from "../generate/Completion.ts"
 import { parameterCount } from "../model/Parameters.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
 import * as Loop from "./Loop.ts"
@@ -58,7 +59,7 @@ export const train = Stage.make({
       trainTokens: dataset.value.train.tokens,
       validationTokens: dataset.value.validation.tokens
     })
-    const codec = yield* loadCodec(dataset.directory)
+    const codec = codecOf(yield* Tokenizer.load(dataset.directory))
     const trainTokens = yield* openTokens(join(dataset.directory, "train.bin"), dataset.value.tokenBytes)
     const validation = yield* openTokens(join(dataset.directory, "validation.bin"), dataset.value.tokenBytes)
     const size = parameterCount(plan.spec)

@@ -2,20 +2,20 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { NodeFileSystem } from "@effect/platform-node"
+import { NodeServices } from "@effect/platform-node"
 import { Backend, type Session } from "@trainyard/backends/Backend"
 import { engine } from "@trainyard/backends/reference/engine"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import type { StageEvent } from "@trainyard/core/RunEvent"
-import { Effect, FileSystem, Layer, Schema } from "effect"
+import { Effect, type FileSystem, Layer, Schema } from "effect"
 import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
-import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
 import type { Dataset } from "../../src/dataset/Dataset.ts"
 import { draws } from "../../src/model/draws.ts"
-import { train } from "../../src/train/train.ts"
+import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
 import type { TrainedRun } from "../../src/train/TrainedRun.ts"
+import { train } from "../../src/train/train.ts"
 
 export const vocabularySize = 24
 export const sequenceLength = 8
@@ -39,7 +39,10 @@ const split = (label: string, documents: number, length: number) => {
     let token = 1 + Math.floor(draw() * (vocabularySize - 1))
     for (let i = 0; i < length - 1; i++) {
       tokens.push(token)
-      token = draw() < 0.85 ? 1 + ((token + 1) % (vocabularySize - 1)) : 1 + Math.floor(draw() * (vocabularySize - 1))
+      token =
+        draw() < 0.85
+          ? 1 + ((token + 1) % (vocabularySize - 1))
+          : 1 + Math.floor(draw() * (vocabularySize - 1))
     }
     tokens.push(endTokenId)
     placed.push({ start, tokens: length })
@@ -51,7 +54,17 @@ const tokenizerJson = JSON.stringify({
   version: "1.0",
   truncation: null,
   padding: null,
-  added_tokens: [],
+  added_tokens: [
+    {
+      id: 0,
+      content: "<|endoftext|>",
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true
+    }
+  ],
   normalizer: null,
   pre_tokenizer: { type: "WhitespaceSplit" },
   post_processor: null,
@@ -77,7 +90,11 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   writeFileSync(join(directory, "tokenizer.json"), tokenizerJson)
   const lines = [
     ...training.placed.map((place, index) => ({ ...place, path: names[index]!, split: "train" })),
-    ...validation.placed.map((place, index) => ({ ...place, path: `validation-${index}.c`, split: "validation" }))
+    ...validation.placed.map((place, index) => ({
+      ...place,
+      path: `validation-${index}.c`,
+      split: "validation"
+    }))
   ].map((place, id) =>
     JSON.stringify({ ...place, id, origin: "folder:test", kind: "c", bytes: place.tokens * 3 })
   )
@@ -116,7 +133,10 @@ export interface Heard {
   readonly events: Array<StageEvent>
 }
 
-export const journalOf = (heard: Heard, react: (event: StageEvent) => Effect.Effect<void> = () => Effect.void) =>
+export const journalOf = (
+  heard: Heard,
+  react: (event: StageEvent) => Effect.Effect<void> = () => Effect.void
+) =>
   Layer.succeed(Journal, {
     publish: (event) =>
       Effect.andThen(
@@ -187,22 +207,22 @@ export const services = (
     readonly backend?: Layer.Layer<Backend>
     readonly react?: (event: StageEvent) => Effect.Effect<void>
   } = {}
-) => Layer.mergeAll(journalOf(heard, options.react), options.backend ?? backendOf(), NodeFileSystem.layer)
+) => Layer.mergeAll(journalOf(heard, options.react), options.backend ?? backendOf(), NodeServices.layer)
 
 /** The bytes that must not depend on how often a run was stopped. */
 export const resultOf = ({ output }: Place) =>
-  ["last/parameters.safetensors", "last/optimizer.safetensors", "best/parameters.safetensors", "curve.jsonl"].map(
-    (name) => readFileSync(join(output, name)).toString("base64")
-  )
+  [
+    "last/parameters.safetensors",
+    "last/optimizer.safetensors",
+    "best/parameters.safetensors",
+    "curve.jsonl"
+  ].map((name) => readFileSync(join(output, name)).toString("base64"))
 
 /** The tokenizer artifact that belongs to the dataset. */
 export const makeTokenizer = ({ dataset, root }: Place): Artifact<typeof TokenizerArtifact> => {
   const directory = join(root, "tokenizer")
   mkdirSync(directory, { recursive: true })
-  writeFileSync(
-    join(directory, "tokenizer.json"),
-    readFileSync(join(dataset.directory, "tokenizer.json"))
-  )
+  writeFileSync(join(directory, "tokenizer.json"), readFileSync(join(dataset.directory, "tokenizer.json")))
   return {
     kind: "tokenizer",
     directory,
