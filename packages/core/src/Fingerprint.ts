@@ -38,6 +38,8 @@ export const Ingredients = Schema.Struct({
   /** Fingerprint of each input. */
   inputs: Schema.Record(Schema.String, Schema.String),
   code: Code,
+  /** Digest of what the stage reads that its config only points at; null when it reads nothing of the kind. */
+  outside: Schema.NullOr(Schema.String),
   /** Null for a stage that does not compute, or when no engine was named. */
   compute: Schema.NullOr(Compute)
 })
@@ -61,6 +63,7 @@ export const ingredients = (options: {
   readonly config: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, string>>
   readonly code: Code
+  readonly outside: string | null
   readonly compute: Identity | undefined
 }): Ingredients => ({
   stage: options.stage.name,
@@ -73,6 +76,7 @@ export const ingredients = (options: {
   ),
   inputs: options.inputs,
   code: options.code,
+  outside: options.outside,
   compute:
     options.stage.computes && options.compute !== undefined
       ? { engine: options.compute.engine, precision: options.compute.precision }
@@ -144,6 +148,7 @@ export const difference = (before: Ingredients, after: Ingredients): string | un
     before.output === after.output ? undefined : `makes ${after.output} instead of ${before.output}`,
     config.length === 0 ? undefined : few(config, ", "),
     codeChange(before.code, after.code),
+    before.outside === after.outside ? undefined : "what it reads from outside changed",
     canonical(before.compute) === canonical(after.compute)
       ? undefined
       : `engine ${computeText(before.compute)} → ${computeText(after.compute)}`,

@@ -123,7 +123,7 @@ const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
  */
 export const make = <N extends Node>(
   name: string,
-  build: () => N | readonly [N, ...ReadonlyArray<N>]
+  build: () => N | ReadonlyArray<N>
 ): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>> => {
   if (!namePattern.test(name)) {
     throw new InvalidPipeline({
@@ -131,8 +131,8 @@ export const make = <N extends Node>(
       message: `"${name}" cannot name a pipeline: use letters, digits and "-".`
     })
   }
-  const built = build()
-  const results: ReadonlyArray<Node> = Array.isArray(built) ? built : [built as Node]
+  const built: Node | ReadonlyArray<Node> = build()
+  const results: ReadonlyArray<Node> = isNode(built) ? [built] : Array.isArray(built) ? built : []
   if (results.length === 0 || !results.every(isNode)) {
     throw new InvalidPipeline({
       pipeline: name,

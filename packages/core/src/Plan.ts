@@ -122,6 +122,18 @@ const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
   return { chosen, reasonToForce }
 })
 
+/** The digest of what a node reads from outside. What cannot be read is a digest of its own: the stage then runs, and says why. */
+const outsideOf = (node: Node, config: unknown) =>
+  node.outside === undefined
+    ? Effect.succeed(null)
+    : node
+        .outside(config)
+        .pipe(
+          Effect.catch((error) =>
+            Effect.succeed(`unreadable: ${error instanceof Error ? error.message : error}`)
+          )
+        )
+
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
@@ -148,6 +160,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
         Object.entries(node.inputs).map(([input, source]) => [input, planned.get(source.name)!.fingerprint])
       ),
       code: yield* Code.read(node.stage.source),
+      outside: yield* outsideOf(node, own.config),
       compute
     })
     const common = { name, node, settings: own, ingredients: now, forced: false, damage: undefined }

@@ -2,9 +2,10 @@
  * A stage turns artifacts into an artifact. It declares its name, version, config, inputs, output, retries and an Effect;
  * calling it with nodes and config, inside `Pipeline.make`, places it in a pipeline's graph. Nothing runs by that.
  */
-import { type Effect, type Schedule, Schema, type Scope } from "effect"
+import { type Effect, type FileSystem, type Path, type Schedule, Schema, type Scope } from "effect"
 
 import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
+import type { Workspace } from "./Workspace.ts"
 
 /** What a stage's Effect is given. */
 export interface Context<Inputs extends Record<string, Kind>, Config> {
@@ -59,7 +60,9 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
    * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
    * that a change there runs the stage again. Undefined for a stage that reads nothing but its inputs and config.
    */
-  readonly outside: ((config: unknown) => Effect.Effect<string, E, R | Scope.Scope>) | undefined
+  readonly outside:
+    | ((config: unknown) => Effect.Effect<string, unknown, FileSystem.FileSystem | Path.Path | Workspace>)
+    | undefined
 }
 
 export type ErrorOf<N> = N extends Node<Kind, infer E, unknown> ? E : never
@@ -117,11 +120,12 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly retry?: Schedule.Schedule<unknown, unknown>
   /**
    * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
-   * that a change there runs the stage again.
+   * that a change there runs the stage again. Planning asks for it, so it has a file system and nothing else. When it fails, the
+   * stage is planned to run, and says itself what is wrong.
    */
   readonly outside?: (
     config: Schema.Struct<Fields>["Type"]
-  ) => Effect.Effect<string, NoInfer<E>, NoInfer<R> | Scope.Scope>
+  ) => Effect.Effect<string, unknown, FileSystem.FileSystem | Path.Path | Workspace>
   readonly run: (
     context: Context<I, Schema.Struct<Fields>["Type"]>
   ) => Effect.Effect<ValueOf<Out>, E, R | Scope.Scope>

@@ -1,6 +1,16 @@
-import { Context, Effect, Schema } from "effect"
+/**
+ * Wiring is checked by the compiler: `tsc --noEmit` fails here when a wrong pipeline would compile (an unused @ts-expect-error) or a
+ * right one would not.
+ */
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import { Context, Effect, type FileSystem, type Path, Schema } from "effect"
 import * as Artifact from "../src/Artifact.ts"
+import type { EventStream } from "../src/EventStream.ts"
+import { Journal } from "../src/Journal.ts"
+import * as Pipeline from "../src/Pipeline.ts"
+import * as Runner from "../src/Runner.ts"
 import * as Stage from "../src/Stage.ts"
+import type { Workspace } from "../src/Workspace.ts"
 
 const A = Artifact.kind({ name: "a", version: 1, value: Schema.Struct({ size: Schema.Int }) })
 const B = Artifact.kind({ name: "b", version: 1, value: Schema.Struct({ label: Schema.String }) })
@@ -16,6 +26,8 @@ const makeA = Stage.make({
   config: { size: Schema.Int.pipe(Schema.withDecodingDefault(Effect.succeed(3))) },
   run: Effect.fn("makeA")(function* ({ config }) {
     const need = yield* Need
+    const journal = yield* Journal
+    yield* journal.publish({ type: "Note", level: "info", message: "made" })
     return { size: config.size + need.x }
   })
 })
@@ -26,26 +38,109 @@ const makeB = Stage.make({
   inputs: { a: A },
   output: B,
   config: { label: Schema.String },
-  run: ({ inputs, config }) =>
+  run: ({ config, inputs }) =>
     inputs.a.value.size > 3 ? Effect.fail(new Bad({ message: "x" })) : Effect.succeed({ label: config.label })
 })
-const a = makeA()
-const b: Stage.Node<typeof B, Bad, Need> = makeB({ a, label: "x" })
-// @ts-expect-error
-const c: Stage.Node<typeof B, never, Need> = makeB({ a, label: "x" })
-// @ts-expect-error
-const d: Stage.Node<typeof B, Bad, never> = makeB({ a, label: "x" })
-// @ts-expect-error wrong artifact
-makeB({ a: b, label: "x" })
-// @ts-expect-error missing input
-makeB({ label: "x" })
-// @ts-expect-error misspelt config
-makeB({ a, label: "x", lable: "y" })
-// @ts-expect-error wrong config type
-makeB({ a, label: 4 })
-// @ts-expect-error missing config
-makeB({ a })
-makeA({ size: 4, name: "other", after: [b] })
-// @ts-expect-error
-makeA({ sized: 4 })
-console.log(c, d)
+
+describe("a stage's call", () => {
+  it("infers errors and requirements through its inputs and what it comes after", () => {
+    const a = makeA()
+    const b = makeB({ a, label: "x" })
+    expectTypeOf<Stage.ErrorOf<typeof b>>().toEqualTypeOf<Bad>()
+    expectTypeOf<Stage.ServicesOf<typeof b>>().toEqualTypeOf<Need | Journal>()
+    const late = makeA({ size: 4, name: "late", after: [b] })
+    expectTypeOf<Stage.ErrorOf<typeof late>>().toEqualTypeOf<Bad>()
+  })
+
+  it("refuses wrong wiring and wrong config", () => {
+    const a = makeA()
+    const b = makeB({ a, label: "x" })
+    // @ts-expect-error a wrong artifact
+    makeB({ a: b, label: "x" })
+    // @ts-expect-error a missing input
+    makeB({ label: "x" })
+    // @ts-expect-error no arguments where an input is needed
+    makeB()
+    // @ts-expect-error a misspelt config key
+    makeB({ a, label: "x", lable: "y" })
+    // @ts-expect-error a wrong config value
+    makeB({ a, label: 4 })
+    // @ts-expect-error a missing config key
+    makeB({ a })
+    // @ts-expect-error a misspelt config key of a stage whose config may be left out
+    makeA({ sized: 4 })
+    // @ts-expect-error an errors channel that is too narrow
+    const narrow: Stage.Node<typeof B, never, Need | Journal> = b
+    // @ts-expect-error a requirements channel that is too narrow
+    const light: Stage.Node<typeof B, Bad, never> = b
+    expectTypeOf(narrow).toBeObject()
+    expectTypeOf(light).toBeObject()
+  })
+
+  it("gives the stage's Effect its decoded config and its inputs' values", () => {
+    Stage.make({
+      name: "typed",
+      version: 1,
+      source: import.meta.url,
+      inputs: { a: A, b: B },
+      output: A,
+      config: { every: Schema.FiniteFromString },
+      incidental: ["every"],
+      run: ({ config, inputs }) => {
+        expectTypeOf(config.every).toEqualTypeOf<number>()
+        expectTypeOf(inputs.a.value).toEqualTypeOf<{ readonly size: number }>()
+        expectTypeOf(inputs.b.value.label).toEqualTypeOf<string>()
+        return Effect.succeed({ size: 1 })
+      }
+    })
+    Stage.make({
+      name: "wrong-value",
+      version: 1,
+      source: import.meta.url,
+      inputs: {},
+      output: A,
+      config: {},
+      // @ts-expect-error a value that is not the output's
+      run: () => Effect.succeed({ label: "x" })
+    })
+    Stage.make({
+      name: "wrong-incidental",
+      version: 1,
+      source: import.meta.url,
+      inputs: {},
+      output: A,
+      config: { size: Schema.Int },
+      // @ts-expect-error an incidental key that is not in the config
+      incidental: ["sized"],
+      run: () => Effect.succeed({ size: 1 })
+    })
+  })
+})
+
+describe("a pipeline", () => {
+  const pipeline = Pipeline.make("typed", () => makeB({ a: makeA(), label: "x" }))
+  const branched = Pipeline.make("branched", () => [
+    makeA(),
+    makeB({ a: makeA({ name: "second" }), label: "x" })
+  ])
+
+  it("has the errors and requirements of all its stages", () => {
+    expectTypeOf(pipeline).toEqualTypeOf<Pipeline.Pipeline<typeof B, Bad, Need | Journal>>()
+    expectTypeOf(branched).toEqualTypeOf<Pipeline.Pipeline<typeof A | typeof B, Bad, Need | Journal>>()
+  })
+
+  it("run: the result carries the stages' errors; a missing service does not compile", () => {
+    const running = Runner.run(pipeline)
+    expectTypeOf<Effect.Services<typeof running>>().toEqualTypeOf<
+      Need | FileSystem.FileSystem | Path.Path | Workspace | EventStream
+    >()
+    expectTypeOf<Effect.Success<typeof running>>().toEqualTypeOf<Runner.Result<Bad>>()
+    // @ts-expect-error Need and the rest are not provided
+    const ready: Effect.Effect<unknown, unknown> = running
+    const fed = running.pipe(Effect.provideService(Need, { x: 1 }))
+    // @ts-expect-error the file system is still missing
+    const half: Effect.Effect<unknown, unknown> = fed
+    expectTypeOf(ready).toBeObject()
+    expectTypeOf(half).toBeObject()
+  })
+})
