@@ -22,6 +22,7 @@ const wrongUsage = new Set([
   "InvalidSettings",
   "InvalidPipeline",
   "UnknownRun",
+  "EngineUnavailable",
   "WrongUsage"
 ])
 

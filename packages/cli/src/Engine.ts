@@ -1,8 +1,8 @@
 /** The engine behind a command: chosen by flag, environment or file, and named in what is fingerprinted. */
-import { Backend } from "@trainyard/backends/Backend"
-import { engine as reference } from "@trainyard/backends/reference/engine"
+import { Backend, EngineFailure, type EngineUnavailable } from "@trainyard/backends/Backend"
+import * as Engines from "@trainyard/backends/Engines"
 import { ComputeIdentity } from "@trainyard/core/Fingerprint"
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { Chosen } from "./Choices.ts"
 
 export interface Options {
@@ -10,19 +10,41 @@ export interface Options {
   readonly checked?: boolean
 }
 
-/** For a pipeline of which no stage computes. Nothing of it is ever used. */
+/** For a pipeline of which no stage says that it computes. */
 export const none: Layer.Layer<Backend> = Layer.succeed(
   Backend,
   Backend.of({
     engine: "reference",
     settings: { threads: 1, precision: "f32" },
     why: "no stage computes",
-    open: (tensors) => reference.open(tensors, { threads: 1, precision: "f32" })
+    open: () =>
+      Effect.fail(
+        new EngineFailure({
+          engine: "reference",
+          why: "a stage asks for an engine without saying so; declare it with computes: true",
+          transient: false
+        })
+      )
   })
 )
 
-export const layer = (_chosen: Chosen, _options: Options = {}): Layer.Layer<Backend> =>
-  Layer.merge(
-    none,
-    Layer.succeed(ComputeIdentity, { engine: "reference", precision: "f32", description: "reference, f32" })
+/** `cpu, f32, 2 threads (asked for)`. */
+export const describe = ({ engine, settings: { precision, threads }, why }: Backend["Service"]): string =>
+  `${engine}, ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"} (${why})`
+
+/** The chosen engine, and its name and precision for the fingerprints of what it computes. */
+export const layer = (
+  { backend, precision, threads }: Chosen,
+  { checked = false }: Options = {}
+): Layer.Layer<Backend, EngineUnavailable> => {
+  const chosen = Engines.layer({ backend, precision, threads, checked })
+  const identity = Layer.effect(
+    ComputeIdentity,
+    Effect.map(Backend, (service) => ({
+      engine: service.engine,
+      precision: service.settings.precision,
+      description: `${describe(service)}${checked ? ", checked beside reference" : ""}`
+    }))
   )
+  return Layer.provideMerge(identity, chosen)
+}

@@ -1,6 +1,9 @@
 /** The command line: every command with its flags and help, in one place. */
 import { Command } from "effect/cli"
+import { bench } from "./commands/bench.ts"
+import { doctor } from "./commands/doctor.ts"
 import { gc } from "./commands/gc.ts"
+import { generate } from "./commands/generate.ts"
 import { graph } from "./commands/graph.ts"
 import { monitor } from "./commands/monitor.ts"
 import { plan } from "./commands/plan.ts"
@@ -19,5 +22,5 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph, status, monitor, gc])
+  Command.withSubcommands([run, plan, graph, status, monitor, generate, doctor, gc, bench])
 )

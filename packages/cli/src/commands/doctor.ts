@@ -1,0 +1,71 @@
+/** `trainyard doctor`: what runs here, what does not and why, and what would mend it. */
+import { resolve } from "node:path"
+import type { Surveyed } from "@trainyard/backends/Engines"
+import * as Engines from "@trainyard/backends/Engines"
+import { Console, Effect, Option } from "effect"
+import { Command } from "effect/cli"
+import * as Choices from "../Choices.ts"
+import * as Machine from "../Machine.ts"
+import { make, type Screen, table } from "../show/Screen.ts"
+import { jsonFlag } from "./flags.ts"
+
+const engineRow = (screen: Screen, { availability, engine }: Surveyed) =>
+  availability.available
+    ? [
+        `  ${screen.style("cyan", engine)}`,
+        screen.style("green", availability.slow === true ? "slow here" : "ready"),
+        `${availability.detail} (${availability.precisions.join(", ")})`
+      ]
+    : [
+        `  ${screen.style("cyan", engine)}`,
+        screen.style("yellow", "not here"),
+        `${availability.why}. ${availability.mend}`
+      ]
+
+export const doctor = Command.make(
+  "doctor",
+  { workspace: Choices.workspaceFlag, json: jsonFlag },
+  Effect.fn("trainyard.doctor")(function* (flags) {
+    const chosen = yield* Choices.settle(flags)
+    const engines = yield* Engines.survey
+    const auto = yield* Engines.select({ threads: chosen.threads, precision: chosen.precision }).pipe(
+      Effect.option
+    )
+    const machine = yield* Machine.look(resolve(chosen.workspace))
+    if (flags.json) {
+      yield* Console.log(
+        JSON.stringify({
+          engines: engines.map(({ availability, engine }) => ({ engine, ...availability })),
+          auto: Option.getOrNull(
+            Option.map(auto, ({ engine, settings, why }) => ({ engine: engine.name, ...settings, why }))
+          ),
+          machine
+        })
+      )
+      return
+    }
+    const screen = make(process.stdout)
+    yield* Console.log(screen.style("bold", "Engines"))
+    for (const line of table(engines.map((each) => engineRow(screen, each)))) yield* Console.log(line)
+    yield* Console.log(
+      Option.match(auto, {
+        onNone: () => "  auto finds none that works here",
+        onSome: ({ engine, settings }) =>
+          `  auto takes ${screen.style("bold", engine.name)} (${settings.precision}, ${settings.threads} threads)`
+      })
+    )
+    yield* Console.log(`\n${screen.style("bold", "Machine")}`)
+    const rows = machine.map(({ detail, found, name }) => [
+      `  ${screen.style("cyan", name)}`,
+      found ? screen.style("green", "found") : screen.style("yellow", "look"),
+      detail
+    ])
+    for (const line of table(rows)) yield* Console.log(line)
+  })
+).pipe(
+  Command.withDescription("Say which engines run here and why others do not, and what would mend it"),
+  Command.withExamples([
+    { command: "trainyard doctor", description: "Engines, processor, compiler, git, disk" },
+    { command: "trainyard doctor --json", description: "One JSON object, for a script or a bug report" }
+  ])
+)

@@ -1,0 +1,96 @@
+/** `trainyard generate`: text from a model folder, as it is made. */
+import * as Model from "@trainyard/stages/generate/Model"
+import { Effect, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as Choices from "../Choices.ts"
+import * as Engine from "../Engine.ts"
+import { harmless } from "../show/format.ts"
+import { jsonFlag } from "./flags.ts"
+
+export const generate = Command.make(
+  "generate",
+  {
+    model: Flag.String("model").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDescription("Model folder, as the checkpoint stage makes it")
+    ),
+    prompt: Flag.String("prompt").pipe(
+      Flag.withMetavar("TEXT"),
+      Flag.withDescription('What the text begins with; "" begins a new document')
+    ),
+    maxTokens: Flag.Int("max-tokens").pipe(
+      Flag.filter(
+        (count) => count > 0,
+        (count) => `--max-tokens ${count}: give a number above 0`
+      ),
+      Flag.withMetavar("N"),
+      Flag.withDescription("Most tokens to write"),
+      Flag.withDefault(128)
+    ),
+    temperature: Flag.Finite("temperature").pipe(
+      Flag.filter(
+        (temperature) => temperature >= 0,
+        (temperature) => `--temperature ${temperature}: give 0 or more`
+      ),
+      Flag.withMetavar("T"),
+      Flag.withDescription("0 always takes the likeliest token; 1 draws from the model's own distribution"),
+      Flag.withDefault(0.8)
+    ),
+    topK: Flag.Int("top-k").pipe(
+      Flag.filter(
+        (count) => count > 0,
+        (count) => `--top-k ${count}: give a number above 0`
+      ),
+      Flag.withMetavar("N"),
+      Flag.withDescription("Draw from this many of the likeliest tokens only"),
+      Flag.withDefault(40)
+    ),
+    seed: Flag.Int("seed").pipe(
+      Flag.withMetavar("S"),
+      Flag.withDescription("Decides the draws: the same seed gives the same text"),
+      Flag.withDefault(1)
+    ),
+    backend: Choices.backendFlag,
+    threads: Choices.threadsFlag,
+    precision: Choices.precisionFlag,
+    json: jsonFlag
+  },
+  Effect.fn("trainyard.generate")(function* (flags) {
+    const chosen = yield* Choices.settle(flags)
+    const { maxTokens, prompt, seed, temperature, topK } = flags
+    const write = (text: string) =>
+      Effect.sync(() => {
+        process.stdout.write(text)
+      })
+    const text = Effect.gen(function* () {
+      const model = yield* Model.load(flags.model)
+      const opened = yield* Model.open(model)
+      const started = performance.now()
+      const pieces = Model.generate(opened, prompt, { maxTokens, temperature, seed, topK })
+      if (!flags.json) yield* write(harmless(prompt))
+      const completion = yield* pieces.pipe(
+        Stream.tap((piece) => (flags.json ? Effect.void : write(harmless(piece)))),
+        Stream.mkString
+      )
+      const seconds = (performance.now() - started) / 1000
+      yield* write(flags.json ? `${JSON.stringify({ prompt, completion, seed, seconds })}\n` : "\n")
+    })
+    yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
+  })
+).pipe(
+  Command.withDescription("Write text with a trained model"),
+  Command.withExamples([
+    {
+      command: 'trainyard generate --model .trainyard/artifacts/checkpoint/… --prompt "int main"',
+      description: "The folder is the one that run prints as its model"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "struct" --temperature 0 --max-tokens 64',
+      description: "The likeliest text"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "#include" --seed 7 --json',
+      description: "One JSON object with prompt and completion"
+    }
+  ])
+)
