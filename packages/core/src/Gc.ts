@@ -20,7 +20,7 @@ export interface Item {
 }
 
 /** Bytes of all files below a path; 0 for what cannot be read. Links are not followed. */
-const sizeOf = Effect.fnUntraced(function* (start: string) {
+export const sizeOf = Effect.fnUntraced(function* (start: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   let bytes = 0
