@@ -1,0 +1,21 @@
+/** The artifact of cleaning: what was removed. It has no files. */
+import * as Artifact from "@trainyard/core/Artifact"
+import { Schema } from "effect"
+
+export const Slate = Artifact.kind({
+  name: "slate",
+  version: 1,
+  value: Schema.Struct({
+    /** Bytes freed. */
+    bytes: Schema.Finite,
+    removed: Schema.Array(
+      Schema.Struct({
+        what: Schema.Literals(["artifact", "scratch", "run", "temporary"]),
+        /** Path within the workspace, with `/`. */
+        path: Schema.String,
+        bytes: Schema.Finite
+      })
+    )
+  })
+})
+export type Removed = (typeof Slate.value.Type)["removed"][number]

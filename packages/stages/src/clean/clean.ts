@@ -1,0 +1,74 @@
+/**
+ * The clean stage: gives a run a clean slate. Place it first: `const slate = clean()`, then `collect({ after: [slate], … })`.
+ */
+import { Journal } from "@trainyard/core/Journal"
+import * as Stage from "@trainyard/core/Stage"
+import { ByteSize, Effect, Schema } from "effect"
+import { everything, leftovers } from "./leftovers.ts"
+import { removeAll } from "./removal.ts"
+import { type Removed, Slate } from "./Slate.ts"
+
+const config = {
+  /**
+   * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all artifacts, so that each stage runs again.
+   * What a running process uses stays in either case, and so do downloads.
+   */
+  extent: Schema.Literals(["leftovers", "everything"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("leftovers" as const))
+  ),
+  /** Logs of this many of the newest runs stay when only leftovers go. */
+  keepRuns: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(10))
+  )
+}
+
+const words: Readonly<Record<Removed["what"], readonly [one: string, many: string]>> = {
+  artifact: ["artifact", "artifacts"],
+  scratch: ["folder of unfinished work", "folders of unfinished work"],
+  run: ["run's log", "runs' logs"],
+  temporary: ["temporary folder", "temporary folders"]
+}
+
+const tally = (removed: ReadonlyArray<Removed>): string =>
+  Object.entries(words)
+    .flatMap(([what, [one, many]]) => {
+      const count = removed.filter((item) => item.what === what).length
+      return count === 0 ? [] : [`${count.toLocaleString("en")} ${count === 1 ? one : many}`]
+    })
+    .join(", ")
+
+/**
+ * Removes what earlier runs left in the workspace, and says what. It runs every time. Fails with `UnsafeRemoval` when the workspace is no
+ * folder of its own or holds links that lead out, or `WorkspaceError` when the disk refuses.
+ */
+export const clean = Stage.make({
+  name: "clean",
+  version: 1,
+  source: import.meta.url,
+  inputs: {},
+  config,
+  output: Slate,
+  reusable: false,
+  run: Effect.fn("clean")(function* ({ config }) {
+    const journal = yield* Journal
+    const removed = yield* config.extent === "everything" ? everything() : leftovers(config.keepRuns)
+    yield* removeAll(removed.map((item) => item.path))
+    const bytes = removed.reduce((sum, item) => sum + item.bytes, 0)
+    const freed = ByteSize.format(ByteSize.bytes(bytes), { system: "decimal", precision: 1 })
+    for (const item of removed.slice(0, 20)) {
+      yield* journal.publish({ type: "Note", level: "info", message: `Removed ${item.path}` })
+    }
+    if (removed.length > 20) {
+      yield* journal.publish({
+        type: "Note",
+        level: "info",
+        message: `Removed ${removed.length - 20} more; the stage's artifact lists them all.`
+      })
+    }
+    yield* journal.publish({
+      type: "Facts",
+      facts: [{ label: "removed", text: removed.length === 0 ? "nothing" : `${tally(removed)} (${freed})` }]
+    })
+    return { bytes, removed }
+  })
+})
