@@ -1,9 +1,9 @@
 /** Choosing prompts from the validation documents. */
 import { Effect } from "effect"
-import type { Placed } from "../dataset/Dataset.ts"
+import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec } from "../generate/Completion.ts"
 import { draws, permutation } from "../model/draws.ts"
-import type { ReadDocument } from "./measure.ts"
+import { tokensOf } from "./measure.ts"
 import type { Prefix } from "./prompts.ts"
 
 export interface ChosenPrefix extends Prefix {
@@ -22,14 +22,13 @@ export interface Options {
  * Chooses prompts among those that the .c and .h documents offer: documents in an order that the seed decides, one prompt from each, then
  * a second from each, and so on until there are enough. Fewer when there are no more.
  */
-export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E, R, E2>(
-  documents: ReadonlyArray<Placed>,
-  read: ReadDocument<E, R>,
-  codec: Codec<E2>,
+export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>(
+  validation: SplitReader,
+  codec: Codec<E>,
   prefixesOf: (text: string) => ReadonlyArray<Prefix>,
   { count, longest, seed }: Options
 ) {
-  const candidates = documents.filter(({ kind }) => kind === "c" || kind === "h")
+  const candidates = validation.documents.filter(({ kind }) => kind === "c" || kind === "h")
   const order = permutation(candidates.length, draws(seed, "validate", "documents"))
   const offers: Array<{ readonly document: string; readonly left: Array<Prefix> }> = []
   const chosen: Array<ChosenPrefix> = []
@@ -48,8 +47,8 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E,
   for (const index of order) {
     if (chosen.length >= count) return chosen
     const document = candidates[index]!
-    const tokens = yield* read(document)
-    const text = yield* codec.decode(Array.from(tokens).slice(0, -1))
+    const tokens = tokensOf(validation, document)
+    const text = yield* codec.decode(Array.from(tokens.subarray(0, -1)))
     const found = prefixesOf(text)
     const shuffled = permutation(found.length, draws(seed, "validate", "prefixes", document.id))
     const offer = { document: document.path, left: Array.from(shuffled, (at) => found[at]!) }

@@ -1,23 +1,16 @@
 /** Lets the model write after each prompt and judges what it wrote: as C, by gcc, and against the training text. */
 import { Effect } from "effect"
-import type { Placed } from "../dataset/Dataset.ts"
+import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec, Speaker } from "../generate/Completion.ts"
 import { type ChosenPrefix, choosePrefixes } from "./choosePrefixes.ts"
 import { complete, real } from "./complete.ts"
 import { findGcc } from "./gcc.ts"
-import type { Extent } from "./measure.ts"
 import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
 import { cParser } from "./parseC.ts"
 import type { Completion } from "./Report.ts"
 
-/** One split of the dataset. */
-export interface Split<E, R> {
-  readonly documents: ReadonlyArray<Placed>
-  readonly read: (extent: Extent) => Effect.Effect<ArrayLike<number>, E, R>
-}
-
-export interface Options<E, R, E2, E3, R3> {
+export interface Options<E, E2, R> {
   readonly config: {
     readonly prompts: ReadonlyArray<string>
     readonly validationPrefixes: number
@@ -26,25 +19,25 @@ export interface Options<E, R, E2, E3, R3> {
     readonly topK: number
     readonly seed: number
   }
-  readonly codec: Codec<E2>
+  readonly codec: Codec<E>
   readonly speaker: Speaker
   readonly endTokenId: number
-  readonly train: Split<E, R>
-  readonly validation: Split<E, R>
-  readonly progress: (done: number, total: number) => Effect.Effect<void, E3, R3>
+  readonly train: SplitReader
+  readonly validation: SplitReader
+  readonly progress: (done: number, total: number) => Effect.Effect<void, E2, R>
 }
 
 const shareOf = (verdicts: ReadonlyArray<boolean>): number | null =>
   verdicts.length === 0 ? null : verdicts.filter((passes) => passes).length / verdicts.length
 
 /** The completions, each judged, and the shares over them. */
-export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function* <E, R, E2, E3, R3>(
-  options: Options<E, R, E2, E3, R3>
+export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function* <E, E2, R>(
+  options: Options<E, E2, R>
 ) {
   const { codec, config, endTokenId, speaker, train, validation } = options
   const parser = yield* cParser
   const compiler = yield* findGcc()
-  const prefixes = yield* choosePrefixes(validation.documents, validation.read, codec, parser.prefixesOf, {
+  const prefixes = yield* choosePrefixes(validation, codec, parser.prefixesOf, {
     count: config.validationPrefixes,
     seed: config.seed,
     longest: Math.max(1, Math.floor(speaker.sequenceLength / 2))
@@ -69,7 +62,7 @@ export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function*
   }
 
   const overlap = new Overlap(written.map(({ made }) => made.tokens))
-  yield* forEachDocument(train.documents, train.read, (tokens) => overlap.read(tokens))
+  yield* forEachDocument(train, (tokens) => overlap.read(tokens))
   const runs = overlap.longest()
 
   const completions = yield* Effect.forEach(

@@ -16,8 +16,15 @@ export interface Extent {
   readonly bytes: number
 }
 
-/** Reads a document's tokens, its end token included. */
-export type ReadDocument<E, R> = (extent: Extent) => Effect.Effect<ArrayLike<number>, E, R>
+/** One split of the dataset. */
+export interface Split {
+  readonly tokens: Uint16Array | Uint32Array
+  readonly documents: ReadonlyArray<Extent>
+}
+
+/** A document's tokens, its end token included. Not a copy. */
+export const tokensOf = (split: Split, { start, tokens }: Extent): Uint16Array | Uint32Array =>
+  split.tokens.subarray(start, start + tokens)
 
 /** For each document, in order: bits for its tokens together, and how many were predicted as the most likely. */
 export interface Scores {
@@ -65,31 +72,29 @@ interface Row extends Window {
  * Scores documents with a prepared `evaluate` program. `progress` is told, after each batch, how many windows are done and how many
  * there are.
  */
-export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R, E2, R2>(
+export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
   program: Prepared,
   shape: { readonly batchSize: number; readonly sequenceLength: number },
   endTokenId: number,
-  extents: ReadonlyArray<Extent>,
-  read: ReadDocument<E, R>,
-  progress: (done: number, total: number) => Effect.Effect<void, E2, R2>
+  split: Split,
+  progress: (done: number, total: number) => Effect.Effect<void, E, R>
 ) {
   const { batchSize, sequenceLength } = shape
-  const scores = emptyScores(extents.length)
-  const rows: ReadonlyArray<Row> = extents.flatMap((extent, document) =>
+  const scores = emptyScores(split.documents.length)
+  const rows: ReadonlyArray<Row> = split.documents.flatMap((extent, document) =>
     windowsOf(extent.tokens, sequenceLength).map((window) => ({ ...window, document }))
   )
   const offset = new Int32Array(1)
-  let held = { document: -1, tokens: new Int32Array() as ArrayLike<number> }
   for (let begin = 0; begin < rows.length; begin += batchSize) {
     const batch = rows.slice(begin, begin + batchSize)
     const inputs = new Int32Array(batchSize * sequenceLength).fill(endTokenId)
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
     for (const [row, { document, first, length, repeated }] of batch.entries()) {
-      if (held.document !== document) held = { document, tokens: yield* read(extents[document]!) }
+      const tokens = tokensOf(split, split.documents[document]!)
       const at = row * sequenceLength
       for (let i = 0; i < length; i++) {
-        inputs[at + i] = first + i === 0 ? endTokenId : held.tokens[first + i - 1]!
-        if (i >= repeated) targets[at + i] = held.tokens[first + i]!
+        inputs[at + i] = first + i === 0 ? endTokenId : tokens[first + i - 1]!
+        if (i >= repeated) targets[at + i] = tokens[first + i]!
       }
     }
     const outputs = yield* program.run({
@@ -114,15 +119,14 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R, E2, 
 /** Tokens after which a long computation lets other work of the process run. */
 const pause = 1 << 16
 
-/** Reads documents one after the other, and lets other work of the process run now and then. */
-export const forEachDocument = Effect.fnUntraced(function* <E, R>(
-  extents: ReadonlyArray<Extent>,
-  read: ReadDocument<E, R>,
-  use: (tokens: ArrayLike<number>, index: number) => void
+/** Goes through the documents one after the other, and lets other work of the process run now and then. */
+export const forEachDocument = Effect.fnUntraced(function* (
+  split: Split,
+  use: (tokens: Uint16Array | Uint32Array, index: number) => void
 ) {
   let sincePause = 0
-  for (const [index, extent] of extents.entries()) {
-    use(yield* read(extent), index)
+  for (const [index, extent] of split.documents.entries()) {
+    use(tokensOf(split, extent), index)
     sincePause += extent.tokens
     if (sincePause >= pause) {
       sincePause = 0
@@ -132,19 +136,17 @@ export const forEachDocument = Effect.fnUntraced(function* <E, R>(
 })
 
 /** Trains a Kneser-Ney model of an order on the training documents and scores the validation documents with it. */
-export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* <E, R>(
+export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* (
   order: number,
   vocabularySize: number,
-  train: ReadonlyArray<Extent>,
-  readTrain: ReadDocument<E, R>,
-  validation: ReadonlyArray<Extent>,
-  readValidation: ReadDocument<E, R>
+  train: Split,
+  validation: Split
 ) {
   const counter = new Counter(order, vocabularySize)
-  yield* forEachDocument(train, readTrain, (tokens) => counter.add(tokens))
+  yield* forEachDocument(train, (tokens) => counter.add(tokens))
   const model = counter.finish()
-  const scores = emptyScores(validation.length)
-  yield* forEachDocument(validation, readValidation, (tokens, index) => {
+  const scores = emptyScores(validation.documents.length)
+  yield* forEachDocument(validation, (tokens, index) => {
     const { bits, correct } = model.score(tokens)
     scores.bits[index] = bits
     scores.correct[index] = correct

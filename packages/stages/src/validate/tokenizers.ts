@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto"
 import { join } from "node:path"
 import type { Artifact } from "@trainyard/core/Artifact"
-import { Effect, FileSystem, Predicate, Schema } from "effect"
+import { Effect, FileSystem, Schema } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import type { Loaded } from "../generate/Model.ts"
-import { ValidationImpossible } from "./splits.ts"
+import { ValidationImpossible } from "./ValidationError.ts"
 
 /** What decides the ids: the model with its vocabulary and merges, and the added tokens. */
 const Deciding = Schema.Struct({ model: Schema.Unknown, added_tokens: Schema.optionalKey(Schema.Unknown) })
@@ -19,7 +19,7 @@ const canonical = (value: unknown): string =>
       : inner
   )
 
-const read = Effect.fnUntraced(function* (directory: string) {
+const digest = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const file = join(directory, "tokenizer.json")
   const damaged = () =>
@@ -28,15 +28,10 @@ const read = Effect.fnUntraced(function* (directory: string) {
     })
   const text = yield* fs.readFileString(file).pipe(Effect.mapError(damaged))
   const deciding = yield* decode(text).pipe(Effect.mapError(damaged))
-  const { model } = deciding
-  return {
-    digest: createHash("sha256").update(canonical(deciding)).digest("hex"),
-    /** Byte-pair encoding keeps every byte of a text; a vocabulary of words does not. */
-    lossless: Predicate.hasProperty(model, "type") && model.type === "BPE"
-  }
+  return createHash("sha256").update(canonical(deciding)).digest("hex")
 })
 
-/** Fails when the ids of one mean other tokens to the other; says whether decoding gives back every byte. */
+/** Fails when the ids of one mean other tokens to the other. */
 export const checkTokenizers = Effect.fn("validate.checkTokenizers")(function* (
   model: Loaded,
   dataset: Artifact<typeof Dataset>
@@ -47,11 +42,9 @@ export const checkTokenizers = Effect.fn("validate.checkTokenizers")(function* (
       message: `The model at ${model.directory} knows ${vocabularySize} tokens and the dataset at ${dataset.directory} was made with ${dataset.value.vocabularySize}. Validate a model against the dataset that was made with its tokenizer.`
     })
   }
-  const own = yield* read(dataset.directory)
-  if ((yield* read(model.directory)).digest !== own.digest) {
+  if ((yield* digest(model.directory)) !== (yield* digest(dataset.directory))) {
     return yield* new ValidationImpossible({
       message: `The model at ${model.directory} and the dataset at ${dataset.directory} were made with different tokenizers. Validate a model against the dataset that was made with its tokenizer.`
     })
   }
-  return { lossless: own.lossless }
 })

@@ -8,14 +8,17 @@ import * as Stage from "@trainyard/core/Stage"
 import { Clock, Effect, Schema } from "effect"
 import { Model } from "../checkpoint/Model.ts"
 import { Dataset } from "../dataset/Dataset.ts"
+import * as DatasetReader from "../dataset/DatasetReader.ts"
+import { codecOf } from "../generate/Completion.ts"
 import * as LoadedModel from "../generate/Model.ts"
 import { parameterCount } from "../model/Parameters.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as gates from "./gates.ts"
 import { judgeCompletions } from "./judgeCompletions.ts"
 import { scoreBaseline, scoreModel, summarize } from "./measure.ts"
 import { Report, type ReportValue } from "./Report.ts"
-import { openSplit, ValidationImpossible } from "./splits.ts"
 import { checkTokenizers } from "./tokenizers.ts"
+import { ValidationImpossible } from "./ValidationError.ts"
 import { leastContext } from "./windows.ts"
 import { writeReport } from "./writeReport.ts"
 
@@ -66,11 +69,12 @@ export const validate = Stage.make({
     const backend = yield* Backend
     const started = yield* Clock.currentTimeMillis
     const loaded = yield* LoadedModel.load(model.directory)
-    const { codec, spec } = loaded
+    const { spec } = loaded
     const { sequenceLength, vocabularySize } = spec
-    const { lossless } = yield* checkTokenizers(loaded, dataset)
-    const train = yield* openSplit(dataset, "train")
-    const validation = yield* openSplit(dataset, "validation")
+    yield* checkTokenizers(loaded, dataset)
+    const tokenizer = yield* Tokenizer.load(dataset.directory)
+    const codec = codecOf(tokenizer)
+    const { train, validation } = yield* DatasetReader.open(dataset.directory)
     const progress = (unit: string) => (done: number, total: number) =>
       journal.publish({ type: "Progress", done, total, unit })
 
@@ -79,8 +83,7 @@ export const validate = Stage.make({
       yield* opened.evaluating(batchSize),
       { batchSize, sequenceLength },
       dataset.value.endTokenId,
-      validation.documents,
-      validation.read,
+      validation,
       progress("windows")
     )
     const prediction = summarize(validation.documents, scores)
@@ -97,7 +100,7 @@ export const validate = Stage.make({
 
     const orders = [...new Set([...config.baselines, ...config.beats])].sort((a, b) => a - b)
     const baselineScores = yield* Effect.forEach(orders, (order) =>
-      scoreBaseline(order, vocabularySize, train.documents, train.read, validation.documents, validation.read)
+      scoreBaseline(order, vocabularySize, train, validation)
     )
     const baselines = orders.map((order, index) => ({
       order,
@@ -171,7 +174,7 @@ export const validate = Stage.make({
         parameters: parameterCount(spec),
         vocabularySize,
         sequenceLength,
-        lossless,
+        lossless: tokenizer.unknownTokenId === null,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
         sampling:
           config.temperature === 0

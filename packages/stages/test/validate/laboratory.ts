@@ -109,20 +109,17 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string) {
     "documents.jsonl",
     [...train.placed, ...validation.placed].map((document) => `${JSON.stringify(document)}\n`).join("")
   )
-  const dataset: Artifact<typeof Dataset> = {
-    kind: "dataset",
-    directory,
-    fingerprint: "d0",
-    value: {
-      vocabularySize,
-      endTokenId,
-      tokenBytes: 2,
-      sequenceLength: 32,
-      seed: 1,
-      train: train.counts,
-      validation: validation.counts
-    }
+  const value: Artifact<typeof Dataset>["value"] = {
+    vocabularySize,
+    endTokenId,
+    tokenBytes: 2,
+    sequenceLength: 32,
+    seed: 1,
+    train: train.counts,
+    validation: validation.counts
   }
+  yield* write("dataset.json", JSON.stringify(value))
+  const dataset: Artifact<typeof Dataset> = { kind: "dataset", directory, fingerprint: "d0", value }
   return dataset
 })
 

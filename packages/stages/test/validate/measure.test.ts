@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../../src/model/Programs.ts"
-import { type Extent, scoreBaseline, scoreModel, summarize } from "../../src/validate/measure.ts"
+import { type Extent, type Split, scoreBaseline, scoreModel, summarize } from "../../src/validate/measure.ts"
 
 const end = 0
 const documents = [[1, 2, 3, 1, 2, 3, 1, 2, end], [end], [2, 2, 2, 2, 2, 2, end], [3, 1, end]]
@@ -12,7 +12,7 @@ const extents: ReadonlyArray<Extent> = documents.map((tokens, index) => ({
   tokens: tokens.length,
   bytes: 10 * (tokens.length - 1)
 }))
-const read = (extent: Extent) => Effect.succeed(text.slice(extent.start, extent.start + extent.tokens))
+const split: Split = { tokens: Uint16Array.from(text), documents: extents }
 
 /** A model that is sure of the token after its input: loss 1 where it is that plus 1, 3 elsewhere; and that keeps what it saw. */
 const successor = (seen: Array<ReadonlyArray<number>>): Prepared => ({
@@ -39,8 +39,7 @@ describe("scoring a model", () => {
         successor(seen),
         { batchSize: 2, sequenceLength: 4 },
         end,
-        extents,
-        read,
+        split,
         (windows) => Effect.sync(() => done.push(windows))
       )
       const expected = documents.map((tokens) => {
@@ -63,8 +62,7 @@ describe("scoring a model", () => {
         successor([]),
         { batchSize: 3, sequenceLength: 8 },
         end,
-        extents,
-        read,
+        split,
         () => Effect.void
       )
       const bits = scores.bits.reduce((sum, each) => sum + each, 0)
@@ -84,10 +82,7 @@ describe("scoring a baseline", () => {
   it.effect("learns from the training documents: a longer context predicts their like better", () =>
     Effect.gen(function* () {
       const score = (order: number) =>
-        Effect.map(
-          scoreBaseline(order, 4, extents, read, extents, read),
-          (scores) => summarize(extents, scores)!
-        )
+        Effect.map(scoreBaseline(order, 4, split, split), (scores) => summarize(extents, scores)!)
       const unigram = yield* score(1)
       const bigram = yield* score(2)
       expect(bigram.bitsPerByte).toBeLessThan(unigram.bitsPerByte)

@@ -1,0 +1,7 @@
+/** Why a model cannot be judged. */
+import { Schema } from "effect"
+
+/** The model or the dataset is not what validation needs. */
+export class ValidationImpossible extends Schema.TaggedError<ValidationImpossible>()("ValidationImpossible", {
+  message: Schema.String
+}) {}
