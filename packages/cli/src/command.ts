@@ -9,6 +9,7 @@ import { monitor } from "./commands/monitor.ts"
 import { plan } from "./commands/plan.ts"
 import { run } from "./commands/run.ts"
 import { status } from "./commands/status.ts"
+import { validate } from "./commands/validate.ts"
 
 export const version = "0.1.0"
 
@@ -22,5 +23,5 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph, status, monitor, generate, doctor, gc, bench])
+  Command.withSubcommands([run, plan, graph, status, monitor, validate, generate, doctor, gc, bench])
 )

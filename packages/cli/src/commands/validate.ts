@@ -1,0 +1,159 @@
+/** `trainyard validate`: the validation stages of a pipeline alone. Nothing is trained and nothing is fetched. */
+import type { MissingInput } from "@trainyard/core/Plan"
+import * as Runner from "@trainyard/core/Runner"
+import { Workspace } from "@trainyard/core/Workspace"
+import { Model } from "@trainyard/stages/checkpoint/Model"
+import { annotations } from "@trainyard/stages/validate/annotations"
+import { Report } from "@trainyard/stages/validate/Report"
+import { Effect, FileSystem, Option, Path, Schema } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Ended, WrongUsage } from "../Ending.ts"
+import * as ModelFolder from "../ModelFolder.ts"
+import type { Pipeline } from "../Pipeline.ts"
+import * as Signals from "../Signals.ts"
+import * as RunSummary from "../show/RunSummary.ts"
+import * as RunView from "../show/RunView.ts"
+import { make } from "../show/Screen.ts"
+import * as Workbench from "../Workbench.ts"
+import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
+
+/** The artifacts that validation needs are not where it looks for them. */
+export class NothingToJudge extends Schema.TaggedError<NothingToJudge>()("NothingToJudge", {
+  message: Schema.String
+}) {}
+
+const namesOf = (pipeline: Pipeline, kind: string): ReadonlyArray<string> =>
+  pipeline.nodes.filter((node) => node.kind.name === kind).map((node) => node.name)
+
+/** What is missing, and each way to supply it. */
+const explain = (file: string, root: string, models: ReadonlyArray<string>) => (error: MissingInput) => {
+  const wanted = error.missing.map(
+    ({ from, input, stage }) => `${stage} reads "${input}", which ${from} makes, and ${root} holds none.`
+  )
+  const needsModel = error.missing.some(({ from }) => models.includes(from))
+  return new NothingToJudge({
+    message: `${wanted.join(" ")} Make it with trainyard run ${file}${
+      needsModel ? ", give a model folder with --model" : ""
+    }, or name the workspace that holds it with --workspace.`
+  })
+}
+
+const supplied = Effect.fnUntraced(function* (models: ReadonlyArray<string>, model: Option.Option<string>) {
+  if (Option.isNone(model)) return {}
+  const artifact = yield* ModelFolder.open(model.value)
+  return Object.fromEntries(models.map((name) => [name, artifact]))
+})
+
+/** Copies the reports' JUnit pages to one file: the file itself for one report, numbered files for more. */
+const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { dir, ext, name } = path.parse(path.resolve(file))
+  for (const [index, directory] of directories.entries()) {
+    const target = path.join(dir, index === 0 ? `${name}${ext}` : `${name}-${index + 1}${ext}`)
+    yield* fs.makeDirectory(dir, { recursive: true }).pipe(
+      Effect.andThen(fs.copyFile(path.join(directory, "junit.xml"), target)),
+      Effect.mapError(
+        (error) => new WrongUsage({ message: `--junit ${file} cannot be written: ${error.message}` })
+      )
+    )
+  }
+})
+
+const decodeReport = Schema.decodeUnknownOption(Schema.toType(Report.value))
+
+/** What a GitHub workflow shows beside the commit, where this runs in one. */
+const annotate = (result: Runner.Result) => {
+  if (process.env.GITHUB_ACTIONS !== "true") return
+  for (const { artifact } of result.stages) {
+    if (artifact?.kind !== Report.name) continue
+    const report = decodeReport(artifact.value)
+    if (Option.isNone(report)) continue
+    for (const line of annotations(report.value)) process.stderr.write(`${line}\n`)
+  }
+}
+
+export const validate = Command.make(
+  "validate",
+  {
+    file: pipelineArgument,
+    model: Flag.String("model").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDescription("Judge this model folder; the workspace's newest model unless given"),
+      Flag.optional
+    ),
+    junit: Flag.String("junit").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
+      Flag.optional
+    ),
+    set: stageFlags.set,
+    force: stageFlags.force,
+    ...choiceFlags,
+    json: jsonFlag
+  },
+  Effect.fn("trainyard.validate")(function* (flags) {
+    if (flags.json) console.log = console.info = console.debug = console.error
+    const screen = make(process.stdout)
+    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+    const reports = namesOf(pipeline, Report.name)
+    const models = namesOf(pipeline, Model.name)
+    if (reports.length === 0) {
+      return yield* new WrongUsage({
+        message: `Pipeline "${pipeline.name}" has no stage that makes a report. End it with validate({ model, dataset }).`
+      })
+    }
+    if (Option.isSome(flags.model) && models.length === 0) {
+      return yield* new WrongUsage({
+        message: `Pipeline "${pipeline.name}" has no stage that makes a model, so --model has no place in it.`
+      })
+    }
+    const judging = Effect.gen(function* () {
+      const { root } = yield* Workspace
+      const supply = yield* supplied(models, flags.model)
+      return yield* Runner.run(pipeline, {
+        only: reports,
+        inputs: "latest",
+        supply,
+        set: flags.set,
+        force: flags.force
+      }).pipe(
+        Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, models)(error)))
+      )
+    })
+    const result = yield* judging.pipe(
+      flags.json ? RunView.asJson((line) => process.stdout.write(line)) : RunView.onScreen(screen),
+      Effect.provide(Workbench.layer(chosen, pipeline)),
+      Signals.saying("Interrupted.")
+    )
+    if (!flags.json) {
+      for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
+    }
+    annotate(result)
+    if (Option.isSome(flags.junit)) {
+      const made = reports.flatMap((name) => result.artifacts[name] ?? [])
+      yield* copyJunit(made, flags.junit.value)
+    }
+    const code = Runner.exitCode(result)
+    if (code !== 0) return yield* new Ended({ code })
+  })
+).pipe(
+  Command.withDescription(
+    "Judge a model by a pipeline's validation stages alone: nothing is trained, nothing is fetched. " +
+      "Exit codes: 0 all gates passed, 3 a gate failed, 1 it could not be judged, 2 wrong usage."
+  ),
+  Command.withExamples([
+    {
+      command: "trainyard validate pipelines/quickstart.ts",
+      description: "The newest model and dataset of the workspace"
+    },
+    {
+      command: "trainyard validate pipelines/quickstart.ts --model ./model --junit report.xml",
+      description: "A published model folder, in CI"
+    },
+    {
+      command: "trainyard validate pipelines/quickstart.ts --set validate.parseShareAtLeast=0.8",
+      description: "With another threshold; exit code 3 when it is not met"
+    }
+  ])
+)
