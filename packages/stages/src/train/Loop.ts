@@ -68,6 +68,8 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   let ended: Ended | undefined
   // Whether the state has changed since the last snapshot.
   let changed = false
+  // Whether a checkpoint has fallen due that the one being written then kept waiting.
+  let owed = false
 
   const epochAt = (step: number) => Batches.epochsAt(plan.data, step * accumulation + state.shift)
 
@@ -83,6 +85,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     const every = config.checkpointEvery.steps
     lastSave = now
     changed = false
+    owed = false
     return {
       step: saved.step,
       bestStep: saved.best?.step ?? null,
@@ -267,13 +270,13 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     const anchored = isAnchor(config, step)
     const seconds = config.checkpointEvery.seconds
     const elapsed = ((yield* Clock.currentTimeMillis) - lastSave) / 1000
-    const due = anchored || (seconds !== undefined && elapsed >= seconds)
+    if (anchored || (seconds !== undefined && elapsed >= seconds)) owed = true
     // At the step that training goes on from, only an evaluation that was still owed makes anything new.
     const isNew = step !== context.start.step
     if (isNew || evaluates) {
       // A rollback must find its anchor whatever the disk's pace, so that one is waited for.
       if (anchored && rollsBack(config)) yield* checkpoints.settle
-      if (isBest || (due && !checkpoints.busy())) yield* checkpoints.offer(yield* snapshot)
+      if (isBest || (owed && !checkpoints.busy())) yield* checkpoints.offer(yield* snapshot)
     }
     if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew)
       for (const prompt of config.prompts) yield* sample(prompt)

@@ -8,6 +8,7 @@ import { engine } from "@trainyard/backends/reference/engine"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import type { StageEvent } from "@trainyard/core/RunEvent"
+import type * as Stage from "@trainyard/core/Stage"
 import { Effect, type FileSystem, Layer, Schema } from "effect"
 import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
@@ -128,6 +129,9 @@ export const settings = {
   seed: 7
 } satisfies Settings
 
+/** The same, waiting at each scheduled checkpoint, so that which there are does not depend on the disk's pace. */
+export const steady = { ...settings, faults: { notFinite: "rollback" } } satisfies Settings
+
 /** What a run published. */
 export interface Heard {
   readonly events: Array<StageEvent>
@@ -179,10 +183,13 @@ export const sibling = ({ dataset, root }: Place, name: string): Place => {
   return { root, dataset, scratch, output }
 }
 
+const decodeConfig = (node: Stage.Node) =>
+  Schema.decodeUnknownEffect(node.stage.config)(node.config) as Effect.Effect<unknown, Schema.SchemaError>
+
 /** Runs the train stage as the runner would. */
 export const runTraining = (at: Place, config: Settings) => {
   const node = train({ dataset: undefined as never, ...config } as never)
-  return Schema.decodeUnknownEffect(node.stage.config)(node.config).pipe(
+  return decodeConfig(node).pipe(
     Effect.flatMap((decoded) =>
       node.run({
         name: "train",
@@ -251,7 +258,7 @@ export const publishModel = Effect.fn("publishModel")(function* (
   mkdirSync(directory, { recursive: true })
   const run = { kind: "trained-run", value, directory: at.output, fingerprint: "run-of-the-tests" }
   const node = checkpoint({ run: undefined as never, tokenizer: undefined as never } as never)
-  const decoded = yield* Schema.decodeUnknownEffect(node.stage.config)(node.config)
+  const decoded = yield* decodeConfig(node)
   const model = yield* (
     node.run({
       name: "checkpoint",
