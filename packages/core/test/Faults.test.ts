@@ -1,5 +1,5 @@
 /** A disk that is full, or may not be written: a sentence, nothing half-made, and going on when the trouble is over. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, PlatformError } from "effect"
 import { EventStream } from "../src/EventStream.ts"

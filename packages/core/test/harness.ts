@@ -1,5 +1,5 @@
 /** What the tests share: small stages, a workspace in a temporary folder, and a run with everything that it said. */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Fiber, FileSystem, Layer, Schema, Stream } from "effect"
 import * as Artifact from "../src/Artifact.ts"
 import { EventStream } from "../src/EventStream.ts"

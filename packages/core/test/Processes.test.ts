@@ -1,0 +1,165 @@
+/** Runs in processes of their own: killed at any moment, waiting for each other, interrupted. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FileSystem, Schema } from "effect"
+import * as Artifact from "../src/Artifact.ts"
+import * as Processes from "../src/Processes.ts"
+import { decodeLine, type RunEvent } from "../src/RunEvent.ts"
+import * as RunLog from "../src/RunLog.ts"
+import * as RunStatus from "../src/RunStatus.ts"
+import * as Store from "../src/Store.ts"
+import { Workspace } from "../src/Workspace.ts"
+import { filesBelow, live } from "./harness.ts"
+
+const job = new URL("./jobs/slow.ts", import.meta.url).pathname
+
+interface Child {
+  readonly process: ChildProcessWithoutNullStreams
+  readonly events: ReadonlyArray<RunEvent["event"]>
+  /** Waits for an event. */
+  readonly until: (test: (event: RunEvent["event"]) => boolean) => Effect.Effect<void>
+  readonly ended: Effect.Effect<number | null>
+}
+
+/** Starts the job; kills it when the test ends. */
+const start = Effect.fnUntraced(function* (mode: "forever" | "quick") {
+  const { root } = yield* Workspace
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => spawn(process.execPath, [job, root, mode])),
+    (running) => Effect.sync(() => running.kill("SIGKILL"))
+  )
+  const events: Array<RunEvent["event"]> = []
+  let rest = ""
+  child.stdout.on("data", (data: Buffer) => {
+    const lines = (rest + data.toString()).split("\n")
+    rest = lines.pop() ?? ""
+    events.push(...lines.flatMap((line) => decodeLine(line)?.event ?? []))
+  })
+  child.stderr.on("data", (data: Buffer) => process.stderr.write(data))
+  const started: Child = {
+    process: child,
+    events,
+    until: (test) =>
+      Effect.gen(function* () {
+        while (!events.some(test)) yield* Effect.sleep("5 millis")
+      }).pipe(Effect.timeout("20 seconds"), Effect.orDie),
+    ended: Effect.callback((resume) => {
+      if (child.exitCode !== null || child.signalCode !== null) resume(Effect.succeed(child.exitCode))
+      else child.once("exit", (code) => resume(Effect.succeed(code)))
+    })
+  }
+  return started
+})
+
+const Steps = Artifact.kind({
+  name: "steps",
+  version: 1,
+  value: Schema.Struct({ resumedAt: Schema.Int, steps: Schema.Int })
+})
+
+const progressed = (event: RunEvent["event"]) =>
+  event.type === "Stage" && event.event.type === "Progress" && event.event.done >= 3
+
+const artifactOf = (child: Child) => {
+  const last = child.events.at(-1)
+  return Store.open(Steps, last?.type === "RunFinished" ? (last.artifacts.train ?? "") : "")
+}
+
+describe("a run that is killed", () => {
+  it.live("leaves no artifact, is seen to have crashed, and the next run goes on from its scratch", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const workspace = yield* Workspace
+      const killed = yield* start("forever")
+      yield* killed.until(progressed)
+      const directory = yield* RunLog.find()
+      const during = RunStatus.of(yield* RunLog.read(directory))
+      expect(during.state).toBe("running")
+      expect(yield* RunStatus.isAlive(during)).toBe(true)
+      killed.process.kill("SIGKILL")
+      yield* killed.ended
+      expect(yield* filesBelow(workspace.artifacts)).toEqual([])
+      expect(yield* filesBelow(workspace.locks)).toHaveLength(1)
+      const events = yield* RunLog.read(directory)
+      const after = RunStatus.of(events, yield* RunStatus.isAlive(RunStatus.of(events)))
+      expect(after.state).toBe("crashed")
+      expect(after.phases[0]!.state).toBe("interrupted")
+      // A line that the kill tore apart does not hide the others.
+      yield* fs.writeFileString(`${directory}/events.jsonl`, `{"run":"x","at":`, { flag: "a" })
+      expect(yield* RunLog.read(directory)).toEqual(events)
+
+      const next = yield* start("quick")
+      expect(yield* next.ended).toBe(0)
+      const { value } = yield* artifactOf(next)
+      expect(value.resumedAt).toBeGreaterThanOrEqual(3)
+      expect(next.events.some((event) => event.type === "StageWaiting")).toBe(false)
+      for (const folder of [workspace.tmp, workspace.locks, workspace.scratch]) {
+        expect(yield* filesBelow(folder)).toEqual([])
+      }
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("gives way to the process that waited for it", () =>
+    Effect.gen(function* () {
+      const first = yield* start("forever")
+      yield* first.until(progressed)
+      const second = yield* start("quick")
+      yield* second.until((event) => event.type === "StageWaiting")
+      expect(second.events.find((event) => event.type === "StageWaiting")).toEqual({
+        type: "StageWaiting",
+        stage: "train",
+        holder: `process ${first.process.pid}`
+      })
+      first.process.kill("SIGKILL")
+      expect(yield* second.ended).toBe(0)
+      expect((yield* artifactOf(second)).value.resumedAt).toBeGreaterThanOrEqual(3)
+      expect(second.events.at(-1)).toMatchObject({ stages: [{ name: "train", status: "ran" }] })
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("two runs at once", () => {
+  it.live("make the artifact once: one runs, the other waits and then has it cached", () =>
+    Effect.gen(function* () {
+      const children = [yield* start("quick"), yield* start("quick"), yield* start("quick")]
+      for (const child of children) expect(yield* child.ended).toBe(0)
+      const ends = children.map((child) => {
+        const last = child.events.at(-1)
+        return last?.type === "RunFinished" ? last.stages[0]!.status : "?"
+      })
+      expect(ends.sort()).toEqual(["cached", "cached", "ran"])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("SIGINT and SIGTERM", () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it.live(`${signal}: the run says that it was interrupted and leaves the store clean`, () =>
+      Effect.gen(function* () {
+        const workspace = yield* Workspace
+        const child = yield* start("forever")
+        yield* child.until(progressed)
+        child.process.kill(signal)
+        expect(yield* child.ended).toBe(130)
+        const status = RunStatus.of(yield* RunLog.read(yield* RunLog.find()))
+        expect(status.state).toBe("interrupted")
+        for (const folder of [workspace.artifacts, workspace.tmp, workspace.locks]) {
+          expect(yield* filesBelow(folder)).toEqual([])
+        }
+      }).pipe(Effect.scoped, Effect.provide(live))
+    )
+  }
+})
+
+it.live("a process is told from another with the same number", () =>
+  Effect.gen(function* () {
+    const self = yield* Processes.self
+    expect(yield* Processes.isAlive(self)).toBe(true)
+    expect(Processes.fromText(`${Processes.toText(self)}.abc`)).toEqual(self)
+    expect(yield* Processes.mayHaveStarted(process.pid, Date.now())).toBe(true)
+    if (process.platform === "linux") {
+      expect(yield* Processes.isAlive({ ...self, started: "1" })).toBe(false)
+      expect(yield* Processes.mayHaveStarted(process.pid, Date.now() - 86_400_000)).toBe(false)
+    }
+  }).pipe(Effect.provide(live))
+)
