@@ -247,7 +247,7 @@ describe("resume", () => {
           bytes[Math.floor(bytes.length / 2)]! ^= 1
           writeFileSync(path, bytes)
           const heard = listen()
-          yield* undisturbed(broken, config, heard)
+          yield* undisturbed(broken, saving, heard)
           const [resumed] = ofType(heard, "Resumed")
           assert.isBelow(resumed!.step, Number(newest.slice(5)))
           assert.strictEqual(resumed!.skipped.length, 1)
