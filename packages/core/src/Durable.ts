@@ -15,10 +15,13 @@ export const FileEntry = Schema.Struct({
 })
 export type FileEntry = typeof FileEntry.Type
 
+// Windows flushes only what is open for writing; elsewhere a file that may not be written can be flushed too.
+const flushFlag = process.platform === "win32" ? "r+" : "r"
+
 /** Flushes a file to the disk. */
 export const syncFile = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
-  yield* Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r+" }), (open) => open.sync))
+  yield* Effect.scoped(Effect.flatMap(fs.open(file, { flag: flushFlag }), (open) => open.sync))
 })
 
 /** Flushes a folder's list of names to the disk. Windows has no such call and keeps the list itself. */

@@ -2,7 +2,7 @@
  * How a stage failed, told to a person: one sentence, and the details kept for whoever has to mend the code.
  */
 import { Cause, PlatformError, Predicate } from "effect"
-import { explain } from "./Workspace.ts"
+import { explain, explainUnknown } from "./Workspace.ts"
 
 /** A stage's failure. `E` is the union of the errors that the pipeline's stages declare. */
 export interface Failure<out E = unknown> {
@@ -37,7 +37,13 @@ export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
   const expected = cause.reasons.find(Cause.isFailReason)
   if (expected !== undefined) {
     const { error } = expected
+    const trouble = explainUnknown(`Stage ${stage}`, error)
+    if (trouble !== undefined) return { stage, error: tagOf(error), message: trouble, details: null, cause }
     if (PlatformError.isPlatformError(error)) {
+      if (error.reason._tag === "NotFound") {
+        const message = `Stage ${stage} failed: there is no ${error.reason.pathOrDescriptor ?? "such file"}.`
+        return { stage, error: "NotFound", message, details: Cause.pretty(cause), cause }
+      }
       const explained = explain(
         `Stage ${stage}`,
         String(error.reason._tag === "BadArgument" ? stage : (error.reason.pathOrDescriptor ?? stage))
@@ -54,6 +60,10 @@ export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
   }
   const defect = cause.reasons.find(Cause.isDieReason)
   if (defect !== undefined) {
+    const trouble = explainUnknown(`Stage ${stage}`, defect.defect)
+    if (trouble !== undefined) {
+      return { stage, error: tagOf(defect.defect), message: trouble, details: Cause.pretty(cause), cause }
+    }
     const said = messageOf(defect.defect).split("\n")[0] ?? ""
     return {
       stage,

@@ -52,7 +52,7 @@ const change = Effect.fnUntraced(function* () {
     Stream.take(1),
     Stream.runDrain,
     // Where folders cannot be watched, looking again is enough.
-    Effect.catch(() => Effect.never)
+    Effect.catchCause(() => Effect.never)
   )
   yield* Effect.race(woken, Effect.sleep(lookAgainAfter))
 })

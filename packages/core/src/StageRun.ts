@@ -121,8 +121,9 @@ const make = Effect.fnUntraced(function* (job: Job) {
   const waited = yield* Lock.acquire(stage.fingerprint, (holder) =>
     stream.publish({ type: "StageWaiting", stage: stage.name, holder })
   )
-  const found = stage.forced && !waited ? undefined : yield* find(stage.node, stage.fingerprint)
   // Whoever waited for another process to make this very artifact has it fresh, forced or not.
+  const wanted = !stage.forced || (waited && stage.node.stage.reusable)
+  const found = wanted ? yield* find(stage.node, stage.fingerprint) : undefined
   if (found?._tag === "Whole") {
     const made: Made = { artifact: found.artifact, status: "cached" }
     return made
@@ -196,16 +197,20 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       return outcome
     })
   const work = Effect.gen(function* () {
-    const exit = yield* Effect.exit(reuseOrMake(job))
+    const exit = yield* Effect.exit(
+      Effect.map(reuseOrMake(job), (made) => ({
+        ...made,
+        verdict: node.stage.verdict(made.artifact.value) ?? null
+      }))
+    )
     if (Exit.isFailure(exit)) return yield* fail(Failure.of(name, exit.cause))
-    const { artifact, status } = exit.value
+    const { artifact, status, verdict } = exit.value
     yield* Latest.write({
       pipeline: job.pipeline,
       node: name,
       stage: node.stage.name,
       fingerprint: artifact.fingerprint
     }).pipe(Effect.ignore)
-    const verdict = node.stage.verdict(artifact.value) ?? null
     const seconds = yield* finish(status, artifact)
     if (verdict !== null) {
       yield* stream.publish({ type: "Failure", stage: name, error: "GateFailed", message: verdict })

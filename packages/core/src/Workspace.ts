@@ -58,6 +58,23 @@ const sentence = (code: string, what: string, directory: string, fallback: strin
   }
 }
 
+/** Codes of trouble with the disk itself, whose sentence is the same whoever meets it. */
+const diskTrouble = new Set(["ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENFILE", "EIO"])
+
+/** The sentence about a disk's trouble that an error of Node's own reports; undefined for any other error. */
+export const explainUnknown = (what: string, error: unknown): string | undefined => {
+  if (
+    !Predicate.hasProperty(error, "code") ||
+    typeof error.code !== "string" ||
+    !diskTrouble.has(error.code)
+  ) {
+    return undefined
+  }
+  const where =
+    Predicate.hasProperty(error, "path") && typeof error.path === "string" ? error.path : "the workspace"
+  return sentence(error.code, what, where, error.code)
+}
+
 /** Turns a file system's refusal into a sentence about the folder. `what` begins it: "Saving the artifact of tokenize". */
 export const explain =
   (what: string, directory: string) =>

@@ -157,6 +157,31 @@ describe("plan", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
+  it.live("what a stage reads from outside counts; what cannot be read is planned to run", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/source.txt`
+      const read = Stage.make({
+        name: "read",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: { file: Schema.String },
+        outside: (config) => fs.readFileString(config.file),
+        run: ({ config }) => Effect.map(fs.readFileString(config.file), ({ length }) => ({ length }))
+      })
+      const pipeline = Pipeline.make("outside", () => read({ file }))
+      const failed = yield* runAll(pipeline)
+      expect(failed.result.stages[0]!.failure!.message).toContain(`Stage read failed: there is no ${file}.`)
+      yield* fs.writeFileString(file, "one")
+      yield* runAll(pipeline)
+      expect(yield* whys(pipeline)).toEqual({ read: "reuse: unchanged" })
+      yield* fs.writeFileString(file, "other")
+      expect(yield* whys(pipeline)).toEqual({ read: "run: what it reads from outside changed" })
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
   it.live("an engine counts for stages that compute, and for no others", () =>
     Effect.gen(function* () {
       const learn = Stage.make({
@@ -388,6 +413,58 @@ describe("failures", () => {
       const stage = failing(() => Effect.succeed({ length: 0.5 }))
       const { result } = yield* runAll(Pipeline.make("odd", () => stage()))
       expect(result.stages[0]!.failure!.message).toContain("failing did not make a text")
+    }).pipe(Effect.provide(live))
+  )
+})
+
+describe("trouble that a stage does not declare", () => {
+  const broken = (run: () => Effect.Effect<{ readonly length: number }>, verdict?: () => undefined) =>
+    Pipeline.make("broken", () =>
+      Stage.make({
+        name: "broken",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: {},
+        ...(verdict === undefined ? {} : { verdict }),
+        run
+      })()
+    )
+  const thrown = (error: Error) => () =>
+    Effect.sync((): never => {
+      throw error
+    })
+
+  it.live("a full disk met by code that knows nothing of Effect is told as one", () =>
+    Effect.gen(function* () {
+      const error = Object.assign(new Error("ENOSPC"), { code: "ENOSPC", path: "/disk/model.bin" })
+      const { result } = yield* runAll(broken(thrown(error)))
+      expect(result.stages[0]!.failure!.message).toMatch(
+        /^Stage broken failed: no space is left on the disk of \/disk\/model.bin/
+      )
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("a stage that interrupts itself has failed; the run goes on to its end", () =>
+    Effect.gen(function* () {
+      const { events, result } = yield* runAll(broken(() => Effect.interrupt))
+      expect(statuses(result)).toEqual({ broken: "failed" })
+      expect(events.at(-1)).toMatchObject({ type: "RunFinished", status: "failed" })
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("a verdict that throws is the stage's failure", () =>
+    Effect.gen(function* () {
+      const { result } = yield* runAll(
+        broken(
+          () => Effect.succeed({ length: 1 }),
+          () => {
+            throw new RangeError("no gates")
+          }
+        )
+      )
+      expect(result.stages[0]!.failure!.message).toContain("does not foresee: no gates.")
     }).pipe(Effect.provide(live))
   )
 })
