@@ -1,0 +1,10 @@
+// What this processor and its operating system allow.
+#pragma once
+
+namespace trainyard {
+int hasAvx2();
+int hasAvx512();
+int hasAvx512Bf16();
+// Asks the system for the tiles' state, once.
+int hasAmx();
+}  // namespace trainyard

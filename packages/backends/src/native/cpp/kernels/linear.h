@@ -1,0 +1,84 @@
+// linear and its two backward steps.
+#pragma once
+
+#include <cstdio>
+
+#include "product.h"
+
+namespace trainyard {
+namespace {
+
+FORCE int64_t widthOf(const Tensor* t) { return t->shape[t->axes - 1]; }
+FORCE int64_t rowsOf(const Tensor* t) { return t->size / widthOf(t); }
+FORCE float* dataOf(const Tensor* t) { return t == nullptr ? nullptr : t->data; }
+// Says what is wrong with the run's values. Every worker finds the same; the first of them writes it down.
+static void raise(Worker& w, const char* format, long a, long b) {
+  if (w.index != 0) return;
+  std::snprintf(w.failure->message, sizeof w.failure->message, format, a, b);
+  w.failure->raised = 1;
+}
+
+FORCE bool adds(const Step& s, int output) { return (s.accumulate >> output & 1) != 0; }
+
+static void linear(const Step& s, Worker& w) {
+  const Tensor *x = s.inputs[0], *weight = s.inputs[1];
+  Product p = {};
+  p.m = rowsOf(x);
+  p.k = widthOf(x);
+  p.n = weight->shape[0];
+  p.a = {x->data, p.k, false};
+  p.b = {weight->data, p.k, true};
+  p.row = p.n;
+  p.bias = dataOf(s.inputs[2]);
+  p.residual = dataOf(s.inputs[3]);
+  p.gelu = dataOf(s.outputs[1]);
+  // When only gelu(y) is wanted, y itself is computed in its place.
+  p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
+  product(p, s.transposed, w.shared.left, w.shared.right, w);
+}
+
+static void linearBackwardInput(const Step& s, Worker& w) {
+  const Tensor *dy = s.inputs[0], *weight = s.inputs[1];
+  Product p = {};
+  p.m = rowsOf(dy);
+  p.k = weight->shape[0];
+  p.n = weight->shape[1];
+  p.a = {dy->data, p.k, false};
+  p.b = {weight->data, p.n, false};
+  p.row = p.n;
+  p.geluX = dataOf(s.inputs[2]);
+  p.c = s.outputs[0]->data;
+  p.add = adds(s, 0);
+  product(p, s.straight, w.shared.left, w.shared.right, w);
+}
+
+static void linearBackwardWeight(const Step& s, Worker& w) {
+  const Tensor *dy = s.inputs[0], *x = s.inputs[1], *dWeight = s.outputs[0], *dBias = s.outputs[1];
+  const int64_t rows = rowsOf(dy), width = widthOf(dy);
+  if (dBias != nullptr) {
+    const Range mine = share(width, w.index, w.count, LANES);
+    for (int64_t o = mine.begin; o < mine.end; o += LANES) {
+      const int64_t some = mine.end - o < LANES ? mine.end - o : LANES;
+      vf sum = adds(s, 1) ? load(dBias->data + o, some) : all(0.0f);
+      if (some == LANES)
+        for (int64_t r = 0; r < rows; r++) sum = sum + load(dy->data + r * width + o);
+      else
+        for (int64_t r = 0; r < rows; r++) sum = sum + load(dy->data + r * width + o, some);
+      store(dBias->data + o, sum, some);
+    }
+  }
+  if (dWeight == nullptr) return;
+  Product p = {};
+  p.m = width;
+  p.k = rows;
+  p.n = widthOf(x);
+  p.a = {dy->data, width, true};
+  p.b = {x->data, p.n, false};
+  p.row = p.n;
+  p.c = dWeight->data;
+  p.add = adds(s, 0);
+  product(p, nullptr, w.shared.left, w.shared.right, w);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,160 @@
+// The output layer and its loss, in chunks of rows: logits of one chunk, their softmax, and both gradients from them, so that
+// logits are computed once and all of them never exist together.
+#pragma once
+
+#include <cmath>
+
+#include "linear.h"
+
+namespace trainyard {
+namespace {
+
+constexpr int64_t chunkRows = 256;
+
+FORCE int64_t chunkOf(int64_t rows) { return rows < chunkRows ? rows : chunkRows; }
+FORCE int64_t lossRow(int64_t vocabulary) { return upTo(vocabulary, 16); }
+
+// One row of logits [V]: its log-sum-exp, and whether no logit is larger than the target's. With `gradient`, the row becomes
+// (softmax - one at the target) · factor. `given` is the log-sum-exp when it is known.
+static float lossOfRow(float* row, int64_t v, int32_t target, const float* given, bool gradient, float factor, float* correct) {
+  const int64_t even = v - v % LANES;
+  float sumExp = 0.0f, most = 0.0f, logSumExp;
+  if (given == nullptr) {
+    vf m = all(row[0]);
+    for (int64_t i = 0; i < even; i += LANES) m = maximum(m, load(row + i));
+    most = largest(m);
+    for (int64_t i = even; i < v; i++) most = row[i] > most ? row[i] : most;
+    vf s = all(0.0f), s2 = all(0.0f);
+    int64_t i = 0;
+    for (; i + 2 * LANES <= even; i += 2 * LANES) {
+      s = s + exponential(load(row + i) - all(most));
+      s2 = s2 + exponential(load(row + i + LANES) - all(most));
+    }
+    for (; i < v; i += LANES) {
+      const int64_t some = v - i < LANES ? v - i : LANES;
+      const vi inside = lanes() < allInts((int32_t)some);
+      s = s + select(inside, exponential(load(row + i, some) - all(most)), all(0.0f));
+    }
+    sumExp = sum(s + s2);
+    logSumExp = most + std::log(sumExp);
+  } else {
+    logSumExp = *given;
+  }
+  const float logit = row[target];
+  if (correct != nullptr) *correct = logit >= most ? 1.0f : 0.0f;
+  if (gradient) {
+    int64_t i = 0;
+    for (; i < even; i += LANES) store(row + i, exponential(load(row + i) - all(logSumExp)) * all(factor));
+    if (i < v) store(row + i, exponential(load(row + i, v - i) - all(logSumExp)) * all(factor), v - i);
+    row[target] -= factor;
+  }
+  return logSumExp;
+}
+
+static void projectionLoss(const Step& s, Worker& w) {
+  const Tensor *x = s.inputs[0], *table = s.inputs[1], *targetsTensor = s.inputs[2];
+  const Tensor *dLoss = s.inputs[3], *given = s.inputs[4];
+  const Tensor *loss = s.outputs[0], *losses = s.outputs[1], *correct = s.outputs[2], *logSumExp = s.outputs[3];
+  const Tensor *dx = s.outputs[4], *dTable = s.outputs[5];
+  const int64_t rows = rowsOf(x), width = widthOf(x), v = table->shape[0];
+  const int32_t* targets = (const int32_t*)targetsTensor->data;
+  int64_t counted = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    if (targets[r] < -1 || targets[r] >= v) {
+      raise(w, "target %ld is not a token: the vocabulary has %ld", targets[r], v);
+      return;
+    }
+    if (targets[r] != -1) counted++;
+  }
+  if (counted == 0) counted = 1;
+  const bool gradient = dx != nullptr || dTable != nullptr;
+  const float factor = gradient ? dLoss->data[0] / (float)counted : 0.0f;
+  const Mode mode = modeOf(w.precision);
+  const int64_t most = chunkOf(rows), row = lossRow(v);
+  float* logits = w.shared.rows;
+  float* perRow = w.shared.partial;
+
+  for (int64_t r0 = 0; r0 < rows; r0 += most) {
+    const int64_t some = rows - r0 < most ? rows - r0 : most;
+    Product p = {};
+    p.m = some;
+    p.k = width;
+    p.n = v;
+    p.a = {x->data + r0 * width, width, false};
+    p.b = {table->data, width, true};
+    p.c = logits;
+    p.row = row;
+    if (r0 == 0) {
+      // The table is packed once for all chunks, both ways when gradients are wanted.
+      if (s.transposed == nullptr) packAllRight(mode, p.b, width, v, w.shared.right, w);
+      else if (w.packedVersions[s.transposed->slot] != w.versions[s.transposed->held]) {
+        packAllRight(mode, p.b, width, v, s.transposed->data, w);
+        w.packedVersions[s.transposed->slot] = w.versions[s.transposed->held];
+      }
+      if (dx != nullptr) packAllRight(mode, {table->data, width, false}, v, width, w.shared.rightSecond, w);
+    }
+    packAllLeft(mode, p.a, some, width, w.shared.left, w);
+    w.meet(w.team);
+    multiply(mode, p, w.shared.left, s.transposed != nullptr ? s.transposed->data : w.shared.right, w);
+    w.meet(w.team);
+
+    const Range mine = share(some, w.index, w.count);
+    for (int64_t i = mine.begin; i < mine.end; i++) {
+      const int64_t r = r0 + i;
+      float* at = logits + i * row;
+      if (targets[r] == -1) {
+        // Its log-sum-exp is defined all the same; nothing flows back from it.
+        const float value = lossOfRow(at, v, 0, given != nullptr ? given->data + r : nullptr, false, 0.0f, nullptr);
+        if (gradient) std::memset(at, 0, (size_t)v * 4);
+        if (losses != nullptr) losses->data[r] = 0.0f;
+        if (correct != nullptr) correct->data[r] = 0.0f;
+        if (logSumExp != nullptr) logSumExp->data[r] = value;
+        perRow[r] = 0.0f;
+        continue;
+      }
+      const float logit = at[targets[r]];
+      const float value = lossOfRow(at, v, targets[r], given != nullptr ? given->data + r : nullptr, gradient, factor,
+                                    correct != nullptr ? correct->data + r : nullptr);
+      perRow[r] = value - logit;
+      if (losses != nullptr) losses->data[r] = value - logit;
+      if (logSumExp != nullptr) logSumExp->data[r] = value;
+    }
+    w.meet(w.team);
+
+    if (dx != nullptr) {
+      Product g = {};
+      g.m = some;
+      g.k = v;
+      g.n = width;
+      g.a = {logits, row, false};
+      g.c = dx->data + r0 * width;
+      g.row = width;
+      g.add = adds(s, 4);
+      packAllLeft(mode, g.a, some, v, w.shared.left, w);
+      w.meet(w.team);
+      multiply(mode, g, w.shared.left, w.shared.rightSecond, w);
+      w.meet(w.team);
+    }
+    if (dTable != nullptr) {
+      Product g = {};
+      g.m = v;
+      g.k = some;
+      g.n = width;
+      g.a = {logits, row, true};
+      g.b = {x->data + r0 * width, width, false};
+      g.c = dTable->data;
+      g.row = width;
+      g.add = adds(s, 5) || r0 > 0;
+      product(g, nullptr, w.shared.left, w.shared.rightThird, w);
+      w.meet(w.team);
+    }
+  }
+  if (loss != nullptr && w.index == 0) {
+    double total = 0.0;
+    for (int64_t r = 0; r < rows; r++) total += perRow[r];
+    loss->data[0] = (float)(total / (double)counted);
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,93 @@
+// layerNorm and its gradient: one row at a time, twice through the nearest cache.
+#pragma once
+
+#include <cmath>
+
+#include "linear.h"
+
+namespace trainyard {
+namespace {
+
+static void layerNorm(const Step& s, Worker& w) {
+  const Tensor *x = s.inputs[0], *gain = s.inputs[1], *bias = s.inputs[2];
+  const int64_t rows = rowsOf(x), width = widthOf(x);
+  const Range mine = share(rows, w.index, w.count);
+  for (int64_t r = mine.begin; r < mine.end; r++) {
+    const float* at = x->data + r * width;
+    vf total = all(0.0f);
+    for (int64_t i = 0; i < width; i += LANES) total = total + load(at + i, width - i < LANES ? width - i : LANES);
+    const float mean = sum(total) / (float)width;
+    vf squares = all(0.0f);
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      const vf d = select(lanes() < allInts((int32_t)some), load(at + i, some) - all(mean), all(0.0f));
+      squares = squares + d * d;
+    }
+    const float rstd = 1.0f / std::sqrt(sum(squares) / (float)width + s.epsilon);
+    if (s.outputs[1] != nullptr) s.outputs[1]->data[r] = mean;
+    if (s.outputs[2] != nullptr) s.outputs[2]->data[r] = rstd;
+    if (s.outputs[0] == nullptr) continue;
+    float* y = s.outputs[0]->data + r * width;
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      vf v = (load(at + i, some) - all(mean)) * all(rstd) * load(gain->data + i, some);
+      if (bias != nullptr) v = v + load(bias->data + i, some);
+      store(y + i, v, some);
+    }
+  }
+}
+
+// The gradients of gain and bias are summed by each worker over its rows, then over workers in their order.
+static void layerNormBackward(const Step& s, Worker& w) {
+  const Tensor *dy = s.inputs[0], *x = s.inputs[1], *gain = s.inputs[2], *means = s.inputs[3], *rstds = s.inputs[4];
+  const Tensor *dx = s.outputs[0], *dGain = s.outputs[1], *dBias = s.outputs[2];
+  const int64_t rows = rowsOf(x), width = widthOf(x);
+  float* gainSum = w.shared.partial + w.index * 2 * width;
+  float* biasSum = gainSum + width;
+  std::memset(gainSum, 0, (size_t)width * 8);
+  const bool sums = dGain != nullptr || dBias != nullptr;
+  const Range mine = share(rows, w.index, w.count);
+  for (int64_t r = mine.begin; r < mine.end; r++) {
+    const float *g = dy->data + r * width, *at = x->data + r * width;
+    const vf mean = all(means->data[r]), rstd = all(rstds->data[r]);
+    vf first = all(0.0f), second = all(0.0f);
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      const vf d = load(g + i, some), n = (load(at + i, some) - mean) * rstd, scaled = d * load(gain->data + i, some);
+      first = first + scaled;
+      second = second + scaled * n;  // lanes past the end have scaled = 0
+      if (sums) {
+        store(gainSum + i, load(gainSum + i, some) + d * n, some);
+        store(biasSum + i, load(biasSum + i, some) + d, some);
+      }
+    }
+    if (dx == nullptr) continue;
+    const vf meanFirst = all(sum(first) / (float)width), meanSecond = all(sum(second) / (float)width);
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      const vf n = (load(at + i, some) - mean) * rstd;
+      vf v = rstd * (load(g + i, some) * load(gain->data + i, some) - meanFirst - n * meanSecond);
+      float* to = dx->data + r * width + i;
+      if (adds(s, 0)) v = v + load(to, some);
+      store(to, v, some);
+    }
+  }
+  if (!sums) return;
+  w.meet(w.team);
+  const Range columns = share(width, w.index, w.count, LANES);
+  for (int64_t i = columns.begin; i < columns.end; i += LANES) {
+    const int64_t some = columns.end - i < LANES ? columns.end - i : LANES;
+    vf g = dGain != nullptr && adds(s, 1) ? load(dGain->data + i, some) : all(0.0f);
+    vf b = dBias != nullptr && adds(s, 2) ? load(dBias->data + i, some) : all(0.0f);
+    for (int other = 0; other < w.count; other++) {
+      const float* from = w.shared.partial + other * 2 * width + i;
+      g = g + load(from, some);
+      b = b + load(from + width, some);
+    }
+    if (dGain != nullptr) store(dGain->data + i, g, some);
+    if (dBias != nullptr) store(dBias->data + i, b, some);
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

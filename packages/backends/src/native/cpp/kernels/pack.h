@@ -1,0 +1,249 @@
+// Copies of matrices in the order in which the tiles read them, rounded to bf16 where the product is to be taken in it.
+//
+// Left-hand side A [M, K]: strips of up to `rowsOf` rows; right-hand side B [K, N]: panels of `panel` columns. Both are cut
+// along k into blocks of `depth` units, so that a strip and a panel stay in the nearest cache.
+#pragma once
+
+#include "../program.h"
+#include "tiles.h"
+
+namespace trainyard {
+namespace {
+
+// full: float32. rounded: bf16 values held as floats, for processors that cannot multiply bf16. paired: two bf16 a unit.
+enum Mode { full, rounding, paired };
+
+#if defined(TRAINYARD_TILES) || defined(__AVX512BF16__)
+constexpr bool multipliesBf16 = true;
+#else
+constexpr bool multipliesBf16 = false;
+#endif
+
+FORCE Mode modeOf(Precision precision) {
+  return precision == precisionF32 ? full : multipliesBf16 ? paired : rounding;
+}
+
+// A matrix in memory: element (i, j) is data[i · row + j], or data[j · row + i] when `turned`.
+struct Matrix {
+  const float* data;
+  int64_t row;
+  bool turned;
+};
+
+struct Blocks {
+  int64_t units;   // along k
+  int64_t blocks;  // along k
+  int64_t length(int64_t block) const { return units - block * depth < depth ? units - block * depth : depth; }
+};
+
+FORCE Blocks blocksOf(int64_t k, Mode mode) {
+  int64_t units = mode == paired ? (k + 1) / 2 : k;
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) units = upTo(units, tileUnits);
+#endif
+  return {units, (units + depth - 1) / depth};
+}
+
+// Rows of a strip for this mode: tiles take 32, the register kernel of the same path at most 14.
+FORCE int64_t rowsOf(Mode mode) {
+#if defined(TRAINYARD_TILES)
+  return mode == paired ? 32 : registerRows;
+#else
+  (void)mode;
+  return registerRows;
+#endif
+}
+
+struct Strips {
+  int64_t rows, count;
+  // Strips share the rows evenly, so that none is much smaller than the others. Tiles always take 32.
+  bool even;
+  int64_t begin(int64_t strip, int64_t most) const { return even ? rows * strip / count : strip * most; }
+};
+FORCE Strips stripsOf(int64_t m, Mode mode) {
+  const int64_t most = rowsOf(mode);
+  return {m, (m + most - 1) / most, most != 32};
+}
+FORCE int64_t stripBegin(const Strips& s, int64_t strip, Mode mode) {
+  const int64_t at = s.begin(strip, rowsOf(mode));
+  return at < s.rows ? at : s.rows;
+}
+
+// Floats of the packed sides.
+FORCE size_t leftSize(int64_t m, int64_t k, Mode mode) {
+  return (size_t)(stripsOf(m, mode).count * blocksOf(k, mode).blocks * rowsOf(mode) * stripRow);
+}
+FORCE size_t rightSize(int64_t k, int64_t n, Mode mode) {
+  return (size_t)((n + panel - 1) / panel * panel * blocksOf(k, mode).units);
+}
+
+// Where a strip or a panel of a block begins.
+FORCE int64_t leftAt(const Strips& s, int64_t block, int64_t strip, Mode mode) {
+  return (block * s.count + strip) * rowsOf(mode) * stripRow;
+}
+FORCE int64_t rightAt(const Blocks& b, int64_t panels, int64_t block, int64_t column) {
+  return block * depth * panels * panel + column * b.length(block) * panel;
+}
+
+FORCE uint32_t pairOf(float low, float high) { return (roundedBits(low) >> 16) | (roundedBits(high) & 0xffff0000u); }
+FORCE float asFloat(uint32_t b) {
+  float f;
+  __builtin_memcpy(&f, &b, 4);
+  return f;
+}
+FORCE vf pairsOf(vf low, vf high) { return floats((roundedBits(low) >> 16) | (roundedBits(high) & allBits(0xffff0000u))); }
+
+// One row of numbers that follow each other along k, as `units` units; `valid` numbers exist, the others are zero.
+FORCE void packAlong(Mode mode, const float* from, int64_t valid, float* to, int64_t units) {
+  int64_t u = 0;
+  if (mode == paired) {
+#if defined(__AVX512BF16__)
+    for (; u + LANES <= units && 2 * (u + LANES) <= valid; u += LANES) {
+      const __m512bh p = _mm512_cvtne2ps_pbh((__m512)load(from + 2 * u + LANES), (__m512)load(from + 2 * u));
+      __builtin_memcpy(to + u, &p, sizeof p);
+    }
+#endif
+    for (; u < units; u++)
+      to[u] = asFloat(pairOf(2 * u < valid ? from[2 * u] : 0.0f, 2 * u + 1 < valid ? from[2 * u + 1] : 0.0f));
+    return;
+  }
+  for (; u + LANES <= units; u += LANES) store(to + u, mode == rounding ? rounded(load(from + u)) : load(from + u));
+  for (; u < units; u++) to[u] = mode == rounding ? rounded(from[u]) : from[u];
+}
+
+// A row of unit k across `count` columns, from the one or two rows of numbers it is made of; `second` null: zeros.
+FORCE void packAcross(Mode mode, const float* first, const float* second, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    const vf low = load(first + i);
+    store(to + i, mode == full       ? low
+                  : mode == rounding ? rounded(low)
+                                     : pairsOf(low, second != nullptr ? load(second + i) : all(0.0f)));
+  }
+  for (; i < count; i++)
+    to[i] = mode == full       ? first[i]
+            : mode == rounding ? rounded(first[i])
+                               : asFloat(pairOf(first[i], second != nullptr ? second[i] : 0.0f));
+}
+
+#if LANES == 16 && defined(__AVX512F__)
+// Transposes 16 × 16 floats: rows `fromRow` apart into rows `toRow` apart.
+static void transposeBlock(const float* from, int64_t fromRow, float* to, int64_t toRow) {
+  __m512 r[16], t[16];
+  for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(from + i * fromRow);
+  for (int i = 0; i < 8; i++) {
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  }
+  for (int i = 0; i < 4; i++) {
+    const __m512d a = _mm512_castps_pd(t[4 * i]), b = _mm512_castps_pd(t[4 * i + 2]);
+    const __m512d c = _mm512_castps_pd(t[4 * i + 1]), d = _mm512_castps_pd(t[4 * i + 3]);
+    r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+    r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    r[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+    r[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+  }
+  for (int i = 0; i < 4; i++) {
+    t[i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0x88);
+    t[4 + i] = _mm512_shuffle_f32x4(r[i], r[4 + i], 0xdd);
+    t[8 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0x88);
+    t[12 + i] = _mm512_shuffle_f32x4(r[8 + i], r[12 + i], 0xdd);
+  }
+  for (int i = 0; i < 4; i++) {
+    _mm512_storeu_ps(to + i * toRow, _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88));
+    _mm512_storeu_ps(to + (8 + i) * toRow, _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd));
+    _mm512_storeu_ps(to + (4 + i) * toRow, _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0x88));
+    _mm512_storeu_ps(to + (12 + i) * toRow, _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd));
+  }
+}
+#endif
+
+// Transposes rows × columns floats.
+static __attribute__((noinline)) void transpose(const float* from, int64_t fromRow, int64_t rows, int64_t columns, float* to, int64_t toRow) {
+  int64_t i = 0;
+#if LANES == 16 && defined(__AVX512F__)
+  for (; i + 16 <= rows; i += 16) {
+    int64_t j = 0;
+    for (; j + 16 <= columns; j += 16) transposeBlock(from + i * fromRow + j, fromRow, to + j * toRow + i, toRow);
+    for (; j < columns; j++)
+      for (int64_t n = i; n < i + 16; n++) to[j * toRow + n] = from[n * fromRow + j];
+  }
+#endif
+  for (; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) to[j * toRow + i] = from[i * fromRow + j];
+}
+
+// Packs one strip of A (rows m0 .. m0 + rows) of one block along k.
+static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64_t k, int64_t block, int64_t units, float* to) {
+  const int64_t wide = mode == paired ? 2 : 1;
+  const int64_t k0 = block * depth * wide;
+  if (!a.turned) {
+    const int64_t valid = k - k0 < units * wide ? k - k0 : units * wide;
+    for (int64_t i = 0; i < rows; i++) packAlong(mode, a.data + (m0 + i) * a.row + k0, valid, to + i * stripRow, units);
+#if defined(TRAINYARD_TILES)
+    if (mode == paired)
+      for (int64_t i = rows; i < 32; i++) std::memset(to + i * stripRow, 0, (size_t)units * 4);
+#endif
+    return;
+  }
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) {
+    // Tiles want each row's units together: units across the rows first, then transposed 16 at a time.
+    alignas(64) float across[16][32];
+    for (int64_t u = 0; u < units; u += 16) {
+      for (int64_t n = 0; n < 16; n++) {
+        const int64_t at = k0 + 2 * (u + n);
+        std::memset(across[n], 0, sizeof across[n]);
+        if (at < k)
+          packAcross(mode, a.data + at * a.row + m0, at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows, across[n]);
+      }
+      transpose(&across[0][0], 32, 16, 32, to + u, stripRow);
+    }
+    return;
+  }
+#endif
+  const int64_t step = rowsOf(mode);
+  for (int64_t u = 0; u < units; u++) {
+    const int64_t at = k0 + u * wide;
+    packAcross(mode, a.data + at * a.row + m0, mode == paired && at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows,
+               to + u * step);
+  }
+}
+
+// Packs one panel of B (columns n0 .. n0 + columns) of one block along k.
+static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, int64_t k, int64_t block, int64_t units,
+                      float* to) {
+  const int64_t wide = mode == paired ? 2 : 1;
+  const int64_t k0 = block * depth * wide;
+  if (!b.turned) {
+    for (int64_t u = 0; u < units; u++) {
+      const int64_t at = k0 + u * wide;
+      int64_t done = 0;
+      if (at < k) {
+        packAcross(mode, b.data + at * b.row + n0,
+                   mode == paired && at + 1 < k ? b.data + (at + 1) * b.row + n0 : nullptr, columns, to + u * panel);
+        done = columns;
+      }
+      for (int64_t i = done; i < panel; i++) to[u * panel + i] = 0.0f;
+    }
+    return;
+  }
+  // Each column of B is a row in memory: units along it, then transposed, `LANES` units of `panel` columns at a time.
+  float along[panel][16];
+  const int64_t valid = k - k0;
+  for (int64_t u = 0; u < units; u += 16) {
+    const int64_t some = units - u < 16 ? units - u : 16;
+    for (int64_t i = 0; i < panel; i++) {
+      if (i < columns) {
+        const int64_t left = valid - u * wide;
+        packAlong(mode, b.data + (n0 + i) * b.row + k0 + u * wide, left < some * wide ? left : some * wide, along[i], some);
+      } else {
+        std::memset(along[i], 0, sizeof along[i]);
+      }
+    }
+    transpose(&along[0][0], 16, panel, some, to + u * panel, panel);
+  }
+}
+
+}  // namespace
+}  // namespace trainyard

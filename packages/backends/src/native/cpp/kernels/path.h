@@ -1,0 +1,144 @@
+// One kernel path whole: includes every kernel, compiled for one kind of processor, and describes it as a `Path`.
+#pragma once
+
+#include <ctime>
+
+#include "attention.h"
+#include "embedding.h"
+#include "normalisation.h"
+#include "optimizer.h"
+
+namespace trainyard {
+namespace {
+
+static void executeStep(const Step* step, Worker* worker) {
+  const Step& s = *step;
+  Worker& w = *worker;
+  switch (s.operation) {
+    case operationEmbedding: return embedding(s, w);
+    case operationEmbeddingBackward: return embeddingBackward(s, w);
+    case operationLayerNorm: return layerNorm(s, w);
+    case operationLayerNormBackward: return layerNormBackward(s, w);
+    case operationLinear: return linear(s, w);
+    case operationLinearBackwardInput: return linearBackwardInput(s, w);
+    case operationLinearBackwardWeight: return linearBackwardWeight(s, w);
+    case operationAttention: return attention(s, w);
+    case operationAttentionBackward: return attentionBackward(s, w);
+    case operationAttentionCached: return attentionCached(s, w);
+    case operationGelu: return gelu(s, w);
+    case operationGeluBackward: return geluBackward(s, w);
+    case operationAdd: return addition(s, w);
+    case operationDropout: return dropout(s, w);
+    case operationProjectionLoss: return projectionLoss(s, w);
+    case operationGradientNorm: return gradientNorm(s, w);
+    case operationAdamW: return adamW(s, w);
+    case operationCount: return;
+  }
+}
+
+FORCE void atLeast(size_t& has, size_t wants) {
+  if (wants > has) has = wants;
+}
+
+// Raises `need` to what this step wants.
+static void needOfStep(const Step* step, Precision precision, int workers, Need* need) {
+  const Step& s = *step;
+  const Mode mode = modeOf(precision);
+  const auto forProduct = [&](int64_t m, int64_t k, int64_t n, bool packed) {
+    atLeast(need->left, leftSize(m, k, mode));
+    if (!packed) atLeast(need->right, rightSize(k, n, mode));
+  };
+  switch (s.operation) {
+    case operationLinear:
+      forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[0], s.transposed != nullptr);
+      break;
+    case operationLinearBackwardInput:
+      forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[1], s.straight != nullptr);
+      break;
+    case operationLinearBackwardWeight:
+      forProduct(widthOf(s.inputs[0]), rowsOf(s.inputs[0]), widthOf(s.inputs[1]), false);
+      break;
+    case operationAttention:
+    case operationAttentionBackward: {
+      const bool backward = s.operation == operationAttentionBackward;
+      atLeast(need->local, attentionLocal(headShape(s.inputs[backward ? 1 : 0], s.heads), backward));
+      break;
+    }
+    case operationAttentionCached:
+      atLeast(need->local, (size_t)s.inputs[1]->shape[1]);
+      break;
+    case operationProjectionLoss: {
+      const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0], some = chunkOf(rows);
+      atLeast(need->rows, (size_t)(some * lossRow(v)));
+      atLeast(need->partial, (size_t)rows);
+      forProduct(some, width, v, s.transposed != nullptr);
+      if (s.outputs[4] != nullptr) {
+        atLeast(need->left, leftSize(some, v, mode));
+        atLeast(need->rightSecond, rightSize(v, width, mode));
+      }
+      if (s.outputs[5] != nullptr) {
+        atLeast(need->left, leftSize(v, some, mode));
+        atLeast(need->rightThird, rightSize(some, width, mode));
+      }
+      break;
+    }
+    case operationLayerNormBackward:
+      atLeast(need->partial, (size_t)(2 * widthOf(s.inputs[1]) * workers));
+      break;
+    case operationGradientNorm:
+      atLeast(need->partial, (size_t)(2 * workers));
+      break;
+    default:
+      break;
+  }
+}
+
+static size_t packedFloats(int64_t k, int64_t n, Precision precision) { return rightSize(k, n, modeOf(precision)); }
+
+static double secondsNow() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// The register tile on operands that never leave the nearest cache: the most that these products can reach.
+static double peakOf(Precision precision, double seconds) {
+  const Mode mode = modeOf(precision);
+  alignas(64) static thread_local float a[32 * stripRow], b[depth * panel], c[32 * panel];
+  std::memset(a, 0, sizeof a);
+  std::memset(b, 0, sizeof b);
+  std::memset(c, 0, sizeof c);
+  const int64_t rows = rowsOf(mode), wide = mode == paired ? 2 : 1;
+  const double flop = 2.0 * (double)(rows * panel * depth * wide);
+  Product p = {};
+  p.m = rows;
+  p.n = panel;
+  p.c = c;
+  p.row = panel;
+  double done = 0.0;
+  const double start = secondsNow();
+  double now = start;
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) tilesOpen();
+#endif
+  while (now - start < seconds) {
+    for (int i = 0; i < 64; i++) {
+      oneTile(mode, p, depth, a, b, 0, rows, 0, panel, true);
+      asm volatile("" ::: "memory");
+    }
+    done += 64 * flop;
+    now = secondsNow();
+  }
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) tilesClose();
+#endif
+  return done / (now - start);
+}
+
+}  // namespace
+}  // namespace trainyard
+
+#define TRAINYARD_PATH(variable, name, detail, supported) \
+  extern const trainyard::Path trainyard::variable = {    \
+      name, detail, supported, trainyard::multipliesBf16, trainyard::executeStep, trainyard::needOfStep, \
+      trainyard::packedFloats, trainyard::peakOf}

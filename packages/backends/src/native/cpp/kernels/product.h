@@ -1,0 +1,154 @@
+// C [M, N] (+)= A [M, K] · B [K, N], by all workers together: pack, meet, multiply, and finish each tile while it is in cache.
+// Every element is summed in the same order whatever the number of workers.
+#pragma once
+
+#include "pack.h"
+
+namespace trainyard {
+namespace {
+
+// What is done with a finished tile of the product.
+struct Product {
+  int64_t m, n, k;
+  Matrix a, b;
+  float* c;
+  int64_t row;  // of c and of the tensors below
+  bool add;
+  const float* bias;      // [N], added
+  const float* residual;  // [M, N], added
+  float* gelu;            // [M, N], gets gelu(c)
+  const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
+};
+
+FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  if (p.bias == nullptr && p.residual == nullptr && p.gelu == nullptr && p.geluX == nullptr) return;
+  for (int64_t i = m0; i < m0 + rows; i++)
+    for (int64_t j = n0; j < n0 + columns; j += LANES) {
+      const int64_t left = n0 + columns - j;
+      const int64_t at = i * p.row + j;
+      if (left >= LANES) {
+        vf v = load(p.c + at);
+        if (p.bias != nullptr) v = v + load(p.bias + j);
+        if (p.residual != nullptr) v = v + load(p.residual + at);
+        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at));
+        store(p.c + at, v);
+        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v));
+      } else {
+        vf v = load(p.c + at, left);
+        if (p.bias != nullptr) v = v + load(p.bias + j, left);
+        if (p.residual != nullptr) v = v + load(p.residual + at, left);
+        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at, left));
+        store(p.c + at, v, left);
+        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v), left);
+      }
+    }
+}
+
+FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, const float* b, int64_t m0, int64_t rows,
+                   int64_t n0, int64_t columns, bool add) {
+  float* c = p.c + m0 * p.row + n0;
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) {
+    alignas(64) float block[32 * panel];
+    tileBlock(units, a, b, block);
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t j = 0; j < columns; j += LANES) {
+        const int64_t left = columns - j < LANES ? columns - j : LANES;
+        const vf v = load(block + i * panel + j);
+        store(c + i * p.row + j, add ? v + load(c + i * p.row + j, left) : v, left);
+      }
+    return;
+  }
+  const TileKernel kernel = p.a.turned ? stripKernel<false, false>((int)rows) : stripKernel<false, true>((int)rows);
+#else
+  const TileKernel kernel =
+      multipliesBf16 && mode == paired
+          ? (p.a.turned ? stripKernel<multipliesBf16, false>((int)rows) : stripKernel<multipliesBf16, true>((int)rows))
+          : (p.a.turned ? stripKernel<false, false>((int)rows) : stripKernel<false, true>((int)rows));
+#endif
+  if (columns == panel) {
+    kernel(units, a, b, c, p.row, add);
+    return;
+  }
+  alignas(64) float block[registerRows * panel];
+  if (add)
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t j = 0; j < panel; j++) block[i * panel + j] = j < columns ? c[i * p.row + j] : 0.0f;
+  kernel(units, a, b, block, panel, add);
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) c[i * p.row + j] = block[i * panel + j];
+}
+
+// Packs B into `to`: this worker's share.
+static void packAllRight(Mode mode, const Matrix& b, int64_t k, int64_t n, float* to, const Worker& w) {
+  const Blocks blocks = blocksOf(k, mode);
+  const int64_t panels = (n + panel - 1) / panel;
+  const Range mine = share(panels * blocks.blocks, w.index, w.count);
+  for (int64_t i = mine.begin; i < mine.end; i++) {
+    const int64_t column = i / blocks.blocks, block = i % blocks.blocks;
+    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
+    packRight(mode, b, column * panel, columns, k, block, blocks.length(block), to + rightAt(blocks, panels, block, column));
+  }
+}
+
+static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float* to, const Worker& w) {
+  const Blocks blocks = blocksOf(k, mode);
+  const Strips strips = stripsOf(m, mode);
+  const Range mine = share(strips.count * blocks.blocks, w.index, w.count);
+  for (int64_t i = mine.begin; i < mine.end; i++) {
+    const int64_t strip = i % strips.count, block = i / strips.count;
+    const int64_t m0 = stripBegin(strips, strip, mode);
+    packLeft(mode, a, m0, stripBegin(strips, strip + 1, mode) - m0, k, block, blocks.length(block),
+             to + leftAt(strips, block, strip, mode));
+  }
+}
+
+// This worker's share of the tiles. `a` and `b` are packed by all workers and everyone has met since.
+static void multiply(Mode mode, const Product& p, const float* a, const float* b, const Worker& w) {
+  const Blocks blocks = blocksOf(p.k, mode);
+  const Strips strips = stripsOf(p.m, mode);
+  const int64_t panels = (p.n + panel - 1) / panel;
+  // The side that is larger is walked once, the smaller one again and again, from the cache.
+  const bool byStrips = p.m > p.n;
+  const int64_t inner = byStrips ? panels : strips.count;
+  const Range mine = share(panels * strips.count, w.index, w.count);
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) tilesOpen();
+#endif
+  for (int64_t block = 0; block < blocks.blocks; block++) {
+    const int64_t units = blocks.length(block);
+    const bool last = block + 1 == blocks.blocks;
+    for (int64_t i = mine.begin; i < mine.end; i++) {
+      const int64_t strip = byStrips ? i / inner : i % inner, column = byStrips ? i % inner : i / inner;
+      const int64_t m0 = stripBegin(strips, strip, mode), rows = stripBegin(strips, strip + 1, mode) - m0;
+      const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
+      oneTile(mode, p, units, a + leftAt(strips, block, strip, mode), b + rightAt(blocks, panels, block, column), m0, rows, n0,
+              columns, p.add || block > 0);
+      if (last) finishTile(p, m0, rows, n0, columns);
+    }
+  }
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) tilesClose();
+#endif
+}
+
+// The whole product. `packed` is a copy of B that outlives the step, or null: then B is packed into `right`.
+static void product(const Product& p, const Packed* packed, float* left, float* right, Worker& w) {
+  const Mode mode = modeOf(w.precision);
+  const float* b = right;
+  if (packed != nullptr) {
+    b = packed->data;
+    if (w.packedVersions[packed->slot] != w.versions[packed->held]) {
+      packAllRight(mode, p.b, p.k, p.n, packed->data, w);
+      w.packedVersions[packed->slot] = w.versions[packed->held];
+    }
+  } else {
+    packAllRight(mode, p.b, p.k, p.n, right, w);
+  }
+  packAllLeft(mode, p.a, p.m, p.k, left, w);
+  w.meet(w.team);
+  multiply(mode, p, left, b, w);
+}
+
+}  // namespace
+}  // namespace trainyard

@@ -1,0 +1,190 @@
+// Vectors of LANES floats with the compiler's own vector types, so that one source serves SSE, NEON, AVX2 and AVX-512.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace trainyard {
+namespace {
+
+typedef float vf __attribute__((vector_size(4 * LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vu __attribute__((vector_size(4 * LANES)));
+
+#define FORCE static inline __attribute__((always_inline))
+
+FORCE vf load(const float* from) {
+  vf v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+FORCE void store(float* to, vf v) { __builtin_memcpy(to, &v, sizeof v); }
+
+FORCE vf all(float x) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (vf)_mm512_set1_ps(x);
+#elif LANES == 8 && defined(__AVX2__)
+  return (vf)_mm256_set1_ps(x);
+#else
+  vf v;
+  for (int i = 0; i < LANES; i++) v[i] = x;
+  return v;
+#endif
+}
+FORCE vu bits(vf v) {
+  vu r;
+  __builtin_memcpy(&r, &v, sizeof r);
+  return r;
+}
+FORCE vf floats(vu v) {
+  vf r;
+  __builtin_memcpy(&r, &v, sizeof r);
+  return r;
+}
+FORCE vu allBits(uint32_t x) {
+  float f;
+  __builtin_memcpy(&f, &x, 4);
+  return bits(all(f));
+}
+
+// The first `count` lanes from memory, the others zero; nothing beyond `count` is touched.
+FORCE vf load(const float* from, int64_t count) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#else
+  float t[LANES] = {};
+  for (int64_t i = 0; i < count; i++) t[i] = from[i];
+  return load(t);
+#endif
+}
+FORCE void store(float* to, vf v, int64_t count) {
+#if LANES == 16 && defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)v);
+#else
+  float t[LANES];
+  store(t, v);
+  for (int64_t i = 0; i < count; i++) to[i] = t[i];
+#endif
+}
+
+// 0, 1, 2, ...
+FORCE vi lanes() {
+  vi v;
+  for (int i = 0; i < LANES; i++) v[i] = i;
+  return v;
+}
+FORCE vi allInts(int32_t x) { return (vi)allBits((uint32_t)x); }
+
+FORCE vf maximum(vf a, vf b) { return a > b ? a : b; }
+FORCE vf minimum(vf a, vf b) { return a < b ? a : b; }
+FORCE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
+
+FORCE vf squareRoot(vf v) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (vf)_mm512_sqrt_ps((__m512)v);
+#elif LANES == 8 && defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < LANES; i++) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
+FORCE float sum(vf v) {
+#if LANES == 16 && defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)v);
+#else
+  float t[LANES];
+  store(t, v);
+  for (int half = LANES / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) t[i] += t[i + half];
+  return t[0];
+#endif
+}
+FORCE float largest(vf v) {
+  float t[LANES];
+  store(t, v);
+  float r = t[0];
+  for (int i = 1; i < LANES; i++) r = t[i] > r ? t[i] : r;
+  return r;
+}
+
+// eˣ to about one unit in the last place; NaN stays NaN, large x saturates near the largest float, small x goes to 0.
+// 2ⁿ · p(r) with r = x - n · ln 2 and Cephes' expf polynomial.
+FORCE vf exponential(vf x) {
+  vi tiny = x < all(-87.3f);
+  x = x > all(88.7f) ? all(88.7f) : x;
+  x = tiny ? all(-87.3f) : x;
+  const vf magic = all(12582912.0f);
+  vf n = x * all(1.44269504088896341f) + magic;
+  const vu integer = bits(n);
+  n = n - magic;
+  vf r = x - n * all(0.693359375f);
+  r = r + n * all(2.12194440e-4f);
+  vf p = all(1.9875691500e-4f);
+  p = p * r + all(1.3981999507e-3f);
+  p = p * r + all(8.3334519073e-3f);
+  p = p * r + all(4.1665795894e-2f);
+  p = p * r + all(1.6666665459e-1f);
+  p = p * r + all(5.0000001201e-1f);
+  p = p * (r * r) + r + all(1.0f);
+  // Half the exponent at a time, so that 2¹²⁸ does not overflow on the way.
+  const vi exponent = (vi)(integer << 23) >> 23;
+  const vi half = exponent >> 1;
+  const vf first = floats((vu)((half + allInts(127)) << 23));
+  const vf second = floats((vu)((exponent - half + allInts(127)) << 23));
+  return tiny ? all(0.0f) : p * first * second;
+}
+
+FORCE vf tangent(vf u) { return all(1.0f) - all(2.0f) / (exponential(u + u) + all(1.0f)); }
+
+constexpr float geluRoot = 0.7978845608028654f;
+constexpr float geluCube = 0.044715f;
+
+FORCE vf geluOf(vf x) {
+  const vf u = all(geluRoot) * (x + all(geluCube) * x * x * x);
+  return all(0.5f) * x * (all(1.0f) + tangent(u));
+}
+FORCE vf geluSlope(vf x) {
+  const vf u = all(geluRoot) * (x + all(geluCube) * x * x * x);
+  const vf h = tangent(u);
+  const vf inner = all(geluRoot) * (all(1.0f) + all(3.0f * geluCube) * x * x);
+  return all(0.5f) * (all(1.0f) + h) + all(0.5f) * x * (all(1.0f) - h * h) * inner;
+}
+
+// The upper halves of floats rounded to bf16, nearest even; NaN stays NaN.
+FORCE vu roundedBits(vf v) {
+  const vu b = bits(v);
+  const vu r = b + allBits(0x7fff) + ((b >> 16) & allBits(1));
+  return (vu)(v == v ? (vi)r : (vi)allBits(0x7fc00000));
+}
+FORCE uint32_t roundedBits(float x) {
+  uint32_t b;
+  __builtin_memcpy(&b, &x, 4);
+  if (x != x) return 0x7fc00000u;
+  return b + 0x7fff + ((b >> 16) & 1);
+}
+FORCE vf rounded(vf v) { return floats(roundedBits(v) & allBits(0xffff0000u)); }
+FORCE float rounded(float x) {
+  const uint32_t b = roundedBits(x) & 0xffff0000u;
+  __builtin_memcpy(&x, &b, 4);
+  return x;
+}
+
+// Share `index` of `count` of the items 0 .. total: from `begin` to `end`, a multiple of `grain` where it can be.
+struct Range {
+  int64_t begin, end;
+};
+FORCE Range share(int64_t total, int index, int count, int64_t grain = 1) {
+  const int64_t units = (total + grain - 1) / grain;
+  const int64_t begin = units * index / count * grain, end = units * (index + 1) / count * grain;
+  return {begin < total ? begin : total, end < total ? end : total};
+}
+
+FORCE int64_t upTo(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+}  // namespace trainyard

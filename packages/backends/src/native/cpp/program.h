@@ -1,0 +1,123 @@
+// A program as the workers see it: steps over tensors that have their addresses. Plain structures without inline functions,
+// because every kernel path includes this file with compiler flags of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace trainyard {
+
+enum Operation : int32_t {
+  operationEmbedding,
+  operationEmbeddingBackward,
+  operationLayerNorm,
+  operationLayerNormBackward,
+  // inputs x, weight, bias, residual; outputs y, gelu(y). The last of each are fused from later steps, often absent.
+  operationLinear,
+  // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
+  operationLinearBackwardInput,
+  operationLinearBackwardWeight,
+  operationAttention,
+  operationAttentionBackward,
+  operationAttentionCached,
+  operationGelu,
+  operationGeluBackward,
+  operationAdd,
+  operationDropout,
+  // inputs x, table, targets, dLoss, logSumExp; outputs loss, losses, correct, logSumExp, dx, dTable. Forward alone, backward
+  // alone (then logSumExp is an input), or both at once.
+  operationProjectionLoss,
+  operationGradientNorm,
+  operationAdamW,
+  operationCount
+};
+
+constexpr int maximumAxes = 8;
+
+struct Tensor {
+  float* data;
+  int64_t shape[maximumAxes];
+  int axes;
+  int64_t size;
+  // Index among the session's tensors, -1 for inputs and activations.
+  int held;
+};
+
+// A weight kept in the order in which the product kernels read it. `held` says which session tensor it is a copy of.
+struct Packed {
+  float* data;
+  int held;
+  int slot;
+};
+
+struct Step {
+  Operation operation;
+  const Tensor** inputs;
+  int inputCount;
+  const Tensor** outputs;
+  int outputCount;
+  // Bit i: output i is added to.
+  uint32_t accumulate;
+  // Whether the next step needs what this one wrote; false between updates of different parameters.
+  bool barrier;
+  int heads;
+  float epsilon, rate, maximum;
+  uint32_t salt;
+  double beta1, beta2, adamEpsilon, weightDecay;
+  // Packed copies that outlive the step: the weight transposed (for x · weightᵀ), and as it is. Null: packed at each run.
+  const Packed* transposed;
+  const Packed* straight;
+};
+
+enum Precision : int32_t { precisionF32, precisionBf16 };
+
+// Working memory, in floats, that a step needs. Shared by all workers except `local`, which each has of its own.
+struct Need {
+  size_t left, right, rightSecond, rightThird, rows, partial, local;
+};
+
+struct Scratch {
+  float *left, *right, *rightSecond, *rightThird, *rows, *partial;
+};
+
+// Written by whichever worker sees something wrong first.
+struct Failure {
+  int32_t raised;
+  char message[240];
+};
+
+struct Worker {
+  int index, count;
+  Precision precision;
+  Scratch shared;
+  float* local;
+  // How often each session tensor was written, and which of those writes each packed copy holds. Every worker keeps its own
+  // count: all walk the same steps, so all counts agree.
+  uint32_t* versions;
+  uint32_t* packedVersions;
+  Failure* failure;
+  void* team;
+  void (*meet)(void* team);
+};
+
+// One way of computing every step on this kind of processor.
+struct Path {
+  const char* name;
+  const char* detail;
+  int (*supported)();
+  // Whether matrix products really run on bf16 numbers; otherwise they are rounded to bf16 and computed in float32.
+  bool multipliesBf16;
+  void (*execute)(const Step* step, Worker* worker);
+  void (*need)(const Step* step, Precision precision, int workers, Need* need);
+  // Floats of a packed K × N right-hand side.
+  size_t (*packedSize)(int64_t k, int64_t n, Precision precision);
+  // Multiply-adds as fast as registers allow, for about this long: floating-point operations per second on one thread.
+  double (*peak)(Precision precision, double seconds);
+};
+
+extern const Path pathPortable, pathAmxEmulated;
+#if defined(__x86_64__)
+extern const Path pathAvx2, pathAvx512, pathAvx512Bf16, pathAmx;
+#endif
+
+}  // namespace trainyard

@@ -1,0 +1,117 @@
+// What lives between runs: the held tensors, the threads, working memory, and prepared programs.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "program.h"
+#include "team.h"
+
+namespace trainyard {
+
+// Zeroed memory, given back to the system when it goes. In the debug build each block is its own allocation of exactly the
+// right size, so that the address sanitizer sees every access beyond it.
+class Memory {
+ public:
+  Memory() = default;
+  explicit Memory(size_t bytes);
+  ~Memory();
+  Memory(Memory&& other) noexcept;
+  Memory& operator=(Memory&& other) noexcept;
+  float* floats() const { return static_cast<float*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+struct TensorDescription {
+  std::vector<int64_t> shape;
+  // Index among the session's tensors, or -1.
+  int held;
+  // Byte offset in the arena, or -1.
+  int64_t offset;
+};
+
+struct StepDescription {
+  Operation operation;
+  // Indices into the program's tensors; -1 for an absent one.
+  std::vector<int> inputs, outputs;
+  Step attributes;
+};
+
+class Session;
+
+class Prepared {
+ public:
+  Prepared(std::shared_ptr<Session> session, std::vector<TensorDescription> tensors, std::vector<StepDescription> steps,
+           size_t arenaBytes);
+  ~Prepared();
+
+  const Tensor& tensor(size_t index) const { return tensors_[index]; }
+  size_t tensorCount() const { return tensors_.size(); }
+  // Starts a run on the session's threads; `done(message)` is called on one of them, with nullptr when all went well.
+  void start(std::function<void(const char*)> done);
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
+  struct Time {
+    uint64_t runs, nanoseconds;
+  };
+  const std::vector<Time>& times() const { return times_; }
+  const std::shared_ptr<Session>& session() const { return session_; }
+
+ private:
+  void walk(int index);
+
+  std::shared_ptr<Session> session_;
+  Memory arena_;
+  std::vector<Memory> own_;
+  std::vector<Tensor> tensors_;
+  std::vector<std::vector<const Tensor*>> lists_;
+  std::vector<Step> steps_;
+  std::vector<std::shared_ptr<Packed>> packed_;
+  std::vector<Time> times_;
+  std::atomic<bool> cancelled_{false};
+  bool stop_ = false;
+  Failure failure_ = {};
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(const Path& path, Precision precision, int threads, std::vector<int64_t> sizes);
+
+  size_t tensorCount() const { return tensors_.size(); }
+  const Memory& tensor(size_t index) const { return tensors_[index]; }
+  void read(size_t index, float* to);
+  void write(size_t index, const float* from);
+  // Bytes that this session holds now.
+  size_t bytes() const;
+
+ private:
+  friend class Prepared;
+  // A packed copy of a held weight, shared by all programs that want the same one.
+  std::shared_ptr<Packed> packed(int held, bool turned, int64_t k, int64_t n);
+  void reserve(const Need& need);
+
+  const Path& path_;
+  const Precision precision_;
+  std::vector<Memory> tensors_;
+  Memory left_, right_, rightSecond_, rightThird_, rows_, partial_;
+  std::vector<Memory> locals_;
+  Scratch scratch_ = {};
+  std::map<std::pair<int, bool>, std::weak_ptr<Packed>> packs_;
+  std::set<int> freeSlots_;
+  int slots_ = 0;
+  // By worker: writes of each tensor, and the write that each packed copy holds.
+  std::vector<std::vector<uint32_t>> versions_, packedVersions_;
+  size_t packedBytes_ = 0;
+  Team team_;
+};
+
+}  // namespace trainyard

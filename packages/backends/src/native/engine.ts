@@ -1,0 +1,254 @@
+/**
+ * The native engine: whole programs on the threads of a C++ addon, with kernels for the processor it finds. The event loop only
+ * copies inputs in and outputs out.
+ */
+import { Effect, Semaphore } from "effect"
+import {
+  type Availability,
+  type Engine,
+  EngineFailure,
+  EngineUnavailable,
+  type Prepared,
+  ProgramRejected,
+  type Session
+} from "../Backend.ts"
+import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
+import { type Plan, plan } from "../program/plan.ts"
+import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import {
+  type Addon,
+  type KernelPath,
+  load,
+  type PreparedHandle,
+  type PreparedStep,
+  type SessionHandle
+} from "./addon.ts"
+import { fuse } from "./fuse.ts"
+import { note } from "./profile.ts"
+
+const name = "native"
+
+/** What TRAINYARD_NATIVE_KERNELS may say. `amx-emulated` runs the AMX path on software tiles, for tests. */
+export const kernelNames = ["amx", "avx512", "avx2", "portable", "amx-emulated"] as const
+
+export interface NativeOptions {
+  /** One of `kernelNames`, or "" for the best that this processor has. TRAINYARD_NATIVE_KERNELS unless given. */
+  readonly kernels?: string
+}
+
+type Choice =
+  | { readonly addon: Addon; readonly path: KernelPath }
+  | { readonly addon: undefined; readonly why: string; readonly mend: string }
+
+const choose = (options: NativeOptions): Choice => {
+  const loaded = load()
+  if (!loaded.loaded) return { addon: undefined, why: loaded.why, mend: loaded.mend }
+  const wanted = options.kernels ?? process.env.TRAINYARD_NATIVE_KERNELS ?? ""
+  const paths = loaded.addon.paths()
+  const here = paths.filter((path) => path.supported)
+  const path =
+    wanted === "" || wanted === "auto"
+      ? here.find((path) => path.name !== "amx-emulated")
+      : here.find((path) => path.name === wanted)
+  if (path !== undefined) return { addon: loaded.addon, path }
+  const names = [...new Set(here.map((path) => path.name))].join(", ")
+  const known = kernelNames.some((one) => one === wanted)
+  return {
+    addon: undefined,
+    why: known
+      ? `the kernels ${wanted} that TRAINYARD_NATIVE_KERNELS asks for do not run on this processor`
+      : `TRAINYARD_NATIVE_KERNELS asks for ${wanted}, which is none of ${kernelNames.join(", ")}`,
+    mend: `Unset it, or take one of ${names}.`
+  }
+}
+
+const attempt = <A>(what: () => A): Effect.Effect<A, EngineFailure> =>
+  Effect.try({
+    try: what,
+    catch: (cause) =>
+      new EngineFailure({
+        engine: name,
+        why: cause instanceof Error ? cause.message : String(cause),
+        transient: false
+      })
+  })
+
+/** A program in the form that the addon takes: tensors and steps by number, activations with their places. */
+const describe = (program: Program, layout: Plan, held: ReadonlyMap<string, number>) => {
+  const names = Object.keys(program.tensors)
+  const numbers = new Map(names.map((name, index) => [name, index]))
+  const number = (name: string) => (name === "" ? -1 : (numbers.get(name) ?? -1))
+  const steps = program.steps.map((step, index): PreparedStep => {
+    const next = program.steps[index + 1]
+    return {
+      operation: step.operation,
+      inputs: step.inputs.map(number),
+      outputs: step.outputs.map(number),
+      attributes: Object.fromEntries(
+        Object.entries(step.attributes).map(([key, value]) => [key, Number(value)])
+      ),
+      accumulate: step.outputs.reduce(
+        (mask, name, output) => (name !== "" && step.accumulate.includes(name) ? mask | (1 << output) : mask),
+        0
+      ),
+      // Updates of different parameters need not wait for each other.
+      barrier:
+        step.operation === "adamW" && next?.operation === "adamW" && next.inputs[0] !== step.inputs[0] ? 0 : 1
+    }
+  })
+  const tensors = names.map((name) => {
+    const tensor = program.tensors[name]!
+    return {
+      shape: tensor.shape,
+      held: tensor.role === "parameter" || tensor.role === "state" ? (held.get(name) ?? -1) : -1,
+      offset: tensor.role === "activation" ? (layout.offsets[name] ?? -1) : -1
+    }
+  })
+  return { number, described: { tensors, steps, bytes: layout.bytes } }
+}
+
+/** Runs a prepared program; an interruption waits for the step that is under way, and no longer. */
+const execute = (
+  addon: Addon,
+  prepared: PreparedHandle,
+  inputs: ReadonlyArray<readonly [number, Float32Array | Int32Array]>
+): Effect.Effect<void, EngineFailure> =>
+  Effect.callback((resume) => {
+    let ended = false
+    let whenEnded = () => {}
+    addon.run(prepared, inputs, (failure) => {
+      ended = true
+      whenEnded()
+      resume(
+        failure === null
+          ? Effect.void
+          : Effect.fail(new EngineFailure({ engine: name, why: failure, transient: false }))
+      )
+    })
+    return Effect.callback<void>((resume) => {
+      if (ended) return resume(Effect.void)
+      whenEnded = () => resume(Effect.void)
+      addon.cancel(prepared)
+    })
+  })
+
+const openSession = Effect.fn("native.open")(function* (
+  addon: Addon,
+  path: KernelPath,
+  tensors: ReadonlyArray<Tensor>,
+  settings: Parameters<Engine["open"]>[1]
+) {
+  const held = new Map(tensors.map((tensor, index) => [tensor.name, index]))
+  const session: SessionHandle = yield* Effect.acquireRelease(
+    attempt(() =>
+      addon.open({
+        path: path.index,
+        bf16: settings.precision === "bf16",
+        threads: settings.threads,
+        sizes: tensors.map((tensor) => sizeOf(tensor.shape))
+      })
+    ),
+    (session) => Effect.sync(() => addon.close(session))
+  )
+  // One thing at a time: runs, and copies in and out, take turns.
+  const turns = yield* Semaphore.make(1)
+
+  const find = (tensor: string) => {
+    const index = held.get(tensor)
+    return index === undefined
+      ? Effect.fail(
+          new ProgramRejected({
+            engine: name,
+            program: "(session)",
+            why: `the session holds no tensor ${tensor}`
+          })
+        )
+      : Effect.succeed(index)
+  }
+
+  const prepare: Session["prepare"] = Effect.fn("native.prepare")(function* (program) {
+    yield* rejection(name, program, tensors)
+    const fused = fuse(program)
+    const { described, number } = describe(fused, plan(fused), held)
+    const prepared = yield* Effect.acquireRelease(
+      turns.withPermit(attempt(() => addon.prepare(session, described))),
+      (prepared) => turns.withPermit(Effect.sync(() => addon.release(prepared)))
+    )
+    yield* note(fused, () => addon.times(prepared))
+    const inputNumbers = inputTensors(program).map((tensor) => [tensor.name, number(tensor.name)] as const)
+    const outputs = program.outputs.map((output) => ({
+      name: output,
+      index: number(output),
+      size: sizeOf(program.tensors[output]!.shape)
+    }))
+    const run: Prepared["run"] = Effect.fnUntraced(function* (inputs) {
+      const why = wrongInputs(program, inputs)
+      if (why !== undefined) return yield* new ProgramRejected({ engine: name, program: program.name, why })
+      const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
+      yield* execute(addon, prepared, given)
+      return yield* attempt(() => {
+        const results: Record<string, Float32Array> = {}
+        for (const { index, name, size } of outputs) {
+          results[name] = new Float32Array(size)
+          addon.take(prepared, index, results[name])
+        }
+        return results
+      })
+    }, turns.withPermit)
+    return { run }
+  })
+
+  return {
+    prepare,
+    read: Effect.fnUntraced(function* (tensor) {
+      const index = yield* find(tensor)
+      const values = new Float32Array(sizeOf(tensors[index]!.shape))
+      yield* turns.withPermit(attempt(() => addon.read(session, index, values)))
+      return values
+    }),
+    write: Effect.fnUntraced(function* (tensor, values) {
+      const index = yield* find(tensor)
+      const size = sizeOf(tensors[index]!.shape)
+      if (values.length !== size)
+        return yield* new ProgramRejected({
+          engine: name,
+          program: "(session)",
+          why: `${tensor} has ${size} elements, ${values.length} are given`
+        })
+      yield* turns.withPermit(attempt(() => addon.write(session, index, values)))
+    })
+  } satisfies Session
+})
+
+/** A native engine with the kernels of one's choice; for tests and comparisons. */
+export const make = (options: NativeOptions = {}): Engine => ({
+  name,
+  availability: Effect.sync((): Availability => {
+    const choice = choose(options)
+    if (choice.addon === undefined) return { available: false, why: choice.why, mend: choice.mend }
+    return {
+      available: true,
+      detail: `C++ kernels, ${choice.path.detail}`,
+      precisions: ["f32", "bf16"],
+      preferred: choice.path.name === "amx" ? "bf16" : "f32"
+    }
+  }),
+  open: Effect.fnUntraced(function* (tensors, settings) {
+    const choice = choose(options)
+    if (choice.addon === undefined)
+      return yield* new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend })
+    const wrong = wrongSession(tensors)
+    if (wrong !== undefined)
+      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    if (!Number.isInteger(settings.threads) || settings.threads < 1 || settings.threads > 64)
+      return yield* new EngineUnavailable({
+        engine: name,
+        why: `${settings.threads} threads are asked for`,
+        mend: "Ask for a whole number from 1 to 64."
+      })
+    return yield* openSession(choice.addon, choice.path, tensors, settings)
+  })
+})
+
+/** The native engine with the best kernels here, or those that TRAINYARD_NATIVE_KERNELS names. */
+export const engine: Engine = make()

@@ -1,0 +1,103 @@
+/**
+ * Joins steps that are better done in one pass over memory: a linear layer with the GELU or the residual sum that follows it, the
+ * gradient of a GELU with the product before it, and the loss with its own gradient, so that logits are computed once.
+ *
+ * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input and a GELU as second
+ * output, `linearBackwardInput` a third input, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
+ * plan serves it.
+ */
+import type { Program, Step } from "../program/Program.ts"
+
+/** How many steps read each tensor; a program's outputs count as read once more. */
+const readers = (program: Program): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  const read = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1)
+  for (const step of program.steps) for (const name of step.inputs) if (name !== "") read(name)
+  for (const name of program.outputs) read(name)
+  return counts
+}
+
+/** The kernels' own form of a step by itself. */
+const plain = (step: Step): Step => {
+  const [first = "", second = "", third = "", fourth = "", fifth = ""] = step.inputs
+  switch (step.operation) {
+    case "linear":
+      return { ...step, inputs: [first, second, third, ""], outputs: [step.outputs[0] ?? "", ""] }
+    case "projectionLoss":
+      return { ...step, inputs: [first, second, third, "", ""], outputs: [...step.outputs, "", ""] }
+    case "projectionLossBackward":
+      return {
+        ...step,
+        operation: "projectionLoss",
+        inputs: [second, third, fourth, first, fifth],
+        outputs: ["", "", "", "", ...step.outputs]
+      }
+    default:
+      return step
+  }
+}
+
+/** Two neighbouring steps as one, or undefined when they do not belong together. */
+const joined = (
+  program: Program,
+  counts: ReadonlyMap<string, number>,
+  before: Step,
+  after: Step
+): Step | undefined => {
+  const result = before.outputs[0] ?? ""
+  const isTemporary =
+    program.tensors[result]?.role === "activation" &&
+    counts.get(result) === 1 &&
+    before.accumulate.length === 0 &&
+    after.accumulate.length === 0
+  if (before.operation === "linear" && before.inputs[3] === "" && before.outputs[1] === "") {
+    if (after.operation === "gelu" && after.inputs[0] === result)
+      return { ...before, outputs: [isTemporary ? "" : result, after.outputs[0] ?? ""] }
+    if (after.operation === "add" && isTemporary && after.inputs.includes(result)) {
+      const residual = after.inputs[0] === result ? after.inputs[1] : after.inputs[0]
+      return {
+        ...before,
+        inputs: [...before.inputs.slice(0, 3), residual ?? ""],
+        outputs: [after.outputs[0] ?? "", ""]
+      }
+    }
+  }
+  if (
+    before.operation === "linearBackwardInput" &&
+    before.inputs.length === 2 &&
+    after.operation === "geluBackward" &&
+    isTemporary &&
+    after.inputs[0] === result
+  )
+    return { ...before, inputs: [...before.inputs, after.inputs[1] ?? ""], outputs: after.outputs }
+  if (before.operation === "projectionLoss" && after.operation === "projectionLossBackward") {
+    const [dLoss = "", x, table, targets, logSumExp] = after.inputs
+    const isSame = x === before.inputs[0] && table === before.inputs[1] && targets === before.inputs[2]
+    if (
+      isSame &&
+      logSumExp === before.outputs[3] &&
+      !before.outputs.includes(dLoss) &&
+      before.inputs[3] === ""
+    )
+      return {
+        ...before,
+        inputs: [...before.inputs.slice(0, 3), dLoss, ""],
+        outputs: [...before.outputs.slice(0, 4), ...after.outputs],
+        accumulate: [...before.accumulate, ...after.accumulate]
+      }
+  }
+  return undefined
+}
+
+/** The same program in fewer steps. */
+export const fuse = (program: Program): Program => {
+  const counts = readers(program)
+  const steps: Array<Step> = []
+  for (const step of program.steps) {
+    const before = steps.at(-1)
+    const both = before === undefined ? undefined : joined(program, counts, before, step)
+    if (both === undefined) steps.push(plain(step))
+    else steps[steps.length - 1] = both
+  }
+  return { ...program, steps }
+}
