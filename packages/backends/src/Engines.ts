@@ -19,6 +19,7 @@ export const mostThreads = 64
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
 const loaders: Partial<Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>>> = {
   cpu: () => import("./cpu/engine.ts"),
+  native: () => import("./native/engine.ts"),
   reference: () => import("./reference/engine.ts")
 }
 
