@@ -20,6 +20,8 @@ export const mostThreads = 64
 const loaders: Partial<Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>>> = {
   cpu: () => import("./cpu/engine.ts"),
   native: () => import("./native/engine.ts"),
+  native: () => import("./native/engine.ts"),
+  cpu: () => import("./cpu/engine.ts"),
   reference: () => import("./reference/engine.ts")
 }
 
