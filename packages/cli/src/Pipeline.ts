@@ -8,10 +8,11 @@ import type { Kind } from "@trainyard/core/Artifact"
 import type { Journal } from "@trainyard/core/Journal"
 import * as Core from "@trainyard/core/Pipeline"
 import type { ErrorOf, Node, ServicesOf } from "@trainyard/core/Stage"
+import type { Workspace } from "@trainyard/core/Workspace"
 import { Schema } from "effect"
 
 /** What a stage may ask for when `trainyard run` runs it. */
-export type Provided = Backend | Journal | NodeServices
+export type Provided = Backend | Journal | NodeServices | Workspace
 
 /** What the file would have, where neither a flag nor the environment says otherwise. */
 export const Choices = Schema.Struct({
