@@ -18,8 +18,6 @@ export const mostThreads = 64
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
 const loaders: Partial<Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>>> = {
-  cpu: () => import("./cpu/engine.ts"),
-  native: () => import("./native/engine.ts"),
   native: () => import("./native/engine.ts"),
   cpu: () => import("./cpu/engine.ts"),
   reference: () => import("./reference/engine.ts")
