@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs"
 import { open } from "node:fs/promises"
 import { Effect, Predicate, Stream } from "effect"
 import { type CorruptArchive, type ReadError, SourceUnavailable, type UnsafeArchive } from "./CollectError.ts"
-import { type ArchiveLimits, Guard } from "./guard.ts"
+import { type ArchiveLimits, damaged, Guard } from "./guard.ts"
 import type { Found } from "./screening.ts"
 import { type Reading, readTar, reasonOf } from "./tar.ts"
 import { readZip } from "./zip.ts"
@@ -22,14 +22,17 @@ const isArchiveError = (error: unknown): error is UnsafeArchive | CorruptArchive
 /** Whatever a reader threw, as an error of collecting. */
 export const toReadError =
   (source: string) =>
-  (error: unknown): ReadError =>
-    isArchiveError(error)
-      ? error
-      : new SourceUnavailable({
-          source,
-          message: `${source} cannot be read: ${reasonOf(error)}`,
-          transient: false
-        })
+  (error: unknown): ReadError => {
+    if (isArchiveError(error)) return error
+    const code = Predicate.hasProperty(error, "code") ? String(error.code) : ""
+    // zlib's own words for a stream that is cut off or damaged.
+    if (code.startsWith("Z_")) return damaged(source, reasonOf(error))
+    return new SourceUnavailable({
+      source,
+      message: `${source} cannot be read: ${reasonOf(error)}`,
+      transient: false
+    })
+  }
 
 export const toReading = (options: ArchiveReading): Reading => ({
   guard: new Guard(options.source, options.limits),

@@ -32,6 +32,12 @@ const leadsOut = (path: string, target: string): boolean => {
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6).toLocaleString("en")} MB`
 
+export const damaged = (source: string, why: string): CorruptArchive =>
+  new CorruptArchive({
+    source,
+    message: `${source} is damaged or is no tar, tar.gz or zip archive (${why}). Make or download it again.`
+  })
+
 /** Keeps the account of one archive. Its methods throw `UnsafeArchive`. */
 export class Guard {
   readonly source: string
@@ -54,10 +60,7 @@ export class Guard {
   }
 
   corrupt(why: string): CorruptArchive {
-    return new CorruptArchive({
-      source: this.source,
-      message: `${this.source} is damaged or is no tar, tar.gz or zip archive (${why}). Make or download it again.`
-    })
+    return damaged(this.source, why)
   }
 
   /** Counts an entry of `bytes` unpacked bytes. */

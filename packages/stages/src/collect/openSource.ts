@@ -1,5 +1,6 @@
 /** Opens a source of any type: fetches what must be fetched, and gives its files as a stream. */
 import { createHash } from "node:crypto"
+import { Journal } from "@trainyard/core/Journal"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Stream } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
@@ -103,6 +104,10 @@ export const openSource = Effect.fn("collect.openSource")(function* (
     return path === manifestName
   }
   const { fetched, files } = yield* filesOf(source, wanted, limits)
+  if (fetched) {
+    const journal = yield* Journal
+    yield* journal.publish({ type: "Note", level: "info", message: `Fetched ${origin(source)}` })
+  }
   const opened: OpenSource = {
     source,
     origin: origin(source),

@@ -123,14 +123,20 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, reading: Readi
       entry.resume()
     }
   })
+  let ended = false
+  parser.on("eof", () => {
+    ended = true
+  })
   for await (const chunk of unzipped(source, guard)) {
     parser.write(chunk as Buffer)
     if (failure !== undefined) throw failure
     yield* ready.splice(0)
+    // Two empty blocks end an archive. What follows is padding, and endless padding is an attack.
+    if (ended) return
   }
-  const ended = new Promise((resolve) => parser.on("end", resolve).on("error", resolve))
+  const closed = new Promise((resolve) => parser.on("end", resolve).on("error", resolve))
   parser.end()
-  await ended
+  await closed
   if (failure !== undefined) throw failure
   yield* ready.splice(0)
 }

@@ -142,6 +142,8 @@ export const buildDataset = Stage.make({
     const trained = yield* write("train", train, config.maximumTokens)
     const judged = yield* write("validation", validation, config.maximumValidationTokens)
     yield* list.flush.pipe(onDisk)
+    // With limits less is encoded than the corpus holds.
+    yield* journal.publish({ type: "Progress", done, total: done, unit: "bytes" })
 
     // A sequence of n inputs has n targets, shifted by one: it takes n + 1 tokens.
     const largest = Math.min(trained.counts.tokens, judged.counts.tokens) - 1

@@ -1,0 +1,164 @@
+import { gzipSync } from "node:zlib"
+import { assert, layer } from "@effect/vitest"
+import { Effect, FileSystem, Stream } from "effect"
+import * as fc from "fast-check"
+import { readArchive } from "../../src/collect/archive.ts"
+import * as Running from "../runStage.ts"
+import { type Entry, tarGzOf, tarOf, zipOf } from "./archives.ts"
+
+const limits = { maximumUnpackedBytes: 64 * 1024 * 1024 }
+
+/** What reading an archive of these bytes gives, or the error. */
+const read = (bytes: Uint8Array, wanted: (path: string) => boolean = () => true) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const file = yield* fs.makeTempFileScoped({ prefix: "trainyard-archive-" })
+    yield* fs.writeFile(file, bytes)
+    return yield* Stream.runCollect(
+      readArchive(file, { source: "archive:test", strip: 0, wanted, maximumFileBytes: 1000, limits })
+    )
+  }).pipe(Effect.scoped)
+
+const honest: ReadonlyArray<Entry> = [
+  { path: "a.c", text: "int a;\n" },
+  { path: "dir/b.h", text: "int b;\n" },
+  { path: "dir/big.txt", text: "x".repeat(1001) }
+]
+
+const forms = [
+  ["tar", tarOf],
+  ["tar.gz", tarGzOf],
+  ["zip", zipOf]
+] as const
+
+layer(Running.layer)("archives", (it) => {
+  for (const [name, make] of forms) {
+    it.effect(`reads a ${name} file`, () =>
+      Effect.gen(function* () {
+        const files = yield* read(make(honest))
+        assert.deepStrictEqual(
+          files.map((file) =>
+            "bytes" in file ? [file.path, Buffer.from(file.bytes).toString()] : [file.path, file.skipped]
+          ),
+          [
+            ["a.c", "int a;\n"],
+            ["dir/b.h", "int b;\n"],
+            ["dir/big.txt", "too large"]
+          ]
+        )
+        const some = yield* read(make(honest), (path) => path.endsWith(".h"))
+        assert.deepStrictEqual(
+          some.map((file) => file.path),
+          ["dir/b.h"]
+        )
+      })
+    )
+
+    it.effect(`refuses paths and links of a ${name} file that lead out`, () =>
+      Effect.gen(function* () {
+        const hostile: ReadonlyArray<Entry> = [
+          { path: "../a.c", text: "x" },
+          { path: "x/../../a.c", text: "x" },
+          { path: "/etc/a.c", text: "x" },
+          { path: "C:/a.c", text: "x" },
+          { path: "..\\a.c", text: "x" },
+          { path: "l", type: "SymbolicLink", target: "/etc/passwd" },
+          { path: "d/l", type: "SymbolicLink", target: "../../etc/passwd" },
+          { path: "l", type: "SymbolicLink", target: "d/../../x" }
+        ]
+        for (const entry of hostile) {
+          const error = yield* Effect.flip(read(make([{ path: "fine.c", text: "int x;" }, entry])))
+          assert.strictEqual(error._tag, "UnsafeArchive", JSON.stringify(entry))
+          assert.include(error.message, "archive:test")
+        }
+        const passed = yield* read(make([{ path: "d/l", type: "SymbolicLink", target: "../a.c" }, ...honest]))
+        assert.deepInclude(passed, { path: "d/l", skipped: "link", size: 0 })
+      })
+    )
+  }
+
+  it.effect("refuses devices, pipes, and hard links that lead out", () =>
+    Effect.gen(function* () {
+      const hostile = [
+        tarOf([{ path: "null", type: "CharacterDevice" }]),
+        tarOf([{ path: "disk", type: "BlockDevice" }]),
+        tarOf([{ path: "pipe", type: "FIFO" }]),
+        tarOf([{ path: "hard", type: "Link", target: "../../etc/passwd" }]),
+        zipOf([{ path: "null", type: "CharacterDevice" }])
+      ]
+      for (const bytes of hostile) {
+        const error = yield* Effect.flip(read(bytes))
+        assert.strictEqual(error._tag, "UnsafeArchive")
+      }
+    })
+  )
+
+  it.effect("refuses bombs without unpacking them", () =>
+    Effect.gen(function* () {
+      const zeros = Buffer.alloc(24 * 1024 * 1024)
+      const bombs = [
+        // The header announces the size; the data is never read.
+        tarOf([{ path: "huge.txt", size: 2 ** 33 }]),
+        tarGzOf([{ path: "zeros.txt", text: zeros }]),
+        zipOf([{ path: "zeros.txt", text: zeros }])
+      ]
+      for (const bytes of bombs) {
+        const error = yield* Effect.flip(read(bytes, () => false))
+        assert.strictEqual(error._tag, "UnsafeArchive")
+        assert.match(error.message, /unpacks to more than/)
+      }
+      // Endless padding after the end is not read.
+      assert.deepStrictEqual(yield* read(gzipSync(zeros)), [])
+    })
+  )
+
+  it.effect("names damage", () =>
+    Effect.gen(function* () {
+      const damaged = [
+        Buffer.alloc(0),
+        Buffer.from("this is no archive at all"),
+        Buffer.alloc(5000, "x"),
+        tarOf(honest).subarray(0, 700),
+        tarGzOf(honest).subarray(0, 60),
+        zipOf(honest).subarray(0, 60),
+        zipOf([{ path: "a.c", text: "int a;", checksum: 1 }]),
+        zipOf([{ path: "a.c", text: "int a;", size: 3 }])
+      ]
+      for (const bytes of damaged) {
+        const error = yield* Effect.flip(read(bytes))
+        assert.strictEqual(error._tag, "CorruptArchive")
+        assert.match(error.message, /is damaged or is no tar/)
+      }
+    })
+  )
+
+  it.effect("ends in files or a typed error for any damage", () =>
+    Effect.gen(function* () {
+      const whole = forms.map(([, make]) => make(honest))
+      const damage = fc.record({
+        form: fc.nat({ max: whole.length - 1 }),
+        cut: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+        flips: fc.array(
+          fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 255 })),
+          {
+            maxLength: 4
+          }
+        )
+      })
+      for (const { cut, flips, form } of fc.sample(damage, { numRuns: 150, seed: 7 })) {
+        const bytes = Buffer.from(whole[form]!)
+        for (const [at, change] of flips) {
+          const index = Math.min(bytes.length - 1, Math.floor(at * bytes.length))
+          bytes[index] = bytes[index]! ^ change
+        }
+        const kept = cut === null ? bytes : bytes.subarray(0, Math.floor(cut * bytes.length))
+        const exit = yield* read(kept).pipe(
+          Effect.map(() => "files"),
+          Effect.catch((error) => Effect.succeed(error._tag)),
+          Effect.timeout("10 seconds")
+        )
+        assert.include(["files", "UnsafeArchive", "CorruptArchive", "SourceUnavailable"], exit)
+      }
+    })
+  )
+})

@@ -1,0 +1,78 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { collect } from "../../src/collect/collect.ts"
+import * as Source from "../../src/collect/Source.ts"
+import * as Running from "../runStage.ts"
+import { folderOf, jsonLines } from "./folders.ts"
+
+const git = Effect.fnUntraced(function* (directory: string, ...args: ReadonlyArray<string>) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+  const said = yield* spawner.string(ChildProcess.make("git", ["-C", directory, ...identity, ...args]))
+  return said.trim()
+})
+
+const repository = Effect.gen(function* () {
+  const root = yield* folderOf({ "a.c": "int a;\n", "notes.txt": "notes\n" })
+  yield* git(root, "init", "--quiet")
+  yield* git(root, "add", ".")
+  yield* git(root, "commit", "--quiet", "-m", "First")
+  return { root, commit: yield* git(root, "rev-parse", "HEAD") }
+})
+
+layer(Running.layer)("git repositories", (it) => {
+  it.effect("give the files of the commit, whatever came after", () =>
+    Effect.gen(function* () {
+      const { commit, root } = yield* repository
+      yield* git(root, "rm", "--quiet", "a.c")
+      yield* git(root, "commit", "--quiet", "-m", "Second")
+      const node = collect({ sources: [Source.git(root, { commit, include: ["**/*.c"] })] })
+      const { artifact } = yield* Running.runStage(node)
+      const documents = yield* jsonLines(artifact.directory, "documents.jsonl")
+      assert.deepStrictEqual(
+        documents.map((document) => [document.path, document.origin]),
+        [["a.c", `git:${root}@${commit.slice(0, 12)}`]]
+      )
+      // The commit is kept: the repository is not needed again.
+      yield* git(root, "update-ref", "-d", "HEAD")
+      const again = yield* Running.runStage(node)
+      assert.isFalse(again.events.some((event) => event.type === "Note"))
+    })
+  )
+
+  it.effect("are named when they or their commit are not there", () =>
+    Effect.gen(function* () {
+      const { root } = yield* repository
+      const commit = "0123456789abcdef0123456789abcdef01234567"
+      for (const [address, says] of [
+        [root, `has no commit ${commit}`],
+        [`${root}/nowhere`, "git cannot fetch"]
+      ] as const) {
+        const error = yield* Effect.flip(
+          Running.runStage(collect({ sources: [Source.git(address, { commit })] }))
+        )
+        assert.strictEqual(error._tag, "SourceUnavailable")
+        assert.include(error.message, says)
+      }
+    })
+  )
+
+  it.effect("need git, and say so", () =>
+    Effect.gen(function* () {
+      const { commit, root } = yield* repository
+      const before = process.env.PATH
+      process.env.PATH = "/nowhere"
+      const error = yield* Effect.flip(
+        Running.runStage(collect({ sources: [Source.git(`${root}/.`, { commit })] }))
+      ).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            process.env.PATH = before
+          })
+        )
+      )
+      assert.include(error.message, "needs the git command, which was not found")
+    })
+  )
+})
