@@ -59,8 +59,13 @@ export const Report = Artifact.kind({
     passed: Schema.Boolean,
     gates: Schema.Array(Gate),
     ...Prediction.fields,
-    /** What the figures are over. */
-    validation: Schema.Struct({ documents: Schema.Int, tokens: Schema.Int, bytes: Schema.Int }),
+    /** What the figures are over, and how many documents the validation split has. */
+    validation: Schema.Struct({
+      documents: Schema.Int,
+      ofDocuments: Schema.Int,
+      tokens: Schema.Int,
+      bytes: Schema.Int
+    }),
     /** Longest context in tokens, and the least that a token gets that has so much before it in its document. */
     context: Schema.Struct({ longest: Schema.Int, least: Schema.Int }),
     /** The Kneser-Ney baselines on the same tokens; order 2 is the bigram. */

@@ -15,7 +15,9 @@ export interface Options {
   readonly count: number
   readonly seed: number
   /** Longest prompt, in tokens. */
-  readonly longest: number
+  readonly longestPrompt: number
+  /** Most tokens that the document itself needs to end the item: a model that is given twice as many can be asked to. */
+  readonly longestItem: number
 }
 
 /**
@@ -26,7 +28,7 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>
   validation: SplitReader,
   codec: Codec<E>,
   prefixesOf: (text: string) => ReadonlyArray<Prefix>,
-  { count, longest, seed }: Options
+  { count, longestItem, longestPrompt, seed }: Options
 ) {
   const candidates = validation.documents.filter(({ kind }) => kind === "c" || kind === "h")
   const order = permutation(candidates.length, draws(seed, "validate", "documents"))
@@ -36,8 +38,9 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>
   /** The next prompt of a document that is short enough. */
   const take = Effect.fnUntraced(function* ({ document, left }: (typeof offers)[number]) {
     for (let prefix = left.pop(); prefix !== undefined; prefix = left.pop()) {
-      const tokens = yield* codec.encode(prefix.prompt)
-      if (tokens.length <= longest) {
+      const prompt = yield* codec.encode(prefix.prompt)
+      const item = yield* codec.encode(prefix.item)
+      if (prompt.length <= longestPrompt && item.length <= longestItem) {
         chosen.push({ ...prefix, document })
         return
       }

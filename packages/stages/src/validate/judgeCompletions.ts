@@ -40,7 +40,8 @@ export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function*
   const prefixes = yield* choosePrefixes(validation, codec, parser.prefixesOf, {
     count: config.validationPrefixes,
     seed: config.seed,
-    longest: Math.max(1, Math.floor(speaker.sequenceLength / 2))
+    longestPrompt: Math.floor(speaker.sequenceLength / 2),
+    longestItem: Math.floor(config.maxTokens / 2)
   })
   const asked: ReadonlyArray<ChosenPrefix | { readonly prompt: string; readonly document: null }> = [
     ...config.prompts.map((prompt) => ({ prompt, document: null })),

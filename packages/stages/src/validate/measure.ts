@@ -4,6 +4,7 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
 import { Counter } from "./kneserNey.ts"
 import type { Prediction } from "./Report.ts"
@@ -20,6 +21,19 @@ export interface Extent {
 export interface Split {
   readonly tokens: Uint16Array | Uint32Array
   readonly documents: ReadonlyArray<Extent>
+}
+
+/** The split with documents drawn by the seed until they have `most` tokens together; all of them when they have no more. */
+export const sample = <S extends Split>(split: S, most: number, seed: number): S => {
+  if (split.tokens.length <= most) return split
+  const chosen = new Set<number>()
+  let tokens = 0
+  for (const index of permutation(split.documents.length, draws(seed, "validate", "sample"))) {
+    if (tokens >= most) break
+    chosen.add(index)
+    tokens += split.documents[index]!.tokens
+  }
+  return { ...split, documents: split.documents.filter((_, index) => chosen.has(index)) }
 }
 
 /** A document's tokens, its end token included. Not a copy. */

@@ -61,7 +61,7 @@ const verdictOf = (completion: Completion): string => {
         ? "no item finished"
         : `not C at ${completion.error}`
   const gcc =
-    completion.gcc === null
+    completion.gcc === null || completion.verdict === "unfinished"
       ? []
       : [completion.gcc.passes ? "gcc takes it" : `gcc refuses it at ${completion.gcc.error}`]
   const ended = completion.ended ? ["ended by the model"] : []
@@ -107,7 +107,7 @@ const parseFigures = (report: ReportValue): ReadonlyArray<string> => {
 }
 
 export const page = (report: ReportValue, completions: ReadonlyArray<Completion>, about: About): string => {
-  const { bytes, documents, tokens } = report.validation
+  const { bytes, documents, ofDocuments, tokens } = report.validation
   const failed = report.gates.filter((gate) => !gate.passed).length
   const headline = report.passed
     ? `Passed: ${report.gates.length} of ${report.gates.length} gates.`
@@ -121,7 +121,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     "## Prediction",
     "",
-    `Over the validation split: ${count(documents)} documents, ${count(tokens)} tokens, ${count(bytes)} bytes.`,
+    `Over ${documents === ofDocuments ? "the validation split" : `documents of the validation split drawn by the seed, ${count(ofDocuments)} in all`}: ${count(documents)} documents, ${count(tokens)} tokens, ${count(bytes)} bytes.`,
     "",
     ...table(
       ["", "loss (nats per token)", "perplexity", "bits per byte", "top-1 accuracy"],

@@ -8,7 +8,10 @@ import { withoutCplusplus } from "./topLevel.ts"
 /** A prompt and what its document really says after it. */
 export interface Prefix {
   readonly prompt: string
+  /** To the end of the document. */
   readonly rest: string
+  /** The beginning of it that ends the item. */
+  readonly item: string
 }
 
 const holders = new Set([
@@ -41,7 +44,13 @@ export const prefixesOf = (parser: Parser, text: string): ReadonlyArray<Prefix> 
     const body = item.hasError ? null : bodyOf(item)
     return body === null
       ? []
-      : [{ prompt: text.slice(item.startIndex, body.startIndex + 1), rest: text.slice(body.startIndex + 1) }]
+      : [
+          {
+            prompt: text.slice(item.startIndex, body.startIndex + 1),
+            rest: text.slice(body.startIndex + 1),
+            item: text.slice(body.startIndex + 1, item.endIndex)
+          }
+        ]
   })
   tree.delete()
   return prefixes

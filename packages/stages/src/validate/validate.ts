@@ -15,13 +15,14 @@ import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as gates from "./gates.ts"
 import { judgeCompletions } from "./judgeCompletions.ts"
-import { scoreBaseline, scoreModel, summarize } from "./measure.ts"
+import { sample, scoreBaseline, scoreModel, summarize } from "./measure.ts"
 import { Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
 import { leastContext } from "./windows.ts"
 import { writeReport } from "./writeReport.ts"
 
+const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
 
 /** Windows that the model reads at a time. */
@@ -33,28 +34,30 @@ export const validate = Stage.make({
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: {
+    /**
+     * About how many tokens of the validation split are measured: whole documents, drawn by the seed, until there are so many. Null
+     * measures all of them.
+     */
+    validationTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
     /** What completions begin with. */
     prompts: Schema.Array(Schema.String).pipe(
       Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
     ),
-    /** How many more prompts are taken from .c and .h documents of the validation split: heads of functions and structures. */
+    /**
+     * How many more prompts are taken from .c and .h documents of the validation split: heads of functions and structures
+     * that the document itself ends within half of `maxTokens`.
+     */
     validationPrefixes: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
     /** Longest completion, in tokens. */
-    maxTokens: Schema.Int.pipe(
-      Schema.check(Schema.isGreaterThan(0)),
-      Schema.withDecodingDefaultKey(Effect.succeed(160))
-    ),
+    maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
     /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
     temperature: Schema.Finite.pipe(
       Schema.check(Schema.isGreaterThanOrEqualTo(0)),
       Schema.withDecodingDefaultKey(Effect.succeed(0.5))
     ),
     /** Draw from this many of the most likely tokens only. */
-    topK: Schema.Int.pipe(
-      Schema.check(Schema.isGreaterThan(0)),
-      Schema.withDecodingDefaultKey(Effect.succeed(40))
-    ),
-    /** Decides which prompts are taken and how completions are drawn. */
+    topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
+    /** Decides which documents and prompts are taken and how completions are drawn. */
     seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
     /** Orders of the Kneser-Ney baselines that are measured, beside those that must be beaten. */
     baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
@@ -74,7 +77,8 @@ export const validate = Stage.make({
     yield* checkTokenizers(loaded, dataset)
     const tokenizer = yield* Tokenizer.load(dataset.directory)
     const codec = codecOf(tokenizer)
-    const { train, validation } = yield* DatasetReader.open(dataset.directory)
+    const { train, validation: whole } = yield* DatasetReader.open(dataset.directory)
+    const validation = sample(whole, config.validationTokens ?? Number.POSITIVE_INFINITY, config.seed)
     const progress = (unit: string) => (done: number, total: number) =>
       journal.publish({ type: "Progress", done, total, unit })
 
@@ -126,7 +130,7 @@ export const validate = Stage.make({
       speaker: opened.speaker,
       endTokenId: dataset.value.endTokenId,
       train,
-      validation,
+      validation: whole,
       progress: progress("completions")
     })
     for (const { completion, document, prompt } of judged.completions) {
@@ -152,7 +156,12 @@ export const validate = Stage.make({
       passed: compared.every((gate) => gate.passed),
       gates: compared,
       ...prediction,
-      validation: dataset.value.validation,
+      validation: {
+        documents: validation.documents.length,
+        ofDocuments: whole.documents.length,
+        tokens: validation.documents.reduce((sum, each) => sum + each.tokens, 0),
+        bytes: validation.documents.reduce((sum, each) => sum + each.bytes, 0)
+      },
       context: { longest: sequenceLength, least: leastContext(sequenceLength) },
       baselines,
       kinds,

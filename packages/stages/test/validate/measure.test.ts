@@ -2,7 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../../src/model/Programs.ts"
-import { type Extent, type Split, scoreBaseline, scoreModel, summarize } from "../../src/validate/measure.ts"
+import {
+  type Extent,
+  type Split,
+  sample,
+  scoreBaseline,
+  scoreModel,
+  summarize
+} from "../../src/validate/measure.ts"
 
 const end = 0
 const documents = [[1, 2, 3, 1, 2, 3, 1, 2, end], [end], [2, 2, 2, 2, 2, 2, end], [3, 1, end]]
@@ -76,6 +83,19 @@ describe("scoring a model", () => {
       expect(summarize(extents, scores, (index) => index === 1)).toBeNull()
     })
   )
+})
+
+describe("a sample of the validation split", () => {
+  it("is whole documents in their order, the same for the same seed, and all when there are few", () => {
+    expect(sample(split, 20, 1)).toBe(split)
+    const part = sample(split, 5, 1)
+    expect(part).toEqual(sample(split, 5, 1))
+    expect(part.documents.length).toBeLessThan(4)
+    expect(part.documents.reduce((sum, each) => sum + each.tokens, 0)).toBeGreaterThanOrEqual(5)
+    expect(extents.filter((each) => part.documents.includes(each))).toEqual(part.documents)
+    const drawn = Array.from({ length: 20 }, (_, seed) => sample(split, 1, seed).documents[0]!.start)
+    expect(new Set(drawn).size).toBeGreaterThan(1)
+  })
 })
 
 describe("scoring a baseline", () => {

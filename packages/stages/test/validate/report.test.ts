@@ -30,7 +30,7 @@ const report: ReportValue = {
   perplexity: 33.115,
   bitsPerByte: 2.1,
   topOneAccuracy: 0.35,
-  validation: { documents: 4, tokens: 1000, bytes: 3456 },
+  validation: { documents: 4, ofDocuments: 4, tokens: 1000, bytes: 3456 },
   context: { longest: 128, least: 65 },
   baselines: [{ order: 2, loss: 4, perplexity: 54.6, bitsPerByte: 2.6, topOneAccuracy: 0.2 }],
   kinds: [{ kind: "c", bytes: 3456, bitsPerByte: 2.1, baselines: [2.6] }],
@@ -89,6 +89,16 @@ describe("report.md", () => {
     expect(text).toContain("model, 1,234,567 parameters | 3.5000")
     expect(text).toContain("bigram, Kneser-Ney | 4.0000")
     expect(text).toContain("![Loss curve](curve.svg)")
+  })
+
+  it("says when it is over a part of the validation split", () => {
+    expect(text).toContain("Over the validation split: 4 documents")
+    const part = page(
+      { ...report, validation: { ...report.validation, ofDocuments: 900 } },
+      completions,
+      about
+    )
+    expect(part).toContain("drawn by the seed, 900 in all: 4 documents")
   })
 
   it("says why gcc was not asked", () => {

@@ -48,7 +48,7 @@ it.layer(workspace)("validate", (it) => {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const { artifact, events } = yield* runStage(
-        node({ ...quick, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
+        node({ ...quick, maxTokens: 80, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
         yield* place
       )
       const { value } = artifact
@@ -63,7 +63,8 @@ it.layer(workspace)("validate", (it) => {
       expect(value.baselines[1]!.bitsPerByte).toBeLessThan(value.bitsPerByte)
       expect(value.kinds.map((each) => each.kind)).toEqual(["c", "md"])
       expect(value.completions.total).toBe(4)
-      expect(value.realParseShare).toBe(0)
+      // What the documents say after their prompts is C, and fits.
+      expect(value.realParseShare).toBe(1)
       expect((yield* fs.readDirectory(artifact.directory)).sort()).toEqual([
         "completions.jsonl",
         "curve.svg",
@@ -85,7 +86,7 @@ it.layer(workspace)("validate", (it) => {
         expect.stringMatching(/\{$/),
         expect.stringMatching(/\{$/)
       ])
-      expect(completions.every((each) => each.tokens <= 6)).toBe(true)
+      expect(completions.every((each) => each.tokens <= 80)).toBe(true)
       const kinds = new Set(events.map((event: StageEvent) => event.type))
       expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate", "Facts"]))
     })
