@@ -88,7 +88,7 @@ ${table(
   ]
 )}
 
-Losses are measured in windows of ${count(run.sequenceLength)} tokens laid side by side on documents that the model was not trained on.
+Losses are measured in windows of ${count(run.sequenceLength)} tokens laid side by side, on ${count(run.evaluationTokens)} tokens of documents that the model was not trained on.
 
 ## Model
 

@@ -1,6 +1,6 @@
 /**
- * Measuring a model on a run of tokens: the loss of every token but the first, each predicted once, in windows of the sequence
- * length side by side.
+ * Measuring a model on a run of tokens while it trains: the loss of every token but the first, each predicted once, in windows of
+ * the sequence length side by side.
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
@@ -26,25 +26,35 @@ export interface Measured {
 const zero = new Int32Array(1)
 
 /**
- * Measures all predictions in a split of `length` tokens (at least 2) with a prepared `evaluate` program. `each` sees every prediction
- * in order: the index of the predicted token, its loss in nats, and whether it was the most likely.
+ * The batches to measure, by number: all of them, or as many as hold `limit` tokens, evenly spread. The same for the same split, so
+ * that losses can be compared.
+ */
+export const batchesWithin = (shape: Shape, length: number, limit: number): ReadonlyArray<number> => {
+  const size = shape.batchSize * shape.sequenceLength
+  const all = Math.ceil((length - 1) / size)
+  const some = Math.min(all, Math.max(1, Math.ceil(limit / size)))
+  return Array.from({ length: some }, (_, index) => Math.floor((index * all) / some))
+}
+
+/**
+ * Measures a split of `length` tokens (at least 2), or about `limit` tokens of it, with a prepared `evaluate` program.
  */
 export const measure = Effect.fnUntraced(function* <E, R>(
   program: Prepared,
   shape: Shape,
   length: number,
   read: ReadTokens<E, R>,
-  each: (index: number, loss: number, correct: boolean) => void = () => {}
+  limit = Number.POSITIVE_INFINITY
 ) {
   const { batchSize, sequenceLength } = shape
   const predictions = length - 1
-  const windows = Math.ceil(predictions / sequenceLength)
+  let count = 0
   let loss = 0
   let correct = 0
-  for (let first = 0; first < windows; first += batchSize) {
+  for (const batch of batchesWithin(shape, length, limit)) {
     const tokens = new Int32Array(batchSize * sequenceLength)
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
-    const begin = first * sequenceLength
+    const begin = batch * batchSize * sequenceLength
     const size = Math.min(batchSize * sequenceLength, predictions - begin)
     // Windows lie side by side, so a batch is one stretch of tokens; targets are the same stretch one later.
     const stretch = yield* read(begin, size + 1)
@@ -60,8 +70,8 @@ export const measure = Effect.fnUntraced(function* <E, R>(
     for (let at = 0; at < size; at++) {
       loss += losses[at]!
       if (hits[at] === 1) correct++
-      each(begin + 1 + at, losses[at]!, hits[at] === 1)
     }
+    count += size
   }
-  return { count: predictions, loss, correct } satisfies Measured as Measured
+  return { count, loss, correct } satisfies Measured as Measured
 })

@@ -60,7 +60,14 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   const { accumulation } = config
   const { schedule, spec } = plan
   const batches = Batches.make(plan.data)
-  const meter = Meter.make({ steps: schedule.steps, tokensPerStep: plan.tokensPerStep })
+  const meter = Meter.make({
+    steps: schedule.steps,
+    tokensPerStep: plan.tokensPerStep,
+    evaluationsAfter: (step) =>
+      Math.ceil(schedule.steps / config.evaluateEvery) - Math.floor(step / config.evaluateEvery),
+    // A forward pass is about a third of a step's work.
+    evaluationInSteps: Math.min(config.evaluationTokens, context.validation.length) / plan.tokensPerStep / 3
+  })
   const began = yield* Clock.currentTimeMillis
   let state = context.start
   let lastSave = began
@@ -164,6 +171,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   })
 
   const takeStep = Effect.gen(function* () {
+    const before = performance.now()
     const step = state.step + 1
     const rate = learningRate(schedule, step)
     const first = state.step * accumulation + state.shift
@@ -174,7 +182,6 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       slowest === 0
         ? config.faults.hangSeconds * 10
         : Math.max(config.faults.hangSeconds, (20 * slowest) / 1000)
-    const before = performance.now()
     const result = yield* trainer.step(
       read,
       step,
@@ -212,7 +219,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
 
   const evaluate = Effect.gen(function* () {
     const { length, read } = context.validation
-    const measured = yield* measure(trainer.measuring, plan.data, length, read)
+    const measured = yield* measure(trainer.measuring, plan.data, length, read, config.evaluationTokens)
     const loss = finite(measured.loss / measured.count)
     const isBest = loss !== null && (state.best === null || loss < state.best.loss)
     yield* journal.publish({
@@ -262,6 +269,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   /** What falls due between two steps. Returns when nothing is left to do at this step. */
   const between = Effect.gen(function* () {
     const { step } = state
+    const before = performance.now()
     const isLast = step === schedule.steps
     const evaluates = step > state.evaluatedStep && (isLast || step % config.evaluateEvery === 0)
     const isBest = evaluates ? yield* evaluate : false
@@ -280,6 +288,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     }
     if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew)
       for (const prompt of config.prompts) yield* sample(prompt)
+    if (evaluates) meter.evaluated(performance.now() - before)
   })
 
   /** Steps until the epoch ends, as one span. */

@@ -10,7 +10,7 @@ export interface Tick {
   readonly loss: number
   readonly learningRate: number
   readonly gradientNorm: number | null
-  /** Milliseconds that the engine took. */
+  /** Milliseconds that the whole step took. */
   readonly milliseconds: number
   /** Clock at the step's end, milliseconds. */
   readonly now: number
@@ -22,27 +22,40 @@ const finite = (value: number): number | null => (Number.isFinite(value) ? value
 const warmUpSteps = 3
 const intervalMilliseconds = 300
 
-export const make = (options: { readonly steps: number; readonly tokensPerStep: number }) => {
+export interface Options {
+  readonly steps: number
+  readonly tokensPerStep: number
+  /** Evaluations still to come after a step. */
+  readonly evaluationsAfter: (step: number) => number
+  /** What an evaluation costs in steps, as long as none was timed. */
+  readonly evaluationInSteps: number
+}
+
+export const make = (options: Options) => {
   let waiting: Array<Tick> = []
   let reported = Number.NEGATIVE_INFINITY
   let ticks = 0
-  let origin: { readonly step: number; readonly now: number } | undefined
+  let warm = 0
+  let evaluations = 0
+  let evaluating = 0
   return {
+    /** Notes how long an evaluation took, with the samples and the saving that followed it. */
+    evaluated: (milliseconds: number): void => {
+      evaluations++
+      evaluating += milliseconds
+    },
     /** Notes a step; gives an event when it is time for one, with the mean loss of the steps since the last. */
     tick: (tick: Tick): StepEvent | undefined => {
       ticks++
-      if (ticks === warmUpSteps) origin = tick
+      if (ticks > warmUpSteps) warm += tick.milliseconds
       waiting.push(tick)
       const isLast = tick.step === options.steps
       if (!isLast && tick.now - reported < intervalMilliseconds) return undefined
       const mean = (value: (tick: Tick) => number) =>
         waiting.reduce((sum, tick) => sum + value(tick), 0) / waiting.length
       const stepMilliseconds = mean((tick) => tick.milliseconds)
-      // Whole wall time a step, so that evaluations and samples count in the time left.
-      const pace =
-        origin === undefined || tick.step <= origin.step
-          ? stepMilliseconds
-          : (tick.now - origin.now) / (tick.step - origin.step)
+      const pace = ticks > warmUpSteps ? warm / (ticks - warmUpSteps) : stepMilliseconds
+      const evaluation = evaluations > 0 ? evaluating / evaluations : options.evaluationInSteps * pace
       const event: StepEvent = {
         type: "Step",
         step: tick.step,
@@ -53,7 +66,8 @@ export const make = (options: { readonly steps: number; readonly tokensPerStep: 
         gradientNorm: tick.gradientNorm,
         tokensPerSecond: stepMilliseconds > 0 ? (options.tokensPerStep * 1000) / stepMilliseconds : 0,
         stepMilliseconds,
-        secondsLeft: ((options.steps - tick.step) * pace) / 1000
+        secondsLeft:
+          ((options.steps - tick.step) * pace + options.evaluationsAfter(tick.step) * evaluation) / 1000
       }
       reported = tick.now
       waiting = []

@@ -63,6 +63,8 @@ export const fields = {
   gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Steps between evaluations on the validation split; the end of training always has one. */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
+  /** Tokens of the validation split that an evaluation measures, evenly spread: all when there are no more. */
+  evaluationTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50_000))),
   /** Evaluations without a new best after which training ends; never when not given. */
   patience: Schema.optionalKey(positiveInt),
   /** Steps between samples; 0 for none. */
@@ -145,7 +147,7 @@ export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<
   const steps =
     config.steps ?? Math.max(1, Math.ceil(Batches.batchesIn(data, config.epochs ?? 1) / config.accumulation))
   const warmUp = config.warmUp ?? Math.min(200, Math.floor(steps / 20))
-  const floor = config.finalLearningRate ?? config.learningRate / 10
+  const floor = config.finalLearningRate ?? Number((config.learningRate / 10).toPrecision(12))
   if (floor > config.learningRate)
     return fail(
       `finalLearningRate ${floor} is above learningRate ${config.learningRate}; the rate falls from one to the other.`

@@ -33,6 +33,8 @@ export const TrainedRun = Artifact.kind({
     steps: Schema.Int,
     epochs: Schema.Finite,
     tokensSeen: Schema.Int,
+    /** Validation tokens that each evaluation measured. */
+    evaluationTokens: Schema.Int,
     bestStep: Schema.Int,
     bestValidationLoss: Schema.Finite,
     lastValidationLoss: Schema.Finite,

@@ -5,6 +5,7 @@ import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import { Effect, FileSystem, Schema } from "effect"
 import { type Dataset, Placed } from "../dataset/Dataset.ts"
+import { batchesWithin } from "../model/Evaluation.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
@@ -54,6 +55,15 @@ const originsOf = Effect.fnUntraced(
   },
   Effect.orElseSucceed((): ReadonlyArray<{ readonly origin: string; readonly documents: number }> => [])
 )
+
+/** Predictions in one evaluation. */
+const evaluatedTokens = (plan: Plan, length: number, limit: number): number => {
+  const size = plan.data.batchSize * plan.data.sequenceLength
+  return batchesWithin(plan.data, length, limit).reduce(
+    (sum, batch) => sum + Math.min(size, length - 1 - batch * size),
+    0
+  )
+}
 
 export interface Options {
   readonly config: TrainConfig
@@ -117,6 +127,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     steps: state.step,
     epochs: Batches.epochsAt(plan.data, state.step * config.accumulation),
     tokensSeen,
+    evaluationTokens: evaluatedTokens(plan, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
     bestValidationLoss: best.loss,
     lastValidationLoss: lastLoss,
