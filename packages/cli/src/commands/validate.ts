@@ -1,12 +1,15 @@
 /** `trainyard validate`: the validation stages of a pipeline alone. Nothing is trained and nothing is fetched. */
+import type { Artifact } from "@trainyard/core/Artifact"
 import type { MissingInput } from "@trainyard/core/Plan"
 import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Model } from "@trainyard/stages/checkpoint/Model"
+import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { annotations } from "@trainyard/stages/validate/annotations"
 import { Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as DatasetFolder from "../DatasetFolder.ts"
 import { Ended, WrongUsage } from "../Ending.ts"
 import * as ModelFolder from "../ModelFolder.ts"
 import type { Pipeline } from "../Pipeline.ts"
@@ -26,22 +29,37 @@ const namesOf = (pipeline: Pipeline, kind: string): ReadonlyArray<string> =>
   pipeline.nodes.filter((node) => node.kind.name === kind).map((node) => node.name)
 
 /** What is missing, and each way to supply it. */
-const explain = (file: string, root: string, models: ReadonlyArray<string>) => (error: MissingInput) => {
+const explain = (file: string, root: string, pipeline: Pipeline) => (error: MissingInput) => {
   const wanted = error.missing.map(
     ({ from, input, stage }) => `${stage} reads "${input}", which ${from} makes, and ${root} holds none.`
   )
-  const needsModel = error.missing.some(({ from }) => models.includes(from))
+  const needs = (kind: string) => error.missing.some(({ from }) => namesOf(pipeline, kind).includes(from))
+  const folders = [
+    ...(needs(Model.name) ? ["a model folder with --model"] : []),
+    ...(needs(Dataset.name) ? ["a dataset folder with --dataset"] : [])
+  ]
   return new NothingToJudge({
     message: `${wanted.join(" ")} Make it with trainyard run ${file}${
-      needsModel ? ", give a model folder with --model" : ""
+      folders.length > 0 ? `, give ${folders.join(" and ")}` : ""
     }, or name the workspace that holds it with --workspace.`
   })
 }
 
-const supplied = Effect.fnUntraced(function* (models: ReadonlyArray<string>, model: Option.Option<string>) {
-  if (Option.isNone(model)) return {}
-  const artifact = yield* ModelFolder.open(model.value)
-  return Object.fromEntries(models.map((name) => [name, artifact]))
+/** The folders given by hand, as the artifacts of every stage that would make their like. */
+const supplied = Effect.fnUntraced(function* (
+  pipeline: Pipeline,
+  { dataset, model }: { readonly model: Option.Option<string>; readonly dataset: Option.Option<string> }
+) {
+  const given: Record<string, Artifact> = {}
+  if (Option.isSome(model)) {
+    const artifact = yield* ModelFolder.open(model.value)
+    for (const name of namesOf(pipeline, Model.name)) given[name] = artifact
+  }
+  if (Option.isSome(dataset)) {
+    const artifact = yield* DatasetFolder.open(dataset.value)
+    for (const name of namesOf(pipeline, Dataset.name)) given[name] = artifact
+  }
+  return given
 })
 
 /** Copies the reports' JUnit pages to one file: the file itself for one report, numbered files for more. */
@@ -82,6 +100,11 @@ export const validate = Command.make(
       Flag.withDescription("Judge this model folder; the workspace's newest model unless given"),
       Flag.optional
     ),
+    dataset: Flag.String("dataset").pipe(
+      Flag.withMetavar("DIR"),
+      Flag.withDescription("Judge against this dataset folder; the workspace's newest dataset unless given"),
+      Flag.optional
+    ),
     junit: Flag.String("junit").pipe(
       Flag.withMetavar("FILE"),
       Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
@@ -97,20 +120,24 @@ export const validate = Command.make(
     const screen = make(process.stdout)
     const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
     const reports = namesOf(pipeline, Report.name)
-    const models = namesOf(pipeline, Model.name)
     if (reports.length === 0) {
       return yield* new WrongUsage({
         message: `Pipeline "${pipeline.name}" has no stage that makes a report. End it with validate({ model, dataset }).`
       })
     }
-    if (Option.isSome(flags.model) && models.length === 0) {
-      return yield* new WrongUsage({
-        message: `Pipeline "${pipeline.name}" has no stage that makes a model, so --model has no place in it.`
-      })
+    for (const [flag, kind] of [
+      ["model", Model.name],
+      ["dataset", Dataset.name]
+    ] as const) {
+      if (Option.isSome(flags[flag]) && namesOf(pipeline, kind).length === 0) {
+        return yield* new WrongUsage({
+          message: `Pipeline "${pipeline.name}" has no stage that makes a ${kind}, so --${flag} has no place in it.`
+        })
+      }
     }
     const judging = Effect.gen(function* () {
       const { root } = yield* Workspace
-      const supply = yield* supplied(models, flags.model)
+      const supply = yield* supplied(pipeline, flags)
       return yield* Runner.run(pipeline, {
         only: reports,
         inputs: "latest",
@@ -118,7 +145,7 @@ export const validate = Command.make(
         set: flags.set,
         force: flags.force
       }).pipe(
-        Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, models)(error)))
+        Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
       )
     })
     const result = yield* judging.pipe(
@@ -148,8 +175,9 @@ export const validate = Command.make(
       description: "The newest model and dataset of the workspace"
     },
     {
-      command: "trainyard validate pipelines/quickstart.ts --model ./model --junit report.xml",
-      description: "A published model folder, in CI"
+      command:
+        "trainyard validate pipelines/quickstart.ts --model ./model --dataset ./dataset --junit report.xml",
+      description: "A published model against a dataset folder, in CI"
     },
     {
       command: "trainyard validate pipelines/quickstart.ts --set validate.parseShareAtLeast=0.8",
