@@ -41,6 +41,7 @@ export class Pool {
   readonly #words: Int32Array
   readonly #tickets: BigInt64Array
   readonly #workers: ReadonlyArray<Worker>
+  #alive: number
   #runs = 0
   #longest = 0
   #broken: EngineFailure | undefined
@@ -58,6 +59,7 @@ export class Pool {
     this.#words[control.threads] = threads
     this.#words[control.awake] = Math.min(threads, cores)
     this.#words[control.spins] = threads <= cores ? spins.enoughCores : spins.tooFewCores
+    this.#alive = threads
     this.#workers = Array.from({ length: threads }, (_, worker) => {
       const data: WorkerData = { module, memory: heap.memory, worker }
       const thread = new Worker(new URL("./worker.ts", import.meta.url), {
@@ -69,7 +71,10 @@ export class Pool {
       })
       const who = `worker ${worker + 1} of ${threads}`
       thread.on("error", (error) => this.#break(`${who} broke: ${error.message}`))
-      thread.on("exit", (code) => this.#break(`${who} died (exit code ${code})`))
+      thread.on("exit", (code) => {
+        this.#alive--
+        this.#break(`${who} died (exit code ${code})`)
+      })
       return thread
     })
   }
@@ -128,6 +133,18 @@ export class Pool {
   /** For tests: worker number `worker` (from 0) dies or hangs in the middle of its next task. */
   sabotage(worker: number, kind: "dies" | "hangs"): void {
     Atomics.store(this.#words, workerLine(worker) + sabotage, kind === "dies" ? 1 : 2)
+  }
+
+  /** For tests: ends a worker from outside, as the system might. */
+  endWorker(worker: number): Effect.Effect<void> {
+    return Effect.promise(async () => {
+      await this.#workers[worker]!.terminate()
+    })
+  }
+
+  /** Worker threads that have not ended. */
+  get alive(): number {
+    return this.#alive
   }
 
   #start(first: number, tasks: number): void {

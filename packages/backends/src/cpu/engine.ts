@@ -25,17 +25,19 @@ import { Pool } from "./Pool.ts"
 
 const name = "cpu"
 
-/** Milliseconds of worker time that one operation's steps have taken since the profile began. */
-export interface OperationTime {
+/** Milliseconds of worker time, summed over the workers, that one step of a program took. */
+export interface StepTime {
   readonly operation: string
   readonly milliseconds: number
 }
 
 export interface CpuPrepared extends Prepared {
-  /** Runs as `run` does and says where the time went: worker time by operation, longest first. */
+  /**
+   * Runs as `run` does and says where the time went, step by step. Steps that are computed together share their time in part.
+   */
   readonly profile: (
     inputs: Parameters<Prepared["run"]>[0]
-  ) => Effect.Effect<ReadonlyArray<OperationTime>, ProgramRejected | EngineFailure>
+  ) => Effect.Effect<ReadonlyArray<StepTime>, ProgramRejected | EngineFailure>
 }
 
 export interface CpuSession extends Session {
@@ -183,12 +185,10 @@ const openSession = Effect.fn("cpu.open")(function* (
             times.fill(0n)
             pool.useProfile(true)
             yield* start(inputs).pipe(Effect.ensuring(Effect.sync(() => pool.useProfile(false))))
-            const sums = new Map<string, number>()
-            for (const [index, { operation }] of program.steps.entries())
-              sums.set(operation, (sums.get(operation) ?? 0) + Number(times[index]!) / 1e6)
-            return [...sums]
-              .map(([operation, milliseconds]) => ({ operation, milliseconds }))
-              .sort((a, b) => b.milliseconds - a.milliseconds)
+            return program.steps.map(({ operation }, index) => ({
+              operation,
+              milliseconds: Number(times[index]!) / 1e6
+            }))
           })
         )
     }

@@ -34,13 +34,16 @@ export function largest(x: v128): f32 {
 }
 
 /**
- * e^x within 2 units in the last place for x in [-87.3, 88.3], clamped outside; NaN stays NaN. Cephes' expf: x = n · ln 2 + r, a
- * polynomial in r, then n added to the exponent.
+ * e^x within 2 units in the last place for x in [-80, 88.3]. Larger x count as 88.3, smaller ones give 0: e^-80 is nothing beside 1, and
+ * what is made of it would be denormal, which is slow. NaN stays NaN. Cephes' expf: x = n · ln 2 + r, a polynomial in r, then n
+ * added to the exponent.
  */
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  x = f32x4.min(f32x4.max(x, splat(-87.3)), splat(88.3))
+  const small = f32x4.lt(x, splat(-80))
+  // pmin(a, b) is b < a ? b : a, so that NaN in the second place is lost: here x comes first and is kept.
+  x = f32x4.pmin(x, splat(88.3))
   const n = f32x4.nearest(f32x4.mul(x, splat(1.44269504088896341)))
   let r = fma(n, splat(-0.693359375), x)
   r = fma(n, splat(2.12194440e-4), r)
@@ -50,7 +53,16 @@ export function exp(x: v128): v128 {
   p = fma(p, r, splat(1.6666665459e-1))
   p = fma(p, r, splat(5.0000001201e-1))
   p = fma(p, f32x4.mul(r, r), f32x4.add(r, splat(1)))
-  return i32x4.add(p, i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23))
+  const whole = relaxedTruncate(n)
+  return v128.andnot(i32x4.add(p, i32x4.shl(whole, 23)), small)
+}
+
+/** A whole number in float32 as an integer; anything for what is too large. */
+// @ts-ignore: decorator
+@inline
+function relaxedTruncate(x: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_trunc_f32x4_s(x)
+  return i32x4.trunc_sat_f32x4_s(x)
 }
 
 /** The natural logarithm of a positive number; of 0 minus infinity, of infinity infinity, else NaN. */

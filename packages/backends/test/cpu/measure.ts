@@ -1,0 +1,91 @@
+/**
+ * Measures the engine: the training step of the reference model (256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128
+ * tokens), one matrix product, and where the step's time goes.
+ *
+ *     node packages/backends/test/cpu/measure.ts [threads ...]
+ */
+import { Effect } from "effect"
+import type { BackendError } from "../../src/Backend.ts"
+import { engine, make } from "../../src/cpu/engine.ts"
+import * as Builder from "../../src/program/Builder.ts"
+import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
+
+const model: Shape = { batch: 8, time: 128, vocabulary: 10_000, width: 256, heads: 8, layers: 4, dropout: 0 }
+const gigaflops = (36 * model.batch * model.time) / 1024
+
+const median = (values: ReadonlyArray<number>) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+const timed = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, BackendError>, times: number) {
+  const taken: Array<number> = []
+  for (let i = 0; i < times; i++) {
+    const started = performance.now()
+    yield* effect
+    taken.push(performance.now() - started)
+  }
+  return taken
+})
+
+const step = Effect.fnUntraced(function* (threads: number, cpu = engine) {
+  const program = trainProgram(model)
+  const tensors = heldBy([program])
+  const session = yield* cpu.open(tensors, { threads, precision: "f32" })
+  for (const [name, values] of Object.entries(initial(tensors)))
+    yield* session.write(
+      name,
+      values.map((value) => (/ln_.*weight$/.test(name) ? 1 : value / 6))
+    )
+  const prepared = yield* session.prepare(program)
+  const inputs = { ...trainInputs(model, 1), learningRate: Float32Array.of(1e-5) }
+  yield* timed(prepared.run(inputs), 4)
+  const before = process.cpuUsage()
+  const taken = yield* timed(prepared.run(inputs), 15)
+  const used = process.cpuUsage(before)
+  const milliseconds = median(taken)
+  console.log(
+    `train step, ${threads} threads: median ${milliseconds.toFixed(0)} ms, best ${Math.min(...taken).toFixed(0)} ms, ` +
+      `${(gigaflops / (milliseconds / 1000)).toFixed(1)} GFLOP/s, ` +
+      `${((used.user + used.system) / 15_000).toFixed(0)} ms of processor time`
+  )
+  // Least of many runs for each step: other programs on the machine disturb some runs of a step, hardly all.
+  const least = program.steps.map(() => Infinity)
+  for (let run = 0; run < 12; run++)
+    for (const [index, time] of (yield* prepared.profile(inputs)).entries())
+      least[index] = Math.min(least[index]!, time.milliseconds)
+  const sums = new Map<string, number>()
+  for (const [index, { operation }] of program.steps.entries())
+    sums.set(operation, (sums.get(operation) ?? 0) + least[index]!)
+  const total = least.reduce((sum, time) => sum + time, 0)
+  console.log(
+    `  worker time of an undisturbed step: ${total.toFixed(0)} ms, over ${threads} threads ${(total / threads).toFixed(0)} ms`
+  )
+  return [...sums].map(([operation, milliseconds]) => ({ operation, milliseconds }))
+}, Effect.scoped)
+
+const product = Effect.fnUntraced(function* (threads: number) {
+  const b = Builder.make("product")
+  const x = b.input("x", [1024, 256])
+  const program = b.build([b.linear(x, { weight: b.parameter("w", [768, 256]) })])
+  // The product alone, without its result's way out: many steps in one program.
+  const many = Builder.make("products")
+  const w = many.parameter("w", [768, 256])
+  const input = many.input("x", [1024, 256])
+  const steps = Array.from({ length: 20 }, () => many.linear(input, { weight: w }))
+  const session = yield* engine.open(heldBy([program]), { threads, precision: "f32" })
+  const prepared = yield* session.prepare(many.build([many.add(steps[0]!, steps[1]!)].slice(0, 0)))
+  yield* timed(prepared.run({ x: new Float32Array(1024 * 256).fill(0.5) }), 10)
+  const taken = yield* timed(prepared.run({ x: new Float32Array(1024 * 256).fill(0.5) }), 20)
+  const one = median(taken) / 20
+  console.log(
+    `matrix product 1024 x 256 x 768, ${threads} threads: median ${one.toFixed(2)} ms, ${((2 * 1024 * 256 * 768) / one / 1e6).toFixed(1)} GFLOP/s`
+  )
+}, Effect.scoped)
+
+const counts = process.argv.slice(2).map(Number)
+for (const threads of counts.length > 0 ? counts : [1, 2, 64]) {
+  await Effect.runPromise(product(threads))
+  const times = await Effect.runPromise(step(threads))
+  for (const { milliseconds, operation } of times)
+    console.log(`  ${operation.padEnd(24)} ${milliseconds.toFixed(1)} thread ms`)
+}
+if (process.argv.includes("--fallback")) await Effect.runPromise(step(2, make({ binary: "simd" })))
