@@ -66,7 +66,7 @@ export interface Addon {
   /** Makes a run that is under way end before its next step. */
   readonly cancel: (prepared: PreparedHandle) => void
   readonly take: (prepared: PreparedHandle, index: number, into: Float32Array) => void
-  /** Runs and nanoseconds of each step, alternating. */
+  /** Of each step, in turn: runs, nanoseconds, and nanoseconds that the first worker had the processor. */
   readonly times: (prepared: PreparedHandle) => ReadonlyArray<number>
   readonly read: (session: SessionHandle, index: number, into: Float32Array) => void
   readonly write: (session: SessionHandle, index: number, from: Float32Array) => void

@@ -11,6 +11,8 @@ export interface OperationTime {
   /** Steps of this operation that were run. */
   readonly count: number
   readonly seconds: number
+  /** Of these, the seconds in which the first worker had a processor: the rest it waited for other programs. */
+  readonly busySeconds: number
 }
 
 /** Programs prepared under this service report here; absent unless provided. */
@@ -20,15 +22,16 @@ export class Profile extends Context.Service<
 >()("@trainyard/backends/native/Profile") {}
 
 const summed = (program: Program, times: ReadonlyArray<number>): ReadonlyArray<OperationTime> => {
-  const sums = new Map<string, { count: number; seconds: number }>()
+  const sums = new Map<string, { count: number; seconds: number; busySeconds: number }>()
   for (const [index, step] of program.steps.entries()) {
     const label =
       step.operation === "projectionLoss" && step.inputs[3] !== ""
         ? "projectionLoss with gradients"
         : step.operation
-    const sum = sums.get(label) ?? { count: 0, seconds: 0 }
-    sum.count += times[2 * index] ?? 0
-    sum.seconds += (times[2 * index + 1] ?? 0) / 1e9
+    const sum = sums.get(label) ?? { count: 0, seconds: 0, busySeconds: 0 }
+    sum.count += times[3 * index] ?? 0
+    sum.seconds += (times[3 * index + 1] ?? 0) / 1e9
+    sum.busySeconds += (times[3 * index + 2] ?? 0) / 1e9
     sums.set(label, sum)
   }
   return [...sums].map(([operation, sum]) => ({ operation, ...sum })).sort((a, b) => b.seconds - a.seconds)

@@ -299,7 +299,7 @@ napi_value take(napi_env env, const Arguments& a) {
   return undefined(env);
 }
 
-// times(prepared): for each step, how often it ran and for how many nanoseconds together.
+// times(prepared): for each step, how often it ran, for how many nanoseconds together, and how many of them at work.
 napi_value times(napi_env env, const Arguments& a) {
   auto& prepared = handle<Prepared>(env, a.at[0]);
   napi_value list;
@@ -308,6 +308,7 @@ napi_value times(napi_env env, const Arguments& a) {
   for (const auto& time : prepared->times()) {
     napi_set_element(env, list, i++, numberOf(env, (double)time.runs));
     napi_set_element(env, list, i++, numberOf(env, (double)time.nanoseconds));
+    napi_set_element(env, list, i++, numberOf(env, (double)time.busyNanoseconds));
   }
   return list;
 }

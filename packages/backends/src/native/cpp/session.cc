@@ -1,10 +1,10 @@
 #include "session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <new>
 
 #if !defined(TRAINYARD_DEBUG) && (defined(__linux__) || defined(__APPLE__))
@@ -46,6 +46,12 @@ Memory& Memory::operator=(Memory&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
   return *this;
+}
+
+static uint64_t nanoseconds(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 Session::Session(const Path& path, Precision precision, int threads, std::vector<int64_t> sizes)
@@ -116,7 +122,7 @@ void Session::reserve(const Need& need) {
 
 Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescription> tensors,
                    std::vector<StepDescription> steps, size_t arenaBytes)
-    : session_(std::move(session)), times_(steps.size(), Time{0, 0}) {
+    : session_(std::move(session)), times_(steps.size(), Time{0, 0, 0}) {
 #if !defined(TRAINYARD_DEBUG)
   arena_ = Memory(arenaBytes);
 #else
@@ -222,7 +228,7 @@ void Prepared::walk(int index) {
   const std::function<void()> decide = [this] {
     stop_ = failure_.raised != 0 || cancelled_.load(std::memory_order_relaxed);
   };
-  auto before = std::chrono::steady_clock::now();
+  uint64_t before = nanoseconds(CLOCK_MONOTONIC), busyBefore = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
   for (size_t i = 0; i < steps_.size(); i++) {
     const Step& step = steps_[i];
     session.path_.execute(&step, &worker);
@@ -233,10 +239,12 @@ void Prepared::walk(int index) {
       if (stop_) return;
     }
     if (index == 0) {
-      const auto now = std::chrono::steady_clock::now();
+      const uint64_t now = nanoseconds(CLOCK_MONOTONIC), busy = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
       times_[i].runs++;
-      times_[i].nanoseconds += (uint64_t)std::chrono::duration_cast<std::chrono::nanoseconds>(now - before).count();
+      times_[i].nanoseconds += now - before;
+      times_[i].busyNanoseconds += busy - busyBefore;
       before = now;
+      busyBefore = busy;
     }
   }
 }

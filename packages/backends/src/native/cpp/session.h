@@ -61,7 +61,8 @@ class Prepared {
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
   struct Time {
-    uint64_t runs, nanoseconds;
+    // Of the first worker: time on the clock, and time that it had the processor.
+    uint64_t runs, nanoseconds, busyNanoseconds;
   };
   const std::vector<Time>& times() const { return times_; }
   const std::shared_ptr<Session>& session() const { return session_; }
