@@ -4,7 +4,7 @@
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
-import { bytePairWords, lexerPattern, lexerWords, split } from "./splitting.ts"
+import { bytePairWords, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
@@ -86,6 +86,7 @@ const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint3
 const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
   Effect.tryPromise({
     try: async () => {
+      if (texts.length === 0) return []
       const encodings = await library.encodeBatch([...texts], { addSpecialTokens: false })
       return encodings.map((encoding) => encoding.getIds())
     },
@@ -93,25 +94,38 @@ const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
 
-/** Encodes word by word, remembering what words became. */
+/** Encodes word by word, remembering what words became. A text that might be cut in two ways is left to the library as a whole. */
 const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
   const remembered = new Map<string, Ids>()
-  return Effect.fnUntraced(function* (texts) {
-    const split_ = texts.map((text) => split(text, words))
+  const learn = Effect.fnUntraced(function* (lists: ReadonlyArray<ReadonlyArray<string>>) {
     const fresh = new Map<string, Ids>()
-    for (const list of split_) for (const word of list) if (!remembered.has(word)) fresh.set(word, 0)
-    if (fresh.size > 0) {
-      const asked = [...fresh.keys()]
-      const answers = yield* encodeWith(library, asked)
-      if (remembered.size > maximumRemembered) remembered.clear()
-      for (const [index, word] of asked.entries()) {
-        const ids = answers[index]!
-        const value = ids.length === 1 ? ids[0]! : ids
-        if (word.length <= longestRemembered) remembered.set(word, value)
-        fresh.set(word, value)
-      }
+    for (const list of lists) for (const word of list) if (!remembered.has(word)) fresh.set(word, 0)
+    if (fresh.size === 0) return fresh
+    const asked = [...fresh.keys()]
+    const answers = yield* encodeWith(library, asked)
+    for (const [index, word] of asked.entries()) {
+      const ids = answers[index]!
+      fresh.set(word, ids.length === 1 ? ids[0]! : ids)
     }
-    return split_.map((list) => join(list, (word) => remembered.get(word) ?? fresh.get(word)!))
+    return fresh
+  })
+  return Effect.fnUntraced(function* (texts) {
+    const settled = texts.map(isSettled)
+    const lists = texts.map((text, index) => (settled[index] ? split(text, words) : []))
+    const fresh = yield* learn(lists)
+    const whole = yield* encodeWith(
+      library,
+      texts.filter((_, index) => !settled[index])
+    )
+    let next = 0
+    const encoded = lists.map((list, index) =>
+      settled[index]
+        ? join(list, (word) => fresh.get(word) ?? remembered.get(word)!)
+        : Uint32Array.from(whole[next++]!)
+    )
+    if (remembered.size > maximumRemembered) remembered.clear()
+    for (const [word, ids] of fresh) if (word.length <= longestRemembered) remembered.set(word, ids)
+    return encoded
   })
 }
 
@@ -151,11 +165,14 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   if (vocabulary.length === 0) return yield* invalid("has no vocabulary of tokens with their ids.")
   const idOf = new Map(vocabulary)
   const added = json.added_tokens ?? []
-  const outside = added.filter((token) => idOf.get(token.content) !== token.id)
-  // Special tokens in a text are text: the library must not know them when it encodes.
+  const isOutside = added.map((token) => idOf.get(token.content) !== token.id)
+  const addedOutside = isOutside.includes(true)
+  // Special tokens in a text are text: the library must not know them when it encodes. Those that only the list of added tokens has
+  // must stay, with all that the file says of them.
+  const written: unknown = Predicate.hasProperty(parsed, "added_tokens") ? parsed.added_tokens : []
   const plain = JSON.stringify({
     ...(parsed as object),
-    added_tokens: outside,
+    added_tokens: Array.isArray(written) ? written.filter((_, index) => isOutside[index]) : [],
     truncation: null,
     padding: null
   })
@@ -182,7 +199,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   }
   const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
   const unknown = json.model.unk_token
-  const words = wordsOf(json, outside.length > 0)
+  const words = wordsOf(json, addedOutside)
   const encodeBatch: Tokenizer["encodeBatch"] =
     words === undefined
       ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))

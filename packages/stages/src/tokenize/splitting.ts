@@ -16,6 +16,16 @@ export const lexerPattern =
 
 export const lexerWords = new RegExp(lexerPattern, "gu")
 
+/**
+ * Characters of blocks whose letters and digits are settled: Latin, Greek, Cyrillic, punctuation and symbols, CJK, Hangul, emoji. Elsewhere
+ * Unicode still adds letters, and two programs may disagree on whether a character is one.
+ */
+const unsettled =
+  /[^\p{ASCII}\u0080-\u04ff\u2000-\u2bff\u3000-\u9fff\uac00-\ud7a3\uff00-\uffef\u{1f000}-\u{1faff}]/u
+
+/** Whether every program cuts this text alike. */
+export const isSettled = (text: string): boolean => !unsettled.test(text)
+
 export const split = (text: string, words: RegExp): ReadonlyArray<string> => text.match(words) ?? []
 
 /**
