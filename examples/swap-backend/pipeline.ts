@@ -1,0 +1,27 @@
+/**
+ * The engine is one word of configuration. The file says what it would have; the environment overrules the file, and a flag overrules
+ * both:
+ *
+ *     npx trainyard run examples/swap-backend/pipeline.ts
+ *     TRAINYARD_BACKEND=native npx trainyard run examples/swap-backend/pipeline.ts
+ *     npx trainyard run examples/swap-backend/pipeline.ts --backend auto --threads 2
+ *
+ * The engine and its precision are part of the name of what is computed: after a change, the stages that compute run again and the
+ * others are reused. `npx trainyard doctor` says which engines run here.
+ */
+import { fileURLToPath } from "node:url"
+import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } from "trainyard"
+
+const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/include", import.meta.url))
+
+export default Pipeline.make(
+  "swap-backend",
+  () => {
+    const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
+    const tokenizer = tokenize({ corpus, vocabularySize: 300 })
+    const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
+    const run = train({ dataset, model: { embedding: 32, layers: 1, heads: 2 }, steps: 30, batchSize: 4 })
+    return checkpoint({ run, tokenizer })
+  },
+  { backend: "cpu", threads: 1 }
+)
