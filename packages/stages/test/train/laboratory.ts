@@ -247,30 +247,41 @@ export const makeTokenizer = ({ dataset, root }: Place): Artifact<typeof Tokeniz
   }
 }
 
-/** Trains and publishes: gives the folder of the model. */
-export const publishModel = Effect.fn("publishModel")(function* (
+/** Publishes a trained run under a name, as the runner would. */
+export const publishRun = Effect.fn("publishRun")(function* (
   at: Place,
-  config: Settings = settings,
-  heard: Heard = { events: [] }
+  value: (typeof TrainedRun)["value"]["Type"],
+  name: string,
+  config: Readonly<Record<string, unknown>>,
+  tokenizer = makeTokenizer(at)
 ) {
-  const value = yield* runTraining(at, config).pipe(Effect.provide(services(heard)))
-  const directory = join(at.root, "model")
-  mkdirSync(directory, { recursive: true })
+  const output = join(at.root, name)
+  mkdirSync(output, { recursive: true })
   const run = { kind: "trained-run", value, directory: at.output, fingerprint: "run-of-the-tests" }
-  const node = checkpoint({ run: undefined as never, tokenizer: undefined as never } as never)
+  const node = checkpoint({ ...config, run: undefined as never, tokenizer: undefined as never } as never)
   const decoded = yield* decodeConfig(node)
-  const model = yield* (
+  return yield* Effect.scoped(
     node.run({
       name: "checkpoint",
-      inputs: { run, tokenizer: makeTokenizer(at) },
+      inputs: { run, tokenizer },
       config: decoded,
-      output: directory,
+      output,
       scratch: at.scratch
     } as never) as Effect.Effect<
       (typeof Model)["value"]["Type"],
       { readonly _tag: string; readonly message: string },
       Backend | Journal | FileSystem.FileSystem
     >
-  ).pipe(Effect.provide(services(heard)))
-  return { directory, value: model, run: value }
+  )
+})
+
+/** Trains and publishes: gives the folder of the model. */
+export const publishModel = Effect.fn("publishModel")(function* (
+  at: Place,
+  config: Settings = settings,
+  heard: Heard = { events: [] }
+) {
+  const run = yield* runTraining(at, config).pipe(Effect.provide(services(heard)))
+  const value = yield* publishRun(at, run, "model", {}).pipe(Effect.provide(services(heard)))
+  return { directory: join(at.root, "model"), value, run }
 })

@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { learningRate } from "../../src/train/Schedule.ts"
+
+describe("learning rate", () => {
+  const schedule = { steps: 100, warmUp: 10, peak: 1, floor: 0.1 }
+
+  it("rises in a line, stands at its peak, and falls to its floor", () => {
+    assert.strictEqual(learningRate(schedule, 1), 0.1)
+    assert.strictEqual(learningRate(schedule, 5), 0.5)
+    assert.strictEqual(learningRate(schedule, 10), 1)
+    assert.closeTo(learningRate(schedule, 55), 0.55, 1e-12)
+    assert.closeTo(learningRate(schedule, 100), 0.1, 1e-12)
+  })
+
+  it("never leaves its bounds and never rises after the warm-up", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 0, max: 60 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (steps, warmUp, floor) => {
+          const rates = Array.from({ length: steps }, (_, index) =>
+            learningRate({ steps, warmUp, peak: 1, floor }, index + 1)
+          )
+          assert.isTrue(rates.every((rate) => rate >= 0 && rate <= 1))
+          const falling = rates.slice(warmUp)
+          assert.isTrue(falling.every((rate, index) => index === 0 || rate <= falling[index - 1]! + 1e-12))
+        }
+      )
+    )
+  })
+})
