@@ -1,15 +1,16 @@
 /**
  * The code behind a stage, hashed: its own module, every file it imports in turn (relative ones and those of packages in this
  * repository), files named by `new URL("./x", import.meta.url)`, and the versions of npm packages. Types, comments and layout do not
- * count, nor does `import type`.
+ * count, nor does `import type`. Node's own transformation decides what is left, so another version of Node may name artifacts anew.
  */
 import { createHash } from "node:crypto"
 import { readFileSync, realpathSync, statSync } from "node:fs"
 import { createRequire, findPackageJSON, isBuiltin, stripTypeScriptTypes } from "node:module"
 import { dirname, extname, join, relative, resolve, sep } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { Effect, Schema } from "effect"
+import { Effect, FileSystem, Option, Schema } from "effect"
 import { init, parse } from "es-module-lexer"
+import * as Durable from "./Durable.ts"
 
 /** What a stage's behaviour rests on, by name. */
 export const Code = Schema.Struct({
@@ -98,6 +99,34 @@ const bare = (text: string): string => {
   }
 }
 
+/** What a script comes down to: its digest, what it imports, and the files that it names by URL. */
+const Form = Schema.Struct({
+  digest: Schema.String,
+  imports: Schema.Array(Schema.String),
+  assets: Schema.Array(Schema.String)
+})
+type Form = typeof Form.Type
+
+// Transforming is the slow part, so its outcomes are kept by the digest of the text: here, and in a file between processes.
+const forms = new Map<string, Form>()
+let unsaved = false
+const digestOf = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
+
+const formOf = (text: string, file: string): Form => {
+  const key = digestOf(text)
+  const known = forms.get(key)
+  if (known !== undefined) return known
+  const left = bare(text)
+  const form: Form = {
+    digest: digestOf(left).slice(0, 16),
+    imports: parse(left, file)[0].flatMap(({ n }) => (n === undefined ? [] : [n])),
+    assets: [...left.matchAll(asset)].map((match) => match[1]!)
+  }
+  forms.set(key, form)
+  unsaved = true
+  return form
+}
+
 const asset = /new\s+URL\(\s*["'`](\.{1,2}\/[^"'`$]+)["'`]\s*,\s*import\.meta\.url\s*\)/g
 
 // A pipeline file elsewhere on disk means this Trainyard, and its effect, by these names: see the command line's Resolution.
@@ -132,13 +161,13 @@ const analyse = (file: string): Module => {
   const bytes = readFileSync(file)
   const files: Array<string> = []
   const packages: Array<readonly [string, string]> = []
-  let digested: string | Uint8Array = bytes
+  let digest = ""
   if (scripts.has(extname(file))) {
-    const text = bare(bytes.toString("utf8"))
-    digested = text
+    const form = formOf(bytes.toString("utf8"), file)
+    digest = form.digest
     const require = createRequire(file)
-    for (const { n: specifier } of parse(text, file)[0]) {
-      if (specifier === undefined || isBuiltin(specifier) || /^[a-z]+:\/\//.test(specifier)) continue
+    for (const specifier of form.imports) {
+      if (isBuiltin(specifier) || /^[a-z]+:\/\//.test(specifier)) continue
       if (/^\.{0,2}\//.test(specifier)) {
         const target = resolve(dirname(file), specifier.replace(/[?#].*$/, ""))
         files.push(isFile(target) ? target : require.resolve(target))
@@ -152,15 +181,15 @@ const analyse = (file: string): Module => {
         files.push(imported.file)
       }
     }
-    for (const [, path] of text.matchAll(asset)) {
-      const target = join(dirname(file), path!)
+    for (const path of form.assets) {
+      const target = join(dirname(file), path)
       if (isFile(target)) files.push(target)
     }
   }
   const module: Module = {
     stamp,
     label: labelOf(file),
-    digest: createHash("sha256").update(digested).digest("hex").slice(0, 16),
+    digest: digest === "" ? digestOf(bytes).slice(0, 16) : digest,
     files,
     packages
   }
@@ -199,4 +228,41 @@ export const read = Effect.fnUntraced(function* (source: string) {
         }. Give the stage source: import.meta.url.`
       })
   })
+})
+
+const Memory = Schema.Struct({
+  /** Forms depend on the Node that made them. */
+  node: Schema.String,
+  /** SHA-256 of the forms as JSON: a damaged memory is no memory. */
+  digest: Schema.String,
+  forms: Schema.Record(Schema.String, Form)
+})
+const decodeMemory = Schema.decodeUnknownOption(Schema.fromJsonString(Memory))
+
+/** Takes up what an earlier process kept in a file. */
+export const recall = Effect.fnUntraced(function* (file: string) {
+  if (forms.size > 0) return
+  const fs = yield* FileSystem.FileSystem
+  const memory = decodeMemory(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
+  if (Option.isNone(memory) || memory.value.node !== process.version) return
+  if (digestOf(JSON.stringify(memory.value.forms)) !== memory.value.digest) return
+  for (const [key, form] of Object.entries(memory.value.forms)) forms.set(key, form)
+})
+
+// More than the scripts of any pipeline; old forms go first.
+const mostForms = 2000
+
+/** Keeps what was found out for later processes. A file that cannot be written is done without. */
+export const remember = Effect.fnUntraced(function* (file: string) {
+  if (!unsaved) return
+  const kept = Object.fromEntries([...forms].slice(-mostForms))
+  const memory: typeof Memory.Type = {
+    node: process.version,
+    digest: digestOf(JSON.stringify(kept)),
+    forms: kept
+  }
+  yield* Durable.writeFile(file, JSON.stringify(memory)).pipe(
+    Effect.andThen(Effect.sync(() => (unsaved = false))),
+    Effect.ignore
+  )
 })

@@ -11,6 +11,7 @@ import { type Any, dependencies, downstream } from "./Pipeline.ts"
 import { checkNames, resolve, type Settings } from "./Settings.ts"
 import type { Node } from "./Stage.ts"
 import * as Store from "./Store.ts"
+import { Workspace } from "./Workspace.ts"
 
 /** A stage was chosen alone and what it reads is not in the workspace. */
 export class MissingInput extends Schema.TaggedError<MissingInput>()("MissingInput", {
@@ -138,6 +139,8 @@ const outsideOf = (node: Node, config: unknown) =>
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
   const settings = yield* resolve(pipeline, options.set)
+  const { codeMemory } = yield* Workspace
+  yield* Code.recall(codeMemory)
   const compute = yield* ComputeIdentity
   const supply = options.supply ?? {}
   const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
@@ -205,6 +208,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     for (const [stage, input] of readers) missing.push({ stage, input, from: name, why })
     planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: undefined })
   }
+  yield* Code.remember(codeMemory)
   if (missing.length > 0) {
     const sentences = missing.map(
       ({ from, input, stage, why }) =>

@@ -4,7 +4,7 @@
  */
 import { Cause, Deferred, Effect, Exit, type FileSystem, Path, type Scope, Semaphore } from "effect"
 import type { Artifact, Kind } from "./Artifact.ts"
-import type { UnreadableCode } from "./Code.ts"
+import * as Code from "./Code.ts"
 import { EventStream } from "./EventStream.ts"
 import type { Failure } from "./Failure.ts"
 import { ComputeIdentity } from "./Fingerprint.ts"
@@ -53,7 +53,7 @@ export interface Result<out E = unknown> {
 }
 
 /** Why a run could not begin. */
-export type RunError = InvalidSettings | Plan.MissingInput | UnreadableCode | WorkspaceError
+export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | WorkspaceError
 
 type Base = FileSystem.FileSystem | Path.Path | Workspace
 
@@ -61,7 +61,7 @@ type Base = FileSystem.FileSystem | Path.Path | Workspace
 export const plan = <Out extends Kind, E, R>(
   pipeline: Pipeline<Out, E, R>,
   options: Plan.Options = {}
-): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | UnreadableCode, Base> =>
+): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | Code.UnreadableCode, Base> =>
   Plan.make(pipeline, options)
 
 /** The exit code that a command ends with: 0 succeeded, 1 a stage failed, 3 a gate failed. */
@@ -155,6 +155,8 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     )
   )
   yield* sweep()
+  // The plan kept this only if the workspace was there already.
+  yield* Code.remember(workspace.codeMemory)
   yield* Latest.prune(
     planned.pipeline,
     planned.stages.map((stage) => stage.name)

@@ -88,6 +88,11 @@ describe("a run that is killed", () => {
       yield* fs.writeFileString(`${directory}/events.jsonl`, `{"run":"x","at":`, { flag: "a" })
       expect(yield* RunLog.read(directory)).toEqual(events)
 
+      // Nor does damage to what code hashing keeps change any name: the next run finds the same scratch.
+      const memory = yield* fs.readFile(workspace.codeMemory)
+      memory[memory.length >> 1]! ^= 1
+      yield* fs.writeFile(workspace.codeMemory, memory)
+
       const next = yield* start("quick")
       expect(yield* next.ended).toBe(0)
       const { value } = yield* artifactOf(next)

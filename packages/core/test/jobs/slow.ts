@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, FileSystem, Layer, Schema, Stream } from "effect"
 import * as Artifact from "../../src/Artifact.ts"
+import * as Durable from "../../src/Durable.ts"
 import { EventStream } from "../../src/EventStream.ts"
 import { Journal } from "../../src/Journal.ts"
 import * as Pipeline from "../../src/Pipeline.ts"
@@ -37,7 +38,7 @@ const train = Stage.make({
     yield* fs.writeFileString(`${output}/weights`, "half")
     for (let step = resumedAt + 1; mode === "forever" || step <= resumedAt + 3; step++) {
       yield* Effect.sleep("10 millis")
-      yield* fs.writeFileString(file, String(step))
+      yield* Durable.writeFile(file, String(step))
       yield* journal.publish({ type: "Progress", done: step, unit: "steps" })
     }
     yield* fs.writeFileString(`${output}/weights`, "whole")
