@@ -17,9 +17,10 @@ import { checked } from "./checked/checked.ts"
 export const mostThreads = 64
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
-const loaders: Partial<Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>>> = {
+const loaders: Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>> = {
   native: () => import("./native/engine.ts"),
   cpu: () => import("./cpu/engine.ts"),
+  gpujs: () => import("./gpujs/engine.ts"),
   reference: () => import("./reference/engine.ts")
 }
 
@@ -36,9 +37,7 @@ export const load = (name: EngineName): Effect.Effect<Engine> => {
       open: () => Effect.fail(new EngineUnavailable({ engine: name, why, mend }))
     }
   }
-  const loader = loaders[name]
-  if (loader === undefined) return Effect.succeed(absent("it is not part of this build"))
-  return Effect.tryPromise({ try: loader, catch: (cause) => cause }).pipe(
+  return Effect.tryPromise({ try: loaders[name], catch: (cause) => cause }).pipe(
     Effect.map(({ engine }) => engine),
     Effect.catch((cause) =>
       Effect.succeed(absent(`it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`))

@@ -1,0 +1,116 @@
+/**
+ * Runs lowered programs where there is no device: one gpu.js pipeline for the whole program, its tensors in the process's own
+ * memory. In webasm mode gpu.js fuses the pipeline over one WebAssembly memory, with a pool of workers.
+ */
+import type { Inputs } from "../Backend.ts"
+import type { Lowered, Value } from "./Lowering.ts"
+import { GPU, type Handle, Input, type Kernel } from "./library.ts"
+
+/** A lowered program, ready to run again and again. */
+export interface Runnable<Tensor> {
+  /** Runs on the session's tensors; gives the new values of those that changed, and of the outputs. */
+  readonly run: (
+    held: (name: string) => Tensor,
+    inputs: Inputs
+  ) => Promise<{
+    readonly changed: ReadonlyMap<string, Tensor>
+    readonly outputs: Record<string, Float32Array>
+  }>
+  readonly destroy: () => Promise<void>
+}
+
+/** Values in row-major order from whatever nesting gpu.js gives. */
+const flat = (result: unknown, length: number): Float32Array => {
+  const values = new Float32Array(length)
+  let at = 0
+  const take = (part: unknown): void => {
+    if (part instanceof Float32Array) {
+      values.set(part, at)
+      at += part.length
+    } else if (typeof part === "number") values[at++] = part
+    else if (Array.isArray(part)) for (const one of part) take(one)
+  }
+  take(result)
+  if (at !== length) throw new Error(`gpu.js gave ${at} values instead of ${length}`)
+  return values
+}
+
+export const hostRunnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
+  const gpu = new GPU({ mode })
+  const kernels = new Map<string, Kernel>()
+  const kernelFor = (source: string, { columns, rows }: Value): Kernel => {
+    const key = `${columns} ${rows} ${source}`
+    const known = kernels.get(key)
+    if (known !== undefined) return known
+    const kernel = gpu.createKernel(source, {
+      output: [columns, rows],
+      precision: "single",
+      loopMaxIterations: 2 ** 24
+    })
+    kernels.set(key, kernel)
+    return kernel
+  }
+
+  const read = new Set(lowered.launches.flatMap((launch) => launch.inputs.map((value) => value.id)))
+  const given = [...lowered.given].filter(([, value]) => read.has(value.id))
+  const computed = new Map(lowered.launches.map(({ result }) => [result.id, result]))
+  // Every computed value that is wanted afterwards: outputs, and what session tensors have become.
+  const wanted = [...lowered.final].filter(([name, value]) => {
+    const role = lowered.program.tensors[name]?.role
+    const kept = role === "parameter" || role === "state" || lowered.program.outputs.includes(name)
+    return kept && computed.has(value.id)
+  })
+
+  const orchestrate = (...handles: ReadonlyArray<Handle>): ReadonlyArray<Handle> => {
+    const values = new Map<number, Handle>()
+    const places = [...given.map(([, value]) => value), ...lowered.uploads.map(({ value }) => value)]
+    for (const [index, { id }] of places.entries()) values.set(id, handles[index]!)
+    for (const { inputs, result, source } of lowered.launches)
+      values.set(
+        result.id,
+        kernelFor(source, result)(...inputs.map((input) => values.get(input.id))) as Handle
+      )
+    return wanted.map(([, value]) => values.get(value.id)!)
+  }
+  // gpu.js hands out as many handles as the function declares parameters.
+  Object.defineProperty(orchestrate, "length", { value: given.length + lowered.uploads.length })
+  const pipeline = gpu.createPipeline(orchestrate)
+
+  return {
+    run: async (held, inputs) => {
+      const tensor = (name: string): Float32Array => {
+        const value = inputs[name]
+        return value instanceof Float32Array ? value : held(name)
+      }
+      const asMatrix = (values: Float32Array, { columns, rows }: Value) => new Input(values, [columns, rows])
+      const results =
+        wanted.length === 0
+          ? []
+          : await pipeline(
+              ...given.map(([name, value]) => asMatrix(tensor(name), value)),
+              ...lowered.uploads.map(({ make, value }) => asMatrix(make(inputs), value))
+            )
+      // A fall from the asked-for way of running to a slower one must not go unnoticed.
+      if (wanted.length > 0 && pipeline.backend !== mode)
+        throw new Error(
+          `gpu.js ran in mode ${pipeline.backend} instead of ${mode}: ${pipeline.fallbackReason}`
+        )
+      if (wanted.length > 0 && mode === "webasm" && !pipeline.executorKind.startsWith("fused"))
+        throw new Error(`gpu.js did not fuse the program: ${pipeline.fallbackReason}`)
+      const changed = new Map<string, Float32Array>()
+      const outputs: Record<string, Float32Array> = {}
+      wanted.forEach(([name, { columns, rows }], index) => {
+        const values = flat(results[index], rows * columns)
+        const role = lowered.program.tensors[name]?.role
+        if (role === "parameter" || role === "state") changed.set(name, values)
+        if (lowered.program.outputs.includes(name)) outputs[name] = values.slice()
+      })
+      for (const name of lowered.program.outputs) outputs[name] ??= tensor(name).slice()
+      return { changed, outputs }
+    },
+    destroy: async () => {
+      await pipeline.destroy()
+      await gpu.destroy()
+    }
+  }
+}

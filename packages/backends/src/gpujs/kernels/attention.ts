@@ -1,0 +1,196 @@
+/**
+ * Kernels for `attention`, its gradient and `attentionCached`. Scores and probabilities are matrices with a row for each batch
+ * entry, head and query, and a column for each key; what a query may not see is zero in the probabilities.
+ */
+import type { Context, Lower, Value } from "../Lowering.ts"
+
+interface Sizes {
+  readonly batch: number
+  readonly heads: number
+  /** Queries of one batch entry. */
+  readonly time: number
+  /** Keys of one batch entry. */
+  readonly keys: number
+  readonly width: number
+}
+
+const sizesOf = (context: Context, qkv: number, keys?: number): Sizes => {
+  const [batch, time, threeWidths] = context.shape(qkv) as [number, number, number]
+  return { batch, time, keys: keys ?? time, width: threeWidths / 3, heads: context.attribute("heads") }
+}
+
+/** Quotient of a whole number by a positive constant: half is added, so that a division a little off is still right. */
+const quotient = (value: string, by: number) => `Math.floor((${value} + 0.5) / ${by}.0)`
+
+/** Declares bh, t, b and h for a kernel whose row is a batch entry, head and query. */
+const byQuery = ({ heads, time }: Sizes) => `const bh = ${quotient("this.thread.y", time)};
+const t = this.thread.y - bh * ${time};
+const batch = ${quotient("bh", heads)};
+const head = bh - batch * ${heads};`
+
+/** Declares batch, t and bh for a kernel whose row is a batch entry and query and whose column is one of the model's width. */
+const byColumn = ({ heads, time, width }: Sizes) => `const batch = ${quotient("this.thread.y", time)};
+const t = this.thread.y - batch * ${time};
+const bh = batch * ${heads} + ${quotient("this.thread.x", width / heads)};`
+
+/** Probabilities and their log-sum-exp. Keys are columns `column` onward of `keys`; query t sees `offset` + t + 1 of them. */
+const probabilities = (
+  context: Context,
+  sizes: Sizes,
+  qkv: Value,
+  keys: Value,
+  column: number,
+  offset: Value,
+  given?: Value
+): { readonly p: Value; readonly logSumExp: Value } => {
+  const { batch, heads, time, width } = sizes
+  const size = width / heads
+  const scores = context.launch(
+    batch * heads * time,
+    sizes.keys,
+    [qkv, keys, offset],
+    `${byQuery(sizes)}
+let sum = 0.0;
+if (this.thread.x <= t + c[0][0]) {
+  const query = batch * ${time} + t;
+  const key = batch * ${sizes.keys} + this.thread.x;
+  for (let d = 0; d < ${size}; d++) { sum += a[query][head * ${size} + d] * b[key][${column} + head * ${size} + d]; }
+}
+return sum * ${1 / Math.sqrt(size)};`
+  )
+  const logSumExp =
+    given ??
+    context.launch(
+      batch * heads,
+      time,
+      [scores, offset],
+      `const row = this.thread.y * ${time} + this.thread.x;
+const last = this.thread.x + b[0][0];
+let largest = a[row][0];
+for (let u = 0; u < ${sizes.keys}; u++) { if (u <= last) { largest = Math.max(largest, a[row][u]); } }
+let sum = 0.0;
+for (let u = 0; u < ${sizes.keys}; u++) { if (u <= last) { sum += Math.exp(a[row][u] - largest); } }
+return largest + Math.log(sum);`
+    )
+  const p = context.launch(
+    scores.rows,
+    scores.columns,
+    [scores, logSumExp, offset],
+    `${byQuery(sizes)}
+let p = 0.0;
+if (this.thread.x <= t + c[0][0]) { p = Math.exp(a[this.thread.y][this.thread.x] - b[bh][t]); }
+return p;`
+  )
+  return { p, logSumExp }
+}
+
+/** Σ over keys of p · v, the values being columns `column` onward of `values`. */
+const weighted = (context: Context, sizes: Sizes, p: Value, values: Value, column: number): Value =>
+  context.launch(
+    sizes.batch * sizes.time,
+    sizes.width,
+    [p, values],
+    `${byColumn(sizes)}
+const row = bh * ${sizes.time} + t;
+const first = batch * ${sizes.keys};
+let sum = 0.0;
+for (let u = 0; u < ${sizes.keys}; u++) { sum += a[row][u] * b[first + u][${column} + this.thread.x]; }
+return sum;`
+  )
+
+const noOffset = (context: Context): Value => context.upload("no offset", 1, 1, () => new Float32Array(1))
+
+export const attention: Lower = (context) => {
+  const sizes = sizesOf(context, 0)
+  const qkv = context.input(0)
+  const { logSumExp, p } = probabilities(context, sizes, qkv, qkv, sizes.width, noOffset(context))
+  context.put(0, weighted(context, sizes, p, qkv, 2 * sizes.width))
+  context.put(1, logSumExp)
+}
+
+export const attentionBackward: Lower = (context) => {
+  const sizes = sizesOf(context, 1)
+  const { batch, heads, time, width } = sizes
+  const size = width / heads
+  const [dy, qkv, y] = [context.input(0), context.input(1), context.input(2)]
+  const { p } = probabilities(context, sizes, qkv, qkv, width, noOffset(context), context.input(3))
+  const delta = context.launch(
+    batch * heads,
+    time,
+    [dy, y],
+    `const batch = ${quotient("this.thread.y", heads)};
+const head = this.thread.y - batch * ${heads};
+const row = batch * ${time} + this.thread.x;
+let sum = 0.0;
+for (let d = 0; d < ${size}; d++) { sum += a[row][head * ${size} + d] * b[row][head * ${size} + d]; }
+return sum;`
+  )
+  const dScores = context.launch(
+    p.rows,
+    p.columns,
+    [p, dy, qkv, delta],
+    `${byQuery(sizes)}
+let sum = 0.0;
+if (this.thread.x <= t) {
+  const query = batch * ${time} + t;
+  const key = batch * ${time} + this.thread.x;
+  for (let i = 0; i < ${size}; i++) { sum += b[query][head * ${size} + i] * c[key][${2 * width} + head * ${size} + i]; }
+  sum = sum - d[bh][t];
+}
+return a[this.thread.y][this.thread.x] * sum * ${1 / Math.sqrt(size)};`
+  )
+  /** Σ over later queries of weight · row, the rows being columns `column` onward of `rows`: the gradient that reaches a key. */
+  const gathered = (weights: Value, rows: Value, column: number) =>
+    context.launch(
+      batch * time,
+      width,
+      [weights, rows],
+      `${byColumn(sizes)}
+const first = batch * ${time};
+let sum = 0.0;
+for (let u = 0; u < ${time}; u++) { sum += a[bh * ${time} + u][t] * b[first + u][${column} + this.thread.x]; }
+return sum;`
+    )
+  const dq = weighted(context, sizes, dScores, qkv, width)
+  const dk = gathered(dScores, qkv, 0)
+  const dv = gathered(p, dy, 0)
+  context.put(
+    0,
+    context.launch(
+      batch * time,
+      3 * width,
+      [dq, dk, dv],
+      `let value = 0.0;
+if (this.thread.x < ${width}) { value = a[this.thread.y][this.thread.x]; }
+if (this.thread.x >= ${width} && this.thread.x < ${2 * width}) { value = b[this.thread.y][this.thread.x - ${width}]; }
+if (this.thread.x >= ${2 * width}) { value = c[this.thread.y][this.thread.x - ${2 * width}]; }
+return value;`
+    )
+  )
+}
+
+export const attentionCached: Lower = (context) => {
+  const positions = context.shape(1)[1]!
+  const sizes = sizesOf(context, 0, positions)
+  const { batch, time, width } = sizes
+  const name = context.name(3)
+  const offset = context.upload(`offset ${name}`, 1, 1, (inputs) => Float32Array.from(inputs[name] ?? []))
+  const qkv = context.input(0)
+  const kept = (cache: Value, column: number) =>
+    context.launch(
+      batch * positions,
+      width,
+      [cache, qkv, offset],
+      `const batch = ${quotient("this.thread.y", positions)};
+const t = this.thread.y - batch * ${positions} - c[0][0];
+let value = a[this.thread.y][this.thread.x];
+if (t >= 0 && t < ${time}) { value = b[batch * ${time} + t][${column} + this.thread.x]; }
+return value;`
+    )
+  const keys = kept(context.input(1), width)
+  const values = kept(context.input(2), 2 * width)
+  const { p } = probabilities(context, sizes, qkv, keys, 0, offset)
+  context.put(0, weighted(context, sizes, p, values, 0))
+  context.put(1, keys)
+  context.put(2, values)
+}

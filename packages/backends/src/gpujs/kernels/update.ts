@@ -1,0 +1,93 @@
+/** Kernels for `gradientNorm` and `adamW`. */
+import type { Lower, Value } from "../Lowering.ts"
+
+/** NaN comes from the host: shading languages have no word for it. */
+const nan = () => Float32Array.of(Number.NaN)
+
+export const gradientNorm: Lower = (context) => {
+  let total: Value | undefined
+  for (const input of context.step.inputs.keys()) {
+    const gradient = context.input(input)
+    const squares = context.launch(
+      1,
+      gradient.rows,
+      [gradient],
+      `let sum = 0.0;
+for (let c = 0; c < ${gradient.columns}; c++) {
+  const g = a[this.thread.x][c];
+  sum += g * g;
+}
+return sum;`
+    )
+    const sum = `let sum = 0.0;
+for (let r = 0; r < ${gradient.rows}; r++) { sum += a[0][r]; }
+return sum`
+    total =
+      total === undefined
+        ? context.launch(1, 1, [squares], `${sum};`)
+        : context.launch(1, 1, [squares, total], `${sum} + b[0][0];`)
+  }
+  const norm = context.launch(1, 1, [total!], "return Math.sqrt(a[0][0]);")
+  const maximum = context.attribute("maximum")
+  context.put(0, norm)
+  context.put(
+    1,
+    context.launch(
+      1,
+      1,
+      [norm, context.upload("NaN", 1, 1, nan)],
+      `let scale = b[0][0];
+if (a[0][0] < 3.0e38) { scale = ${maximum === 0 ? "1.0" : `Math.min(1.0, ${maximum} / (a[0][0] + 0.000001))`}; }
+return scale;`
+    )
+  )
+}
+
+export const adamW: Lower = (context) => {
+  const [parameter, gradient, firstMoment, secondMoment, scale, learningRate] = [
+    context.input(0),
+    context.input(1),
+    context.input(2),
+    context.input(3),
+    context.input(4),
+    context.input(5)
+  ]
+  const [beta1, beta2] = [context.attribute("beta1"), context.attribute("beta2")]
+  const step = context.name(6)
+  const corrections = context.upload(`corrections ${step} ${beta1} ${beta2}`, 1, 2, (inputs) => {
+    const count = inputs[step]![0]!
+    return Float32Array.of(1 / (1 - beta1 ** count), 1 / (1 - beta2 ** count))
+  })
+  const { columns, rows } = parameter
+  const moment = (before: Value, beta: number, power: string) =>
+    context.launch(
+      rows,
+      columns,
+      [before, gradient, scale],
+      `let moment = a[this.thread.y][this.thread.x];
+if (c[0][0] > -3.0e38 && c[0][0] < 3.0e38) {
+  const g = c[0][0] * b[this.thread.y][this.thread.x];
+  moment = ${beta} * moment + ${1 - beta} * ${power};
+}
+return moment;`
+    )
+  const m = moment(firstMoment, beta1, "g")
+  const v = moment(secondMoment, beta2, "g * g")
+  context.put(
+    0,
+    context.launch(
+      rows,
+      columns,
+      [parameter, m, v, scale, learningRate, corrections],
+      `let value = a[this.thread.y][this.thread.x];
+if (d[0][0] > -3.0e38 && d[0][0] < 3.0e38) {
+  const m = b[this.thread.y][this.thread.x] * f[0][0];
+  const v = c[this.thread.y][this.thread.x] * f[0][1];
+  value = value - e[0][0] * (m / (Math.sqrt(v) + ${context.attribute("epsilon").toFixed(12)}) + ${context.attribute("weightDecay")} * value);
+}
+return value;`
+    )
+  )
+  context.put(1, m)
+  context.put(2, v)
+}
