@@ -132,6 +132,13 @@ export const settings = {
 /** The same, waiting at each scheduled checkpoint, so that which there are does not depend on the disk's pace. */
 export const steady = { ...settings, faults: { notFinite: "rollback" } } satisfies Settings
 
+/** What the process that is killed trains. */
+export const trainee = {
+  ...steady,
+  steps: 60,
+  model: { ...steady.model, dropout: 0.1 }
+} satisfies Settings
+
 /** What a run published. */
 export interface Heard {
   readonly events: Array<StageEvent>
