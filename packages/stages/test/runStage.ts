@@ -67,3 +67,6 @@ export const layer = Layer.unwrap(
     return Workspace.layer(`${directory}/workspace`)
   }).pipe(Effect.orDie)
 ).pipe(Layer.provideMerge(NodeServices.layer))
+
+/** A journal that nobody reads. */
+export const silence = Layer.succeed(Journal, { publish: () => Effect.void })

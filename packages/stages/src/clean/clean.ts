@@ -3,9 +3,10 @@
  */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
+import { Workspace } from "@trainyard/core/Workspace"
 import { ByteSize, Effect, Schema } from "effect"
 import { everything, leftovers } from "./leftovers.ts"
-import { removeAll } from "./removal.ts"
+import { realRoot, removeAll } from "./removal.ts"
 import { type Removed, Slate } from "./Slate.ts"
 
 const config = {
@@ -51,6 +52,8 @@ export const clean = Stage.make({
   reusable: false,
   run: Effect.fn("clean")(function* ({ config }) {
     const journal = yield* Journal
+    const { root } = yield* Workspace
+    yield* realRoot(root)
     const removed = yield* config.extent === "everything" ? everything() : leftovers(config.keepRuns)
     yield* removeAll(removed.map((item) => item.path))
     const bytes = removed.reduce((sum, item) => sum + item.bytes, 0)

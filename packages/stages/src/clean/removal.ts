@@ -18,7 +18,7 @@ const refuse = (path: string, why: string): UnsafeRemoval =>
  * The workspace's real path. Fails when that is the root of a disk, a home folder or a folder above one, or a folder with a git
  * repository in it: a workspace is a folder of its own.
  */
-const realRoot = Effect.fnUntraced(function* (root: string) {
+export const realRoot = Effect.fnUntraced(function* (root: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const real = yield* fs.realPath(root).pipe(Effect.mapError(explain("Looking at the workspace", root)))
