@@ -6,7 +6,6 @@ import { Cause, Deferred, Effect, Exit, type FileSystem, Path, type Scope, Semap
 import type { Artifact, Kind } from "./Artifact.ts"
 import * as Code from "./Code.ts"
 import { EventStream } from "./EventStream.ts"
-import type { Failure } from "./Failure.ts"
 import { ComputeIdentity } from "./Fingerprint.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
@@ -14,28 +13,18 @@ import * as Latest from "./Latest.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
-import type { StageStatus } from "./RunEvent.ts"
 import { InvalidSettings } from "./Settings.ts"
-import { runStage } from "./StageRun.ts"
+import { type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "./Workspace.ts"
+
+export type { Outcome } from "./StageRun.ts"
 
 export type Options = Plan.Options & {
   /** How often the process's health is sampled, in seconds; 5 unless given. */
   readonly healthEvery?: number
   /** How many stages may run at the same time; as many as are ready unless given. */
   readonly concurrency?: number
-}
-
-/** How one stage ended. */
-export interface Outcome<out E = unknown> {
-  readonly name: string
-  readonly status: StageStatus
-  readonly seconds: number
-  readonly artifact: Artifact | null
-  readonly failure: Failure<E> | null
-  /** The sentence of a gate that the artifact did not pass. */
-  readonly verdict: string | null
 }
 
 /** How a run ended. `E` is the union of the errors that the pipeline's stages declare. */
@@ -241,15 +230,12 @@ export type Services<R> = Exclude<R, Journal | Scope.Scope> | Base | EventStream
  * Runs a pipeline. Fails only when the run cannot begin; how its stages ended is in the result and in the event stream. When
  * interrupted, every finalizer runs, the stream says so, and nothing half-made is left in the store.
  */
-export const run: <Out extends Kind, E, R>(
-  pipeline: Pipeline<Out, E, R>,
-  options?: Options
-) => Effect.Effect<Result<E>, RunError, Services<R>> = Effect.fnUntraced(function* <Out extends Kind, E, R>(
+export const run = <Out extends Kind, E, R>(
   pipeline: Pipeline<Out, E, R>,
   options: Options = {}
-) {
-  const planned = yield* Plan.make(pipeline, options)
-  const result = yield* runPlanned(planned, options)
-  // The graph holds its nodes without their types; these are the ones that the pipeline was inferred with.
-  return result as Result<E>
-}) as never
+): Effect.Effect<Result<E>, RunError, Services<R>> =>
+  Effect.flatMap(
+    Plan.make(pipeline, options),
+    // The graph holds its nodes without their types; these are the ones that the pipeline was inferred with.
+    (planned) => runPlanned(planned, options) as Effect.Effect<Result<E>, WorkspaceError, Base | EventStream>
+  )

@@ -11,9 +11,19 @@ import * as Latest from "./Latest.ts"
 import * as Lock from "./Lock.ts"
 import { find, type PlannedStage } from "./Plan.ts"
 import type { StageStatus } from "./RunEvent.ts"
-import type { Outcome } from "./Runner.ts"
 import * as Store from "./Store.ts"
 import { explain, temporaryDirectory, Workspace } from "./Workspace.ts"
+
+/** How one stage ended. `E` is the union of the errors that it may fail with. */
+export interface Outcome<out E = unknown> {
+  readonly name: string
+  readonly status: StageStatus
+  readonly seconds: number
+  readonly artifact: Artifact | null
+  readonly failure: Failure.Failure<E> | null
+  /** The sentence of a gate that the artifact did not pass. */
+  readonly verdict: string | null
+}
 
 interface Job {
   readonly stage: PlannedStage
