@@ -10,6 +10,7 @@ import { plan } from "./commands/plan.ts"
 import { run } from "./commands/run.ts"
 import { status } from "./commands/status.ts"
 import { validate } from "./commands/validate.ts"
+import { verify } from "./commands/verify.ts"
 
 export const version = "0.1.0"
 
@@ -23,5 +24,5 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph, status, monitor, validate, generate, doctor, gc, bench])
+  Command.withSubcommands([run, plan, graph, status, monitor, validate, verify, generate, doctor, gc, bench])
 )
