@@ -63,8 +63,8 @@ export const verify = Command.make(
     )
     const verdict = Verification.judge(settings.precision, trials)
     if (flags.json) {
-      yield* Console.log(
-        JSON.stringify({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...verdict })
+      process.stdout.write(
+        `${JSON.stringify({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...verdict })}\n`
       )
     } else {
       const rows = trials.map(({ how, losses, millisecondsPerStep, problem, validationLoss }) => [
