@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import type { BackendError } from "../../src/Backend.ts"
-import { engine, make } from "../../src/cpu/engine.ts"
+import { type CpuEngine, engine, make } from "../../src/cpu/engine.ts"
 import * as Builder from "../../src/program/Builder.ts"
 import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
@@ -26,7 +26,7 @@ const timed = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, Backen
   return taken
 })
 
-const step = Effect.fnUntraced(function* (threads: number, cpu = engine) {
+const step = Effect.fnUntraced(function* (threads: number, cpu: CpuEngine) {
   const program = trainProgram(model)
   const tensors = heldBy([program])
   const session = yield* cpu.open(tensors, { threads, precision: "f32" })
@@ -47,18 +47,12 @@ const step = Effect.fnUntraced(function* (threads: number, cpu = engine) {
       `${(gigaflops / (milliseconds / 1000)).toFixed(1)} GFLOP/s, ` +
       `${((used.user + used.system) / 15_000).toFixed(0)} ms of processor time`
   )
-  // Least of many runs for each step: other programs on the machine disturb some runs of a step, hardly all.
-  const least = program.steps.map(() => Infinity)
-  for (let run = 0; run < 12; run++)
-    for (const [index, time] of (yield* prepared.profile(inputs)).entries())
-      least[index] = Math.min(least[index]!, time.milliseconds)
+  // Processor time counts in whole ticks: only sums over many runs say much.
+  const runs = 10
   const sums = new Map<string, number>()
-  for (const [index, { operation }] of program.steps.entries())
-    sums.set(operation, (sums.get(operation) ?? 0) + least[index]!)
-  const total = least.reduce((sum, time) => sum + time, 0)
-  console.log(
-    `  worker time of an undisturbed step: ${total.toFixed(0)} ms, over ${threads} threads ${(total / threads).toFixed(0)} ms`
-  )
+  for (let run = 0; run < runs; run++)
+    for (const { milliseconds, operation } of yield* prepared.profile(inputs))
+      sums.set(operation, (sums.get(operation) ?? 0) + milliseconds / runs)
   return [...sums].map(([operation, milliseconds]) => ({ operation, milliseconds }))
 }, Effect.scoped)
 
@@ -84,7 +78,7 @@ const product = Effect.fnUntraced(function* (threads: number) {
 const counts = process.argv.slice(2).map(Number)
 for (const threads of counts.length > 0 ? counts : [1, 2, 64]) {
   await Effect.runPromise(product(threads))
-  const times = await Effect.runPromise(step(threads))
+  const times = await Effect.runPromise(step(threads, engine))
   for (const { milliseconds, operation } of times)
     console.log(`  ${operation.padEnd(24)} ${milliseconds.toFixed(1)} thread ms`)
 }
