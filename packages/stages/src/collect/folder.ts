@@ -14,22 +14,48 @@ export interface FolderReading {
   readonly maximumFileBytes: number
 }
 
-/** A `.gitignore` and the folder it stands in, relative to the top: "" or "src/". */
+/** A `.gitignore` file's rules. */
 interface Rules {
-  readonly below: string
   readonly matcher: Ignore
+  /** Path as seen from the file's own folder, of a path as seen from the top of the walk. */
+  readonly from: (path: string) => string
 }
 
 const isIgnored = (rules: ReadonlyArray<Rules>, path: string): boolean => {
   // The innermost file that says anything about a path decides.
   for (let i = rules.length - 1; i >= 0; i--) {
-    const { below, matcher } = rules[i]!
-    const verdict = matcher.test(path.slice(below.length))
+    const { from, matcher } = rules[i]!
+    const verdict = matcher.test(from(path))
     if (verdict.ignored) return true
     if (verdict.unignored) return false
   }
   return false
 }
+
+/**
+ * Rules of the folders above, up to the top of the git repository; none outside a repository. Where they ignore the folder itself they
+ * do not count: whoever names an ignored folder wants it.
+ */
+const rulesAbove = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const rules: Array<Rules> = []
+  let prefix = ""
+  for (let here = directory; ; here = path.dirname(here)) {
+    if (here !== directory) {
+      const below = prefix
+      const text = yield* fs
+        .readFileString(path.join(here, ".gitignore"))
+        .pipe(Effect.orElseSucceed(() => ""))
+      if (text !== "") rules.unshift({ matcher: ignore().add(text), from: (item) => below + item })
+    }
+    if (yield* fs.exists(path.join(here, ".git")).pipe(Effect.orElseSucceed(() => false))) {
+      return isIgnored(rules, "") ? [] : rules
+    }
+    if (path.dirname(here) === here) return []
+    prefix = `${path.basename(here)}/${prefix}`
+  }
+})
 
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0
@@ -62,7 +88,10 @@ export const walk = (options: FolderReading) =>
                     .readFileString(path.join(directory, ".gitignore"))
                     .pipe(Effect.orElseSucceed(() => ""))
                 : ""
-            const all = own === "" ? rules : [...rules, { below: relative, matcher: ignore().add(own) }]
+            const all: ReadonlyArray<Rules> =
+              own === ""
+                ? rules
+                : [...rules, { matcher: ignore().add(own), from: (item) => item.slice(relative.length) }]
             return Stream.fromIterable([...entries].sort(byName)).pipe(
               Stream.flatMap((entry): Stream.Stream<Item, ReadError> => {
                 const itemPath = relative + entry.name
@@ -91,7 +120,7 @@ export const walk = (options: FolderReading) =>
           })
         )
       }
-      return visit("", [])
+      return visit("", options.gitignore ? yield* rulesAbove(options.directory) : [])
     })
   )
 

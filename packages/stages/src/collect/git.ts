@@ -1,5 +1,7 @@
 /** Brings a git repository's files at one commit, through the `git` command. Commits are kept in the workspace's `downloads/git`. */
 import { createHash } from "node:crypto"
+import { Journal } from "@trainyard/core/Journal"
+import * as Lock from "@trainyard/core/Lock"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -65,11 +67,20 @@ export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: G
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace
+  const journal = yield* Journal
   const name = createHash("sha256").update(source.repository).digest("hex").slice(0, 16)
   const directory = path.join(workspace.root, "downloads", "git", `${name}.git`)
   yield* fs
     .makeDirectory(path.dirname(directory), { recursive: true })
     .pipe(Effect.mapError(Workspace.explain("Keeping a download", workspace.root)))
+  // Git's own locks make a second process fail; this one makes it wait.
+  yield* Lock.acquire(`git-${name}`, (holder) =>
+    journal.publish({
+      type: "Note",
+      level: "info",
+      message: `Waiting for ${holder}, which fetches ${origin}`
+    })
+  )
   const at = [`--git-dir=${directory}`]
   const unavailable = (message: string, transient = false) =>
     new SourceUnavailable({ source: origin, message: `${origin}: ${message}`, transient })

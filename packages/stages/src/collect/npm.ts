@@ -63,6 +63,12 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   }
   const unavailable = (message: string, transient: boolean) =>
     new SourceUnavailable({ source, message, transient })
+  if (/^(ENOSPC|EDQUOT|EROFS|EACCES|EPERM)$/.test(code)) {
+    return unavailable(
+      `${source} cannot be kept in the workspace's downloads: ${reasonOf(cause)}. Free space, or give a folder that can be written with --workspace.`,
+      false
+    )
+  }
   if (code === "E404")
     return unavailable(`${source}: the registry ${registry} has no such package. Check its name.`, false)
   if (code === "ETARGET")

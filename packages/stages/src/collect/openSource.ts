@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Option, Path, Stream } from "effect"
+import { Effect, FileSystem, Option, Path, type Scope, Stream } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { readArchive } from "./archive.ts"
 import { type ReadError, SourceUnavailable } from "./CollectError.ts"
@@ -54,9 +54,10 @@ const filesOf = Effect.fnUntraced(function* (
   ReadError | Workspace.WorkspaceError,
   | FileSystem.FileSystem
   | Path.Path
+  | Journal
   | Workspace.Workspace
   | ChildProcessSpawner.ChildProcessSpawner
-  | import("effect").Scope.Scope
+  | Scope.Scope
 > {
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace

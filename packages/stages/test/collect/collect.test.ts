@@ -65,6 +65,29 @@ layer(Running.layer)("collect", (it) => {
     })
   )
 
+  it.effect("honours the .gitignore files above a folder of a repository", () =>
+    Effect.gen(function* () {
+      const root = yield* folderOf({
+        ".git/HEAD": "ref: refs/heads/main\n",
+        ".gitignore": "*.gen.c\n/src/old/\n/build/\n",
+        "src/a.c": "int a;\n",
+        "src/b.gen.c": "int b;\n",
+        "src/old/c.c": "int c;\n",
+        "build/d.c": "int d;\n"
+      })
+      const from = (path: string) =>
+        Effect.gen(function* () {
+          const { artifact } = yield* Running.runStage(
+            collect({ sources: [Source.folder(`${root}/${path}`)] })
+          )
+          return paths(yield* jsonLines(artifact.directory, "documents.jsonl"))
+        })
+      assert.deepStrictEqual(yield* from("src"), ["a.c"])
+      // Whoever names an ignored folder wants it.
+      assert.deepStrictEqual(yield* from("build"), ["d.c"])
+    })
+  )
+
   it.effect("leaves out what is no text, and lists each file with its reason", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

@@ -22,7 +22,7 @@ const repository = Effect.gen(function* () {
 })
 
 layer(Running.layer)("git repositories", (it) => {
-  it.effect("give the files of the commit, whatever came after", () =>
+  it.live("give the files of the commit, whatever came after", () =>
     Effect.gen(function* () {
       const { commit, root } = yield* repository
       yield* git(root, "rm", "--quiet", "a.c")
@@ -41,7 +41,7 @@ layer(Running.layer)("git repositories", (it) => {
     })
   )
 
-  it.effect("are named when they or their commit are not there", () =>
+  it.live("are named when they or their commit are not there", () =>
     Effect.gen(function* () {
       const { root } = yield* repository
       const commit = "0123456789abcdef0123456789abcdef01234567"
@@ -58,7 +58,7 @@ layer(Running.layer)("git repositories", (it) => {
     })
   )
 
-  it.effect("need git, and say so", () =>
+  it.live("need git, and say so", () =>
     Effect.gen(function* () {
       const { commit, root } = yield* repository
       const before = process.env.PATH
