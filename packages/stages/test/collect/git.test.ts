@@ -21,8 +21,9 @@ const repository = Effect.gen(function* () {
   return { root, commit: yield* git(root, "rev-parse", "HEAD") }
 })
 
-layer(Running.layer)("git repositories", (it) => {
-  it.live("give the files of the commit, whatever came after", () =>
+// Claims are renewed by the clock, so this needs the real one.
+layer(Running.layer, { excludeTestServices: true })("git repositories", (it) => {
+  it.effect("give the files of the commit, whatever came after", () =>
     Effect.gen(function* () {
       const { commit, root } = yield* repository
       yield* git(root, "rm", "--quiet", "a.c")
@@ -41,7 +42,7 @@ layer(Running.layer)("git repositories", (it) => {
     })
   )
 
-  it.live("are named when they or their commit are not there", () =>
+  it.effect("are named when they or their commit are not there", () =>
     Effect.gen(function* () {
       const { root } = yield* repository
       const commit = "0123456789abcdef0123456789abcdef01234567"
@@ -58,7 +59,7 @@ layer(Running.layer)("git repositories", (it) => {
     })
   )
 
-  it.live("need git, and say so", () =>
+  it.effect("need git, and say so", () =>
     Effect.gen(function* () {
       const { commit, root } = yield* repository
       const before = process.env.PATH
