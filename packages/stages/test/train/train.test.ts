@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure } from "@trainyard/backends/Backend"
 import { Deferred, Effect, Fiber, Schedule } from "effect"
+import * as Batches from "../../src/train/Batches.ts"
 import * as CheckpointFolder from "../../src/train/CheckpointFolder.ts"
 import { FreeBytes, SaveRetries } from "../../src/train/Checkpoints.ts"
 import { OpenTokens, TokensUnreadable } from "../../src/train/Tokens.ts"
@@ -14,6 +15,7 @@ import {
   resultOf,
   runTraining,
   type Settings,
+  sequenceLength,
   services,
   settings,
   sibling,
@@ -37,13 +39,15 @@ const interruptAt = (
   at: Place,
   config: Settings,
   when: (event: Heard["events"][number]) => boolean,
-  heard = listen()
+  heard = listen(),
+  backend = backendOf()
 ) =>
   Effect.gen(function* () {
     const reached = yield* Deferred.make<void>()
     const fiber = yield* runTraining(at, config).pipe(
       Effect.provide(
         services(heard, {
+          backend,
           react: (event) => (when(event) ? Effect.asVoid(Deferred.succeed(reached, undefined)) : Effect.void)
         })
       ),
@@ -298,7 +302,21 @@ describe("resume", () => {
   )
 })
 
-/** A backend whose loss is not finite at one batch, known by its first token window being read for the nth time. */
+/** The tokens of a batch of the undisturbed run, as one text. */
+const batchOf = (at: Place, index: number) =>
+  Effect.gen(function* () {
+    const { dataset } = at
+    const open = yield* OpenTokens
+    const tokens = yield* open(join(dataset.directory, "train.bin"), 2)
+    const { seed } = settings
+    const plan = { tokens: tokens.length, sequenceLength, batchSize: settings.batchSize, seed }
+    const windows = yield* Effect.forEach(Batches.make(plan).starts(index), (start) =>
+      tokens.read(start, sequenceLength)
+    )
+    return windows.map((window) => window.join()).join()
+  })
+
+/** A backend whose loss is not finite at its nth step. */
 const poisoned = (bad: number, name = "train-step", value = Number.NaN) => {
   let runs = 0
   return backendOf((session) => ({
@@ -368,6 +386,51 @@ describe("faults", () => {
       // Step 5 took batch 7 (counted from 0) in place of batch 4.
       assert.strictEqual(state.shift, 3)
       assert.strictEqual(state.faults, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a rollback is the same rollback in a run that was stopped after it", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      const stopped = sibling(plain, "stopped")
+      const tokens = yield* batchOf(plain, 6)
+      // Not finite whenever this one batch is trained on, however often.
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) =>
+            program.name === "train-step"
+              ? {
+                  run: (inputs) =>
+                    Effect.suspend(() =>
+                      inputs.tokens?.join() === tokens
+                        ? Effect.succeed({
+                            "loss.loss": Float32Array.of(Number.NaN),
+                            "gradientNorm.norm": Float32Array.of(Number.NaN)
+                          })
+                        : prepared.run(inputs)
+                    )
+                }
+              : prepared
+          )
+      }))
+      yield* runTraining(plain, steady).pipe(Effect.provide(services(listen(), { backend })))
+      for (const step of [4, 8, 12]) {
+        let faults = 0
+        yield* interruptAt(
+          stopped,
+          steady,
+          (event) => {
+            if (event.type === "Fault") faults++
+            return event.type === "CheckpointSaved" && event.step >= step
+          },
+          listen(),
+          backend
+        )
+        assert.isAtMost(faults, 1)
+      }
+      yield* runTraining(stopped, steady).pipe(Effect.provide(services(listen(), { backend })))
+      assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
     }).pipe(Effect.scoped)
   )
 
