@@ -164,7 +164,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     `- Each token of each validation document is predicted once, end tokens included, from its own document alone and the document's start: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
     "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
     `- Completions: ${about.sampling}. The text judged is prompt and completion, cut at the last complete top-level item unless the model ended it, without what only C++ reads; conditionals still open there are closed.`,
-    "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and no statement stands outside a function. One in which nothing after the prompt is complete does not parse.",
+    "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. One in which nothing after the prompt is complete does not parse.",
     "- gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is ever run.",
     ""
   ].join("\n")

@@ -4,8 +4,8 @@
  * The text judged is the prompt with its completion. A completion that a token limit broke off is cut at its last complete
  * top-level item (see `topLevel.ts`); one that the model ended itself is judged to its end. Sections for C++ alone are left out, as
  * a C compiler leaves them out. The text parses when the tree holds no ERROR and no MISSING node, holds more than comments, and has
- * no statement outside a function: the grammar takes statements there so as to highlight fragments, C does not. A macro call
- * in the place of a declaration, `MODULE_LICENSE("MIT");`, is let pass.
+ * no statement outside a function and no #else or #endif without its #if: the grammar takes these so as to highlight fragments,
+ * C does not. A macro call in the place of a declaration, `MODULE_LICENSE("MIT");`, is let pass.
  */
 import { fileURLToPath } from "node:url"
 import { Effect, Schema } from "effect"
@@ -57,6 +57,9 @@ const statements = new Set([
   "switch_statement",
   "while_statement"
 ])
+
+/** The grammar takes a directive that it does not know for a call of one, and these too when no #if is open. */
+const branch = /^#\s*(else|elif|elifdef|elifndef|endif)\b/
 
 const keywordTypes = new Set(["char", "double", "float", "int", "void"])
 
@@ -119,6 +122,8 @@ const firstError = (root: Node): string | null => {
         : `${place(broken)}: not C: ${excerpt(broken)}`
     }
   }
+  const stray = root.descendantsOfType("preproc_call").find((call) => branch.test(call.text))
+  if (stray !== undefined) return `${place(stray)}: without its #if: ${excerpt(stray)}`
   const statement = statementOutside(root)
   if (statement !== null) return `${place(statement)}: statement outside a function: ${excerpt(statement)}`
   return root.namedChildren.some((child) => child.type !== "comment") ? null : "1:1: nothing but comments"

@@ -94,6 +94,8 @@ describe("parsing as C", () => {
     ["int a;\n", "return 1;\n", "errors"],
     ["int a;\n", "a = 1;\n", "errors"],
     ["#if A\n", "return 1;\n#endif\n", "errors"],
+    ["#include", " <a.h>\n#endif\n", "errors"],
+    ["#if A\n", "int a;\n#else\nint b;\n#endif\nint c", "parses"],
     ["MODULE", '_LICENSE("MIT");\n', "parses"],
     ['#ifdef __cplusplus\nextern "C" {\n#endif\n', "int a(void);\nint", "parses"],
     ["#ifndef A\n#define A\n", "typedef struct { foo_t b; } a_t;\na_t *", "parses"],
