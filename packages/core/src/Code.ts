@@ -31,7 +31,6 @@ export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("Unread
 
 interface Module {
   readonly stamp: string
-  readonly label: string
   readonly digest: string
   /** Absolute paths of the files that it rests on. */
   readonly files: ReadonlyArray<string>
@@ -66,12 +65,10 @@ const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false
 
 const isInstalled = (file: string): boolean => file.split(sep).includes("node_modules")
 
-/** `package/path`: the same wherever the repository lies. */
-const labelOf = (file: string): string => {
+/** `package/path`, the same wherever the repository lies; a path from the stage's folder for a file of no package. */
+const labelOf = (file: string, folder: string): string => {
   const manifestFile = findPackageJSON(".", pathToFileURL(file))
-  // Where no folder above has a package.json, Node gives a folder instead of nothing.
-  if (manifestFile === undefined || !isFile(manifestFile)) return file.split(sep).slice(-2).join("/")
-  const manifest = manifestAt(manifestFile)
+  const manifest = manifestFile === undefined ? { directory: folder, name: "" } : manifestAt(manifestFile)
   return [manifest.name, ...relative(manifest.directory, file).split(sep)]
     .filter((part) => part !== "")
     .join("/")
@@ -188,7 +185,6 @@ const analyse = (file: string): Module => {
   }
   const module: Module = {
     stamp,
-    label: labelOf(file),
     digest: digest === "" ? digestOf(bytes).slice(0, 16) : digest,
     files,
     packages
@@ -206,13 +202,13 @@ const walk = (entry: string): Code => {
     if (seen.has(file)) continue
     seen.add(file)
     const module = analyse(file)
-    files[module.label] = module.digest
+    files[labelOf(file, dirname(entry))] = module.digest
     for (const [name, version] of module.packages) packages[name] = version
     pending.push(...module.files)
   }
   const sorted = (record: Record<string, string>) =>
     Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
-  return { entry: analyse(entry).label, files: sorted(files), packages: sorted(packages) }
+  return { entry: labelOf(entry, dirname(entry)), files: sorted(files), packages: sorted(packages) }
 }
 
 /** Hashes the module at a file URL with all that it imports. Only what changed since the last call is read again. */

@@ -96,6 +96,10 @@ export const list = Effect.fn("Gc.list")(function* () {
       found.push({ what: "temporary", path: `tmp/${name}` })
     }
   }
+  // What a killed process was writing beside its place.
+  for (const name of yield* names(workspace.root)) {
+    if (name.endsWith(".part")) found.push({ what: "temporary", path: name })
+  }
   const items = yield* Effect.forEach(found, (item) =>
     Effect.map(sizeOf(path.join(workspace.root, item.path)), (bytes): Item => ({ ...item, bytes }))
   )

@@ -2,7 +2,19 @@
  * One stage of a run: reuse its artifact or make it, under its lock, with retries, in a folder of its own that becomes the artifact or
  * vanishes.
  */
-import { Cause, Duration, Effect, Exit, FileSystem, Path, Pull, Ref, Schedule, type Scope } from "effect"
+import {
+  Cause,
+  Duration,
+  Effect,
+  Exit,
+  FileSystem,
+  Path,
+  Predicate,
+  Pull,
+  Ref,
+  Schedule,
+  type Scope
+} from "effect"
 import type { Artifact, Kind } from "./Artifact.ts"
 import { EventStream } from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
@@ -161,6 +173,16 @@ const reuseOrMake = Effect.fnUntraced(function* (job: Job) {
   return yield* make(job)
 })
 
+/** The plain fields of an artifact's value, as attributes of its stage's span. */
+const numbersOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  Predicate.isObject(value)
+    ? Object.fromEntries(
+        Object.entries(value)
+          .filter(([, part]) => ["number", "string", "boolean"].includes(typeof part))
+          .map(([key, part]) => [`artifact.${key}`, part])
+      )
+    : {}
+
 /** Runs a planned stage and tells its beginning and end. Never fails: how it ended is the outcome. */
 export const runStage = Effect.fnUntraced(function* (job: Job) {
   const fs = yield* FileSystem.FileSystem
@@ -174,7 +196,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
     Effect.gen(function* () {
       yield* Ref.set(ended, true)
       const seconds = Math.round(performance.now() - start) / 1000
-      yield* Effect.annotateCurrentSpan("trainyard.status", status)
+      yield* Effect.annotateCurrentSpan({ "trainyard.status": status, ...numbersOf(artifact?.value) })
       yield* stream.publish({
         type: "StageFinished",
         stage: name,

@@ -13,7 +13,8 @@ import { explain, Workspace, type WorkspaceError } from "./Workspace.ts"
 /** An artifact that is not there, or not whole, or of another kind. */
 export class ArtifactError extends Schema.TaggedError<ArtifactError>()("ArtifactError", {
   directory: Schema.String,
-  reason: Schema.Literals(["missing", "damaged", "other-kind"]),
+  /** "refused": what a stage made cannot be kept. */
+  reason: Schema.Literals(["missing", "damaged", "other-kind", "refused"]),
   message: Schema.String
 }) {}
 
@@ -200,7 +201,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
       (error) =>
         new ArtifactError({
           directory,
-          reason: "damaged",
+          reason: "refused",
           message: `${writing.node} did not make a ${writing.kind.name}: ${error.message.split("\n").join(", ")}.`
         })
     )
@@ -212,7 +213,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
     if (files.some((file) => file.path === manifestName)) {
       return yield* new ArtifactError({
         directory,
-        reason: "damaged",
+        reason: "refused",
         message: `${writing.node} wrote a file named ${manifestName}, a name that the store keeps for itself. Give the file another name.`
       })
     }

@@ -58,7 +58,7 @@ describe("damage", () => {
       const file = `${result.artifacts.bundle}/manifest.json`
       const fs = yield* FileSystem.FileSystem
       const { length } = yield* fs.readFile(file)
-      for (let at = 0; at < length; at += 7) {
+      for (let at = 0; at < length; at += 29) {
         yield* flip(file, at)
         expect((yield* Effect.flip(Store.open(Text, result.artifacts.bundle!))).reason).toBe("damaged")
         yield* flip(file, at)

@@ -42,7 +42,7 @@ it.live("spans stand in the run's folder: run, stage, epoch, with attributes", (
     expect(stage).toMatchObject({
       parent: run!.span,
       trace: run!.trace,
-      attributes: { "trainyard.status": "ran", "trainyard.why": "never made" }
+      attributes: { "trainyard.status": "ran", "trainyard.why": "never made", "artifact.length": 1 }
     })
     expect(named("epoch").map(({ attributes, parent }) => ({ attributes, parent }))).toEqual([
       { attributes: { epoch: 1, loss: 1 }, parent: stage!.span },
