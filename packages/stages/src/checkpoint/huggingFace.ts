@@ -107,7 +107,8 @@ export const ReadableConfig = Schema.fromJsonString(
     tie_word_embeddings: absentOr(Schema.Literal(true)),
     n_embd: positive,
     n_head: positive,
-    n_layer: positive,
+    // Far above any model; a hostile number would make a list that long.
+    n_layer: positive.pipe(Schema.check(Schema.isLessThanOrEqualTo(10_000))),
     n_positions: positive,
     vocab_size: positive,
     eos_token_id: Schema.Int,

@@ -71,7 +71,6 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   const began = yield* Clock.currentTimeMillis
   let state = context.start
   let lastSave = began
-  let slowest = 0
   let ended: Ended | undefined
   // Whether the state has changed since the last snapshot.
   let changed = false
@@ -178,19 +177,13 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     const indices = Array.from({ length: accumulation }, (_, index) => first + index)
     const read = yield* Effect.forEach(indices, readBatch)
     const limit = spikeLimit(config.faults, state.usual)
-    const deadline =
-      slowest === 0
-        ? config.faults.hangSeconds * 10
-        : Math.max(config.faults.hangSeconds, (20 * slowest) / 1000)
     const result = yield* trainer.step(
       read,
       step,
       rate,
-      deadline,
       (loss) => !Number.isFinite(loss) || (config.faults.spike === "skip" && loss > limit)
     )
     const milliseconds = performance.now() - before
-    slowest = Math.max(slowest, milliseconds)
     const gradientNorm = result.gradientNorm === undefined ? null : finite(result.gradientNorm)
     const fault = faultOf(config.faults, state.usual, result)
     if (fault !== undefined) yield* meet(fault, step, indices)

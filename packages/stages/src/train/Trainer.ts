@@ -2,14 +2,9 @@
  * A model being trained on an engine: one session with the programs of training, evaluation and generation over the same
  * tensors. Knows steps and tensors; knows nothing of files, policies or time.
  */
-import {
-  Backend,
-  type BackendError,
-  EngineFailure,
-  type Prepared,
-  type Session
-} from "@trainyard/backends/Backend"
+import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/backends/Backend"
 import { Names } from "@trainyard/backends/program/optimize"
+import type { Program } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
 import type { NamedTensor } from "../checkpoint/Safetensors.ts"
 import { integerSeed } from "../model/draws.ts"
@@ -29,6 +24,8 @@ export interface Settings {
   readonly epsilon: number
   readonly gradientClip: number
   readonly seed: number
+  /** Shortest time after which a program that goes on running counts as hanging. */
+  readonly hangSeconds: number
 }
 
 /** Tokens and targets of one batch, both [B, T]. */
@@ -50,21 +47,38 @@ export interface Tensors {
   readonly optimizer: ReadonlyArray<NamedTensor>
 }
 
-/** Fails a run that takes far longer than it ever did: a worker that hangs would otherwise stop training without a word. */
-const within =
-  (engine: EngineFailure["engine"], deadlineSeconds: number) =>
-  <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E | EngineFailure, R> =>
-    Effect.timeoutOrElse(Effect.interruptible(run), {
-      duration: Duration.seconds(deadlineSeconds),
-      orElse: () =>
-        Effect.fail(
-          new EngineFailure({
-            engine,
-            why: `a step took longer than ${deadlineSeconds.toFixed(0)} seconds, so a worker must hang`,
-            transient: true
-          })
+/**
+ * The same program under watch: a run that takes far longer than any before it fails as a transient engine failure, because a worker that
+ * hangs would otherwise stop training without a word. The first run compiles and packs, and is given ten times as long.
+ */
+const watched = (engine: EngineFailure["engine"], program: Prepared, hangSeconds: number): Prepared => {
+  let slowest: number | undefined
+  return {
+    run: (inputs) =>
+      Effect.suspend(() => {
+        const began = performance.now()
+        const deadline =
+          slowest === undefined ? hangSeconds * 10 : Math.max(hangSeconds, (20 * slowest) / 1000)
+        return Effect.timeoutOrElse(Effect.interruptible(program.run(inputs)), {
+          duration: Duration.seconds(deadline),
+          orElse: () =>
+            Effect.fail(
+              new EngineFailure({
+                engine,
+                why: `a program ran longer than ${deadline.toFixed(1)} seconds, so a worker must hang`,
+                transient: true
+              })
+            )
+        }).pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              slowest = Math.max(slowest ?? 0, performance.now() - began)
+            })
+          )
         )
-    })
+      })
+  }
+}
 
 const zeros = new Int32Array(1)
 
@@ -93,10 +107,14 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const measure = evaluate(spec, batchSize)
   const speak = generate(spec, 1)
   const session: Session = yield* backend.open(tensorsOf([...trainPrograms, measure, speak]))
+  const prepare = (program: Program) =>
+    Effect.map(session.prepare(program), (prepared) =>
+      watched(backend.engine, prepared, settings.hangSeconds)
+    )
   const prepared = new Map<string, Prepared>()
-  for (const program of trainPrograms) prepared.set(program.name, yield* session.prepare(program))
-  const measuring = yield* session.prepare(measure)
-  const speaking = yield* session.prepare(speak)
+  for (const program of trainPrograms) prepared.set(program.name, yield* prepare(program))
+  const measuring = yield* prepare(measure)
+  const speaking = yield* prepare(speak)
 
   const gradientsOf = (batch: Batch, step: number, index: number) => ({
     [Ports.tokens]: batch.tokens,
@@ -146,17 +164,13 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       batches: ReadonlyArray<Batch>,
       step: number,
       learningRate: number,
-      deadlineSeconds: number,
       refuse: (loss: number) => boolean
     ) {
-      const guard = within(backend.engine, deadlineSeconds)
       if (whole) {
-        const outputs = yield* guard(
-          prepared.get(train.step.name)!.run({
-            ...gradientsOf(batches[0]!, step, 0),
-            ...updateOf(step, learningRate)
-          })
-        )
+        const outputs = yield* prepared.get(train.step.name)!.run({
+          ...gradientsOf(batches[0]!, step, 0),
+          ...updateOf(step, learningRate)
+        })
         return {
           loss: outputs[Ports.loss]![0]!,
           gradientNorm: outputs[Names.gradientNorm]![0]!
@@ -165,12 +179,12 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       let sum = 0
       for (const [index, batch] of batches.entries()) {
         const program = index === 0 ? train.first : train.more
-        const outputs = yield* guard(prepared.get(program.name)!.run(gradientsOf(batch, step, index)))
+        const outputs = yield* prepared.get(program.name)!.run(gradientsOf(batch, step, index))
         sum += outputs[Ports.loss]![0]!
       }
       const loss = Math.fround(sum / accumulation)
       if (refuse(loss)) return { loss, gradientNorm: undefined } as StepResult
-      const outputs = yield* guard(prepared.get(train.update.name)!.run(updateOf(step, learningRate)))
+      const outputs = yield* prepared.get(train.update.name)!.run(updateOf(step, learningRate))
       return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
     }),
     /** The evaluation program over the session's present parameters. */
@@ -179,5 +193,3 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     speaking
   }
 })
-
-export type TrainerError = BackendError

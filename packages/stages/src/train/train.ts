@@ -125,7 +125,8 @@ export const train = Stage.make({
             beta2: config.beta2,
             epsilon: config.epsilon,
             gradientClip: config.gradientClip,
-            seed: config.seed
+            seed: config.seed,
+            hangSeconds: config.faults.hangSeconds
           })
           if (restored === undefined) yield* trainer.begin()
           else yield* trainer.load(restored.tensors)
