@@ -64,7 +64,17 @@ const licenceOf = (bytes: Uint8Array): string | null =>
     )
   )
 
-const whyEmpty = (opened: ReadonlyArray<OpenSource>, skipped: ReadonlyArray<Skipped>): EmptyCorpus => {
+/** A source as messages name it: a folder or file by its whole path. */
+const nameOf = ({ origin, source }: OpenSource, path: Path.Path): string =>
+  source.type === "folder" || source.type === "archive"
+    ? `${source.type} ${path.resolve(source.path)}`
+    : origin
+
+const whyEmpty = (
+  opened: ReadonlyArray<OpenSource>,
+  skipped: ReadonlyArray<Skipped>,
+  path: Path.Path
+): EmptyCorpus => {
   const perSource = opened.map((source) => {
     const here = skipped.filter((file) => file.origin === source.origin)
     const reasons = Object.entries(Object.groupBy(here, (file) => file.reason)).map(
@@ -73,7 +83,7 @@ const whyEmpty = (opened: ReadonlyArray<OpenSource>, skipped: ReadonlyArray<Skip
     if (source.notMatched() > 0)
       reasons.push(`${source.notMatched()} not matched by ${Globs.describe(source.source)}`)
     const seen = here.length + source.notMatched()
-    return `${source.origin} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
+    return `${nameOf(source, path)} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
   })
   return new EmptyCorpus({
     message: `No document was collected: ${perSource.join("; ")}. Point sources at text in UTF-8, or widen include.`
@@ -194,7 +204,7 @@ export const collect = Stage.make({
       )
     )
     yield* spool.flush.pipe(onDisk)
-    if (candidates.length === 0) return yield* whyEmpty(opened, skipped)
+    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, path)
 
     const chosen = yield* select(candidates, config)
     if (chosen.length === 0) {

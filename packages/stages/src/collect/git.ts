@@ -15,14 +15,17 @@ const environment = {
   LC_ALL: "C"
 }
 
-const lastLine = (text: string): string =>
-  text
+/** What git says is wrong: its first fatal line, or the last of any. */
+const complaint = (text: string): string => {
+  const lines = text
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "")
-    .at(-1) ?? "it said nothing"
+  const fatal = lines.find((line) => /^(fatal|error): /.test(line)) ?? lines.at(-1) ?? "it said nothing"
+  return fatal.replace(/^(fatal|error): /, "").replace(/\.$/, "")
+}
 
-/** Runs git; fails with the last line that it wrote to standard error. */
+/** Runs git to its end; what it wrote to standard error, and its exit code. */
 const git = Effect.fnUntraced(
   function* (source: string, args: ReadonlyArray<string>) {
     const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -86,7 +89,7 @@ export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: G
     new SourceUnavailable({ source: origin, message: `${origin}: ${message}`, transient })
 
   const prepared = yield* git(origin, [...at, "init", "--quiet", "--bare"])
-  if (prepared.code !== 0) return yield* unavailable(lastLine(prepared.said))
+  if (prepared.code !== 0) return yield* unavailable(complaint(prepared.said))
   const has = git(origin, [...at, "cat-file", "-e", `${source.commit}^{commit}`]).pipe(
     Effect.map((result) => result.code === 0)
   )
@@ -106,7 +109,7 @@ export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: G
       ])
       if (all.code !== 0) {
         return yield* unavailable(
-          `git cannot fetch: ${lastLine(all.said)}. Check the address, and that git may read it without being asked for a password.`,
+          `git cannot fetch: ${complaint(all.said)}. Check the address, and that git may read it without being asked for a password.`,
           networkTrouble.test(all.said)
         )
       }
@@ -120,6 +123,6 @@ export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: G
   const temporary = yield* Workspace.temporaryDirectory(`the files of ${origin}`)
   const file = path.join(temporary, "commit.tar")
   const archived = yield* git(origin, [...at, "archive", "--format=tar", `--output=${file}`, source.commit])
-  if (archived.code !== 0) return yield* unavailable(lastLine(archived.said))
+  if (archived.code !== 0) return yield* unavailable(complaint(archived.said))
   return { file, fetched }
 })

@@ -142,7 +142,7 @@ layer(Running.layer)("collect", (it) => {
           assert.strictEqual(error._tag, "EmptyCorpus")
           return error.message.replaceAll(root, "ROOT")
         })
-      assert.include(yield* message({}), "folder:ROOT has no files")
+      assert.include(yield* message({}), "folder ROOT has no files")
       const image = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0, 0, 0, 1])
       assert.include(
         yield* message({ "a.png": image, "b.png": Uint8Array.from([...image, 2]) }),

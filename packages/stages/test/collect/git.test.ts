@@ -48,7 +48,7 @@ layer(Running.layer, { excludeTestServices: true })("git repositories", (it) => 
       const commit = "0123456789abcdef0123456789abcdef01234567"
       for (const [address, says] of [
         [root, `has no commit ${commit}`],
-        [`${root}/nowhere`, "git cannot fetch"]
+        [`${root}/nowhere`, "does not appear to be a git repository"]
       ] as const) {
         const error = yield* Effect.flip(
           Running.runStage(collect({ sources: [Source.git(address, { commit })] }))
