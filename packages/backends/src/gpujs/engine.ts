@@ -8,15 +8,18 @@ import {
   type Engine,
   EngineFailure,
   EngineUnavailable,
-  ProgramRejected
+  ProgramRejected,
+  type Session
 } from "../Backend.ts"
-import { type Program, sizeOf } from "../program/Program.ts"
+import type { Tensor } from "../program/Program.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { deviceRuns } from "./deviceRuns.ts"
 import { fault } from "./faults.ts"
-import { hostRunnable } from "./hostRuns.ts"
-import { type Lowered, lower } from "./Lowering.ts"
+import { hostRuns } from "./hostRuns.ts"
+import { type Lowered, lower, matrix } from "./Lowering.ts"
 import { lowerings } from "./lowerings.ts"
 import { findMode, type Mode } from "./mode.ts"
+import type { Runs } from "./Runs.ts"
 
 const name = "gpujs"
 
@@ -32,6 +35,91 @@ const tooLarge = ({ launches }: Lowered): string | undefined => {
 
 const mend =
   "Install a GPU driver with Vulkan, Metal or Direct3D 12, or take another --backend; the cpu engine runs everywhere."
+
+const broken = (cause: unknown) =>
+  new EngineFailure({
+    engine: name,
+    why: cause instanceof Error ? cause.message : String(cause),
+    transient: false
+  })
+
+const rejected = (program: string, why: string) => new ProgramRejected({ engine: name, program, why })
+
+/** A session whose tensors live where `runs` says. */
+const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyArray<Tensor>) {
+  yield* Effect.addFinalizer(() => Effect.promise(runs.close))
+  const held = new Map<string, T>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const tensor of held.values()) runs.release(tensor)
+      held.clear()
+    })
+  )
+  const shapes = new Map(tensors.map((tensor) => [tensor.name, matrix(tensor.shape)]))
+  const replace = (tensor: string, value: T) => {
+    const before = held.get(tensor)
+    if (before !== undefined) runs.release(before)
+    held.set(tensor, value)
+  }
+  const keep = (tensor: string, values: Float32Array, { columns, rows }: { rows: number; columns: number }) =>
+    Effect.tryPromise({ try: () => runs.keep(values, rows, columns), catch: broken }).pipe(
+      Effect.map((value) => replace(tensor, value))
+    )
+  for (const [tensor, shape] of shapes)
+    yield* keep(tensor, new Float32Array(shape.rows * shape.columns), shape)
+  // Runs, reads and writes of one session share its tensors, so they take turns.
+  const turns = yield* Semaphore.make(1)
+
+  const find = Effect.fnUntraced(function* (tensor: string) {
+    const shape = shapes.get(tensor)
+    if (shape !== undefined) return shape
+    return yield* rejected("(session)", `the session holds no tensor ${tensor}`)
+  })
+  const session: Session = {
+    prepare: Effect.fnUntraced(function* (program) {
+      yield* rejection(name, program, tensors)
+      const lowered = lower(program, lowerings)
+      const large = tooLarge(lowered)
+      if (large !== undefined) return yield* rejected(program.name, large)
+      const runnable = yield* Effect.acquireRelease(
+        Effect.sync(() => runs.prepare(lowered)),
+        (runnable) => Effect.promise(runnable.destroy)
+      )
+      return {
+        run: Effect.fnUntraced(function* (inputs) {
+          const why = wrongInputs(program, inputs)
+          if (why !== undefined) return yield* rejected(program.name, why)
+          const wrong = fault(program, inputs)
+          if (wrong !== undefined)
+            return yield* new EngineFailure({ engine: name, why: wrong, transient: false })
+          // gpu.js computes small programs where they are called: let the other fibers go first.
+          yield* Effect.yieldNow
+          const { changed, outputs } = yield* Effect.tryPromise({
+            try: (signal) => runnable.run((tensor) => held.get(tensor)!, inputs, signal),
+            catch: broken
+          })
+          for (const [tensor, value] of changed) replace(tensor, value)
+          return outputs
+        }, turns.withPermits(1))
+      }
+    }),
+    read: Effect.fnUntraced(function* (tensor) {
+      const { columns, rows } = yield* find(tensor)
+      return yield* Effect.tryPromise({
+        try: () => runs.read(held.get(tensor)!, rows, columns),
+        catch: broken
+      })
+    }, turns.withPermits(1)),
+    write: Effect.fnUntraced(function* (tensor, values) {
+      const shape = yield* find(tensor)
+      const length = shape.rows * shape.columns
+      if (values.length !== length)
+        return yield* rejected("(session)", `${tensor} has ${length} elements, ${values.length} are given`)
+      yield* keep(tensor, values, shape)
+    }, turns.withPermits(1))
+  }
+  return session
+})
 
 export const make = (options: { readonly mode?: Mode } = {}): Engine => ({
   name,
@@ -65,73 +153,9 @@ export const make = (options: { readonly mode?: Mode } = {}): Engine => ({
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)
       return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
-    const { mode } = found
-    const held = new Map<string, Float32Array>(
-      tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))])
-    )
-    yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
-    // Runs of one session share its tensors, so they take turns.
-    const turns = yield* Semaphore.make(1)
-
-    const find = Effect.fnUntraced(function* (tensor: string) {
-      const values = held.get(tensor)
-      if (values !== undefined) return values
-      return yield* new ProgramRejected({
-        engine: name,
-        program: "(session)",
-        why: `the session holds no tensor ${tensor}`
-      })
-    })
-    const prepare = Effect.fnUntraced(function* (program: Program) {
-      yield* rejection(name, program, tensors)
-      const lowered = lower(program, lowerings)
-      const large = tooLarge(lowered)
-      if (large !== undefined)
-        return yield* new ProgramRejected({ engine: name, program: program.name, why: large })
-      const runnable = yield* Effect.acquireRelease(
-        Effect.sync(() => hostRunnable(lowered, mode === "cpu" ? "cpu" : "webasm")),
-        (runnable) => Effect.promise(() => runnable.destroy())
-      )
-      return {
-        run: Effect.fnUntraced(function* (inputs: Readonly<Record<string, Float32Array | Int32Array>>) {
-          const why = wrongInputs(program, inputs)
-          if (why !== undefined)
-            return yield* new ProgramRejected({ engine: name, program: program.name, why })
-          const wrong = fault(program, inputs)
-          if (wrong !== undefined)
-            return yield* new EngineFailure({ engine: name, why: wrong, transient: false })
-          // gpu.js computes small programs where they are called: let the other fibers go first.
-          yield* Effect.yieldNow
-          const { changed, outputs } = yield* Effect.tryPromise({
-            try: () => runnable.run((tensor) => held.get(tensor)!, inputs),
-            catch: (cause) =>
-              new EngineFailure({
-                engine: name,
-                why: cause instanceof Error ? cause.message : String(cause),
-                transient: false
-              })
-          })
-          for (const [tensor, values] of changed) held.set(tensor, values)
-          return outputs
-        }, turns.withPermits(1))
-      }
-    })
-    return {
-      prepare,
-      read: Effect.fnUntraced(function* (tensor) {
-        return (yield* find(tensor)).slice()
-      }),
-      write: Effect.fnUntraced(function* (tensor, values) {
-        const mine = yield* find(tensor)
-        if (values.length !== mine.length)
-          return yield* new ProgramRejected({
-            engine: name,
-            program: "(session)",
-            why: `${tensor} has ${mine.length} elements, ${values.length} are given`
-          })
-        held.set(tensor, Float32Array.from(values))
-      })
-    }
+    return yield* found.mode === "webgpu"
+      ? openOn(deviceRuns(), tensors)
+      : openOn(hostRuns(found.mode), tensors)
   })
 })
 

@@ -2,40 +2,11 @@
  * Runs lowered programs where there is no device: one gpu.js pipeline for the whole program, its tensors in the process's own
  * memory. In webasm mode gpu.js fuses the pipeline over one WebAssembly memory, with a pool of workers.
  */
-import type { Inputs } from "../Backend.ts"
 import type { Lowered, Value } from "./Lowering.ts"
 import { GPU, type Handle, Input, type Kernel } from "./library.ts"
+import { flat, type Runnable, type Runs } from "./Runs.ts"
 
-/** A lowered program, ready to run again and again. */
-export interface Runnable<Tensor> {
-  /** Runs on the session's tensors; gives the new values of those that changed, and of the outputs. */
-  readonly run: (
-    held: (name: string) => Tensor,
-    inputs: Inputs
-  ) => Promise<{
-    readonly changed: ReadonlyMap<string, Tensor>
-    readonly outputs: Record<string, Float32Array>
-  }>
-  readonly destroy: () => Promise<void>
-}
-
-/** Values in row-major order from whatever nesting gpu.js gives. */
-const flat = (result: unknown, length: number): Float32Array => {
-  const values = new Float32Array(length)
-  let at = 0
-  const take = (part: unknown): void => {
-    if (part instanceof Float32Array) {
-      values.set(part, at)
-      at += part.length
-    } else if (typeof part === "number") values[at++] = part
-    else if (Array.isArray(part)) for (const one of part) take(one)
-  }
-  take(result)
-  if (at !== length) throw new Error(`gpu.js gave ${at} values instead of ${length}`)
-  return values
-}
-
-export const hostRunnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
+const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
   const gpu = new GPU({ mode })
   const kernels = new Map<string, Kernel>()
   const kernelFor = (source: string, { columns, rows }: Value): Kernel => {
@@ -114,3 +85,11 @@ export const hostRunnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable
     }
   }
 }
+
+export const hostRuns = (mode: "webasm" | "cpu"): Runs<Float32Array> => ({
+  keep: async (values) => values.slice(),
+  read: async (tensor) => tensor.slice(),
+  release: () => {},
+  prepare: (lowered) => runnable(lowered, mode),
+  close: async () => {}
+})

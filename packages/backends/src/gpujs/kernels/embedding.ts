@@ -67,7 +67,7 @@ const scatter = (
     `let sum = 0.0;
 const first = b[0][this.thread.y];
 const last = b[0][this.thread.y + 1];
-for (let j = first; j < last; j++) {
+for (let j = first; j < last; j += 1.0) {
   const row = c[0][j];
   sum += a[row][this.thread.x];
 }
