@@ -1,0 +1,146 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Prepared } from "@trainyard/backends/Backend"
+import { Effect } from "effect"
+import type { SplitReader } from "../../src/dataset/DatasetReader.ts"
+import type { Codec } from "../../src/generate/Completion.ts"
+import { Ports } from "../../src/model/Programs.ts"
+import { choosePrefixes } from "../../src/validate/choosePrefixes.ts"
+import { complete, real } from "../../src/validate/complete.ts"
+import { cParser } from "../../src/validate/parseC.ts"
+
+const endTokenId = 0
+
+/** One token a byte. */
+const bytes: Codec<never> = {
+  encode: (text) => Effect.succeed([...Buffer.from(text)]),
+  decode: (ids) => Effect.succeed(Buffer.from([...ids]).toString("utf8"))
+}
+
+const texts = {
+  "a.c": "#include <a.h>\nint f(void) { return 1; }\nint g(int a)\n{\n  return a;\n}\n",
+  "b.h":
+    "#ifndef B_H\n#define B_H\nstruct pair { int a; int b; };\ntypedef struct { int c; } t;\nint h(void);\n#endif\n",
+  "c.c": "int broken(void) { return ; } }\nint long_one(void) { return 1111111111111111111111111111111; }\n",
+  "d.md": "int in_text(void) { return 1; }\n"
+}
+
+const split: SplitReader = (() => {
+  const tokens: Array<number> = []
+  const documents = Object.entries(texts).map(([path, text], id) => {
+    const start = tokens.length
+    tokens.push(...Buffer.from(text), endTokenId)
+    return {
+      id,
+      path,
+      origin: "folder:test",
+      kind: path.split(".")[1]!,
+      split: "validation" as const,
+      start,
+      tokens: text.length + 1,
+      bytes: text.length
+    }
+  })
+  return { tokens: Uint16Array.from(tokens), documents, documentAt: () => undefined }
+})()
+
+const choose = (count: number, seed = 1) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { prefixesOf } = yield* cParser
+      return yield* choosePrefixes(split, bytes, prefixesOf, {
+        count,
+        seed,
+        longestPrompt: 24,
+        longestItem: 24
+      })
+    })
+  )
+
+describe("prompts from validation documents", () => {
+  it.effect(
+    "are heads of functions and structures of C files, each with what the document says after it",
+    () =>
+      Effect.gen(function* () {
+        const chosen = yield* choose(10)
+        expect(chosen.map(({ document, prompt }) => `${document}: ${prompt}`).toSorted()).toEqual([
+          "a.c: int f(void) {",
+          "a.c: int g(int a)\n{",
+          "b.h: struct pair {",
+          "b.h: typedef struct {",
+          "c.c: int broken(void) {"
+        ])
+        for (const { document, item, prompt, rest } of chosen) {
+          expect(texts[document as keyof typeof texts]).toContain(prompt + rest)
+          expect(rest.startsWith(item)).toBe(true)
+          expect(item).toMatch(/\}( t;)?;?$/)
+        }
+      })
+  )
+
+  it.effect("come from different documents first, and depend on the seed alone", () =>
+    Effect.gen(function* () {
+      const chosen = yield* choose(3)
+      expect(new Set(chosen.map((each) => each.document)).size).toBe(3)
+      expect(yield* choose(3)).toEqual(chosen)
+      const firsts = yield* Effect.forEach([...Array(12).keys()], (seed) => choose(1, seed))
+      expect(new Set(firsts.map(([first]) => first!.prompt)).size).toBeGreaterThan(1)
+    })
+  )
+})
+
+/** A model that always goes on with the next byte of a text. */
+const reciting = (text: string): Prepared => {
+  const ids = [...Buffer.from(text), endTokenId]
+  let position = 0
+  return {
+    run: (inputs) =>
+      Effect.sync(() => {
+        const token = inputs[Ports.tokens]![0]!
+        if (inputs[Ports.offset]![0] === 0) position = 0
+        position = ids.indexOf(token, position) + 1
+        return {
+          [Ports.logits]: Float32Array.from({ length: 256 }, (_, id) => (id === ids[position] ? 9 : 0))
+        }
+      })
+  }
+}
+
+const options = { maxTokens: 5, temperature: 0, topK: 1, seed: 1, endTokenId }
+
+describe("completions", () => {
+  const speaker = { program: reciting("abcdefgh"), sequenceLength: 16 }
+
+  it.effect("stop at the token limit", () =>
+    Effect.gen(function* () {
+      const made = yield* complete(speaker, bytes, "ab", options)
+      expect(made).toEqual({ text: "cdefg", tokens: [...Buffer.from("cdefg")], ended: false })
+    })
+  )
+
+  it.effect("stop where the model ends the document, and say so", () =>
+    Effect.gen(function* () {
+      const made = yield* complete(speaker, bytes, "abcdef", options)
+      expect(made).toEqual({ text: "gh", tokens: [...Buffer.from("gh")], ended: true })
+    })
+  )
+
+  it.effect("leave out a character that the limit cut", () =>
+    Effect.gen(function* () {
+      const made = yield* complete({ program: reciting("abcdé"), sequenceLength: 16 }, bytes, "a", {
+        ...options,
+        maxTokens: 4
+      })
+      expect(made.text).toBe("bcd")
+    })
+  )
+})
+
+describe("what the document really says", () => {
+  it.effect("is cut at the same number of tokens, or reaches to the document's end", () =>
+    Effect.gen(function* () {
+      expect(yield* real(bytes, "abcdefgh", 3)).toEqual({ text: "abc", tokens: [97, 98, 99], ended: false })
+      expect((yield* real(bytes, "abc", 3)).ended).toBe(true)
+      expect((yield* real(bytes, "a".repeat(5000), 3)).ended).toBe(false)
+    })
+  )
+})
