@@ -138,6 +138,8 @@ export type Availability =
 /** One way of running programs: `reference`, `cpu`, `gpujs` or `native`. */
 export interface Engine {
   readonly name: EngineName
+  /** Operations that this engine has no kernel of its own for and hands to reference; none unless told. */
+  readonly delegates?: ReadonlyArray<string>
   /** Looks at the machine once and says whether the engine can run. Never fails. */
   readonly availability: Effect.Effect<Availability>
   /** Opens a session that holds these parameters and states. Closing the scope gives everything back. */
