@@ -30,7 +30,7 @@ function softmaxRow(row: usize, seen: i32, width: i32): f32 {
   const whole = seen & ~3
   let top = splat(-Infinity)
   let i = 0
-  for (; i < whole; i += 4) top = f32x4.max(top, v128.load(row + <usize>i * 4))
+  for (; i < whole; i += 4) top = f32x4.pmax(v128.load(row + <usize>i * 4), top)
   let maximum = largest(top)
   for (; i < seen; i++) maximum = max(maximum, load<f32>(row + <usize>i * 4))
   const m = splat(maximum)

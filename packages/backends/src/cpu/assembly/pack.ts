@@ -19,17 +19,27 @@ export function pack(
   width: i32,
   scale: f32
 ): void {
-  for (let i = 0; i < size; i += width) {
-    const count = min(width, size - i)
-    if (count < width) packPart(src, stride, kStride, dst, count, K, width, scale)
-    else if (kStride == 4) {
-      if (width == RIGHT) packRows8(src, stride, dst, K, scale)
-      else packRows6(src, stride, dst, K, scale)
-    } else if (width == RIGHT) packColumns8(src, kStride, dst, K, scale)
-    else packColumns6(src, kStride, dst, K, scale)
-    src += <usize>width * stride
-    dst += <usize>width * <usize>K * 4
-  }
+  const whole = size / width
+  const panel = <usize>width * <usize>K * 4
+  if (kStride == 4)
+    for (let i = 0; i < whole; i++) {
+      const from = src + <usize>(i * width) * stride
+      if (width == RIGHT) packRows8(from, stride, dst + <usize>i * panel, K, scale)
+      else packRows6(from, stride, dst + <usize>i * panel, K, scale)
+    }
+  else if (width == RIGHT) packColumns8(src, kStride, dst, whole, K, scale)
+  else packColumns6(src, kStride, dst, whole, K, scale)
+  if (whole * width < size)
+    packPart(
+      src + <usize>(whole * width) * stride,
+      stride,
+      kStride,
+      dst + <usize>whole * panel,
+      size - whole * width,
+      K,
+      width,
+      scale
+    )
 }
 
 function packPart(
@@ -54,24 +64,38 @@ function packPart(
   }
 }
 
-/** Eight columns whose elements lie side by side: a plain copy of 32 bytes for each k. */
-function packColumns8(src: usize, kStride: usize, dst: usize, K: i32, scale: f32): void {
+/** Panels of columns whose elements lie side by side: for each k a plain copy, 32 bytes to each panel in turn. */
+function packColumns8(src: usize, kStride: usize, dst: usize, panels: i32, K: i32, scale: f32): void {
   const s = f32x4.splat(scale)
+  const panel = <usize>K * 32
+  let end = src + <usize>panels * 32
   for (let k = 0; k < K; k++) {
-    v128.store(dst, f32x4.mul(v128.load(src), s))
-    v128.store(dst, f32x4.mul(v128.load(src, 16), s), 16)
+    let to = dst
+    for (let from = src; from < end; from += 32) {
+      v128.store(to, f32x4.mul(v128.load(from), s))
+      v128.store(to, f32x4.mul(v128.load(from, 16), s), 16)
+      to += panel
+    }
     src += kStride
     dst += 32
+    end += kStride
   }
 }
 
-function packColumns6(src: usize, kStride: usize, dst: usize, K: i32, scale: f32): void {
+function packColumns6(src: usize, kStride: usize, dst: usize, panels: i32, K: i32, scale: f32): void {
   const s = f32x4.splat(scale)
+  const panel = <usize>K * 24
+  let end = src + <usize>panels * 24
   for (let k = 0; k < K; k++) {
-    v128.store(dst, f32x4.mul(v128.load(src), s))
-    v128.store64_lane(dst, f32x4.mul(v128.load64_zero(src, 16), s), 0, 16)
+    let to = dst
+    for (let from = src; from < end; from += 24) {
+      v128.store(to, f32x4.mul(v128.load(from), s))
+      v128.store64_lane(to, f32x4.mul(v128.load64_zero(from, 16), s), 0, 16)
+      to += panel
+    }
     src += kStride
     dst += 24
+    end += kStride
   }
 }
 

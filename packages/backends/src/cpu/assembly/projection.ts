@@ -66,7 +66,7 @@ export function lossRowsTask(a: usize, task: i32): void {
 function rowMaximum(row: usize, V: i32): f32 {
   let top = splat(-Infinity)
   let i = 0
-  for (; i < (V & ~3); i += 4) top = f32x4.max(top, v128.load(row + <usize>i * 4))
+  for (; i < (V & ~3); i += 4) top = f32x4.pmax(v128.load(row + <usize>i * 4), top)
   let maximum = largest(top)
   for (; i < V; i++) maximum = max(maximum, load<f32>(row + <usize>i * 4))
   return maximum
