@@ -58,9 +58,17 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
   const start = performance.now()
   const output = yield* temporaryDirectory(stage.name)
   const scratch = path.join(workspace.scratch, stage.fingerprint)
-  yield* fs
-    .makeDirectory(scratch, { recursive: true })
-    .pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root)))
+  yield* Effect.acquireRelease(
+    fs
+      .makeDirectory(scratch, { recursive: true })
+      .pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root))),
+    // Scratch in which nothing was kept is of no use to a later attempt.
+    () =>
+      fs.readDirectory(scratch).pipe(
+        Effect.flatMap((kept) => (kept.length === 0 ? fs.remove(scratch, { recursive: true }) : Effect.void)),
+        Effect.ignore
+      )
+  )
   yield* Effect.annotateCurrentSpan("trainyard.attempt", number)
   // The graph holds its stages without their requirements; the run's own type has brought them here.
   const work = stage.node.run({

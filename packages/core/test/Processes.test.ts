@@ -1,5 +1,7 @@
 /** Runs in processes of their own: killed at any moment, waiting for each other, interrupted. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
 import * as Artifact from "../src/Artifact.ts"
@@ -13,6 +15,9 @@ import { filesBelow, live } from "./harness.ts"
 
 const job = new URL("./jobs/slow.ts", import.meta.url).pathname
 
+// Eight processes compile the same modules: let the first do it for all.
+const compiled = join(tmpdir(), "trainyard-test-compiled")
+
 interface Child {
   readonly process: ChildProcessWithoutNullStreams
   readonly events: ReadonlyArray<RunEvent["event"]>
@@ -25,7 +30,9 @@ interface Child {
 const start = Effect.fnUntraced(function* (mode: "forever" | "quick") {
   const { root } = yield* Workspace
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, [job, root, mode])),
+    Effect.sync(() =>
+      spawn(process.execPath, [job, root, mode], { env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
+    ),
     (running) => Effect.sync(() => running.kill("SIGKILL"))
   )
   const events: Array<RunEvent["event"]> = []
@@ -42,7 +49,7 @@ const start = Effect.fnUntraced(function* (mode: "forever" | "quick") {
     until: (test) =>
       Effect.gen(function* () {
         while (!events.some(test)) yield* Effect.sleep("5 millis")
-      }).pipe(Effect.timeout("20 seconds"), Effect.orDie),
+      }).pipe(Effect.timeout("50 seconds"), Effect.orDie),
     ended: Effect.callback((resume) => {
       if (child.exitCode !== null || child.signalCode !== null) resume(Effect.succeed(child.exitCode))
       else child.once("exit", (code) => resume(Effect.succeed(code)))
@@ -137,23 +144,24 @@ describe("two runs at once", () => {
   )
 })
 
-describe("SIGINT and SIGTERM", () => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    it.live(`${signal}: the run says that it was interrupted and leaves the store clean`, () =>
-      Effect.gen(function* () {
-        const workspace = yield* Workspace
-        const child = yield* start("forever")
-        yield* child.until(progressed)
-        child.process.kill(signal)
-        expect(yield* child.ended).toBe(130)
-        const status = RunStatus.of(yield* RunLog.read(yield* RunLog.find()))
-        expect(status.state).toBe("interrupted")
-        for (const folder of [workspace.artifacts, workspace.tmp, workspace.locks]) {
-          expect(yield* filesBelow(folder)).toEqual([])
-        }
-      }).pipe(Effect.scoped, Effect.provide(live))
-    )
-  }
+it.live("SIGINT and SIGTERM: the run says that it was interrupted and leaves the store clean", () => {
+  const interrupted = Effect.fnUntraced(
+    function* (signal: NodeJS.Signals) {
+      const workspace = yield* Workspace
+      const child = yield* start("forever")
+      yield* child.until(progressed)
+      child.process.kill(signal)
+      expect(yield* child.ended).toBe(130)
+      const status = RunStatus.of(yield* RunLog.read(yield* RunLog.find()))
+      expect(status.state).toBe("interrupted")
+      for (const folder of [workspace.artifacts, workspace.tmp, workspace.locks]) {
+        expect(yield* filesBelow(folder)).toEqual([])
+      }
+    },
+    Effect.scoped,
+    Effect.provide(live, { local: true })
+  )
+  return Effect.all([interrupted("SIGINT"), interrupted("SIGTERM")], { concurrency: 2 })
 })
 
 it.live("a process is told from another with the same number", () =>

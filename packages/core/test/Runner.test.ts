@@ -366,6 +366,7 @@ describe("failures", () => {
       })
       expect(yield* filesBelow(`${workspace.artifacts}/failing`)).toEqual([])
       expect(yield* filesBelow(workspace.tmp)).toEqual([])
+      expect(yield* filesBelow(workspace.scratch)).toEqual([])
       expect(yield* filesBelow(workspace.locks)).toEqual([])
     }).pipe(Effect.provide(live))
   )
