@@ -109,7 +109,7 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
     directory,
     spec,
     parameters,
-    tokenizer,
+    codec: codecOf(tokenizer),
     endTokenId: config.eos_token_id
   } satisfies Loaded as Loaded
 })
