@@ -92,11 +92,15 @@ const show = (value: unknown): string => {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   Predicate.isObject(value) && !Array.isArray(value)
 
+// A config may have a key that every object inherits, such as "constructor".
+const own = (record: Readonly<Record<string, unknown>>, key: string): unknown =>
+  Object.hasOwn(record, key) ? record[key] : undefined
+
 const changes = (path: string, before: unknown, after: unknown): ReadonlyArray<string> => {
   if (Equal.equals(before, after) || canonical(before) === canonical(after)) return []
   if (isRecord(before) && isRecord(after)) {
     return [...new Set([...Object.keys(after), ...Object.keys(before)])].flatMap((key) =>
-      changes(`${path}.${key}`, before[key], after[key])
+      changes(`${path}.${key}`, own(before, key), own(after, key))
     )
   }
   if (Array.isArray(before) && Array.isArray(after)) {

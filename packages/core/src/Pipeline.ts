@@ -85,10 +85,12 @@ const toGraph = (nodes: ReadonlyArray<Node>): Graph.DirectedGraph<Node, string> 
 const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
   const byName = new Map<string, Node>()
   for (const node of nodes) {
-    if (!namePattern.test(node.name)) {
+    // Both become names of folders.
+    const wrong = [node.name, node.stage.name].find((name) => !namePattern.test(name))
+    if (wrong !== undefined) {
       throw new InvalidPipeline({
         pipeline,
-        message: `"${node.name}" cannot name a stage of pipeline "${pipeline}": use letters, digits and "-".`
+        message: `"${wrong}" cannot name a stage of pipeline "${pipeline}": use letters, digits and "-".`
       })
     }
     if (byName.has(node.name)) {

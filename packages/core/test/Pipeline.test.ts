@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
 import * as Pipeline from "../src/Pipeline.ts"
-import type { Node } from "../src/Stage.ts"
-import { textStages } from "./harness.ts"
+import * as Stage from "../src/Stage.ts"
+import { Text, textStages } from "./harness.ts"
 
 const { double, write } = textStages()
 const names = (pipeline: Pipeline.Any) => pipeline.nodes.map((node) => node.name)
@@ -26,6 +27,18 @@ describe("make", () => {
     expect(() => Pipeline.make("named", () => write({ name: "my/write" }))).toThrow(
       `"my/write" cannot name a stage`
     )
+    const climbing = Stage.make({
+      name: "../up",
+      version: 1,
+      source: import.meta.url,
+      inputs: {},
+      output: Text,
+      config: {},
+      run: () => Effect.succeed({ length: 1 })
+    })
+    expect(() => Pipeline.make("named", () => climbing({ name: "fine" }))).toThrow(
+      `"../up" cannot name a stage`
+    )
     expect(() => Pipeline.make("../up", () => write())).toThrow(`"../up" cannot name a pipeline`)
     const unwired = JSON.parse(`{}`)
     expect(() => Pipeline.make("unwired", () => double(unwired))).toThrow(
@@ -33,7 +46,7 @@ describe("make", () => {
     )
     // @ts-expect-error a builder that returns nothing
     expect(() => Pipeline.make("nothing", () => undefined)).toThrow("it returned nothing")
-    const circle: Node = double({ text: write() })
+    const circle: Stage.Node = double({ text: write() })
     expect(() => Pipeline.make("circle", () => Object.assign(circle, { inputs: { text: circle } }))).toThrow(
       "wait for each other in a circle: double → double"
     )

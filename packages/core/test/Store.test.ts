@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
+import * as fc from "fast-check"
 import * as Artifact from "../src/Artifact.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Stage from "../src/Stage.ts"
@@ -115,6 +116,39 @@ describe("open", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 })
+
+it.live("whatever a manifest holds, opening it is a refusal with a sentence", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { result } = yield* runAll(pipeline)
+    const directory = result.artifacts.bundle!
+    const good = yield* fs.readFileString(`${directory}/manifest.json`)
+    const odd = fc.sample(
+      fc.oneof(
+        fc.string({ unit: "binary" }),
+        fc.json(),
+        fc.nat(good.length - 1).map((length) => good.slice(0, length)),
+        fc.nat(good.length - 1).map((at) => `${good.slice(0, at)}x${good.slice(at + 1)}`),
+        fc.constantFrom(
+          "",
+          "null",
+          "[]",
+          good.replace("a.txt", "../../a.txt"),
+          good.replace(/ /g, ""),
+          `${good} `
+        )
+      ),
+      { numRuns: 60, seed: 7 }
+    )
+    for (const text of odd) {
+      if (text === good) continue
+      yield* fs.writeFileString(`${directory}/manifest.json`, text)
+      const error = yield* Effect.flip(Store.open(Text, directory))
+      expect(error.reason).toBe("damaged")
+      expect(error.message).toContain("Run its stage again")
+    }
+  }).pipe(Effect.provide(live))
+)
 
 describe("write", () => {
   const odd = (make: (output: string) => Effect.Effect<unknown, unknown, FileSystem.FileSystem>) =>
