@@ -40,7 +40,8 @@ export interface PreparedStep {
 
 /** The functions that cpp/addon.cc exports. All but `run` return at once; those that fail throw an Error with a sentence. */
 export interface Addon {
-  readonly paths: () => ReadonlyArray<KernelPath>
+  /** All paths, best first; `quickBf16Dots` tells whether avx512-bf16 beats avx512 at bf16 on this processor. */
+  readonly paths: () => ReadonlyArray<KernelPath> & { readonly quickBf16Dots: boolean }
   readonly open: (options: {
     readonly path: number
     readonly bf16: boolean

@@ -24,12 +24,16 @@ import {
   type SessionHandle
 } from "./addon.ts"
 import { fuse } from "./fuse.ts"
-import { note } from "./profile.ts"
+import { peak } from "./peak.ts"
+import { spent } from "./profile.ts"
 
 const name = "native"
 
-/** What TRAINYARD_NATIVE_KERNELS may say. `amx-emulated` runs the AMX path on software tiles, for tests. */
-export const kernelNames = ["amx", "avx512", "avx2", "portable", "amx-emulated"] as const
+/**
+ * What TRAINYARD_NATIVE_KERNELS may say. `avx512-bf16` multiplies bf16 in vector registers, which some processors do at half the
+ * rate of float32. `amx-emulated` runs the AMX path on software tiles, for tests.
+ */
+export const kernelNames = ["amx", "avx512", "avx512-bf16", "avx2", "portable", "amx-emulated"] as const
 
 export interface NativeOptions {
   /** One of `kernelNames`, or "" for the best that this processor has. TRAINYARD_NATIVE_KERNELS unless given. */
@@ -48,7 +52,9 @@ const choose = (options: NativeOptions): Choice => {
   const here = paths.filter((path) => path.supported)
   const path =
     wanted === "" || wanted === "auto"
-      ? here.find((path) => path.name !== "amx-emulated")
+      ? here.find(
+          (path) => path.name !== "amx-emulated" && (path.name !== "avx512-bf16" || paths.quickBf16Dots)
+        )
       : here.find((path) => path.name === wanted)
   if (path !== undefined) return { addon: loaded.addon, path }
   const names = [...new Set(here.map((path) => path.name))].join(", ")
@@ -174,7 +180,6 @@ const openSession = Effect.fn("native.open")(function* (
       turns.withPermit(attempt(() => addon.prepare(session, described))),
       (prepared) => turns.withPermit(Effect.sync(() => addon.release(prepared)))
     )
-    yield* note(fused, () => addon.times(prepared))
     const inputNumbers = inputTensors(program).map((tensor) => [tensor.name, number(tensor.name)] as const)
     const outputs = program.outputs.map((output) => ({
       name: output,
@@ -195,7 +200,14 @@ const openSession = Effect.fn("native.open")(function* (
         return results
       })
     }, turns.withPermit)
-    return { run }
+    return {
+      run,
+      profile: Effect.fnUntraced(function* (inputs) {
+        const before = yield* attempt(() => addon.times(prepared))
+        yield* run(inputs)
+        return spent(fused, before, yield* attempt(() => addon.times(prepared)))
+      })
+    }
   })
 
   return {
@@ -247,6 +259,12 @@ export const make = (options: NativeOptions = {}): Engine => ({
         mend: "Ask for a whole number from 1 to 64."
       })
     return yield* openSession(choice.addon, choice.path, tensors, settings)
+  }),
+  peak: Effect.fnUntraced(function* (settings) {
+    const choice = choose(options)
+    if (choice.addon === undefined)
+      return yield* new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend })
+    return yield* attempt(() => peak(choice.addon, choice.path, settings))
   })
 })
 

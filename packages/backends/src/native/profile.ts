@@ -1,61 +1,31 @@
-/**
- * Where a run's time goes, by operation. The addon always counts (two clock readings a step); this collects the counts of the
- * programs that are prepared while someone watches.
- */
-import { Context, Effect, type Scope } from "effect"
+/** Where a run's time goes, by operation: the addon counts always, which costs two clock readings a step. */
 import type { Program } from "../program/Program.ts"
 
-/** What one operation cost, over all runs so far. */
+/** What one operation cost. */
 export interface OperationTime {
   readonly operation: string
-  /** Steps of this operation that were run. */
-  readonly count: number
-  readonly seconds: number
-  /** Of these, the seconds in which the first worker had a processor: the rest it waited for other programs. */
-  readonly busySeconds: number
+  readonly milliseconds: number
+  /** Of these, the milliseconds in which the first worker had a processor: the rest it waited for other programs. */
+  readonly busyMilliseconds: number
 }
 
-/** Programs prepared under this service report here; absent unless provided. */
-export class Profile extends Context.Service<
-  Profile,
-  { readonly add: (program: string, times: () => ReadonlyArray<OperationTime>) => void }
->()("@trainyard/backends/native/Profile") {}
-
-const summed = (program: Program, times: ReadonlyArray<number>): ReadonlyArray<OperationTime> => {
-  const sums = new Map<string, { count: number; seconds: number; busySeconds: number }>()
+/** The difference between two readings of the addon's `times`, longest first. */
+export const spent = (
+  program: Program,
+  before: ReadonlyArray<number>,
+  after: ReadonlyArray<number>
+): ReadonlyArray<OperationTime> => {
+  const sums = new Map<string, { milliseconds: number; busyMilliseconds: number }>()
+  const since = (index: number) => ((after[index] ?? 0) - (before[index] ?? 0)) / 1e6
   for (const [index, step] of program.steps.entries()) {
-    const label =
-      step.operation === "projectionLoss" && step.inputs[3] !== ""
-        ? "projectionLoss with gradients"
-        : step.operation
-    const sum = sums.get(label) ?? { count: 0, seconds: 0, busySeconds: 0 }
-    sum.count += times[3 * index] ?? 0
-    sum.seconds += (times[3 * index + 1] ?? 0) / 1e9
-    sum.busySeconds += (times[3 * index + 2] ?? 0) / 1e9
+    const both = step.operation === "projectionLoss" && step.inputs[3] !== ""
+    const label = both ? "projectionLoss with its gradients" : step.operation
+    const sum = sums.get(label) ?? { milliseconds: 0, busyMilliseconds: 0 }
+    sum.milliseconds += since(3 * index + 1)
+    sum.busyMilliseconds += since(3 * index + 2)
     sums.set(label, sum)
   }
-  return [...sums].map(([operation, sum]) => ({ operation, ...sum })).sort((a, b) => b.seconds - a.seconds)
+  return [...sums]
+    .map(([operation, sum]) => ({ operation, ...sum }))
+    .sort((a, b) => b.milliseconds - a.milliseconds)
 }
-
-/** Called by the engine for each program it prepares. */
-export const note = (
-  program: Program,
-  times: () => ReadonlyArray<number>
-): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.map(Effect.serviceOption(Profile), (profile) => {
-    if (profile._tag === "Some") profile.value.add(program.name, () => summed(program, times()))
-  })
-
-/**
- * Runs an effect and gives, beside its result, a function that tells the times of each program prepared in it. Ask before the
- * program's scope closes.
- */
-export const watch = <A, E, R>(
-  use: (times: () => Readonly<Record<string, ReadonlyArray<OperationTime>>>) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Profile>> =>
-  Effect.suspend(() => {
-    const programs = new Map<string, () => ReadonlyArray<OperationTime>>()
-    return use(() => Object.fromEntries([...programs].map(([name, times]) => [name, times()]))).pipe(
-      Effect.provideService(Profile, Profile.of({ add: (name, times) => programs.set(name, times) }))
-    )
-  })

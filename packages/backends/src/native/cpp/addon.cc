@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "detect.h"
 #include "session.h"
 
 namespace trainyard {
@@ -18,7 +19,7 @@ void check(napi_status status, const char* what) {
   if (status != napi_ok) throw Fault(std::string("unexpected value: ") + what);
 }
 
-// The order is that of preference.
+// The order is that of preference, but for the bf16 dot products: see `listPaths`.
 const Path* const paths[] = {
 #if defined(__x86_64__)
     &pathAmx, &pathAvx512Bf16, &pathAvx512, &pathAvx2,
@@ -149,8 +150,10 @@ const Path& pathNamed(int index) {
 // Entry points.
 
 napi_value listPaths(napi_env env, const Arguments&) {
-  napi_value list;
+  napi_value list, dots;
   check(napi_create_array(env, &list), "a list");
+  check(napi_get_boolean(env, quickBf16Dots() != 0, &dots), "a boolean");
+  napi_set_named_property(env, list, "quickBf16Dots", dots);
   uint32_t i = 0;
   for (const Path* path : paths) {
     napi_value item, supported, multiplies;

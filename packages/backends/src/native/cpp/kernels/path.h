@@ -105,9 +105,9 @@ static double secondsNow() {
 // The register tile on operands that never leave the nearest cache: the most that these products can reach.
 static double peakOf(Precision precision, double seconds) {
   const Mode mode = modeOf(precision);
-  alignas(64) static thread_local float a[32 * stripRow], b[depth * panel], c[32 * panel];
-  std::memset(a, 0, sizeof a);
-  std::memset(b, 0, sizeof b);
+  alignas(64) float a[32 * stripRow], b[depth * panel], c[32 * panel];
+  for (float& x : a) x = 0.5f;
+  for (float& x : b) x = 0.0f;
   std::memset(c, 0, sizeof c);
   const int64_t rows = rowsOf(mode), wide = mode == paired ? 2 : 1;
   const double flop = 2.0 * (double)(rows * panel * depth * wide);

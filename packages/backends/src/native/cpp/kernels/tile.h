@@ -35,7 +35,7 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) sum[i][j] = add ? load(c + i * cRow + j * LANES) : all(0.0f);
+    for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
   for (int64_t n = 0; n < k; n++) {
     vf right[panelVectors];
 #pragma GCC unroll 4
@@ -52,7 +52,10 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) store(c + i * cRow + j * LANES, sum[i][j]);
+    for (int j = 0; j < panelVectors; j++) {
+      float* to = c + i * cRow + j * LANES;
+      store(to, add ? load(to) + sum[i][j] : sum[i][j]);
+    }
 }
 
 // How far apart in a packed strip the rows and the steps along k are: fixed, so that addresses need one register.

@@ -4,5 +4,5 @@
 #include "../detect.h"
 #include "../kernels/path.h"
 
-TRAINYARD_PATH(pathAvx512Bf16, "avx512", "AVX-512 with bf16 dot products", trainyard::hasAvx512Bf16);
+TRAINYARD_PATH(pathAvx512Bf16, "avx512-bf16", "AVX-512 with bf16 dot products", trainyard::hasAvx512Bf16);
 #endif
