@@ -1,0 +1,41 @@
+/**
+ * A pipeline whose judgement runs in continuous integration. Whoever trains runs all of it; the workflow beside this file runs
+ * `trainyard validate` on it, which makes the last stage alone, from a model folder and a dataset folder.
+ */
+import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train, validate } from "trainyard"
+
+export default Pipeline.make("validate-in-ci", () => {
+  const corpus = collect({
+    sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**/*.{c,h}"] })],
+    // Many short documents rather than a few long ones.
+    maximumFileBytes: 10_000
+  })
+  const tokenizer = tokenize({ corpus, vocabularySize: 512 })
+  const dataset = buildDataset({
+    corpus,
+    tokenizer,
+    sequenceLength: 128,
+    maximumTokens: 240_000,
+    maximumValidationTokens: 12_000
+  })
+  const run = train({
+    dataset,
+    model: { embedding: 64, layers: 2, heads: 4 },
+    epochs: 10,
+    batchSize: 8,
+    learningRate: 4e-3,
+    evaluateEvery: 200
+  })
+  const model = checkpoint({ run, tokenizer, title: "A fixture for validation in CI" })
+  return validate({
+    model,
+    dataset,
+    maxTokens: 96,
+    validationPrefixes: 8,
+    // The gates. The run ends with exit code 3 when one of them fails.
+    beats: [2],
+    bitsPerByteAtMost: 2,
+    topOneAccuracyAtLeast: 0.4,
+    longestOverlapAtMost: 64
+  })
+})

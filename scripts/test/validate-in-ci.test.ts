@@ -1,0 +1,72 @@
+/** The example examples/validate-in-ci: its workflow's commands run as they are written. */
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, describe, expect, it } from "vitest"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const example = join(root, "examples", "validate-in-ci")
+const workspace = mkdtempSync(join(tmpdir(), "trainyard-ci-"))
+afterAll(() => rmSync(workspace, { recursive: true, force: true }))
+
+/** The `run: |` blocks of a workflow, in order. */
+const commands = (workflow: string): ReadonlyArray<string> => {
+  const blocks: Array<string> = []
+  const lines = workflow.split("\n")
+  lines.forEach((line, index) => {
+    const indent = /^( *)run: \|$/.exec(line)?.[1]
+    if (indent === undefined) return
+    const body = lines.slice(index + 1)
+    const end = body.findIndex((each) => each.trim() !== "" && !each.startsWith(`${indent}  `))
+    blocks.push(body.slice(0, end === -1 ? undefined : end).join("\n"))
+  })
+  return blocks
+}
+
+const summary = join(workspace, "summary.md")
+const run = (command: string) =>
+  spawnSync("bash", ["-e", "-c", command], {
+    cwd: root,
+    encoding: "utf8",
+    env: {
+      ...process.env,
+      TRAINYARD_WORKSPACE: workspace,
+      TRAINYARD_BACKEND: "cpu",
+      // Whatever else runs on this machine, one thread waits for no other.
+      TRAINYARD_THREADS: "1",
+      GITHUB_ACTIONS: "true",
+      GITHUB_STEP_SUMMARY: summary
+    }
+  })
+
+const sizeOf = (folder: string): number =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).reduce(
+    (sum, entry) => sum + (entry.isFile() ? statSync(join(entry.parentPath, entry.name)).size : 0),
+    0
+  )
+
+describe.skipIf(process.platform === "win32")("validation in CI", () => {
+  const [validate, show] = commands(readFileSync(join(example, "workflow.yml"), "utf8"))
+
+  it("passes on the fixture, and leaves a JUnit file, an annotation and a summary", () => {
+    const judged = run(validate!)
+    expect(judged.stderr + judged.stdout).toContain("::notice title=Validation passed::")
+    expect(judged.status).toBe(0)
+    expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toContain('failures="0"')
+    expect(run(show!).status).toBe(0)
+    expect(readFileSync(summary, "utf8")).toContain("Passed: 4 of 4 gates.")
+  })
+
+  it("ends with exit code 3 and an error annotation when a gate is out of reach", () => {
+    const judged = run(`${validate!.trimEnd()} --set validate.bitsPerByteAtMost=0.5`)
+    expect(judged.status).toBe(3)
+    expect(judged.stderr + judged.stdout).toContain("::error title=Validation gate bits-per-byte::")
+    expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toContain('failures="1"')
+  })
+
+  it("keeps its fixture small", () => {
+    expect(sizeOf(join(example, "fixtures"))).toBeLessThan(1_500_000)
+  })
+})
