@@ -4,7 +4,7 @@
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
-import { bytePairWords, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
+import { bytePairWords, detached, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
@@ -60,7 +60,7 @@ const wordsOf = (json: TokenizerJson, addedOutside: boolean): RegExp | undefined
 /** Ids of a word: one id by itself, which most words are, or several. */
 type Ids = number | ReadonlyArray<number>
 
-const maximumRemembered = 1_000_000
+const maximumRemembered = 200_000
 const longestRemembered = 64
 
 /** Puts the ids of words end to end. */
@@ -124,7 +124,7 @@ const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => 
         : Uint32Array.from(whole[next++]!)
     )
     if (remembered.size > maximumRemembered) remembered.clear()
-    for (const [word, ids] of fresh) if (word.length <= longestRemembered) remembered.set(word, ids)
+    for (const [word, ids] of fresh) if (word.length <= longestRemembered) remembered.set(detached(word), ids)
     return encoded
   })
 }

@@ -3,7 +3,7 @@ import { Journal } from "@trainyard/core/Journal"
 import { Effect } from "effect"
 import type { CorpusReader } from "../collect/CorpusReader.ts"
 import { learnMerges } from "./learnMerges.ts"
-import { split } from "./splitting.ts"
+import { detached, split } from "./splitting.ts"
 import { ImpossibleVocabulary } from "./TokenizerError.ts"
 
 export interface Vocabulary {
@@ -25,7 +25,11 @@ export const countWords = Effect.fn("tokenize.countWords")(function* (corpus: Co
   let done = 0
   let reported = 0
   for (let id = 0; id < corpus.documents; id++) {
-    for (const word of split(yield* corpus.text(id), words)) counts.set(word, (counts.get(word) ?? 0) + 1)
+    for (const word of split(yield* corpus.text(id), words)) {
+      const count = counts.get(word)
+      if (count === undefined) counts.set(detached(word), 1)
+      else counts.set(word, count + 1)
+    }
     done += corpus.lengths[id]!
     if (done - reported < sliceBytes) continue
     reported = done

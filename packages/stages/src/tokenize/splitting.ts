@@ -26,6 +26,12 @@ const unsettled =
 /** Whether every program cuts this text alike. */
 export const isSettled = (text: string): boolean => !unsettled.test(text)
 
+/**
+ * The word in memory of its own. V8 keeps a piece of a text as a view of the whole text: a word that is to be remembered would keep its
+ * document in memory.
+ */
+export const detached = (word: string): string => (word.length < 13 ? word : ` ${word}`.slice(1))
+
 export const split = (text: string, words: RegExp): ReadonlyArray<string> => text.match(words) ?? []
 
 /**
