@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
-import { Effect, FileSystem } from "effect"
+import { Effect, FileSystem, Predicate } from "effect"
 
 export interface Process {
   readonly host: string
@@ -23,7 +23,7 @@ const host = hostname().replace(/[^A-Za-z0-9-]/g, "-") || "host"
 const startOf = Effect.fnUntraced(function* (pid: number) {
   const exists = yield* Effect.try({
     try: () => process.kill(pid, 0),
-    catch: (cause) => (cause as NodeJS.ErrnoException).code
+    catch: (cause) => (Predicate.hasProperty(cause, "code") ? cause.code : undefined)
   }).pipe(
     Effect.catch((code) => Effect.succeed(code === "EPERM")) // someone else's process, alive
   )

@@ -3,6 +3,8 @@
  * screens render this value.
  */
 import { Effect } from "effect"
+import * as LossCurve from "./LossCurve.ts"
+import * as Outlook from "./Outlook.ts"
 import * as Processes from "./Processes.ts"
 import type { RunEvent, StageEvent } from "./RunEvent.ts"
 
@@ -44,12 +46,6 @@ export interface Phase {
   readonly message: string | null
 }
 
-/** A point of the loss curve, in nats per token. Null where the loss was not finite. */
-export interface LossPoint {
-  readonly step: number
-  readonly loss: number | null
-}
-
 export interface Health {
   readonly at: string
   readonly residentBytes: number
@@ -86,9 +82,9 @@ export interface RunStatus {
   /** The last training step, and the stage that made it. */
   readonly training: (Said<"Step"> & { readonly stage: string }) | null
   /** Thinned to about two thousand points, each then the mean of its neighbours. */
-  readonly losses: ReadonlyArray<LossPoint>
+  readonly losses: ReadonlyArray<LossCurve.LossPoint>
   readonly evaluations: ReadonlyArray<
-    LossPoint & { readonly perplexity: number | null; readonly best: boolean }
+    LossCurve.LossPoint & { readonly perplexity: number | null; readonly best: boolean }
   >
   readonly samples: ReadonlyArray<{
     readonly step: number
@@ -148,25 +144,7 @@ export const empty: RunStatus = {
   next: "The run is about to start."
 }
 
-const mostPoints = 2048
 const mostKept = 200
-
-const mean = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? null : (a + b) / 2
-
-/** Adds a point; when there are too many, each two neighbours become one. */
-const addLoss = (losses: ReadonlyArray<LossPoint>, point: LossPoint): ReadonlyArray<LossPoint> => {
-  // A run resumed or gone back to a checkpoint repeats steps: what came after that step is forgotten.
-  const last = losses.at(-1)
-  const kept =
-    last !== undefined && last.step >= point.step ? losses.filter(({ step }) => step < point.step) : losses
-  if (kept.length < mostPoints) return [...kept, point]
-  const thinned: Array<LossPoint> = []
-  for (let i = 0; i + 1 < kept.length; i += 2) {
-    thinned.push({ step: kept[i + 1]!.step, loss: mean(kept[i]!.loss, kept[i + 1]!.loss) })
-  }
-  return [...thinned, point]
-}
 
 const keep = <A>(items: ReadonlyArray<A>, item: A): ReadonlyArray<A> =>
   items.length < mostKept ? [...items, item] : [...items.slice(1), item]
@@ -235,7 +213,7 @@ const said = (status: RunStatus, at: string, stage: string, event: StageEvent): 
           secondsLeft: event.secondsLeft
         })),
         training: { ...event, stage },
-        losses: addLoss(status.losses, { step: event.step, loss: event.loss })
+        losses: LossCurve.add(status.losses, { step: event.step, loss: event.loss })
       }
     case "Evaluation":
       return {
@@ -405,44 +383,6 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
   }
 }
 
-const isDone = (phase: Phase): boolean =>
-  phase.state === "ran" || phase.state === "cached" || phase.state === "skipped"
-
-const nextOf = (status: RunStatus): string => {
-  switch (status.state) {
-    case "succeeded":
-      return "Nothing: the run is done."
-    case "interrupted":
-      return "Run it again: it goes on from what is finished and from the last checkpoint."
-    case "crashed":
-      return "Its process is gone. Run it again: it goes on from what is finished and from the last checkpoint."
-    case "failed":
-      return status.failures.some((failure) => failure.error !== "GateFailed")
-        ? "Mend what failed and run it again: finished stages are reused."
-        : "Train better or change the gate: the artifacts stand."
-    case "running": {
-      const active = status.phases.filter((phase) => ["running", "waiting", "retrying"].includes(phase.state))
-      const ahead = status.phases.filter((phase) => phase.state === "pending" && phase.runs)
-      const then =
-        ahead.length === 0 ? "then the run is done" : `then ${ahead.map(({ name }) => name).join(", ")}`
-      return active.length === 0
-        ? ahead.length === 0
-          ? "The run is about to finish."
-          : `${ahead[0]!.name} is about to start.`
-        : `${active.map(({ name }) => name).join(" and ")} goes on, ${then}.`
-    }
-  }
-}
-
-const secondsLeftOf = (status: RunStatus): number | null => {
-  if (status.state !== "running") return null
-  if (status.phases.length > 0 && status.phases.every(isDone)) return 0
-  const known = status.phases.flatMap((phase) =>
-    phase.state === "running" && phase.secondsLeft !== null ? [phase.secondsLeft] : []
-  )
-  return known.length === 0 ? null : Math.max(...known)
-}
-
 /** The status after one more event. */
 export const update = (status: RunStatus, event: RunEvent): RunStatus => {
   const applied = apply(status, event)
@@ -452,7 +392,7 @@ export const update = (status: RunStatus, event: RunEvent): RunStatus => {
     seconds:
       event.event.type === "RunFinished" ? event.event.seconds : secondsBetween(applied.startedAt, event.at)
   }
-  return { ...timed, secondsLeft: secondsLeftOf(timed), next: nextOf(timed) }
+  return { ...timed, secondsLeft: Outlook.secondsLeft(timed), next: Outlook.next(timed) }
 }
 
 /**
@@ -476,7 +416,7 @@ export const crashed = (status: RunStatus): RunStatus => {
       ["running", "waiting", "retrying"].includes(phase.state) ? { ...phase, state: "interrupted" } : phase
     )
   }
-  return { ...gone, secondsLeft: null, next: nextOf(gone) }
+  return { ...gone, secondsLeft: null, next: Outlook.next(gone) }
 }
 
 /** Whether a run's process still exists on this machine and could be the one that started it. */
