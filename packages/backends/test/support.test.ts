@@ -135,8 +135,13 @@ describe("docs/support.md", () => {
         return
       }
       for (const [title, cells] of found)
+        // In which precision a kernel of its own works may depend on the processor; that it has one does not.
         for (const [operation, cell] of cells)
-          assert.strictEqual(said.get(title)?.get(operation), cell, `${operation} on ${title}`)
+          assert.strictEqual(
+            said.get(title)?.get(operation)?.replace(", in f32", ""),
+            cell.replace(", in f32", ""),
+            `${operation} on ${title}`
+          )
       for (const [title, cells] of said) assert.sameMembers([...cells.keys()], [...names], title)
     })
   )

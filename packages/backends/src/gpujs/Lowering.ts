@@ -41,6 +41,8 @@ export interface Lowered {
 /** What an operation's lowering is given. */
 export interface Context {
   readonly step: Step
+  /** Whether kernels may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
+  readonly flat: boolean
   readonly shape: (input: number) => Shape
   readonly outputShape: (output: number) => Shape
   readonly has: (input: number) => boolean
@@ -74,7 +76,11 @@ export const matrix = (shape: Shape): { readonly rows: number; readonly columns:
 const argumentNames = "abcdefghijklmnop"
 
 /** Turns a valid program into launches. */
-export const lower = (program: Program, lowerings: Readonly<Record<string, Lower>>): Lowered => {
+export const lower = (
+  program: Program,
+  lowerings: Readonly<Record<string, Lower>>,
+  flat: boolean
+): Lowered => {
   const launches: Array<Launch> = []
   const uploads = new Map<string, Upload>()
   const given = new Map<string, Value>()
@@ -104,6 +110,7 @@ export const lower = (program: Program, lowerings: Readonly<Record<string, Lower
     const shapeOf = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? []
     lowerings[step.operation]!({
       step,
+      flat,
       shape: (input) => shapeOf(step.inputs[input]),
       outputShape: (output) => shapeOf(step.outputs[output]),
       has: (input) => step.inputs[input] !== "",

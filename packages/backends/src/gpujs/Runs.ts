@@ -19,6 +19,8 @@ export interface Runnable<Tensor> {
 }
 
 export interface Runs<Tensor> {
+  /** Whether kernels may read a matrix as one flat array. */
+  readonly flat: boolean
   /** Keeps a copy of these values. */
   readonly keep: (values: Float32Array, rows: number, columns: number) => Promise<Tensor>
   readonly read: (tensor: Tensor, rows: number, columns: number) => Promise<Float32Array>

@@ -129,6 +129,7 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
   }
 
   return {
+    flat: true,
     keep: upload,
     read: async (tensor, rows, columns) => {
       // Read through a kernel of the session's own, whatever made the tensor.
