@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { checked } from "../../src/checked/checked.ts"
+import { make } from "../../src/gpujs/engine.ts"
+import { make as program } from "../../src/program/Builder.ts"
+import { engine as reference } from "../../src/reference/engine.ts"
+import { difference } from "../contract/compare.ts"
+import { writeAll } from "../contract/running.ts"
+import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
+
+const shape = { ...tiny, layers: 1 }
+const train = trainProgram(shape)
+const tensors = heldBy([train])
+const settings = { threads: 1, precision: "f32" } as const
+
+const losses = Effect.fnUntraced(function* (engine: ReturnType<typeof make>, steps: number) {
+  const session = yield* engine.open(tensors, settings)
+  yield* writeAll(session, initial(tensors))
+  const prepared = yield* session.prepare(train)
+  const curve: Array<number> = []
+  for (let step = 1; step <= steps; step++)
+    curve.push((yield* prepared.run(trainInputs(shape, step)))[lossName]![0]!)
+  return Float32Array.from(curve)
+}, Effect.scoped)
+
+describe("gpujs", () => {
+  it.live("trains in plain JavaScript where there is nothing better", () =>
+    Effect.gen(function* () {
+      const mine = yield* losses(make({ mode: "cpu" }), 2)
+      assert.isUndefined(difference("loss", mine, yield* losses(reference, 2), 1e-4))
+    })
+  )
+
+  it.live("trains in checked mode", () =>
+    Effect.gen(function* () {
+      const mine = yield* losses(checked(make({ mode: "webasm" })), 1)
+      assert.isUndefined(difference("loss", mine, yield* losses(reference, 1), 1e-4))
+    })
+  )
+
+  it.live("refuses a program whose matrices are beyond what kernels count", () =>
+    Effect.gen(function* () {
+      const b = program("huge")
+      const x = b.input("x", [5000, 1])
+      const huge = b.build([b.linear(x, { weight: b.input("weight", [5000, 1]) })])
+      const session = yield* make({ mode: "webasm" }).open([], settings)
+      const error = yield* Effect.flip(session.prepare(huge))
+      assert.strictEqual(error._tag, "ProgramRejected")
+      assert.match(error.message, /5000 × 5000.*smaller batch/)
+    })
+  )
+
+  it.live("is passed over by auto where there is no GPU", () =>
+    Effect.gen(function* () {
+      const here = yield* make({ mode: "webasm" }).availability
+      assert.isTrue(here.available && here.slow === true)
+    })
+  )
+})
