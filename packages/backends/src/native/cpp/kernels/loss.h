@@ -9,7 +9,8 @@
 namespace trainyard {
 namespace {
 
-constexpr int64_t chunkRows = 256;
+// Small enough that a chunk's logits stay in the caches from the product to the gradients.
+constexpr int64_t chunkRows = 128;
 
 FORCE int64_t chunkOf(int64_t rows) { return rows < chunkRows ? rows : chunkRows; }
 FORCE int64_t lossRow(int64_t vocabulary) { return upTo(vocabulary, 16); }

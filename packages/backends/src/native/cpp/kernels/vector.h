@@ -55,6 +55,7 @@ FORCE vf load(const float* from, int64_t count) {
 #if LANES == 16 && defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
 #else
+  if (count >= LANES) return load(from);
   float t[LANES] = {};
   for (int64_t i = 0; i < count; i++) t[i] = from[i];
   return load(t);
@@ -64,6 +65,7 @@ FORCE void store(float* to, vf v, int64_t count) {
 #if LANES == 16 && defined(__AVX512F__)
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)v);
 #else
+  if (count >= LANES) return store(to, v);
   float t[LANES];
   store(t, v);
   for (int64_t i = 0; i < count; i++) to[i] = t[i];
