@@ -68,7 +68,11 @@ const isInstalled = (file: string): boolean => file.split(sep).includes("node_mo
 /** `package/path`, the same wherever the repository lies; a path from the stage's folder for a file of no package. */
 const labelOf = (file: string, folder: string): string => {
   const manifestFile = findPackageJSON(".", pathToFileURL(file))
-  const manifest = manifestFile === undefined ? { directory: folder, name: "" } : manifestAt(manifestFile)
+  // Where no package.json is above the file, Node answers with the folder instead.
+  const manifest =
+    manifestFile === undefined || !isFile(manifestFile)
+      ? { directory: folder, name: "" }
+      : manifestAt(manifestFile)
   return [manifest.name, ...relative(manifest.directory, file).split(sep)]
     .filter((part) => part !== "")
     .join("/")

@@ -73,6 +73,21 @@ describe("read", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
+  it.live("works for a file of no package, with Trainyard's own names meaning this one", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* folder({
+        "stage.ts": `import { Schema } from "effect"\nimport * as Artifact from "@trainyard/core/Artifact"\nimport "./inner/own.ts"\nexport const x = [Schema, Artifact]`,
+        "inner/own.ts": "export {}"
+      })
+      yield* fs.remove(`${directory}/package.json`)
+      const code = yield* read(directory)
+      expect(code.entry).toBe("stage.ts")
+      expect(Object.keys(code.files)).toEqual(["@trainyard/core/src/Artifact.ts", "inner/own.ts", "stage.ts"])
+      expect(Object.keys(code.packages)).toEqual(["effect"])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
   it.live("code that cannot be read is a sentence", () =>
     Effect.gen(function* () {
       const gone = yield* Effect.flip(Code.read("file:///nowhere/stage.ts"))
