@@ -3,6 +3,7 @@ import type { EngineName } from "@trainyard/backends/Backend"
 import * as Bench from "@trainyard/backends/bench/Bench"
 import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as PyTorch from "../against/PyTorch.ts"
 import * as Choices from "../Choices.ts"
 import { figure, share } from "../show/format.ts"
 import { make, table } from "../show/Screen.ts"
@@ -11,8 +12,11 @@ import { jsonFlag } from "./flags.ts"
 const head = ["engine", "precision", "threads", "what", "ms", "tokens/s", "GFLOP/s", "of peak", "peak"]
 const numbers = new Set([2, 4, 5, 6, 7, 8])
 
+type Line = Bench.Line | PyTorch.Measurement | PyTorch.Absent
+type Measured = Bench.Measurement | PyTorch.Measurement
+
 /** A measurement's cells; `ms` is of one step, one product, or one token. */
-const cells = (line: Bench.Measurement): ReadonlyArray<string> => [
+const cells = (line: Measured): ReadonlyArray<string> => [
   line.engine,
   line.precision,
   String(line.threads),
@@ -21,10 +25,28 @@ const cells = (line: Bench.Measurement): ReadonlyArray<string> => [
   line.tokensPerSecond === null ? "" : figure(line.tokensPerSecond),
   figure(line.gflops),
   line.shareOfPeak === null ? "" : share(line.shareOfPeak),
-  line.peakGflops === null ? "" : figure(line.peakGflops)
+  "peakGflops" in line && line.peakGflops !== null ? figure(line.peakGflops) : ""
 ]
 
-const describe = (line: Bench.Line): string =>
+/** How many times PyTorch's time each engine's training step takes, where both were measured alike. */
+const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
+  lines.flatMap((theirs) =>
+    theirs.engine !== "pytorch"
+      ? []
+      : lines.flatMap((ours) => {
+          const alike =
+            ours.what === "train-step" &&
+            ours.threads === theirs.threads &&
+            ours.precision === theirs.precision
+          if (!alike || ours.engine === "pytorch") return []
+          const ratio = theirs.stepMilliseconds / ours.stepMilliseconds
+          return [
+            `${ours.engine} ${ours.precision} is ${figure(ratio >= 1 ? ratio : 1 / ratio)} times ${ratio >= 1 ? "as fast as" : "slower than"} PyTorch ${theirs.version} with ${theirs.threads} threads`
+          ]
+        })
+  )
+
+const describe = (line: Line): string =>
   "unavailable" in line
     ? `${line.engine}: ${line.unavailable}`
     : line.what === "operation"
@@ -53,18 +75,32 @@ export const bench = Command.make(
       Flag.withDescription("Also say where the time of a training step goes, operation by operation"),
       Flag.withDefault(false)
     ),
+    against: Flag.Literals("against", ["pytorch"]).pipe(
+      Flag.withDescription("Also measure the same training step elsewhere, in this very run"),
+      Flag.optional
+    ),
     json: jsonFlag
   },
   Effect.fn("trainyard.bench")(function* (flags) {
     const engines: ReadonlyArray<EngineName> | undefined =
       flags.backend === "all" ? undefined : [flags.backend]
-    const lines = Bench.run({
+    const own = Bench.run({
       engines,
       threads: Option.getOrUndefined(Option.map(flags.threads, (threads) => [threads])),
       precisions: Option.getOrUndefined(Option.map(flags.precision, (precision) => [precision])),
       seconds: flags.seconds,
       profile: flags.profile
     })
+    const theirs = Option.isNone(flags.against)
+      ? Stream.empty
+      : Stream.fromIterableEffect(
+          PyTorch.measure({
+            threads: Option.getOrUndefined(flags.threads),
+            precision: Option.getOrUndefined(flags.precision),
+            seconds: flags.seconds
+          })
+        )
+    const lines: Stream.Stream<Line, never, Stream.Services<typeof theirs>> = Stream.concat(own, theirs)
     if (flags.json) {
       yield* Stream.runForEach(lines, (line) => Console.log(JSON.stringify(line)))
       return
@@ -84,6 +120,7 @@ export const bench = Command.make(
           "ms is a training step, a product of 1024×256 by 256×768, or a generated token; peak is this machine's, measured."
       )
     }
+    for (const line of ratios(measured)) yield* Console.log(line)
     for (const line of all)
       if ("unavailable" in line) yield* Console.log(`${line.engine}: ${line.unavailable}`)
     for (const line of all) {
@@ -97,6 +134,10 @@ export const bench = Command.make(
   Command.withExamples([
     { command: "trainyard bench", description: "All engines, at one thread and at all" },
     { command: "trainyard bench --backend cpu --threads 2 --profile", description: "One engine, in detail" },
+    {
+      command: "trainyard bench --against pytorch --threads 2",
+      description: "Beside PyTorch, where a Python with torch is present"
+    },
     { command: "trainyard bench --json > bench.jsonl", description: "A line of JSON for each measurement" }
   ])
 )

@@ -80,7 +80,10 @@ const figuresOf = (screen: Screen, result: Result): ReadonlyArray<string> =>
       gates.length === 0
         ? "  no gates"
         : failed.length === 0
-          ? screen.style("green", `  all ${gates.length} gates passed`)
+          ? screen.style(
+              "green",
+              gates.length === 1 ? "  the gate was passed" : `  all ${gates.length} gates were passed`
+            )
           : screen.style(
               "red",
               `  ${failed.length} of ${gates.length} gates failed: ${failed.map(({ gate }) => gate).join(", ")}`

@@ -1,0 +1,87 @@
+"""The training step of Trainyard's reference model in PyTorch, timed: one JSON object a line on standard output.
+
+Arguments: threads, seconds for each measurement, precisions (f32,bf16). The model is nanoGPT's: layer norm first, GELU, learned
+positions, output tied to the embedding, biases; AdamW with decay on matrices, gradients clipped to norm 1.
+"""
+import json
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+BATCH, TIME, VOCABULARY, WIDTH, HEADS, LAYERS = 8, 128, 10_000, 256, 8, 4
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+        self.register_buffer("mask", torch.tril(torch.ones(TIME, TIME, dtype=torch.bool)), persistent=False)
+
+    def attend(self, x):
+        b, t, c = x.shape
+        q, k, v = (y.view(b, t, HEADS, c // HEADS).transpose(1, 2) for y in self.qkv(x).split(WIDTH, dim=2))
+        if hasattr(F, "scaled_dot_product_attention"):
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            scores = (q @ k.transpose(-2, -1)) * (c // HEADS) ** -0.5
+            y = F.softmax(scores.masked_fill(~self.mask, float("-inf")), dim=-1) @ v
+        return self.out(y.transpose(1, 2).reshape(b, t, c))
+
+    def forward(self, x):
+        x = x + self.attend(self.norm1(x))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(TIME, WIDTH)
+        self.blocks, self.norm = nn.ModuleList(Block() for _ in range(LAYERS)), nn.LayerNorm(WIDTH)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, ids, targets):
+        x = self.tokens(ids) + self.positions(torch.arange(TIME))
+        for block in self.blocks:
+            x = block(x)
+        logits = F.linear(self.norm(x), self.tokens.weight)
+        return F.cross_entropy(logits.view(-1, VOCABULARY).float(), targets.view(-1))
+
+
+def measure(precision, seconds):
+    torch.manual_seed(1)
+    model = Model()
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
+    ids = torch.randint(VOCABULARY, (BATCH, TIME))
+    targets = torch.randint(VOCABULARY, (BATCH, TIME))
+    times = []
+    end = None
+    while end is None or len(times) < 3 or time.perf_counter() < end:
+        started = time.perf_counter()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = model(ids, targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if end is None:
+            end = time.perf_counter() + seconds  # the first step warms up and does not count
+        else:
+            times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times)
+
+
+threads, seconds, precisions = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(",")
+torch.set_num_threads(threads)
+for precision in precisions:
+    milliseconds = measure(precision, seconds)
+    line = {"version": torch.__version__, "precision": precision, "threads": threads, "stepMilliseconds": milliseconds}
+    print(json.dumps(line), flush=True)
