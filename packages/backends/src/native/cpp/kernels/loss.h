@@ -19,6 +19,7 @@ FORCE int64_t lossRow(int64_t vocabulary) { return upTo(vocabulary, 16); }
 // (softmax - one at the target) · factor. `given` is the log-sum-exp when it is known.
 static float lossOfRow(float* row, int64_t v, int32_t target, const float* given, bool gradient, float factor, float* correct) {
   const int64_t even = v - v % LANES;
+  const float logit = row[target];
   float sumExp = 0.0f, most = 0.0f, logSumExp;
   if (given == nullptr) {
     vf m = all(row[0]);
@@ -28,25 +29,35 @@ static float lossOfRow(float* row, int64_t v, int32_t target, const float* given
     vf s = all(0.0f), s2 = all(0.0f);
     int64_t i = 0;
     for (; i + 2 * LANES <= even; i += 2 * LANES) {
-      s = s + exponential(load(row + i) - all(most));
-      s2 = s2 + exponential(load(row + i + LANES) - all(most));
+      const vf e = exponential(load(row + i) - all(most)), e2 = exponential(load(row + i + LANES) - all(most));
+      s = s + e;
+      s2 = s2 + e2;
+      if (gradient) {
+        store(row + i, e);
+        store(row + i + LANES, e2);
+      }
     }
     for (; i < v; i += LANES) {
       const int64_t some = v - i < LANES ? v - i : LANES;
       const vi inside = lanes() < allInts((int32_t)some);
-      s = s + select(inside, exponential(load(row + i, some) - all(most)), all(0.0f));
+      const vf e = select(inside, exponential(load(row + i, some) - all(most)), all(0.0f));
+      s = s + e;
+      if (gradient) store(row + i, e, some);
     }
     sumExp = sum(s + s2);
     logSumExp = most + std::log(sumExp);
   } else {
     logSumExp = *given;
   }
-  const float logit = row[target];
   if (correct != nullptr) *correct = logit >= most ? 1.0f : 0.0f;
   if (gradient) {
-    int64_t i = 0;
-    for (; i < even; i += LANES) store(row + i, exponential(load(row + i) - all(logSumExp)) * all(factor));
-    if (i < v) store(row + i, exponential(load(row + i, v - i) - all(logSumExp)) * all(factor), v - i);
+    // The exponentials are there already, unless the log-sum-exp came from elsewhere.
+    const vf share = all(factor / sumExp);
+    for (int64_t i = 0; i < v; i += LANES) {
+      const int64_t some = v - i < LANES ? v - i : LANES;
+      const vf e = load(row + i, some);
+      store(row + i, given == nullptr ? e * share : exponential(e - all(logSumExp)) * all(factor), some);
+    }
     row[target] -= factor;
   }
   return logSumExp;
