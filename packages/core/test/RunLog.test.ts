@@ -53,7 +53,7 @@ describe("a line", () => {
           if (event !== undefined) RunStatus.of([event])
         }
       ),
-      { numRuns: 500 }
+      { numRuns: 200 }
     )
   })
 })

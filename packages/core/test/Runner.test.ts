@@ -236,6 +236,11 @@ describe("choice of stages", () => {
       const { result } = yield* runAll(pipeline, { ...options, inputs: "latest" })
       expect(statuses(result)).toEqual({ write: "skipped", double: "ran" })
       expect(result.stages[1]!.artifact!.value).toEqual({ length: 10 })
+      // What was made from the substitute does not pass for what the pipeline itself would make.
+      const whole = yield* runAll(pipeline, { set: ["write.text=longer"] })
+      expect(statuses(whole.result)).toEqual({ write: "ran", double: "ran" })
+      const named = yield* runAll(pipeline, { set: ["write.text=other"] })
+      expect(statuses(named.result)).toEqual({ write: "ran", double: "ran" })
     }).pipe(Effect.provide(live))
   )
 

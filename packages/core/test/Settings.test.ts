@@ -115,7 +115,7 @@ describe("--set", () => {
             }
           }
         ),
-        { numRuns: 300 }
+        { numRuns: 150 }
       )
     )
   )
