@@ -5,7 +5,9 @@
 import { statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { Journal } from "@trainyard/core/Journal"
+import { explain } from "@trainyard/core/Workspace"
 import { Clock, Context, Effect, Fiber, FileSystem, Schedule, Schema, type Scope } from "effect"
+import type { PlatformError } from "effect/PlatformError"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 
 /** Free bytes of the file system that holds a folder. */
@@ -31,10 +33,11 @@ export const SaveRetries = Context.Reference<Schedule.Schedule<unknown, unknown>
 export class CheckpointFailed extends Schema.TaggedError<CheckpointFailed>()("CheckpointFailed", {
   step: Schema.Int,
   directory: Schema.String,
+  /** A sentence. */
   why: Schema.String
 }) {
   override get message() {
-    return `The checkpoint of step ${this.step} could not be saved in ${this.directory}: ${this.why}. Mend that and run the same command again: training goes on from the last checkpoint.`
+    return `The checkpoint of step ${this.step} was not saved. ${this.why} Then run the same command again: training goes on from the last checkpoint.`
   }
 }
 
@@ -45,11 +48,12 @@ export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSma
   free: Schema.Finite
 }) {
   override get message() {
-    return `Checkpoints in ${this.directory} need ${megabytes(this.needed)} and ${megabytes(this.free)} are free. Free some space, lower keepLast, or choose another --workspace.`
+    return `Checkpoints in ${this.directory} need ${size(this.needed)} and ${size(this.free)} are free. Free some space, lower keepLast, or choose another --workspace.`
   }
 }
 
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+const size = (bytes: number): string =>
+  bytes < 1e7 ? `${Math.ceil(bytes / 1e3).toLocaleString("en-US")} kB` : `${(bytes / 1e6).toFixed(0)} MB`
 
 /** One state to save. */
 export interface Snapshot {
@@ -127,6 +131,10 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
     return join(root, turns.length === 0 ? name : `${name}.${Math.max(...turns) + 1}`)
   })
 
+  /** One sentence with the mend, whichever way a save failed. */
+  const sentence = (step: number, error: DiskTooSmall | PlatformError): string =>
+    error._tag === "DiskTooSmall" ? error.message : explain(`Saving step ${step}`, root)(error).message
+
   const saveOnce = Effect.fnUntraced(function* (snapshot: Snapshot) {
     const started = yield* Clock.currentTimeMillis
     yield* spaceFor(CheckpointFolder.bytesOf(snapshot.files))
@@ -150,13 +158,18 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
         journal.publish({
           type: "Fault",
           kind: "checkpoint-save",
-          message: `The checkpoint of step ${snapshot.step} was not saved: ${error.message}`,
-          action: "tried again in a moment"
+          message: `The checkpoint of step ${snapshot.step} was not saved. ${sentence(snapshot.step, error)}`,
+          action: "tried again a few times, then training stops"
         })
       ),
       Effect.retry(retries),
       Effect.mapError(
-        (error) => new CheckpointFailed({ step: snapshot.step, directory: root, why: error.message })
+        (error) =>
+          new CheckpointFailed({
+            step: snapshot.step,
+            directory: root,
+            why: sentence(snapshot.step, error)
+          })
       ),
       Effect.andThen(
         retain(snapshot).pipe(

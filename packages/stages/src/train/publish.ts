@@ -3,6 +3,7 @@ import { join } from "node:path"
 import type { Backend } from "@trainyard/backends/Backend"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
+import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Schema } from "effect"
 import { type Dataset, Placed } from "../dataset/Dataset.ts"
 import { batchesWithin } from "../model/Evaluation.ts"
@@ -86,7 +87,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
   if (last.checkpoint === undefined)
     return yield* failed(
       state.step,
-      `its checkpoint is gone (${last.skipped.map(({ why }) => why).join("; ")})`
+      `It was there and is not usable any more: ${last.skipped.map(({ why }) => why).join("; ") || "it is gone"}.`
     )
   const lastLoss = state.validationLoss ?? Number.NaN
   let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss }
@@ -107,12 +108,14 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       join(output, name),
       step,
       [...files].map(([file, bytes]) => ({ name: file, pieces: [bytes] }))
-    ).pipe(Effect.mapError((error) => failed(step, error.message)))
+    ).pipe(Effect.mapError((error) => failed(step, explain("Publishing it", output)(error).message)))
   yield* copy("best", best.checkpoint)
   yield* copy("last", last.checkpoint)
   yield* fs
     .writeFile(join(output, "curve.jsonl"), last.checkpoint.files.get("curve.jsonl") ?? new Uint8Array())
-    .pipe(Effect.mapError((error) => failed(state.step, error.message)))
+    .pipe(
+      Effect.mapError((error) => failed(state.step, explain("Publishing the curve", output)(error).message))
+    )
 
   const tokensSeen = state.step * plan.tokensPerStep
   const { schedule, spec } = plan
