@@ -20,6 +20,16 @@ export interface Launch {
   readonly source: string
   readonly inputs: ReadonlyArray<Value>
   readonly result: Value
+  /** Each thread gives four neighbouring columns, as an array; thread x counts fours. */
+  readonly four: boolean
+}
+
+/** What kernels may do in the mode that they are written for. */
+export interface Dialect {
+  /** They may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
+  readonly flat: boolean
+  /** They may give four outputs a thread: on a device alone, where the result is one flat buffer whatever it is called. */
+  readonly four: boolean
 }
 
 /** A matrix that the host makes from the program's inputs before the run: token order, dropout masks, bias corrections. */
@@ -41,8 +51,7 @@ export interface Lowered {
 /** What an operation's lowering is given. */
 export interface Context {
   readonly step: Step
-  /** Whether kernels may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
-  readonly flat: boolean
+  readonly dialect: Dialect
   readonly shape: (input: number) => Shape
   readonly outputShape: (output: number) => Shape
   readonly has: (input: number) => boolean
@@ -53,7 +62,13 @@ export interface Context {
   /** Name of an input, to compute from it on the host. */
   readonly name: (input: number) => string
   /** Appends a kernel with arguments a, b, c, … and this body, and gives its result. The same launch twice is one. */
-  readonly launch: (rows: number, columns: number, inputs: ReadonlyArray<Value>, body: string) => Value
+  readonly launch: (
+    rows: number,
+    columns: number,
+    inputs: ReadonlyArray<Value>,
+    body: string,
+    four?: boolean
+  ) => Value
   /** A matrix made on the host. The same key is the same matrix. */
   readonly upload: (
     key: string,
@@ -79,7 +94,7 @@ const argumentNames = "abcdefghijklmnop"
 export const lower = (
   program: Program,
   lowerings: Readonly<Record<string, Lower>>,
-  flat: boolean
+  dialect: Dialect
 ): Lowered => {
   const launches: Array<Launch> = []
   const uploads = new Map<string, Upload>()
@@ -96,13 +111,13 @@ export const lower = (
     current.set(name, fresh)
     return fresh
   }
-  const launch: Context["launch"] = (rows, columns, inputs, body) => {
+  const launch: Context["launch"] = (rows, columns, inputs, body, four = false) => {
     const source = `function (${[...argumentNames.slice(0, inputs.length)].join(", ")}) {\n${body}\n}`
     const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${source}`
     const before = known.get(key)
     if (before !== undefined) return before
     const result = { id: count++, rows, columns }
-    launches.push({ source, inputs, result })
+    launches.push({ source, inputs, result, four })
     known.set(key, result)
     return result
   }
@@ -110,7 +125,7 @@ export const lower = (
     const shapeOf = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? []
     lowerings[step.operation]!({
       step,
-      flat,
+      dialect,
       shape: (input) => shapeOf(step.inputs[input]),
       outputShape: (output) => shapeOf(step.outputs[output]),
       has: (input) => step.inputs[input] !== "",

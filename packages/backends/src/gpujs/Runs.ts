@@ -1,6 +1,6 @@
 /** What the engine asks of a place to run on: `hostRuns` keeps tensors in the process, `deviceRuns` on the GPU. */
 import type { Inputs } from "../Backend.ts"
-import type { Lowered } from "./Lowering.ts"
+import type { Dialect, Lowered } from "./Lowering.ts"
 
 export interface Results<Tensor> {
   /** New values of the session tensors that the program wrote. */
@@ -19,8 +19,7 @@ export interface Runnable<Tensor> {
 }
 
 export interface Runs<Tensor> {
-  /** Whether kernels may read a matrix as one flat array. */
-  readonly flat: boolean
+  readonly dialect: Dialect
   /** Keeps a copy of these values. */
   readonly keep: (values: Float32Array, rows: number, columns: number) => Promise<Tensor>
   readonly read: (tensor: Tensor, rows: number, columns: number) => Promise<Float32Array>

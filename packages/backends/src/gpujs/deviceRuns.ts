@@ -4,7 +4,7 @@
  */
 import type { Inputs } from "../Backend.ts"
 import type { Lowered, Value } from "./Lowering.ts"
-import { type DeviceTensor, GPU, Input, type Kernel } from "./library.ts"
+import { asMatrix, type DeviceTensor, GPU, Input, type Kernel } from "./library.ts"
 import { flat, type Results, type Runnable, type Runs } from "./Runs.ts"
 
 const copy = "function (a) { return a[this.thread.y][this.thread.x]; }"
@@ -16,14 +16,15 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
     source: string,
     rows: number,
     columns: number,
-    values: ReadonlyArray<unknown>
+    values: ReadonlyArray<unknown>,
+    four = false
   ): Promise<DeviceTensor> => {
     // Uploads and device buffers are different argument types to gpu.js: a kernel of one text serves one of them.
-    const key = `${columns} ${rows} ${values.map((value) => value instanceof Input)} ${source}`
+    const key = `${columns} ${rows} ${four} ${values.map((value) => value instanceof Input)} ${source}`
     let kernel = kernels.get(key)
     if (kernel === undefined) {
       const made = gpu.createKernel(source, {
-        output: [columns, rows],
+        output: [four ? columns / 4 : columns, rows],
         precision: "single",
         loopMaxIterations: 2 ** 24,
         pipeline: true,
@@ -36,7 +37,8 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
         )
       kernels.set(key, (kernel = made))
     }
-    return (await kernel(...values)) as DeviceTensor
+    const result = (await kernel(...values)) as DeviceTensor
+    return four ? asMatrix(result, rows, columns) : result
   }
   const upload = (values: Float32Array, rows: number, columns: number) =>
     launch(copy, rows, columns, [new Input(values, [columns, rows])])
@@ -85,7 +87,7 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
         }
         for (const { make: compute, value } of uploads)
           await make(value, upload(compute(inputs), value.rows, value.columns))
-        for (const [index, { inputs, result, source }] of launches.entries()) {
+        for (const [index, { four, inputs, result, source }] of launches.entries()) {
           if (signal.aborted) throw new Error("the run was interrupted")
           await make(
             result,
@@ -93,7 +95,8 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
               source,
               result.rows,
               result.columns,
-              inputs.map((input) => values.get(input.id))
+              inputs.map((input) => values.get(input.id)),
+              four
             )
           )
           for (const { id } of [...inputs, result]) if (last.get(id) === index) dropped(id)
@@ -129,7 +132,7 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
   }
 
   return {
-    flat: true,
+    dialect: { flat: true, four: true },
     keep: upload,
     read: async (tensor, rows, columns) => {
       // Read through a kernel of the session's own, whatever made the tensor.

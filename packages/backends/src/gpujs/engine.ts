@@ -78,7 +78,7 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
   const session: Session = {
     prepare: Effect.fnUntraced(function* (program) {
       yield* rejection(name, program, tensors)
-      const lowered = lower(program, lowerings, runs.flat)
+      const lowered = lower(program, lowerings, runs.dialect)
       const large = tooLarge(lowered)
       if (large !== undefined) return yield* rejected(program.name, large)
       const runnable = yield* Effect.acquireRelease(

@@ -87,7 +87,7 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
 }
 
 export const hostRuns = (mode: "webasm" | "cpu"): Runs<Float32Array> => ({
-  flat: mode === "webasm",
+  dialect: { flat: mode === "webasm", four: false },
   keep: async (values) => values.slice(),
   read: async (tensor) => tensor.slice(),
   release: () => {},

@@ -9,8 +9,22 @@ export type Handle = object
 
 /** A result that lives on the device until it is deleted. */
 export interface DeviceTensor {
+  readonly constructor: Function
+  readonly buffer: object
+  readonly context: object
+  readonly kernel: object
   readonly toArray: () => Promise<unknown>
   readonly delete: () => void
+}
+
+/** The same buffer seen as a plain matrix of numbers. The first tensor is deleted; the buffer lives on in the second. */
+export const asMatrix = (tensor: DeviceTensor, rows: number, columns: number): DeviceTensor => {
+  const { buffer, context, kernel } = tensor
+  const seen: DeviceTensor = Reflect.construct(tensor.constructor, [
+    { buffer, context, kernel, output: [columns, rows], componentCount: 1 }
+  ])
+  tensor.delete()
+  return seen
 }
 
 export type Kernel = (...values: ReadonlyArray<unknown>) => unknown

@@ -1,77 +1,109 @@
 /** The three matrix products of a linear layer, which everything large is made of. */
 import type { Context, Lower, Value } from "../Lowering.ts"
 
-const lanes = 4
 const stride = 8
 
-/**
- * Body of a kernel that sums a · b over `count` terms, whose places in the flat arrays are given as text. gpu.js keeps loop
- * counters as floats and would turn every index into one and back; `k | 0` makes whole-number indexes of a step of eight terms
- * at once, and four sums keep each addition from waiting for the one before.
- */
-const dot = (count: number, placeA: (k: string) => string, placeB: (k: string) => string): string => {
+/** A product: `count` terms for each output, and where in the flat arrays the factors of row y, column x and term k lie. */
+interface Product {
+  readonly count: number
+  readonly a: (y: string, k: string) => string
+  readonly b: (k: string, x: string) => string
+}
+
+/** Writes a body for every term: a loop over whole strides, and the rest. */
+const unrolled = (count: number, term: (k: string, at: number) => string): string => {
   const whole = count - (count % stride)
-  const names = Array.from({ length: lanes }, (_, lane) => `sum${lane}`)
-  const term = (at: number, k: string) => `${names[at % lanes]} += a[${placeA(k)}] * b[${placeB(k)}];`
-  const steps = Array.from({ length: stride }, (_, at) => term(at, `((k | 0) + ${at})`))
-  const rest = Array.from({ length: count % stride }, (_, at) => term(at, `${whole + at}`))
+  const steps = Array.from({ length: stride }, (_, at) => term(`((k | 0) + ${at})`, at))
+  const rest = Array.from({ length: count % stride }, (_, at) => term(`${whole + at}`, at))
   return [
-    ...names.map((name) => `let ${name} = 0.0;`),
     ...(whole > 0 ? [`for (let k = 0; k < ${whole}; k += ${stride}) {`, ...steps, "}"] : []),
-    ...rest,
-    `return ${names.join(" + ")};`
+    ...rest
   ].join("\n")
 }
 
-/** The same where matrices are nested arrays and have no flat places. */
-const plainDot = (count: number, a: string, b: string): string =>
+const sums = ["sum0", "sum1", "sum2", "sum3"]
+const declared = sums.map((sum) => `let ${sum} = 0.0;`).join("\n")
+
+/**
+ * One output a thread. gpu.js keeps loop counters as floats and would turn every index into one and back; `k | 0` makes
+ * whole-number indexes of a step of eight terms at once, and four sums keep each addition from waiting for the one before.
+ */
+const single = ({ a, b, count }: Product): string =>
+  `${declared}
+${unrolled(count, (k, at) => `${sums[at % 4]} += a[${a("this.thread.y", k)}] * b[${b(k, "this.thread.x")}];`)}
+return ${sums.join(" + ")};`
+
+/** Four neighbouring columns a thread: each factor of a is loaded once for four products. */
+const four = ({ a, b, count }: Product): string =>
+  `${declared}
+${unrolled(count, (k, at) =>
+  [
+    `const factor${at} = a[${a("this.thread.y", k)}];`,
+    ...sums.map((sum, lane) => `${sum} += factor${at} * b[${b(k, `(this.thread.x * 4 + ${lane})`)}];`)
+  ].join("\n")
+)}
+return [${sums.join(", ")}];`
+
+/** Where matrices are nested arrays and have no flat places. */
+const nested = (count: number, a: string, b: string): string =>
   `let sum = 0.0;
 for (let k = 0; k < ${count}; k++) { sum += ${a} * ${b}; }
 return sum;`
 
+const multiply = (
+  context: Context,
+  [a, b]: readonly [Value, Value],
+  [rows, columns]: readonly [number, number],
+  product: Product,
+  [nestedA, nestedB]: readonly [string, string]
+): Value => {
+  const { dialect } = context
+  if (!dialect.flat) return context.launch(rows, columns, [a, b], nested(product.count, nestedA, nestedB))
+  return dialect.four && columns % 4 === 0
+    ? context.launch(rows, columns, [a, b], four(product), true)
+    : context.launch(rows, columns, [a, b], single(product))
+}
+
 /** a [R, K] times the transpose of b [N, K]. */
 export const timesTransposed = (context: Context, a: Value, b: Value): Value =>
-  context.launch(
-    a.rows,
-    b.rows,
+  multiply(
+    context,
     [a, b],
-    context.flat
-      ? dot(
-          a.columns,
-          (k) => `this.thread.y * ${a.columns} + ${k}`,
-          (k) => `this.thread.x * ${b.columns} + ${k}`
-        )
-      : plainDot(a.columns, "a[this.thread.y][k]", "b[this.thread.x][k]")
+    [a.rows, b.rows],
+    {
+      count: a.columns,
+      a: (y, k) => `${y} * ${a.columns} + ${k}`,
+      b: (k, x) => `${x} * ${b.columns} + ${k}`
+    },
+    ["a[this.thread.y][k]", "b[this.thread.x][k]"]
   )
 
 /** a [R, K] times b [K, N]. */
 export const times = (context: Context, a: Value, b: Value): Value =>
-  context.launch(
-    a.rows,
-    b.columns,
+  multiply(
+    context,
     [a, b],
-    context.flat
-      ? dot(
-          a.columns,
-          (k) => `this.thread.y * ${a.columns} + ${k}`,
-          (k) => `${k} * ${b.columns} + this.thread.x`
-        )
-      : plainDot(a.columns, "a[this.thread.y][k]", "b[k][this.thread.x]")
+    [a.rows, b.columns],
+    {
+      count: a.columns,
+      a: (y, k) => `${y} * ${a.columns} + ${k}`,
+      b: (k, x) => `${k} * ${b.columns} + ${x}`
+    },
+    ["a[this.thread.y][k]", "b[k][this.thread.x]"]
   )
 
 /** The transpose of a [K, R] times b [K, N]. */
 export const transposedTimes = (context: Context, a: Value, b: Value): Value =>
-  context.launch(
-    a.columns,
-    b.columns,
+  multiply(
+    context,
     [a, b],
-    context.flat
-      ? dot(
-          a.rows,
-          (k) => `${k} * ${a.columns} + this.thread.y`,
-          (k) => `${k} * ${b.columns} + this.thread.x`
-        )
-      : plainDot(a.rows, "a[k][this.thread.y]", "b[k][this.thread.x]")
+    [a.columns, b.columns],
+    {
+      count: a.rows,
+      a: (y, k) => `${k} * ${a.columns} + ${y}`,
+      b: (k, x) => `${k} * ${b.columns} + ${x}`
+    },
+    ["a[k][this.thread.y]", "b[k][this.thread.x]"]
   )
 
 /** Sums over the rows of a [R, N], as [1, N]. */
