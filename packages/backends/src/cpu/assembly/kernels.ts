@@ -46,7 +46,7 @@ export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {
     case 16:
       return countTask(a)
     case 17:
-      return lossRowsTask(a, task)
+      return lossRowsTask(a, task, scratch)
     case 18:
       return meanTask(a)
     case 19:

@@ -19,16 +19,30 @@ export function pack(
   width: i32,
   scale: f32
 ): void {
+  packWithin(src, stride, kStride, dst, size, K, width, scale, <usize>width * <usize>K * 4)
+}
+
+/** The same into panels that are `panel` bytes apart, deeper than these K. */
+export function packWithin(
+  src: usize,
+  stride: usize,
+  kStride: usize,
+  dst: usize,
+  size: i32,
+  K: i32,
+  width: i32,
+  scale: f32,
+  panel: usize
+): void {
   const whole = size / width
-  const panel = <usize>width * <usize>K * 4
   if (kStride == 4)
     for (let i = 0; i < whole; i++) {
       const from = src + <usize>(i * width) * stride
       if (width == RIGHT) packRows8(from, stride, dst + <usize>i * panel, K, scale)
       else packRows6(from, stride, dst + <usize>i * panel, K, scale)
     }
-  else if (width == RIGHT) packColumns8(src, kStride, dst, whole, K, scale)
-  else packColumns6(src, kStride, dst, whole, K, scale)
+  else if (width == RIGHT) packColumns8(src, kStride, dst, whole, K, scale, panel)
+  else packColumns6(src, kStride, dst, whole, K, scale, panel)
   if (whole * width < size)
     packPart(
       src + <usize>(whole * width) * stride,
@@ -65,9 +79,16 @@ function packPart(
 }
 
 /** Panels of columns whose elements lie side by side: for each k a plain copy, 32 bytes to each panel in turn. */
-function packColumns8(src: usize, kStride: usize, dst: usize, panels: i32, K: i32, scale: f32): void {
+function packColumns8(
+  src: usize,
+  kStride: usize,
+  dst: usize,
+  panels: i32,
+  K: i32,
+  scale: f32,
+  panel: usize
+): void {
   const s = f32x4.splat(scale)
-  const panel = <usize>K * 32
   let end = src + <usize>panels * 32
   for (let k = 0; k < K; k++) {
     let to = dst
@@ -82,9 +103,16 @@ function packColumns8(src: usize, kStride: usize, dst: usize, panels: i32, K: i3
   }
 }
 
-function packColumns6(src: usize, kStride: usize, dst: usize, panels: i32, K: i32, scale: f32): void {
+function packColumns6(
+  src: usize,
+  kStride: usize,
+  dst: usize,
+  panels: i32,
+  K: i32,
+  scale: f32,
+  panel: usize
+): void {
   const s = f32x4.splat(scale)
-  const panel = <usize>K * 24
   let end = src + <usize>panels * 24
   for (let k = 0; k < K; k++) {
     let to = dst

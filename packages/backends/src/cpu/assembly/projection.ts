@@ -1,8 +1,12 @@
-// The rows of the output layer's loss: logits become losses, and where the gradient is wanted, its factors e in their place.
+// The rows of the output layer's loss: logits become losses, and where the gradient is wanted, its factors e, packed as the two products
+// that follow want them.
 import { fault } from "./control"
+import { LEFT, packWithin } from "./pack"
 import { exp, largest, log, splat, sum } from "./simd"
 
 const TARGET: i32 = 3
+/** Columns of e that a worker makes at once, for a panel of rows: few enough for the first-level cache. */
+const SPAN: i32 = 480
 
 /** Counts the rows that are not ignored. Arguments: targets, rows, V, where to store the count as f32 (at least 1). */
 export function countTask(a: usize): void {
@@ -28,39 +32,66 @@ export function meanTask(a: usize): void {
 }
 
 /**
- * Arguments: logits, row stride, targets, rows, V, rows a task, losses, correct or 0, logSumExp, flags, count, dLoss. Addresses of rows
- * begin at the first of these rows. Flags: 1: compute logSumExp, losses and correct (else read logSumExp); 2: replace logits by e.
+ * Task: a panel of six rows. Arguments: logits, row stride, targets, rows, V, losses, correct or 0, logSumExp, flags, count, dLoss,
+ * e packed by rows or 0, e packed by columns or 0. Addresses of rows begin at the first of these rows. Flags: 1: compute logSumExp,
+ * losses and correct (else read logSumExp).
  */
-export function lossRowsTask(a: usize, task: i32): void {
+export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
   const stride = <usize>load<u32>(a, 4)
+  const first = task * LEFT
+  const rows = min(LEFT, load<i32>(a, 12) - first)
+  if ((load<i32>(a, 32) & 1) != 0) for (let i = 0; i < rows; i++) lossRow(a, stride, first + i)
+
   const V = load<i32>(a, 16)
-  const each = load<i32>(a, 20)
-  const flags = load<i32>(a, 36)
-  const last = min(load<i32>(a, 12), (task + 1) * each)
-  for (let r = task * each; r < last; r++) {
-    const row = <usize>load<u32>(a) + <usize>r * stride
-    const target = load<i32>(<usize>load<u32>(a, 8) + <usize>r * 4)
-    const place = <usize>load<u32>(a, 32) + <usize>r * 4
-    let logSumExp: f32 = 0
-    if ((flags & 1) != 0) {
-      const maximum = rowMaximum(row, V)
-      logSumExp = maximum + <f32>log(<f64>rowSum(row, V, maximum))
-      if (load<u32>(a, 32) != 0) store<f32>(place, logSumExp)
-      const logit: f32 = target >= 0 ? load<f32>(row + <usize>target * 4) : 0
-      if (load<u32>(a, 24) != 0)
-        store<f32>(<usize>load<u32>(a, 24) + <usize>r * 4, target >= 0 ? logSumExp - logit : 0)
-      if (load<u32>(a, 28) != 0)
-        store<f32>(<usize>load<u32>(a, 28) + <usize>r * 4, target >= 0 && logit >= maximum ? 1 : 0)
-    } else logSumExp = load<f32>(place)
-    if ((flags & 2) == 0) continue
-    if (target < 0) {
-      memory.fill(row, 0, <usize>V * 4)
-      continue
+  const byRows = <usize>load<u32>(a, 44)
+  const byColumns = <usize>load<u32>(a, 48)
+  if (byRows == 0 && byColumns == 0) return
+  const factor = load<f32>(<usize>load<u32>(a, 40)) / load<f32>(<usize>load<u32>(a, 36))
+  const depth = load<i32>(a, 12)
+  const width = <usize>SPAN * 4
+  for (let v = 0; v < V; v += SPAN) {
+    const count = min(SPAN, V - v)
+    for (let i = 0; i < rows; i++) {
+      const r = <usize>(first + i)
+      const target = load<i32>(<usize>load<u32>(a, 8) + r * 4)
+      const to = scratch + <usize>i * width
+      if (target < 0) {
+        memory.fill(to, 0, width)
+        continue
+      }
+      const from = <usize>load<u32>(a) + r * stride + <usize>v * 4
+      gradientRow(from, to, count, load<f32>(<usize>load<u32>(a, 28) + r * 4), factor)
+      if (<u32>(target - v) < <u32>count) {
+        const at = to + <usize>(target - v) * 4
+        store<f32>(at, load<f32>(at) - factor)
+      }
     }
-    const factor = load<f32>(<usize>load<u32>(a, 44)) / load<f32>(<usize>load<u32>(a, 40))
-    gradientRow(row, V, logSumExp, factor)
-    store<f32>(row + <usize>target * 4, load<f32>(row + <usize>target * 4) - factor)
+    if (byRows != 0) {
+      const panel = <usize>V * (LEFT * 4)
+      const to = byRows + <usize>task * panel + <usize>v * (LEFT * 4)
+      packWithin(scratch, width, 4, to, rows, count, LEFT, 1, panel)
+    }
+    if (byColumns != 0) {
+      const panel = <usize>depth * (LEFT * 4)
+      const to = byColumns + <usize>(v / LEFT) * panel + <usize>first * (LEFT * 4)
+      packWithin(scratch, 4, width, to, count, rows, LEFT, 1, panel)
+    }
   }
+}
+
+/** logSumExp, loss and correct of one row. */
+function lossRow(a: usize, stride: usize, r: i32): void {
+  const row = <usize>load<u32>(a) + <usize>r * stride
+  const place = <usize>r * 4
+  const target = load<i32>(<usize>load<u32>(a, 8) + place)
+  const V = load<i32>(a, 16)
+  const maximum = rowMaximum(row, V)
+  const logSumExp = maximum + <f32>log(<f64>rowSum(row, V, maximum))
+  store<f32>(<usize>load<u32>(a, 28) + place, logSumExp)
+  const logit: f32 = target >= 0 ? load<f32>(row + <usize>target * 4) : 0
+  store<f32>(<usize>load<u32>(a, 20) + place, target >= 0 ? logSumExp - logit : 0)
+  if (load<u32>(a, 24) != 0)
+    store<f32>(<usize>load<u32>(a, 24) + place, target >= 0 && logit >= maximum ? 1 : 0)
 }
 
 function rowMaximum(row: usize, V: i32): f32 {
@@ -82,16 +113,13 @@ function rowSum(row: usize, V: i32, maximum: f32): f32 {
   return total
 }
 
-function gradientRow(row: usize, V: i32, logSumExp: f32, factor: f32): void {
+/** to = exp(logit - logSumExp) · factor. */
+function gradientRow(from: usize, to: usize, count: i32, logSumExp: f32, factor: f32): void {
   const l = splat(logSumExp)
   const f = splat(factor)
-  let i = 0
-  for (; i < (V & ~3); i += 4) {
-    const at = row + <usize>i * 4
-    v128.store(at, f32x4.mul(exp(f32x4.sub(v128.load(at), l)), f))
-  }
-  for (; i < V; i++) {
-    const at = row + <usize>i * 4
-    store<f32>(at, f32x4.extract_lane(exp(splat(load<f32>(at) - logSumExp)), 0) * factor)
-  }
+  const whole = <usize>(count & ~3) * 4
+  let i: usize = 0
+  for (; i < whole; i += 16) v128.store(to + i, f32x4.mul(exp(f32x4.sub(v128.load(from + i), l)), f))
+  for (; i < <usize>count * 4; i += 4)
+    store<f32>(to + i, f32x4.extract_lane(exp(splat(load<f32>(from + i) - logSumExp)), 0) * factor)
 }

@@ -3,13 +3,16 @@
  * the next step, both are computed from the same logits.
  */
 import { rows } from "../../program/operations/shape.ts"
-import { edgeBytes, pack, packedBytes, packInto, product } from "./matrix.ts"
+import { edgeBytes, pack, packedBytes, packInto, product, tileRows } from "./matrix.ts"
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
 /** Bytes of logits held at once, if rows are not too long. */
 const chunkBytes = 8 << 20
 /** Rows of a chunk are a multiple of this. */
 const chunkStep = 48
+
+/** What a worker holds of e at once: SPAN in assembly/projection.ts columns of a panel of rows. */
+const spanBytes = 480 * tileRows * 4
 
 /** The loss, its gradient, or both. */
 export const projection = (
@@ -82,42 +85,37 @@ export const projection = (
       {
         kernel: "lossRows",
         step: index,
-        tasks: Math.ceil(size / 4),
+        tasks: Math.ceil(size / tileRows),
         arguments: [
-          ...[logits, stride, targets + from * 4, size, vocabulary, 4],
+          ...[logits, stride, targets + from * 4, size, vocabulary],
           losses === 0 ? 0 : losses + from * 4,
           forward?.output(2) ? forward.output(2) + from * 4 : 0,
           logSumExp + from * 4,
-          (forward === undefined ? 0 : 1) + (backward === undefined ? 0 : 2),
-          ...[counted, backward?.input(0) ?? 0]
+          forward === undefined ? 0 : 1,
+          ...[counted, backward?.input(0) ?? 0, eLeft, eTurned]
         ]
       }
     ])
     if (backward === undefined) continue
 
-    const packed: Array<Work> = []
     const products: Array<Work> = []
     if (tableDeep !== undefined) {
-      const e = { address: logits, stride, depthStride: 4 }
-      packed.push(packInto(eLeft, gradient, "left", e, size, vocabulary))
       const left = { address: eLeft, size, depth: vocabulary }
       const c = { address: dx + from * columns * 4, stride: columns * 4 }
       products.push(product(place, gradient, left, tableDeep.packed, c, { accumulate: backward.adds(0) }))
     }
     if (dTable !== 0) {
-      const e = { address: logits, stride: 4, depthStride: stride }
-      packed.push(packInto(eTurned, gradient, "left", e, vocabulary, size))
       const left = { address: eTurned, size: vocabulary, depth: size }
       const right = { address: xRight, size: columns, depth: size }
       const c = { address: dTable, stride: columns * 4 }
       const accumulate = from > 0 || backward.adds(1)
       products.push(product(place, gradient, left, right, c, { accumulate }))
     }
-    phases.push(packed, products)
+    phases.push(products)
   }
   if (forward !== undefined && forward.output(0) !== 0)
     phases.push([
       { kernel: "mean", step: index, tasks: 1, arguments: [losses, count, counted, forward.output(0)] }
     ])
-  return { phases: phases.filter((phase) => phase.length > 0), workerBytes: edgeBytes }
+  return { phases: phases.filter((phase) => phase.length > 0), workerBytes: Math.max(edgeBytes, spanBytes) }
 }
