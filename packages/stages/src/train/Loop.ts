@@ -277,7 +277,9 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     if (isNew || evaluates) {
       // A rollback must find its anchor whatever the disk's pace, so that one is waited for.
       if (anchored && rollsBack(config)) yield* checkpoints.settle
-      if (isBest || (owed && !checkpoints.busy())) yield* checkpoints.offer(yield* snapshot)
+      // In one piece: an interruption between the copy and its saving would lose the copy.
+      if (isBest || (owed && !checkpoints.busy()))
+        yield* Effect.uninterruptible(Effect.flatMap(snapshot, checkpoints.offer))
     }
     if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew)
       for (const prompt of config.prompts) yield* sample(prompt)
