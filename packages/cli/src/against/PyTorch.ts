@@ -69,7 +69,7 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
   ).pipe(Effect.map(Option.getOrUndefined))
   if (python === undefined) {
     return absent(
-      `no torch in ${pythons.join(" or ")}. Install it (Debian and Ubuntu: apt-get install python3-torch), or name another Python with PYTHON`
+      `no torch in ${pythons.join(" or ")}. Install it (Debian and Ubuntu: apt-get install python3-torch libopenblas0), or name another Python with PYTHON`
     )
   }
   const said = yield* spawner
