@@ -134,8 +134,8 @@ describe("docs/support.md", () => {
         writeFileSync(file, written(new Map([...said, ...found])))
         return
       }
+      // In which precision a kernel of its own works may depend on the processor; that it has one does not.
       for (const [title, cells] of found)
-        // In which precision a kernel of its own works may depend on the processor; that it has one does not.
         for (const [operation, cell] of cells)
           assert.strictEqual(
             said.get(title)?.get(operation)?.replace(", in f32", ""),

@@ -178,9 +178,12 @@ const measure = Effect.fn("Bench.measure")(function* (
     }
   ]
   if (options.profile === true && what === "train-step" && prepared.profile !== undefined) {
-    const operations = yield* prepared.profile(task.inputs(step++))
-    const total = operations.reduce((sum, one) => sum + one.milliseconds, 0)
-    for (const { milliseconds, operation } of operations)
+    // Engines tell step by step or operation by operation; a reader wants one line an operation, the longest first.
+    const times = new Map<string, number>()
+    for (const { milliseconds, operation } of yield* prepared.profile(task.inputs(step++)))
+      times.set(operation, (times.get(operation) ?? 0) + milliseconds)
+    const total = [...times.values()].reduce((sum, milliseconds) => sum + milliseconds, 0)
+    for (const [operation, milliseconds] of [...times].sort(([, a], [, b]) => b - a))
       lines.push({
         engine: engine.name,
         precision: settings.precision,
