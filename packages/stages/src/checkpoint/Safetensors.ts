@@ -151,7 +151,8 @@ const view = (file: Uint8Array, offset: number, bytes: number): Float32Array => 
   const start = file.byteOffset + offset
   return start % 4 === 0
     ? new Float32Array(file.buffer, start, bytes / 4)
-    : new Float32Array(file.slice(offset, offset + bytes).buffer)
+    : // A copy, which a Buffer's own slice is not.
+      new Float32Array(Uint8Array.prototype.slice.call(file, offset, offset + bytes).buffer)
 }
 
 /** What a safetensors file's bytes hold. `file` names it in errors. */
