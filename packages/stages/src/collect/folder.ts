@@ -60,9 +60,9 @@ const rulesAbove = Effect.fnUntraced(function* (directory: string) {
 const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0
 
-type Item = { readonly path: string; readonly type: "File" | "SymbolicLink" }
+type Item = { readonly path: string; readonly type: "File" | "SymbolicLink" | "Other" }
 
-/** Every wanted file and link below the folder, in order, without its content. */
+/** Every wanted file, link and other thing below the folder, in order, without its content. */
 export const walk = (options: FolderReading) =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -83,7 +83,8 @@ export const walk = (options: FolderReading) =>
               )
             )
             const own =
-              options.gitignore && entries.some((entry) => entry.name === ".gitignore")
+              options.gitignore &&
+              entries.some((entry) => entry.name === ".gitignore" && entry.type === "File")
                 ? yield* fs
                     .readFileString(path.join(directory, ".gitignore"))
                     .pipe(Effect.orElseSucceed(() => ""))
@@ -100,10 +101,11 @@ export const walk = (options: FolderReading) =>
                     return Stream.empty
                   return isIgnored(all, `${itemPath}/`) ? Stream.empty : visit(`${itemPath}/`, all)
                 }
-                if (entry.type !== "File" && entry.type !== "SymbolicLink") return Stream.empty
+                // Pipes, sockets and devices: opening one may wait for ever.
+                const type = entry.type === "File" || entry.type === "SymbolicLink" ? entry.type : "Other"
                 return isIgnored(all, itemPath) || !options.wanted(itemPath)
                   ? Stream.empty
-                  : Stream.succeed({ path: itemPath, type: entry.type })
+                  : Stream.succeed({ path: itemPath, type })
               })
             )
           })
@@ -135,15 +137,17 @@ export const readFolder = (options: FolderReading) =>
           (item): Effect.Effect<Found> =>
             item.type === "SymbolicLink"
               ? Effect.succeed({ path: item.path, skipped: "link", size: 0 })
-              : Effect.gen(function* () {
-                  const file = path.join(options.directory, item.path)
-                  const size = Number((yield* fs.stat(file)).size)
-                  return size > options.maximumFileBytes
-                    ? ({ path: item.path, skipped: "too large", size } as const)
-                    : { path: item.path, bytes: yield* fs.readFile(file) }
-                }).pipe(
-                  Effect.orElseSucceed((): Found => ({ path: item.path, skipped: "not readable", size: 0 }))
-                ),
+              : item.type === "Other"
+                ? Effect.succeed({ path: item.path, skipped: "not readable", size: 0 })
+                : Effect.gen(function* () {
+                    const file = path.join(options.directory, item.path)
+                    const size = Number((yield* fs.stat(file)).size)
+                    return size > options.maximumFileBytes
+                      ? ({ path: item.path, skipped: "too large", size } as const)
+                      : { path: item.path, bytes: yield* fs.readFile(file) }
+                  }).pipe(
+                    Effect.orElseSucceed((): Found => ({ path: item.path, skipped: "not readable", size: 0 }))
+                  ),
           { concurrency: 8 }
         )
       )

@@ -44,7 +44,7 @@ export const withoutMark = (bytes: Uint8Array): Uint8Array =>
 /** Undefined for a text; otherwise the reason to leave it out. A UTF-16 file is "not UTF-8" although it is full of NULs. */
 export const judge = (bytes: Uint8Array, limits: Limits): Reason | undefined => {
   if (bytes.length > limits.maximumFileBytes) return "too large"
-  if (!hasVisible(bytes)) return bytes.includes(0) ? "binary" : "empty"
+  if (!hasVisible(withoutMark(bytes))) return bytes.includes(0) ? "binary" : "empty"
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
   if (utf16) return "not UTF-8"
   if (bytes.includes(0)) return "binary"
