@@ -49,7 +49,7 @@ const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
   const match = /^([^.=\s]+)\.([^=]+)=(.*)$/s.exec(text)
   if (match === null) {
     return yield* new InvalidSettings({
-      message: `--set ${text}: write it as stage.key=value, for example ${pipeline.nodes[0]?.name ?? "stage"}.${
+      message: `${cited(text)}: write it as stage.key=value, for example ${pipeline.nodes[0]?.name ?? "stage"}.${
         Object.keys(pipeline.nodes[0]?.stage.config.fields ?? {})[0] ?? "key"
       }=1.`
     })
@@ -61,9 +61,25 @@ const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
     value: match[3]!
   }
   const problem = unknownStage(pipeline, setting.stage)
-  if (problem !== undefined) return yield* new InvalidSettings({ message: `--set ${text}: ${problem}` })
+  if (problem !== undefined) return yield* new InvalidSettings({ message: `${cited(text)}: ${problem}` })
   return setting
 })
+
+/** A setting as messages repeat it. */
+const cited = (text: string): string => (text.length > 120 ? `--set ${text.slice(0, 119)}…` : `--set ${text}`)
+
+/** The list that a setting reaches past the end of: its path and its length. */
+const pastEnd = (
+  config: unknown,
+  path: ReadonlyArray<string>
+): { readonly list: string; readonly length: number } | undefined => {
+  for (let depth = 0; depth < path.length; depth++) {
+    const owner = valueAt(config, path.slice(0, depth))
+    if (Array.isArray(owner) && Number(path[depth]) > owner.length)
+      return { list: path.slice(0, depth).join("."), length: owner.length }
+  }
+  return undefined
+}
 
 /** A copy of `config` with `value` at `path`. */
 const replaceAt = (config: unknown, path: ReadonlyArray<string>, value: unknown): unknown => {
@@ -174,6 +190,12 @@ const readings = (text: string): ReadonlyArray<unknown> =>
 const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<Setting>) {
   let raw: unknown = node.config
   for (const setting of settings) {
+    const past = pastEnd(raw, setting.path)
+    if (past !== undefined) {
+      return yield* new InvalidSettings({
+        message: `${cited(setting.text)}: ${node.name}.${past.list} has ${past.length} ${past.length === 1 ? "entry" : "entries"}, numbered from 0. Change one of them, or add the next.`
+      })
+    }
     const candidates = readings(setting.value).map((value) => replaceAt(raw, setting.path, value))
     raw = candidates[0]
     for (const candidate of candidates) {
@@ -199,7 +221,7 @@ const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<
           startsWith(setting.path.slice(0, problem.path.length), problem.path.map(String))
       )
     )
-    const origin = blamed.length > 0 ? blamed.map((setting) => `--set ${setting.text}: `).join("") : ""
+    const origin = blamed.length > 0 ? blamed.map((setting) => `${cited(setting.text)}: `).join("") : ""
     return yield* new InvalidSettings({
       message: origin + problems.map((problem) => problem.sentence).join(" ")
     })
