@@ -3,10 +3,28 @@ import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
 import { type Duration, Effect, Fiber, Ref, Stream } from "effect"
 
-/** The status of a run now, a killed one told from a running one. */
+/** What of a log a status could not rest on, in words. The line that a living run is writing is not damage. */
+const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean): string | undefined => {
+  if (events.length === 0 && !alive) return `${file} holds no event that can be read.`
+  const parts = [
+    ...(unreadable === 0
+      ? []
+      : [`${unreadable} ${unreadable === 1 ? "line" : "lines"} of it cannot be read`]),
+    ...(torn && !alive ? ["its last line is cut off"] : [])
+  ]
+  return parts.length === 0 ? undefined : `${file} is damaged: ${parts.join(", and ")}. The rest is shown.`
+}
+
+/** The status of a run now, a killed one told from a running one, and a damaged log told from a whole one. */
 export const now = Effect.fn("Watching.now")(function* (directory: string) {
-  const status = RunStatus.of(yield* RunLog.read(directory))
-  return (yield* RunStatus.isAlive(status)) ? status : RunStatus.crashed(status)
+  const log = yield* RunLog.readLog(directory)
+  const status = RunStatus.of(log.events)
+  const alive = yield* RunStatus.isAlive(status)
+  const shown = alive ? status : RunStatus.crashed(status)
+  const text = damage(log, alive)
+  return text === undefined
+    ? shown
+    : { ...shown, warnings: [...shown.warnings, { at: shown.updatedAt, stage: null, text }] }
 })
 
 /**

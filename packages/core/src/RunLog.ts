@@ -53,18 +53,45 @@ export const find = Effect.fn("RunLog.find")(function* (run?: string) {
   })
 })
 
-/** Everything that a run has said so far. */
-export const read = Effect.fn("RunLog.read")(function* (directory: string) {
+/** What a log holds, and what in it is no event. */
+export interface Log {
+  readonly file: string
+  readonly events: ReadonlyArray<RunEvent>
+  /** Whole lines that are no event: damaged, or written by a version that knew others. */
+  readonly unreadable: number
+  /** Whether its last line is cut off, as a crash leaves it, or one that is just being written. */
+  readonly torn: boolean
+}
+
+/** Everything that a run has said so far, and how much of its log cannot be read. */
+export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const text = yield* fs
     .readFileString(path.join(directory, logName))
     .pipe(Effect.mapError(explain("Reading the run's log", directory)))
-  return text.split("\n").flatMap((line): ReadonlyArray<RunEvent> => {
-    const event = line === "" ? undefined : decodeLine(line)
-    return event === undefined ? [] : [event]
-  })
+  const lines = text.split("\n")
+  const last = lines.pop() ?? ""
+  const events: Array<RunEvent> = []
+  let unreadable = 0
+  for (const line of lines) {
+    const event = decodeLine(line)
+    if (event !== undefined) events.push(event)
+    else if (line !== "") unreadable++
+  }
+  const unended = last === "" ? undefined : decodeLine(last)
+  if (unended !== undefined) events.push(unended)
+  const log: Log = {
+    file: path.join(directory, logName),
+    events,
+    unreadable,
+    torn: last !== "" && unended === undefined
+  }
+  return log
 })
+
+/** Everything that a run has said so far. */
+export const read = (directory: string) => Effect.map(readLog(directory), ({ events }) => events)
 
 const chunkBytes = 1 << 16
 
