@@ -28,8 +28,8 @@ export interface Launch {
 export interface Dialect {
   /** They may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
   readonly flat: boolean
-  /** They may give four outputs a thread: on a device alone, where the result is one flat buffer whatever it is called. */
-  readonly four: boolean
+  /** How their products may give four outputs a thread: neighbouring columns, the same column of neighbouring rows, or not. */
+  readonly four: "columns" | "rows" | "no"
 }
 
 /** A matrix that the host makes from the program's inputs before the run: token order, dropout masks, bias corrections. */

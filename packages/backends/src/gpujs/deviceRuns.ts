@@ -132,7 +132,7 @@ export const deviceRuns = (): Runs<DeviceTensor> => {
   }
 
   return {
-    dialect: { flat: true, four: true },
+    dialect: { flat: true, four: "columns" },
     keep: upload,
     read: async (tensor, rows, columns) => {
       // Read through a kernel of the session's own, whatever made the tensor.

@@ -27,7 +27,8 @@ const name = "gpujs"
 const mostElements = 2 ** 24
 
 const tooLarge = ({ launches }: Lowered): string | undefined => {
-  const large = launches.find(({ result }) => result.rows * result.columns > mostElements)
+  // Of a product in two launches the second has its shape.
+  const large = launches.findLast(({ result }) => result.rows * result.columns > mostElements)
   return large === undefined
     ? undefined
     : `it needs a matrix of ${large.result.rows} × ${large.result.columns}, and kernels count to ${mostElements} elements; take a smaller batch or vocabulary`
@@ -121,7 +122,14 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
   return session
 })
 
-export const make = (options: { readonly mode?: Mode } = {}): Engine => ({
+interface Options {
+  /** The best there is unless told. */
+  readonly mode?: Mode
+  /** One output a thread in WebAssembly, to measure by. */
+  readonly plain?: boolean
+}
+
+export const make = (options: Options = {}): Engine => ({
   name,
   availability: Effect.map(
     findMode(options.mode),
@@ -155,7 +163,7 @@ export const make = (options: { readonly mode?: Mode } = {}): Engine => ({
       return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
     return yield* found.mode === "webgpu"
       ? openOn(deviceRuns(), tensors)
-      : openOn(hostRuns(found.mode), tensors)
+      : openOn(hostRuns(found.mode, options.plain), tensors)
   })
 })
 

@@ -2,23 +2,26 @@
  * Runs lowered programs where there is no device: one gpu.js pipeline for the whole program, its tensors in the process's own
  * memory. In webasm mode gpu.js fuses the pipeline over one WebAssembly memory, with a pool of workers.
  */
-import type { Lowered, Value } from "./Lowering.ts"
+import type { Dialect, Launch, Lowered, Value } from "./Lowering.ts"
 import { GPU, type Handle, Input, type Kernel } from "./library.ts"
 import { flat, type Runnable, type Runs } from "./Runs.ts"
+import { feedFours } from "./wide.ts"
 
 const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
   const gpu = new GPU({ mode })
   const kernels = new Map<string, Kernel>()
-  const kernelFor = (source: string, { columns, rows }: Value): Kernel => {
-    const key = `${columns} ${rows} ${source}`
+  const fours = new Set<Kernel>()
+  const kernelFor = ({ four, result: { columns, rows }, source }: Launch): Kernel => {
+    const key = `${columns} ${rows} ${four} ${source}`
     const known = kernels.get(key)
     if (known !== undefined) return known
     const kernel = gpu.createKernel(source, {
-      output: [columns, rows],
+      output: [four ? columns / 4 : columns, rows],
       precision: "single",
       loopMaxIterations: 2 ** 24
     })
     kernels.set(key, kernel)
+    if (four) fours.add(kernel)
     return kernel
   }
 
@@ -36,16 +39,17 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
     const values = new Map<number, Handle>()
     const places = [...given.map(([, value]) => value), ...lowered.uploads.map(({ value }) => value)]
     for (const [index, { id }] of places.entries()) values.set(id, handles[index]!)
-    for (const { inputs, result, source } of lowered.launches)
+    for (const launch of lowered.launches)
       values.set(
-        result.id,
-        kernelFor(source, result)(...inputs.map((input) => values.get(input.id))) as Handle
+        launch.result.id,
+        kernelFor(launch)(...launch.inputs.map((input) => values.get(input.id))) as Handle
       )
     return wanted.map(([, value]) => values.get(value.id)!)
   }
   // gpu.js hands out as many handles as the function declares parameters.
   Object.defineProperty(orchestrate, "length", { value: given.length + lowered.uploads.length })
   const pipeline = gpu.createPipeline(orchestrate)
+  if (lowered.launches.some((launch) => launch.four)) feedFours(pipeline, fours)
 
   return {
     run: async (held, inputs) => {
@@ -86,8 +90,14 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
   }
 }
 
-export const hostRuns = (mode: "webasm" | "cpu"): Runs<Float32Array> => ({
-  dialect: { flat: mode === "webasm", four: false },
+/** What kernels may do: four rows a thread in WebAssembly, nothing special in plain JavaScript or when `plain` is asked for. */
+const dialects: Readonly<Record<"webasm" | "cpu", Dialect>> = {
+  webasm: { flat: true, four: "rows" },
+  cpu: { flat: false, four: "no" }
+}
+
+export const hostRuns = (mode: "webasm" | "cpu", plain = false): Runs<Float32Array> => ({
+  dialect: plain ? dialects.cpu : dialects[mode],
   keep: async (values) => values.slice(),
   read: async (tensor) => tensor.slice(),
   release: () => {},

@@ -36,6 +36,8 @@ export interface Pipeline {
   readonly executorKind: string
   readonly fallbackReason: string | null
   readonly destroy: () => Promise<void>
+  /** What is behind the function. */
+  readonly pipeline: object
 }
 
 interface Gpu {

@@ -33,8 +33,8 @@ const single = ({ a, b, count }: Product): string =>
 ${unrolled(count, (k, at) => `${sums[at % 4]} += a[${a("this.thread.y", k)}] * b[${b(k, "this.thread.x")}];`)}
 return ${sums.join(" + ")};`
 
-/** Four neighbouring columns a thread: each factor of a is loaded once for four products. */
-const four = ({ a, b, count }: Product): string =>
+/** Four neighbouring columns a thread, for a GPU: each factor of a is loaded once for four products. */
+const fourColumns = ({ a, b, count }: Product): string =>
   `${declared}
 ${unrolled(count, (k, at) =>
   [
@@ -43,6 +43,26 @@ ${unrolled(count, (k, at) =>
   ].join("\n")
 )}
 return [${sums.join(", ")}];`
+
+/**
+ * Four rows of one column a thread, for WebAssembly: its vectors run along x, so that a factor of b is gathered once, which is
+ * dear, for four products with factors of a, which are the same for a whole vector and cheap. The four lie side by side in the
+ * result, so a row of it is four rows of the product, interleaved.
+ */
+const fourRows = ({ a, b, count }: Product): string =>
+  `${declared}
+${unrolled(count, (k, at) =>
+  [
+    `const factor${at} = b[${b(k, "this.thread.x")}];`,
+    ...sums.map((sum, row) => `${sum} += a[${a(`(this.thread.y * 4 + ${row})`, k)}] * factor${at};`)
+  ].join("\n")
+)}
+return [${sums.join(", ")}];`
+
+/** Takes the rows of such a result apart. */
+const unpack = `const group = Math.floor((this.thread.y + 0.5) / 4.0);
+const row = this.thread.y - group * 4;
+return a[group][this.thread.x * 4 + row];`
 
 /** Where matrices are nested arrays and have no flat places. */
 const nested = (count: number, a: string, b: string): string =>
@@ -59,9 +79,16 @@ const multiply = (
 ): Value => {
   const { dialect } = context
   if (!dialect.flat) return context.launch(rows, columns, [a, b], nested(product.count, nestedA, nestedB))
-  return dialect.four && columns % 4 === 0
-    ? context.launch(rows, columns, [a, b], four(product), true)
-    : context.launch(rows, columns, [a, b], single(product))
+  if (dialect.four === "columns" && columns % 4 === 0)
+    return context.launch(rows, columns, [a, b], fourColumns(product), true)
+  if (dialect.four === "rows" && rows % 4 === 0)
+    return context.launch(
+      rows,
+      columns,
+      [context.launch(rows / 4, columns * 4, [a, b], fourRows(product), true)],
+      unpack
+    )
+  return context.launch(rows, columns, [a, b], single(product))
 }
 
 /** a [R, K] times the transpose of b [N, K]. */
