@@ -16,6 +16,7 @@ import type { WorkerData } from "./worker.ts"
 /** How a run ended: to its end, stopped early, or at what a kernel found wrong. */
 export interface Ended {
   readonly fault: { readonly code: number; readonly value: number; readonly limit: number } | undefined
+  readonly milliseconds: number
 }
 
 export interface PoolOptions {
@@ -37,6 +38,8 @@ const failure = (why: string) => new EngineFailure({ engine: "cpu", why, transie
 export class Pool {
   readonly heap: Heap
   readonly threads: number
+  /** How many workers may be awake at once: the machine's cores, when there are as many workers. */
+  readonly cores: number
   readonly #patience: number
   readonly #words: Int32Array
   readonly #tickets: BigInt64Array
@@ -57,7 +60,8 @@ export class Pool {
     this.#tickets = new BigInt64Array(heap.memory.buffer)
     const cores = availableParallelism()
     this.#words[control.threads] = threads
-    this.#words[control.awake] = Math.min(threads, cores)
+    this.cores = Math.min(threads, cores)
+    this.#words[control.awake] = this.cores
     this.#words[control.spins] = threads <= cores ? spins.enoughCores : spins.tooFewCores
     this.#alive = threads
     this.#workers = Array.from({ length: threads }, (_, worker) => {
@@ -101,6 +105,11 @@ export class Pool {
     this.#words[control.scratchStride] = bytesPerWorker
   }
 
+  /** How many workers may be awake at once, at most `cores`. Only between runs. */
+  useCrew(workers: number): void {
+    this.#words[control.awake] = workers
+  }
+
   /** Whether every task's time is measured. Only between runs. */
   useProfile(on: boolean): void {
     this.#words[control.profile] = on ? 1 : 0
@@ -121,11 +130,12 @@ export class Pool {
             return Effect.ignore(this.#finished)
           })
         )
-        this.#longest = Math.max(this.#longest, performance.now() - started)
+        const milliseconds = performance.now() - started
+        this.#longest = Math.max(this.#longest, milliseconds)
         const [code, value, limit] = [control.faultCode, control.faultValue, control.faultLimit].map((word) =>
           Atomics.load(this.#words, word)
         ) as [number, number, number]
-        return { fault: code === 0 ? undefined : { code, value, limit } }
+        return { fault: code === 0 ? undefined : { code, value, limit }, milliseconds }
       })
     )
   }

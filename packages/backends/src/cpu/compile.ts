@@ -7,14 +7,17 @@ import { bytesOf, type Program, type Step } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
 import type { Heap } from "./Heap.ts"
 import { kernels, phaseWords, workWords } from "./layout.ts"
+import { isForOne, microseconds } from "./lower/cost.ts"
 import { type Phase, type Place, Scratch } from "./lower/Unit.ts"
 import { groupsOf, type Unit, unitsOf } from "./lower/units.ts"
 
 /** A program in shared memory. */
 export interface Compiled {
-  /** Address of the first phase and its number of tasks; 0 when there is nothing to do. */
+  /** Address of the first phase and how many workers' turns it has; 0 when there is nothing to do. */
   readonly first: number
   readonly tasks: number
+  /** About how long it takes on one thread of a quiet machine. */
+  readonly milliseconds: number
   /** Bytes of memory of its own that each worker needs. */
   readonly workerBytes: number
   readonly address: (tensor: string) => number
@@ -53,6 +56,11 @@ const grouped = (program: Program, groups: ReadonlyArray<Group>): Program => ({
   })
 })
 
+const tasksOf = (phase: Phase): number => phase.reduce((sum, { tasks }) => sum + tasks, 0)
+
+/** What workers take one by one: the tasks, or the whole phase. */
+const ticketsOf = (phase: Phase): number => (phase.length === 0 ? 0 : isForOne(phase) ? 1 : tasksOf(phase))
+
 /** Records of all phases as words, laid out from address `base`. */
 const encode = (phases: ReadonlyArray<Phase>, base: number, times: number): Int32Array => {
   const works = phases.flat()
@@ -64,9 +72,10 @@ const encode = (phases: ReadonlyArray<Phase>, base: number, times: number): Int3
   let argumentsAt = recordWords
   let work = 0
   for (const [index, phase] of phases.entries()) {
-    const total = phase.reduce((sum, { tasks }) => sum + tasks, 0)
+    const total = tasksOf(phase)
     const next = at + phaseWords + phase.length * workWords
-    words.set([total, phase.length, index + 1 < phases.length ? base + next * 4 : 0, 0], at)
+    const after = index + 1 < phases.length ? base + next * 4 : 0
+    words.set([total, phase.length, after, isForOne(phase) ? 1 : 0], at)
     at += phaseWords
     let end = 0
     for (const { arguments: values, kernel, step, tasks } of phase) {
@@ -122,7 +131,8 @@ export const compile = (
     heap.integers(first, words).set(encode(phases, first, times))
     return {
       first: phases.length > 0 ? first : 0,
-      tasks: phases[0]?.reduce((sum, { tasks }) => sum + tasks, 0) ?? 0,
+      tasks: ticketsOf(phases[0] ?? []),
+      milliseconds: phases.reduce((sum, phase) => sum + microseconds(phase), 0) / 1000,
       workerBytes: Math.max(256, ...lowered.map(({ workerBytes }) => workerBytes)),
       address,
       times,

@@ -18,6 +18,7 @@ import {
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { availability, type Binary, best, load, noSimd } from "./binary.ts"
+import { Crew } from "./Crew.ts"
 import { compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
 import { Heap, OutOfMemory } from "./Heap.ts"
@@ -146,6 +147,7 @@ const openSession = Effect.fn("cpu.open")(function* (
         )
     )
 
+    const crew = new Crew(pool.cores, compiled.milliseconds)
     const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
       const why = wrongInputs(program, inputs)
       if (why !== undefined) return yield* rejected(program.name, why)
@@ -157,7 +159,9 @@ const openSession = Effect.fn("cpu.open")(function* (
         else heap.integers(at, values.length).set(values)
       }
       if (compiled.first === 0) return
-      const { fault } = yield* pool.run(compiled.first, compiled.tasks)
+      pool.useCrew(crew.size)
+      const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks)
+      crew.took(milliseconds)
       if (fault !== undefined)
         return yield* new EngineFailure({
           engine: name,

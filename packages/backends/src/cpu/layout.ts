@@ -31,7 +31,7 @@ export const sabotage = 1
 /** First byte that the pool leaves to tensors and programs. */
 export const heapStart = 8192
 
-/** A phase: tasks, works, address of the next phase; its works follow after 16 bytes, 16 bytes each. */
+/** A phase: tasks, works, address of the next phase, 1 when it is for one worker; its works follow after 16 bytes, 16 bytes each. */
 export const phaseWords = 4
 export const workWords = 4
 

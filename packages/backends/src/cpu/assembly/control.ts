@@ -2,9 +2,9 @@
 
 /** Number of the current phase since the pool began; idle workers wait on it. */
 export const EPOCH: usize = 64
-/** Epoch in the high half, tasks of the phase that nobody has taken yet in the low half. */
+/** Epoch in the high half; in the low half tickets of the phase that nobody has taken yet: one a task, or one for all of them. */
 export const TICKET: usize = 128
-/** Tasks of the phase that are not done yet. */
+/** Tickets of the phase that are not done yet. */
 export const LEFT: usize = 192
 /** Workers asleep on EPOCH. */
 export const SLEEPERS: usize = 256
@@ -36,10 +36,11 @@ export const WORKER_STRIDE: usize = 64
 export const BUSY: usize = 0
 export const SABOTAGE: usize = 4
 
-/** A phase: total tasks, number of works, address of the next phase; then its works. */
+/** A phase: total tasks, number of works, address of the next phase, not 0 when one worker does all of it; then its works. */
 export const PHASE_TASKS: usize = 0
 export const PHASE_WORKS: usize = 4
 export const PHASE_NEXT: usize = 8
+export const PHASE_ALONE: usize = 12
 export const PHASE_HEADER: usize = 16
 /** A work: kernel, address of its arguments, tasks up to and with it, address of its time. */
 export const WORK_KERNEL: usize = 0

@@ -8,6 +8,7 @@ import {
   FINISHED,
   LEFT,
   PHASE,
+  PHASE_ALONE,
   PHASE_HEADER,
   PHASE_NEXT,
   PHASE_TASKS,
@@ -48,20 +49,50 @@ function wake(tasks: i32): void {
   if (woken > 0) atomic.sub<i32>(SLEEPERS, woken)
 }
 
-/** Opens a phase for everybody, or ends the run when there is no phase. */
-function open(phase: usize): void {
-  if (phase == 0 || atomic.load<i32>(STOP) != 0) {
-    atomic.store<i32>(FINISHED, load<i32>(RUN))
-    atomic.notify(FINISHED, -1)
+/**
+ * Opens a phase for everybody, or ends the run when there is no phase. Phases for one worker that come before are done here and now:
+ * to hand them over would take longer.
+ */
+function open(phase: usize, worker: i32): void {
+  while (phase != 0 && atomic.load<i32>(STOP) == 0) {
+    const tasks = load<i32>(phase, PHASE_TASKS)
+    if (load<i32>(phase, PHASE_ALONE) != 0) {
+      perform(phase, 0, tasks, worker)
+      phase = <usize>load<u32>(phase, PHASE_NEXT)
+      continue
+    }
+    const epoch = atomic.load<i32>(EPOCH) + 1
+    store<u32>(PHASE, <u32>phase)
+    atomic.store<i32>(LEFT, tasks)
+    atomic.store<u64>(TICKET, ((<u64>(<u32>epoch)) << 32) | <u64>(<u32>tasks))
+    atomic.store<i32>(EPOCH, epoch)
+    wake(tasks)
     return
   }
-  const tasks = load<i32>(phase, PHASE_TASKS)
-  const epoch = atomic.load<i32>(EPOCH) + 1
-  store<u32>(PHASE, <u32>phase)
-  atomic.store<i32>(LEFT, tasks)
-  atomic.store<u64>(TICKET, ((<u64>(<u32>epoch)) << 32) | <u64>(<u32>tasks))
-  atomic.store<i32>(EPOCH, epoch)
-  wake(tasks)
+  atomic.store<i32>(FINISHED, load<i32>(RUN))
+  atomic.notify(FINISHED, -1)
+}
+
+/** Does the tasks [task, end) of a phase. */
+function perform(phase: usize, task: i32, end: i32, worker: i32): void {
+  const mine = WORKERS + <usize>worker * WORKER_STRIDE
+  atomic.store<i32>(mine + BUSY, 1)
+  const scratch = <usize>load<u32>(SCRATCH) + <usize>worker * <usize>load<u32>(SCRATCH_STRIDE)
+  const profile = load<i32>(PROFILE) != 0
+  let record = phase + PHASE_HEADER
+  let first = 0
+  for (; task < end; task++) {
+    const fault = atomic.load<i32>(mine + SABOTAGE)
+    if (fault != 0) sabotage(fault)
+    while (task >= load<i32>(record, WORK_END)) {
+      first = load<i32>(record, WORK_END)
+      record += WORK_BYTES
+    }
+    const began = profile ? now() : 0
+    run(load<i32>(record, WORK_KERNEL), <usize>load<u32>(record, WORK_ARGUMENTS), task - first, scratch)
+    if (profile) atomic.add<i64>(<usize>load<u32>(record, WORK_TIME), <i64>((now() - began) * 1e6))
+  }
+  atomic.store<i32>(mine + BUSY, 0)
 }
 
 /** Returns when EPOCH is not `epoch` any more: looks for a moment, then sleeps. */
@@ -74,7 +105,6 @@ function rest(epoch: i32): void {
 
 /** The life of worker number `worker`: it ends with the thread. */
 export function work(worker: i32): void {
-  const mine = WORKERS + <usize>worker * WORKER_STRIDE
   while (true) {
     const ticket = atomic.load<u64>(TICKET)
     const remaining = <i32>ticket
@@ -83,26 +113,11 @@ export function work(worker: i32): void {
       continue
     }
     if (atomic.cmpxchg<u64>(TICKET, ticket, ticket - 1) != ticket) continue
-    atomic.store<i32>(mine + BUSY, 1)
-    const fault = atomic.load<i32>(mine + SABOTAGE)
-    if (fault != 0) sabotage(fault)
-
-    // Holding a task keeps the phase from ending, so its record stands still.
+    // Holding a ticket keeps the phase from ending, so its record stands still.
     const phase = <usize>load<u32>(PHASE)
-    const task = load<i32>(phase, PHASE_TASKS) - remaining
-    let record = phase + PHASE_HEADER
-    let first = 0
-    while (task >= load<i32>(record, WORK_END)) {
-      first = load<i32>(record, WORK_END)
-      record += WORK_BYTES
-    }
-    const scratch = <usize>load<u32>(SCRATCH) + <usize>worker * <usize>load<u32>(SCRATCH_STRIDE)
-    const profile = load<i32>(PROFILE) != 0
-    const began = profile ? now() : 0
-    run(load<i32>(record, WORK_KERNEL), <usize>load<u32>(record, WORK_ARGUMENTS), task - first, scratch)
-    if (profile) atomic.add<i64>(<usize>load<u32>(record, WORK_TIME), <i64>((now() - began) * 1e6))
-
-    atomic.store<i32>(mine + BUSY, 0)
-    if (atomic.sub<i32>(LEFT, 1) == 1) open(<usize>load<u32>(phase, PHASE_NEXT))
+    const tasks = load<i32>(phase, PHASE_TASKS)
+    if (load<i32>(phase, PHASE_ALONE) != 0) perform(phase, 0, tasks, worker)
+    else perform(phase, tasks - remaining, tasks - remaining + 1, worker)
+    if (atomic.sub<i32>(LEFT, 1) == 1) open(<usize>load<u32>(phase, PHASE_NEXT), worker)
   }
 }
