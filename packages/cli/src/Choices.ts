@@ -20,7 +20,7 @@ export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe
 )
 
 export const threadsFlag = Flag.Int("threads").pipe(
-  Flag.filter(atLeastOneAtMost64, (threads) => `--threads ${threads}: give a number from 1 to 64`),
+  Flag.filter(atLeastOneAtMost64, () => "a number from 1 to 64"),
   Flag.withMetavar("N"),
   Flag.withDescription("Worker threads, 1 to 64 (TRAINYARD_THREADS)"),
   Flag.optional

@@ -8,7 +8,10 @@ export const config = CliConfig.layer({
 })
 
 const sentence = (error: CliError.NonShowHelpErrors): string => {
-  const text = error.message.replaceAll(/\s*\n\s*/g, " ").trim()
+  const text = error.message
+    .replaceAll(/\s*\n\s*/g, " ")
+    .replace(/[.]? Did you mean this\? (\S+)$/, ". Did you mean $1?")
+    .trim()
   return /[.!?]$/.test(text) ? text : `${text}.`
 }
 

@@ -3,6 +3,7 @@
  * nothing that was said, and then handed to every subscriber.
  */
 import { Context, Effect, FileSystem, Layer, Path, PubSub, Ref, type Scope, Semaphore, Stream } from "effect"
+import * as Folders from "./Folders.ts"
 import { encodeLine, type Reported, type RunEvent, type RunnerEvent } from "./RunEvent.ts"
 import { explain, type WorkspaceError } from "./Workspace.ts"
 
@@ -77,7 +78,7 @@ const openLog = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const failed = Effect.mapError(explain("Starting the run's log", directory))
-  yield* fs.makeDirectory(directory, { recursive: true }).pipe(failed)
+  yield* Folders.make(directory).pipe(failed)
   const file = yield* fs.open(path.join(directory, "events.jsonl"), { flag: "a" }).pipe(failed)
   const encoder = new TextEncoder()
   // After a write that failed halfway, the torn line is closed before the next.

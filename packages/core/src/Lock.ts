@@ -4,6 +4,7 @@
  * the first, so two never hold a name together; a killed process's claim is recognised as dead and removed.
  */
 import { Effect, FileSystem, Option, Path, type Scope, Stream } from "effect"
+import * as Folders from "./Folders.ts"
 import * as Processes from "./Processes.ts"
 import { explain, Workspace, type WorkspaceError } from "./Workspace.ts"
 
@@ -88,7 +89,7 @@ export const acquire = Effect.fnUntraced(function* (
   const fs = yield* FileSystem.FileSystem
   const workspace = yield* Workspace
   const failed = Effect.mapError(explain("Claiming an artifact", workspace.root))
-  yield* fs.makeDirectory(workspace.locks, { recursive: true }).pipe(failed)
+  yield* Folders.make(workspace.locks).pipe(failed)
   let told: string | undefined
   for (;;) {
     const rivals = yield* others(name, undefined).pipe(failed)

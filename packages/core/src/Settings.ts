@@ -48,10 +48,11 @@ export const checkNames = Effect.fnUntraced(function* (pipeline: Any, flag: stri
 const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
   const match = /^([^.=\s]+)\.([^=]+)=(.*)$/s.exec(text)
   if (match === null) {
+    const example = /^[^.=\s]+\.[^=\s]+$/.test(text)
+      ? `${text}=VALUE`
+      : `${pipeline.nodes[0]?.name ?? "stage"}.${Object.keys(pipeline.nodes[0]?.stage.config.fields ?? {})[0] ?? "key"}=VALUE`
     return yield* new InvalidSettings({
-      message: `${cited(text)}: write it as stage.key=value, for example ${pipeline.nodes[0]?.name ?? "stage"}.${
-        Object.keys(pipeline.nodes[0]?.stage.config.fields ?? {})[0] ?? "key"
-      }=1.`
+      message: `${cited(text)}: write it as stage.key=value, such as ${example}.`
     })
   }
   const setting: Setting = {

@@ -12,6 +12,7 @@
  * ```
  */
 import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, Schema } from "effect"
+import * as Folders from "./Folders.ts"
 import * as Processes from "./Processes.ts"
 
 /** A workspace folder that cannot be used: full, read-only, not a folder. The message names the folder and the mend. */
@@ -53,7 +54,7 @@ const sentence = (code: string, what: string, directory: string, fallback: strin
       return `${what} failed: the disk of ${directory} reports an input/output error. Check the disk.`
     case "ENOENT":
     case "NotFound":
-      return `${what} failed: ${directory} or a file in it has gone while it was in use. Let nothing else change it, and run again.`
+      return `${what} failed: ${directory} cannot be made, or it or a file in it has gone while it was in use. Let nothing else change it and run again, or give another folder with --workspace.`
     default:
       return `${what} failed in ${directory}: ${fallback}`
   }
@@ -137,7 +138,7 @@ export const temporaryDirectory = Effect.fnUntraced(function* (purpose: string) 
   const self = yield* Processes.self
   const failed = Effect.mapError(explain(`Making a folder for ${purpose}`, workspace.root))
   const directory = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
-  yield* fs.makeDirectory(workspace.tmp, { recursive: true }).pipe(failed)
+  yield* Folders.make(workspace.tmp).pipe(failed)
   return yield* Effect.acquireRelease(fs.makeDirectory(directory).pipe(failed, Effect.as(directory)), () =>
     fs.remove(directory, { recursive: true, force: true }).pipe(Effect.ignore)
   )

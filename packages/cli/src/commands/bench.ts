@@ -65,7 +65,7 @@ export const bench = Command.make(
     seconds: Flag.Finite("seconds").pipe(
       Flag.filter(
         (seconds) => seconds > 0 && seconds <= 600,
-        (seconds) => `--seconds ${seconds}: give up to 600`
+        () => "a number above 0, up to 600"
       ),
       Flag.withMetavar("S"),
       Flag.withDescription("Time for each measurement"),

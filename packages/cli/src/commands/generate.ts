@@ -21,7 +21,7 @@ export const generate = Command.make(
     maxTokens: Flag.Int("max-tokens").pipe(
       Flag.filter(
         (count) => count > 0,
-        (count) => `--max-tokens ${count}: give a number above 0`
+        () => "a whole number above 0"
       ),
       Flag.withMetavar("N"),
       Flag.withDescription("Most tokens to write"),
@@ -30,7 +30,7 @@ export const generate = Command.make(
     temperature: Flag.Finite("temperature").pipe(
       Flag.filter(
         (temperature) => temperature >= 0,
-        (temperature) => `--temperature ${temperature}: give 0 or more`
+        () => "0 or more"
       ),
       Flag.withMetavar("T"),
       Flag.withDescription("0 always takes the likeliest token; 1 draws from the model's own distribution"),
@@ -39,7 +39,7 @@ export const generate = Command.make(
     topK: Flag.Int("top-k").pipe(
       Flag.filter(
         (count) => count > 0,
-        (count) => `--top-k ${count}: give a number above 0`
+        () => "a whole number above 0"
       ),
       Flag.withMetavar("N"),
       Flag.withDescription("Draw from this many of the likeliest tokens only"),

@@ -20,7 +20,7 @@ export const verify = Command.make(
     steps: Flag.Int("steps").pipe(
       Flag.filter(
         (steps) => steps >= 1 && steps <= 1000,
-        (steps) => `--steps ${steps}: give 1 to 1000`
+        () => "a number from 1 to 1000"
       ),
       Flag.withMetavar("N"),
       Flag.withDescription("Training steps to check"),

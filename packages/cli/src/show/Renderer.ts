@@ -43,11 +43,13 @@ const plain = (screen: Screen): Renderer => {
       if (before !== undefined) write(entry)
       return
     }
-    if (event.type === "StageFinished") {
+    // The last step comes before the facts about them all.
+    const closes = event.type === "StageFinished" || (event.type === "Stage" && event.event.type === "Facts")
+    if (closes) {
       const latest = held.get(event.stage)
       held.delete(event.stage)
-      last.delete(event.stage)
       if (latest !== undefined) write(latest)
+      if (event.type === "StageFinished") last.delete(event.stage)
     }
     write(entry)
   }

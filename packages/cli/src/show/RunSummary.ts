@@ -33,7 +33,10 @@ const completionLines = (screen: Screen, { completion, prompt }: Completion): Re
     .trimEnd()
     .split("\n")
   const shown = lines.slice(0, longest)
-  const more = lines.length > longest ? [screen.style("gray", `… ${lines.length - longest} more lines`)] : []
+  const more =
+    lines.length > longest
+      ? [screen.style("gray", `${screen.unicode ? "…" : "..."} ${lines.length - longest} more lines`)]
+      : []
   const bar = screen.style("gray", screen.unicode ? "│" : "|")
   return [...shown, ...more].map((line, index) =>
     index === 0

@@ -9,7 +9,8 @@ const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
     `step ${count(event.step)} of ${count(event.steps)}`,
     `loss ${loss(event.loss)}`,
     `${figure(event.tokensPerSecond)} tokens/s`,
-    `${duration(event.secondsLeft)} left`
+    // After the last step what is left is the closing evaluation, which shows itself.
+    ...(event.step < event.steps ? [`${duration(event.secondsLeft)} left`] : [])
   ].join(", ")
 
 export const progressText = (event: Extract<StageEvent, { type: "Progress" }>): string =>

@@ -14,6 +14,8 @@ export interface CardFacts {
 }
 
 const count = (value: number): string => value.toLocaleString("en-US")
+/** Three digits, without the tail that a product such as 0.003 times 0.1 has in binary. */
+const rate = (value: number): string => String(Number(value.toPrecision(3)))
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ")
 
 const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
@@ -146,7 +148,7 @@ ${table(
     ],
     [
       "Learning rate",
-      `${learning.learningRate} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${learning.finalLearningRate}`
+      `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${rate(learning.finalLearningRate)}`
     ],
     [
       "Batch",

@@ -17,6 +17,9 @@ import type { TrainedRun } from "./TrainedRun.ts"
 
 const count = (value: number): string => value.toLocaleString("en-US")
 
+/** Three digits, without the tail that a product such as 0.003 times 0.1 has in binary. */
+const rate = (value: number): string => String(Number(value.toPrecision(3)))
+
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => {
   const { embedding, heads, layers } = plan.spec.model
@@ -33,7 +36,7 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => 
     },
     {
       label: "Learning rate",
-      text: `${plan.schedule.peak} after ${count(plan.schedule.warmUp)} steps, then down to ${plan.schedule.floor}`
+      text: `${rate(plan.schedule.peak)} after ${count(plan.schedule.warmUp)} steps, then down to ${rate(plan.schedule.floor)}`
     }
   ]
 }

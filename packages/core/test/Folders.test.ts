@@ -1,0 +1,62 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, FileSystem, Path, PlatformError } from "effect"
+import * as Folders from "../src/Folders.ts"
+import { Workspace } from "../src/Workspace.ts"
+import { live } from "./harness.ts"
+
+/** A file system that says of each new folder that there is no such file, as /proc does. */
+const refusing = Effect.map(FileSystem.FileSystem, (fs) =>
+  FileSystem.FileSystem.of({
+    ...fs,
+    makeDirectory: (directory) =>
+      Effect.fail(
+        PlatformError.systemError({
+          _tag: "NotFound",
+          module: "FileSystem",
+          method: "makeDirectory",
+          pathOrDescriptor: directory
+        })
+      )
+  })
+)
+
+describe("make", () => {
+  it.live("makes what is missing, for several at once, and minds no folder that is there", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { root } = yield* Workspace
+      const directory = path.join(root, "a", "b", "c")
+      yield* Effect.all([Folders.make(directory), Folders.make(directory), Folders.make(directory)], {
+        concurrency: "unbounded"
+      })
+      yield* Folders.make(directory)
+      expect((yield* fs.stat(directory)).type).toBe("Directory")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("fails where a file stands in the way", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const { root } = yield* Workspace
+      yield* Folders.make(root)
+      yield* fs.writeFileString(path.join(root, "file"), "")
+      expect(Exit.isFailure(yield* Effect.exit(Folders.make(path.join(root, "file"))))).toBe(true)
+      expect(Exit.isFailure(yield* Effect.exit(Folders.make(path.join(root, "file", "below"))))).toBe(true)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("ends where the file system will not have a folder though the parent is there", () =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const { root } = yield* Workspace
+      const fs = yield* refusing
+      const made = yield* Folders.make(path.join(root, "a", "b")).pipe(
+        Effect.provideService(FileSystem.FileSystem, fs),
+        Effect.exit
+      )
+      expect(Exit.isFailure(made)).toBe(true)
+    }).pipe(Effect.provide(live))
+  )
+})
