@@ -56,14 +56,21 @@ static void linearBackwardWeight(const Step& s, Worker& w) {
   const Tensor *dy = s.inputs[0], *x = s.inputs[1], *dWeight = s.outputs[0], *dBias = s.outputs[1];
   const int64_t rows = rowsOf(dy), width = widthOf(dy);
   if (dBias != nullptr) {
+    // A few vectors side by side, so that whole lines of several rows are on their way at once.
+    constexpr int64_t wide = 8 * LANES;
     const Range mine = share(width, w.index, w.count, LANES);
-    for (int64_t o = mine.begin; o < mine.end; o += LANES) {
+    int64_t o = mine.begin;
+    for (; o + wide <= mine.end; o += wide) {
+      vf sums[8];
+      for (int64_t j = 0; j < 8; j++) sums[j] = adds(s, 1) ? load(dBias->data + o + j * LANES) : all(0.0f);
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < 8; j++) sums[j] = sums[j] + load(dy->data + r * width + o + j * LANES);
+      for (int64_t j = 0; j < 8; j++) store(dBias->data + o + j * LANES, sums[j]);
+    }
+    for (; o < mine.end; o += LANES) {
       const int64_t some = mine.end - o < LANES ? mine.end - o : LANES;
       vf sum = adds(s, 1) ? load(dBias->data + o, some) : all(0.0f);
-      if (some == LANES)
-        for (int64_t r = 0; r < rows; r++) sum = sum + load(dy->data + r * width + o);
-      else
-        for (int64_t r = 0; r < rows; r++) sum = sum + load(dy->data + r * width + o, some);
+      for (int64_t r = 0; r < rows; r++) sum = sum + load(dy->data + r * width + o, some);
       store(dBias->data + o, sum, some);
     }
   }

@@ -5,6 +5,7 @@
 
 #include "attention.h"
 #include "embedding.h"
+#include "loss.h"
 #include "normalisation.h"
 #include "optimizer.h"
 
@@ -68,7 +69,18 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       atLeast(need->local, (size_t)s.inputs[1]->shape[1]);
       break;
     case operationProjectionLoss: {
-      const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0], some = chunkOf(rows);
+      const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];
+      if (mode != paired) {
+        const int64_t some = lossChunk(rows), blocks = lossBlocks(v);
+        atLeast(need->rows, (size_t)(some * blocks * stripRow));
+        atLeast(need->partial, (size_t)(rows + 2 * some * blocks));
+        atLeast(need->left, lossLeft(some, width, workers) * (size_t)workers);
+        if (s.transposed == nullptr) atLeast(need->right, rightSize(width, v, mode));
+        if (s.outputs[4] != nullptr) atLeast(need->rightSecond, rightSize(v, width, mode));
+        if (s.outputs[5] != nullptr) atLeast(need->rightThird, rightSize(some, width, mode));
+        break;
+      }
+      const int64_t some = chunkOf(rows);
       atLeast(need->rows, (size_t)(some * lossRow(v)));
       atLeast(need->partial, (size_t)rows);
       forProduct(some, width, v, s.transposed != nullptr);

@@ -103,13 +103,21 @@ static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float*
   }
 }
 
+// Fetches part `index` of `count` of what the next tiles read, while this one is computed.
+FORCE void fetch(const float* from, int64_t floats, int64_t index, int64_t count) {
+  const Range part = share(floats, (int)index, (int)count, 16);
+  for (int64_t i = part.begin; i < part.end; i += 16) __builtin_prefetch(from + i, 0, 2);
+}
+
 // This worker's share of the tiles. `a` and `b` are packed by all workers and everyone has met since.
+constexpr int64_t nearStrips = (5 << 18) / 4;
+
 static void multiply(Mode mode, const Product& p, const float* a, const float* b, const Worker& w) {
   const Blocks blocks = blocksOf(p.k, mode);
   const Strips strips = stripsOf(p.m, mode);
   const int64_t panels = (p.n + panel - 1) / panel;
-  // The side that is larger is walked once, the smaller one again and again, from the cache.
-  const bool byStrips = p.m > p.n;
+  // A panel of B stays in the nearest cache while all strips of A pass from the next one, as long as that one holds them.
+  const bool byStrips = p.m > p.n && strips.count * rowsOf(mode) * stripRow > nearStrips;
   const int64_t inner = byStrips ? panels : strips.count;
   const Range mine = share(panels * strips.count, w.index, w.count);
 #if defined(TRAINYARD_TILES)
@@ -122,6 +130,8 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
       const int64_t strip = byStrips ? i / inner : i % inner, column = byStrips ? i % inner : i / inner;
       const int64_t m0 = stripBegin(strips, strip, mode), rows = stripBegin(strips, strip + 1, mode) - m0;
       const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
+      if (!byStrips && i + inner - strip < mine.end)
+        fetch(b + rightAt(blocks, panels, block, column + 1), units * panel, strip, inner);
       oneTile(mode, p, units, a + leftAt(strips, block, strip, mode), b + rightAt(blocks, panels, block, column), m0, rows, n0,
               columns, p.add || block > 0);
       if (last) finishTile(p, m0, rows, n0, columns);

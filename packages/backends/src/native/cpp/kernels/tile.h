@@ -36,6 +36,11 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
+  // C is often far away: it comes while the sums are taken.
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(c + i * cRow + j * LANES, 1);
   for (int64_t n = 0; n < k; n++) {
     vf right[panelVectors];
 #pragma GCC unroll 4
