@@ -7,15 +7,15 @@
  *
  * Options: --backend NAME (cpu), --threads N (1), --steps N (120), --seed N.
  */
-import { type ChildProcess, spawn } from "node:child_process"
-import { createHash } from "node:crypto"
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import type { ChildProcess } from "node:child_process"
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { writeCorpus } from "./soak/corpus.ts"
 import { describeHealth, readHealth } from "./soak/health.ts"
+import type { Ended, Job } from "./soak/runs.ts"
+import * as Runs from "./soak/runs.ts"
 
 const { values: options } = parseArgs({
   options: {
@@ -29,9 +29,6 @@ const { values: options } = parseArgs({
   }
 })
 
-const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.url))
-const pipeline = fileURLToPath(new URL("./soak/pipeline.ts", import.meta.url))
-const killer = new URL("./soak/killAtWrite.mjs", import.meta.url).href
 const home = mkdtempSync(join(tmpdir(), "trainyard-soak-"))
 const corpus = join(home, "corpus")
 writeCorpus(corpus, 24)
@@ -43,104 +40,34 @@ process.on("exit", () => {
 })
 process.on("SIGINT", () => process.exit(130))
 
-interface Ended {
-  readonly code: number | null
-  readonly output: string
-  readonly seconds: number
-}
-
-/** Runs the pipeline; `killAfter` seconds later the process gets SIGKILL. */
-const run = (
-  workspace: string,
-  extra: {
-    readonly killAfter?: number
-    readonly killAtWrite?: number
-    readonly countFile?: string
-    readonly only?: string
-  } = {},
-  steps = options.steps
-): Promise<Ended> =>
-  new Promise((resolve) => {
-    const start = performance.now()
-    const injected = extra.killAtWrite !== undefined
-    const child = spawn(
-      process.execPath,
-      [
-        ...(injected ? ["--import", killer] : []),
-        main,
-        "run",
-        pipeline,
-        "--workspace",
-        workspace,
-        "--backend",
-        options.backend,
-        "--threads",
-        options.threads,
-        "--json",
-        ...(extra.only === undefined ? [] : ["--only", extra.only])
-      ],
-      {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: {
-          ...process.env,
-          SOAK_CORPUS: corpus,
-          SOAK_STEPS: steps,
-          ...(injected ? { SOAK_KILL_BELOW: workspace, SOAK_KILL_AT: String(extra.killAtWrite) } : {}),
-          ...(extra.countFile === undefined ? {} : { SOAK_COUNT_FILE: extra.countFile })
-        }
-      }
-    )
+const job: Job = {
+  corpus,
+  backend: options.backend,
+  threads: options.threads,
+  steps: options.steps,
+  onStart: (child) => {
     running = child
-    let output = ""
-    child.stdout.on("data", (text) => (output += text))
-    child.stderr.on("data", (text) => (output += text))
-    const timer =
-      extra.killAfter === undefined
-        ? undefined
-        : setTimeout(() => child.kill("SIGKILL"), extra.killAfter * 1000)
-    child.on("close", (code) => {
-      clearTimeout(timer)
-      resolve({ code, output, seconds: (performance.now() - start) / 1000 })
-    })
-  })
+  }
+}
 
 const fail = (message: string): never => {
   process.stderr.write(`${message}\n`)
   process.exit(1)
 }
 
-/** One digest over the weights, the optimizer and the curve of the finished training. */
-const resultOf = (workspace: string): string => {
-  const stage = join(workspace, "artifacts", "train")
-  const [fingerprint, ...others] = existsSync(stage) ? readdirSync(stage) : []
-  if (fingerprint === undefined || others.length > 0)
-    return fail(`${stage} holds no single training artifact`)
-  const hash = createHash("sha256")
-  for (const file of [
-    "best/parameters.safetensors",
-    "last/parameters.safetensors",
-    "last/optimizer.safetensors",
-    "curve.jsonl"
-  ])
-    hash.update(readFileSync(join(stage, fingerprint, file)))
-  return hash.digest("hex")
-}
+const resultOf = (workspace: string): string =>
+  Runs.resultOf(workspace) ?? fail(`${workspace} holds no single training artifact`)
 
-/** A seeded source of numbers in [0, 1), so that a failure can be repeated with --seed. */
-let state = Number(options.seed) >>> 0
-const random = (): number => {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return state / 2 ** 32
-}
+const random = Runs.seeded(Number(options.seed))
 
 const prepared = join(home, "prepared")
 const kills = async (count: number) => {
-  const first = await run(prepared, { only: "collect,tokenize,dataset" })
+  const first = await Runs.run(job, prepared, { only: "collect,tokenize,dataset" })
   if (first.code !== 0) fail(`The data stages failed:\n${first.output}`)
   const unkilled = join(home, "unkilled")
   cpSync(prepared, unkilled, { recursive: true })
   const countFile = join(home, "count")
-  const whole = await run(unkilled, options.mode === "writes" ? { killAtWrite: 0, countFile } : {})
+  const whole = await Runs.run(job, unkilled, options.mode === "writes" ? { killAtWrite: 0, countFile } : {})
   if (whole.code !== 0) fail(`The unkilled run failed:\n${whole.output}`)
   const expected = resultOf(unkilled)
   const changes = options.mode === "writes" ? Number(readFileSync(countFile, "utf8").trim()) : 0
@@ -158,7 +85,8 @@ const kills = async (count: number) => {
     // Each workspace is killed up to three times before it is left to finish.
     for (;;) {
       const attack = deaths < 1 + Math.floor(random() * 3)
-      last = await run(
+      last = await Runs.run(
+        job,
         workspace,
         !attack
           ? {}
@@ -186,7 +114,7 @@ const kills = async (count: number) => {
 const memory = async (steps: string) => {
   const workspace = join(home, "memory")
   process.env.SOAK_CHECKPOINT_STEPS = "1000"
-  const ended = await run(workspace, {}, steps)
+  const ended = await Runs.run({ ...job, steps }, workspace)
   if (ended.code !== 0) fail(`The run failed:\n${ended.output}`)
   const { ok, text } = describeHealth(readHealth(workspace), Number(steps))
   process.stdout.write(`${text}\n`)

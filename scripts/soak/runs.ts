@@ -1,0 +1,109 @@
+/** Runs of the soak pipeline in processes of their own, killed when and where one asks for it, and what they end with. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url))
+const killer = new URL("./killAtWrite.mjs", import.meta.url).href
+
+/** The pipeline's file. */
+export const pipeline = fileURLToPath(new URL("./pipeline.ts", import.meta.url))
+
+export interface Ended {
+  /** Null after a kill. */
+  readonly code: number | null
+  readonly output: string
+  readonly seconds: number
+}
+
+export interface Job {
+  readonly corpus: string
+  readonly backend: string
+  readonly threads: string
+  readonly steps: string
+  /** Told of each process as it starts. */
+  readonly onStart?: (child: ChildProcess) => void
+}
+
+export interface Fate {
+  /** Seconds after which the process gets SIGKILL. */
+  readonly killAfter?: number
+  /** Number of the change to the file system at which it kills itself; 0 only counts them. */
+  readonly killAtWrite?: number
+  /** Where the count goes. */
+  readonly countFile?: string
+  readonly only?: string
+}
+
+/** Runs the pipeline in a workspace. */
+export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended> =>
+  new Promise((resolve) => {
+    const start = performance.now()
+    const injected = fate.killAtWrite !== undefined
+    const child = spawn(
+      process.execPath,
+      [
+        ...(injected ? ["--import", killer] : []),
+        main,
+        "run",
+        pipeline,
+        "--workspace",
+        workspace,
+        "--backend",
+        job.backend,
+        "--threads",
+        job.threads,
+        "--json",
+        ...(fate.only === undefined ? [] : ["--only", fate.only])
+      ],
+      {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: {
+          ...process.env,
+          SOAK_CORPUS: job.corpus,
+          SOAK_STEPS: job.steps,
+          ...(injected ? { SOAK_KILL_BELOW: workspace, SOAK_KILL_AT: String(fate.killAtWrite) } : {}),
+          ...(fate.countFile === undefined ? {} : { SOAK_COUNT_FILE: fate.countFile })
+        }
+      }
+    )
+    job.onStart?.(child)
+    let output = ""
+    child.stdout.on("data", (text) => (output += text))
+    child.stderr.on("data", (text) => (output += text))
+    const timer =
+      fate.killAfter === undefined
+        ? undefined
+        : setTimeout(() => child.kill("SIGKILL"), fate.killAfter * 1000)
+    child.on("close", (code) => {
+      clearTimeout(timer)
+      resolve({ code, output, seconds: (performance.now() - start) / 1000 })
+    })
+  })
+
+/** One digest over the weights, the optimizer and the curve of the finished training, or undefined where there is no single one. */
+export const resultOf = (workspace: string): string | undefined => {
+  const stage = join(workspace, "artifacts", "train")
+  const [fingerprint, ...others] = existsSync(stage) ? readdirSync(stage) : []
+  if (fingerprint === undefined || others.length > 0) return undefined
+  const hash = createHash("sha256")
+  for (const file of [
+    "best/parameters.safetensors",
+    "last/parameters.safetensors",
+    "last/optimizer.safetensors",
+    "curve.jsonl"
+  ])
+    hash.update(readFileSync(join(stage, fingerprint, file)))
+  return hash.digest("hex")
+}
+
+/** A seeded source of numbers in [0, 1), so that a failure can be repeated. */
+export const seeded = (seed: number): (() => number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
