@@ -7,7 +7,7 @@
  * all threads, which other work on the machine disturbs less.
  */
 import { Console, Effect } from "effect"
-import { referenceShape, trainProgram } from "../../src/bench/gpt.ts"
+import { lossName, referenceShape, trainProgram } from "../../src/bench/gpt.ts"
 import { operationCount } from "../../src/bench/operationCount.ts"
 import { make } from "../../src/gpujs/engine.ts"
 import { sessionTensors, sizeOf } from "../../src/program/Program.ts"
@@ -33,7 +33,7 @@ const ready = Effect.fnUntraced(function* (plain: boolean) {
   const one = Effect.gen(function* () {
     step += 1
     const [started, before] = [performance.now(), process.cpuUsage()]
-    yield* prepared.run({
+    const outputs = yield* prepared.run({
       tokens: scattered(vocabulary),
       targets: scattered(vocabulary - 1),
       offset: Int32Array.of(0),
@@ -43,7 +43,11 @@ const ready = Effect.fnUntraced(function* (plain: boolean) {
       step: Int32Array.of(step)
     })
     const { system, user } = process.cpuUsage(before)
-    return { clock: performance.now() - started, processor: (system + user) / 1000 }
+    return {
+      clock: performance.now() - started,
+      processor: (system + user) / 1000,
+      loss: outputs[lossName]?.[0] ?? Number.NaN
+    }
   })
   yield* one
   return one
@@ -52,15 +56,16 @@ const ready = Effect.fnUntraced(function* (plain: boolean) {
 const median = (values: ReadonlyArray<number>) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
-interface Time {
+interface Step {
   readonly clock: number
   readonly processor: number
+  readonly loss: number
 }
 
 await Effect.runPromise(
   Effect.gen(function* () {
     const [plain, wide] = [yield* ready(true), yield* ready(false)]
-    const [slow, fast]: [Array<Time>, Array<Time>] = [[], []]
+    const [slow, fast]: [Array<Step>, Array<Step>] = [[], []]
     for (let round = 0; round < rounds; round++) {
       slow.push(yield* plain)
       fast.push(yield* wide)
@@ -76,5 +81,7 @@ await Effect.runPromise(
         `${what.padEnd(9)}  plain kernels ${figure(theirs)}, gpujs ${figure(ours)}: ${(theirs / ours).toFixed(2)} times faster`
       )
     }
+    const [theirs, ours] = [slow.at(-1)?.loss ?? Number.NaN, fast.at(-1)?.loss ?? Number.NaN]
+    if (!(Math.abs(theirs - ours) < 1e-3)) throw new Error(`the losses differ: ${theirs} and ${ours}`)
   }).pipe(Effect.scoped)
 )

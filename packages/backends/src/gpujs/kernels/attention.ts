@@ -3,6 +3,7 @@
  * entry, head and query, and a column for each key; what a query may not see is zero in the probabilities.
  */
 import type { Context, Lower, Value } from "../Lowering.ts"
+import { byFourRows, interleaved } from "./product.ts"
 
 interface Sizes {
   readonly batch: number
@@ -84,9 +85,45 @@ return p;`
   return { p, logSumExp }
 }
 
-/** Σ over keys of p · v, the values being columns `column` onward of `values`. */
-const weighted = (context: Context, sizes: Sizes, p: Value, values: Value, column: number): Value =>
+/** Declares bh, batch and head for a kernel whose row is four queries, or four keys, of a batch entry and head. */
+const byFour = ({ heads, time }: Sizes) => `const bh = ${quotient("this.thread.y", time / 4)};
+const batch = ${quotient("bh", heads)};
+const head = bh - batch * ${heads};`
+
+/** From products [batch × heads × time, width / heads], interleaved in fours, to [batch × time, width]. */
+const joinHeads = (context: Context, sizes: Sizes, products: Value): Value =>
   context.launch(
+    sizes.batch * sizes.time,
+    sizes.width,
+    [products],
+    `${byColumn(sizes)}
+const row = bh * ${sizes.time} + t;
+const group = ${quotient("row", 4)};
+const place = this.thread.x - (bh - batch * ${sizes.heads}) * ${sizes.width / sizes.heads};
+return a[group][place * 4 + row - group * 4];`
+  )
+
+/** Σ over keys of p · v, the values being columns `column` onward of `values`. */
+const weighted = (context: Context, sizes: Sizes, p: Value, values: Value, column: number): Value => {
+  const { batch, heads, keys, time, width } = sizes
+  if (byFourRows(context, time))
+    return joinHeads(
+      context,
+      sizes,
+      interleaved(
+        context,
+        [p, values],
+        [batch * heads * time, width / heads],
+        {
+          count: keys,
+          a: (y, k) => `${y} * ${keys} + ${k}`,
+          b: (k, x) => `(first | 0) + ${k} * ${values.columns} + ${x}`
+        },
+        `${byFour(sizes)}
+const first = batch * ${keys * values.columns} + ${column} + head * ${width / heads};`
+      )
+    )
+  return context.launch(
     sizes.batch * sizes.time,
     sizes.width,
     [p, values],
@@ -97,6 +134,7 @@ let sum = 0.0;
 for (let u = 0; u < ${sizes.keys}; u++) { sum += a[row][u] * b[first + u][${column} + this.thread.x]; }
 return sum;`
   )
+}
 
 const noOffset = (context: Context): Value => context.upload("no offset", 1, 1, () => new Float32Array(1))
 
@@ -140,8 +178,26 @@ if (this.thread.x <= t) {
 return a[this.thread.y][this.thread.x] * sum * ${1 / Math.sqrt(size)};`
   )
   /** Σ over later queries of weight · row, the rows being columns `column` onward of `rows`: the gradient that reaches a key. */
-  const gathered = (weights: Value, rows: Value, column: number) =>
-    context.launch(
+  const gathered = (weights: Value, rows: Value, column: number) => {
+    if (byFourRows(context, time))
+      return joinHeads(
+        context,
+        sizes,
+        interleaved(
+          context,
+          [weights, rows],
+          [batch * heads * time, size],
+          {
+            count: time,
+            a: (y, k) => `((query | 0) + ${k}) * ${time} + ${y} - (query | 0)`,
+            b: (k, x) => `(first | 0) + ${k} * ${rows.columns} + ${x}`
+          },
+          `${byFour(sizes)}
+const query = bh * ${time};
+const first = batch * ${time * rows.columns} + ${column} + head * ${size};`
+        )
+      )
+    return context.launch(
       batch * time,
       width,
       [weights, rows],
@@ -151,6 +207,7 @@ let sum = 0.0;
 for (let u = 0; u < ${time}; u++) { sum += a[bh * ${time} + u][t] * b[first + u][${column} + this.thread.x]; }
 return sum;`
     )
+  }
   const dq = weighted(context, sizes, dScores, qkv, width)
   const dk = gathered(dScores, qkv, 0)
   const dv = gathered(p, dy, 0)

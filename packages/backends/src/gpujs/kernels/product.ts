@@ -4,7 +4,7 @@ import type { Context, Lower, Value } from "../Lowering.ts"
 const stride = 8
 
 /** A product: `count` terms for each output, and where in the flat arrays the factors of row y, column x and term k lie. */
-interface Product {
+export interface Product {
   readonly count: number
   readonly a: (y: string, k: string) => string
   readonly b: (k: string, x: string) => string
@@ -59,6 +59,19 @@ ${unrolled(count, (k, at) =>
 )}
 return [${sums.join(", ")}];`
 
+/** The product with its rows interleaved in fours: [rows / 4, columns × 4]. `before` may declare what the places need. */
+export const interleaved = (
+  context: Context,
+  [a, b]: readonly [Value, Value],
+  [rows, columns]: readonly [number, number],
+  product: Product,
+  before = ""
+): Value => context.launch(rows / 4, columns * 4, [a, b], `${before}\n${fourRows(product)}`, true)
+
+/** Whether a product of so many rows is made four rows a thread. */
+export const byFourRows = ({ dialect }: Context, rows: number): boolean =>
+  dialect.four === "rows" && rows % 4 === 0
+
 /** Takes the rows of such a result apart. */
 const unpack = `const group = Math.floor((this.thread.y + 0.5) / 4.0);
 const row = this.thread.y - group * 4;
@@ -81,13 +94,8 @@ const multiply = (
   if (!dialect.flat) return context.launch(rows, columns, [a, b], nested(product.count, nestedA, nestedB))
   if (dialect.four === "columns" && columns % 4 === 0)
     return context.launch(rows, columns, [a, b], fourColumns(product), true)
-  if (dialect.four === "rows" && rows % 4 === 0)
-    return context.launch(
-      rows,
-      columns,
-      [context.launch(rows / 4, columns * 4, [a, b], fourRows(product), true)],
-      unpack
-    )
+  if (byFourRows(context, rows))
+    return context.launch(rows, columns, [interleaved(context, [a, b], [rows, columns], product)], unpack)
   return context.launch(rows, columns, [a, b], single(product))
 }
 
