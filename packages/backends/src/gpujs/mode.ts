@@ -68,7 +68,12 @@ export const findMode = (asked?: Mode): Effect.Effect<Found | undefined> =>
       if (found !== undefined) return found
     }
     if ((asked === undefined || asked === "webasm") && GPU.isWebAssemblySupported)
-      return { mode: "webasm", detail: "WebAssembly with SIMD, without a GPU and slow", accelerated: false }
+      return {
+        mode: "webasm",
+        detail:
+          "WebAssembly with SIMD, without a GPU and slow; gpu.js chooses its own workers, whatever --threads says",
+        accelerated: false
+      }
     if (asked === undefined || asked === "cpu")
       return { mode: "cpu", detail: "plain JavaScript, without a GPU and very slow", accelerated: false }
     return undefined

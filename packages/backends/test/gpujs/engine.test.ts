@@ -2,21 +2,28 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { checked } from "../../src/checked/checked.ts"
 import { make } from "../../src/gpujs/engine.ts"
+import { lower } from "../../src/gpujs/Lowering.ts"
+import { lowerings } from "../../src/gpujs/lowerings.ts"
 import { make as program } from "../../src/program/Builder.ts"
 import { engine as reference } from "../../src/reference/engine.ts"
 import { difference } from "../contract/compare.ts"
 import { writeAll } from "../contract/running.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
-const shape = { ...tiny, layers: 1 }
-const train = trainProgram(shape)
-const tensors = heldBy([train])
+const small = { ...tiny, layers: 1 }
+const train = trainProgram(small)
 const settings = { threads: 1, precision: "f32" } as const
 
-const losses = Effect.fnUntraced(function* (engine: ReturnType<typeof make>, steps: number) {
+const losses = Effect.fnUntraced(function* (
+  engine: ReturnType<typeof make>,
+  steps: number,
+  shape = small,
+  program = train
+) {
+  const tensors = heldBy([program])
   const session = yield* engine.open(tensors, settings)
   yield* writeAll(session, initial(tensors))
-  const prepared = yield* session.prepare(train)
+  const prepared = yield* session.prepare(program)
   const curve: Array<number> = []
   for (let step = 1; step <= steps; step++)
     curve.push((yield* prepared.run(trainInputs(shape, step)))[lossName]![0]!)
@@ -28,6 +35,21 @@ describe("gpujs", () => {
     Effect.gen(function* () {
       const mine = yield* losses(make({ mode: "cpu" }), 2)
       assert.isUndefined(difference("loss", mine, yield* losses(reference, 2), 1e-4))
+    })
+  )
+
+  it.live("trains the same with four rows a thread as with one", () =>
+    Effect.gen(function* () {
+      const shape = { ...small, batch: 2, time: 8 }
+      const program = trainProgram(shape)
+      const { launches } = lower(program, lowerings, { flat: true, four: "rows" })
+      // Products and attention, forward and backward.
+      assert.isAtLeast(launches.filter((launch) => launch.four).length, 15)
+      const expected = yield* losses(reference, 3, shape, program)
+      for (const plain of [false, true]) {
+        const mine = yield* losses(make({ mode: "webasm", plain }), 3, shape, program)
+        assert.isUndefined(difference("loss", mine, expected, 1e-4))
+      }
     })
   )
 
