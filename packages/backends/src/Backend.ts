@@ -132,6 +132,8 @@ export type Availability =
       readonly preferred: Precision
       /** It runs here, but on something so slow that `auto` passes it over, such as a GPU engine without a GPU. */
       readonly slow?: boolean
+      /** It chooses its workers itself, whatever the settings' threads. */
+      readonly ownThreads?: boolean
     }
   | { readonly available: false; readonly why: string; readonly mend: string }
 

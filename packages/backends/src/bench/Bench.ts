@@ -239,7 +239,10 @@ export const run = (options: BenchOptions = {}): Stream.Stream<Line> => {
               unavailable: `it offers precision ${here.precisions.join(", ")} only`
             })
           const settings = precisions.flatMap((precision) =>
-            threadCounts.map((threads) => ({ precision, threads }))
+            (here.ownThreads === true ? threadCounts.slice(-1) : threadCounts).map((threads) => ({
+              precision,
+              threads
+            }))
           )
           return Stream.fromIterable(settings).pipe(
             Stream.flatMap((settings) =>

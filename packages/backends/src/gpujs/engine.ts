@@ -141,7 +141,8 @@ export const make = (options: Options = {}): Engine => ({
             detail: found.detail,
             precisions: ["f32"],
             preferred: "f32",
-            slow: !found.accelerated
+            slow: !found.accelerated,
+            ownThreads: true
           }
   ),
   open: Effect.fnUntraced(function* (tensors, settings) {
