@@ -21,11 +21,11 @@ test("kill -9, three times in one run: it goes on by itself and ends bit-identic
   const changes = Number(readFileSync(countFile, "utf8").trim())
   expect(changes).toBeGreaterThan(50)
 
-  // Half-way through the changes that are left each time, once with the change made and once without; then at a moment.
+  // At a change half-way, which is made; at an early one of the next attempt, which is not; then at a moment.
   const middle = Math.floor(changes / 2)
   const fates: ReadonlyArray<Runs.Fate> = [
     { killAtWrite: middle - (middle % 2) },
-    { killAtWrite: (Math.floor(changes / 4) >> 1) * 2 + 1 },
+    { killAtWrite: (Math.floor(changes / 8) >> 1) * 2 + 1 },
     { killAfter: whole.seconds * 0.8 }
   ]
   const ends: Array<Runs.Ended> = []
