@@ -109,9 +109,12 @@ FORCE void fetch(const float* from, int64_t floats, int64_t index, int64_t count
   for (int64_t i = part.begin; i < part.end; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
 
-// This worker's share of the tiles. `a` and `b` are packed by all workers and everyone has met since.
+// Floats of A that the second cache holds beside what else is needed.
 constexpr int64_t nearStrips = (5 << 18) / 4;
+// With fewer strips than these a panel is gone before the next could come.
+constexpr int64_t fetchedStrips = 4;
 
+// This worker's share of the tiles. `a` and `b` are packed by all workers and everyone has met since.
 static void multiply(Mode mode, const Product& p, const float* a, const float* b, const Worker& w) {
   const Blocks blocks = blocksOf(p.k, mode);
   const Strips strips = stripsOf(p.m, mode);
@@ -130,7 +133,7 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
       const int64_t strip = byStrips ? i / inner : i % inner, column = byStrips ? i % inner : i / inner;
       const int64_t m0 = stripBegin(strips, strip, mode), rows = stripBegin(strips, strip + 1, mode) - m0;
       const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
-      if (!byStrips && i + inner - strip < mine.end)
+      if (!byStrips && inner >= fetchedStrips && i + inner - strip < mine.end)
         fetch(b + rightAt(blocks, panels, block, column + 1), units * panel, strip, inner);
       oneTile(mode, p, units, a + leftAt(strips, block, strip, mode), b + rightAt(blocks, panels, block, column), m0, rows, n0,
               columns, p.add || block > 0);
