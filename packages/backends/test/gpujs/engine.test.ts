@@ -53,6 +53,23 @@ describe("gpujs", () => {
     })
   )
 
+  it.live("adds up products of many terms in parts", () =>
+    Effect.gen(function* () {
+      const terms = 4003
+      const b = program("long")
+      const x = b.input("x", [4, terms])
+      const long = b.build([b.linear(x, { weight: b.input("weight", [5, terms]) })])
+      const values = (rows: number) =>
+        Float32Array.from({ length: rows * terms }, (_, i) => ((i * 31) % 101) / 101 - 0.5)
+      const product = Effect.fnUntraced(function* (engine: ReturnType<typeof make>) {
+        const prepared = yield* (yield* engine.open([], settings)).prepare(long)
+        return Object.values(yield* prepared.run({ x: values(4), weight: values(5) }))[0]!
+      }, Effect.scoped)
+      const mine = yield* product(make({ mode: "webasm" }))
+      assert.isUndefined(difference("product", mine, yield* product(reference), 1e-4))
+    })
+  )
+
   it.live("trains in checked mode", () =>
     Effect.gen(function* () {
       const mine = yield* losses(checked(make({ mode: "webasm" })), 1)

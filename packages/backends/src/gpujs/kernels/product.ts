@@ -49,7 +49,7 @@ return [${sums.join(", ")}];`
  * dear, for four products with factors of a, which are the same for a whole vector and cheap. The four lie side by side in the
  * result, so a row of it is four rows of the product, interleaved.
  */
-const fourRows = ({ a, b, count }: Product): string =>
+const fourRows = ({ a, b, count }: Product, further: boolean): string =>
   `${declared}
 ${unrolled(count, (k, at) =>
   [
@@ -57,7 +57,10 @@ ${unrolled(count, (k, at) =>
     ...sums.map((sum, row) => `${sum} += a[${a(`(this.thread.y * 4 + ${row})`, k)}] * factor${at};`)
   ].join("\n")
 )}
-return [${sums.join(", ")}];`
+return [${sums.map((sum, row) => (further ? `${sum} + c[this.thread.y][this.thread.x * 4 + ${row}]` : sum)).join(", ")}];`
+
+/** Terms that one launch adds up: more of b would not stay in a processor's cache from one row of threads to the next. */
+const mostTerms = 2000
 
 /** The product with its rows interleaved in fours: [rows / 4, columns × 4]. `before` may declare what the places need. */
 export const interleaved = (
@@ -66,7 +69,21 @@ export const interleaved = (
   [rows, columns]: readonly [number, number],
   product: Product,
   before = ""
-): Value => context.launch(rows / 4, columns * 4, [a, b], `${before}\n${fourRows(product)}`, true)
+): Value => {
+  let sum: Value | undefined
+  for (let first = 0; first < product.count; first += mostTerms) {
+    const term = (k: string) => (first === 0 ? k : `(${k} + ${first})`)
+    const part: Product = {
+      count: Math.min(mostTerms, product.count - first),
+      a: (y, k) => product.a(y, term(k)),
+      b: (k, x) => product.b(term(k), x)
+    }
+    const body = `${before}\n${fourRows(part, sum !== undefined)}`
+    sum = context.launch(rows / 4, columns * 4, sum === undefined ? [a, b] : [a, b, sum], body, true)
+  }
+  // Shapes have no zeros, so there was at least one part.
+  return sum!
+}
 
 /** Whether a product of so many rows is made four rows a thread. */
 export const byFourRows = ({ dialect }: Context, rows: number): boolean =>
