@@ -40,12 +40,17 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
   const stride = <usize>load<u32>(a, 4)
   const first = task * LEFT
   const rows = min(LEFT, load<i32>(a, 12) - first)
-  if ((load<i32>(a, 32) & 1) != 0) for (let i = 0; i < rows; i++) lossRow(a, stride, first + i)
-
   const V = load<i32>(a, 16)
   const byRows = <usize>load<u32>(a, 44)
   const byColumns = <usize>load<u32>(a, 48)
-  if (byRows == 0 && byColumns == 0) return
+  const gradient = byRows != 0 || byColumns != 0
+  const computes = (load<i32>(a, 32) & 1) != 0
+  // One exponential an element for both: the logits of these rows become exp(logit - maximum), whose factor is kept here.
+  const scales = scratch + <usize>(LEFT * SPAN) * 4
+  if (computes)
+    for (let i = 0; i < rows; i++)
+      store<f32>(scales + <usize>i * 4, 1 / lossRow(a, stride, first + i, gradient))
+  if (!gradient) return
   const factor = load<f32>(<usize>load<u32>(a, 40)) / load<f32>(<usize>load<u32>(a, 36))
   const depth = load<i32>(a, 12)
   const width = <usize>SPAN * 4
@@ -60,7 +65,8 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
         continue
       }
       const from = <usize>load<u32>(a) + r * stride + <usize>v * 4
-      gradientRow(from, to, count, load<f32>(<usize>load<u32>(a, 28) + r * 4), factor)
+      if (computes) scaleRow(from, to, count, load<f32>(scales + <usize>i * 4) * factor)
+      else gradientRow(from, to, count, load<f32>(<usize>load<u32>(a, 28) + r * 4), factor)
       if (<u32>(target - v) < <u32>count) {
         const at = to + <usize>(target - v) * 4
         store<f32>(at, load<f32>(at) - factor)
@@ -79,19 +85,23 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
   }
 }
 
-/** logSumExp, loss and correct of one row. */
-function lossRow(a: usize, stride: usize, r: i32): void {
+/**
+ * logSumExp, loss and correct of one row. Gives Σ exp(logit - maximum); `keep` leaves these exponentials where the logits were.
+ */
+function lossRow(a: usize, stride: usize, r: i32, keep: bool): f32 {
   const row = <usize>load<u32>(a) + <usize>r * stride
   const place = <usize>r * 4
   const target = load<i32>(<usize>load<u32>(a, 8) + place)
   const V = load<i32>(a, 16)
   const maximum = rowMaximum(row, V)
-  const logSumExp = maximum + <f32>log(<f64>rowSum(row, V, maximum))
-  store<f32>(<usize>load<u32>(a, 28) + place, logSumExp)
   const logit: f32 = target >= 0 ? load<f32>(row + <usize>target * 4) : 0
+  const total = keep ? rowExponentials(row, V, maximum) : rowSum(row, V, maximum)
+  const logSumExp = maximum + <f32>log(<f64>total)
+  store<f32>(<usize>load<u32>(a, 28) + place, logSumExp)
   store<f32>(<usize>load<u32>(a, 20) + place, target >= 0 ? logSumExp - logit : 0)
   if (load<u32>(a, 24) != 0)
     store<f32>(<usize>load<u32>(a, 24) + place, target >= 0 && logit >= maximum ? 1 : 0)
+  return total
 }
 
 function rowMaximum(row: usize, V: i32): f32 {
@@ -111,6 +121,34 @@ function rowSum(row: usize, V: i32, maximum: f32): f32 {
   let total = sum(sums)
   for (; i < V; i++) total += f32x4.extract_lane(exp(splat(load<f32>(row + <usize>i * 4) - maximum)), 0)
   return total
+}
+
+/** The same sum; the exponentials stay where the logits were. */
+function rowExponentials(row: usize, V: i32, maximum: f32): f32 {
+  const m = splat(maximum)
+  let sums = splat(0)
+  let i = 0
+  for (; i < (V & ~3); i += 4) {
+    const e = exp(f32x4.sub(v128.load(row + <usize>i * 4), m))
+    sums = f32x4.add(sums, e)
+    v128.store(row + <usize>i * 4, e)
+  }
+  let total = sum(sums)
+  for (; i < V; i++) {
+    const e = f32x4.extract_lane(exp(splat(load<f32>(row + <usize>i * 4) - maximum)), 0)
+    total += e
+    store<f32>(row + <usize>i * 4, e)
+  }
+  return total
+}
+
+/** to = from · factor. */
+function scaleRow(from: usize, to: usize, count: i32, factor: f32): void {
+  const f = splat(factor)
+  const whole = <usize>(count & ~3) * 4
+  let i: usize = 0
+  for (; i < whole; i += 16) v128.store(to + i, f32x4.mul(v128.load(from + i), f))
+  for (; i < <usize>count * 4; i += 4) store<f32>(to + i, load<f32>(from + i) * factor)
 }
 
 /** to = exp(logit - logSumExp) · factor. */

@@ -7,12 +7,12 @@ import { edgeBytes, pack, packedBytes, packInto, product, tileRows } from "./mat
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
 /** Bytes of logits held at once, if rows are not too long. */
-const chunkBytes = 8 << 20
+const chunkBytes = 16 << 20
 /** Rows of a chunk are a multiple of this. */
 const chunkStep = 48
 
-/** What a worker holds of e at once: SPAN in assembly/projection.ts columns of a panel of rows. */
-const spanBytes = 480 * tileRows * 4
+/** What a worker holds of e at once: SPAN in assembly/projection.ts columns of a panel of rows, and a factor for each row. */
+const spanBytes = 480 * tileRows * 4 + 64
 
 /** The loss, its gradient, or both. */
 export const projection = (
