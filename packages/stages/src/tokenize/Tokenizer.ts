@@ -178,10 +178,13 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   })
   const library = yield* Effect.try({
     try: () => Library.fromString(plain),
-    catch: (cause) =>
-      invalid(
-        `is refused by the tokenizers library (${cause instanceof Error ? cause.message : String(cause)}).`
+    catch: (cause) => {
+      // The library repeats the value that it refuses, however long it is.
+      const why = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s+/g, " ")
+      return invalid(
+        `is refused by the tokenizers library (${why.length > 200 ? `${why.slice(0, 199)}…` : why}).`
       )
+    }
   })
 
   const configText = yield* fs
