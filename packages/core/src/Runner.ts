@@ -170,7 +170,10 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.suspend(() => {
       const stages = planned.stages.map(
         (stage): Outcome =>
-          outcomes.get(stage.name) ?? { ...skipped(stage.name, stage.artifact), status: "interrupted" }
+          outcomes.get(stage.name) ?? {
+            ...skipped(stage.name, stage.artifact),
+            status: stage.action === "skip" ? "skipped" : "interrupted"
+          }
       )
       const result = {
         status,

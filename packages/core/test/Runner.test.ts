@@ -569,6 +569,32 @@ describe("interruption", () => {
       expect(yield* filesBelow(workspace.scratch)).toEqual([])
     }).pipe(Effect.provide(live))
   )
+
+  it.live("a stage that was not chosen was left out, not interrupted", () =>
+    Effect.gen(function* () {
+      const reached = yield* Latch.make()
+      const wait = Stage.make({
+        name: "wait",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: {},
+        run: () => Effect.andThen(reached.open, Effect.never)
+      })
+      const pipeline = Pipeline.make("chosen", () => textStages().double({ text: wait() }))
+      const running = yield* Effect.forkChild(runAll(pipeline, { only: ["wait"] }))
+      yield* reached.await
+      yield* Fiber.interrupt(running)
+      const events = (yield* RunLog.read(yield* RunLog.find())).map(({ event }) => event)
+      expect(events.at(-1)).toMatchObject({
+        stages: [
+          { name: "wait", status: "interrupted" },
+          { name: "double", status: "skipped" }
+        ]
+      })
+    }).pipe(Effect.provide(live))
+  )
 })
 
 it.live("each node's config reaches it decoded", () =>

@@ -66,7 +66,7 @@ export const run = Command.make(
     },
     {
       command:
-        "trainyard run pipelines/quickstart.ts --set train.epochs=2 --set tokenize.vocabularySize=2000",
+        "trainyard run pipelines/quickstart.ts --set train.steps=400 --set tokenize.vocabularySize=1000",
       description: "With another config than the file's"
     },
     {

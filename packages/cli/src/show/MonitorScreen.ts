@@ -101,7 +101,7 @@ const training = (status: RunStatus): ReadonlyArray<string> => {
   ]
 }
 
-const health = (status: RunStatus): string => {
+const health = (status: RunStatus, columns: number): ReadonlyArray<string> => {
   const now = status.health
   const figures =
     now === null
@@ -112,12 +112,20 @@ const health = (status: RunStatus): string => {
           ...(now.threads === null ? [] : [`threads ${now.threads}`]),
           ...(now.openFiles === null ? [] : [`files ${now.openFiles}`])
         ]
-  return [
+  const parts = [
     `process ${status.process}`,
     ...figures,
     `retries ${status.retries}`,
     `faults ${status.faults.length}`
-  ].join("  ")
+  ]
+  const lines: Array<string> = []
+  for (const part of parts) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 2 + part.length <= columns)
+      lines[lines.length - 1] = `${last}  ${part}`
+    else lines.push(part)
+  }
+  return lines
 }
 
 const samples = (status: RunStatus, columns: number): ReadonlyArray<string> => {
@@ -148,7 +156,7 @@ export const compose = (
     ...graph(screen, status, columns),
     ...activity(screen, status, columns),
     ...training(status),
-    health(status),
+    ...health(status, columns),
     ...(status.health?.leak == null ? [] : [screen.style("yellow", `warning: ${status.health.leak}`)]),
     ...status.failures.slice(-2).map(({ message }) => screen.style("red", oneLine(message, columns * 2)))
   ]
