@@ -28,10 +28,19 @@ export interface PoolOptions {
    * milliseconds.
    */
   readonly patienceMilliseconds: number
+  /** For tests: sent to every worker ahead of the memory, so that its start takes longer. */
+  readonly baggage?: unknown
 }
 
 /** Looks at EPOCH before a worker sleeps: some tens of microseconds where every worker has a core, else hardly any. */
 const spins = { enoughCores: 20_000, tooFewCores: 500 }
+
+/** What a worker threw, and where: in a kernel, as a rule. */
+const told = (thrown: unknown): string => {
+  if (!(thrown instanceof Error)) return String(thrown)
+  const where = /^\s+at (.+)$/m.exec(thrown.stack ?? "")?.[1]
+  return `${thrown.name}: ${thrown.message}${where === undefined ? "" : ` (at ${where})`}`
+}
 
 const failure = (why: string) => new EngineFailure({ engine: "cpu", why, transient: true })
 
@@ -52,7 +61,7 @@ export class Pool {
   #listener: ((failure: EngineFailure) => void) | undefined
 
   private constructor(options: PoolOptions) {
-    const { heap, module, threads } = options
+    const { baggage, heap, module, threads } = options
     this.heap = heap
     this.threads = threads
     this.#patience = options.patienceMilliseconds
@@ -65,7 +74,7 @@ export class Pool {
     this.#words[control.spins] = threads <= cores ? spins.enoughCores : spins.tooFewCores
     this.#alive = threads
     this.#workers = Array.from({ length: threads }, (_, worker) => {
-      const data: WorkerData = { module, memory: heap.memory, worker }
+      const data: WorkerData = { baggage, module, memory: heap.memory, worker }
       const thread = new Worker(new URL("./worker.ts", import.meta.url), {
         workerData: data,
         name: `cpu-${worker + 1}`,
@@ -74,7 +83,7 @@ export class Pool {
         stderr: false
       })
       const who = `worker ${worker + 1} of ${threads}`
-      thread.on("error", (error) => this.#break(`${who} broke: ${error.message}`))
+      thread.on("error", (error) => this.#break(`${who} broke: ${told(error)}`))
       thread.on("exit", (code) => {
         this.#alive--
         this.#break(`${who} died (exit code ${code})`)

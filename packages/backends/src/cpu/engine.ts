@@ -61,6 +61,8 @@ export interface CpuOptions {
   readonly binary?: Binary
   /** Milliseconds without progress after which a worker counts as hung; 20,000 unless told. */
   readonly patienceMilliseconds?: number
+  /** Sent to every worker ahead of the memory, so that its start takes longer. */
+  readonly baggage?: unknown
 }
 
 const rejected = (program: string, why: string) => new ProgramRejected({ engine: name, program, why })
@@ -104,7 +106,8 @@ const openSession = Effect.fn("cpu.open")(function* (
     threads,
     module,
     heap,
-    patienceMilliseconds: options.patienceMilliseconds ?? 20_000
+    patienceMilliseconds: options.patienceMilliseconds ?? 20_000,
+    baggage: options.baggage
   })
   const sizes = new Map(tensors.map((tensor) => [tensor.name, sizeOf(tensor.shape)]))
   const turn = Semaphore.makeUnsafe(1)
