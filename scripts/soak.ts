@@ -4,6 +4,7 @@
  *     npm run test:soak -- --kills 50                    kill -9 at random moments, then go on: the same bits each time
  *     npm run test:soak -- --kills 50 --mode writes      the same, dying at a random change to the file system
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
+ *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
  * Options: --backend NAME (cpu), --threads N (1), --steps N (120), --seed N.
  */
@@ -13,7 +14,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { writeCorpus } from "./soak/corpus.ts"
-import { describeHealth, readHealth } from "./soak/health.ts"
+import * as Memory from "./soak/memory.ts"
 import type { Ended, Job } from "./soak/runs.ts"
 import * as Runs from "./soak/runs.ts"
 
@@ -22,6 +23,7 @@ const { values: options } = parseArgs({
     kills: { type: "string", default: "0" },
     mode: { type: "string", default: "moments" },
     "memory-steps": { type: "string", default: "0" },
+    leak: { type: "boolean", default: false },
     backend: { type: "string", default: "cpu" },
     threads: { type: "string", default: "1" },
     steps: { type: "string", default: "120" },
@@ -119,18 +121,26 @@ const kills = async (count: number) => {
   )
 }
 
-const memory = async (steps: string) => {
-  const workspace = join(home, "memory")
+const memory = async (steps: number, leak?: "objects" | "buffers") => {
+  const name = leak ?? "memory"
+  const file = join(home, `${name}.jsonl`)
   process.env.SOAK_CHECKPOINT_STEPS = "1000"
-  const ended = await Runs.run({ ...job, steps }, workspace)
+  const watch = { file, collectEvery: Math.floor(steps / 8), ...(leak === undefined ? {} : { leak }) }
+  const ended = await Runs.run({ ...job, steps: String(steps) }, join(home, name), { watch })
   if (ended.code !== 0) fail(`The run failed:\n${ended.output}`)
-  const { ok, text } = describeHealth(readHealth(workspace), Number(steps))
-  process.stdout.write(`${text}\n`)
-  if (!ok) fail("Memory, threads or open files grew")
+  const { ok, text } = Memory.judge(Memory.readSamples(file), steps)
+  process.stdout.write(`${leak === undefined ? "" : `1 MiB of ${leak} leaked every 1,000 steps. `}${text}\n`)
+  if (leak === undefined && !ok) fail("Memory, threads or open files grew")
+  if (leak !== undefined && ok) fail("The leak was not seen")
 }
 
 const count = Number(options.kills)
 const steps = Number(options["memory-steps"])
 if (count === 0 && steps === 0) fail("Nothing to do: give --kills N or --memory-steps N")
 if (count > 0) await kills(count)
-if (steps > 0) await memory(options["memory-steps"])
+if (steps > 0) {
+  if (options.leak) {
+    await memory(steps, "objects")
+    await memory(steps, "buffers")
+  } else await memory(steps)
+}

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 
 const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url))
 const killer = new URL("./killAtWrite.mjs", import.meta.url).href
+const watcher = new URL("./watchMemory.mjs", import.meta.url).href
 
 /** The pipeline's file. */
 export const pipeline = fileURLToPath(new URL("./pipeline.ts", import.meta.url))
@@ -35,6 +36,16 @@ export interface Fate {
   /** Where the count goes. */
   readonly countFile?: string
   readonly only?: string
+  /** Notes the process's memory by step. */
+  readonly watch?: Watch
+}
+
+export interface Watch {
+  readonly file: string
+  /** Steps from one collection of garbage to the next. */
+  readonly collectEvery: number
+  /** What it is made to leak, 1 MiB every 1,000 steps. */
+  readonly leak?: "objects" | "buffers"
 }
 
 /** Runs the pipeline in a workspace. */
@@ -46,6 +57,7 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
       process.execPath,
       [
         ...(injected ? ["--import", killer] : []),
+        ...(fate.watch === undefined ? [] : ["--import", watcher]),
         main,
         "run",
         pipeline,
@@ -65,7 +77,14 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
           SOAK_CORPUS: job.corpus,
           SOAK_STEPS: job.steps,
           ...(injected ? { SOAK_KILL_BELOW: workspace, SOAK_KILL_AT: String(fate.killAtWrite) } : {}),
-          ...(fate.countFile === undefined ? {} : { SOAK_COUNT_FILE: fate.countFile })
+          ...(fate.countFile === undefined ? {} : { SOAK_COUNT_FILE: fate.countFile }),
+          ...(fate.watch === undefined
+            ? {}
+            : {
+                SOAK_MEMORY_FILE: fate.watch.file,
+                SOAK_COLLECT_STEPS: String(fate.watch.collectEvery),
+                SOAK_LEAK: fate.watch.leak ?? ""
+              })
         }
       }
     )

@@ -3,24 +3,31 @@ import type { CurvePoint } from "./TrainedRun.ts"
 
 export interface Curve {
   readonly add: (point: CurvePoint) => void
-  /** The whole file so far. */
-  readonly bytes: () => Uint8Array
+  /** The whole file so far, in order. Later points do not change what was given out. */
+  readonly pieces: () => ReadonlyArray<Uint8Array>
 }
 
-/** Goes on from a curve that was saved. */
+const pieceBytes = 1 << 18
+
+/**
+ * Goes on from a curve that was saved. Lines stand in pieces that are filled once and never copied: a checkpoint of a long run takes the
+ * curve along without making another of it.
+ */
 export const make = (before: Uint8Array = new Uint8Array()): Curve => {
-  let whole = before
-  let lines: Array<string> = []
+  const full: Array<Uint8Array> = [before]
+  let open = Buffer.allocUnsafeSlow(pieceBytes)
+  let used = 0
   return {
     add: (point) => {
-      lines.push(`${JSON.stringify(point)}\n`)
-    },
-    bytes: () => {
-      if (lines.length > 0) {
-        whole = Buffer.concat([whole, Buffer.from(lines.join(""))])
-        lines = []
+      const line = `${JSON.stringify(point)}\n`
+      // Numbers and field names: a character is a byte.
+      if (used + line.length > open.length) {
+        full.push(open.subarray(0, used))
+        open = Buffer.allocUnsafeSlow(pieceBytes)
+        used = 0
       }
-      return whole
-    }
+      used += open.write(line, used, "latin1")
+    },
+    pieces: () => [...full, open.subarray(0, used)]
   }
 }

@@ -99,7 +99,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       files: [
         { name: "parameters.safetensors", pieces: encode(tensors.parameters, { format: "pt" }) },
         { name: "optimizer.safetensors", pieces: encode(tensors.optimizer, { format: "pt" }) },
-        { name: "curve.jsonl", pieces: [curve.bytes()] },
+        { name: "curve.jsonl", pieces: curve.pieces() },
         { name: "state.json", pieces: [Buffer.from(encodeState({ state: saved, origin: context.origin }))] }
       ]
     } satisfies Snapshot as Snapshot

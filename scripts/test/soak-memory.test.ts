@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest"
+import { judge, medianSlope, type Sample } from "../soak/memory.ts"
+
+const mebibyte = 2 ** 20
+const steps = 20_000
+
+/** A run looked at every 200 steps and collected every 2,500, as the soak sees it. */
+const run = (of: (step: number) => Partial<Sample>): ReadonlyArray<Sample> =>
+  Array.from({ length: 100 }, (_, index) => {
+    const step = (index + 1) * 200
+    const kept = step % 2_500 < 200 ? 64 * mebibyte : null
+    return { step, resident: 314 * mebibyte, kept, threads: 14, openFiles: 31, ...of(step) }
+  })
+
+/** As a run grows to its working size in its first 5,000 steps. */
+const warming = (step: number) => (145 + 34 * Math.min(5, step / 1000)) * mebibyte
+
+const keptWith = (mebibytesEachThousand: number) => (step: number) => ({
+  resident: warming(step),
+  kept: step % 2_500 < 200 ? (64 + (mebibytesEachThousand * step) / 1000) * mebibyte : null
+})
+
+describe("the soak's verdict on memory", () => {
+  it("passes a run that grows to its working size and then stays", () => {
+    const { ok, text } = judge(run(keptWith(0.13)), steps)
+    expect(text).toContain("slope 0.00 MiB")
+    expect(text).toContain("slope 0.13 MiB")
+    expect(ok).toBe(true)
+  })
+
+  it("sees a leak of 1 MiB per 1,000 steps, though what the process had freed before hides it from the resident memory", () => {
+    const { ok, text } = judge(run(keptWith(1)), steps)
+    expect(text).toContain("slope 1.00 MiB")
+    expect(ok).toBe(false)
+  })
+
+  it("sees a leak outside the heap, of which collections know nothing", () => {
+    const leaking = run((step) => ({ resident: warming(step) + (1.1 * step * mebibyte) / 1000 }))
+    expect(judge(leaking, steps).ok).toBe(false)
+  })
+
+  it("is not misled by one late jump, and sees threads and open files that only grow", () => {
+    const jump = run((step) => ({ resident: (step < 16_000 ? 300 : 330) * mebibyte }))
+    expect(judge(jump, steps).ok).toBe(true)
+    expect(
+      judge(
+        run((step) => ({ openFiles: 31 + (step % 400 === 0 ? 1 : 0) })),
+        steps
+      ).ok
+    ).toBe(true)
+    expect(
+      judge(
+        run((step) => ({ openFiles: 31 + Math.floor(step / 5_000) })),
+        steps
+      ).ok
+    ).toBe(false)
+    expect(
+      judge(
+        run((step) => ({ threads: 14 + Math.floor(step / 5_000) })),
+        steps
+      ).ok
+    ).toBe(false)
+  })
+
+  it("does not judge from a handful of samples", () => {
+    expect(judge(run(() => ({})).slice(-5), steps).ok).toBe(false)
+  })
+})
+
+it("the slope is the median of those between any two points", () => {
+  expect(
+    medianSlope([
+      [0, 1],
+      [1, 3],
+      [2, 5],
+      [3, 70],
+      [4, 9]
+    ])
+  ).toBe(2)
+})
