@@ -2,21 +2,35 @@
  * The health of a run's process, sampled into its event stream: memory, threads, share of the processor, open files. What rises
  * steadily is named as a leak.
  */
-import { Effect, FileSystem } from "effect"
+import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks"
+import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8"
+import { Effect, FileSystem, Predicate } from "effect"
 import { EventStream } from "./EventStream.ts"
 
 /** One look at the process. Sizes in bytes; null where the system does not tell. */
 export interface Sample {
   readonly residentBytes: number
   readonly heapBytes: number
+  /** Resident, but neither V8's heap nor its buffers: the engines' memory, the libraries', the allocator's. */
+  readonly outsideBytes: number
   readonly threads: number | null
   /** Cores kept busy since the last sample: 2 is two of them. */
   readonly cpu: number
   readonly openFiles: number | null
 }
 
+/** What a full collection of garbage left in the heap and in buffers. */
+export interface Collection {
+  /** Seconds of a steady clock. */
+  readonly at: number
+  readonly bytes: number
+}
+
 /** How many samples a verdict on leaks looks back on: five minutes at one every five seconds. */
 export const windowLength = 60
+
+/** How many full collections it looks back on. */
+const collectionsKept = 12
 
 const megabyte = 1 << 20
 
@@ -26,8 +40,9 @@ interface Rise {
 }
 
 /**
- * A rise without relief: cut the window in six, and the lowest value of each part is above that of the part before. Memory that is
- * collected or reused falls back now and then, and so is not steady.
+ * A rise without relief: cut the values in six parts, and the lowest of each part is above that of the part before. Memory that is
+ * collected or reused falls back now and then, and so is not steady. Nor is a rise that comes in one or two jumps, or that slackens:
+ * what grows to its working size does so ever more slowly, what leaks goes on.
  */
 const steadyRise = (values: ReadonlyArray<number>): Rise | undefined => {
   const parts = 6
@@ -36,26 +51,59 @@ const steadyRise = (values: ReadonlyArray<number>): Rise | undefined => {
   const floors = Array.from({ length: parts }, (_, part) =>
     Math.min(...values.slice(part * length, (part + 1) * length))
   )
-  return floors.every((floor, part) => part === 0 || floor > floors[part - 1]!)
-    ? { from: floors[0]!, to: floors[parts - 1]! }
-    : undefined
+  const from = floors[0]!
+  const to = floors[parts - 1]!
+  const increases = floors.slice(1).map((floor, part) => floor - floors[part]!)
+  const rises = Math.min(...increases) > 0
+  const jumps = Math.max(...increases) > (to - from) * 0.4
+  const slackens = to - floors[3]! < (floors[2]! - from) / 2
+  return rises && !jumps && !slackens ? { from, to } : undefined
 }
 
-/** What leaks, in words, judged from the last samples; null when nothing does or it is too early to tell. */
-export const leakIn = (samples: ReadonlyArray<Sample>, everySeconds: number): string | null => {
-  const window = samples.slice(-windowLength)
-  if (window.length < windowLength) return null
-  const over = `in the last ${Math.round((windowLength * everySeconds) / 6) / 10} minutes`
-  const memory = steadyRise(window.map((sample) => sample.residentBytes))
-  if (memory !== undefined && memory.to - memory.from > Math.max(16 * megabyte, memory.from * 0.05)) {
-    return `resident memory rose steadily by ${Math.round((memory.to - memory.from) / megabyte)} MB ${over}`
+const inMinutes = (seconds: number): string => `in the last ${Math.round(seconds / 6) / 10} minutes`
+
+/**
+ * What leaks, in words, judged from the last samples and the last full collections; null when nothing does or it is too early to tell.
+ *
+ * Resident memory as such says little: V8 takes memory as it comes and gives some back at a full collection, which in a slow run is an
+ * hour away. So two things are judged apart: what full collections leave, and what lies outside V8's hands.
+ */
+export const leakIn = (
+  samples: ReadonlyArray<Sample>,
+  collections: ReadonlyArray<Collection>,
+  everySeconds: number
+): string | null => {
+  const memory = (what: string, values: ReadonlyArray<number>, seconds: number): string | null => {
+    const rise = steadyRise(values)
+    return rise === undefined || rise.to - rise.from <= Math.max(16 * megabyte, rise.from * 0.05)
+      ? null
+      : `${what} rose steadily by ${Math.round((rise.to - rise.from) / megabyte)} MB ${inMinutes(seconds)}`
   }
+  const last = collections.slice(-collectionsKept)
+  const kept =
+    last.length < collectionsKept
+      ? null
+      : memory(
+          "memory that no collection frees",
+          last.map(({ bytes }) => bytes),
+          last.at(-1)!.at - last[0]!.at
+        )
+  const window = samples.slice(-windowLength)
+  if (kept !== null || window.length < windowLength) return kept
+  const seconds = windowLength * everySeconds
   const counted = (what: string, values: ReadonlyArray<number | null>): string | null => {
     const known = values.filter((value) => value !== null)
     const rise = known.length === values.length ? steadyRise(known) : undefined
-    return rise === undefined ? null : `${what} rose steadily from ${rise.from} to ${rise.to} ${over}`
+    return rise === undefined
+      ? null
+      : `${what} rose steadily from ${rise.from} to ${rise.to} ${inMinutes(seconds)}`
   }
   return (
+    memory(
+      "memory outside the JavaScript heap",
+      window.map((sample) => sample.outsideBytes),
+      seconds
+    ) ??
     counted(
       "open files",
       window.map((sample) => sample.openFiles)
@@ -67,6 +115,45 @@ export const leakIn = (samples: ReadonlyArray<Sample>, everySeconds: number): st
   )
 }
 
+/**
+ * The last full collections of garbage, oldest first, noted until the scope closes. Those that come soon after one another count as one,
+ * with the lower figure, so that they cover at least as long a time as the samples do.
+ */
+export const watchCollections = Effect.fnUntraced(function* (everySeconds: number) {
+  const collections: Array<Collection> = []
+  const apart = (windowLength * everySeconds) / collectionsKept
+  const note = () => {
+    const young = getHeapSpaceStatistics()
+      .filter(({ space_name }) => space_name.startsWith("new_"))
+      .reduce((sum, { space_used_size }) => sum + space_used_size, 0)
+    const { external, heapUsed } = process.memoryUsage()
+    const now = { at: performance.now() / 1000, bytes: heapUsed + external - young }
+    const last = collections.at(-1)
+    if (last !== undefined && now.at - last.at < apart) {
+      collections[collections.length - 1] = { at: last.at, bytes: Math.min(last.bytes, now.bytes) }
+      return
+    }
+    collections.push(now)
+    if (collections.length > collectionsKept) collections.shift()
+  }
+  const isFull = (entry: PerformanceEntry) =>
+    Predicate.hasProperty(entry, "detail") &&
+    Predicate.hasProperty(entry.detail, "kind") &&
+    entry.detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const observer = new PerformanceObserver((list) => {
+        if (list.getEntries().some(isFull)) note()
+      })
+      observer.observe({ entryTypes: ["gc"] })
+      return observer
+    }),
+    (observer) => Effect.sync(() => observer.disconnect())
+  )
+  const seen: ReadonlyArray<Collection> = collections
+  return seen
+})
+
 const take = Effect.fnUntraced(function* (before: { readonly cpu: NodeJS.CpuUsage; readonly at: number }) {
   const fs = yield* FileSystem.FileSystem
   const status = yield* fs.readFileString("/proc/self/status").pipe(Effect.orElseSucceed(() => ""))
@@ -75,12 +162,13 @@ const take = Effect.fnUntraced(function* (before: { readonly cpu: NodeJS.CpuUsag
     Effect.orElseSucceed(() => null)
   )
   const threads = /^Threads:\s+(\d+)$/m.exec(status)?.[1]
-  const { heapUsed, rss } = process.memoryUsage()
+  const { external, heapUsed, rss } = process.memoryUsage()
   const cpu = process.cpuUsage(before.cpu)
   const seconds = Math.max((performance.now() - before.at) / 1000, 1e-3)
   const sample: Sample = {
     residentBytes: rss,
     heapBytes: heapUsed,
+    outsideBytes: Math.max(0, rss - external - getHeapStatistics().total_physical_size),
     threads: threads === undefined ? null : Number(threads),
     cpu: Math.round(((cpu.user + cpu.system) / 1e6 / seconds) * 100) / 100,
     openFiles
@@ -92,6 +180,7 @@ const take = Effect.fnUntraced(function* (before: { readonly cpu: NodeJS.CpuUsag
 export const sample = Effect.fnUntraced(function* (everySeconds: number) {
   const stream = yield* EventStream
   const samples: Array<Sample> = []
+  const collections = yield* watchCollections(everySeconds)
   let before = { cpu: process.cpuUsage(), at: performance.now() }
   const once = Effect.gen(function* () {
     yield* Effect.sleep(everySeconds * 1000)
@@ -99,7 +188,8 @@ export const sample = Effect.fnUntraced(function* (everySeconds: number) {
     before = { cpu: process.cpuUsage(), at: performance.now() }
     samples.push(now)
     if (samples.length > windowLength) samples.shift()
-    yield* stream.publish({ type: "Health", ...now, leak: leakIn(samples, everySeconds) })
+    const { outsideBytes: _, ...told } = now
+    yield* stream.publish({ type: "Health", ...told, leak: leakIn(samples, collections, everySeconds) })
   })
   yield* Effect.forkScoped(Effect.forever(once))
 })
