@@ -7,6 +7,9 @@
 
 #include "detect.h"
 #include "session.h"
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace trainyard {
 namespace {
@@ -147,6 +150,17 @@ const Path& pathNamed(int index) {
   return *paths[index];
 }
 
+// The C library keeps what is freed below a threshold that grows with every large block freed, and in an arena for each thread.
+// Tensors that are copied in and out would so leave a hundred megabytes behind that nobody uses.
+void giveMemoryBack() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_ARENA_MAX, 2);
+  malloc_trim(0);
+#endif
+}
+
 // Entry points.
 
 napi_value listPaths(napi_env env, const Arguments&) {
@@ -179,6 +193,7 @@ napi_value open(napi_env env, const Arguments& a) {
   bool bf16;
   check(napi_get_value_bool(env, field(env, a.at[0], "bf16"), &bf16), "bf16");
   const Path& path = pathNamed((int)number(env, field(env, a.at[0], "path"), "path"));
+  giveMemoryBack();
   return external(env, std::make_shared<Session>(path, bf16 ? precisionBf16 : precisionF32, threads, std::move(sizes)));
 }
 
@@ -262,6 +277,7 @@ void finish(napi_env env, napi_value callback, void*, void* data) {
 // run(prepared, [[tensor index, values], ...], callback): calls back with null, or with what went wrong.
 napi_value run(napi_env env, const Arguments& a) {
   auto prepared = handle<Prepared>(env, a.at[0]);
+  prepared->bind();
   each(env, a.at[1], "inputs", [&](napi_value pair) {
     napi_value index, values;
     check(napi_get_element(env, pair, 0, &index), "an input");
@@ -347,6 +363,7 @@ napi_value peak(napi_env env, const Arguments& a) {
 }
 
 napi_value start(napi_env env, napi_value exports) {
+  giveMemoryBack();
   const struct {
     const char* name;
     napi_callback call;

@@ -16,6 +16,8 @@ namespace trainyard {
 
 // More than any operation but gradientNorm takes or gives.
 constexpr size_t maximumArguments = 8;
+// Packing a weight costs about as much as multiplying it with this many rows.
+constexpr int64_t fewRows = 32;
 
 Memory::Memory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
@@ -70,7 +72,7 @@ void Session::write(size_t index, const float* from) {
 }
 
 size_t Session::bytes() const {
-  size_t total = packedBytes_;
+  size_t total = packedBytes_ + arena_.bytes();
   for (const auto& t : tensors_) total += t.bytes();
   for (const Memory* m : {&left_, &right_, &rightSecond_, &rightThird_, &rows_, &partial_}) total += m->bytes();
   for (const auto& m : locals_) total += m.bytes();
@@ -100,6 +102,14 @@ std::shared_ptr<Packed> Session::packed(int held, bool turned, int64_t k, int64_
   return made;
 }
 
+// Programs run one at a time, and what one leaves in the arena is taken before the next begins: they share it.
+void Session::reserveArena(size_t bytes) {
+  team_.settle();
+  if (arena_.bytes() >= bytes) return;
+  arena_ = Memory();
+  arena_ = Memory(bytes);
+}
+
 void Session::reserve(const Need& need) {
   const auto atLeast = [](Memory& memory, size_t floats, float*& at) {
     if (memory.bytes() < floats * 4) {
@@ -124,11 +134,12 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
                    std::vector<StepDescription> steps, size_t arenaBytes)
     : session_(std::move(session)), times_(steps.size(), Time{0, 0, 0}) {
 #if !defined(TRAINYARD_DEBUG)
-  arena_ = Memory(arenaBytes);
+  session_->reserveArena(arenaBytes);
 #else
   (void)arenaBytes;
 #endif
   tensors_.resize(tensors.size());
+  places_.assign(tensors.size(), -1);
   for (size_t i = 0; i < tensors.size(); i++) {
     const TensorDescription& from = tensors[i];
     Tensor& t = tensors_[i];
@@ -139,17 +150,17 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     t.held = from.held;
     if (from.held >= 0) {
       t.data = session_->tensors_[(size_t)from.held].floats();
-    } else if (from.offset >= 0 && arena_.bytes() > 0) {
-      t.data = arena_.floats() + from.offset / 4;
+    } else if (from.offset >= 0 && session_->arena_.bytes() > 0) {
+      places_[i] = from.offset / 4;
     } else {
       own_.emplace_back((size_t)t.size * 4);
       t.data = own_.back().floats();
     }
   }
-  std::set<int> written;
+  bind();
   for (const auto& step : steps)
     for (const int output : step.outputs)
-      if (output >= 0) written.insert(tensors_[(size_t)output].held);
+      if (output >= 0 && tensors_[(size_t)output].held >= 0) session_->written_.insert(tensors_[(size_t)output].held);
 
   lists_.reserve(2 * steps.size());
   Need need = {};
@@ -169,10 +180,12 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     step.outputs = outputs.data();
     step.outputCount = (int)from.outputs.size();
     step.transposed = step.straight = nullptr;
-    // A program that changes a weight packs it at each run anyway; for others the copy stays.
+    // Where a program of this session changes a weight, products of many rows pack it at each run into the memory that they
+    // share. For a few rows, and where nobody changes it, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
                              step.operation == operationProjectionLoss;
-    if (takesWeight && inputs[1]->held >= 0 && written.count(inputs[1]->held) == 0) {
+    if (takesWeight && inputs[1]->held >= 0 &&
+        (session_->written_.count(inputs[1]->held) == 0 || inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows)) {
       const bool turned = step.operation != operationLinearBackwardInput;
       const int64_t rows = inputs[1]->shape[0], columns = inputs[1]->shape[1];
       packed_.push_back(session_->packed(inputs[1]->held, turned, turned ? columns : rows, turned ? rows : columns));
@@ -185,6 +198,14 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
 }
 
 Prepared::~Prepared() { session_->team_.settle(); }
+
+void Prepared::bind() {
+  const float* arena = session_->arena_.floats();
+  if (bound_ == arena) return;
+  bound_ = arena;
+  for (size_t i = 0; i < tensors_.size(); i++)
+    if (places_[i] >= 0) tensors_[i].data = session_->arena_.floats() + places_[i];
+}
 
 void Prepared::start(std::function<void(const char*)> done) {
   cancelled_.store(false);

@@ -56,6 +56,8 @@ class Prepared {
 
   const Tensor& tensor(size_t index) const { return tensors_[index]; }
   size_t tensorCount() const { return tensors_.size(); }
+  // Looks where the session's arena is now: another program may have wanted a larger one. Before inputs are copied in.
+  void bind();
   // Starts a run on the session's threads; `done(message)` is called on one of them, with nullptr when all went well.
   void start(std::function<void(const char*)> done);
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -71,9 +73,11 @@ class Prepared {
   void walk(int index);
 
   std::shared_ptr<Session> session_;
-  Memory arena_;
   std::vector<Memory> own_;
   std::vector<Tensor> tensors_;
+  // Of each tensor in the arena: floats from its beginning; -1 for others. `bound_` is the arena that `tensors_` point into.
+  std::vector<int64_t> places_;
+  const float* bound_ = nullptr;
   std::vector<std::vector<const Tensor*>> lists_;
   std::vector<Step> steps_;
   std::vector<std::shared_ptr<Packed>> packed_;
@@ -99,10 +103,15 @@ class Session : public std::enable_shared_from_this<Session> {
   // A packed copy of a held weight, shared by all programs that want the same one.
   std::shared_ptr<Packed> packed(int held, bool turned, int64_t k, int64_t n);
   void reserve(const Need& need);
+  void reserveArena(size_t bytes);
 
   const Path& path_;
   const Precision precision_;
   std::vector<Memory> tensors_;
+  // Activations of whichever program runs.
+  Memory arena_;
+  // Tensors that some program of this session writes.
+  std::set<int> written_;
   Memory left_, right_, rightSecond_, rightThird_, rows_, partial_;
   std::vector<Memory> locals_;
   Scratch scratch_ = {};
