@@ -154,6 +154,12 @@ ${table(
       "Batch",
       `${count(learning.batchSize)} windows of ${count(run.sequenceLength)} tokens${learning.accumulation > 1 ? `, ${count(learning.accumulation)} batches a step` : ""}`
     ],
+    [
+      "Weights",
+      learning.averageOver === 0
+        ? "as they stood"
+        : `running mean over about ${count(learning.averageOver)} steps`
+    ],
     ["Gradient clip", learning.gradientClip === 0 ? "none" : String(learning.gradientClip)],
     ["Seed", String(learning.seed)]
   ]

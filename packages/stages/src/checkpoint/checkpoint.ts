@@ -13,7 +13,7 @@ import { parameters, type Spec } from "../model/Parameters.ts"
 import { generate, Ports, tensorsOf } from "../model/Programs.ts"
 import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
 import { read as readCheckpoint } from "../train/CheckpointFolder.ts"
-import { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
+import { CurvePoint, TrainedRun, weightsFile } from "../train/TrainedRun.ts"
 import { curveSvg } from "../validate/curveSvg.ts"
 import { modelCard } from "./card.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "./huggingFace.ts"
@@ -101,8 +101,8 @@ export const checkpoint = Stage.make({
     }
     const folder = join(run.directory, config.state)
     const saved = yield* readCheckpoint(folder)
-    const file = saved.files.get("parameters.safetensors") ?? new Uint8Array()
-    const { tensors } = yield* decode(file, join(folder, "parameters.safetensors"))
+    const name = weightsFile(saved.files)
+    const { tensors } = yield* decode(saved.files.get(name) ?? new Uint8Array(), join(folder, name))
     const wanted = parameters(spec)
     const absent = wanted.find(({ name, shape }) => tensors.get(name)?.shape.join() !== shape.join())
     if (absent !== undefined)

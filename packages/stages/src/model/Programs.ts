@@ -39,6 +39,11 @@ export const Ports = {
 /** Attention within one layer: `layer` declares names in that layer's scope. */
 type Attend = (layer: Builder.Builder, qkv: Tensor, offset: Tensor) => Tensor
 
+/** Which of the session's tensors stands for a parameter: the parameter itself, unless told otherwise. */
+export type Weights = (parameter: string) => string
+
+const themselves: Weights = (parameter) => parameter
+
 interface Forward {
   readonly builder: Builder.Builder
   /** Output of the last layer norm, [B, T, C]. */
@@ -54,16 +59,19 @@ const forward = (
     readonly length: number
     readonly training: boolean
     readonly attend: Attend
+    readonly weights: Weights
   }
 ): Forward => {
   const { bias, dropout, embedding, layers } = spec.model
   const builder = Builder.make(name)
+  const parameter = (own: string, shape: ReadonlyArray<number>) =>
+    builder.parameter(options.weights(own), shape)
   const norm = (x: Tensor, weights: string, scope: string) =>
     builder.layerNorm(
       x,
       {
-        gain: builder.parameter(`${weights}.weight`, [embedding]),
-        bias: bias ? builder.parameter(`${weights}.bias`, [embedding]) : undefined
+        gain: parameter(`${weights}.weight`, [embedding]),
+        bias: bias ? parameter(`${weights}.bias`, [embedding]) : undefined
       },
       scope
     )
@@ -71,8 +79,8 @@ const forward = (
     builder.linear(
       x,
       {
-        weight: builder.parameter(`${weights}.weight`, [output, input]),
-        bias: bias ? builder.parameter(`${weights}.bias`, [output]) : undefined
+        weight: parameter(`${weights}.weight`, [output, input]),
+        bias: bias ? parameter(`${weights}.bias`, [output]) : undefined
       },
       scope
     )
@@ -87,13 +95,13 @@ const forward = (
       : x
 
   const offset = builder.input(Ports.offset, [1], "i32")
-  const table = builder.parameter(names.table, [spec.vocabularySize, embedding])
+  const table = parameter(names.table, [spec.vocabularySize, embedding])
   let x = builder.embedding(
     {
       tokens: builder.input(Ports.tokens, [options.batch, options.length], "i32"),
       offset,
       table,
-      positions: builder.parameter(names.positions, [spec.sequenceLength, embedding])
+      positions: parameter(names.positions, [spec.sequenceLength, embedding])
     },
     "embedding"
   )
@@ -125,11 +133,12 @@ const forward = (
   return { builder, x: norm(x, names.finalNorm, "ln_f"), table }
 }
 
-const withLoss = (name: string, spec: Spec, batch: number, training: boolean) => {
+const withLoss = (name: string, spec: Spec, batch: number, training: boolean, weights: Weights) => {
   const { builder, table, x } = forward(name, spec, {
     batch,
     length: spec.sequenceLength,
     training,
+    weights,
     attend: (layer, qkv) => layer.attention(qkv, { heads: spec.model.heads }, "attention")
   })
   const targets = builder.input(Ports.targets, [batch, spec.sequenceLength], "i32")
@@ -139,8 +148,8 @@ const withLoss = (name: string, spec: Spec, batch: number, training: boolean) =>
 /**
  * Measures a batch. Inputs tokens, targets [B, T] and offset; outputs loss [1], losses and correct [B, T].
  */
-export const evaluate = (spec: Spec, batch: number): Program => {
-  const { builder, correct, loss, losses } = withLoss("evaluate", spec, batch, false)
+export const evaluate = (spec: Spec, batch: number, weights = themselves): Program => {
+  const { builder, correct, loss, losses } = withLoss("evaluate", spec, batch, false, weights)
   return builder.build([loss, losses, correct])
 }
 
@@ -158,7 +167,7 @@ export interface Training {
 
 /** Training programs for batches of `batch` windows. Outputs: loss [1]; and where there is an update, the gradient norm [1]. */
 export const training = (spec: Spec, batch: number, options: AdamWOptions): Training => {
-  const { builder, loss } = withLoss("train-step", spec, batch, true)
+  const { builder, loss } = withLoss("train-step", spec, batch, true, themselves)
   const program = builder.build([loss])
   const gradients = (name: string, accumulate: boolean): Differentiated =>
     differentiate(program, loss.name, {
@@ -180,12 +189,13 @@ export const training = (spec: Spec, batch: number, options: AdamWOptions): Trai
  * Reads `length` tokens of one text behind those in the key-value cache. Inputs tokens [1, T] and offset, the number of cached
  * tokens; output logits [1, T, V].
  */
-export const generate = (spec: Spec, length: number): Program => {
+export const generate = (spec: Spec, length: number, weights = themselves): Program => {
   const cache = [1, spec.sequenceLength, spec.model.embedding]
   const { builder, table, x } = forward(`generate-${length}`, spec, {
     batch: 1,
     length,
     training: false,
+    weights,
     attend: (layer, qkv, offset) =>
       layer.attentionCached(
         qkv,

@@ -18,6 +18,7 @@ import { learningRate } from "./Schedule.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
 import type { Tokens } from "./Tokens.ts"
 import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import { averageFile } from "./TrainedRun.ts"
 import type { Batch, Trainer } from "./Trainer.ts"
 
 export interface Context {
@@ -99,6 +100,9 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       files: [
         { name: "parameters.safetensors", pieces: encode(tensors.parameters, { format: "pt" }) },
         { name: "optimizer.safetensors", pieces: encode(tensors.optimizer, { format: "pt" }) },
+        ...(tensors.average.length === 0
+          ? []
+          : [{ name: averageFile, pieces: encode(tensors.average, { format: "pt" }) }]),
         { name: "curve.jsonl", pieces: curve.pieces() },
         { name: "state.json", pieces: [Buffer.from(encodeState({ state: saved, origin: context.origin }))] }
       ]
@@ -169,6 +173,19 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     ended = { _tag: "Rollback", nextBatch, faults: state.faults + 1, fault }
   })
 
+  const evaluatesAt = (step: number): boolean => step === schedule.steps || step % config.evaluateEvery === 0
+
+  /** Brings the weights' running mean up to date: now and then, and before it is judged. */
+  const average = Effect.fnUntraced(function* (step: number) {
+    const { averageOver } = config
+    if (averageOver === 0) return
+    const interval = Math.max(1, Math.round(averageOver / 16))
+    if (step % interval !== 0 && !evaluatesAt(step)) return
+    // The mean of all steps so far until there are as many as it goes over.
+    yield* trainer.average(Math.min(1, (step - state.averagedStep) / Math.min(averageOver, step)))
+    state = { ...state, averagedStep: step }
+  })
+
   const takeStep = Effect.gen(function* () {
     const before = performance.now()
     const step = state.step + 1
@@ -196,6 +213,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
         usual: withLoss(state.usual, result.loss)
       }
     if (ended !== undefined) return
+    yield* average(step)
     changed = true
     curve.add({ step, loss: finite(result.loss), learningRate: rate, gradientNorm })
     const event = meter.tick({
@@ -264,7 +282,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     const { step } = state
     const before = performance.now()
     const isLast = step === schedule.steps
-    const evaluates = step > state.evaluatedStep && (isLast || step % config.evaluateEvery === 0)
+    const evaluates = step > state.evaluatedStep && evaluatesAt(step)
     const isBest = evaluates ? yield* evaluate : false
     if (isLast && state.stopped === null) state = { ...state, stopped: "finished" }
     yield* checkpoints.check

@@ -7,6 +7,7 @@ import { decode, type NamedTensor } from "../checkpoint/Safetensors.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import type { Verified } from "./CheckpointFolder.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
+import { averageFile } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
 export interface Restored {
@@ -38,7 +39,12 @@ const choose = (
 }
 
 /** Reads a verified checkpoint, or says why it does not belong to this run. */
-export const restore = (checkpoint: Verified, spec: Spec, origin: Origin): Restored | string => {
+export const restore = (
+  checkpoint: Verified,
+  spec: Spec,
+  origin: Origin,
+  averages: boolean
+): Restored | string => {
   const { files } = checkpoint
   const parsed = decodeState(Buffer.from(files.get("state.json") ?? []).toString("utf8"))
   if (Option.isNone(parsed)) return "its state.json is not one that this version writes"
@@ -61,10 +67,12 @@ export const restore = (checkpoint: Verified, spec: Spec, origin: Origin): Resto
     ])
   )
   if (typeof optimizer === "string") return optimizer
+  const average = averages ? choose(files.get(averageFile), averageFile, list) : []
+  if (typeof average === "string") return average
   return {
     state,
     origin: from,
-    tensors: { parameters: chosenParameters, optimizer },
+    tensors: { parameters: chosenParameters, optimizer, average },
     curve: files.get("curve.jsonl") ?? new Uint8Array()
   }
 }

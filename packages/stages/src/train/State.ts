@@ -2,7 +2,7 @@
  * Everything about a training run that is not a tensor: what `state.json` in a checkpoint holds. Whatever decides the next
  * step is here, as plain numbers, so that a resumed run is the same run.
  */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 export const State = Schema.Struct({
   version: Schema.Literal(1),
@@ -12,6 +12,8 @@ export const State = Schema.Struct({
   shift: Schema.Int,
   /** Last step whose evaluation is done. */
   evaluatedStep: Schema.Int,
+  /** Last step at which the weights' running mean was brought up to date. */
+  averagedStep: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   best: Schema.NullOr(Schema.Struct({ step: Schema.Int, loss: Schema.Finite })),
   /** Evaluations since the best one: what patience counts. */
   evaluationsSinceBest: Schema.Int,
@@ -34,6 +36,7 @@ export const initial: State = {
   step: 0,
   shift: 0,
   evaluatedStep: 0,
+  averagedStep: 0,
   best: null,
   evaluationsSinceBest: 0,
   validationLoss: null,

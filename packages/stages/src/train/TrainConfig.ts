@@ -61,6 +61,11 @@ export const fields = {
   epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
   /** Largest norm of all gradients together; 0 does not clip. */
   gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /**
+   * Steps over which a running mean of the weights is taken, which is then what is evaluated, sampled and published in place of the last
+   * weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
+   */
+  averageOver: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /** Steps between evaluations on the validation split; the end of training always has one. */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
   /** Tokens of the validation split that an evaluation measures, evenly spread: all when there are no more. */

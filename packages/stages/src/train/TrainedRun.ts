@@ -9,6 +9,13 @@ import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
+/** Name of the file of a state that holds the running means of its weights, where they were kept. */
+export const averageFile = "average.safetensors"
+
+/** Name of the file of a state that holds the weights to judge and publish. */
+export const weightsFile = (files: ReadonlyMap<string, Uint8Array>): string =>
+  files.has(averageFile) ? averageFile : "parameters.safetensors"
+
 /** One point of `curve.jsonl`. Losses in nats per token; `validationLoss` only where it was measured. */
 export const CurvePoint = Schema.Struct({
   step: Schema.Int,
@@ -62,6 +69,7 @@ export const TrainedRun = Artifact.kind({
       beta1: Schema.Finite,
       beta2: Schema.Finite,
       gradientClip: Schema.Finite,
+      averageOver: Schema.Int,
       seed: Schema.Int
     })
   })

@@ -23,6 +23,8 @@ export interface Settings {
   readonly beta2: number
   readonly epsilon: number
   readonly gradientClip: number
+  /** Whether a running mean of the weights is kept beside them: it is then what is measured and what speaks. */
+  readonly averages: boolean
   readonly seed: number
   /** Shortest time after which a program that goes on running counts as hanging. */
   readonly hangSeconds: number
@@ -45,7 +47,11 @@ export interface StepResult {
 export interface Tensors {
   readonly parameters: ReadonlyArray<NamedTensor>
   readonly optimizer: ReadonlyArray<NamedTensor>
+  /** Running means under the parameters' own names; empty when none are kept. */
+  readonly average: ReadonlyArray<NamedTensor>
 }
+
+const averageOf = (parameter: string): string => `${parameter}.average`
 
 /**
  * The same program under watch: a run that takes far longer than any before it fails as a transient engine failure, because a worker that
@@ -104,8 +110,9 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     : accumulation === 1
       ? [train.first, train.update]
       : [train.first, train.more, train.update]
-  const measure = evaluate(spec, batchSize)
-  const speak = generate(spec, 1)
+  const judged = settings.averages ? averageOf : (parameter: string) => parameter
+  const measure = evaluate(spec, batchSize, judged)
+  const speak = generate(spec, 1, judged)
   const session: Session = yield* backend.open(tensorsOf([...trainPrograms, measure, speak]))
   const prepare = (program: Program) =>
     Effect.map(session.prepare(program), (prepared) =>
@@ -144,18 +151,43 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     /** Writes the initial weights and clears the optimizer. */
     begin: Effect.fn("Trainer.begin")(function* () {
       for (const parameter of list) {
-        yield* session.write(parameter.name, initialValues(parameter, settings.seed))
+        const values = initialValues(parameter, settings.seed)
+        yield* session.write(parameter.name, values)
+        if (settings.averages) yield* session.write(averageOf(parameter.name), values)
         const zero = new Float32Array(parameter.shape.reduce((product, side) => product * side, 1))
         for (const moment of moments(parameter)) yield* session.write(moment.name, zero)
       }
     }),
-    /** Replaces parameters and optimizer state. */
+    /** Replaces parameters, optimizer state and running means. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
       for (const { name, values } of [...tensors.parameters, ...tensors.optimizer])
         yield* session.write(name, values)
+      for (const { name, values } of tensors.average) yield* session.write(averageOf(name), values)
     }),
-    /** Copies of parameters and optimizer state. */
-    read: Effect.all({ parameters: readAll(list), optimizer: readAll(list.flatMap(moments)) }),
+    /** Copies of parameters, optimizer state and running means. */
+    read: Effect.all({
+      parameters: readAll(list),
+      optimizer: readAll(list.flatMap(moments)),
+      average: settings.averages
+        ? Effect.forEach(list, ({ name, shape }) =>
+            Effect.map(session.read(averageOf(name)), (values): NamedTensor => ({ name, shape, values }))
+          )
+        : Effect.succeed([])
+    }),
+    /**
+     * Moves the running means towards the parameters by `share` of the way: all of it makes them equal.
+     *
+     * Source: Polyak, Juditsky 1992; with a share that stays the same, the exponential mean of Izmailov et al. 2018, arXiv:1803.05407,
+     * section 3, and many since.
+     */
+    average: Effect.fn("Trainer.average")(function* (share: number) {
+      for (const { name } of list) {
+        const values = yield* session.read(name)
+        const mean = yield* session.read(averageOf(name))
+        for (let i = 0; i < mean.length; i++) mean[i]! += share * (values[i]! - mean[i]!)
+        yield* session.write(averageOf(name), mean)
+      }
+    }),
     /**
      * One optimizer step, counted from 1, over `accumulation` batches. `refuse` is asked with the loss before the update where the
      * settings say `deliberate`: when it answers true, nothing changes.
@@ -187,9 +219,9 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       const outputs = yield* prepared.get(train.update.name)!.run(updateOf(step, learningRate))
       return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
     }),
-    /** The evaluation program over the session's present parameters. */
+    /** The evaluation program over the session's present parameters, or their running means where these are kept. */
     measuring,
-    /** The generation program, one token at a time, over the session's present parameters. */
+    /** The generation program, one token at a time, over the same weights as `measuring`. */
     speaking
   }
 })

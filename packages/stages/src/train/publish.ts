@@ -156,6 +156,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       beta1: config.beta1,
       beta2: config.beta2,
       gradientClip: config.gradientClip,
+      averageOver: config.averageOver,
       seed: config.seed
     }
   }

@@ -70,16 +70,17 @@ export const train = Stage.make({
       threads: backend.settings.threads,
       config: decisive(config)
     }
+    const averages = config.averageOver > 0
     const checkpoints = yield* Checkpoints.make({
       root: join(scratch, "checkpoints"),
       keepLast: config.keepLast,
       foreign: (checkpoint) => {
-        const restored = restore(checkpoint, plan.spec, origin)
+        const restored = restore(checkpoint, plan.spec, origin, averages)
         return typeof restored === "string" ? restored : undefined
       }
     })
-    // Parameters and two moments, float32; the last few, the best, one being written, and the two of the result.
-    yield* checkpoints.spaceFor(size * 12 * (config.keepLast + 4))
+    // Parameters, two moments and the mean, float32; the last few, the best, one being written, and the two of the result.
+    yield* checkpoints.spaceFor(size * (averages ? 16 : 12) * (config.keepLast + 4))
     yield* journal.publish({ type: "Facts", facts: factsOf(plan, config, size) })
 
     /** Finds the newest usable checkpoint among those that `wanted` accepts, and says what it found. */
@@ -94,7 +95,7 @@ export const train = Stage.make({
           })
         return { state: initial, restored: undefined } satisfies Beginning as Beginning
       }
-      const restored = restore(checkpoint, plan.spec, origin)
+      const restored = restore(checkpoint, plan.spec, origin, averages)
       if (typeof restored === "string") return { state: initial, restored: undefined }
       yield* journal.publish({
         type: "Resumed",
@@ -125,6 +126,7 @@ export const train = Stage.make({
             beta2: config.beta2,
             epsilon: config.epsilon,
             gradientClip: config.gradientClip,
+            averages,
             seed: config.seed,
             hangSeconds: config.faults.hangSeconds
           })

@@ -48,7 +48,7 @@ export const checkpoints: Kind = ({ directory, draw }, index) => {
         root: directory,
         keepLast: 2,
         foreign: (checkpoint) => {
-          const restored = restore(checkpoint, spec, origin)
+          const restored = restore(checkpoint, spec, origin, false)
           return typeof restored === "string" ? restored : undefined
         }
       })
