@@ -177,8 +177,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     /**
      * Moves the running means towards the parameters by `share` of the way: all of it makes them equal.
      *
-     * Source: Polyak, Juditsky 1992; with a share that stays the same, the exponential mean of Izmailov et al. 2018, arXiv:1803.05407,
-     * section 3, and many since.
+     * Source: Polyak, Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging", with a mean that forgets.
      */
     average: Effect.fn("Trainer.average")(function* (share: number) {
       for (const { name } of list) {
