@@ -1,6 +1,7 @@
 /** Ctrl-C and its relatives: the first interrupts what is at work, which gives everything back; a second one stops at once. */
 import { Effect } from "effect"
 import { codes } from "./Ending.ts"
+import { makeRoom } from "./show/Block.ts"
 
 let first: number | undefined
 let sentence: string | undefined
@@ -30,7 +31,10 @@ const onSignal = () => {
   const now = Date.now()
   if (first === undefined) {
     first = now
-    if (sentence !== undefined) process.stderr.write(`\n${sentence} Press Ctrl-C again to stop at once.\n`)
+    if (sentence === undefined) return
+    // The terminal has put "^C" where the cursor was: in the block, which goes, or at the end of a line.
+    const line = makeRoom() ? "" : "\n"
+    process.stderr.write(`${line}${sentence} Ctrl-C again stops at once.\n`)
   } else if (now - first > together) {
     process.exit(codes.interrupted)
   }

@@ -65,7 +65,8 @@ const live = (screen: Screen, directory: string) =>
     yield* otherScreen(screen)
     const draw = (status: RunStatus) =>
       Effect.sync(() => {
-        const columns = screen.columns()
+        // A row filled to its edge would lose its last character to the clearing that follows.
+        const columns = screen.columns() - 1
         const lines = MonitorScreen.compose(
           screen,
           status,

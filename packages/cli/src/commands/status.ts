@@ -5,22 +5,27 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
-import { Block, make } from "../show/Screen.ts"
+import { Block } from "../show/Block.ts"
+import { glance } from "../show/Glance.ts"
+import { make } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
 import { jsonFlag, runArgument } from "./flags.ts"
 
-/** Shows a status that changes: in place on a terminal, one page or object after another elsewhere. */
+/** Shows a status that changes: what fits, in place, on a terminal; one page or object after another elsewhere. */
 const watcher = (json: boolean) => {
   const screen = make(process.stdout)
   const block = new Block(screen)
   let before = ""
   return (status: RunStatus) =>
     Effect.sync(() => {
+      if (!json && screen.live) {
+        block.draw([], glance(screen, status, screen.columns() - 1, screen.rows() - 2))
+        return
+      }
       const text = json ? JSON.stringify(status) : StatusPage.page(status).join("\n")
       if (text === before) return
       if (json) screen.write(`${text}\n`)
-      else if (screen.live) block.draw([], text.split("\n"))
       else screen.write(`${before === "" ? "" : "\n---\n\n"}${text}\n`)
       before = text
     })
@@ -32,7 +37,7 @@ export const status = Command.make(
     run: runArgument,
     watch: Flag.Boolean("watch").pipe(
       Flag.withAlias("w"),
-      Flag.withDescription("Show it again as it changes, until the run ends"),
+      Flag.withDescription("Show it again as it changes, until the run ends; on a terminal as much as fits"),
       Flag.withDefault(false)
     ),
     json: jsonFlag,

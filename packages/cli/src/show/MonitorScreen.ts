@@ -2,7 +2,7 @@
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
 import { curve } from "./curve.ts"
 import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
-import { bar, cut, type Screen, type Style, width } from "./Screen.ts"
+import { barLine, cut, type Screen, type Style, width } from "./Screen.ts"
 import { progressOf, secondsOf } from "./StatusPage.ts"
 
 const stateStyle: Record<Phase["state"], Style> = {
@@ -79,11 +79,13 @@ const activity = (screen: Screen, status: RunStatus, columns: number): ReadonlyA
       const { message, name, progress, secondsLeft } = phase
       const time =
         secondsLeft === null ? duration(secondsOf(phase, status) ?? 0) : `${duration(secondsLeft)} left`
-      const drawn =
-        progress === null || progress.total === null || progress.total <= 0
-          ? ""
-          : `${bar(screen, progress.done / progress.total, Math.max(8, Math.floor(columns / 4)))} `
-      return `${screen.style("cyan", name)} ${drawn}${progressOf(phase)} ${time}${message === null ? "" : `  ${message}`}`
+      const head = screen.style("cyan", name)
+      const parts = [time, progressOf(phase), ...(message === null ? [] : [message])].filter(
+        (part) => part !== ""
+      )
+      return progress === null || progress.total === null || progress.total <= 0
+        ? [head, ...parts].join("  ")
+        : barLine(screen, head, progress.done / progress.total, parts, columns)
     })
 
 const training = (status: RunStatus): ReadonlyArray<string> => {

@@ -4,9 +4,10 @@
  */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
 import { Effect } from "effect"
+import { Block } from "./Block.ts"
 import { count, duration, figure, loss } from "./format.ts"
 import { linesOf, progressText } from "./lines.ts"
-import { Block, bar, pad, type Screen } from "./Screen.ts"
+import { barLine, pad, type Screen } from "./Screen.ts"
 
 export interface Renderer {
   readonly show: (event: RunEvent) => Effect.Effect<void>
@@ -59,7 +60,7 @@ const plain = (screen: Screen): Renderer => {
 interface Active {
   readonly since: number
   moving: Moving | undefined
-  evaluation: string
+  validation: string | undefined
 }
 
 const spinner = ["|", "/", "-", "\\"]
@@ -70,23 +71,29 @@ const liveLine = (screen: Screen, nameWidth: number, stage: string, active: Acti
   const turning = spinner[Math.floor(now / 250) % spinner.length]
   const { moving } = active
   if (moving === undefined) return `${name}  ${turning} ${duration(elapsed)}`
-  const barWidth = Math.max(6, Math.min(28, Math.floor(screen.columns() / 4)))
+  const withBar = (share: number, parts: ReadonlyArray<string>) =>
+    barLine(
+      screen,
+      `${name} `,
+      share,
+      [`${String(Math.floor(100 * share)).padStart(3)} %`, ...parts],
+      screen.columns() - 1
+    )
   if (moving.type === "Step") {
-    const done = moving.step / Math.max(1, moving.steps)
-    return [
-      `${name}  ${bar(screen, done, barWidth)} ${String(Math.floor(100 * done)).padStart(3)}%`,
+    return withBar(moving.step / Math.max(1, moving.steps), [
       `${duration(moving.secondsLeft)} left`,
-      `loss ${loss(moving.loss)}${active.evaluation}`,
-      `${figure(moving.tokensPerSecond)} tokens/s`,
-      `step ${count(moving.step)}/${count(moving.steps)}`
-    ].join("  ")
+      `loss ${loss(moving.loss)}`,
+      ...(active.validation === undefined ? [] : [`validation ${active.validation}`]),
+      `step ${count(moving.step)}/${count(moving.steps)}`,
+      `${figure(moving.tokensPerSecond)} tokens/s`
+    ])
   }
   if (moving.total === undefined || moving.total <= 0) {
     return `${name}  ${turning} ${progressText(moving)}  ${figure(moving.done / Math.max(0.1, elapsed))}/s  ${duration(elapsed)}`
   }
   const done = moving.done / moving.total
-  const left = done > 0.02 ? `  ${duration((elapsed / done) * (1 - done))} left` : ""
-  return `${name}  ${bar(screen, done, barWidth)} ${String(Math.floor(100 * done)).padStart(3)}%${left}  ${progressText(moving)}`
+  const left = done > 0.02 ? [`${duration((elapsed / done) * (1 - done))} left`] : []
+  return withBar(done, [...left, progressText(moving)])
 }
 
 const live = Effect.fnUntraced(function* (screen: Screen) {
@@ -104,7 +111,7 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
     const { event } = entry
     if (event.type === "RunStarted") nameWidth = Math.max(...event.stages.map(({ name }) => name.length), 0)
     if (event.type === "StageStarted") {
-      active.set(event.stage, { since: Date.now(), moving: undefined, evaluation: "" })
+      active.set(event.stage, { since: Date.now(), moving: undefined, validation: undefined })
     }
     if (event.type === "StageFinished") active.delete(event.stage)
     if (event.type === "Stage") {
@@ -115,7 +122,7 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
         return
       }
       if (event.event.type === "Evaluation" && state !== undefined) {
-        state.evaluation = `, validation ${loss(event.event.loss)}`
+        state.validation = loss(event.event.loss)
       }
     }
     draw(linesOf(screen, nameWidth, entry))

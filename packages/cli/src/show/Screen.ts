@@ -116,41 +116,21 @@ export const table = (
 }
 
 /**
- * Lines at the end of the output that are drawn again in place, under lines that stay. Nothing but cursor movement upward and
- * clearing is used, so a process that dies leaves the terminal usable.
+ * A line with a bar in it: the head, the bar, then as many parts as there is room for, the first of them being the ones that matter
+ * most. The bar's width depends on the terminal alone, so that it stands still while the figures beside it change.
  */
-export class Block {
-  readonly #screen: Screen
-  #drawn: ReadonlyArray<string> = []
-
-  constructor(screen: Screen) {
-    this.#screen = screen
+export const barLine = (
+  screen: Screen,
+  head: string,
+  share: number,
+  parts: ReadonlyArray<string>,
+  columns: number
+): string => {
+  let line = `${head} ${bar(screen, share, Math.max(6, Math.min(28, Math.floor(columns / 6))))}`
+  for (const part of parts) {
+    const longer = `${line}  ${part}`
+    if (width(longer) > columns) break
+    line = longer
   }
-
-  /** Rows the drawn lines take now: a terminal made narrower has wrapped them. */
-  #rows(): number {
-    const columns = this.#screen.columns()
-    return this.#drawn.reduce((rows, line) => rows + Math.max(1, Math.ceil(width(line) / columns)), 0)
-  }
-
-  #erase(): string {
-    const rows = this.#rows()
-    return rows === 0 ? "" : `\u001b[${rows}A\r\u001b[J`
-  }
-
-  /** Writes lines that stay and draws the block anew below them. */
-  draw(staying: ReadonlyArray<string>, lines: ReadonlyArray<string>): void {
-    const columns = this.#screen.columns() - 1
-    const shown = lines.slice(-Math.max(1, this.#screen.rows() - 2)).map((line) => cut(line, columns))
-    if (staying.length === 0 && shown.join("\n") === this.#drawn.join("\n")) return
-    const text = [...staying, ...shown].map((line) => `${line}\n`).join("")
-    this.#screen.write(this.#erase() + text)
-    this.#drawn = shown
-  }
-
-  /** Takes the block away. */
-  clear(): void {
-    this.#screen.write(this.#erase())
-    this.#drawn = []
-  }
+  return line
 }

@@ -23,7 +23,7 @@ const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<str
 /** `18:20:17`, UTC. */
 const clock = (at: string): string => at.slice(11, 19)
 
-const stateWord: Record<Phase["state"], string> = {
+export const stateWord: Record<Phase["state"], string> = {
   pending: "to come",
   waiting: "waits",
   running: "running",
@@ -85,26 +85,24 @@ const configuration = (status: RunStatus) =>
     )
   )
 
-const progress = (status: RunStatus): ReadonlyArray<string> => {
+/** Where training stands, a figure or two a line. */
+export const progressLines = (status: RunStatus): ReadonlyArray<string> => {
   const { evaluations, training } = status
   if (training === null) return []
   const best = evaluations.filter((evaluation) => evaluation.best).at(-1)
   const last = evaluations.at(-1)
   return [
-    `- step ${count(training.step)} of ${count(training.steps)}, epoch ${training.epoch.toFixed(2)}`,
-    `- loss ${loss(training.loss)}, gradient norm ${training.gradientNorm === null ? "not finite" : figure(training.gradientNorm)}, learning rate ${training.learningRate.toExponential(2)}`,
+    `step ${count(training.step)} of ${count(training.steps)}, epoch ${training.epoch.toFixed(2)}`,
+    `loss ${loss(training.loss)}, gradient norm ${training.gradientNorm === null ? "not finite" : figure(training.gradientNorm)}, learning rate ${training.learningRate.toExponential(2)}`,
     ...(last === undefined
       ? []
       : [
-          `- validation loss ${loss(last.loss)} at step ${count(last.step)}${
+          `validation loss ${loss(last.loss)} at step ${count(last.step)}${
             best === undefined ? "" : `; best ${loss(best.loss)} at step ${count(best.step)}`
           }`
         ]),
-    `- ${figure(training.tokensPerSecond)} tokens/s, ${figure(training.stepMilliseconds)} ms a step`,
-    ...(status.state === "running" ? [`- ${duration(training.secondsLeft)} of training left`] : []),
-    ...(status.resumed === null
-      ? []
-      : [`- went on from the checkpoint of step ${count(status.resumed.step)}`])
+    `${figure(training.tokensPerSecond)} tokens/s, ${figure(training.stepMilliseconds)} ms a step`,
+    ...(status.resumed === null ? [] : [`went on from the checkpoint of step ${count(status.resumed.step)}`])
   ]
 }
 
@@ -213,14 +211,15 @@ const timeline = (status: RunStatus): ReadonlyArray<string> => [
     : [`- about ${duration(status.secondsLeft)} left in what runs now`])
 ]
 
-const title = (status: RunStatus): string =>
+/** The run's state in words. */
+export const titleOf = (status: RunStatus): string =>
   status.state === "crashed" ? "crashed (its process is gone)" : status.state
 
 /** The page, line by line. */
 export const page = (status: RunStatus): ReadonlyArray<string> => {
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
-    `# ${status.pipeline || "A run"}: ${title(status)}`,
+    `# ${status.pipeline || "A run"}: ${titleOf(status)}`,
     "",
     `Run ${status.run}, started ${since}, ${duration(status.seconds)} long${
       status.state === "running" && status.secondsLeft !== null
@@ -231,7 +230,10 @@ export const page = (status: RunStatus): ReadonlyArray<string> => {
     `Workspace: ${status.workspace}.`,
     "",
     ...section("Phases", phases(status)),
-    ...section("Training", progress(status)),
+    ...section(
+      "Training",
+      progressLines(status).map((line) => `- ${line}`)
+    ),
     ...section("Problems", problems(status)),
     ...section("Gates", gates(status)),
     ...section("Data and model", facts(status)),

@@ -16,6 +16,25 @@ const dots = [
 ]
 
 /**
+ * Values where there are none, on a straight line between those beside them: a run has fewer points at first than the screen has columns
+ * of dots, and a curve of single dots is hard to follow.
+ */
+const bridged = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const whole = [...values]
+  let last: number | undefined
+  values.forEach((value, index) => {
+    if (Number.isNaN(value)) return
+    if (last !== undefined) {
+      const from = values[last]!
+      for (let between = last + 1; between < index; between++)
+        whole[between] = from + ((value - from) * (between - last)) / (index - last)
+    }
+    last = index
+  })
+  return whole
+}
+
+/**
  * Draws points in `rows` lines of `columns` characters, with the highest and lowest value at the left. Values are averaged over each
  * column of dots, so that a long, noisy curve stays readable. Nothing is drawn from fewer than two points.
  */
@@ -41,7 +60,9 @@ export const curve = (
     sums[at]! += point.y
     counts[at]! += 1
   }
-  const means = Array.from(sums, (sum, index) => (counts[index]! > 0 ? sum / counts[index]! : Number.NaN))
+  const means = bridged(
+    Array.from(sums, (sum, index) => (counts[index]! > 0 ? sum / counts[index]! : Number.NaN))
+  )
   const present = means.filter((mean) => !Number.isNaN(mean))
   const top = Math.max(...present)
   const bottom = Math.min(...present)

@@ -19,7 +19,7 @@ export const progressText = (event: Extract<StageEvent, { type: "Progress" }>): 
     : `${count(event.done)} of ${count(event.total)} ${event.unit}`
 
 /** What a stage's own event says, and whether it warns. Steps and progress are for the caller to thin out. */
-const stageText = (screen: Screen, event: StageEvent): string | undefined => {
+const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string | undefined => {
   switch (event.type) {
     case "Progress":
       return progressText(event)
@@ -31,11 +31,12 @@ const stageText = (screen: Screen, event: StageEvent): string | undefined => {
       return `step ${count(event.step)}: validation loss ${loss(event.loss)}${
         event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
       }${event.best ? ", the best so far" : ""}`
-    case "Sample":
-      return screen.style(
-        "gray",
-        `sample at step ${count(event.step)}: ${oneLine(event.prompt + event.completion, 100)}`
-      )
+    case "Sample": {
+      const head = `sample at step ${count(event.step)}: `
+      // On a terminal it keeps to one row.
+      const room = screen.live ? Math.max(20, screen.columns() - nameWidth - 2 - head.length) : 100
+      return screen.style("gray", `${head}${oneLine(event.prompt + event.completion, room)}`)
+    }
     case "CheckpointSaved":
       return screen.style(
         "gray",
@@ -103,9 +104,16 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
     case "Failure":
       return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
     case "RunFinished":
-      return []
+      return event.status === "interrupted"
+        ? [
+            screen.style(
+              "yellow",
+              `interrupted after ${duration(event.seconds)}; the same command goes on from here`
+            )
+          ]
+        : []
     case "Stage": {
-      const text = stageText(screen, event.event)
+      const text = stageText(screen, nameWidth, event.event)
       if (event.event.type === "Facts") {
         return event.event.facts.map(({ label, text }) => at(event.stage, `${label}: ${oneLine(text, 200)}`))
       }

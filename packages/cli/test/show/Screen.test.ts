@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util"
 import { describe, expect, test } from "vitest"
-import { Block, bar, cut, make, table, width } from "../../src/show/Screen.ts"
+import { bar, barLine, cut, make, table, width } from "../../src/show/Screen.ts"
 
 const target = (options: { readonly tty: boolean; readonly columns?: number }) => {
   const written: Array<string> = []
@@ -51,6 +51,18 @@ describe("bar", () => {
   })
 })
 
+test("a line with a bar keeps whole parts only, the first ones first, and its bar stands still", () => {
+  const screen = make(target({ tty: false }).stream, { LANG: "C" })
+  const parts = ["42 %", "3 min 44 s left", "loss 6.843", "validation 4.220", "step 672/1,600"]
+  expect(barLine(screen, "train ", 0.42, parts, 79)).toBe(
+    "train  #####........  42 %  3 min 44 s left  loss 6.843  validation 4.220"
+  )
+  expect(barLine(screen, "train ", 0.42, parts, 59)).toBe(
+    "train  ####.....  42 %  3 min 44 s left  loss 6.843"
+  )
+  expect(barLine(screen, "train ", 0.42, ["42 %", "9.9 s left"], 79)).toContain(" #####........  42 %")
+})
+
 test("table lines up its columns", () => {
   expect(
     table(
@@ -61,21 +73,4 @@ test("table lines up its columns", () => {
       new Set([1])
     )
   ).toEqual(["a       1  x", "long  100  y"])
-})
-
-describe("Block", () => {
-  test("draws in place, keeps lines above, and takes itself away", () => {
-    const { stream, written } = target({ tty: true, columns: 40 })
-    const block = new Block(make(stream, { TERM: "xterm", NO_COLOR: "1" }))
-    block.draw(["kept"], ["one", "two"])
-    block.draw([], ["three"])
-    block.clear()
-    expect(written).toEqual(["kept\none\ntwo\n", "\u001b[2A\r\u001b[Jthree\n", "\u001b[1A\r\u001b[J"])
-  })
-
-  test("cuts lines to a narrow terminal", () => {
-    const { stream, written } = target({ tty: true, columns: 24 })
-    new Block(make(stream, { NO_COLOR: "1" })).draw([], ["x".repeat(100)])
-    expect(written.join("")).toBe(`${"x".repeat(23)}\n`)
-  })
 })

@@ -1,0 +1,69 @@
+/**
+ * Lines at the end of the output that are drawn again in place, under lines that stay. Nothing but cursor movement upward and
+ * clearing is used, so a process that dies leaves the terminal usable.
+ */
+import { cut, type Screen, width } from "./Screen.ts"
+
+/** The block that stands on the terminal now. */
+let standing: Block | undefined
+
+const endOfLine = "\u001b[K"
+const below = "\u001b[J"
+
+export class Block {
+  readonly #screen: Screen
+  #drawn: ReadonlyArray<string> = []
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+  }
+
+  /** Up to the block's first row: a terminal made narrower has wrapped the drawn lines. */
+  #up(): string {
+    const columns = this.#screen.columns()
+    const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)), 0)
+    return rows === 0 ? "" : `\u001b[${rows}A\r`
+  }
+
+  /** Lines over what stood there before. Each clears what is left of its row, unless it ends at the row's edge. */
+  #over(lines: ReadonlyArray<string>): string {
+    const columns = this.#screen.columns()
+    return lines
+      .flatMap((line) => line.split("\n"))
+      .map((line) => {
+        const columnsUsed = width(line)
+        return `${line}${columnsUsed > 0 && columnsUsed % columns === 0 ? "" : endOfLine}\n`
+      })
+      .join("")
+  }
+
+  /** Writes lines that stay and draws the block anew below them, in one piece and over the old one, so that nothing flickers. */
+  draw(staying: ReadonlyArray<string>, lines: ReadonlyArray<string>): void {
+    const columns = this.#screen.columns() - 1
+    const shown = lines.slice(-Math.max(1, this.#screen.rows() - 2)).map((line) => cut(line, columns))
+    if (staying.length === 0 && shown.join("\n") === this.#drawn.join("\n")) return
+    const up = this.#up()
+    this.#screen.write(
+      up === ""
+        ? [...staying, ...shown].map((line) => `${line}\n`).join("")
+        : `${up}${this.#over([...staying, ...shown])}${below}`
+    )
+    this.#drawn = shown
+    standing = shown.length === 0 ? undefined : this
+  }
+
+  /** Takes the block away. */
+  clear(): void {
+    const up = this.#up()
+    if (up !== "") this.#screen.write(`${up}${below}`)
+    this.#drawn = []
+    if (standing === this) standing = undefined
+  }
+}
+
+/** Takes the standing block away, for words from elsewhere; it is drawn again below them. Whether there was one. */
+export const makeRoom = (): boolean => {
+  const found = standing !== undefined
+  standing?.clear()
+  return found
+}

@@ -1,0 +1,91 @@
+/** What is drawn again and again fits the terminal that it is drawn on. */
+import * as RunStatus from "@trainyard/core/RunStatus"
+import { Effect } from "effect"
+import { describe, expect, test } from "vitest"
+import { glance } from "../../src/show/Glance.ts"
+import { compose } from "../../src/show/MonitorScreen.ts"
+import * as Renderer from "../../src/show/Renderer.ts"
+import { make, width } from "../../src/show/Screen.ts"
+import { events } from "./job.ts"
+import { terminal } from "./terminal.ts"
+
+const status = RunStatus.of(events)
+const environments = [
+  { TERM: "xterm", LANG: "C.UTF-8" },
+  { TERM: "xterm", LANG: "C", NO_COLOR: "1" }
+]
+const sizes = [
+  [79, 22],
+  [59, 13],
+  [38, 8],
+  [200, 60]
+] as const
+
+describe.each([
+  ["status --watch", glance],
+  [
+    "monitor",
+    (...[screen, shown, columns, rows]: Parameters<typeof glance>) =>
+      compose(screen, shown, columns, rows, "q leaves")
+  ]
+])("%s", (_, draw) => {
+  test.each(sizes)("fits %i columns and %i rows, with and without colour", (columns, rows) => {
+    for (const environment of environments)
+      for (let seen = 1; seen <= events.length; seen += 6) {
+        const lines = draw(make(terminal(), environment), RunStatus.of(events.slice(0, seen)), columns, rows)
+        expect(lines.length).toBeLessThanOrEqual(rows)
+        for (const line of lines) expect(width(line)).toBeLessThanOrEqual(columns)
+      }
+  })
+})
+
+test("status --watch at 80 by 24 has the phases, the figures, the faults, the health and what is next", () => {
+  const text = glance(make(terminal(), { LANG: "C", NO_COLOR: "1" }), status, 79, 22).join("\n")
+  expect(text).toMatch(/^quickstart running, 1 min 43 s, about 1 min 30 s left\n/)
+  expect(text).toMatch(/train +running +1 min 38 s +960 of 1,600 steps \(60 %\), 1 min 30 s left/)
+  for (const found of [
+    "validate    to come",
+    "loss 3.",
+    "validation loss 4.996 at step 800",
+    "checkpoint of step 800, 8.1 MB",
+    "process 28672, 14 threads, CPU 194 %, 421 MB",
+    "Step 801: the loss jumped",
+    "Next: train goes on, then checkpoint, validate."
+  ])
+    expect(text).toContain(found)
+})
+
+describe("the live lines of a run", () => {
+  /** What stands on the terminal while the run goes on, and all that is left of it afterwards. */
+  const shown = async (columns: number) => {
+    const screen = terminal(columns, 24)
+    const during = await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const renderer = yield* Renderer.make(make(screen, { TERM: "xterm", LANG: "C", NO_COLOR: "1" }))
+          for (const event of events) yield* renderer.show(event)
+          return screen.seen()
+        })
+      )
+    )
+    return { during, left: screen.history() }
+  }
+
+  test("at 80 columns keep whole figures, and samples keep to their row", async () => {
+    const { during, left } = await shown(80)
+    expect(during.at(-1)).toBe(
+      "train       ########.....   60 %  1 min 30 s left  loss 3.033  validation 4.996"
+    )
+    const samples = left.filter((line) => line.includes("sample at step 800"))
+    expect(samples).toHaveLength(1)
+    expect(samples[0]).toMatch(/\.\.\.$/)
+  })
+
+  test("are gone when the run is over, and nothing of them is left among the lines that stay", async () => {
+    for (const columns of [80, 50]) {
+      const { left } = await shown(columns)
+      expect(left.join("\n")).toContain("checkpoint of step 800 saved")
+      expect(left.filter((line) => /[#.]{6} +\d+ %/.test(line))).toEqual([])
+    }
+  })
+})
