@@ -183,7 +183,8 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     // Where a program of this session changes a weight, products of many rows pack it at each run into the memory that they
     // share. For a few rows, and where nobody changes it, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
-                             step.operation == operationProjectionLoss;
+                             (step.operation == operationProjectionLoss && session_->path_.multipliesBf16 &&
+                              session_->precision_ == precisionBf16);
     if (takesWeight && inputs[1]->held >= 0 &&
         (session_->written_.count(inputs[1]->held) == 0 || inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows)) {
       const bool turned = step.operation != operationLinearBackwardInput;

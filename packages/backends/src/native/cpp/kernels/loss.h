@@ -1,12 +1,13 @@
 // The output layer and its loss, in chunks of rows: logits of one chunk, their softmax, and both gradients from them, so that
 // logits are computed once and all of them never exist together.
 //
-// Logits are kept in the very layout that the gradients' products read: blocks of `depth` tokens, and in a block each row
-// `stripRow` after the one before. A worker takes its rows from x to dx without meeting anyone; what it wrote last is still in
-// its caches when it goes on. The table's gradient alone needs everyone's rows.
+// Logits are kept with tokens down and rows of x across, in the very layout that the table's gradient reads: for each block of
+// `depth` rows, the tokens `stripRow` apart. A row of x is a lane of a vector, so that largest logits and sums of exponentials
+// need nothing across lanes. The table itself is read as it is, and brought into the tiles' order block by block in the caches:
+// no copy of it is kept. A worker takes its rows from x to dx without meeting anyone; the table's gradient alone needs everyone's.
 //
-// Exponentials are taken against the largest logit of their block, as soon as the block is there, and brought to the row's
-// log-sum-exp when the gradient is made.
+// Exponentials are taken against the largest logit of their block of tokens, as soon as the block is there, and brought to the
+// row's log-sum-exp when the gradient is made.
 #pragma once
 
 #include <cfloat>
@@ -17,54 +18,43 @@
 namespace trainyard {
 namespace {
 
-// One `depth` of rows, so that the table's gradient is read and written once for each.
-FORCE int64_t lossChunk(int64_t rows) { return rows < depth ? rows : depth; }
-FORCE int64_t lossBlocks(int64_t vocabulary) { return (vocabulary + depth - 1) / depth; }
-// Floats of packed rows that one worker has for itself.
-FORCE size_t lossLeft(int64_t chunk, int64_t width, int workers) {
-  const size_t rows = leftSize((chunk + workers - 1) / workers, width, full), tokens = leftSize(depth, depth, full);
-  return rows > tokens ? rows : tokens;
-}
-
-// Logits of one row and block become their exponentials against the largest of them, or against `given`.
-struct Exponentials {
-  float most, total;
+// Rows of a chunk: enough blocks of `depth` that many workers find some dozens of rows each.
+struct LossShape {
+  int64_t rows, width, v;
+  int64_t rowBlocks, chunk;  // of a chunk: blocks of rows; rows, a whole number of panels
+  int64_t blocks;            // of tokens
+  bool gradient;
 };
-FORCE Exponentials exponentials(float* row, int64_t count, const float* given) {
-  float most;
-  if (given != nullptr) {
-    most = *given;
-  } else {
-    vf m = all(-FLT_MAX);
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) m = maximum(m, load(row + i));
-    most = largest(m);
-    for (; i < count; i++) most = row[i] > most ? row[i] : most;
-  }
-  vf s = all(0.0f), s2 = all(0.0f);
-  int64_t i = 0;
-  for (; i + 2 * LANES <= count; i += 2 * LANES) {
-    const vf e = exponential(load(row + i) - all(most)), e2 = exponential(load(row + i + LANES) - all(most));
-    store(row + i, e);
-    store(row + i + LANES, e2);
-    s = s + e;
-    s2 = s2 + e2;
-  }
-  for (; i < count; i += LANES) {
-    const int64_t some = count - i < LANES ? count - i : LANES;
-    const vf e = select(lanes() < allInts((int32_t)some), exponential(load(row + i, some) - all(most)), all(0.0f));
-    store(row + i, e, some);
-    s = s + e;
-  }
-  return {most, sum(s + s2)};
+FORCE LossShape lossShape(const Step& s, int workers) {
+  LossShape l;
+  l.rows = rowsOf(s.inputs[0]);
+  l.width = widthOf(s.inputs[0]);
+  l.v = s.inputs[1]->shape[0];
+  const int64_t wanted = (workers + 3) / 4, all = (l.rows + depth - 1) / depth;
+  l.rowBlocks = wanted < all ? wanted : all;
+  l.chunk = l.rowBlocks > 1 || l.rows > depth ? l.rowBlocks * depth : upTo(l.rows, panel);
+  l.blocks = (l.v + depth - 1) / depth;
+  l.gradient = s.outputs[4] != nullptr || s.outputs[5] != nullptr;
+  return l;
 }
+// Floats of logits, of numbers for each row, and of what a worker has for itself: a block of the table, and strips of its rows.
+FORCE size_t lossLogits(const LossShape& l) { return (size_t)(l.rowBlocks * (l.gradient ? l.v : depth) * stripRow); }
+FORCE size_t lossPerRow(const LossShape& l) { return (size_t)(upTo(l.rows, LANES) + 2 * l.blocks * l.chunk); }
+FORCE size_t lossTable(const LossShape& l) {
+  const size_t strips = leftSize(depth, l.width, full), panels = (size_t)(depth * upTo(l.width, panel));
+  return strips > panels ? strips : panels;
+}
+FORCE size_t lossOwn(const LossShape& l) { return lossTable(l) + leftSize(depth, depth, full); }
 
-FORCE void scaleRow(float* row, int64_t count, float by, bool toBf16) {
-  for (int64_t i = 0; i < count; i += LANES) {
-    const int64_t some = count - i < LANES ? count - i : LANES;
-    const vf g = load(row + i, some) * all(by);
-    store(row + i, toBf16 ? rounded(g) : g, some);
-  }
+// `rows` rows of `width` numbers as panels of `panel` columns, each `rows` deep.
+static void packPanels(Mode mode, const float* from, int64_t rows, int64_t width, float* to) {
+  for (int64_t u = 0; u < rows; u++)
+    for (int64_t n0 = 0; n0 < width; n0 += panel) {
+      const int64_t columns = width - n0 < panel ? width - n0 : panel;
+      float* at = to + n0 * rows + u * panel;
+      packAcross(mode, from + u * width + n0, nullptr, columns, at);
+      for (int64_t i = columns; i < panel; i++) at[i] = 0.0f;
+    }
 }
 
 // One step's loss for operands held as floats.
@@ -72,188 +62,234 @@ struct LossOfFloats {
   const Step& s;
   Worker& w;
   const Mode mode;
-  const Tensor* x;
+  const LossShape l;
+  const float *x, *table;
   const int32_t* targets;
-  const int64_t rows, width, v, chunk, blocks;
-  const float* right;  // the packed table, for logits
   const float factor;  // of every gradient
   float *logits, *perRow;
-  // [chunk, blocks] each: the block's largest logit, later its factor; the sum of its exponentials.
+  // [blocks, chunk] each: the block's largest logit, later what makes an exponential its share of the gradient; the sums.
   float *most, *total;
-  float* left;
+  float *right, *rightStraight, *own;
 
-  float* blockAt(int64_t block) const { return logits + block * chunk * stripRow; }
-  int64_t tokensOf(int64_t block) const { return v - block * depth < depth ? v - block * depth : depth; }
-  const float* given(int64_t r) const { return s.inputs[4] != nullptr ? s.inputs[4]->data + r : nullptr; }
+  float* blockAt(int64_t row, int64_t block) const {
+    const int64_t tokens = l.gradient ? l.v : depth, first = l.gradient ? block * depth : 0;
+    return logits + (row / depth * tokens + first) * stripRow + row % depth;
+  }
+  int64_t tokensOf(int64_t block) const { return l.v - block * depth < depth ? l.v - block * depth : depth; }
+  // Calls body(row, lane, token) for the rows of a panel whose target lies in the block.
+  template <typename F>
+  void targetsIn(int64_t block, int64_t r0, int64_t row, int64_t end, F body) const {
+    const int64_t last = row + panel < end ? row + panel : end;
+    for (int64_t r = row; r < last; r++) {
+      const int64_t token = targets[r0 + r] - block * depth;
+      if (targets[r0 + r] >= 0 && token >= 0 && token < tokensOf(block)) body(r, r - row, token);
+    }
+  }
+
+  // Logits of one panel of rows and one block of tokens become their exponentials.
+  void exponentials(int64_t block, int64_t r0, int64_t row, int64_t end) {
+    float* at = blockAt(row, block);
+    const int64_t tokens = tokensOf(block);
+    targetsIn(block, r0, row, end, [&](int64_t r, int64_t lane, int64_t token) { perRow[r0 + r] = at[token * stripRow + lane]; });
+    vf m[panelVectors], sums[panelVectors];
+    for (int j = 0; j < panelVectors; j++) {
+      m[j] = all(-FLT_MAX);
+      sums[j] = all(0.0f);
+    }
+    if (s.inputs[4] != nullptr) {
+      for (int j = 0; j < panelVectors; j++) {
+        const int64_t left = end - row - j * LANES;
+        if (left > 0) m[j] = load(s.inputs[4]->data + r0 + row + j * LANES, left < LANES ? left : LANES);
+      }
+    } else {
+      for (int64_t t = 0; t < tokens; t++)
+        for (int j = 0; j < panelVectors; j++) m[j] = maximum(load(at + t * stripRow + j * LANES), m[j]);
+    }
+    for (int64_t t = 0; t < tokens; t++)
+      for (int j = 0; j < panelVectors; j++) {
+        const vf e = exponential(load(at + t * stripRow + j * LANES) - m[j]);
+        store(at + t * stripRow + j * LANES, e);
+        sums[j] = sums[j] + e;
+      }
+    for (int j = 0; j < panelVectors; j++) {
+      store(most + block * l.chunk + row + j * LANES, m[j]);
+      store(total + block * l.chunk + row + j * LANES, sums[j]);
+    }
+  }
 
   // Exponentials of the logits of rows r0 + mine, their losses, and what the forward outputs want.
-  void forward(int64_t r0, Range mine) {
-    const int64_t m = mine.end - mine.begin;
-    if (m == 0) return;
-    const Blocks alongWidth = blocksOf(width, mode);
-    const Strips strips = stripsOf(m, full);
-    const int64_t panels = (v + panel - 1) / panel;
-    Product p = {};
-    p.m = m;
-    p.k = width;
-    p.row = stripRow;
-    p.a = {x->data + (r0 + mine.begin) * width, width, false};
-    for (int64_t k = 0; k < alongWidth.blocks; k++)
-      for (int64_t i = 0; i < strips.count; i++) {
-        const int64_t begin = stripBegin(strips, i, full);
-        packLeft(mode, p.a, begin, stripBegin(strips, i + 1, full) - begin, width, k, alongWidth.length(k),
-                 left + leftAt(strips, k, i, full));
-      }
-    float logit[depth];
-    for (int64_t block = 0; block < blocks; block++) {
-      const int64_t tokens = tokensOf(block);
-      p.n = tokens;
-      p.c = blockAt(block) + mine.begin * stripRow;
+  void forward(int64_t r0, Range mine, int64_t end) {
+    const Blocks alongWidth = blocksOf(l.width, mode);
+    const int64_t panels = l.chunk / panel;
+    for (int64_t row = mine.begin; row < end; row += panel)
       for (int64_t k = 0; k < alongWidth.blocks; k++)
-        for (int64_t n0 = 0; n0 < tokens; n0 += panel)
-          for (int64_t i = 0; i < strips.count; i++) {
-            const int64_t begin = stripBegin(strips, i, full), end = stripBegin(strips, i + 1, full);
-            const int64_t next = (block * depth + n0) / panel + 1;
-            if (next < panels)
-              fetch(right + rightAt(alongWidth, panels, k, next), alongWidth.length(k) * panel, i, strips.count);
-            oneTile(full, p, alongWidth.length(k), left + leftAt(strips, k, i, full),
-                    right + rightAt(alongWidth, panels, k, (block * depth + n0) / panel), begin, end - begin, n0,
-                    tokens - n0 < panel ? tokens - n0 : panel, k > 0);
-          }
-      for (int64_t i = 0; i < m; i++) {
-        const int64_t at = mine.begin + i, target = targets[r0 + at] - block * depth;
-        float* row = p.c + i * stripRow;
-        if (target >= 0 && target < tokens) logit[i] = row[target];
-        const Exponentials e = exponentials(row, tokens, given(r0 + at));
-        most[at * blocks + block] = e.most;
-        total[at * blocks + block] = e.total;
-      }
-    }
-    for (int64_t i = 0; i < m; i++) {
-      const int64_t at = mine.begin + i, r = r0 + at;
-      const bool counts = targets[r] != -1;
-      float largestLogit = most[at * blocks], sumExp = 0.0f;
-      for (int64_t b = 1; b < blocks; b++) largestLogit = maximumOf(largestLogit, most[at * blocks + b]);
-      for (int64_t b = 0; b < blocks; b++) sumExp += total[at * blocks + b] * std::exp(most[at * blocks + b] - largestLogit);
-      const float value = given(r) != nullptr ? *given(r) : largestLogit + std::log(sumExp);
-      // From here on `most` holds what makes each exponential its share of the gradient.
-      for (int64_t b = 0; b < blocks; b++) most[at * blocks + b] = factor * std::exp(most[at * blocks + b] - value);
-      perRow[r] = counts ? value - logit[i] : 0.0f;
-      if (s.outputs[1] != nullptr) s.outputs[1]->data[r] = perRow[r];
-      if (s.outputs[2] != nullptr) s.outputs[2]->data[r] = counts && logit[i] >= largestLogit ? 1.0f : 0.0f;
-      if (s.outputs[3] != nullptr) s.outputs[3]->data[r] = value;
-    }
-  }
-
-  static float maximumOf(float a, float b) { return a > b ? a : b; }
-
-  // Exponentials become (softmax - one at the target) · factor, and a block of them its part of dx while it is in the cache.
-  void backwardOfRows(int64_t r0, Range mine) {
-    const int64_t m = mine.end - mine.begin;
-    if (m == 0) return;
-    const Tensor* dx = s.outputs[4];
-    const Blocks alongTokens = blocksOf(v, full);
-    const Strips strips = stripsOf(m, full);
-    const int64_t panels = (width + panel - 1) / panel;
-    Product p = {};
-    p.row = width;
-    if (dx != nullptr) p.c = dx->data + (r0 + mine.begin) * width;
-    for (int64_t block = 0; block < blocks; block++) {
+        packRight(mode, {x + r0 * l.width, l.width, true}, row, end - row < panel ? end - row : panel, l.width, k,
+                  alongWidth.length(k), right + rightAt(alongWidth, panels, k, row / panel));
+    const int64_t tiles = alongWidth.blocks * ((end - mine.begin + panel - 1) / panel);
+    for (int64_t block = 0; block < l.blocks; block++) {
       const int64_t tokens = tokensOf(block);
-      float* from = blockAt(block) + mine.begin * stripRow;
-      for (int64_t i = 0; i < m; i++) {
-        float* row = from + i * stripRow;
-        const int64_t at = mine.begin + i, target = targets[r0 + at] - block * depth;
-        if (targets[r0 + at] == -1) {
-          std::memset(row, 0, (size_t)tokens * 4);
-          continue;
-        }
-        const float share = most[at * blocks + block];
-        const bool here = target >= 0 && target < tokens;
-        const float wanted = here ? row[target] * share - factor : 0.0f;
-        scaleRow(row, tokens, share, mode == rounding);
-        if (here) row[target] = mode == rounding ? rounded(wanted) : wanted;
-      }
-      if (dx == nullptr) continue;
-      for (int64_t n0 = 0; n0 < width; n0 += panel)
+      const Strips strips = stripsOf(tokens, full);
+      const Matrix a = {table + block * depth * l.width, l.width, false};
+      for (int64_t k = 0; k < alongWidth.blocks; k++)
         for (int64_t i = 0; i < strips.count; i++) {
-          const int64_t begin = stripBegin(strips, i, full), end = stripBegin(strips, i + 1, full);
-          const float* b = w.shared.rightSecond + rightAt(alongTokens, panels, block, n0 / panel);
-          fetch(b + tokens * panel, tokens * panel, i, strips.count);
-          oneTile(full, p, tokens, from + begin * stripRow, b, begin, end - begin, n0, width - n0 < panel ? width - n0 : panel, adds(s, 4) || block > 0);
+          const int64_t begin = stripBegin(strips, i, full);
+          packLeft(mode, a, begin, stripBegin(strips, i + 1, full) - begin, l.width, k, alongWidth.length(k),
+                   own + leftAt(strips, k, i, full));
         }
+      int64_t tile = 0;
+      for (int64_t k = 0; k < alongWidth.blocks; k++)
+        for (int64_t row = mine.begin; row < end; row += panel)
+          for (int64_t i = 0; i < strips.count; i++) {
+            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
+            if (block + 1 < l.blocks) fetch(a.data + tokens * l.width, tokensOf(block + 1) * l.width, tile++, tiles * strips.count);
+            stripKernel<false, true>((int)count)(alongWidth.length(k), own + leftAt(strips, k, i, full),
+                                                 right + rightAt(alongWidth, panels, k, row / panel),
+                                                 blockAt(row, block) + begin * stripRow, stripRow, k > 0);
+          }
+      for (int64_t row = mine.begin; row < end; row += panel) exponentials(block, r0, row, end);
+    }
+    for (int64_t row = mine.begin; row < end; row += LANES) finishRows(r0, row, end - row < LANES ? end - row : LANES);
+  }
+
+  // Losses and the other forward outputs of `count` neighbouring rows from their blocks' sums.
+  void finishRows(int64_t r0, int64_t row, int64_t count) {
+    vf largestLogit = load(most + row), sumExp = all(0.0f);
+    for (int64_t b = 1; b < l.blocks; b++) largestLogit = maximum(largestLogit, load(most + b * l.chunk + row));
+    for (int64_t b = 0; b < l.blocks; b++)
+      sumExp = sumExp + load(total + b * l.chunk + row) * exponential(load(most + b * l.chunk + row) - largestLogit);
+    float largest[LANES], sums[LANES], values[LANES] = {}, factors[LANES] = {};
+    store(largest, largestLogit);
+    store(sums, sumExp);
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t r = r0 + row + i;
+      const bool counts = targets[r] != -1;
+      const float logit = perRow[r];
+      values[i] = s.inputs[4] != nullptr ? s.inputs[4]->data[r] : largest[i] + std::log(sums[i]);
+      factors[i] = counts ? factor : 0.0f;
+      perRow[r] = counts ? values[i] - logit : 0.0f;
+      if (s.outputs[1] != nullptr) s.outputs[1]->data[r] = perRow[r];
+      if (s.outputs[2] != nullptr) s.outputs[2]->data[r] = counts && logit >= largest[i] ? 1.0f : 0.0f;
+      if (s.outputs[3] != nullptr) s.outputs[3]->data[r] = values[i];
+    }
+    if (!l.gradient) return;
+    for (int64_t b = 0; b < l.blocks; b++) {
+      float* at = most + b * l.chunk + row;
+      store(at, load(factors) * exponential(load(at) - load(values)));
     }
   }
 
-  // This worker's tokens of dTable, from all rows of the chunk.
+  // Exponentials of a panel of rows become (softmax - one at the target) · factor; rows without a target become zeros.
+  void gradients(int64_t block, int64_t r0, int64_t row, int64_t end) {
+    float* at = blockAt(row, block);
+    const float* shares = most + block * l.chunk + row;
+    float wanted[panel];
+    targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
+      const float g = at[token * stripRow + lane] * shares[lane] - factor;
+      wanted[lane] = mode == rounding ? rounded(g) : g;
+    });
+    vf share[panelVectors];
+    for (int j = 0; j < panelVectors; j++) share[j] = load(shares + j * LANES);
+    const int64_t tokens = tokensOf(block);
+    for (int64_t t = 0; t < tokens; t++)
+      for (int j = 0; j < panelVectors; j++) {
+        float* to = at + t * stripRow + j * LANES;
+        const vf g = select(share[j] != all(0.0f), load(to) * share[j], all(0.0f));
+        store(to, mode == rounding ? rounded(g) : g);
+      }
+    targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) { at[token * stripRow + lane] = wanted[lane]; });
+  }
+
+  // Gradients of this worker's logits, and a block of them its part of dx while it is in the cache. The last block comes first:
+  // it was made last.
+  void backwardOfRows(int64_t r0, Range mine, int64_t end) {
+    const Tensor* dx = s.outputs[4];
+    float* ownStrips = own + lossTable(l);
+    Product p = {};
+    p.row = l.width;
+    p.a = {nullptr, stripRow, true};
+    for (int64_t block = l.blocks - 1; block >= 0; block--) {
+      const int64_t tokens = tokensOf(block);
+      for (int64_t row = mine.begin; row < end; row += panel) gradients(block, r0, row, end);
+      if (dx == nullptr) continue;
+      const float* from = table + block * depth * l.width;
+      packPanels(mode, from, tokens, l.width, own);
+      for (int64_t first = mine.begin, last; first < end; first = last) {
+        last = first / depth * depth + depth < end ? first / depth * depth + depth : end;
+        const Strips strips = stripsOf(last - first, full);
+        p.a.data = blockAt(first, block);
+        p.c = dx->data + (r0 + first) * l.width;
+        for (int64_t i = 0; i < strips.count; i++) {
+          const int64_t begin = stripBegin(strips, i, full);
+          packLeft(full, p.a, begin, stripBegin(strips, i + 1, full) - begin, tokens, 0, tokens, ownStrips + leftAt(strips, 0, i, full));
+        }
+        int64_t tile = 0;
+        const int64_t tiles = (l.width + panel - 1) / panel * strips.count;
+        for (int64_t n0 = 0; n0 < l.width; n0 += panel)
+          for (int64_t i = 0; i < strips.count; i++) {
+            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
+            if (block > 0) fetch(from - depth * l.width, depth * l.width, tile++, tiles);
+            oneTile(full, p, tokens, ownStrips + leftAt(strips, 0, i, full), own + n0 * tokens, begin, count, n0,
+                    l.width - n0 < panel ? l.width - n0 : panel, adds(s, 4) || block + 1 < l.blocks);
+          }
+      }
+    }
+  }
+
+  // This worker's tokens of dTable, from all rows of the chunk. Logits' gradients are read as they lie.
   void backwardOfTable(int64_t r0, int64_t some) {
     const Blocks alongRows = blocksOf(some, full);
-    const int64_t panels = (width + panel - 1) / panel;
-    const int64_t perBlock = stripsOf(depth, full).count;
-    const int64_t all = (blocks - 1) * perBlock + stripsOf(tokensOf(blocks - 1), full).count;
-    const Range mine = share(all, w.index, w.count);
+    const int64_t panels = (l.width + panel - 1) / panel, group = depth / registerRows;
+    const Strips strips = stripsOf(l.v, full);
+    const Range mine = share(strips.count, w.index, w.count);
     Product p = {};
-    p.row = width;
-    for (int64_t block = mine.begin / perBlock; block * perBlock < mine.end; block++) {
-      const Strips strips = stripsOf(tokensOf(block), full);
-      const int64_t first = mine.begin > block * perBlock ? mine.begin - block * perBlock : 0;
-      const int64_t last = mine.end - block * perBlock < strips.count ? mine.end - block * perBlock : strips.count;
-      p.a = {blockAt(block), stripRow, true};
-      p.c = s.outputs[5]->data + block * depth * width;
-      for (int64_t i = first; i < last; i++) {
-        const int64_t begin = stripBegin(strips, i, full);
-        packLeft(full, p.a, begin, stripBegin(strips, i + 1, full) - begin, some, 0, some, left + leftAt(strips, 0, i, full));
+    p.row = l.width;
+    p.c = s.outputs[5]->data;
+    for (int64_t first = mine.begin; first < mine.end; first += group) {
+      const int64_t last = first + group < mine.end ? first + group : mine.end;
+      const int64_t next = stripBegin(strips, last, full), after = last + group < mine.end ? last + group : mine.end;
+      for (int64_t k = 0; k < alongRows.blocks; k++) {
+        int64_t tile = 0;
+        for (int64_t n0 = 0; n0 < l.width; n0 += panel)
+          for (int64_t i = first; i < last; i++) {
+            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
+            const float* a = blockAt(k * depth, 0);
+            fetch(a + next * stripRow, (stripBegin(strips, after, full) - next) * stripRow, tile++, panels * (last - first));
+            oneTile(full, p, alongRows.length(k), a + begin * stripRow, rightStraight + rightAt(alongRows, panels, k, n0 / panel),
+                    begin, count, n0, l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
+          }
       }
-      for (int64_t n0 = 0; n0 < width; n0 += panel)
-        for (int64_t i = first; i < last; i++) {
-          const int64_t begin = stripBegin(strips, i, full), end = stripBegin(strips, i + 1, full);
-          oneTile(full, p, some, left + leftAt(strips, 0, i, full), w.shared.rightThird + rightAt(alongRows, panels, 0, n0 / panel),
-                  begin, end - begin, n0, width - n0 < panel ? width - n0 : panel, adds(s, 5) || r0 > 0);
-        }
     }
   }
 };
 
 static void projectionLoss(const Step& s, Worker& w) {
   const Mode mode = modeOf(w.precision);
-  const Tensor *x = s.inputs[0], *table = s.inputs[1];
-  const int64_t rows = rowsOf(x), width = widthOf(x), v = table->shape[0];
-  const int64_t counted = countTargets(s, w, rows, v);
+  const LossShape l = lossShape(s, w.count);
+  const int64_t counted = countTargets(s, w, l.rows, l.v);
   if (counted < 0) return;
   if (mode == paired) return projectionLossPaired(s, w, counted);
-  const bool gradient = s.outputs[4] != nullptr || s.outputs[5] != nullptr;
-  const int64_t chunk = lossChunk(rows), blocks = lossBlocks(v);
-
-  // The table is packed once for all chunks, both ways when gradients are wanted.
-  const float* right = w.shared.right;
-  if (s.transposed == nullptr) packAllRight(mode, {table->data, width, true}, width, v, w.shared.right, w);
-  else {
-    right = s.transposed->data;
-    if (w.packedVersions[s.transposed->slot] != w.versions[s.transposed->held]) {
-      packAllRight(mode, {table->data, width, true}, width, v, s.transposed->data, w);
-      w.packedVersions[s.transposed->slot] = w.versions[s.transposed->held];
+  const float* x = s.inputs[0]->data;
+  float* most = w.shared.partial + upTo(l.rows, LANES);
+  LossOfFloats loss = {s, w, mode, l, x, s.inputs[1]->data, (const int32_t*)s.inputs[2]->data,
+                       l.gradient ? s.inputs[3]->data[0] / (float)counted : 0.0f, w.shared.rows, w.shared.partial, most,
+                       most + l.blocks * l.chunk, w.shared.right, w.shared.rightThird,
+                       w.shared.left + lossOwn(l) * (size_t)w.index};
+  for (int64_t r0 = 0; r0 < l.rows; r0 += l.chunk) {
+    const int64_t some = l.rows - r0 < l.chunk ? l.rows - r0 : l.chunk;
+    const Range mine = share(upTo(some, panel), w.index, w.count, panel);
+    const int64_t end = mine.end < some ? mine.end : some;
+    if (mine.begin < end) {
+      loss.forward(r0, mine, end);
+      if (l.gradient) loss.backwardOfRows(r0, mine, end);
     }
-  }
-  if (s.outputs[4] != nullptr) packAllRight(mode, {table->data, width, false}, v, width, w.shared.rightSecond, w);
-  w.meet(w.team);
-
-  float* most = w.shared.partial + rows;
-  LossOfFloats l = {s, w, mode, x, (const int32_t*)s.inputs[2]->data, rows, width, v, chunk, blocks, right,
-                    gradient ? s.inputs[3]->data[0] / (float)counted : 0.0f, w.shared.rows, w.shared.partial, most,
-                    most + chunk * blocks, w.shared.left + lossLeft(chunk, width, w.count) * (size_t)w.index};
-  for (int64_t r0 = 0; r0 < rows; r0 += chunk) {
-    const int64_t some = rows - r0 < chunk ? rows - r0 : chunk;
-    const Range mine = share(some, w.index, w.count);
-    l.forward(r0, mine);
-    if (gradient) l.backwardOfRows(r0, mine);
     if (s.outputs[5] != nullptr) {
-      packAllRight(mode, {x->data + r0 * width, width, false}, some, width, w.shared.rightThird, w);
+      packAllRight(mode, {x + r0 * l.width, l.width, false}, some, l.width, w.shared.rightThird, w);
       w.meet(w.team);
-      l.backwardOfTable(r0, some);
+      loss.backwardOfTable(r0, some);
     }
     w.meet(w.team);
   }
-  if (s.outputs[0] != nullptr && w.index == 0) s.outputs[0]->data[0] = meanLoss(w.shared.partial, rows, counted);
+  if (s.outputs[0] != nullptr && w.index == 0) s.outputs[0]->data[0] = meanLoss(w.shared.partial, l.rows, counted);
 }
 
 }  // namespace

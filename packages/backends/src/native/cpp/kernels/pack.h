@@ -120,10 +120,14 @@ FORCE void packAcross(Mode mode, const float* first, const float* second, int64_
                   : mode == rounding ? rounded(low)
                                      : pairsOf(low, second != nullptr ? load(second + i) : all(0.0f)));
   }
-  for (; i < count; i++)
-    to[i] = mode == full       ? first[i]
-            : mode == rounding ? rounded(first[i])
-                               : asFloat(pairOf(first[i], second != nullptr ? second[i] : 0.0f));
+  if (i == count) return;
+  const int64_t some = count - i;
+  const vf low = load(first + i, some);
+  store(to + i,
+        mode == full       ? low
+        : mode == rounding ? rounded(low)
+                           : pairsOf(low, second != nullptr ? load(second + i, some) : all(0.0f)),
+        some);
 }
 
 #if LANES == 16 && defined(__AVX512F__)

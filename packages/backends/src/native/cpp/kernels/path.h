@@ -71,13 +71,12 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
     case operationProjectionLoss: {
       const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];
       if (mode != paired) {
-        const int64_t some = lossChunk(rows), blocks = lossBlocks(v);
-        atLeast(need->rows, (size_t)(some * blocks * stripRow));
-        atLeast(need->partial, (size_t)(rows + 2 * some * blocks));
-        atLeast(need->left, lossLeft(some, width, workers) * (size_t)workers);
-        if (s.transposed == nullptr) atLeast(need->right, rightSize(width, v, mode));
-        if (s.outputs[4] != nullptr) atLeast(need->rightSecond, rightSize(v, width, mode));
-        if (s.outputs[5] != nullptr) atLeast(need->rightThird, rightSize(some, width, mode));
+        const LossShape l = lossShape(s, workers);
+        atLeast(need->rows, lossLogits(l));
+        atLeast(need->partial, lossPerRow(l));
+        atLeast(need->left, lossOwn(l) * (size_t)workers);
+        atLeast(need->right, rightSize(width, l.chunk, mode));
+        if (s.outputs[5] != nullptr) atLeast(need->rightThird, rightSize(l.chunk, width, mode));
         break;
       }
       const int64_t some = chunkOf(rows);

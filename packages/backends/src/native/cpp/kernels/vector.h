@@ -50,10 +50,20 @@ FORCE vu allBits(uint32_t x) {
   return bits(all(f));
 }
 
+#if LANES == 8 && defined(__AVX2__)
+// All bits of the first `count` lanes.
+FORCE __m256i firstLanes(int64_t count) {
+  static const int32_t bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256((const __m256i*)(bits + 8 - (count < 8 ? count : 8)));
+}
+#endif
+
 // The first `count` lanes from memory, the others zero; nothing beyond `count` is touched.
 FORCE vf load(const float* from, int64_t count) {
 #if LANES == 16 && defined(__AVX512F__)
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+#elif LANES == 8 && defined(__AVX2__)
+  return (vf)_mm256_maskload_ps(from, firstLanes(count));
 #else
   if (count >= LANES) return load(from);
   float t[LANES] = {};
@@ -64,6 +74,8 @@ FORCE vf load(const float* from, int64_t count) {
 FORCE void store(float* to, vf v, int64_t count) {
 #if LANES == 16 && defined(__AVX512F__)
   _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)v);
+#elif LANES == 8 && defined(__AVX2__)
+  _mm256_maskstore_ps(to, firstLanes(count), (__m256)v);
 #else
   if (count >= LANES) return store(to, v);
   float t[LANES];
