@@ -1,5 +1,6 @@
 /** How a command ends: its exit code, and the sentence about what went wrong. */
-import { Cause, Exit, Predicate, Schema } from "effect"
+import { isUnusable, WorkspaceError } from "@trainyard/core/Workspace"
+import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
 import { harmless } from "./show/format.ts"
 
@@ -29,6 +30,9 @@ const wrongUsage = new Set([
 /** A request that cannot be understood, when no more particular error says so. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
 
+/** What is wrong with something that a flag named is wrong usage, in the words of whoever found it. */
+export const asWrongUsage = Effect.mapError((error: Error) => new WrongUsage({ message: error.message }))
+
 const tagOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : ""
 
@@ -40,7 +44,8 @@ export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
   if (error instanceof Ended) return error.code
   if (error instanceof CliError.ShowHelp)
     return error.errors.length === 0 ? codes.succeeded : codes.wrongUsage
-  return wrongUsage.has(tagOf(error)) ? codes.wrongUsage : codes.failed
+  const isWrong = wrongUsage.has(tagOf(error)) || (error instanceof WorkspaceError && isUnusable(error))
+  return isWrong ? codes.wrongUsage : codes.failed
 }
 
 /** What to tell the user, or undefined when it has been told. A defect's stack is shown only when TRAINYARD_DEBUG is set. */

@@ -1,4 +1,5 @@
 /** Ctrl-C and its relatives: the first interrupts what is at work, which gives everything back; a second one stops at once. */
+import { lastWord } from "@trainyard/core/EventStream"
 import { Effect } from "effect"
 import { codes } from "./Ending.ts"
 import { makeRoom } from "./show/Block.ts"
@@ -36,6 +37,7 @@ const onSignal = () => {
     const line = makeRoom() ? "" : "\n"
     process.stderr.write(`${line}${sentence} Ctrl-C again stops at once.\n`)
   } else if (now - first > together) {
+    lastWord({ type: "RunStopped" })
     process.exit(codes.interrupted)
   }
 }

@@ -2,6 +2,7 @@
  * The one voice of a run. Whatever happens is published here: it is appended to the run's events.jsonl at once, so that a crash loses
  * nothing that was said, and then handed to every subscriber.
  */
+import { appendFileSync } from "node:fs"
 import { Context, Effect, FileSystem, Layer, Path, PubSub, Ref, type Scope, Semaphore, Stream } from "effect"
 import * as Folders from "./Folders.ts"
 import { encodeLine, type Reported, type RunEvent, type RunnerEvent } from "./RunEvent.ts"
@@ -14,6 +15,23 @@ const momentous = new Set(["RunStarted", "StageFinished", "Failure", "RunFinishe
 
 const isMomentous = (event: Event): boolean =>
   momentous.has(event.type) || (event.type === "Stage" && event.event.type === "CheckpointSaved")
+
+/** The logs that are open now, each with its run's identity. */
+const openLogs = new Map<string, string>()
+
+/**
+ * Adds an event to the log of every run of this process, at once: for a process that ends with the next instruction and can wait for
+ * nothing. Readers within the process are not told.
+ */
+export const lastWord = (event: typeof RunnerEvent.Type): void => {
+  for (const [file, run] of openLogs) {
+    try {
+      appendFileSync(file, encodeLine({ run, at: new Date().toISOString(), event }))
+    } catch {
+      // Whoever reads the log will find that the process is gone.
+    }
+  }
+}
 
 interface Sink {
   readonly run: string
@@ -56,7 +74,7 @@ export class EventStream extends Context.Service<
 
       const open = Effect.fnUntraced(function* (run: string, directory: string | null) {
         const before = yield* Ref.get(sink)
-        const write = directory === null ? () => Effect.void : yield* openLog(directory)
+        const write = directory === null ? () => Effect.void : yield* openLog(run, directory)
         yield* Effect.acquireRelease(Ref.set(sink, { run, write }), () => Ref.set(sink, before))
       })
 
@@ -74,12 +92,17 @@ export class EventStream extends Context.Service<
  * Opens a run's log for appending. A line that cannot be written (a full disk) is kept and tried again with the next one: the log
  * never ends a run by itself.
  */
-const openLog = Effect.fnUntraced(function* (directory: string) {
+const openLog = Effect.fnUntraced(function* (run: string, directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const failed = Effect.mapError(explain("Starting the run's log", directory))
   yield* Folders.make(directory).pipe(failed)
-  const file = yield* fs.open(path.join(directory, "events.jsonl"), { flag: "a" }).pipe(failed)
+  const name = path.join(directory, "events.jsonl")
+  const file = yield* fs.open(name, { flag: "a" }).pipe(failed)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => openLogs.set(name, run)),
+    () => Effect.sync(() => openLogs.delete(name))
+  )
   const encoder = new TextEncoder()
   // After a write that failed halfway, the torn line is closed before the next.
   let owed = ""

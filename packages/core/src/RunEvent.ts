@@ -154,6 +154,8 @@ export const RunnerEvent = Schema.Union([
     error: Schema.String,
     message: Schema.String
   }),
+  /** The process was told twice to stop, and stopped at once. What was not saved is lost; no `RunFinished` follows. */
+  Schema.Struct({ type: Schema.Literal("RunStopped") }),
   Schema.Struct({
     type: Schema.Literal("RunFinished"),
     status: Schema.Literals(["succeeded", "failed", "interrupted"]),

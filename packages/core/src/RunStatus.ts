@@ -72,6 +72,8 @@ export interface RunStatus {
   readonly backend: string
   /** "crashed": its process is gone and it never said that it finished. */
   readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
+  /** Interrupted a second time, so that what was not saved is lost. */
+  readonly stoppedAtOnce: boolean
   readonly startedAt: string
   /** Time of the last event. */
   readonly updatedAt: string
@@ -123,6 +125,7 @@ export const empty: RunStatus = {
   process: 0,
   backend: "",
   state: "running",
+  stoppedAtOnce: false,
   startedAt: "",
   updatedAt: "",
   seconds: 0,
@@ -281,6 +284,12 @@ const said = (status: RunStatus, at: string, stage: string, event: StageEvent): 
   }
 }
 
+/** Phases of a process that is gone. */
+const cutOff = (phases: ReadonlyArray<Phase>): ReadonlyArray<Phase> =>
+  phases.map((phase) =>
+    ["running", "waiting", "retrying"].includes(phase.state) ? { ...phase, state: "interrupted" } : phase
+  )
+
 const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
   switch (event.type) {
     case "RunStarted":
@@ -378,6 +387,13 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
         null,
         `Run ${event.status}`
       )
+    case "RunStopped":
+      return note(
+        { ...status, state: "interrupted", stoppedAtOnce: true, phases: cutOff(status.phases) },
+        at,
+        null,
+        "Stopped at once by a second signal: what was not saved is lost"
+      )
     case "Stage":
       return said(status, at, event.stage, event.event)
   }
@@ -412,9 +428,7 @@ export const crashed = (status: RunStatus): RunStatus => {
   const gone: RunStatus = {
     ...status,
     state: "crashed",
-    phases: status.phases.map((phase) =>
-      ["running", "waiting", "retrying"].includes(phase.state) ? { ...phase, state: "interrupted" } : phase
-    )
+    phases: cutOff(status.phases)
   }
   return { ...gone, secondsLeft: null, next: Outlook.next(gone) }
 }

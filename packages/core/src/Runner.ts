@@ -16,7 +16,7 @@ import * as Processes from "./Processes.ts"
 import { InvalidSettings } from "./Settings.ts"
 import { type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
-import { isReadOnly, sweep, Workspace, type WorkspaceError } from "./Workspace.ts"
+import { isReadOnly, isUnusable, sweep, Workspace, WorkspaceError } from "./Workspace.ts"
 
 export type { Outcome } from "./StageRun.ts"
 
@@ -61,7 +61,7 @@ export const exitCode = (result: Result): 0 | 1 | 3 =>
       ? 3
       : 0
 
-/** The same for a run that may not have begun: also 2 for wrong usage or config, 130 for an interruption. */
+/** The same for a run that may not have begun: also 2 for wrong usage, config or workspace, 130 for an interruption. */
 export const exitCodeOf = (exit: Exit.Exit<Result, unknown>): 0 | 1 | 2 | 3 | 130 =>
   Exit.match(exit, {
     onSuccess: exitCode,
@@ -69,7 +69,10 @@ export const exitCodeOf = (exit: Exit.Exit<Result, unknown>): 0 | 1 | 2 | 3 | 13
       Cause.hasInterruptsOnly(cause)
         ? 130
         : cause.reasons.some(
-              (reason) => Cause.isFailReason(reason) && reason.error instanceof InvalidSettings
+              (reason) =>
+                Cause.isFailReason(reason) &&
+                (reason.error instanceof InvalidSettings ||
+                  (reason.error instanceof WorkspaceError && isUnusable(reason.error)))
             )
           ? 2
           : 1

@@ -94,6 +94,21 @@ export const explain =
 export const isReadOnly = (error: WorkspaceError): boolean =>
   ["EROFS", "EACCES", "EPERM", "PermissionDenied"].includes(error.code)
 
+const unusable = new Set([
+  "EROFS",
+  "EACCES",
+  "EPERM",
+  "PermissionDenied",
+  "ENOTDIR",
+  "EEXIST",
+  "AlreadyExists",
+  "ENOENT",
+  "NotFound"
+])
+
+/** Whether an error says that the folder itself is the wrong one, rather than that its disk is full or failing. */
+export const isUnusable = (error: WorkspaceError): boolean => unusable.has(error.code)
+
 export interface Layout {
   /** Absolute path of the workspace. */
   readonly root: string

@@ -138,7 +138,7 @@ describe("a read-only workspace", () => {
     return Effect.gen(function* () {
       trouble.code = "EROFS"
       const exit = yield* Effect.exit(Runner.run(pipeline))
-      expect(Runner.exitCodeOf(exit)).toBe(1)
+      expect(Runner.exitCodeOf(exit)).toBe(2)
       const error = yield* Effect.flip(Runner.run(pipeline))
       expect(error.message).toMatch(/is on a read-only file system. Give a folder .* --workspace/)
       trouble.code = null

@@ -186,3 +186,11 @@ describe("an ended run", () => {
 it("an empty log is a run about to start", () => {
   expect(RunStatus.of([])).toEqual(RunStatus.empty)
 })
+
+it("a run that was stopped at once by a second signal was interrupted, not crashed, though it never finished", () => {
+  const status = RunStatus.of([...beginning, event(4, { type: "RunStopped" })], false)
+  expect(status).toMatchObject({ state: "interrupted", stoppedAtOnce: true, secondsLeft: null })
+  expect(states(status)).toEqual({ collect: "cached", train: "interrupted", validate: "pending" })
+  expect(status.next).toMatch(/^Run it again/)
+  expect(status.timeline.at(-1)?.text).toMatch(/second signal/)
+})

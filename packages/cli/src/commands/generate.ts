@@ -3,6 +3,7 @@ import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
+import { asWrongUsage } from "../Ending.ts"
 import * as Engine from "../Engine.ts"
 import { harmless } from "../show/format.ts"
 import { jsonFlag } from "./flags.ts"
@@ -63,7 +64,7 @@ export const generate = Command.make(
         process.stdout.write(text)
       })
     const text = Effect.gen(function* () {
-      const model = yield* Model.load(flags.model)
+      const model = yield* Model.load(flags.model).pipe(asWrongUsage)
       const opened = yield* Model.open(model)
       const started = performance.now()
       const pieces = Model.generate(opened, prompt, { maxTokens, temperature, seed, topK })

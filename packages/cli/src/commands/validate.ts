@@ -10,7 +10,7 @@ import { Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as DatasetFolder from "../DatasetFolder.ts"
-import { Ended, WrongUsage } from "../Ending.ts"
+import { asWrongUsage, Ended, WrongUsage } from "../Ending.ts"
 import * as ModelFolder from "../ModelFolder.ts"
 import type { Pipeline } from "../Pipeline.ts"
 import * as Signals from "../Signals.ts"
@@ -52,11 +52,11 @@ const supplied = Effect.fnUntraced(function* (
 ) {
   const given: Record<string, Artifact> = {}
   if (Option.isSome(model)) {
-    const artifact = yield* ModelFolder.open(model.value)
+    const artifact = yield* ModelFolder.open(model.value).pipe(asWrongUsage)
     for (const name of namesOf(pipeline, Model.name)) given[name] = artifact
   }
   if (Option.isSome(dataset)) {
-    const artifact = yield* DatasetFolder.open(dataset.value)
+    const artifact = yield* DatasetFolder.open(dataset.value).pipe(asWrongUsage)
     for (const name of namesOf(pipeline, Dataset.name)) given[name] = artifact
   }
   return given

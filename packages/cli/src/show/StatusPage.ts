@@ -213,7 +213,11 @@ const timeline = (status: RunStatus): ReadonlyArray<string> => [
 
 /** The run's state in words. */
 export const titleOf = (status: RunStatus): string =>
-  status.state === "crashed" ? "crashed (its process is gone)" : status.state
+  status.state === "crashed"
+    ? "crashed (its process is gone)"
+    : status.stoppedAtOnce
+      ? "interrupted (twice: stopped at once)"
+      : status.state
 
 /** The page, line by line. */
 export const page = (status: RunStatus): ReadonlyArray<string> => {

@@ -103,6 +103,8 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
       return event.leak === null ? [] : [screen.style("yellow", `warning: ${event.leak}`)]
     case "Failure":
       return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
+    case "RunStopped":
+      return []
     case "RunFinished":
       return event.status === "interrupted"
         ? [

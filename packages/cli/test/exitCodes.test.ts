@@ -1,0 +1,39 @@
+/** What a person named and cannot be used is wrong usage: 2, one sentence that names it, and nothing left behind. */
+import { readdirSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { expect, test } from "vitest"
+import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { tinyPipeline } from "./tinyPipeline.ts"
+
+const quickstart = fileURLToPath(new URL("../../../pipelines/quickstart.ts", import.meta.url))
+
+const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, sentence: RegExp]> = [
+  [
+    "a workspace that is a file",
+    ["run", "job.ts", "--workspace", "file"],
+    /^Starting the run's log failed: something that is not a folder stands at .*file.* --workspace\.\n$/
+  ],
+  [
+    "a workspace that cannot be made",
+    ["run", "job.ts", "--workspace", "/proc/none"],
+    /^Starting the run's log failed: .*\/proc\/none.* --workspace\.\n$/
+  ],
+  ["a model folder that is none, to write with", ["generate", "--model", "none", "--prompt", "x"], /none/],
+  ["a model folder that is none, to judge", ["validate", quickstart, "--model", "none"], /none/],
+  ["a dataset folder that is none", ["validate", quickstart, "--dataset", "none"], /none/]
+]
+
+test.each(cases)("%s ends with 2", async (_, args, sentence) => {
+  const directory = emptyFolder()
+  write(directory, { "job.ts": tinyPipeline, file: "" })
+  const { code, stderr, stdout } = await trainyard({ directory }, ...args)
+  // The tiny pipeline prints a line of its own.
+  const said = stderr.replace("a pipeline file may print\n", "")
+  expect({ code, said, stdout: stdout.replace("a pipeline file may print\n", "") }).toEqual({
+    code: 2,
+    said: expect.stringMatching(sentence),
+    stdout: ""
+  })
+  expect(said.trimEnd().split("\n")).toHaveLength(1)
+  expect(readdirSync(directory).sort()).toEqual(["file", "job.ts"])
+})
