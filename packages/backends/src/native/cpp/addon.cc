@@ -245,6 +245,7 @@ napi_value prepare(napi_env env, const Arguments& a) {
     at.accumulate = (uint32_t)number(env, v, "accumulate", 0);
     at.barrier = number(env, v, "barrier", 1) != 0;
     const napi_value attributes = field(env, v, "attributes");
+    at.gelu = number(env, attributes, "gelu", 0) != 0;
     at.heads = (int)number(env, attributes, "heads", 1);
     at.epsilon = (float)number(env, attributes, "epsilon", 0);
     at.adamEpsilon = number(env, attributes, "epsilon", 0);

@@ -16,6 +16,8 @@ enum Operation : int32_t {
   operationLinear,
   // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
   operationLinearBackwardInput,
+  // inputs dy, x, and when x is made again from what it was made of: with `gelu`, x is what gelu was taken of; with a gain in the
+  // third place, x is what was normalised, and bias, means and rstds follow.
   operationLinearBackwardWeight,
   operationAttention,
   operationAttentionBackward,
@@ -60,6 +62,7 @@ struct Step {
   uint32_t accumulate;
   // Whether the next step needs what this one wrote; false between updates of different parameters.
   bool barrier;
+  bool gelu;
   int heads;
   float epsilon, rate, maximum;
   uint32_t salt;

@@ -23,11 +23,19 @@ FORCE Mode modeOf(Precision precision) {
   return precision == precisionF32 ? full : multipliesBf16 ? paired : rounding;
 }
 
+// Makes numbers again from what they were made of, while a right-hand side that is not turned is packed: gelu of them, or their
+// rows normalised.
+struct Again {
+  bool gelu;
+  const float *gain, *bias, *means, *rstds;
+};
+
 // A matrix in memory: element (i, j) is data[i · row + j], or data[j · row + i] when `turned`.
 struct Matrix {
   const float* data;
   int64_t row;
   bool turned;
+  const Again* again = nullptr;
 };
 
 struct Blocks {
@@ -214,6 +222,23 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   }
 }
 
+// `count` numbers of row i from column n0 on, made again.
+FORCE void makeAgain(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
+  const Again& again = *b.again;
+  const float* from = b.data + i * b.row + n0;
+  for (int64_t j = 0; j < count; j += LANES) {
+    const int64_t some = count - j < LANES ? count - j : LANES;
+    vf v = load(from + j, some);
+    if (again.gelu) {
+      v = geluOf(v);
+    } else {
+      v = (v - all(again.means[i])) * all(again.rstds[i]) * load(again.gain + n0 + j, some);
+      if (again.bias != nullptr) v = v + load(again.bias + n0 + j, some);
+    }
+    store(to + j, v, some);
+  }
+}
+
 // Packs one panel of B (columns n0 .. n0 + columns) of one block along k.
 static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, int64_t k, int64_t block, int64_t units,
                       float* to) {
@@ -224,8 +249,16 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
       const int64_t at = k0 + u * wide;
       int64_t done = 0;
       if (at < k) {
-        packAcross(mode, b.data + at * b.row + n0,
-                   mode == paired && at + 1 < k ? b.data + (at + 1) * b.row + n0 : nullptr, columns, to + u * panel);
+        const bool both = mode == paired && at + 1 < k;
+        const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
+        float made[2][panel];
+        if (b.again != nullptr) {
+          makeAgain(b, at, n0, columns, made[0]);
+          if (both) makeAgain(b, at + 1, n0, columns, made[1]);
+          first = made[0];
+          second = both ? made[1] : nullptr;
+        }
+        packAcross(mode, first, second, columns, to + u * panel);
         done = columns;
       }
       for (int64_t i = done; i < panel; i++) to[u * panel + i] = 0.0f;

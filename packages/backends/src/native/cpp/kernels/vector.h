@@ -129,6 +129,22 @@ FORCE float largest(vf v) {
 // eˣ to about one unit in the last place; NaN stays NaN, large x saturates near the largest float, small x goes to 0.
 // 2ⁿ · p(r) with r = x - n · ln 2 and Cephes' expf polynomial.
 FORCE vf exponential(vf x) {
+#if LANES == 16 && defined(__AVX512F__)
+  // "Not less" lets NaN through; everything below the smallest normal result is 0.
+  const __mmask16 large = _mm512_cmp_ps_mask((__m512)x, (__m512)all(-87.3f), _CMP_NLT_UQ);
+  const vf bounded = (vf)_mm512_min_ps((__m512)all(88.7f), (__m512)x);
+  const vf n = (vf)_mm512_roundscale_ps((__m512)(bounded * all(1.44269504088896341f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  vf r = bounded - n * all(0.693359375f);
+  r = r + n * all(2.12194440e-4f);
+  vf p = all(1.9875691500e-4f);
+  p = p * r + all(1.3981999507e-3f);
+  p = p * r + all(8.3334519073e-3f);
+  p = p * r + all(4.1665795894e-2f);
+  p = p * r + all(1.6666665459e-1f);
+  p = p * r + all(5.0000001201e-1f);
+  p = p * (r * r) + r + all(1.0f);
+  return (vf)_mm512_maskz_scalef_ps(large, (__m512)p, (__m512)n);
+#else
   vi tiny = x < all(-87.3f);
   x = x > all(88.7f) ? all(88.7f) : x;
   x = tiny ? all(-87.3f) : x;
@@ -151,22 +167,32 @@ FORCE vf exponential(vf x) {
   const vf first = floats((vu)((half + allInts(127)) << 23));
   const vf second = floats((vu)((exponent - half + allInts(127)) << 23));
   return tiny ? all(0.0f) : p * first * second;
+#endif
 }
 
-FORCE vf tangent(vf u) { return all(1.0f) - all(2.0f) / (exponential(u + u) + all(1.0f)); }
+// 1 / v to about a unit in the last place, for v from 1 up.
+FORCE vf reciprocal(vf v) {
+#if LANES == 16 && defined(__AVX512F__)
+  const vf y = (vf)_mm512_rcp14_ps((__m512)v);
+  return y * (all(2.0f) - v * y);
+#else
+  return all(1.0f) / v;
+#endif
+}
 
 constexpr float geluRoot = 0.7978845608028654f;
 constexpr float geluCube = 0.044715f;
 
-FORCE vf geluOf(vf x) {
+// (1 + tanh u) / 2 = 1 - q with q = 1 / (1 + e²ᵘ), for the u of gelu.
+FORCE vf geluRest(vf x) {
   const vf u = all(geluRoot) * (x + all(geluCube) * x * x * x);
-  return all(0.5f) * x * (all(1.0f) + tangent(u));
+  return reciprocal(all(1.0f) + exponential(u + u));
 }
+FORCE vf geluOf(vf x) { return x * (all(1.0f) - geluRest(x)); }
 FORCE vf geluSlope(vf x) {
-  const vf u = all(geluRoot) * (x + all(geluCube) * x * x * x);
-  const vf h = tangent(u);
-  const vf inner = all(geluRoot) * (all(1.0f) + all(3.0f * geluCube) * x * x);
-  return all(0.5f) * (all(1.0f) + h) + all(0.5f) * x * (all(1.0f) - h * h) * inner;
+  const vf q = geluRest(x), half = all(1.0f) - q;
+  const vf inner = all(2.0f * geluRoot) * (all(1.0f) + all(3.0f * geluCube) * x * x);
+  return half + x * q * half * inner;
 }
 
 // The upper halves of floats rounded to bf16, nearest even; NaN stays NaN.
