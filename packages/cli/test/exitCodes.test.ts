@@ -1,4 +1,4 @@
-/** What a person named and cannot be used is wrong usage: 2, one sentence that names it, and nothing left behind. */
+/** What a person asked for and cannot be had is wrong usage: 2, one sentence that names it, and nothing left behind. */
 import { readdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
@@ -20,6 +20,16 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
   ],
   ["a model folder that is none, to write with", ["generate", "--model", "none", "--prompt", "x"], /none/],
   ["a model folder that is none, to judge", ["validate", quickstart, "--model", "none"], /none/],
+  [
+    "epochs beside the pipeline's steps, before anything is fetched,",
+    ["run", quickstart, "--set", "train.epochs=2"],
+    /^--set train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+  ],
+  [
+    "the same, planned,",
+    ["plan", quickstart, "--set", "train.epochs=2"],
+    /^--set train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+  ],
   ["a dataset folder that is none", ["validate", quickstart, "--dataset", "none"], /none/]
 ]
 

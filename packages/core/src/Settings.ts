@@ -159,6 +159,8 @@ const problemsOf = (
     if (/missing key/i.test(issue.message)) {
       return { path, sentence: `${owner} needs a value for "${key}".` }
     }
+    // A contradiction between values, in the stage's own words.
+    if (path.length === 0) return { path, sentence: `${node.name}: ${issue.message}` }
     const expected = issue.message.charAt(0).toLowerCase() + issue.message.slice(1)
     const inner = keysAt(encoded, path)
     return {

@@ -110,6 +110,11 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly inputs: I
   /** Fields of the config Schema. Give every field that has a sensible value a default. */
   readonly config: Fields
+  /**
+   * Says in a sentence why values that each fit cannot stand together, naming their keys; undefined when they can. Such a config is refused
+   * before anything runs.
+   */
+  readonly contradiction?: (config: Schema.Struct<Fields>["Type"]) => string | undefined
   readonly output: Out
   readonly computes?: boolean
   readonly reusable?: boolean
@@ -156,12 +161,14 @@ export const make = <
 >(
   options: Options<I, Fields, Out, E, R>
 ): Stage<I, Fields, Out, E, Exclude<R, Scope.Scope>> => {
+  const { contradiction } = options
+  const config = Schema.Struct(options.config)
   const declaration: Declaration = {
     name: options.name,
     version: options.version,
     source: options.source,
     inputs: options.inputs,
-    config: Schema.Struct(options.config),
+    config: contradiction === undefined ? config : config.check(Schema.makeFilter(contradiction)),
     output: options.output,
     computes: options.computes ?? false,
     reusable: options.reusable ?? true,

@@ -131,3 +131,37 @@ it.effect("a wrong value in the pipeline file is refused in the same words", () 
     expect(error.message).toContain(`tokenize.vocabularySize is "many": expected number.`)
   })
 )
+
+describe("values that each fit and cannot stand together", () => {
+  const split = Stage.make({
+    name: "split",
+    version: 1,
+    source: import.meta.url,
+    inputs: {},
+    output: Text,
+    config: { parts: Schema.optionalKey(Schema.Int), size: Schema.optionalKey(Schema.Int) },
+    contradiction: ({ parts, size }) =>
+      parts !== undefined && size !== undefined
+        ? `parts (${parts}) and size (${size}) are both given.`
+        : undefined,
+    run: () => Effect.succeed({ length: 1 })
+  })
+  const tried = (
+    config: { readonly parts?: number; readonly size?: number },
+    ...texts: ReadonlyArray<string>
+  ) =>
+    resolve(
+      Pipeline.make("splits", () => split({ name: "halves", ...config })),
+      texts
+    )
+
+  it.effect("are refused in the stage's words, with the settings that led to it", () =>
+    Effect.gen(function* () {
+      expect((yield* tried({ parts: 2 })).get("halves")?.encoded).toEqual({ parts: 2 })
+      const both = yield* Effect.flip(tried({ parts: 2, size: 3 }))
+      expect(both.message).toBe("halves: parts (2) and size (3) are both given.")
+      const set = yield* Effect.flip(tried({ parts: 2 }, "halves.size=3"))
+      expect(set.message).toBe("--set halves.size=3: halves: parts (2) and size (3) are both given.")
+    })
+  )
+})

@@ -84,7 +84,7 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
     vocabularySize: config.vocab_size,
     sequenceLength: config.n_positions
   }
-  const fault = faultOf(spec)
+  const fault = faultOf(spec.model)
   if (fault !== undefined) return yield* unreadable(`config.json is wrong: ${fault}`)
   if (config.eos_token_id < 0 || config.eos_token_id >= config.vocab_size)
     return yield* unreadable(

@@ -101,7 +101,7 @@ export const initialValues = (parameter: Parameter, seed: number): Float32Array 
 }
 
 /** Why these sizes make no model, or undefined when they do. */
-export const faultOf = (spec: Spec): string | undefined =>
-  spec.model.embedding % spec.model.heads === 0
+export const faultOf = ({ embedding, heads }: GptConfig): string | undefined =>
+  embedding % heads === 0
     ? undefined
-    : `model.heads ${spec.model.heads} does not divide model.embedding ${spec.model.embedding}; use a number of heads that does`
+    : `model.heads ${heads} does not divide model.embedding ${embedding}; use a number of heads that does`

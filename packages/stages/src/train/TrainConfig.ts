@@ -105,10 +105,26 @@ export const incidental = [
 export const TrainConfig = Schema.Struct(fields)
 export type TrainConfig = typeof TrainConfig.Type
 
-/** The config and the dataset cannot make a training run. */
+/** This dataset cannot make a training run with this config. */
 export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()("TrainingImpossible", {
   message: Schema.String
 }) {}
+
+const finalRateOf = ({ finalLearningRate, learningRate }: TrainConfig): number =>
+  finalLearningRate ?? Number((learningRate / 10).toPrecision(12))
+
+/** Why settings that each fit make no training together, in a sentence; undefined when they do. */
+export const contradiction = (config: TrainConfig): string | undefined => {
+  const { epochs, learningRate, steps } = config
+  const fault = faultOf(config.model)
+  if (fault !== undefined) return `The model cannot be built: ${fault}.`
+  if (epochs !== undefined && steps !== undefined)
+    return `epochs (${epochs}) and steps (${steps}) are both given. Keep the one that you mean, and take the other out of the pipeline.`
+  const floor = finalRateOf(config)
+  return floor > learningRate
+    ? `finalLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
+    : undefined
+}
 
 /** What is known of the dataset before training. */
 export interface DatasetFacts {
@@ -131,10 +147,6 @@ export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<
   const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
   const { sequenceLength, trainTokens, validationTokens, vocabularySize } = facts
   const spec: Spec = { model: config.model, vocabularySize, sequenceLength }
-  const fault = faultOf(spec)
-  if (fault !== undefined) return fail(`The model cannot be built: ${fault}.`)
-  if (config.epochs !== undefined && config.steps !== undefined)
-    return fail("train is given both epochs and steps; keep the one that you mean.")
   if (trainTokens <= sequenceLength)
     return fail(
       `The training split has ${trainTokens} tokens, too few for a sequence length of ${sequenceLength}. Collect more text or lower sequenceLength.`
@@ -152,15 +164,10 @@ export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<
   const steps =
     config.steps ?? Math.max(1, Math.ceil(Batches.batchesIn(data, config.epochs ?? 1) / config.accumulation))
   const warmUp = config.warmUp ?? Math.min(200, Math.floor(steps / 20))
-  const floor = config.finalLearningRate ?? Number((config.learningRate / 10).toPrecision(12))
-  if (floor > config.learningRate)
-    return fail(
-      `finalLearningRate ${floor} is above learningRate ${config.learningRate}; the rate falls from one to the other.`
-    )
   return Effect.succeed({
     spec,
     data,
-    schedule: { steps, warmUp, peak: config.learningRate, floor },
+    schedule: { steps, warmUp, peak: config.learningRate, floor: finalRateOf(config) },
     tokensPerStep: config.batchSize * config.accumulation * sequenceLength
   })
 }

@@ -18,7 +18,7 @@ import { factsOf, publish } from "./publish.ts"
 import { type Restored, restore } from "./Restore.ts"
 import { initial, type Origin, type State } from "./State.ts"
 import { OpenTokens } from "./Tokens.ts"
-import { fields, incidental, planOf, TrainConfig } from "./TrainConfig.ts"
+import { contradiction, fields, incidental, planOf, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
 import * as Trainer from "./Trainer.ts"
 
@@ -44,6 +44,7 @@ export const train = Stage.make({
   source: import.meta.url,
   inputs: { dataset: Dataset },
   config: fields,
+  contradiction,
   incidental: [...incidental],
   output: TrainedRun,
   computes: true,
