@@ -30,6 +30,16 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     ["plan", quickstart, "--set", "train.epochs=2"],
     /^--set train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
   ],
+  [
+    "a JUnit report where no folder can be",
+    ["validate", quickstart, "--junit", "/proc/none/report.xml"],
+    /^--junit \/proc\/none\/report\.xml cannot be written \(NotFound\)\. Name a file .*\n$/
+  ],
+  [
+    "a JUnit report below a file",
+    ["validate", quickstart, "--junit", "file/report.xml"],
+    /^--junit file\/report\.xml cannot be written \(.*\)\. Name a file .*\n$/
+  ],
   ["a dataset folder that is none", ["validate", quickstart, "--dataset", "none"], /none/]
 ]
 

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import { Effect, FileSystem, Path, PlatformError, Schema } from "effect"
+import * as Folders from "./Folders.ts"
 
 /** A file of a folder as its manifest lists it. */
 export const FileEntry = Schema.Struct({
@@ -114,7 +115,7 @@ export const publishDirectory = Effect.fnUntraced(function* (from: string, to: s
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* syncTree(from)
-  yield* fs.makeDirectory(path.dirname(to), { recursive: true })
+  yield* Folders.make(path.dirname(to))
   if (yield* fs.exists(to)) yield* fs.rename(to, aside)
   yield* fs.rename(from, to)
   yield* syncDirectory(path.dirname(to))

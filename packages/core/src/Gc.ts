@@ -3,6 +3,7 @@
  * older runs' logs, and what killed processes left behind.
  */
 import { Effect, FileSystem, Path } from "effect"
+import * as Folders from "./Folders.ts"
 import * as Latest from "./Latest.ts"
 import * as Processes from "./Processes.ts"
 import type { RunEvent } from "./RunEvent.ts"
@@ -113,7 +114,7 @@ export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Ite
   const workspace = yield* Workspace
   const self = yield* Processes.self
   const failed = Effect.mapError(explain("Removing what is no longer used", workspace.root))
-  yield* fs.makeDirectory(workspace.tmp, { recursive: true }).pipe(failed)
+  yield* Folders.make(workspace.tmp).pipe(failed)
   for (const item of items) {
     const aside = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
     yield* fs.rename(path.join(workspace.root, item.path), aside).pipe(

@@ -3,6 +3,7 @@
  */
 import { Effect, FileSystem, Path } from "effect"
 import * as Durable from "./Durable.ts"
+import * as Folders from "./Folders.ts"
 import { Workspace } from "./Workspace.ts"
 
 export interface Reference {
@@ -31,12 +32,11 @@ export const read = Effect.fnUntraced(function* (pipeline: string, node: string)
 
 /** Notes the artifact that a node has just made or used. */
 export const write = Effect.fnUntraced(function* (reference: Reference) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { latest } = yield* Workspace
   const before = yield* read(reference.pipeline, reference.node)
   if (before?.fingerprint === reference.fingerprint && before.stage === reference.stage) return
-  yield* fs.makeDirectory(path.join(latest, reference.pipeline), { recursive: true })
+  yield* Folders.make(path.join(latest, reference.pipeline))
   yield* Durable.writeFile(
     path.join(latest, reference.pipeline, reference.node),
     `${reference.stage}/${reference.fingerprint}\n`

@@ -18,6 +18,7 @@ import {
 import type { Artifact, Kind } from "./Artifact.ts"
 import { EventStream } from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
+import * as Folders from "./Folders.ts"
 import { Journal } from "./Journal.ts"
 import * as Latest from "./Latest.ts"
 import * as Lock from "./Lock.ts"
@@ -59,9 +60,7 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
   const output = yield* temporaryDirectory(stage.name)
   const scratch = path.join(workspace.scratch, stage.fingerprint)
   yield* Effect.acquireRelease(
-    fs
-      .makeDirectory(scratch, { recursive: true })
-      .pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root))),
+    Folders.make(scratch).pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root))),
     // Scratch in which nothing was kept is of no use to a later attempt.
     () =>
       fs.readDirectory(scratch).pipe(

@@ -35,6 +35,31 @@ describe("make", () => {
     }).pipe(Effect.provide(live))
   )
 
+  it.live("makes a folder whose parent another process makes in between", () =>
+    Effect.gen(function* () {
+      const path = yield* Path.Path
+      const fs = yield* FileSystem.FileSystem
+      const { root } = yield* Workspace
+      yield* Folders.make(root)
+      const parent = path.join(root, "parent")
+      // The first attempt finds no parent; before anything else is asked, it is there.
+      let asked = 0
+      const racing = FileSystem.FileSystem.of({
+        ...fs,
+        makeDirectory: (directory, options) =>
+          fs
+            .makeDirectory(directory, options)
+            .pipe(
+              Effect.onError(() => (asked++ === 0 ? Effect.ignore(fs.makeDirectory(parent)) : Effect.void))
+            )
+      })
+      yield* Folders.make(path.join(parent, "child")).pipe(
+        Effect.provideService(FileSystem.FileSystem, racing)
+      )
+      expect((yield* fs.stat(path.join(parent, "child"))).type).toBe("Directory")
+    }).pipe(Effect.provide(live))
+  )
+
   it.live("fails where a file stands in the way", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

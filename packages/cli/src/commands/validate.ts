@@ -1,5 +1,6 @@
 /** `trainyard validate`: the validation stages of a pipeline alone. Nothing is trained and nothing is fetched. */
 import type { Artifact } from "@trainyard/core/Artifact"
+import * as Folders from "@trainyard/core/Folders"
 import type { MissingInput } from "@trainyard/core/Plan"
 import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
@@ -7,7 +8,7 @@ import { Model } from "@trainyard/stages/checkpoint/Model"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { annotations } from "@trainyard/stages/validate/annotations"
 import { Report } from "@trainyard/stages/validate/Report"
-import { Effect, FileSystem, Option, Path, Schema } from "effect"
+import { Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as DatasetFolder from "../DatasetFolder.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../Ending.ts"
@@ -62,6 +63,25 @@ const supplied = Effect.fnUntraced(function* (
   return given
 })
 
+const notWritten = (file: string) =>
+  Effect.mapError(
+    (error: PlatformError.PlatformError) =>
+      new WrongUsage({
+        message: `--junit ${file} cannot be written (${error.reason._tag}). Name a file in a folder that can be written.`
+      })
+  )
+
+/** Makes the folder of the JUnit report and asks whether it can be written, before anything is judged for nothing. */
+const prepareJunit = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = path.dirname(path.resolve(file))
+  yield* Folders.make(directory).pipe(
+    Effect.andThen(fs.access(directory, { writable: true })),
+    notWritten(file)
+  )
+})
+
 /** Copies the reports' JUnit pages to one file: the file itself for one report, numbered files for more. */
 const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, file: string) {
   const fs = yield* FileSystem.FileSystem
@@ -69,12 +89,7 @@ const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string
   const { dir, ext, name } = path.parse(path.resolve(file))
   for (const [index, directory] of directories.entries()) {
     const target = path.join(dir, index === 0 ? `${name}${ext}` : `${name}-${index + 1}${ext}`)
-    yield* fs.makeDirectory(dir, { recursive: true }).pipe(
-      Effect.andThen(fs.copyFile(path.join(directory, "junit.xml"), target)),
-      Effect.mapError(
-        (error) => new WrongUsage({ message: `--junit ${file} cannot be written: ${error.message}` })
-      )
-    )
+    yield* fs.copyFile(path.join(directory, "junit.xml"), target).pipe(notWritten(file))
   }
 })
 
@@ -135,6 +150,7 @@ export const validate = Command.make(
         })
       }
     }
+    if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
     const judging = Effect.gen(function* () {
       const { root } = yield* Workspace
       const supply = yield* supplied(pipeline, flags)

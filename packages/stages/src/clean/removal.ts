@@ -1,5 +1,6 @@
 /** Removing inside the workspace, and nowhere else. Every path is checked before the first one goes. */
 import { homedir } from "node:os"
+import * as Folders from "@trainyard/core/Folders"
 import * as Processes from "@trainyard/core/Processes"
 import { explain, Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
@@ -67,7 +68,7 @@ export const removeAll = Effect.fn("clean.removeAll")(function* (paths: Readonly
   const failed = Effect.mapError(explain("Cleaning", workspace.root))
   const self = yield* Processes.self
   const aside = yield* inside(real, path.relative(workspace.root, workspace.tmp))
-  yield* fs.makeDirectory(aside, { recursive: true }).pipe(failed)
+  yield* Folders.make(aside).pipe(failed)
   for (const target of targets) {
     const moved = path.join(aside, `${Processes.toText(self)}.${Processes.unique()}`)
     const there = yield* fs.rename(target, moved).pipe(

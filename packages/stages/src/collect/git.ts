@@ -1,9 +1,10 @@
 /** Brings a git repository's files at one commit, through the `git` command. Commits are kept in the workspace's `downloads/git`. */
 import { createHash } from "node:crypto"
+import * as Folders from "@trainyard/core/Folders"
 import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Path, Stream } from "effect"
+import { Effect, Path, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { SourceUnavailable } from "./CollectError.ts"
 import type { Git } from "./Source.ts"
@@ -67,15 +68,14 @@ const networkTrouble =
 
 /** A tar file of the commit, fetched unless kept. It lives until the scope closes. */
 export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: Git, origin: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace
   const journal = yield* Journal
   const name = createHash("sha256").update(source.repository).digest("hex").slice(0, 16)
   const directory = path.join(workspace.root, "downloads", "git", `${name}.git`)
-  yield* fs
-    .makeDirectory(path.dirname(directory), { recursive: true })
-    .pipe(Effect.mapError(Workspace.explain("Keeping a download", workspace.root)))
+  yield* Folders.make(path.dirname(directory)).pipe(
+    Effect.mapError(Workspace.explain("Keeping a download", workspace.root))
+  )
   // Git's own locks make a second process fail; this one makes it wait.
   yield* Lock.acquire(`git-${name}`, (holder) =>
     journal.publish({

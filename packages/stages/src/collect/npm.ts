@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto"
 import { realpathSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
+import * as Folders from "@trainyard/core/Folders"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
 import { CorruptArchive, type ReadError, SourceUnavailable } from "./CollectError.ts"
@@ -157,7 +158,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
       digest: digestOf(bytes)
     }).pipe(Effect.orDie)
     yield* fs.writeFileString(path.join(whole, "download.json"), record)
-    yield* fs.makeDirectory(path.dirname(directory), { recursive: true })
+    yield* Folders.make(path.dirname(directory))
     yield* fs.remove(directory, { recursive: true, force: true })
     yield* fs.rename(whole, directory)
   }).pipe(
