@@ -50,7 +50,7 @@ const compile = async (asc, { features, name }) => {
     ...["--outFile", beside, "-O3", "--noAssert", "--runtime", "stub"],
     ...features.flatMap((feature) => ["--enable", feature]),
     ...["--importMemory", "--noExportMemory", "--sharedMemory", "--initialMemory", "1"],
-    ...["--maximumMemory", "65536", "--memoryBase", "8192"]
+    ...["--maximumMemory", "65536", "--memoryBase", "6144"]
   ]
   const { error, stderr } = await asc.main(options)
   if (error) throw new Error(`${stderr.toString()}\n${error.message}`)

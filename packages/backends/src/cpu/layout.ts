@@ -28,7 +28,7 @@ export const workerLine = (worker: number) => (1024 + worker * 64) / 4
 export const busy = 0
 export const sabotage = 1
 
-/** First byte that the pool leaves to tensors and programs. */
+/** First byte that the pool leaves to tensors and programs; the kernels' constants lie before it, from 6144 on. */
 export const heapStart = 8192
 
 /** A phase: tasks, works, address of the next phase, 1 when it is for one worker; its works follow after 16 bytes, 16 bytes each. */

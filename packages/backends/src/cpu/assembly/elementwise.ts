@@ -1,7 +1,13 @@
 // Operations that treat every element alone: add, gelu and its gradient, dropout.
 //
 // A task is a run of elements; a kernel does four at a time and the last few through a small copy.
-import { exp, fma, splat } from "./simd"
+import { ONE, constant, exp, fma, splat } from "./simd"
+
+/** c = 0.044715 and √(8/π), and what gelu makes of them. */
+const CUBIC: usize = memory.data<f32>([0.044715])
+const TWICE: usize = memory.data<f32>([1.5957691216057308])
+const MINUS_TWICE: usize = memory.data<f32>([-1.5957691216057308])
+const SLOPE: usize = memory.data<f32>([3 * 0.044715 * 1.5957691216057308])
 
 /** Elements of one task. */
 // @ts-ignore: decorator
@@ -14,9 +20,9 @@ function each(): i32 {
 // @ts-ignore: decorator
 @inline
 function gate(x: v128): v128 {
-  const cubic = fma(f32x4.mul(x, x), splat(0.044715), splat(1))
-  const minus2u = f32x4.mul(f32x4.mul(x, splat(-1.5957691216057308)), cubic)
-  return f32x4.div(splat(1), f32x4.add(splat(1), exp(minus2u)))
+  const cubic = fma(f32x4.mul(x, x), constant(CUBIC), constant(ONE))
+  const minus2u = f32x4.mul(f32x4.mul(x, constant(MINUS_TWICE)), cubic)
+  return f32x4.div(constant(ONE), f32x4.add(constant(ONE), exp(minus2u)))
 }
 
 // @ts-ignore: decorator
@@ -29,8 +35,8 @@ function gelu(x: v128): v128 {
 @inline
 function geluGradient(x: v128): v128 {
   const g = gate(x)
-  const slope = fma(f32x4.mul(x, x), splat(3 * 0.044715 * 1.5957691216057308), splat(1.5957691216057308))
-  const rest = f32x4.mul(f32x4.mul(x, slope), f32x4.sub(splat(1), g))
+  const slope = fma(f32x4.mul(x, x), constant(SLOPE), constant(TWICE))
+  const rest = f32x4.mul(f32x4.mul(x, slope), f32x4.sub(constant(ONE), g))
   return fma(g, rest, g)
 }
 

@@ -1,90 +1,11 @@
-// Matrix products over packed operands, in tiles of 6 × 8 that live in registers, and products with few rows, unpacked.
+// Matrix products over packed operands, in tiles of 6 × 8, and products with few rows, unpacked.
 import { fma, sum } from "./simd"
 import { geluInPlace } from "./elementwise"
 import { LEFT, RIGHT } from "./pack"
+import { tile, turnedTile } from "./tile"
 
-/** Depth of a block: a panel of this depth stays in the first-level cache. */
-const DEPTH: i32 = 512
-
-/**
- * One tile: c[i, j] = Σ k left[k, i] · right[k, j] + start[i, j] for i < 6, j < 8. `start` has its own stride, 0 for a bias; address 0
- * means none. Twelve sums, two columns and one broadcast fill the fifteen registers that V8 has to give.
- */
-function tile(left: usize, right: usize, c: usize, stride: usize, k: i32, start: usize, startStride: usize): void {
-  let c00 = f32x4.splat(0)
-  let c01 = f32x4.splat(0)
-  let c10 = f32x4.splat(0)
-  let c11 = f32x4.splat(0)
-  let c20 = f32x4.splat(0)
-  let c21 = f32x4.splat(0)
-  let c30 = f32x4.splat(0)
-  let c31 = f32x4.splat(0)
-  let c40 = f32x4.splat(0)
-  let c41 = f32x4.splat(0)
-  let c50 = f32x4.splat(0)
-  let c51 = f32x4.splat(0)
-  const end = left + <usize>k * 24
-  while (left < end) {
-    const b0 = v128.load(right)
-    const b1 = v128.load(right, 16)
-    let x = v128.load32_splat(left)
-    c00 = fma(x, b0, c00)
-    c01 = fma(x, b1, c01)
-    x = v128.load32_splat(left, 4)
-    c10 = fma(x, b0, c10)
-    c11 = fma(x, b1, c11)
-    x = v128.load32_splat(left, 8)
-    c20 = fma(x, b0, c20)
-    c21 = fma(x, b1, c21)
-    x = v128.load32_splat(left, 12)
-    c30 = fma(x, b0, c30)
-    c31 = fma(x, b1, c31)
-    x = v128.load32_splat(left, 16)
-    c40 = fma(x, b0, c40)
-    c41 = fma(x, b1, c41)
-    x = v128.load32_splat(left, 20)
-    c50 = fma(x, b0, c50)
-    c51 = fma(x, b1, c51)
-    left += 24
-    right += 32
-  }
-  if (start != 0) {
-    c00 = f32x4.add(c00, v128.load(start))
-    c01 = f32x4.add(c01, v128.load(start, 16))
-    start += startStride
-    c10 = f32x4.add(c10, v128.load(start))
-    c11 = f32x4.add(c11, v128.load(start, 16))
-    start += startStride
-    c20 = f32x4.add(c20, v128.load(start))
-    c21 = f32x4.add(c21, v128.load(start, 16))
-    start += startStride
-    c30 = f32x4.add(c30, v128.load(start))
-    c31 = f32x4.add(c31, v128.load(start, 16))
-    start += startStride
-    c40 = f32x4.add(c40, v128.load(start))
-    c41 = f32x4.add(c41, v128.load(start, 16))
-    start += startStride
-    c50 = f32x4.add(c50, v128.load(start))
-    c51 = f32x4.add(c51, v128.load(start, 16))
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  c += stride
-  v128.store(c, c10)
-  v128.store(c, c11, 16)
-  c += stride
-  v128.store(c, c20)
-  v128.store(c, c21, 16)
-  c += stride
-  v128.store(c, c30)
-  v128.store(c, c31, 16)
-  c += stride
-  v128.store(c, c40)
-  v128.store(c, c41, 16)
-  c += stride
-  v128.store(c, c50)
-  v128.store(c, c51, 16)
-}
+/** Depth of a block, a whole number of panels: panels of both operands stay in the first-level cache. */
+const DEPTH: i32 = 384
 
 /** A tile that reaches beyond C: computed in `edge` (192 bytes of the worker's own), then its inner part is copied. */
 function edgeTile(
@@ -97,9 +18,11 @@ function edgeTile(
   startStride: usize,
   rows: i32,
   columns: i32,
-  edge: usize
+  edge: usize,
+  turnedPanel: usize
 ): void {
-  tile(left, right, edge, 32, k, 0, 0)
+  if (turnedPanel != 0) turnedTile(left, turnedPanel, right, edge, 32, k, 0, 0)
+  else tile(left, right, edge, 32, k, 0, 0)
   for (let i = 0; i < rows; i++) {
     for (let j: usize = 0; j < <usize>columns; j++) {
       const before: f32 = start != 0 ? load<f32>(start + j * 4) : 0
@@ -113,7 +36,8 @@ function edgeTile(
 
 /**
  * C [rows, columns] = left · right (+ C when `accumulate`) (+ bias), both operands packed with depth K. `leftPanel` and
- * `rightPanel` are the bytes from panel to panel. Deep products are taken in blocks.
+ * `rightPanel` are the bytes from panel to panel. Deep products are taken in blocks. `turned`: the left operand is the transpose of what is
+ * packed.
  */
 export function product(
   left: usize,
@@ -127,21 +51,25 @@ export function product(
   rightPanel: usize,
   accumulate: bool,
   bias: usize,
-  edge: usize
+  edge: usize,
+  turned: bool = false
 ): void {
+  const leftStep: usize = turned ? LEFT * LEFT * 4 : leftPanel
+  const turnedPanel: usize = turned ? leftPanel : 0
   for (let k0 = 0; k0 < K; k0 += DEPTH) {
     const depth = min(DEPTH, K - k0)
     let rightAt = right + <usize>k0 * (RIGHT * 4)
     const adds = accumulate || k0 > 0
     for (let j = 0; j < columns; j += RIGHT) {
-      let leftAt = left + <usize>k0 * (LEFT * 4)
+      let leftAt = left + (turned ? <usize>(k0 / LEFT) * leftPanel : <usize>k0 * (LEFT * 4))
       let cAt = c + <usize>j * 4
       for (let i = 0; i < rows; i += LEFT) {
         const start = adds ? cAt : bias != 0 ? bias + <usize>j * 4 : 0
         const startStride = adds ? stride : 0
-        if (i + LEFT <= rows && j + RIGHT <= columns)
-          tile(leftAt, rightAt, cAt, stride, depth, start, startStride)
-        else
+        if (i + LEFT <= rows && j + RIGHT <= columns) {
+          if (turned) turnedTile(leftAt, leftPanel, rightAt, cAt, stride, depth, start, startStride)
+          else tile(leftAt, rightAt, cAt, stride, depth, start, startStride)
+        } else
           edgeTile(
             leftAt,
             rightAt,
@@ -152,9 +80,10 @@ export function product(
             startStride,
             min(LEFT, rows - i),
             min(RIGHT, columns - j),
-            edge
+            edge,
+            turnedPanel
           )
-        leftAt += leftPanel
+        leftAt += leftStep
         cAt += <usize>LEFT * stride
       }
       rightAt += rightPanel
@@ -164,7 +93,8 @@ export function product(
 
 /**
  * Task: one block of C.
- * Arguments: left, right, c, stride, M, N, K, rows a task, columns a task, flags (1: accumulate, 2: gelu into `second`), bias, second.
+ * Arguments: left, right, c, stride, M, N, K, rows a task, columns a task, flags (1: accumulate, 2: gelu into `second`,
+ * 4: left is turned), bias, second.
  */
 export function productTask(a: usize, task: i32, scratch: usize): void {
   const c = <usize>load<u32>(a, 8)
@@ -183,19 +113,21 @@ export function productTask(a: usize, task: i32, scratch: usize): void {
   const rows = min(rowsEach, M - row)
   const columns = min(columnsEach, N - column)
   const place = <usize>row * stride + <usize>column * 4
+  const turned = (flags & 4) != 0
   product(
-    <usize>load<u32>(a) + <usize>row * <usize>K * 4,
+    <usize>load<u32>(a) + <usize>row * (turned ? LEFT * 4 : <usize>K * 4),
     <usize>load<u32>(a, 4) + <usize>column * <usize>K * 4,
     c + place,
     stride,
     rows,
     columns,
     K,
-    <usize>K * (LEFT * 4),
+    <usize>(turned ? M : K) * (LEFT * 4),
     <usize>K * (RIGHT * 4),
     (flags & 1) != 0,
     bias == 0 ? 0 : bias + <usize>column * 4,
-    scratch
+    scratch,
+    turned
   )
   if ((flags & 2) != 0) geluInPlace(c + place, second + place, stride, rows, columns)
 }

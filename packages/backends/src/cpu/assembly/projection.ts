@@ -1,5 +1,5 @@
-// The rows of the output layer's loss: logits become losses, and where the gradient is wanted, its factors e, packed as the two products
-// that follow want them.
+// The rows of the output layer's loss: logits become losses, and where the gradient is wanted, its factors e, packed for the two products
+// that follow.
 import { fault } from "./control"
 import { LEFT, packWithin } from "./pack"
 import { exp, largest, log, splat, sum } from "./simd"
@@ -33,7 +33,7 @@ export function meanTask(a: usize): void {
 
 /**
  * Task: a panel of six rows. Arguments: logits, row stride, targets, rows, V, losses, correct or 0, logSumExp, flags, count, dLoss,
- * e packed by rows or 0, e packed by columns or 0. Addresses of rows begin at the first of these rows. Flags: 1: compute logSumExp,
+ * packed e or 0. Addresses of rows begin at the first of these rows. Flags: 1: compute logSumExp,
  * losses and correct (else read logSumExp).
  */
 export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
@@ -41,9 +41,8 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
   const first = task * LEFT
   const rows = min(LEFT, load<i32>(a, 12) - first)
   const V = load<i32>(a, 16)
-  const byRows = <usize>load<u32>(a, 44)
-  const byColumns = <usize>load<u32>(a, 48)
-  const gradient = byRows != 0 || byColumns != 0
+  const packed = <usize>load<u32>(a, 44)
+  const gradient = packed != 0
   const computes = (load<i32>(a, 32) & 1) != 0
   // One exponential an element for both: the logits of these rows become exp(logit - maximum), whose factor is kept here.
   const scales = scratch + <usize>(LEFT * SPAN) * 4
@@ -52,7 +51,6 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
       store<f32>(scales + <usize>i * 4, 1 / lossRow(a, stride, first + i, gradient))
   if (!gradient) return
   const factor = load<f32>(<usize>load<u32>(a, 40)) / load<f32>(<usize>load<u32>(a, 36))
-  const depth = load<i32>(a, 12)
   const width = <usize>SPAN * 4
   for (let v = 0; v < V; v += SPAN) {
     const count = min(SPAN, V - v)
@@ -72,16 +70,8 @@ export function lossRowsTask(a: usize, task: i32, scratch: usize): void {
         store<f32>(at, load<f32>(at) - factor)
       }
     }
-    if (byRows != 0) {
-      const panel = <usize>V * (LEFT * 4)
-      const to = byRows + <usize>task * panel + <usize>v * (LEFT * 4)
-      packWithin(scratch, width, 4, to, rows, count, LEFT, 1, panel)
-    }
-    if (byColumns != 0) {
-      const panel = <usize>depth * (LEFT * 4)
-      const to = byColumns + <usize>(v / LEFT) * panel + <usize>first * (LEFT * 4)
-      packWithin(scratch, 4, width, to, count, rows, LEFT, 1, panel)
-    }
+    const panel = <usize>V * (LEFT * 4)
+    packWithin(scratch, width, 4, packed + <usize>task * panel + <usize>v * (LEFT * 4), rows, count, LEFT, 1, panel)
   }
 }
 

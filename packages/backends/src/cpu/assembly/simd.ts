@@ -16,6 +16,27 @@ export function splat(x: f32): v128 {
   return f32x4.splat(x)
 }
 
+// Constants lie in memory: V8 makes a constant vector anew with three instructions wherever it is used, and loads one with one.
+export const ONE: usize = memory.data<f32>([1])
+const SMALLEST: usize = memory.data<f32>([-80])
+const LARGEST: usize = memory.data<f32>([88.3])
+const LOG2_E: usize = memory.data<f32>([1.44269504088896341])
+const LN2_HIGH: usize = memory.data<f32>([-0.693359375])
+const LN2_LOW: usize = memory.data<f32>([2.12194440e-4])
+const P5: usize = memory.data<f32>([1.9875691500e-4])
+const P4: usize = memory.data<f32>([1.3981999507e-3])
+const P3: usize = memory.data<f32>([8.3334519073e-3])
+const P2: usize = memory.data<f32>([4.1665795894e-2])
+const P1: usize = memory.data<f32>([1.6666665459e-1])
+const P0: usize = memory.data<f32>([5.0000001201e-1])
+
+/** Four times the constant at an address. */
+// @ts-ignore: decorator
+@inline
+export function constant(at: usize): v128 {
+  return v128.load32_splat(at)
+}
+
 // @ts-ignore: decorator
 @inline
 export function sum(x: v128): f32 {
@@ -41,18 +62,18 @@ export function largest(x: v128): f32 {
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  const small = f32x4.lt(x, splat(-80))
+  const small = f32x4.lt(x, constant(SMALLEST))
   // pmin(a, b) is b < a ? b : a, so that NaN in the second place is lost: here x comes first and is kept.
-  x = f32x4.pmin(x, splat(88.3))
-  const n = f32x4.nearest(f32x4.mul(x, splat(1.44269504088896341)))
-  let r = fma(n, splat(-0.693359375), x)
-  r = fma(n, splat(2.12194440e-4), r)
-  let p = fma(splat(1.9875691500e-4), r, splat(1.3981999507e-3))
-  p = fma(p, r, splat(8.3334519073e-3))
-  p = fma(p, r, splat(4.1665795894e-2))
-  p = fma(p, r, splat(1.6666665459e-1))
-  p = fma(p, r, splat(5.0000001201e-1))
-  p = fma(p, f32x4.mul(r, r), f32x4.add(r, splat(1)))
+  x = f32x4.pmin(x, constant(LARGEST))
+  const n = f32x4.nearest(f32x4.mul(x, constant(LOG2_E)))
+  let r = fma(n, constant(LN2_HIGH), x)
+  r = fma(n, constant(LN2_LOW), r)
+  let p = fma(constant(P5), r, constant(P4))
+  p = fma(p, r, constant(P3))
+  p = fma(p, r, constant(P2))
+  p = fma(p, r, constant(P1))
+  p = fma(p, r, constant(P0))
+  p = fma(p, f32x4.mul(r, r), f32x4.add(r, constant(ONE)))
   const whole = relaxedTruncate(n)
   return v128.andnot(i32x4.add(p, i32x4.shl(whole, 23)), small)
 }

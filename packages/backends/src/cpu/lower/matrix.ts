@@ -1,6 +1,6 @@
 /** Matrix products: how the operands are packed and how C is cut into tasks. */
 import { rows, width } from "../../program/operations/shape.ts"
-import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
+import type { Lowered, Place, StepView, Work } from "./Unit.ts"
 
 /** Rows and columns of the tile that the kernel keeps in registers. */
 export const tileRows = 6
@@ -23,9 +23,23 @@ export interface Packed {
   readonly address: number
   readonly size: number
   readonly depth: number
+  /** The panels are those of its transpose, packed as a left operand. */
+  readonly turned?: boolean
 }
 
+/** The transpose of a packed left operand, as a left operand itself: the same bytes. */
+export const turned = ({ address, depth, size }: Packed): Packed => ({
+  address,
+  size: depth,
+  depth: size,
+  turned: true
+})
+
 const up = (value: number, to: number) => Math.ceil(value / to) * to
+
+/** The size of equal parts of at most `most`, rounded up to whole panels. */
+const even = (size: number, most: number, panel: number) =>
+  up(Math.ceil(size / Math.ceil(size / most)), panel)
 
 const panelWidth = { left: tileRows, right: tileColumns } as const
 
@@ -70,6 +84,8 @@ export interface ProductOptions {
   readonly bias?: number
   /** Address of a second result of the same layout: gelu of the first. */
   readonly gelu?: number
+  /** Tasks that are wanted at least; eight a thread unless told. */
+  readonly tasks?: number
 }
 
 /** C = left · right, `stride` bytes from row to row of C. */
@@ -82,11 +98,16 @@ export const product = (
   options: ProductOptions = {}
 ): Work => {
   const depth = left.depth
-  let tall = up(Math.min(left.size, 96), tileRows)
+  // A block of the left operand as deep as the kernel takes at once, DEPTH in assembly/matrix.ts, stays in the second-level cache.
+  let tall = even(left.size, Math.min(192, Math.floor(49_152 / Math.min(depth, 384))), tileRows)
   let wide = up(Math.min(right.size, 256), tileColumns)
   const tasks = () => Math.ceil(left.size / tall) * Math.ceil(right.size / wide)
   // Smaller tasks until every thread has a few, or a task is hardly worth taking.
-  while (tasks() < 8 * place.threads && tall * wide * depth > 400_000 && (tall > 24 || wide > 32)) {
+  while (
+    tasks() < (options.tasks ?? 8 * place.threads) &&
+    tall * wide * depth > 400_000 &&
+    (tall > 24 || wide > 32)
+  ) {
     if (wide > 2 * tall && wide > 32) wide = up(wide / 2, tileColumns)
     else if (tall > 24) tall = up(tall / 2, tileRows)
     else wide = up(wide / 2, tileColumns)
@@ -105,7 +126,7 @@ export const product = (
       depth,
       tall,
       wide,
-      (options.accumulate ? 1 : 0) + (options.gelu ? 2 : 0),
+      (options.accumulate ? 1 : 0) + (options.gelu ? 2 : 0) + (left.turned ? 4 : 0),
       options.bias ?? 0,
       options.gelu ?? 0
     ]
@@ -154,42 +175,53 @@ export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
   }
 }
 
-/** dx = dy · weight. */
-export const linearBackwardInput = (place: Place, step: StepView): Lowered => {
+/** dx = dy · weight, dWeight = dyᵀ · x and dBias = the sums of dy's columns; dy is packed once for both products. */
+const backward = (place: Place, input: StepView | undefined, weight: StepView | undefined): Lowered => {
+  const step = (input ?? weight)!
   const count = rows(step.shape(0))
-  const [outs, ins] = step.shape(1) as [number, number]
-  const dy = { address: step.input(0), stride: outs * 4, depthStride: 4 }
-  const weight = { address: step.input(1), stride: 4, depthStride: ins * 4 }
-  const left = pack(place, step.index, "left", dy, count, outs)
-  const right = pack(place, step.index, "right", weight, ins, outs)
-  const c = { address: step.output(0), stride: ins * 4 }
-  return {
-    phases: [
-      [left.work, right.work],
-      [product(place, step.index, left.packed, right.packed, c, { accumulate: step.adds(0) })]
-    ],
-    workerBytes: edgeBytes
+  const outs = width(step.shape(0))
+  const first: Array<Work> = []
+  const second: Array<Work> = []
+  const withWeight = weight !== undefined && weight.output(0) !== 0
+  if (input !== undefined || withWeight) {
+    const dy = pack(
+      place,
+      step.index,
+      "left",
+      { address: step.input(0), stride: outs * 4, depthStride: 4 },
+      count,
+      outs
+    )
+    first.push(dy.work)
+    if (input !== undefined) {
+      const ins = input.shape(1)[1]!
+      const operand = { address: input.input(1), stride: 4, depthStride: ins * 4 }
+      const right = pack(place, input.index, "right", operand, ins, outs)
+      const c = { address: input.output(0), stride: ins * 4 }
+      first.push(right.work)
+      second.push(product(place, input.index, dy.packed, right.packed, c, { accumulate: input.adds(0) }))
+    }
+    if (withWeight) {
+      const ins = width(weight.shape(1))
+      const x = { address: weight.input(1), stride: 4, depthStride: ins * 4 }
+      const right = pack(place, weight.index, "right", x, ins, count)
+      const c = { address: weight.output(0), stride: ins * 4 }
+      first.push(right.work)
+      second.push(
+        product(place, weight.index, turned(dy.packed), right.packed, c, { accumulate: weight.adds(0) })
+      )
+    }
   }
+  if (weight !== undefined && weight.output(1) !== 0) first.push(columnSums(weight, count, outs))
+  return { phases: second.length > 0 ? [first, second] : [first], workerBytes: edgeBytes }
 }
 
-/** dWeight = dyᵀ · x and dBias = the sums of dy's columns. */
-export const linearBackwardWeight = (place: Place, step: StepView): Lowered => {
-  const count = rows(step.shape(0))
-  const [outs, ins] = [width(step.shape(0)), width(step.shape(1))]
-  const first: Array<Work> = []
-  const phases: Array<Phase> = [first]
-  if (step.output(0) !== 0) {
-    const dy = { address: step.input(0), stride: 4, depthStride: outs * 4 }
-    const x = { address: step.input(1), stride: 4, depthStride: ins * 4 }
-    const left = pack(place, step.index, "left", dy, outs, count)
-    const right = pack(place, step.index, "right", x, ins, count)
-    const c = { address: step.output(0), stride: ins * 4 }
-    first.push(left.work, right.work)
-    phases.push([product(place, step.index, left.packed, right.packed, c, { accumulate: step.adds(0) })])
-  }
-  if (step.output(1) !== 0) first.push(columnSums(step, count, outs))
-  return { phases, workerBytes: edgeBytes }
-}
+export const linearBackwardInput = (place: Place, step: StepView): Lowered => backward(place, step, undefined)
+export const linearBackwardWeight = (place: Place, step: StepView): Lowered =>
+  backward(place, undefined, step)
+/** Both gradients of one layer. */
+export const linearBackward = (place: Place, weight: StepView, input: StepView): Lowered =>
+  backward(place, input, weight)
 
 const columnSums = (step: StepView, count: number, columns: number): Work => {
   const each = Math.max(16, up(Math.ceil(columns / 16), 16))

@@ -3,11 +3,11 @@
  * the next step, both are computed from the same logits.
  */
 import { rows } from "../../program/operations/shape.ts"
-import { edgeBytes, pack, packedBytes, packInto, product, tileRows } from "./matrix.ts"
+import { edgeBytes, pack, packedBytes, packInto, product, tileRows, turned } from "./matrix.ts"
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
 /** Bytes of logits held at once, if rows are not too long. */
-const chunkBytes = 16 << 20
+const chunkBytes = 8 << 20
 /** Rows of a chunk are a multiple of this. */
 const chunkStep = 48
 
@@ -65,8 +65,8 @@ export const projection = (
 
   const xLeft = place.scratch.take(packedBytes("left", chunk, columns))
   const xRight = dTable === 0 ? 0 : place.scratch.take(packedBytes("right", columns, chunk))
-  const eLeft = dx === 0 ? 0 : place.scratch.take(packedBytes("left", chunk, vocabulary))
-  const eTurned = dTable === 0 ? 0 : place.scratch.take(packedBytes("left", vocabulary, chunk))
+  // Both products read the same panels of e: one as they are, the other turned.
+  const factors = backward === undefined ? 0 : place.scratch.take(packedBytes("left", chunk, vocabulary))
 
   const phases: Array<Phase> = []
   for (let from = 0; from < count; from += chunk) {
@@ -92,24 +92,26 @@ export const projection = (
           forward?.output(2) ? forward.output(2) + from * 4 : 0,
           logSumExp + from * 4,
           forward === undefined ? 0 : 1,
-          ...[counted, backward?.input(0) ?? 0, eLeft, eTurned]
+          ...[counted, backward?.input(0) ?? 0, factors]
         ]
       }
     ])
     if (backward === undefined) continue
 
     const products: Array<Work> = []
+    const e = { address: factors, size, depth: vocabulary }
     if (tableDeep !== undefined) {
-      const left = { address: eLeft, size, depth: vocabulary }
       const c = { address: dx + from * columns * 4, stride: columns * 4 }
-      products.push(product(place, gradient, left, tableDeep.packed, c, { accumulate: backward.adds(0) }))
+      // Few tasks, which read the table seldom: the table's gradient beside it has small ones to even out the phase's end.
+      const few = dTable === 0 ? {} : { tasks: place.threads }
+      const options = { accumulate: backward.adds(0), ...few }
+      products.push(product(place, gradient, e, tableDeep.packed, c, options))
     }
     if (dTable !== 0) {
-      const left = { address: eTurned, size: vocabulary, depth: size }
       const right = { address: xRight, size: columns, depth: size }
       const c = { address: dTable, stride: columns * 4 }
       const accumulate = from > 0 || backward.adds(1)
-      products.push(product(place, gradient, left, right, c, { accumulate }))
+      products.push(product(place, gradient, turned(e), right, c, { accumulate }))
     }
     phases.push(products)
   }

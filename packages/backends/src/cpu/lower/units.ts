@@ -5,7 +5,7 @@
 import type { OperationName } from "../../program/operations.ts"
 import type { Program, Step } from "../../program/Program.ts"
 import { attention, attentionBackward, attentionCached } from "./attention.ts"
-import { linear, linearBackwardInput, linearBackwardWeight } from "./matrix.ts"
+import { linear, linearBackward, linearBackwardInput, linearBackwardWeight } from "./matrix.ts"
 import { adamW, gradientNorm } from "./optimizer.ts"
 import { projection } from "./projection.ts"
 import {
@@ -68,6 +68,15 @@ const pair = (program: Program, index: number): Unit | undefined => {
     return both(projection)
   if (step.operation === "linear" && next.operation === "gelu" && next.inputs[0] === step.outputs[0])
     return both((place, first, second) => linear(place, first, second.output(0)))
+  if (
+    step.operation === "linearBackwardWeight" &&
+    next.operation === "linearBackwardInput" &&
+    next.inputs[0] === step.inputs[0] &&
+    !step.outputs.includes(next.inputs[1]!) &&
+    !step.outputs.includes(next.outputs[0]!) &&
+    !step.inputs.includes(next.outputs[0]!)
+  )
+    return both(linearBackward)
   return undefined
 }
 
