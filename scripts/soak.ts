@@ -6,7 +6,7 @@
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
  *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
- * Options: --backend NAME (cpu), --threads N (1), --steps N (120), --seed N.
+ * Options: --backend NAME (cpu), --threads N (1), --steps N (400), --seed N.
  */
 import type { ChildProcess } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
     leak: { type: "boolean", default: false },
     backend: { type: "string", default: "cpu" },
     threads: { type: "string", default: "1" },
-    steps: { type: "string", default: "120" },
+    steps: { type: "string", default: "400" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) }
   }
 })
@@ -77,13 +77,15 @@ const kills = async (count: number) => {
   process.stdout.write(
     `The unkilled run took ${whole.seconds.toFixed(1)} s${changes > 0 ? ` and changed the file system ${changes} times` : ""}; seed ${options.seed}\n`
   )
-  let landed = 0
+  const fell = { before: 0, in: 0, after: 0 }
   let resumed = 0
   for (let kill = 1; kill <= count; kill++) {
     const workspace = join(home, `run${kill}`)
     cpSync(prepared, workspace, { recursive: true })
     let deaths = 0
     let last: Ended
+    // The first blows fall evenly over the whole run, one in each of as many parts as there are runs; the others anywhere.
+    let place = (kill - 1 + random()) / count
     // The unkilled run may have been slower, or have logged more often, than this one: a blow that comes too late comes earlier next.
     let reach = 1
     // Each workspace is killed up to three times before it is left to finish.
@@ -95,11 +97,14 @@ const kills = async (count: number) => {
         !attack
           ? {}
           : options.mode === "writes"
-            ? { killAtWrite: 1 + Math.floor(random() * reach * changes) }
-            : { killAfter: random() * reach * whole.seconds * 1.05 }
+            ? { killAtWrite: 1 + Math.floor(place * reach * changes) }
+            : { killAfter: place * reach * whole.seconds }
       )
-      if (last.code === null) deaths++
-      else if (last.code === 0 && deaths === 0) {
+      if (last.code === null) {
+        deaths++
+        fell[Runs.momentOf(last)]++
+        place = random()
+      } else if (last.code === 0 && deaths === 0) {
         if (resultOf(workspace) !== expected)
           fail(`Kill ${kill}: an unkilled run differs (seed ${options.seed})`)
         reach *= 0.7
@@ -111,13 +116,12 @@ const kills = async (count: number) => {
       fail(`Kill ${kill}: the run after ${deaths} deaths ended with ${last.code}:\n${last.output}`)
     if (resultOf(workspace) !== expected)
       fail(`Kill ${kill}: the weights or the curve differ after ${deaths} deaths (seed ${options.seed})`)
-    landed += deaths
     if (last.output.includes('"Resumed"')) resumed++
     process.stdout.write(`${kill}/${count}: ${deaths} deaths, the same bits\n`)
     rmSync(workspace, { recursive: true, force: true })
   }
   process.stdout.write(
-    `${count} runs, ${landed} kills that struck, ${resumed} finished from a checkpoint: all bit-identical\n`
+    `${count} runs, ${fell.before + fell.in + fell.after} kills that struck (${fell.before} before training, ${fell.in} in it, ${fell.after} after it), ${resumed} finished from a checkpoint: all bit-identical\n`
   )
 }
 

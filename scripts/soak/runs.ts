@@ -102,6 +102,14 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
     })
   })
 
+/** When a run was killed, by what it had said until then. */
+export const momentOf = ({ output }: Ended): "before" | "in" | "after" =>
+  !output.includes('"type":"StageStarted","stage":"train"')
+    ? "before"
+    : output.includes('"type":"StageFinished","stage":"train"')
+      ? "after"
+      : "in"
+
 /** One digest over the weights, the optimizer and the curve of the finished training, or undefined where there is no single one. */
 export const resultOf = (workspace: string): string | undefined => {
   const stage = join(workspace, "artifacts", "train")
