@@ -23,6 +23,7 @@ import {
   type PreparedStep,
   type SessionHandle
 } from "./addon.ts"
+import { collectFor } from "./collect.ts"
 import { fuse } from "./fuse.ts"
 import { peak } from "./peak.ts"
 import { spent } from "./profile.ts"
@@ -146,14 +147,16 @@ const openSession = Effect.fn("native.open")(function* (
 ) {
   const held = new Map(tensors.map((tensor, index) => [tensor.name, index]))
   const session: SessionHandle = yield* Effect.acquireRelease(
-    attempt(() =>
-      addon.open({
+    attempt(() => {
+      const sizes = tensors.map((tensor) => sizeOf(tensor.shape))
+      collectFor(4 * sizes.reduce((sum, size) => sum + size, 0))
+      return addon.open({
         path: path.index,
         bf16: settings.precision === "bf16",
         threads: settings.threads,
-        sizes: tensors.map((tensor) => sizeOf(tensor.shape))
+        sizes
       })
-    ),
+    }),
     (session) => Effect.sync(() => addon.close(session))
   )
   // One thing at a time: runs, and copies in and out, take turns.

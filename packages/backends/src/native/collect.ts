@@ -1,0 +1,24 @@
+/**
+ * Lets go of what earlier work left behind, before a large session takes its memory: JavaScript's collector is in no hurry of its
+ * own, and what it holds then stays beside the session for as long as that trains.
+ */
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+/** Sessions from this size on are worth the pause of some tens of milliseconds. */
+const largeBytes = 32 << 20
+
+let collector: (() => void) | undefined
+
+/** Collects garbage when `bytes` are much. */
+export const collectFor = (bytes: number): void => {
+  if (bytes < largeBytes) return
+  if (collector === undefined) {
+    // The collector is handed out to contexts made while this flag is set.
+    setFlagsFromString("--expose-gc")
+    const found: unknown = runInNewContext("globalThis.gc")
+    setFlagsFromString("--no-expose-gc")
+    collector = typeof found === "function" ? () => found() : () => {}
+  }
+  collector()
+}
