@@ -160,6 +160,14 @@ ${table(
         ? "as they stood"
         : `running mean over about ${count(learning.averageOver)} steps`
     ],
+    ...(run.temperature.best === 1
+      ? []
+      : [
+          [
+            "Calibration",
+            `logits divided by ${run.temperature.best.toPrecision(3)}, within the final norm`
+          ] as const
+        ]),
     ["Gradient clip", learning.gradientClip === 0 ? "none" : String(learning.gradientClip)],
     ["Seed", String(learning.seed)]
   ]

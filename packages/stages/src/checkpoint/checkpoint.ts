@@ -8,6 +8,7 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { digestOf, load, tokenizerDigestKey } from "../generate/Model.ts"
+import { cooled, scaled } from "../model/Calibration.ts"
 import { draws } from "../model/draws.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import { generate, Ports, tensorsOf } from "../model/Programs.ts"
@@ -109,7 +110,12 @@ export const checkpoint = Stage.make({
       return yield* impossible(
         `${folder} holds no ${absent.name} of shape [${absent.shape.join(", ")}]. Run train again with --force.`
       )
-    const trained = wanted.map(({ name }) => tensors.get(name)!)
+    const temperature = run.value.temperature[config.state]
+    const norm = new Set(temperature === 1 ? [] : scaled(spec).map((parameter) => parameter.name))
+    const trained = wanted.map(({ name }) => {
+      const tensor = tensors.get(name)!
+      return norm.has(name) ? { ...tensor, values: cooled(tensor.values, temperature) } : tensor
+    })
 
     const tokenizerJson = yield* fs.readFile(join(tokenizer.directory, "tokenizer.json"))
     const tokenizerConfig = yield* fs.readFileString(join(tokenizer.directory, "tokenizer_config.json")).pipe(

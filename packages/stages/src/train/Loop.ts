@@ -6,6 +6,7 @@ import type { Journal } from "@trainyard/core/Journal"
 import { Clock, Effect, FileSystem, Schedule, Schema, Stream } from "effect"
 import { encode } from "../checkpoint/Safetensors.ts"
 import { type Codec, tokens as completionTokens, text } from "../generate/Completion.ts"
+import { fit } from "../model/Calibration.ts"
 import { measure } from "../model/Evaluation.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import * as Batches from "./Batches.ts"
@@ -50,6 +51,9 @@ export const isAnchor = (config: TrainConfig, step: number): boolean =>
 
 const rollsBack = (config: TrainConfig): boolean =>
   config.faults.notFinite === "rollback" || config.faults.spike === "rollback"
+
+/** A temperature is fitted on so many of an evaluation's tokens: one number needs no more. */
+const calibrationTokens = 8192
 
 const encodeState = Schema.encodeSync(StateFile)
 
@@ -228,10 +232,21 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     if (event !== undefined) yield* journal.publish(event)
   })
 
+  /** The loss on about so many validation tokens, at a temperature. */
+  const lossAt = (limit: number) => (temperature: number) =>
+    Effect.gen(function* () {
+      yield* trainer.cool(temperature)
+      const { length, read } = context.validation
+      const { count, loss } = yield* measure(trainer.measuring, plan.data, length, read, limit)
+      return loss / count
+    })
+
   const evaluate = Effect.gen(function* () {
-    const { length, read } = context.validation
-    const measured = yield* measure(trainer.measuring, plan.data, length, read, config.evaluationTokens)
-    const loss = finite(measured.loss / measured.count)
+    const limit = Math.min(config.evaluationTokens, context.validation.length)
+    const temperature = config.calibrate
+      ? yield* fit(state.temperature, lossAt(Math.min(limit, calibrationTokens)))
+      : state.temperature
+    const loss = finite(yield* lossAt(limit)(temperature))
     const isBest = loss !== null && (state.best === null || loss < state.best.loss)
     yield* journal.publish({
       type: "Evaluation",
@@ -254,7 +269,8 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       evaluatedStep: state.step,
       validationLoss: loss,
       evaluationsSinceBest,
-      best: isBest ? { step: state.step, loss } : state.best,
+      temperature,
+      best: isBest ? { step: state.step, loss, temperature } : state.best,
       stopped:
         config.patience !== undefined && evaluationsSinceBest >= config.patience ? "patience" : state.stopped
     }
@@ -299,8 +315,10 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       if (isBest || (owed && !checkpoints.busy()))
         yield* Effect.uninterruptible(Effect.flatMap(snapshot, checkpoints.offer))
     }
-    if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew)
+    if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew) {
+      yield* trainer.cool(state.temperature)
       for (const prompt of config.prompts) yield* sample(prompt)
+    }
     if (evaluates) meter.evaluated(performance.now() - before)
   })
 

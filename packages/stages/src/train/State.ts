@@ -4,6 +4,8 @@
  */
 import { Effect, Schema } from "effect"
 
+const temperature = Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+
 export const State = Schema.Struct({
   version: Schema.Literal(1),
   /** Optimizer steps done. */
@@ -14,7 +16,9 @@ export const State = Schema.Struct({
   evaluatedStep: Schema.Int,
   /** Last step at which the weights' running mean was brought up to date. */
   averagedStep: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
-  best: Schema.NullOr(Schema.Struct({ step: Schema.Int, loss: Schema.Finite })),
+  /** By which the logits were divided in the last evaluation. */
+  temperature,
+  best: Schema.NullOr(Schema.Struct({ step: Schema.Int, loss: Schema.Finite, temperature })),
   /** Evaluations since the best one: what patience counts. */
   evaluationsSinceBest: Schema.Int,
   validationLoss: Schema.NullOr(Schema.Finite),
@@ -37,6 +41,7 @@ export const initial: State = {
   shift: 0,
   evaluatedStep: 0,
   averagedStep: 0,
+  temperature: 1,
   best: null,
   evaluationsSinceBest: 0,
   validationLoss: null,

@@ -66,6 +66,11 @@ export const fields = {
    * weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
    */
   averageOver: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /**
+   * Whether each evaluation also fits one number, by which all logits are divided, on part of the validation split: for models that go
+   * through little text many times and grow too sure of it. It is published within the final norm.
+   */
+  calibrate: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   /** Steps between evaluations on the validation split; the end of training always has one. */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
   /** Tokens of the validation split that an evaluation measures, evenly spread: all when there are no more. */

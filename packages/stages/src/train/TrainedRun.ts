@@ -43,6 +43,8 @@ export const TrainedRun = Artifact.kind({
     /** Validation tokens that each evaluation measured. */
     evaluationTokens: Schema.Int,
     bestStep: Schema.Int,
+    /** By which the weights of each state want their logits divided; 1 unless training calibrated. */
+    temperature: Schema.Struct({ best: Schema.Finite, last: Schema.Finite }),
     bestValidationLoss: Schema.Finite,
     lastValidationLoss: Schema.Finite,
     lastTrainLoss: Schema.Finite,

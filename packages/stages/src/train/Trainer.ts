@@ -4,9 +4,10 @@
  */
 import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/backends/Backend"
 import { Names } from "@trainyard/backends/program/optimize"
-import type { Program } from "@trainyard/backends/program/Program"
+import type { Program, Tensor } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
 import type { NamedTensor } from "../checkpoint/Safetensors.ts"
+import { cooled, scaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
@@ -25,6 +26,8 @@ export interface Settings {
   readonly gradientClip: number
   /** Whether a running mean of the weights is kept beside them: it is then what is measured and what speaks. */
   readonly averages: boolean
+  /** Whether what is measured and what speaks takes a temperature into its final norm. */
+  readonly calibrates: boolean
   readonly seed: number
   /** Shortest time after which a program that goes on running counts as hanging. */
   readonly hangSeconds: number
@@ -52,6 +55,7 @@ export interface Tensors {
 }
 
 const averageOf = (parameter: string): string => `${parameter}.average`
+const cooledOf = (parameter: string): string => `${parameter}.cooled`
 
 /**
  * The same program under watch: a run that takes far longer than any before it fails as a transient engine failure, because a worker that
@@ -110,10 +114,21 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     : accumulation === 1
       ? [train.first, train.update]
       : [train.first, train.more, train.update]
-  const judged = settings.averages ? averageOf : (parameter: string) => parameter
+  const kept = settings.averages ? averageOf : (parameter: string) => parameter
+  const norm = settings.calibrates ? scaled(spec).map((parameter) => parameter.name) : []
+  const judged = (parameter: string) => (norm.includes(parameter) ? cooledOf(parameter) : kept(parameter))
   const measure = evaluate(spec, batchSize, judged)
   const speak = generate(spec, 1, judged)
-  const session: Session = yield* backend.open(tensorsOf([...trainPrograms, measure, speak]))
+  // The mean of what takes the temperature in is read by no program.
+  const means = settings.averages
+    ? list.map(
+        ({ name, shape }): Tensor => ({ name: averageOf(name), shape, type: "f32", role: "parameter" })
+      )
+    : []
+  const held = new Map(
+    [...tensorsOf([...trainPrograms, measure, speak]), ...means].map((tensor) => [tensor.name, tensor])
+  )
+  const session: Session = yield* backend.open([...held.values()])
   const prepare = (program: Program) =>
     Effect.map(session.prepare(program), (prepared) =>
       watched(backend.engine, prepared, settings.hangSeconds)
@@ -218,7 +233,15 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       const outputs = yield* prepared.get(train.update.name)!.run(updateOf(step, learningRate))
       return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
     }),
-    /** The evaluation program over the session's present parameters, or their running means where these are kept. */
+    /** Prepares what is measured and what speaks for the present weights at a temperature; nothing to do unless it calibrates. */
+    cool: Effect.fn("Trainer.cool")(function* (temperature: number) {
+      for (const name of norm)
+        yield* session.write(cooledOf(name), cooled(yield* session.read(kept(name)), temperature))
+    }),
+    /**
+     * The evaluation program over the session's present parameters, or their running means where these are kept; after `cool` where it
+     * calibrates.
+     */
     measuring,
     /** The generation program, one token at a time, over the same weights as `measuring`. */
     speaking

@@ -93,11 +93,11 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       `It was there and is not usable any more: ${last.skipped.map(({ why }) => why).join("; ") || "it is gone"}.`
     )
   const lastLoss = state.validationLoss ?? Number.NaN
-  let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss }
+  const { temperature } = state
+  let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss, temperature }
   if (state.best !== null && state.best.step !== state.step) {
     const found = yield* checkpoints.newest((step) => step === state.best?.step)
-    if (found.checkpoint !== undefined)
-      best = { checkpoint: found.checkpoint, step: state.best.step, loss: state.best.loss }
+    if (found.checkpoint !== undefined) best = { checkpoint: found.checkpoint, ...state.best }
     else
       yield* journal.publish({
         type: "Fault",
@@ -135,6 +135,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     tokensSeen,
     evaluationTokens: evaluatedTokens(plan, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
+    temperature: { best: best.temperature, last: temperature },
     bestValidationLoss: best.loss,
     lastValidationLoss: lastLoss,
     lastTrainLoss: state.trainLoss ?? Number.NaN,

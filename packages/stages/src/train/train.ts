@@ -128,6 +128,7 @@ export const train = Stage.make({
             epsilon: config.epsilon,
             gradientClip: config.gradientClip,
             averages,
+            calibrates: config.calibrate,
             seed: config.seed,
             hangSeconds: config.faults.hangSeconds
           })

@@ -1,0 +1,47 @@
+/**
+ * Making a model as sure as it is right. A model that has seen its text many times is too sure of the next token elsewhere; dividing
+ * all its logits by one number, the temperature, mends that and changes no order among tokens.
+ *
+ * The logits are linear in the output of the final norm, so the number goes into that norm's gain and bias: the weights stay those of a
+ * plain transformer.
+ *
+ * Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, section 4.2.
+ */
+import { Effect } from "effect"
+import { names, type Parameter, parameters, type Spec } from "./Parameters.ts"
+
+/** The parameters that take the temperature in. */
+export const scaled = (spec: Spec): ReadonlyArray<Parameter> =>
+  parameters(spec).filter(({ name }) => name.startsWith(`${names.finalNorm}.`))
+
+/** Their values for a temperature. */
+export const cooled = (values: Float32Array, temperature: number): Float32Array =>
+  values.map((value) => value / temperature)
+
+/** Ratio of neighbouring temperatures that are tried: the loss is flat around its least. */
+const stride = 1.05
+const limits = { least: 0.5, most: 4 }
+
+/**
+ * The temperature near `start` whose loss is least, by walking downhill in strides of 5 percent. Stays at `start` where no loss is finite.
+ */
+export const fit = <E, R>(
+  start: number,
+  lossAt: (temperature: number) => Effect.Effect<number, E, R>
+): Effect.Effect<number, E, R> =>
+  Effect.gen(function* () {
+    let best = { temperature: start, loss: yield* lossAt(start) }
+    for (const ratio of [stride, 1 / stride]) {
+      let moved = false
+      while (true) {
+        const temperature = best.temperature * ratio
+        if (temperature < limits.least || temperature > limits.most) break
+        const loss = yield* lossAt(temperature)
+        if (!(loss < best.loss)) break
+        best = { temperature, loss }
+        moved = true
+      }
+      if (moved) break
+    }
+    return best.temperature
+  })
