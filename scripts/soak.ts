@@ -6,7 +6,7 @@
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
  *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
- * Options: --backend NAME (cpu), --threads N (1), --steps N (400), --seed N.
+ * Options: --backend NAME (cpu), --threads N (1), --steps N (800), --seed N.
  */
 import type { ChildProcess } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
     leak: { type: "boolean", default: false },
     backend: { type: "string", default: "cpu" },
     threads: { type: "string", default: "1" },
-    steps: { type: "string", default: "400" },
+    steps: { type: "string", default: "800" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) }
   }
 })

@@ -23,8 +23,8 @@ const mostResident = 1
 const mostKept = 0.75
 
 /**
- * Until then the process is growing to its working size: modules are compiled, V8 lets its young generation grow to some 100 MiB
- * and waits with its first full collection. A leak that began meanwhile goes on afterwards, and what is kept is measured all the same.
+ * Until then the process is growing to its working size: modules are compiled, V8 lets its heap grow and
+ * waits with its first full collection. A leak that began meanwhile goes on afterwards, and what is kept is measured all the same.
  */
 const warmUp = 0.3
 
