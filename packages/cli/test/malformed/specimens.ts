@@ -82,7 +82,7 @@ export const origin: Origin = {
 }
 
 /** The files of a checkpoint that training would go on from. */
-export const checkpointFiles = (step: number): ReadonlyArray<File> => {
+export const checkpointFiles = (step: number) => {
   const tensors = parameters(spec).map(({ name, shape }) => ({
     name,
     shape,
@@ -97,5 +97,5 @@ export const checkpointFiles = (step: number): ReadonlyArray<File> => {
     { name: "optimizer.safetensors", pieces: encode(moments) },
     { name: "state.json", pieces: [Buffer.from(JSON.stringify({ state: { ...initial, step }, origin }))] },
     { name: "curve.jsonl", pieces: [Buffer.from(`{"step":${step}}\n`)] }
-  ]
+  ] satisfies ReadonlyArray<File>
 }

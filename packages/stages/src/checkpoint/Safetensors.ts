@@ -35,20 +35,18 @@ const decodeHeader = Schema.decodeUnknownOption(Schema.Record(Schema.String, Sch
 const decodeEntry = Schema.decodeUnknownOption(Entry)
 const decodeMetadata = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.String))
 
-const bytesOf = (values: Float32Array): Uint8Array =>
+export const bytesOf = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
-/**
- * A safetensors file as pieces to be written one after the other. The pieces view the tensors' own memory: nothing is copied.
- */
-export const encode = (
-  tensors: ReadonlyArray<NamedTensor>,
+/** The beginning of a safetensors file, up to the data of these tensors one after the other. */
+export const headerOf = (
+  tensors: ReadonlyArray<Omit<NamedTensor, "values">>,
   metadata: Readonly<Record<string, string>> = {}
-): ReadonlyArray<Uint8Array> => {
+): Uint8Array => {
   let offset = 0
-  const entries = tensors.map(({ name, shape, values }) => {
+  const entries = tensors.map(({ name, shape }) => {
     const begin = offset
-    offset += values.byteLength
+    offset += shape.reduce((product, side) => product * side, 4)
     return [name, { dtype: "F32", shape, data_offsets: [begin, offset] }] as const
   })
   const json = JSON.stringify(Object.fromEntries([["__metadata__", metadata], ...entries]))
@@ -57,8 +55,19 @@ export const encode = (
   const padded = Buffer.alloc(8 + Math.ceil(header.length / 8) * 8, " ")
   padded.writeBigUInt64LE(BigInt(padded.length - 8), 0)
   header.copy(padded, 8)
-  return [padded, ...tensors.map((tensor) => bytesOf(tensor.values))]
+  return padded
 }
+
+/**
+ * A safetensors file as pieces to be written one after the other. The pieces view the tensors' own memory: nothing is copied.
+ */
+export const encode = (
+  tensors: ReadonlyArray<NamedTensor>,
+  metadata: Readonly<Record<string, string>> = {}
+): ReadonlyArray<Uint8Array> => [
+  headerOf(tensors, metadata),
+  ...tensors.map((tensor) => bytesOf(tensor.values))
+]
 
 /** Size in bytes of the file that `encode` makes. */
 export const encodedBytes = (pieces: ReadonlyArray<Uint8Array>): number =>
@@ -87,7 +96,7 @@ const slotOf = (name: string, value: unknown, room: number): Slot | string => {
   return { name, shape, begin, end }
 }
 
-const headerOf = (file: Uint8Array): { readonly value: unknown; readonly data: number } | string => {
+const readHeader = (file: Uint8Array): { readonly value: unknown; readonly data: number } | string => {
   if (file.byteLength < 8) return `it has ${file.byteLength} bytes, fewer than the 8 of the header's length`
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   const length = Number(view.getBigUint64(0, true))
@@ -109,7 +118,7 @@ export interface Contents {
 }
 
 const parse = (file: Uint8Array): Contents | string => {
-  const header = headerOf(file)
+  const header = readHeader(file)
   if (typeof header === "string") return header
   const record = decodeHeader(header.value)
   if (record._tag === "None") return "its header is not an object"

@@ -11,7 +11,7 @@ import { Effect, FileSystem, Schema } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 
 export const markerName = "checkpoint.json"
-const writingPrefix = ".writing-"
+export const writingPrefix = ".writing-"
 const pieceBytes = 1 << 20
 
 const FileName = Schema.String.pipe(Schema.check(Schema.isPattern(/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/)))
@@ -37,10 +37,16 @@ export class BrokenCheckpoint extends Schema.TaggedError<BrokenCheckpoint>()("Br
   }
 }
 
+/** Bytes that lie in a file. */
+export interface Stored {
+  readonly path: string
+  readonly byteLength: number
+}
+
 /** A file to write: its name, and its bytes in pieces. */
 export interface File {
   readonly name: string
-  readonly pieces: ReadonlyArray<Uint8Array>
+  readonly pieces: ReadonlyArray<Uint8Array | Stored>
 }
 
 export const bytesOf = (files: ReadonlyArray<File>): number =>
@@ -51,19 +57,38 @@ const sealed = (step: number, files: ReadonlyArray<FileDigest>): string =>
     .update(JSON.stringify({ version: 1, step, files }))
     .digest("hex")
 
+/** Calls `use` with a stored file's bytes, part by part, each only until the next. */
+const forEachPart = Effect.fnUntraced(function* <E>(
+  path: string,
+  use: (part: Uint8Array) => Effect.Effect<void, E>
+) {
+  const fs = yield* FileSystem.FileSystem
+  const file = yield* fs.open(path, { flag: "r" })
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes)
+  for (;;) {
+    const count = Number(yield* file.read(buffer))
+    if (count === 0) return
+    yield* use(buffer.subarray(0, count))
+  }
+}, Effect.scoped)
+
 /** Writes a file and forces it to disk. Goes in small pieces, so that the event loop is never held for long. */
-const writeFile = Effect.fnUntraced(function* (path: string, pieces: ReadonlyArray<Uint8Array>) {
+const writeFile = Effect.fnUntraced(function* (path: string, pieces: File["pieces"]) {
   const fs = yield* FileSystem.FileSystem
   const file = yield* fs.open(path, { flag: "wx" })
   const hash = createHash("sha256")
   let bytes = 0
-  for (const piece of pieces)
-    for (let at = 0; at < piece.byteLength; at += pieceBytes) {
-      const part = piece.subarray(at, at + pieceBytes)
+  const append = (part: Uint8Array) =>
+    Effect.suspend(() => {
       hash.update(part)
-      yield* file.writeAll(part)
       bytes += part.byteLength
-    }
+      return file.writeAll(part)
+    })
+  for (const piece of pieces)
+    if (piece instanceof Uint8Array)
+      for (let at = 0; at < piece.byteLength; at += pieceBytes)
+        yield* append(piece.subarray(at, at + pieceBytes))
+    else yield* forEachPart(piece.path, append)
   yield* file.sync
   return { name: basename(path), bytes, sha256: hash.digest("hex") }
 }, Effect.scoped)

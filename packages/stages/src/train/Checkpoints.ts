@@ -9,6 +9,7 @@ import { explain } from "@trainyard/core/Workspace"
 import { Clock, Context, Effect, Fiber, FileSystem, Schedule, Schema, type Scope } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
+import * as Copies from "./Copies.ts"
 
 /** Free bytes of the file system that holds a folder. */
 export const FreeBytes = Context.Reference<(directory: string) => Effect.Effect<number>>(
@@ -56,9 +57,8 @@ const size = (bytes: number): string =>
   bytes < 1e7 ? `${Math.ceil(bytes / 1e3).toLocaleString("en-US")} kB` : `${(bytes / 1e6).toFixed(0)} MB`
 
 /** One state to save. */
-export interface Snapshot {
+export interface Snapshot extends Copies.Copy {
   readonly step: number
-  readonly files: ReadonlyArray<CheckpointFolder.File>
   /** Step of the best evaluation so far, whose checkpoint is kept. */
   readonly bestStep: number | null
   /** Newest step that a rollback would return to, whose checkpoint is kept. */
@@ -183,6 +183,7 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
           )
         )
       ),
+      Effect.ensuring(snapshot.discard),
       Effect.provideService(FileSystem.FileSystem, fs),
       Effect.withSpan("checkpoint", { attributes: { step: snapshot.step } })
     )
@@ -223,6 +224,9 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
 
   return {
     spaceFor,
+    /** Copies tensors as they are now, to be saved while they change. */
+    copy: <E>(contents: ReadonlyArray<Copies.Contents<E>>) =>
+      Effect.provideService(Copies.make(root, contents), FileSystem.FileSystem, fs),
     check,
     settle,
     /** Whether a save is under way. */
@@ -233,9 +237,16 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
     offer: (snapshot: Snapshot): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (running === undefined) return start(snapshot)
-        if (waiting === undefined || waiting.bestStep !== waiting.step || snapshot.bestStep === snapshot.step)
+        let passed: Snapshot | undefined = snapshot
+        if (
+          waiting === undefined ||
+          waiting.bestStep !== waiting.step ||
+          snapshot.bestStep === snapshot.step
+        ) {
+          passed = waiting
           waiting = snapshot
-        return Effect.void
+        }
+        return passed?.discard ?? Effect.void
       }),
     /** Saves and waits for it. */
     saveNow: (snapshot: Snapshot): Effect.Effect<void, CheckpointFailed> =>

@@ -4,7 +4,6 @@
  */
 import type { Journal } from "@trainyard/core/Journal"
 import { Clock, Effect, FileSystem, Schedule, Schema, Stream } from "effect"
-import { encode } from "../checkpoint/Safetensors.ts"
 import { type Codec, tokens as completionTokens, text } from "../generate/Completion.ts"
 import { fit } from "../model/Calibration.ts"
 import { measure } from "../model/Evaluation.ts"
@@ -91,7 +90,12 @@ export const run = Effect.fnUntraced(function* (context: Context) {
 
   const snapshot = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const tensors = yield* trainer.read
+    const { average, optimizer, parameters } = trainer.sources
+    const copy = yield* checkpoints.copy([
+      { name: "parameters.safetensors", tensors: parameters },
+      { name: "optimizer.safetensors", tensors: optimizer },
+      ...(average.length === 0 ? [] : [{ name: averageFile, tensors: average }])
+    ])
     const saved = timed(now)
     const every = config.checkpointEvery.steps
     lastSave = now
@@ -102,14 +106,11 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       bestStep: saved.best?.step ?? null,
       anchorStep: rollsBack(config) && every !== undefined ? Math.floor(saved.step / every) * every : null,
       files: [
-        { name: "parameters.safetensors", pieces: encode(tensors.parameters, { format: "pt" }) },
-        { name: "optimizer.safetensors", pieces: encode(tensors.optimizer, { format: "pt" }) },
-        ...(tensors.average.length === 0
-          ? []
-          : [{ name: averageFile, pieces: encode(tensors.average, { format: "pt" }) }]),
+        ...copy.files,
         { name: "curve.jsonl", pieces: curve.pieces() },
         { name: "state.json", pieces: [Buffer.from(encodeState({ state: saved, origin: context.origin }))] }
-      ]
+      ],
+      discard: copy.discard
     } satisfies Snapshot as Snapshot
   })
 

@@ -11,6 +11,7 @@ import { cooled, scaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
+import { release } from "./release.ts"
 
 export interface Settings {
   readonly spec: Spec
@@ -155,12 +156,10 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     { name: Names.firstMoment(parameter.name), shape: parameter.shape },
     { name: Names.secondMoment(parameter.name), shape: parameter.shape }
   ]
-  const readAll = (
-    tensors: ReadonlyArray<{ readonly name: string; readonly shape: ReadonlyArray<number> }>
-  ) =>
-    Effect.forEach(tensors, ({ name, shape }) =>
-      Effect.map(session.read(name), (values): NamedTensor => ({ name, shape, values }))
-    )
+  const source = (
+    { name, shape }: { readonly name: string; readonly shape: ReadonlyArray<number> },
+    held = name
+  ) => ({ name, shape, read: session.read(held) })
 
   return {
     /** Writes the initial weights and clears the optimizer. */
@@ -171,24 +170,24 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
         if (settings.averages) yield* session.write(averageOf(parameter.name), values)
         const zero = new Float32Array(parameter.shape.reduce((product, side) => product * side, 1))
         for (const moment of moments(parameter)) yield* session.write(moment.name, zero)
+        release(values)
       }
     }),
-    /** Replaces parameters, optimizer state and running means. */
+    /** Replaces parameters, optimizer state and running means. Takes the memory of those given. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
       for (const { name, values } of [...tensors.parameters, ...tensors.optimizer])
         yield* session.write(name, values)
       for (const { name, values } of tensors.average) yield* session.write(averageOf(name), values)
+      // Some are views of one file: none is looked at after this.
+      for (const { values } of [...tensors.parameters, ...tensors.optimizer, ...tensors.average])
+        release(values)
     }),
-    /** Copies of parameters, optimizer state and running means. */
-    read: Effect.all({
-      parameters: readAll(list),
-      optimizer: readAll(list.flatMap(moments)),
-      average: settings.averages
-        ? Effect.forEach(list, ({ name, shape }) =>
-            Effect.map(session.read(averageOf(name)), (values): NamedTensor => ({ name, shape, values }))
-          )
-        : Effect.succeed([])
-    }),
+    /** Parameters, optimizer state and running means, each copied when it is read. */
+    sources: {
+      parameters: list.map((parameter) => source(parameter)),
+      optimizer: list.flatMap(moments).map((moment) => source(moment)),
+      average: settings.averages ? list.map((parameter) => source(parameter, averageOf(parameter.name))) : []
+    },
     /**
      * Moves the running means towards the parameters by `share` of the way: all of it makes them equal.
      *
@@ -200,6 +199,8 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
         const mean = yield* session.read(averageOf(name))
         for (let i = 0; i < mean.length; i++) mean[i]! += share * (values[i]! - mean[i]!)
         yield* session.write(averageOf(name), mean)
+        release(values)
+        release(mean)
       }
     }),
     /**

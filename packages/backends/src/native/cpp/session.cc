@@ -180,13 +180,13 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     step.outputs = outputs.data();
     step.outputCount = (int)from.outputs.size();
     step.transposed = step.straight = nullptr;
-    // Where a program of this session changes a weight, products of many rows pack it at each run into the memory that they
-    // share. For a few rows, and where nobody changes it, the copy stays.
+    // In a session that trains, products of many rows pack a weight at each run into the memory that they share. For a few rows,
+    // and where nothing is written, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
                              (step.operation == operationProjectionLoss && session_->path_.multipliesBf16 &&
                               session_->precision_ == precisionBf16);
     if (takesWeight && inputs[1]->held >= 0 &&
-        (session_->written_.count(inputs[1]->held) == 0 || inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows)) {
+        (session_->written_.empty() || inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows)) {
       const bool turned = step.operation != operationLinearBackwardInput;
       const int64_t rows = inputs[1]->shape[0], columns = inputs[1]->shape[1];
       packed_.push_back(session_->packed(inputs[1]->held, turned, turned ? columns : rows, turned ? rows : columns));

@@ -1,0 +1,8 @@
+/**
+ * Gives back the memory of a copy that nobody will look at again. The collector would get to it in its own time, and a few copies of
+ * a model are more than all else that the process holds.
+ */
+export const release = (values: Float32Array): void => {
+  const { buffer } = values
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
+}
