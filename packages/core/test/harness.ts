@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Fiber, FileSystem, Layer, Schema, Stream } from "effect"
 import * as Artifact from "../src/Artifact.ts"
 import { EventStream } from "../src/EventStream.ts"
-import type * as Pipeline from "../src/Pipeline.ts"
+import * as Pipeline from "../src/Pipeline.ts"
 import type { RunEvent } from "../src/RunEvent.ts"
 import * as Runner from "../src/Runner.ts"
 import * as Stage from "../src/Stage.ts"
@@ -68,6 +68,12 @@ export const textStages = (
   })
   return { write, double }
 }
+
+/** A pipeline of the two. */
+export const chain = (
+  stages = textStages(),
+  config: { readonly text?: string; readonly note?: string } = {}
+) => Pipeline.make("chain", () => stages.double({ text: stages.write(config) }))
 
 /** A workspace in a temporary folder that goes when the test ends. */
 export const temporaryWorkspace = Layer.unwrap(

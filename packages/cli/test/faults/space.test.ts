@@ -1,7 +1,7 @@
 /**
  * A workspace on a disk that is nearly full: a tmpfs of a few kilobytes, made where the system lets one (a mount namespace of one's
  * own). Elsewhere this is skipped, and the same is shown with injected faults in `core/test/Faults.test.ts` (each write) and
- * `stages/test/train/train.test.ts` (checkpoints).
+ * `stages/test/train/faults.test.ts` (checkpoints).
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync } from "node:fs"

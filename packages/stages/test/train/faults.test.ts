@@ -1,0 +1,331 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { EngineFailure } from "@trainyard/backends/Backend"
+import { Effect, Schedule } from "effect"
+import * as Batches from "../../src/train/Batches.ts"
+import { FreeBytes, SaveRetries } from "../../src/train/Checkpoints.ts"
+import { OpenTokens, TokensUnreadable } from "../../src/train/Tokens.ts"
+import {
+  backendOf,
+  type Place,
+  place,
+  resultOf,
+  runTraining,
+  sequenceLength,
+  services,
+  settings,
+  sibling,
+  steady
+} from "./laboratory.ts"
+import { curveOf, interruptAt, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+
+/** The tokens of a batch of the undisturbed run, as one text. */
+const batchOf = (at: Place, index: number) =>
+  Effect.gen(function* () {
+    const { dataset } = at
+    const open = yield* OpenTokens
+    const tokens = yield* open(join(dataset.directory, "train.bin"), 2)
+    const { seed } = settings
+    const plan = { tokens: tokens.length, sequenceLength, batchSize: settings.batchSize, seed }
+    const windows = yield* Effect.forEach(Batches.make(plan).starts(index), (start) =>
+      tokens.read(start, sequenceLength)
+    )
+    return windows.map((window) => window.join()).join()
+  })
+
+/** A backend whose loss is not finite at its nth step. */
+const poisoned = (bad: number, name = "train-step", value = Number.NaN) => {
+  let runs = 0
+  return backendOf((session) => ({
+    ...session,
+    prepare: (program) =>
+      Effect.map(session.prepare(program), (prepared) =>
+        program.name === name
+          ? {
+              run: (inputs) =>
+                Effect.suspend(() => {
+                  runs++
+                  if (runs !== bad) return prepared.run(inputs)
+                  // What a real fault does: the loss and the norm are not finite, and the update leaves all as it was.
+                  return Effect.succeed({
+                    "loss.loss": Float32Array.of(value),
+                    "gradientNorm.norm": Float32Array.of(value)
+                  })
+                })
+            }
+          : prepared
+      )
+  }))
+}
+
+describe("faults", () => {
+  it.live("a loss that is not finite stops training with the step and the documents", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      const error = yield* runTraining(at, settings).pipe(
+        Effect.provide(services(heard, { backend: poisoned(6) })),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "TrainingStopped")
+      assert.include(error.message, "step 6")
+      assert.match(error.message, /main\.c|list\.h|tree\.c|notes\.md/)
+      assert.strictEqual(ofType(heard, "Fault")[0]?.kind, "loss-not-finite")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("the same is skipped when the policy says so", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      const value = yield* runTraining(at, { ...settings, faults: { notFinite: "skip" } }).pipe(
+        Effect.provide(services(heard, { backend: poisoned(6) }))
+      )
+      assert.strictEqual(value.steps, 24)
+      assert.strictEqual(ofType(heard, "Fault").length, 1)
+      assert.strictEqual(curveOf(at).find((point) => point.step === 6).loss, null)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("or training goes back to the last scheduled checkpoint and on with the data after it", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      const value = yield* runTraining(at, { ...settings, faults: { notFinite: "rollback" } }).pipe(
+        Effect.provide(services(heard, { backend: poisoned(7) }))
+      )
+      assert.strictEqual(value.steps, 24)
+      assert.deepStrictEqual(
+        ofType(heard, "Resumed").map((event) => event.step),
+        [4]
+      )
+      const state = JSON.parse(readFileSync(join(at.output, "last", "state.json"), "utf8")).state
+      // Step 5 took batch 7 (counted from 0) in place of batch 4.
+      assert.strictEqual(state.shift, 3)
+      assert.strictEqual(state.faults, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a rollback is the same rollback in a run that was stopped after it", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      const stopped = sibling(plain, "stopped")
+      const tokens = yield* batchOf(plain, 6)
+      // Not finite whenever this one batch is trained on, however often.
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) =>
+            program.name === "train-step"
+              ? {
+                  run: (inputs) =>
+                    Effect.suspend(() =>
+                      inputs.tokens?.join() === tokens
+                        ? Effect.succeed({
+                            "loss.loss": Float32Array.of(Number.NaN),
+                            "gradientNorm.norm": Float32Array.of(Number.NaN)
+                          })
+                        : prepared.run(inputs)
+                    )
+                }
+              : prepared
+          )
+      }))
+      yield* runTraining(plain, steady).pipe(Effect.provide(services(listen(), { backend })))
+      for (const step of [4, 8, 12]) {
+        let faults = 0
+        yield* interruptAt(
+          stopped,
+          steady,
+          (event) => {
+            if (event.type === "Fault") faults++
+            return event.type === "CheckpointSaved" && event.step >= step
+          },
+          listen(),
+          backend
+        )
+        assert.isAtMost(faults, 1)
+      }
+      yield* runTraining(stopped, steady).pipe(Effect.provide(services(listen(), { backend })))
+      assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a limit ends skipping", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) =>
+            program.name === "train-step"
+              ? {
+                  run: () =>
+                    Effect.succeed({
+                      "loss.loss": Float32Array.of(Number.POSITIVE_INFINITY),
+                      "gradientNorm.norm": Float32Array.of(1)
+                    })
+                }
+              : prepared
+          )
+      }))
+      const error = yield* runTraining(at, { ...settings, faults: { notFinite: "skip", limit: 3 } }).pipe(
+        Effect.provide(services(listen(), { backend })),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "TrainingStopped")
+      assert.include(error.message, "step 4")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a spike is skipped before it reaches the weights", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      yield* runTraining(at, { ...settings, faults: { spike: "skip", spikeAfter: 5 } }).pipe(
+        Effect.provide(services(heard, { backend: poisoned(10, "train-first", 50) }))
+      )
+      assert.deepStrictEqual(
+        ofType(heard, "Fault").map((event) => event.kind),
+        ["loss-spike"]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a worker that dies is replaced, and the run ends bit-identical", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain)
+      const hurt = sibling(plain, "hurt")
+      const heard = listen()
+      let runs = 0
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) => ({
+            run: (inputs) =>
+              program.name === "train-step" && (++runs === 11 || runs === 19)
+                ? Effect.fail(
+                    new EngineFailure({ engine: "reference", why: "a worker died", transient: true })
+                  )
+                : prepared.run(inputs)
+          }))
+      }))
+      yield* runTraining(hurt, settings).pipe(Effect.provide(services(heard, { backend })))
+      assert.strictEqual(ofType(heard, "Fault").filter((fault) => fault.kind === "engine").length, 2)
+      assert.deepStrictEqual(resultOf(hurt), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a worker that always dies ends training after a few restarts", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), () => ({
+            run: () =>
+              Effect.fail(new EngineFailure({ engine: "reference", why: "a worker died", transient: true }))
+          }))
+      }))
+      const error = yield* runTraining(at, settings).pipe(
+        Effect.provide(services(heard, { backend })),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "EngineFailure")
+      assert.strictEqual(ofType(heard, "Fault").length, 4)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a worker that hangs is noticed", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain)
+      const hurt = sibling(plain, "hurt")
+      const heard = listen()
+      let runs = 0
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) => ({
+            run: (inputs) =>
+              program.name === "train-step" && ++runs === 9 ? Effect.never : prepared.run(inputs)
+          }))
+      }))
+      yield* runTraining(hurt, { ...settings, faults: { hangSeconds: 0.2 } }).pipe(
+        Effect.provide(services(heard, { backend }))
+      )
+      assert.include(ofType(heard, "Fault")[0]?.message, "hang")
+      assert.deepStrictEqual(resultOf(hurt).slice(0, 3), resultOf(plain).slice(0, 3))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a read error is tried again", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain)
+      const hurt = sibling(plain, "hurt")
+      const heard = listen()
+      const open = yield* OpenTokens
+      let reads = 0
+      yield* runTraining(hurt, settings).pipe(
+        Effect.provideService(OpenTokens, (file, tokenBytes) =>
+          Effect.map(open(file, tokenBytes), (tokens) => ({
+            ...tokens,
+            read: (start, count) =>
+              ++reads === 13
+                ? Effect.fail(new TokensUnreadable({ file, why: "EIO", transient: true }))
+                : tokens.read(start, count)
+          }))
+        ),
+        Effect.provide(services(heard))
+      )
+      assert.deepStrictEqual(
+        ofType(heard, "Fault").map((event) => event.kind),
+        ["read"]
+      )
+      assert.deepStrictEqual(resultOf(hurt), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("disk", () => {
+  it.live("is looked at before training begins", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const heard = listen()
+      const error = yield* runTraining(at, settings).pipe(
+        Effect.provideService(FreeBytes, () => Effect.succeed(10_000)),
+        Effect.provide(services(heard)),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "DiskTooSmall")
+      assert.strictEqual(ofType(heard, "Step").length, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("full in the middle: retried, a clear stop, nothing half-written, and on when there is room", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain)
+      const full = sibling(plain, "full")
+      const heard = listen()
+      let asked = 0
+      const error = yield* runTraining(full, steady).pipe(
+        Effect.provideService(FreeBytes, () => Effect.sync(() => (++asked > 3 ? 1000 : 1e9))),
+        Effect.provideService(SaveRetries, Schedule.recurs(2)),
+        Effect.provide(services(heard)),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "CheckpointFailed")
+      assert.include(error.message, "free")
+      assert.strictEqual(ofType(heard, "Fault").length, 3)
+      assert.isTrue(stepsOf(full).every((name) => name.startsWith("step-")))
+      assert.strictEqual(readdirSync(full.output).length, 0)
+      yield* undisturbed(full, steady)
+      assert.deepStrictEqual(resultOf(full), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+})

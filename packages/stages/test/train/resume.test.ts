@@ -1,0 +1,156 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import {
+  backendOf,
+  place,
+  resultOf,
+  runTraining,
+  type Settings,
+  services,
+  settings,
+  sibling
+} from "./laboratory.ts"
+import { interruptAt, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+
+describe("resume", () => {
+  const config: Settings = {
+    ...settings,
+    model: { ...settings.model, dropout: 0.1 },
+    checkpointEvery: { steps: 5 }
+  }
+
+  it.live("an interrupted run saves the step under way and ends bit-identical", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain, config)
+      for (const [index, at] of [1, 9, 17].entries()) {
+        const stopped = sibling(plain, `stopped-${index}`)
+        const before = listen()
+        let steps = 0
+        yield* interruptAt(
+          stopped,
+          config,
+          (event) => (event.type === "Step" || event.type === "CheckpointSaved") && ++steps === 1 + (at % 3),
+          before
+        )
+        assert.strictEqual(existsSync(join(stopped.output, "last")), false)
+        const saved = ofType(before, "CheckpointSaved").at(-1)!.step
+        const after = listen()
+        yield* undisturbed(stopped, config, after)
+        assert.deepStrictEqual(
+          ofType(after, "Resumed").map((event) => [event.step, event.skipped]),
+          [[saved, []]]
+        )
+        assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an evaluation that was cut short is made up for", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain, config)
+      const stopped = sibling(plain, "stopped")
+      let evaluations = 0
+      // Hangs in the middle of the second evaluation, as long as this attempt lasts.
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          Effect.map(session.prepare(program), (prepared) =>
+            program.name === "evaluate"
+              ? { run: (inputs) => (++evaluations === 5 ? Effect.never : prepared.run(inputs)) }
+              : prepared
+          )
+      }))
+      const fiber = yield* runTraining(stopped, config).pipe(
+        Effect.provide(services(listen(), { backend })),
+        Effect.forkChild
+      )
+      while (evaluations < 5) yield* Effect.sleep(1)
+      yield* Fiber.interrupt(fiber)
+      const after = listen()
+      yield* undisturbed(stopped, config, after)
+      assert.deepStrictEqual(
+        ofType(after, "Resumed").map((event) => event.step),
+        [16]
+      )
+      assert.strictEqual(ofType(after, "Evaluation")[0]?.step, 16)
+      assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "one flipped byte in any file of the newest checkpoint: it is named, and the one before is used",
+    () =>
+      Effect.gen(function* () {
+        const plain = yield* place
+        yield* undisturbed(plain, config)
+        const saving: Settings = { ...config, faults: { notFinite: "rollback" } }
+        const files = [
+          "parameters.safetensors",
+          "optimizer.safetensors",
+          "state.json",
+          "curve.jsonl",
+          "checkpoint.json"
+        ]
+        for (const file of files) {
+          const broken = sibling(plain, `broken-${file}`)
+          yield* interruptAt(broken, saving, (event) => event.type === "CheckpointSaved" && event.step === 15)
+          const newest = stepsOf(broken).at(-1)!
+          const path = join(broken.scratch, "checkpoints", newest, file)
+          const bytes = readFileSync(path)
+          bytes[Math.floor(bytes.length / 2)]! ^= 1
+          writeFileSync(path, bytes)
+          const heard = listen()
+          yield* undisturbed(broken, saving, heard)
+          const [resumed] = ofType(heard, "Resumed")
+          assert.isBelow(resumed!.step, Number(newest.slice(5)))
+          assert.strictEqual(resumed!.skipped.length, 1)
+          assert.include(resumed!.skipped[0]!.directory, newest)
+          assert.include(resumed!.skipped[0]!.why, file)
+          assert.deepStrictEqual(resultOf(broken), resultOf(plain))
+        }
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("begins again, and says so, when no checkpoint is whole", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* undisturbed(plain, config)
+      const broken = sibling(plain, "broken")
+      yield* interruptAt(broken, config, (event) => event.type === "CheckpointSaved")
+      for (const name of stepsOf(broken))
+        writeFileSync(join(broken.scratch, "checkpoints", name, "state.json"), "{}")
+      const heard = listen()
+      yield* undisturbed(broken, config, heard)
+      assert.isTrue(ofType(heard, "Note").some((note) => note.message.includes("passed over")))
+      assert.deepStrictEqual(resultOf(broken), resultOf(plain))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a finished run publishes again without training", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      yield* undisturbed(at, config)
+      const again = { ...sibling(at, "again"), scratch: at.scratch }
+      const heard = listen()
+      yield* undisturbed(again, config, heard)
+      assert.strictEqual(ofType(heard, "Step").length, 0)
+      assert.deepStrictEqual(resultOf(again), resultOf(at))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("says when the number of threads is another", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      yield* interruptAt(at, config, (event) => event.type === "CheckpointSaved")
+      const heard = listen()
+      yield* runTraining(at, config).pipe(
+        Effect.provide(services(heard, { backend: backendOf((session) => session, 2) }))
+      )
+      assert.isTrue(ofType(heard, "Note").some((note) => note.message.includes("2")))
+    }).pipe(Effect.scoped)
+  )
+})
