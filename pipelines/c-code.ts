@@ -54,5 +54,10 @@ export default Pipeline.make("c-code", () => {
     calibrate: true
   })
   const model = checkpoint({ run, tokenizer })
-  return validate({ model, dataset, prompts: ["int main", "struct", "#include", "void function"] })
+  return validate({
+    model,
+    dataset,
+    prompts: ["int main", "struct", "#include", "void function"],
+    beats: [2, 5]
+  })
 })
