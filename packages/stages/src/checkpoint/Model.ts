@@ -21,6 +21,8 @@ export const Model = Artifact.kind({
     state: Schema.Literals(["best", "last"]),
     step: Schema.Int,
     validationLoss: Schema.Finite,
+    /** By which the logits were divided, fitted on validation text; absent where training did not calibrate or it is not known. */
+    temperature: Schema.optionalKey(Schema.Finite),
     /** Largest difference between the logits before saving and after loading. */
     logitDifference: Schema.Finite
   })

@@ -10,6 +10,8 @@ export interface About {
   readonly sequenceLength: number
   /** Engine and precision that measured. */
   readonly engine: string
+  /** By which training divided the logits; undefined where it did not, or it is not known. */
+  readonly calibration: number | undefined
   /** How completions were drawn. */
   readonly sampling: string
   /** Whether decoding the tokens gives back the text to the byte. */
@@ -162,6 +164,11 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     `- Engine: ${about.engine}. Vocabulary ${count(about.vocabularySize)}, sequence length ${about.sequenceLength}.`,
     `- Each token of each validation document is predicted once, end tokens included, from its own document alone and the document's start: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
+    ...(about.calibration === undefined
+      ? []
+      : [
+          `- While training, one number by which all logits are divided (${about.calibration.toPrecision(3)}) was fitted on part of the validation split, and the state was chosen there too; the baselines saw none of it.`
+        ]),
     "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
     `- Completions: ${about.sampling}. The text judged is prompt and completion, cut at the last complete top-level item unless the model ended it, without what only C++ reads; conditionals still open there are closed.`,
     "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. One in which nothing after the prompt is complete does not parse.",

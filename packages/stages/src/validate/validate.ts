@@ -184,6 +184,7 @@ export const validate = Stage.make({
         vocabularySize,
         sequenceLength,
         lossless: tokenizer.unknownTokenId === null,
+        calibration: model.value.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
         sampling:
           config.temperature === 0

@@ -61,7 +61,8 @@ const about = {
   sequenceLength: 128,
   engine: "cpu, f32",
   sampling: "greedy",
-  lossless: true
+  lossless: true,
+  calibration: undefined
 }
 
 /** Checks that every tag is closed by its like and every special character is escaped: what a strict reader asks. */
@@ -99,6 +100,13 @@ describe("report.md", () => {
       about
     )
     expect(part).toContain("drawn by the seed, 900 in all: 4 documents")
+  })
+
+  it("says what of the model was fitted on the text that judges it", () => {
+    expect(text).not.toContain("fitted on part of the validation split")
+    expect(page(report, completions, { ...about, calibration: 1.2155 })).toContain(
+      "one number by which all logits are divided (1.22) was fitted on part of the validation split"
+    )
   })
 
   it("says why gcc was not asked", () => {
