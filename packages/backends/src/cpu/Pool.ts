@@ -32,8 +32,8 @@ export interface PoolOptions {
   readonly baggage?: unknown
 }
 
-/** Looks at EPOCH before a worker sleeps: some tens of microseconds where every worker has a core, else hardly any. */
-const spins = { enoughCores: 20_000, tooFewCores: 500 }
+/** Looks at EPOCH before a worker sleeps: some tens of microseconds. No more workers than cores are awake, so that it keeps nobody off one. */
+const spins = 20_000
 
 /** What a worker threw, and where: in a kernel, as a rule. */
 const told = (thrown: unknown): string => {
@@ -71,7 +71,7 @@ export class Pool {
     this.#words[control.threads] = threads
     this.cores = Math.min(threads, cores)
     this.#words[control.awake] = this.cores
-    this.#words[control.spins] = threads <= cores ? spins.enoughCores : spins.tooFewCores
+    this.#words[control.spins] = spins
     this.#alive = threads
     this.#workers = Array.from({ length: threads }, (_, worker) => {
       const data: WorkerData = { baggage, module, memory: heap.memory, worker }
