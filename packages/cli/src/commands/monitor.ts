@@ -108,7 +108,7 @@ export const monitor = Command.make(
       }
       const last = yield* live(screen, directory)
       if (Option.isSome(last)) {
-        const lines = MonitorScreen.compose(screen, last.value, screen.columns(), screen.rows(), "")
+        const lines = MonitorScreen.compose(screen, last.value, screen.columns() - 1, screen.rows() - 1, "")
         screen.write(`${lines.join("\n")}\n`)
       }
     })

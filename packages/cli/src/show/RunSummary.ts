@@ -4,7 +4,7 @@ import { Completion, Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { Pipeline } from "../Pipeline.ts"
 import { duration, figure, harmless } from "./format.ts"
-import { type Screen, table } from "./Screen.ts"
+import { type Screen, table, width } from "./Screen.ts"
 
 const statusStyle = {
   ran: "green",
@@ -28,10 +28,31 @@ const decodeReport = Schema.decodeUnknownOption(Report.value)
 /** Longest completion shown in full, in lines. */
 const longest = 8
 
-const completionLines = (screen: Screen, { completion, prompt }: Completion): ReadonlyArray<string> => {
+/** A line in pieces of at most `columns` characters. */
+const folded = (line: string, columns: number): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  let piece = ""
+  for (const character of line) {
+    if (piece !== "" && width(piece + character) > columns) {
+      pieces.push(piece)
+      piece = ""
+    }
+    piece += character
+  }
+  return [...pieces, piece]
+}
+
+/** A prompt and what the model made of it. */
+export const completionLines = (
+  screen: Screen,
+  { completion, prompt }: Pick<Completion, "completion" | "prompt">
+): ReadonlyArray<string> => {
+  // On a terminal lines are folded here, so that each row keeps its bar.
+  const columns = screen.live ? screen.columns() - 5 : Number.POSITIVE_INFINITY
   const lines = harmless(prompt + completion)
     .trimEnd()
     .split("\n")
+    .flatMap((line) => folded(line.replaceAll("\t", "  "), columns))
   const shown = lines.slice(0, longest)
   const more =
     lines.length > longest

@@ -67,7 +67,7 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
   switch (event.type) {
     case "RunStarted":
       return [
-        `${screen.style("bold", event.pipeline)}: ${event.stages.length} stages, workspace ${event.workspace}${
+        `${screen.style("bold", event.pipeline)}: ${event.stages.length} ${event.stages.length === 1 ? "stage" : "stages"}, workspace ${event.workspace}${
           event.backend === "" ? "" : `, engine ${event.backend}`
         }`
       ]
