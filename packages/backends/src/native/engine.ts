@@ -146,10 +146,11 @@ const openSession = Effect.fn("native.open")(function* (
   settings: Parameters<Engine["open"]>[1]
 ) {
   const held = new Map(tensors.map((tensor, index) => [tensor.name, index]))
+  const sizes = tensors.map((tensor) => sizeOf(tensor.shape))
+  const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0)
   const session: SessionHandle = yield* Effect.acquireRelease(
     attempt(() => {
-      const sizes = tensors.map((tensor) => sizeOf(tensor.shape))
-      collectFor(4 * sizes.reduce((sum, size) => sum + size, 0))
+      collectFor(bytes)
       return addon.open({
         path: path.index,
         bf16: settings.precision === "bf16",
@@ -159,6 +160,7 @@ const openSession = Effect.fn("native.open")(function* (
     }),
     (session) => Effect.sync(() => addon.close(session))
   )
+  let hasRun = false
   // One thing at a time: runs, and copies in and out, take turns.
   const turns = yield* Semaphore.make(1)
 
@@ -192,6 +194,9 @@ const openSession = Effect.fn("native.open")(function* (
     const run: Prepared["run"] = Effect.fnUntraced(function* (inputs) {
       const why = wrongInputs(program, inputs)
       if (why !== undefined) return yield* new ProgramRejected({ engine: name, program: program.name, why })
+      // Filling the tensors left as much behind as there was before.
+      if (!hasRun) collectFor(bytes)
+      hasRun = true
       const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
       yield* execute(addon, prepared, given)
       return yield* attempt(() => {

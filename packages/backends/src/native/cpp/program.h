@@ -46,10 +46,12 @@ struct Tensor {
 };
 
 // A weight kept in the order in which the product kernels read it. `held` says which session tensor it is a copy of.
+// With `halves`, numbers rounded to bf16 are kept in two bytes each, for products that do little but read them.
 struct Packed {
   float* data;
   int held;
   int slot;
+  bool halves;
 };
 
 struct Step {

@@ -79,10 +79,10 @@ size_t Session::bytes() const {
   return total;
 }
 
-std::shared_ptr<Packed> Session::packed(int held, bool turned, int64_t k, int64_t n) {
-  auto& known = packs_[{held, turned}];
+std::shared_ptr<Packed> Session::packed(int held, bool turned, bool halves, int64_t k, int64_t n) {
+  auto& known = packs_[{held, turned, halves}];
   if (auto mine = known.lock()) return mine;
-  auto memory = std::make_shared<Memory>(path_.packedSize(k, n, precision_) * 4);
+  auto memory = std::make_shared<Memory>(path_.packedSize(k, n, precision_) * (halves ? 2 : 4));
   int slot = slots_;
   if (!freeSlots_.empty()) {
     slot = *freeSlots_.begin();
@@ -93,7 +93,7 @@ std::shared_ptr<Packed> Session::packed(int held, bool turned, int64_t k, int64_
   }
   for (auto& mine : packedVersions_) mine[(size_t)slot] = 0;
   packedBytes_ += memory->bytes();
-  std::shared_ptr<Packed> made(new Packed{memory->floats(), held, slot}, [this, memory](Packed* p) {
+  std::shared_ptr<Packed> made(new Packed{memory->floats(), held, slot, halves}, [this, memory](Packed* p) {
     freeSlots_.insert(p->slot);
     packedBytes_ -= memory->bytes();
     delete p;
@@ -185,11 +185,14 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
                              (step.operation == operationProjectionLoss && session_->path_.multipliesBf16 &&
                               session_->precision_ == precisionBf16);
-    if (takesWeight && inputs[1]->held >= 0 &&
-        (session_->written_.empty() || inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows)) {
+    const bool isFew = takesWeight && inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows;
+    if (takesWeight && inputs[1]->held >= 0 && (session_->written_.empty() || isFew)) {
       const bool turned = step.operation != operationLinearBackwardInput;
+      // Where bf16 products are taken in float32 of rounded operands, and rows are few, reading the weight is most of the work.
+      const bool halves = step.operation == operationLinear && isFew && session_->precision_ == precisionBf16 &&
+                          !session_->path_.multipliesBf16;
       const int64_t rows = inputs[1]->shape[0], columns = inputs[1]->shape[1];
-      packed_.push_back(session_->packed(inputs[1]->held, turned, turned ? columns : rows, turned ? rows : columns));
+      packed_.push_back(session_->packed(inputs[1]->held, turned, halves, turned ? columns : rows, turned ? rows : columns));
       (turned ? step.transposed : step.straight) = packed_.back().get();
     }
     session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);

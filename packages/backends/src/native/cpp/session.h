@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "program.h"
@@ -101,7 +102,7 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   friend class Prepared;
   // A packed copy of a held weight, shared by all programs that want the same one.
-  std::shared_ptr<Packed> packed(int held, bool turned, int64_t k, int64_t n);
+  std::shared_ptr<Packed> packed(int held, bool turned, bool halves, int64_t k, int64_t n);
   void reserve(const Need& need);
   void reserveArena(size_t bytes);
 
@@ -115,7 +116,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Memory left_, right_, rightSecond_, rightThird_, rows_, partial_;
   std::vector<Memory> locals_;
   Scratch scratch_ = {};
-  std::map<std::pair<int, bool>, std::weak_ptr<Packed>> packs_;
+  std::map<std::tuple<int, bool, bool>, std::weak_ptr<Packed>> packs_;
   std::set<int> freeSlots_;
   int slots_ = 0;
   // By worker: writes of each tensor, and the write that each packed copy holds.

@@ -93,6 +93,13 @@ FORCE int64_t rightAt(const Blocks& b, int64_t panels, int64_t block, int64_t co
   return block * depth * panels * panel + column * b.length(block) * panel;
 }
 
+// Rows of a wide matrix that are read a few numbers at a time lie a page apart, where the processor fetches nothing ahead by itself.
+constexpr int64_t rowsAhead = 12;
+FORCE void fetchRow(const Matrix& a, int64_t row, int64_t rows, int64_t column, int64_t count) {
+  if (row >= rows) return;
+  for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(a.data + row * a.row + column + j);
+}
+
 FORCE uint32_t pairOf(float low, float high) { return (roundedBits(low) >> 16) | (roundedBits(high) & 0xffff0000u); }
 FORCE float asFloat(uint32_t b) {
   float f;
@@ -217,6 +224,7 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   const int64_t step = rowsOf(mode);
   for (int64_t u = 0; u < units; u++) {
     const int64_t at = k0 + u * wide;
+    fetchRow(a, at + rowsAhead, k, m0, rows + 2);
     packAcross(mode, a.data + at * a.row + m0, mode == paired && at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows,
                to + u * step);
   }
@@ -250,6 +258,7 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
       int64_t done = 0;
       if (at < k) {
         const bool both = mode == paired && at + 1 < k;
+        fetchRow(b, at + rowsAhead, k, n0, columns);
         const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
         float made[2][panel];
         if (b.again != nullptr) {

@@ -2,6 +2,8 @@
 // Every element is summed in the same order whatever the number of workers.
 #pragma once
 
+#include <initializer_list>
+
 #include "pack.h"
 
 namespace trainyard {
@@ -42,6 +44,14 @@ FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, in
         if (p.gelu != nullptr) store(p.gelu + at, geluOf(v), left);
       }
     }
+}
+
+// Lets what a tile is finished with come while it is computed.
+FORCE void fetchFinish(const Product& p, int64_t m0, int64_t rows, int64_t n0) {
+  for (const float* from : {p.residual, p.geluX, (const float*)p.gelu})
+    if (from != nullptr)
+      for (int64_t i = m0; i < m0 + rows; i++)
+        for (int64_t j = n0; j < n0 + panel && j < p.n; j += 16) __builtin_prefetch(from + i * p.row + j, 1, 2);
 }
 
 FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, const float* b, int64_t m0, int64_t rows,
@@ -91,6 +101,47 @@ static void packAllRight(Mode mode, const Matrix& b, int64_t k, int64_t n, float
   }
 }
 
+// The same in two bytes a number: for `rounding`, whose numbers have no more.
+static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, const Worker& w) {
+  const Blocks blocks = blocksOf(k, rounding);
+  const int64_t panels = (n + panel - 1) / panel;
+  const Range mine = share(panels * blocks.blocks, w.index, w.count);
+  alignas(64) float wide[depth * panel];
+  for (int64_t i = mine.begin; i < mine.end; i++) {
+    const int64_t column = i / blocks.blocks, block = i % blocks.blocks, units = blocks.length(block);
+    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
+    packRight(rounding, b, column * panel, columns, k, block, units, wide);
+    uint16_t* at = to + rightAt(blocks, panels, block, column);
+    for (int64_t u = 0; u < units * panel; u += LANES) storeHalves(at + u, load(wide + u));
+  }
+}
+
+// A product of few rows with such a copy: this worker's panels, each read once for a row or four.
+static void multiplyHalves(const Product& p, const float* a, const uint16_t* b, const Worker& w) {
+  const Blocks blocks = blocksOf(p.k, rounding);
+  const Strips strips = stripsOf(p.m, rounding);
+  const int64_t panels = (p.n + panel - 1) / panel;
+  const Range mine = share(panels, w.index, w.count);
+  alignas(64) float c[4 * panel];
+  for (int64_t column = mine.begin; column < mine.end; column++) {
+    const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
+    for (int64_t strip = 0; strip < strips.count; strip++) {
+      const int64_t m0 = stripBegin(strips, strip, rounding), rows = stripBegin(strips, strip + 1, rounding) - m0;
+      for (int64_t i = 0, some; i < rows; i += some) {
+        some = rows - i < 4 ? 1 : 4;
+        for (int64_t block = 0; block < blocks.blocks; block++) {
+          const float* from = a + leftAt(strips, block, strip, rounding) + i * stripRow;
+          const uint16_t* right = b + rightAt(blocks, panels, block, column);
+          if (some == 1) halvesTile<1>(blocks.length(block), from, stripRow, right, c, panel, block > 0);
+          else halvesTile<4>(blocks.length(block), from, stripRow, right, c, panel, block > 0);
+        }
+        for (int64_t r = 0; r < some; r++) std::memcpy(p.c + (m0 + i + r) * p.row + n0, c + r * panel, (size_t)columns * 4);
+      }
+      finishTile(p, m0, rows, n0, columns);
+    }
+  }
+}
+
 static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float* to, const Worker& w) {
   const Blocks blocks = blocksOf(k, mode);
   const Strips strips = stripsOf(m, mode);
@@ -135,6 +186,7 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
       const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
       if (!byStrips && inner >= fetchedStrips && i + inner - strip < mine.end)
         fetch(b + rightAt(blocks, panels, block, column + 1), units * panel, strip, inner);
+      if (last) fetchFinish(p, m0, rows, n0);
       oneTile(mode, p, units, a + leftAt(strips, block, strip, mode), b + rightAt(blocks, panels, block, column), m0, rows, n0,
               columns, p.add || block > 0);
       if (last) finishTile(p, m0, rows, n0, columns);
@@ -149,10 +201,12 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
 static void product(const Product& p, const Packed* packed, float* left, float* right, Worker& w) {
   const Mode mode = modeOf(w.precision);
   const float* b = right;
+  const bool halves = packed != nullptr && packed->halves;
   if (packed != nullptr) {
     b = packed->data;
     if (w.packedVersions[packed->slot] != w.versions[packed->held]) {
-      packAllRight(mode, p.b, p.k, p.n, packed->data, w);
+      if (halves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed->data, w);
+      else packAllRight(mode, p.b, p.k, p.n, packed->data, w);
       w.packedVersions[packed->slot] = w.versions[packed->held];
     }
   } else {
@@ -160,7 +214,8 @@ static void product(const Product& p, const Packed* packed, float* left, float* 
   }
   packAllLeft(mode, p.a, p.m, p.k, left, w);
   w.meet(w.team);
-  multiply(mode, p, left, b, w);
+  if (halves) multiplyHalves(p, left, (const uint16_t*)b, w);
+  else multiply(mode, p, left, b, w);
 }
 
 }  // namespace

@@ -63,6 +63,32 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
     }
 }
 
+// The same for B in two bytes a number, A by rows `aRow` apart, and no more than a row or a few: B is all that is read.
+template <int ROWS>
+FORCE void halvesTile(int64_t k, const float* __restrict__ a, int64_t aRow, const uint16_t* __restrict__ b, float* __restrict__ c,
+                      int64_t cRow, bool add) {
+  vf sum[ROWS][panelVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
+  for (int64_t n = 0; n < k; n++) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const vf left = all(a[i * aRow + n]);
+#pragma GCC unroll 4
+      for (int j = 0; j < panelVectors; j++) sum[i][j] = left * loadHalves(b + n * panel + j * LANES) + sum[i][j];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < panelVectors; j++) {
+      float* to = c + i * cRow + j * LANES;
+      store(to, add ? load(to) + sum[i][j] : sum[i][j]);
+    }
+}
+
 // How far apart in a packed strip the rows and the steps along k are: fixed, so that addresses need one register.
 // Rows: each row's units lie together (A was stored by rows). Columns: the units of one k lie together (A was stored by
 // columns).

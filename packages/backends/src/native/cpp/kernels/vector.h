@@ -214,6 +214,18 @@ FORCE float rounded(float x) {
   return x;
 }
 
+// Numbers that are bf16 already, in two bytes each.
+typedef uint16_t vh __attribute__((vector_size(2 * LANES)));
+FORCE vf loadHalves(const uint16_t* from) {
+  vh h;
+  __builtin_memcpy(&h, from, sizeof h);
+  return floats(__builtin_convertvector(h, vu) << 16);
+}
+FORCE void storeHalves(uint16_t* to, vf v) {
+  const vh h = __builtin_convertvector(bits(v) >> 16, vh);
+  __builtin_memcpy(to, &h, sizeof h);
+}
+
 // Share `index` of `count` of the items 0 .. total: from `begin` to `end`, a multiple of `grain` where it can be.
 struct Range {
   int64_t begin, end;
