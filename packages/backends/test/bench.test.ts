@@ -9,9 +9,13 @@ import { tiny } from "./contract/tinyGpt.ts"
 describe("bench", () => {
   it.live("measures what it is asked for, a line each", () =>
     Effect.gen(function* () {
+      const begun: Array<string> = []
+      const starting = ({ engine, what }: Bench.Next) =>
+        Effect.sync(() => void begun.push(`${engine} ${what}`))
       const lines = yield* Stream.runCollect(
-        Bench.run({ engines: ["reference"], threads: [1], shape: tiny, seconds: 0 })
+        Bench.run({ engines: ["reference"], threads: [1], shape: tiny, seconds: 0, starting })
       )
+      assert.deepStrictEqual(begun, ["reference train-step", "reference matmul", "reference generate"])
       assert.deepStrictEqual(
         lines.map((line) => ("what" in line ? line.what : line.unavailable)),
         ["train-step", "matmul", "generate"]

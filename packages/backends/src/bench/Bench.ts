@@ -63,7 +63,12 @@ export interface BenchOptions {
   readonly seconds?: number | undefined
   /** Adds a line for each operation of the training step, from engines that can tell. */
   readonly profile?: boolean | undefined
+  /** Is told of each measurement before it begins. */
+  readonly starting?: ((next: Next) => Effect.Effect<void>) | undefined
 }
+
+/** A measurement that is about to begin. */
+export type Next = Pick<Measurement, "engine" | "precision" | "threads" | "what">
 
 const median = (values: ReadonlyArray<number>): number => {
   const sorted = [...values].sort((a, b) => a - b)
@@ -147,6 +152,7 @@ const measure = Effect.fn("Bench.measure")(function* (
   options: BenchOptions,
   peak: Peak
 ) {
+  if (options.starting !== undefined) yield* options.starting({ engine: engine.name, ...settings, what })
   const task = tasks[what](options.shape ?? referenceShape)
   const tensors = sessionTensors(task.program)
   const session = yield* engine.open(tensors, settings)

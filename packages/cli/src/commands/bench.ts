@@ -84,7 +84,14 @@ export const bench = Command.make(
   Effect.fn("trainyard.bench")(function* (flags) {
     const engines: ReadonlyArray<EngineName> | undefined =
       flags.backend === "all" ? undefined : [flags.backend]
+    // A slow engine's step takes half a minute: on a terminal one line says what is being measured, until its result takes its place.
+    const { stderr } = process
+    const starting = ({ engine, precision, threads, what }: Bench.Next) =>
+      Effect.sync(() => stderr.write(`\r\x1b[K${engine}, ${precision}, ${threads} threads, ${what} …`))
+    const shown = stderr.isTTY && !flags.json
+    const cleared = Effect.sync(() => (shown ? stderr.write("\r\x1b[K") : true))
     const own = Bench.run({
+      starting: shown ? starting : undefined,
       engines,
       threads: Option.getOrUndefined(Option.map(flags.threads, (threads) => [threads])),
       precisions: Option.getOrUndefined(Option.map(flags.precision, (precision) => [precision])),
@@ -108,8 +115,9 @@ export const bench = Command.make(
     const screen = make(process.stdout)
     const all = yield* lines.pipe(
       // Minutes pass before the table; each line is told as it is measured, beside it and not in it.
-      Stream.tap((line) => Console.error(screen.style("gray", describe(line)))),
-      Stream.runCollect
+      Stream.tap((line) => Effect.andThen(cleared, Console.error(screen.style("gray", describe(line))))),
+      Stream.runCollect,
+      Effect.ensuring(cleared)
     )
     const measured = all.filter((line) => "stepMilliseconds" in line)
     if (measured.length > 0) {
