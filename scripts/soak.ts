@@ -77,6 +77,8 @@ const kills = async (count: number) => {
   process.stdout.write(
     `The unkilled run took ${whole.seconds.toFixed(1)} s${changes > 0 ? ` and changed the file system ${changes} times` : ""}; seed ${options.seed}\n`
   )
+  // The share of the run that passes before it trains; hardly any change to the file system is made there.
+  const beginning = options.mode === "writes" ? 0 : 1 - Runs.trainingSeconds(whole) / whole.seconds
   const fell = { before: 0, in: 0, after: 0 }
   let resumed = 0
   for (let kill = 1; kill <= count; kill++) {
@@ -103,7 +105,8 @@ const kills = async (count: number) => {
       if (last.code === null) {
         deaths++
         fell[Runs.momentOf(last)]++
-        place = random()
+        // What is left is the beginning, and as much of training as the checkpoints do not hold.
+        place = random() * (place > beginning ? Math.max(0.2, 1 - place) + beginning : 1)
       } else if (last.code === 0 && deaths === 0) {
         if (resultOf(workspace) !== expected)
           fail(`Kill ${kill}: an unkilled run differs (seed ${options.seed})`)

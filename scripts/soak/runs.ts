@@ -102,6 +102,13 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
     })
   })
 
+/** How long the training of a finished run took. */
+export const trainingSeconds = ({ output }: Ended): number => {
+  const moment = (type: string) =>
+    Date.parse(new RegExp(`"at":"([^"]+)","type":"${type}","stage":"train"`).exec(output)?.[1] ?? "")
+  return (moment("StageFinished") - moment("StageStarted")) / 1000
+}
+
 /** When a run was killed, by what it had said until then. */
 export const momentOf = ({ output }: Ended): "before" | "in" | "after" =>
   !output.includes('"type":"StageStarted","stage":"train"')
