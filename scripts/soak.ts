@@ -6,7 +6,8 @@
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
  *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
- * Options: --backend NAME (cpu), --threads N (1), --steps N (800), --seed N.
+ * Options: --backend NAME (cpu), --threads N (1), --steps N (800), --seed N;
+ * --collections N (8), how often the memory run's garbage is collected for it: with 0 it is left alone, and judged by its resident memory.
  */
 import type { ChildProcess } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     mode: { type: "string", default: "moments" },
     "memory-steps": { type: "string", default: "0" },
     leak: { type: "boolean", default: false },
+    collections: { type: "string", default: "8" },
     backend: { type: "string", default: "cpu" },
     threads: { type: "string", default: "1" },
     steps: { type: "string", default: "800" },
@@ -130,9 +132,14 @@ const kills = async (count: number) => {
 
 const memory = async (steps: number, leak?: "objects" | "buffers") => {
   const name = leak ?? "memory"
+  const collections = Number(options.collections)
   const file = join(home, `${name}.jsonl`)
   process.env.SOAK_CHECKPOINT_STEPS = "1000"
-  const watch = { file, collectEvery: Math.floor(steps / 8), ...(leak === undefined ? {} : { leak }) }
+  const watch = {
+    file,
+    collectEvery: collections > 0 ? Math.floor(steps / collections) : steps + 1,
+    ...(leak === undefined ? {} : { leak })
+  }
   const ended = await Runs.run({ ...job, steps: String(steps) }, join(home, name), { watch })
   if (ended.code !== 0) fail(`The run failed:\n${ended.output}`)
   const { ok, text } = Memory.judge(Memory.readSamples(file), steps)

@@ -62,10 +62,11 @@ export const judge = (samples: ReadonlyArray<Sample>, steps: number): Verdict =>
   const point = ({ step }: Sample, bytes: number): Point => [step / 1000, bytes / 2 ** 20]
   const resident = later.map((sample) => point(sample, sample.resident))
   const kept = later.flatMap((sample) => (sample.kept === null ? [] : [point(sample, sample.kept)]))
-  if (resident.length < 12 || kept.length < 3)
+  const alone = samples.every((sample) => sample.kept === null)
+  if (resident.length < 12 || (!alone && kept.length < 3))
     return { ok: false, text: `Only ${samples.length} samples: too few to judge. Give more steps.` }
   const residentSlope = medianSlope(resident)
-  const keptSlope = medianSlope(kept)
+  const keptSlope = alone ? 0 : medianSlope(kept)
   const threads = later.map((sample) => sample.threads)
   const openFiles = later.map((sample) => sample.openFiles)
   const line = (name: string, points: ReadonlyArray<Point>, slope: number, most: number) =>
@@ -75,7 +76,7 @@ export const judge = (samples: ReadonlyArray<Sample>, steps: number): Verdict =>
     text: [
       `${samples.length} samples over ${steps.toLocaleString("en-US")} steps, judged from step ${Math.round(warmUp * steps).toLocaleString("en-US")} on:`,
       `  ${line("resident memory", resident, residentSlope, mostResident)}`,
-      `  ${line("kept by collections", kept, keptSlope, mostKept)}`,
+      ...(alone ? [] : [`  ${line("kept by collections", kept, keptSlope, mostKept)}`]),
       `  threads ${range(threads)}, open files ${range(openFiles)}`
     ].join("\n")
   }

@@ -62,6 +62,21 @@ describe("the soak's verdict on memory", () => {
     ).toBe(false)
   })
 
+  it("judges a run that was left alone by its resident memory", () => {
+    const alone = judge(
+      run((step) => ({ kept: null, resident: warming(step) })),
+      steps
+    )
+    expect(alone.ok).toBe(true)
+    expect(alone.text).not.toContain("kept")
+    expect(
+      judge(
+        run((step) => ({ kept: null, resident: step * 2_000 })),
+        steps
+      ).ok
+    ).toBe(false)
+  })
+
   it("does not judge from a handful of samples", () => {
     expect(judge(run(() => ({})).slice(-5), steps).ok).toBe(false)
   })
