@@ -114,6 +114,27 @@ export const operationSuite = (contract: Contract): void => {
       return check(contract, [linear.done(), weight.done(), attention.done(), loss.done()])
     })
 
+    it.live(
+      "both gradients of a layer are taken together, and one after the other where one needs the other",
+      () => {
+        const together = new Draft("linearBackwardWeight", 10)
+        const dy = together.floats("dy", [31, 40])
+        const weight = together.floats("weight", [40, 23])
+        together.step("linearBackwardWeight", [dy, together.floats("x", [31, 23])], {}, ["replace", "add"])
+        together.step("linearBackwardInput", [dy, weight], {}, ["add"])
+        const after = new Draft("linearBackwardWeight", 11)
+        const again = after.floats("dy", [13, 9])
+        const [made] = after.step("linearBackwardWeight", [again, after.floats("x", [13, 17])], {}, [
+          "replace"
+        ])
+        after.step("linearBackwardInput", [again, made!])
+        return check(
+          contract,
+          [together.done(), after.done()].map((one, index) => renamed(one, `${index}/`))
+        )
+      }
+    )
+
     it.live("projectionLoss counts a tie as correct and ignores a target of -1", () =>
       Effect.gen(function* () {
         const d = new Draft("projectionLoss", 5)

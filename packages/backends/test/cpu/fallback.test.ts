@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { engine, make } from "../../src/cpu/engine.ts"
 import { difference, sameBits } from "../contract/compare.ts"
+import { operationSuite } from "../contract/operationSuite.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const program = trainProgram(tiny)
@@ -34,3 +35,13 @@ describe("the two binaries", () => {
     })
   )
 })
+
+describe("the binary without relaxed SIMD", () =>
+  operationSuite({
+    engine: make({ binary: "simd" }),
+    settings: { threads: 2, precision: "f32" },
+    threads: [2],
+    tolerance: 3e-5,
+    exactTolerance: 3e-5,
+    cases: 4
+  }))
