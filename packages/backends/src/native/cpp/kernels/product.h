@@ -116,28 +116,33 @@ static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, c
   }
 }
 
-// A product of few rows with such a copy: this worker's panels, each read once for a row or four.
+// A product of few rows with such a copy: this worker's panels, four at a time for a row, one at a time for four rows.
 static void multiplyHalves(const Product& p, const float* a, const uint16_t* b, const Worker& w) {
   const Blocks blocks = blocksOf(p.k, rounding);
   const Strips strips = stripsOf(p.m, rounding);
   const int64_t panels = (p.n + panel - 1) / panel;
   const Range mine = share(panels, w.index, w.count);
-  alignas(64) float c[4 * panel];
-  for (int64_t column = mine.begin; column < mine.end; column++) {
-    const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
-    for (int64_t strip = 0; strip < strips.count; strip++) {
-      const int64_t m0 = stripBegin(strips, strip, rounding), rows = stripBegin(strips, strip + 1, rounding) - m0;
-      for (int64_t i = 0, some; i < rows; i += some) {
-        some = rows - i < 4 ? 1 : 4;
+  constexpr int64_t wide = 4;
+  alignas(64) float c[wide * panel];
+  for (int64_t strip = 0; strip < strips.count; strip++) {
+    const int64_t m0 = stripBegin(strips, strip, rounding), rows = stripBegin(strips, strip + 1, rounding) - m0;
+    for (int64_t i = 0, some; i < rows; i += some) {
+      some = rows - i < wide ? 1 : wide;
+      for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
+        taken = some == 1 && mine.end - column >= wide ? wide : 1;
+        const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
         for (int64_t block = 0; block < blocks.blocks; block++) {
+          const int64_t units = blocks.length(block);
           const float* from = a + leftAt(strips, block, strip, rounding) + i * stripRow;
           const uint16_t* right = b + rightAt(blocks, panels, block, column);
-          if (some == 1) halvesTile<1>(blocks.length(block), from, stripRow, right, c, panel, block > 0);
-          else halvesTile<4>(blocks.length(block), from, stripRow, right, c, panel, block > 0);
+          if (taken == wide) halvesTile<1, wide>(units, from, stripRow, right, c, taken * panel, block > 0);
+          else if (some == 1) halvesTile<1, 1>(units, from, stripRow, right, c, panel, block > 0);
+          else halvesTile<wide, 1>(units, from, stripRow, right, c, panel, block > 0);
         }
-        for (int64_t r = 0; r < some; r++) std::memcpy(p.c + (m0 + i + r) * p.row + n0, c + r * panel, (size_t)columns * 4);
+        for (int64_t r = 0; r < some; r++)
+          std::memcpy(p.c + (m0 + i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
+        finishTile(p, m0 + i, some, n0, columns);
       }
-      finishTile(p, m0, rows, n0, columns);
     }
   }
 }
