@@ -4,5 +4,7 @@
  */
 export const release = (values: Float32Array): void => {
   const { buffer } = values
-  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
+  // Small buffers may be parts of the pool that all of Node shares, and are not worth it.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize && !buffer.detached)
+    buffer.transfer(0)
 }
