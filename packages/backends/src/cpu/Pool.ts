@@ -42,6 +42,9 @@ const told = (thrown: unknown): string => {
   return `${thrown.name}: ${thrown.message}${where === undefined ? "" : ` (at ${where})`}`
 }
 
+/** Patience with the first run, which may begin before any worker has started: on a busy machine that takes seconds. */
+const startMilliseconds = 20_000
+
 const failure = (why: string) => new EngineFailure({ engine: "cpu", why, transient: true })
 
 export class Pool {
@@ -223,7 +226,10 @@ export class Pool {
   /** Looks now and then whether tasks are being done. Four looks without progress in a row, and the pool is broken. */
   #watch(): NodeJS.Timeout {
     const words = this.#words
-    const patience = Math.max(this.#patience, Math.min(20 * this.#longest, 6 * this.#patience))
+    const patience =
+      this.#longest === 0
+        ? Math.max(this.#patience, startMilliseconds)
+        : Math.max(this.#patience, Math.min(20 * this.#longest, 6 * this.#patience))
     let seen = ""
     let idle = 0
     return setInterval(() => {
