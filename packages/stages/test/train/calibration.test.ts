@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { decode } from "../../src/checkpoint/Safetensors.ts"
 import { names } from "../../src/model/Parameters.ts"
 import {
@@ -17,6 +17,7 @@ import {
   sibling,
   steady
 } from "./laboratory.ts"
+import { interruptAt } from "./trials.ts"
 
 // So many steps over four documents that the model is too sure elsewhere.
 const config = {
@@ -73,23 +74,7 @@ describe("calibrate", () => {
       const value = yield* trained(plain, config)
       for (const step of [4, 20]) {
         const stopped = sibling(plain, `stopped-${step}`)
-        const reached = yield* Deferred.make<void>()
-        const fiber = yield* runTraining(stopped, config).pipe(
-          Effect.provide(
-            services(
-              { events: [] },
-              {
-                react: (event) =>
-                  event.type === "CheckpointSaved" && event.step >= step
-                    ? Effect.asVoid(Deferred.succeed(reached, undefined))
-                    : Effect.void
-              }
-            )
-          ),
-          Effect.forkChild
-        )
-        yield* Deferred.await(reached)
-        yield* Fiber.interrupt(fiber)
+        yield* interruptAt(stopped, config, (event) => event.type === "CheckpointSaved" && event.step >= step)
         const again = yield* trained(stopped, config)
         assert.deepStrictEqual(again.temperature, value.temperature)
         assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
