@@ -2,21 +2,16 @@
  * Whether an engine's fast mode can be trusted on this machine with this pipeline's model: a few training steps three times over, with
  * each operation checked beside reference, unchecked, and on reference alone; then what they gave is compared.
  */
-import { randomUUID } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
 import * as Runner from "@trainyard/core/Runner"
+import * as Settings from "@trainyard/core/Settings"
 import type { Node } from "@trainyard/core/Stage"
-import { Workspace } from "@trainyard/core/Workspace"
+import { temporaryDirectory, Workspace } from "@trainyard/core/Workspace"
 import { CurvePoint, TrainedRun } from "@trainyard/stages/train/TrainedRun"
 import { Effect, FileSystem, Layer, Path, Schema } from "effect"
 import type { Chosen } from "./Choices.ts"
 import * as Engine from "./Engine.ts"
 import type { Pipeline } from "./Pipeline.ts"
-
-/** A few steps of the pipeline's training could not be done at all. */
-export class VerificationFailed extends Schema.TaggedError<VerificationFailed>()("VerificationFailed", {
-  message: Schema.String
-}) {}
 
 /** How one way of doing the steps went. */
 export interface Trial {
@@ -93,11 +88,7 @@ const attempt = Effect.fnUntraced(function* (
   chosen: Chosen,
   steps: number
 ) {
-  const workspace = yield* Workspace
-  const path = yield* Path.Path
-  const fs = yield* FileSystem.FileSystem
-  const own = path.join(workspace.tmp, `verify-${process.pid}-${randomUUID().slice(0, 8)}`)
-  yield* Effect.addFinalizer(() => fs.remove(own, { recursive: true, force: true }).pipe(Effect.ignore))
+  const own = yield* temporaryDirectory("verifying")
   const short = shortened(node, steps)
   const cut: Pipeline = {
     ...pipeline,
@@ -181,17 +172,21 @@ export const judge = (precision: "f32" | "bf16", trials: ReadonlyArray<Trial>): 
   }
 }
 
-/** Verifies one training node, from artifacts of what it reads. */
+/** Verifies one training node with these settings, from artifacts of what it reads. */
 export const verify = Effect.fn("Verification.verify")(function* (
   pipeline: Pipeline,
   node: Node,
+  set: ReadonlyArray<string>,
   supply: Readonly<Record<string, Artifact>>,
   chosen: Chosen,
   steps: number
 ) {
+  // Before it is shortened: a setting may be one of those that shortening replaces.
+  const settings = yield* Settings.resolve(pipeline, set)
+  const configured: Node = { ...node, config: settings.get(node.name)?.encoded ?? node.config }
   const trials: Array<Trial> = []
   for (const how of ["fast", "checked", "reference"] as const) {
-    trials.push(yield* attempt(pipeline, node, supply, how, chosen, steps))
+    trials.push(yield* attempt(pipeline, configured, supply, how, chosen, steps))
   }
   return trials
 })

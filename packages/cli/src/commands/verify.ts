@@ -55,7 +55,7 @@ export const verify = Command.make(
       )
       const note = `Verifying ${name}: ${flags.steps} training steps fast, checked and on reference ...`
       yield* flags.json ? Console.error(note) : Console.log(note)
-      return yield* Verification.verify(pipeline, node, supply, chosen, flags.steps)
+      return yield* Verification.verify(pipeline, node, flags.set, supply, chosen, flags.steps)
     })
     const trials = yield* work.pipe(
       Effect.provide(Workbench.layer(chosen, pipeline)),
