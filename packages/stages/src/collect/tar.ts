@@ -55,10 +55,15 @@ async function* unzipped(source: AsyncIterable<Uint8Array>, guard: Guard): Async
   const gunzip = createGunzip()
   const input = Readable.from(all())
   input.on("error", (error) => gunzip.destroy(error))
-  for await (const chunk of input.pipe(gunzip) as AsyncIterable<Uint8Array>) {
-    unpacked += chunk.length
-    guard.weigh(packed, unpacked)
-    yield chunk
+  try {
+    for await (const chunk of input.pipe(gunzip) as AsyncIterable<Uint8Array>) {
+      unpacked += chunk.length
+      guard.weigh(packed, unpacked)
+      yield chunk
+    }
+  } finally {
+    // A pipe that is left early destroys its end alone; the file at its beginning would stay open.
+    input.destroy()
   }
 }
 

@@ -1,3 +1,6 @@
+import { randomBytes } from "node:crypto"
+import { readdirSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
 import { gzipSync } from "node:zlib"
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Stream } from "effect"
@@ -51,6 +54,20 @@ layer(Running.layer)("archives", (it) => {
           some.map((file) => file.path),
           ["dir/b.h"]
         )
+      })
+    )
+
+    it.effect.skipIf(process.platform !== "linux")(`closes a ${name} file that it refuses halfway`, () =>
+      Effect.gen(function* () {
+        // More than the readers take ahead, so that they have not come to its end by themselves.
+        const rest = Array.from({ length: 4 }, (_, i) => ({ path: `${i}`, text: randomBytes(1 << 19) }))
+        const open = () => readdirSync("/proc/self/fd").length
+        const before = open()
+        for (let time = 0; time < 4; time++)
+          yield* Effect.flip(read(make([{ path: "../a.c", text: "x" }, ...rest])))
+        // Closing is the system's, and takes a moment.
+        yield* Effect.promise(() => setTimeout(100))
+        assert.isBelow(open(), before + 4)
       })
     )
 
