@@ -5,15 +5,16 @@ import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, Option, Path, Schedule, Schema, Stream } from "effect"
+import { Effect, Path, Schedule, Schema, Stream } from "effect"
 import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, type Document } from "./Corpus.ts"
 import { facts } from "./facts.ts"
 import * as Globs from "./Globs.ts"
-import { digestOutside, manifestName, type OpenSource, openSource } from "./openSource.ts"
+import { licenceOfFile, licenceOfSource, manifestName } from "./licence.ts"
+import { digestOutside, type OpenSource, openSource } from "./openSource.ts"
 import * as Source from "./Source.ts"
 import * as Spool from "./Spool.ts"
-import { type Found, judge, kindOf, type Reason, statedLicence, withoutMark } from "./screening.ts"
+import { type Found, judge, kindOf, type Reason, withoutMark } from "./screening.ts"
 import { select } from "./selection.ts"
 
 /** A document that may be kept; `offset` is its place in the spool. */
@@ -53,16 +54,6 @@ const config = {
   /** Decides which documents are kept where there are more than the limits allow. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
-
-const PackageManifest = Schema.fromJsonString(Schema.Struct({ license: Schema.String }))
-
-const licenceOf = (bytes: Uint8Array): string | null =>
-  Option.getOrNull(
-    Option.map(
-      Schema.decodeOption(PackageManifest)(Buffer.from(bytes).toString("utf8")),
-      (manifest) => manifest.license
-    )
-  )
 
 /** A source as messages name it: a folder or file by its whole path. */
 const nameOf = ({ origin, source }: OpenSource, path: Path.Path): string =>
@@ -108,7 +99,7 @@ const gather = Effect.fn("collect.gather")(function* (
       skipped.push({ path, origin: source.origin, reason, bytes })
     yield* Stream.runForEach(source.files, (found: Found) =>
       Effect.gen(function* () {
-        if (found.path === manifestName && "bytes" in found) sourceLicence = licenceOf(found.bytes)
+        if (found.path === manifestName && "bytes" in found) sourceLicence = licenceOfSource(found.bytes)
         if (!source.matches(found.path)) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
         if ("skipped" in found) return void skip(found.path, found.skipped, found.size)
@@ -122,7 +113,7 @@ const gather = Effect.fn("collect.gather")(function* (
           source: index,
           path: found.path,
           origin: source.origin,
-          licence: statedLicence(text),
+          licence: licenceOfFile(text),
           kind: kindOf(found.path),
           offset: yield* spool.append(text),
           bytes: text.length,
@@ -187,7 +178,7 @@ export const collect = Stage.make({
   config,
   output: Corpus,
   retry: Schedule.exponential("500 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 })),
-  outside: ({ sources }) => digestOutside(sources),
+  outside: ({ maximumFileBytes, sources }) => digestOutside(sources, maximumFileBytes),
   run: Effect.fn("collect")(function* ({ config, output }) {
     const path = yield* Path.Path
     const journal = yield* Journal

@@ -10,6 +10,7 @@ import { readFolder } from "./folder.ts"
 import * as Globs from "./Globs.ts"
 import { archiveCommit } from "./git.ts"
 import type { ArchiveLimits } from "./guard.ts"
+import { licenceOfSource, manifestName } from "./licence.ts"
 import { fetchTarball } from "./npm.ts"
 import { type Archive, origin, type Source } from "./Source.ts"
 import type { Found } from "./screening.ts"
@@ -24,9 +25,6 @@ export interface OpenSource {
   /** Whether something came over the network. */
   readonly fetched: boolean
 }
-
-/** Read whether wanted or not, for the licence that it states. */
-export const manifestName = "package.json"
 
 const existingArchive = Effect.fnUntraced(function* (source: Archive) {
   const fs = yield* FileSystem.FileSystem
@@ -120,29 +118,42 @@ export const openSource = Effect.fn("collect.openSource")(function* (
   return opened
 })
 
+/** What of a folder's file a corpus depends on: its bytes, why it is left out unread, or of a manifest nobody asked for its licence alone. */
+const trace = (file: Found, matches: (path: string) => boolean): string | undefined => {
+  if (matches(file.path))
+    return "bytes" in file
+      ? createHash("sha256").update(file.bytes).digest("hex")
+      : `${file.skipped}, ${file.size} bytes`
+  return "bytes" in file ? (licenceOfSource(file.bytes) ?? undefined) : undefined
+}
+
 /**
  * A digest of what sources hold that their config does not pin: the files of folders and the bytes of archive files. Npm packages and
- * git commits are pinned by their names.
+ * git commits are pinned by their names. A folder's file above `maximumFileBytes` is not read: nobody will learn from it.
  */
-export const digestOutside = Effect.fn("collect.digestOutside")(function* (sources: ReadonlyArray<Source>) {
+export const digestOutside = Effect.fn("collect.digestOutside")(function* (
+  sources: ReadonlyArray<Source>,
+  maximumFileBytes: number
+) {
   const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
   const workspace = yield* Workspace.Workspace
   const hash = createHash("sha256")
   for (const source of sources) {
     if (source.type === "folder") {
+      const matches = Globs.make(source)
       const files = readFolder({
         source: origin(source),
         directory: path.resolve(source.path),
         gitignore: source.gitignore ?? true,
         apart: workspace.root,
-        wanted: Globs.make(source),
-        maximumFileBytes: Number.POSITIVE_INFINITY
+        wanted: (file) => file === manifestName || matches(file),
+        maximumFileBytes
       })
       yield* Stream.runForEach(files, (file) =>
         Effect.sync(() => {
-          hash.update(`\0file\0${file.path}\0`)
-          hash.update("bytes" in file ? createHash("sha256").update(file.bytes).digest() : file.skipped)
+          const left = trace(file, matches)
+          if (left !== undefined) hash.update(`\0file\0${file.path}\0${left}`)
         })
       )
     } else if (source.type === "archive") {

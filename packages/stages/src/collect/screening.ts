@@ -59,14 +59,3 @@ export const kindOf = (path: string): string => {
   const dot = name.lastIndexOf(".")
   return dot <= 0 ? "" : name.slice(dot + 1).toLowerCase()
 }
-
-const licenceLine =
-  /SPDX-License-Identifier:\s*\(?\s*([A-Za-z0-9.+-]+(?:\s+(?:OR|AND|WITH)\s+[A-Za-z0-9.+-]+)*)/
-
-/** The SPDX expression that a file's first lines state, if they do. */
-export const statedLicence = (bytes: Uint8Array): string | null => {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 2048)).toString(
-    "latin1"
-  )
-  return licenceLine.exec(head)?.[1] ?? null
-}

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import * as CorpusReader from "../../src/collect/CorpusReader.ts"
 import { collect } from "../../src/collect/collect.ts"
+import { digestOutside } from "../../src/collect/openSource.ts"
 import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
 import { folderOf, jsonLines } from "./folders.ts"
@@ -249,7 +250,28 @@ layer(Running.layer)("collect", (it) => {
       yield* fs.writeFileString(`${root}/b.py`, "changed, but not collected\n")
       assert.strictEqual(yield* digest, first)
       yield* fs.writeFileString(`${root}/a.c`, "int b;\n")
-      assert.notStrictEqual(yield* digest, first)
+      const second = yield* digest
+      assert.notStrictEqual(second, first)
+      // A package.json states the licence of all, wanted itself or not.
+      yield* fs.writeFileString(`${root}/package.json`, '{"license":"MIT","version":"1.0.0"}')
+      const third = yield* digest
+      assert.notStrictEqual(third, second)
+      yield* fs.writeFileString(`${root}/package.json`, '{"license":"MIT","version":"1.0.1"}')
+      assert.strictEqual(yield* digest, third)
+    })
+  )
+
+  it.effect("does not read a file that is too large to be collected, only to know that it changed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* folderOf({ "a.c": "int a;\n", "data.c": "" })
+      // Without a single block on the disk; reading it would take all the memory there is.
+      yield* fs.truncate(`${root}/data.c`, 2 ** 33)
+      const sources = [Source.folder(root)]
+      const first = yield* digestOutside(sources, 1000)
+      assert.strictEqual(yield* digestOutside(sources, 1000), first)
+      yield* fs.truncate(`${root}/data.c`, 2 ** 33 + 1)
+      assert.notStrictEqual(yield* digestOutside(sources, 1000), first)
     })
   )
 
