@@ -86,9 +86,19 @@ export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
   decode: tokenizer.decode
 })
 
+/** Ids that are decoded together at most, but for a character that is not whole yet. */
+const mostDecoded = 64
+
+interface Telling {
+  /** The last ids: enough that a decoder sees what stands before a token. */
+  readonly ids: ReadonlyArray<number>
+  /** Their text as far as it was given out. */
+  readonly shown: string
+}
+
 /**
  * The text of a stream of tokens, piece by piece as soon as it is certain: a character whose bytes span two tokens waits for the
- * second.
+ * second. A token costs the same however long the text has become.
  */
 export const text = <E, R, E2>(
   codec: Codec<E2>,
@@ -96,15 +106,17 @@ export const text = <E, R, E2>(
 ): Stream.Stream<string, E | E2, R> =>
   ids.pipe(
     Stream.mapAccumEffect(
-      (): { readonly ids: ReadonlyArray<number>; readonly shown: string } => ({ ids: [], shown: "" }),
-      (state, id) => {
+      (): Telling => ({ ids: [], shown: "" }),
+      Effect.fnUntraced(function* (state, id) {
         const ids = [...state.ids, id]
-        return Effect.map(codec.decode(ids), (full) => {
-          const certain = full.replace(/\uFFFD+$/u, "")
-          return certain.startsWith(state.shown) && certain.length > state.shown.length
-            ? ([{ ids, shown: certain }, [certain.slice(state.shown.length)]] as const)
-            : ([{ ids, shown: state.shown }, [] as ReadonlyArray<string>] as const)
-        })
-      }
+        const full = yield* codec.decode(ids)
+        const certain = full.replace(/\uFFFD+$/u, "")
+        const grows = certain.startsWith(state.shown) && certain.length > state.shown.length
+        const pieces = grows ? [certain.slice(state.shown.length)] : []
+        const told: Telling = { ids, shown: grows ? certain : state.shown }
+        if (ids.length < mostDecoded || told.shown !== full) return [told, pieces] as const
+        const last = ids.slice(-mostDecoded / 2)
+        return [{ ids: last, shown: yield* codec.decode(last) }, pieces] as const
+      })
     )
   )

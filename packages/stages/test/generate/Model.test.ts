@@ -182,4 +182,36 @@ describe("generate", () => {
       assert.deepStrictEqual(pieces, ["a", "é", "€", "😀", "z"])
     })
   )
+
+  it.live("decodes no more for a token of a long text than for one of a short text", () =>
+    Effect.gen(function* () {
+      let most = 0
+      // Joins words by spaces, as decoders do that look at what stands before a token.
+      const codec: Completion.Codec<never> = {
+        encode: () => Effect.succeed([]),
+        decode: (ids) => {
+          most = Math.max(most, ids.length)
+          return Effect.succeed(ids.map((id) => `w${id}`).join(" "))
+        }
+      }
+      const ids = Array.from({ length: 1000 }, (_, index) => index)
+      const pieces = yield* Stream.runCollect(Completion.text(codec, Stream.fromIterable(ids)))
+      assert.strictEqual(pieces.join(""), ids.map((id) => `w${id}`).join(" "))
+      assert.isAtMost(most, 64)
+    })
+  )
+
+  it.live("keeps a character whole wherever it falls in a long text", () =>
+    Effect.gen(function* () {
+      const written = "aé€😀z".repeat(40)
+      const codec: Completion.Codec<never> = {
+        encode: () => Effect.succeed([]),
+        decode: (ids) => Effect.succeed(new TextDecoder().decode(Uint8Array.from(ids)))
+      }
+      const pieces = yield* Stream.runCollect(
+        Completion.text(codec, Stream.fromIterable(Buffer.from(written)))
+      )
+      assert.deepStrictEqual(pieces, [...written])
+    })
+  )
 })
