@@ -19,7 +19,7 @@ import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../pro
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { availability, type Binary, best, load, noSimd } from "./binary.ts"
 import { Crew } from "./Crew.ts"
-import { compile } from "./compile.ts"
+import { type Compiled, compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
 import { Heap, OutOfMemory } from "./Heap.ts"
 import { Pool } from "./Pool.ts"
@@ -126,9 +126,14 @@ const openSession = Effect.fn("cpu.open")(function* (
   const reserve = (bytes: number) => {
     if (bytes <= scratch.bytes) return
     const rounded = Math.ceil(bytes / 64) * 64
+    // The old memory is given back when there is new: the programs so far need it where there is none.
+    const address = heap.allocate(rounded * threads)
     heap.free(scratch.address)
-    scratch = { address: heap.allocate(rounded * threads), bytes: rounded }
-    pool.useScratch(scratch.address, rounded)
+    scratch = { address, bytes: rounded }
+    pool.useScratch(address, rounded)
+  }
+  const release = ({ allocated }: Compiled) => {
+    for (const address of allocated) heap.free(address)
   }
 
   const prepare = Effect.fnUntraced(function* (program: Program) {
@@ -138,16 +143,16 @@ const openSession = Effect.fn("cpu.open")(function* (
       alone(
         orOutOfMemory(() => {
           const compiled = compile(program, heap, held, threads)
-          reserve(compiled.workerBytes)
+          try {
+            reserve(compiled.workerBytes)
+          } catch (cause) {
+            release(compiled)
+            throw cause
+          }
           return compiled
         })
       ),
-      ({ allocated }) =>
-        alone(
-          Effect.sync(() => {
-            for (const address of allocated) heap.free(address)
-          })
-        )
+      (compiled) => alone(Effect.sync(() => release(compiled)))
     )
 
     const crew = new Crew(pool.cores, compiled.milliseconds)

@@ -3,8 +3,10 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import type { Prepared } from "../../src/Backend.ts"
 import { engine } from "../../src/cpu/engine.ts"
 import { Heap } from "../../src/cpu/Heap.ts"
+import * as Builder from "../../src/program/Builder.ts"
 import { heldBy, initial, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 /** A full collection: a WebAssembly memory goes back to the system when the collector finds that nothing refers to it. */
@@ -59,6 +61,33 @@ describe("sessions", () => {
       const size = session.pool.heap.memory.buffer.byteLength
       for (let i = 0; i < 20; i++) yield* once
       assert.strictEqual(session.pool.heap.memory.buffer.byteLength, size)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a program that there is no memory for costs none, and leaves the others whole", () =>
+    Effect.gen(function* () {
+      const session = yield* engine.open(tensors, { threads: 4, precision: "f32" })
+      const { heap } = session.pool
+      const loss = Effect.fnUntraced(function* (prepared: Prepared) {
+        for (const [name, values] of Object.entries(initial(tensors))) yield* session.write(name, values)
+        return (yield* prepared.run(trainInputs(tiny, 1)))["loss.loss"]
+      })
+      const first = yield* session.prepare(program)
+      const expected = yield* loss(first)
+      // Its tensors fit; what four workers need for their strips of so long a sequence does not.
+      const builder = Builder.make("endless")
+      const endless = builder.build([
+        builder.attention(builder.input("qkv", [1, 3_000_000, 3]), { heads: 1 })
+      ])
+      const error = yield* Effect.flip(session.prepare(endless))
+      assert.match(error.message, /a smaller batch, sequence or model needs less/)
+      const size = heap.memory.buffer.byteLength
+      yield* Effect.flip(session.prepare(endless))
+      assert.strictEqual(heap.memory.buffer.byteLength, size)
+      // Nobody writes where the memory is free.
+      const free = Array.from({ length: 2000 }, () => heap.integers(heap.allocate(64), 16).fill(1))
+      assert.deepStrictEqual(yield* loss(first), expected)
+      assert.isTrue(free.every((words) => words.every((word) => word === 1)))
     }).pipe(Effect.scoped)
   )
 
