@@ -10,10 +10,14 @@ describe("bench", () => {
   it.live("measures what it is asked for, a line each", () =>
     Effect.gen(function* () {
       const begun: Array<string> = []
-      const starting = ({ engine, what }: Bench.Next) =>
+      const starting = ({ engine, what }: Bench.Planned) =>
         Effect.sync(() => void begun.push(`${engine} ${what}`))
-      const lines = yield* Stream.runCollect(
-        Bench.run({ engines: ["reference"], threads: [1], shape: tiny, seconds: 0, starting })
+      const options = { engines: ["reference"], threads: [1], shape: tiny, seconds: 0, starting } as const
+      const plan = yield* Bench.plan(options)
+      const lines = yield* Stream.runCollect(Bench.run(plan, options))
+      assert.deepStrictEqual(
+        plan.measurements.map(({ engine, what }) => `${engine} ${what}`),
+        begun
       )
       assert.deepStrictEqual(begun, ["reference train-step", "reference matmul", "reference generate"])
       assert.deepStrictEqual(
@@ -31,10 +35,48 @@ describe("bench", () => {
 
   it.live("says why an engine is not measured", () =>
     Effect.gen(function* () {
-      const lines = yield* Stream.runCollect(Bench.run({ engines: ["reference"], precisions: ["bf16"] }))
+      const plan = yield* Bench.plan({ engines: ["reference"], precisions: ["bf16"] })
+      const lines = yield* Stream.runCollect(Bench.run(plan))
       assert.deepStrictEqual(
         [...lines],
         [{ engine: "reference", unavailable: "it offers precision f32 only" }]
+      )
+    })
+  )
+
+  it.live("says where a training step's time goes, in parts that add up to the step", () =>
+    Effect.gen(function* () {
+      const options = {
+        engines: ["cpu"],
+        threads: [1],
+        what: ["train-step", "matmul"],
+        shape: { ...tiny, width: 33, time: 32 },
+        seconds: 0
+      } as const
+      const lines = yield* Stream.runCollect(Bench.run(yield* Bench.plan(options), options))
+      const [step, ...rest] = lines
+      if (step === undefined || !("stepMilliseconds" in step)) return assert.fail("no training step")
+      const times = rest.filter((line) => "operation" in line)
+      assert.strictEqual(times.length, rest.length - 1)
+      const sum = (of: (time: Bench.OperationTime) => number) =>
+        times.reduce((total, time) => total + of(time), 0)
+      assert.closeTo(
+        sum(({ share }) => share),
+        1,
+        1e-9
+      )
+      assert.closeTo(
+        sum(({ milliseconds }) => milliseconds),
+        step.stepMilliseconds,
+        1e-6
+      )
+      assert.includeMembers(
+        times.map(({ operation }) => operation),
+        ["linear", "attentionBackward", "adamW"]
+      )
+      assert.deepStrictEqual(
+        times.map(({ share }) => share),
+        times.map(({ share }) => share).sort((a, b) => b - a)
       )
     })
   )

@@ -1,78 +1,60 @@
 /** `trainyard bench`: how fast the engines are here, beside what this machine can do. */
-import type { EngineName } from "@trainyard/backends/Backend"
 import * as Bench from "@trainyard/backends/bench/Bench"
 import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
 import * as Choices from "../Choices.ts"
-import { figure, share } from "../show/format.ts"
-import { make, table } from "../show/Screen.ts"
+import * as BenchPage from "../show/BenchPage.ts"
+import { cut, make } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
 
-const head = ["engine", "precision", "threads", "what", "ms", "tokens/s", "GFLOP/s", "of peak", "peak"]
-const numbers = new Set([2, 4, 5, 6, 7, 8])
+type Line = BenchPage.Line
 
-type Line = Bench.Line | PyTorch.Measurement | PyTorch.Absent
-type Measured = Bench.Measurement | PyTorch.Measurement
-
-/** A measurement's cells; `ms` is of one step, one product, or one token. */
-const cells = (line: Measured): ReadonlyArray<string> => [
-  line.engine,
-  line.precision,
-  String(line.threads),
-  line.what,
-  figure(line.stepMilliseconds),
-  line.tokensPerSecond === null ? "" : figure(line.tokensPerSecond),
-  figure(line.gflops),
-  line.shareOfPeak === null ? "" : share(line.shareOfPeak),
-  "peakGflops" in line && line.peakGflops !== null ? figure(line.peakGflops) : ""
-]
-
-/** How many times PyTorch's time each engine's training step takes, where both were measured alike. */
-const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
-  lines.flatMap((theirs) =>
-    theirs.engine !== "pytorch"
-      ? []
-      : lines.flatMap((ours) => {
-          const alike =
-            ours.what === "train-step" &&
-            ours.threads === theirs.threads &&
-            ours.precision === theirs.precision
-          if (!alike || ours.engine === "pytorch") return []
-          const ratio = theirs.stepMilliseconds / ours.stepMilliseconds
-          return [
-            `${ours.engine} ${ours.precision} is ${figure(ratio >= 1 ? ratio : 1 / ratio)} times ${ratio >= 1 ? "as fast as" : "slower than"} PyTorch ${theirs.version} with ${theirs.threads} threads`
-          ]
-        })
-  )
-
-const describe = (line: Line): string =>
-  "unavailable" in line
-    ? `${line.engine}: ${line.unavailable}`
-    : line.what === "operation"
-      ? `${line.engine} ${line.operation}: ${figure(line.milliseconds)} ms, ${share(line.share)}`
-      : `${line.engine}, ${line.precision}, ${line.threads} threads, ${line.what}: ${figure(line.stepMilliseconds)} ms`
+/** One line of the terminal, drawn again, that says what is being measured: a slow engine's step takes half a minute. */
+const progress = (shown: boolean) => {
+  const screen = make(process.stderr)
+  const clear = Effect.sync(() => {
+    if (shown) screen.write("\r\u001b[K")
+  })
+  const say = (text: string) =>
+    Effect.sync(() => {
+      if (shown) screen.write(`\r\u001b[K${cut(text, screen.columns() - 1)}`)
+    })
+  return { clear, say, style: screen.style }
+}
 
 export const bench = Command.make(
   "bench",
   {
     backend: Flag.Literals("backend", ["all", "cpu", "gpujs", "native", "reference"]).pipe(
-      Flag.withDescription("Measure this engine alone; all but reference, which takes minutes, unless told"),
-      Flag.withDefault("all")
+      Flag.withDescription(
+        "Measure this engine alone (TRAINYARD_BACKEND); all but reference, which takes minutes, unless told"
+      ),
+      Flag.optional
     ),
-    threads: Choices.threadsFlag,
-    precision: Choices.precisionFlag,
+    threads: Choices.threadsFlag.pipe(
+      Flag.withDescription(
+        "Worker threads, 1 to 64 (TRAINYARD_THREADS); one and as many as there are cores, unless told"
+      )
+    ),
+    precision: Choices.precisionFlag.pipe(
+      Flag.withDescription(
+        "Precision of the matrix products (TRAINYARD_PRECISION); all that an engine has, unless told"
+      )
+    ),
     seconds: Flag.Finite("seconds").pipe(
       Flag.filter(
         (seconds) => seconds > 0 && seconds <= 600,
         () => "a number above 0, up to 600"
       ),
       Flag.withMetavar("S"),
-      Flag.withDescription("Time for each measurement"),
+      Flag.withDescription(
+        "Time for measuring a training step; a product and generation get a third of it (3)"
+      ),
       Flag.withDefault(3)
     ),
     profile: Flag.Boolean("profile").pipe(
-      Flag.withDescription("Also say where the time of a training step goes, operation by operation"),
+      Flag.withDescription("Show every operation of a training step, at every number of threads"),
       Flag.withDefault(false)
     ),
     against: Flag.Literals("against", ["pytorch"]).pipe(
@@ -82,70 +64,90 @@ export const bench = Command.make(
     json: jsonFlag
   },
   Effect.fn("trainyard.bench")(function* (flags) {
-    const engines: ReadonlyArray<EngineName> | undefined =
-      flags.backend === "all" ? undefined : [flags.backend]
-    // A slow engine's step takes half a minute: on a terminal one line says what is being measured, until its result takes its place.
-    const { stderr } = process
-    const starting = ({ engine, precision, threads, what }: Bench.Next) =>
-      Effect.sync(() => stderr.write(`\r\x1b[K${engine}, ${precision}, ${threads} threads, ${what} …`))
-    const shown = stderr.isTTY && !flags.json
-    const cleared = Effect.sync(() => (shown ? stderr.write("\r\x1b[K") : true))
-    const own = Bench.run({
-      starting: shown ? starting : undefined,
-      engines,
-      threads: Option.getOrUndefined(Option.map(flags.threads, (threads) => [threads])),
-      precisions: Option.getOrUndefined(Option.map(flags.precision, (precision) => [precision])),
-      seconds: flags.seconds,
-      profile: flags.profile
+    const all = Option.contains(flags.backend, "all")
+    const chosen = yield* Choices.settle({
+      backend: Option.filter(flags.backend, (backend) => backend !== "all"),
+      threads: flags.threads,
+      precision: flags.precision
     })
-    const theirs = Option.isNone(flags.against)
-      ? Stream.empty
-      : Stream.fromIterableEffect(
-          PyTorch.measure({
-            threads: Option.getOrUndefined(flags.threads),
-            precision: Option.getOrUndefined(flags.precision),
-            seconds: flags.seconds
-          })
+    const options: Bench.BenchOptions = {
+      engines: all || chosen.backend === "auto" ? undefined : [chosen.backend],
+      threads: chosen.threads === undefined ? undefined : [chosen.threads],
+      precisions: chosen.precision === undefined ? undefined : [chosen.precision],
+      seconds: flags.seconds
+    }
+    const against = Option.isSome(flags.against)
+    const plan = yield* Bench.plan(options)
+    const { measurements } = plan
+    const inPlace = make(process.stderr).live && !(flags.json && process.stdout.isTTY)
+    const { clear, say, style } = progress(inPlace)
+
+    let begun = 0
+    const starting = (next: Bench.Planned) => {
+      begun++
+      return say(`${begun} of ${measurements.length}: ${BenchPage.settingText(next)}, ${next.what} …`)
+    }
+    let theirsBegun = false
+    const theirs = Stream.fromIterableEffect(
+      Effect.suspend(() => {
+        theirsBegun = true
+        return Effect.andThen(
+          say("PyTorch …"),
+          PyTorch.measure({ threads: chosen.threads, precision: chosen.precision, seconds: flags.seconds })
         )
-    const lines: Stream.Stream<Line, never, Stream.Services<typeof theirs>> = Stream.concat(own, theirs)
-    if (flags.json) {
-      yield* Stream.runForEach(lines, (line) => Console.log(JSON.stringify(line)))
-      return
-    }
-    const screen = make(process.stdout)
-    const all = yield* lines.pipe(
-      // Minutes pass before the table; each line is told as it is measured, beside it and not in it.
-      Stream.tap((line) => Effect.andThen(cleared, Console.error(screen.style("gray", describe(line))))),
-      Stream.runCollect,
-      Effect.ensuring(cleared)
+      })
     )
-    const measured = all.filter((line) => "stepMilliseconds" in line)
-    if (measured.length > 0) {
-      yield* Console.log("")
-      for (const line of table([head, ...measured.map(cells)], numbers)) yield* Console.log(line)
-      yield* Console.log(
-        "\nMedians, of the reference model: 256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128 tokens.\n" +
-          "ms is a training step, a product of 1024×256 by 256×768, or a generated token; peak is this machine's, measured."
+    const lines: Stream.Stream<Line, never, Stream.Services<typeof theirs>> = Stream.concat(
+      Bench.run(plan, { ...options, starting }),
+      against ? theirs : Stream.empty
+    )
+
+    const found: Array<Line> = []
+    const tell = (line: Line) => {
+      found.push(line)
+      if (flags.json) return Effect.andThen(clear, Console.log(JSON.stringify(line)))
+      // Minutes pass before the tables; each figure is told as it is measured, beside them and not in them.
+      const text = BenchPage.lineText(line)
+      return text === undefined ? Effect.void : Effect.andThen(clear, Console.error(style("gray", text)))
+    }
+    const close = Effect.suspend(() =>
+      flags.json
+        ? Effect.void
+        : Effect.forEach(BenchPage.page(found, flags.profile), (line) => Console.log(line), { discard: true })
+    )
+    const interrupted = Effect.suspend(() => {
+      // The one that was under way has no figure.
+      const done = theirsBegun ? measurements.length : Math.max(0, begun - 1)
+      const left = BenchPage.unmeasured(measurements, done, against ? ["PyTorch"] : [])
+      return Effect.andThen(
+        close,
+        Console.error(`\nInterrupted: ${done} of ${measurements.length} measured. Not measured: ${left}.`)
       )
-    }
-    for (const line of ratios(measured)) yield* Console.log(line)
-    for (const line of all)
-      if ("unavailable" in line) yield* Console.log(`${line.engine}: ${line.unavailable}`)
-    for (const line of all) {
-      if (!("unavailable" in line) && line.what === "operation") yield* Console.log(describe(line))
-    }
+    })
+    yield* Stream.runForEach(lines, tell).pipe(
+      Effect.ensuring(clear),
+      Effect.onInterrupt(() => interrupted)
+    )
+    yield* close
   })
 ).pipe(
   Command.withDescription(
-    "Measure a training step, a matrix product and generation on the engines here, beside this machine's measured peak"
+    "Measure a training step, a matrix product and generation on the engines here, beside this machine's measured peak, " +
+      "and say where a step's time goes. Ctrl-C shows what was measured until then."
   ),
   Command.withExamples([
     { command: "trainyard bench", description: "All engines, at one thread and at all" },
-    { command: "trainyard bench --backend cpu --threads 2 --profile", description: "One engine, in detail" },
+    {
+      command: "trainyard bench --backend cpu --threads 2 --profile",
+      description: "One engine, every operation of its training step"
+    },
     {
       command: "trainyard bench --against pytorch --threads 2",
       description: "Beside PyTorch, where a Python with torch is present"
     },
-    { command: "trainyard bench --json > bench.jsonl", description: "A line of JSON for each measurement" }
+    {
+      command: "trainyard bench --json > bench.jsonl",
+      description: "A line of JSON for each measurement, and for each operation of a training step"
+    }
   ])
 )

@@ -1,0 +1,161 @@
+/** What `trainyard bench` measured, as people read it: the figures, where a step's time goes, and what was left out. */
+import type * as Bench from "@trainyard/backends/bench/Bench"
+import type * as PyTorch from "../against/PyTorch.ts"
+import { figure, share } from "./format.ts"
+import { table } from "./Screen.ts"
+
+export type Line = Bench.Line | PyTorch.Measurement | PyTorch.Absent
+type Measured = Bench.Measurement | PyTorch.Measurement
+type Setting = Omit<Bench.Planned, "engine" | "what"> & { readonly engine: string }
+
+const withThreads = (threads: number): string => `${threads} ${threads === 1 ? "thread" : "threads"}`
+
+/** `native, f32, 2 threads`. */
+export const settingText = ({ engine, precision, threads }: Setting): string =>
+  `${engine}, ${precision}, ${withThreads(threads)}`
+
+/** A line as it is measured, or none for what only a table makes readable. */
+export const lineText = (line: Line): string | undefined =>
+  "unavailable" in line
+    ? `${line.engine}: ${line.unavailable}`
+    : line.what === "operation"
+      ? undefined
+      : `${settingText(line)}, ${line.what}: ${figure(line.stepMilliseconds)} ms`
+
+const head = ["engine", "precision", "threads", "what", "ms", "tokens/s", "GFLOP/s", "of peak", "peak"]
+const numbers = new Set([2, 4, 5, 6, 7, 8])
+
+const cells = (line: Measured): ReadonlyArray<string> => [
+  line.engine,
+  line.precision,
+  String(line.threads),
+  line.what,
+  figure(line.stepMilliseconds),
+  line.tokensPerSecond === null ? "" : figure(line.tokensPerSecond),
+  figure(line.gflops),
+  line.shareOfPeak === null ? "" : share(line.shareOfPeak),
+  "peakGflops" in line && line.peakGflops !== null ? figure(line.peakGflops) : ""
+]
+
+const legend = [
+  "Medians. ms is a training step, a product of 1024×256 by 256×768, or a generated",
+  "token; peak is this machine's own, measured in GFLOP/s. The reference model: 256",
+  "wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128 tokens."
+]
+
+/** Rows of a table of operations when not all are asked for; the rest is summed. */
+const mostOperations = 6
+
+/** Where a step's time goes on one engine with one number of threads, a pair of columns for each precision. */
+const operationTable = (
+  times: ReadonlyArray<Bench.OperationTime>,
+  steps: ReadonlyArray<Measured>,
+  all: boolean
+): ReadonlyArray<string> => {
+  const precisions = [...new Set(times.map(({ precision }) => precision))]
+  const most = new Map<string, number>()
+  for (const { operation, share } of times) most.set(operation, Math.max(share, most.get(operation) ?? 0))
+  const operations = [...most].sort(([, a], [, b]) => b - a).map(([operation]) => operation)
+  const shown =
+    all || operations.length <= mostOperations + 1 ? operations : operations.slice(0, mostOperations)
+  const row = (name: string, holds: (operation: string) => boolean) => [
+    name,
+    ...precisions.flatMap((precision) => {
+      const held = times.filter((time) => time.precision === precision && holds(time.operation))
+      if (held.length === 0) return ["", ""]
+      const sum = (of: (time: Bench.OperationTime) => number) =>
+        held.reduce((total, time) => total + of(time), 0)
+      return [figure(sum(({ milliseconds }) => milliseconds)), share(sum(({ share }) => share))]
+    })
+  ]
+  const left = operations.length - shown.length
+  const whole = precisions.flatMap((precision) => {
+    const step = steps.find((each) => each.precision === precision)
+    return [step === undefined ? "" : figure(step.stepMilliseconds), ""]
+  })
+  const { engine, threads } = times[0]!
+  return [
+    `Where a training step's time goes: ${engine}, ${withThreads(threads)}`,
+    ...table(
+      [
+        ["operation", ...precisions.flatMap((precision) => [`${precision} ms`, "share"])],
+        ...shown.map((operation) => row(operation, (each) => each === operation)),
+        ...(left === 0 ? [] : [row(`${left} others`, (each) => !shown.includes(each))]),
+        ["the step", ...whole]
+      ],
+      new Set(precisions.flatMap((_, index) => [2 * index + 1, 2 * index + 2]))
+    )
+  ]
+}
+
+/** A table for each engine at its highest number of threads, or for all that was measured. */
+const operationTables = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArray<string> => {
+  const times = lines.filter(
+    (line): line is Bench.OperationTime => "what" in line && line.what === "operation"
+  )
+  const steps = measuredOf(lines).filter(({ what }) => what === "train-step")
+  const engines = [...new Set(times.map(({ engine }) => engine))]
+  return engines.flatMap((engine) => {
+    const its = times.filter((time) => time.engine === engine)
+    const counts = [...new Set(its.map(({ threads }) => threads))].sort((a, b) => a - b)
+    return (all ? counts : counts.slice(-1)).flatMap((threads) => {
+      const alike = (line: Setting) => line.engine === engine && line.threads === threads
+      return ["", ...operationTable(its.filter(alike), steps.filter(alike), all)]
+    })
+  })
+}
+
+/** How many times PyTorch's time each engine's training step takes, where both were measured alike. */
+const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
+  lines.flatMap((theirs) =>
+    theirs.engine !== "pytorch"
+      ? []
+      : lines.flatMap((ours) => {
+          const alike =
+            ours.what === "train-step" &&
+            ours.threads === theirs.threads &&
+            ours.precision === theirs.precision
+          if (!alike || ours.engine === "pytorch") return []
+          const ratio = theirs.stepMilliseconds / ours.stepMilliseconds
+          return [
+            `${ours.engine} ${ours.precision} is ${figure(ratio >= 1 ? ratio : 1 / ratio)} times ${ratio >= 1 ? "as fast as" : "slower than"} PyTorch ${theirs.version} with ${withThreads(theirs.threads)}`
+          ]
+        })
+  )
+
+const measuredOf = (lines: ReadonlyArray<Line>): ReadonlyArray<Measured> =>
+  lines.filter((line): line is Measured => "stepMilliseconds" in line)
+
+/** The page of what was measured; `all` has every operation and number of threads. */
+export const page = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArray<string> => {
+  const measured = measuredOf(lines)
+  const compared = ratios(measured)
+  const absent = lines.flatMap((line) => ("unavailable" in line ? [lineText(line) ?? ""] : []))
+  const parts = [
+    ...(measured.length === 0 ? [] : [table([head, ...measured.map(cells)], numbers), legend]),
+    operationTables(lines, all).slice(1),
+    compared,
+    absent
+  ]
+  return parts.filter((part) => part.length > 0).flatMap((part) => ["", ...part])
+}
+
+/** What of a plan was not measured, from its `done`th measurement on: engines, settings or single measurements. */
+export const unmeasured = (
+  plan: ReadonlyArray<Bench.Planned>,
+  done: number,
+  others: ReadonlyArray<string> = []
+): string => {
+  const left = plan.slice(done)
+  const groups = (of: (each: Bench.Planned) => string, from: ReadonlyArray<Bench.Planned>) =>
+    Map.groupBy(from, of)
+  const whole = groups(({ engine }) => engine, plan)
+  const names = [...groups(({ engine }) => engine, left)].flatMap(([engine, its]) =>
+    its.length === whole.get(engine)?.length
+      ? [engine]
+      : [...groups(settingText, its)].map(
+          ([setting, ones]) => `${setting} (${ones.map(({ what }) => what).join(", ")})`
+        )
+  )
+  return [...names, ...others].join("; ")
+}
