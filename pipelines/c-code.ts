@@ -40,6 +40,7 @@ export default Pipeline.make("c-code", () => {
     tokenizer,
     sequenceLength: 128,
     // The whole corpus makes about a million tokens; these limits keep the job at its size.
+    // The test split, which is read once, is a tenth of the corpus, whole.
     maximumTokens: 288_100,
     maximumValidationTokens: 32_000
   })
@@ -58,6 +59,7 @@ export default Pipeline.make("c-code", () => {
     model,
     dataset,
     prompts: ["int main", "struct", "#include", "void function"],
-    beats: [2, 5]
+    // It beats the 5-gram on the validation split and not on the test split; see docs/c-code.md.
+    beats: [2]
   })
 })

@@ -10,7 +10,7 @@ import { Effect, FileSystem, Path } from "effect"
 const published = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { train, validation, value } = yield* DatasetReader.open(directory)
+  const { test, train, validation, value } = yield* DatasetReader.open(directory)
   const tokenizer = yield* fs.readFile(path.join(directory, "tokenizer.json"))
   const artifact: Artifact<typeof Dataset> = {
     kind: Dataset.name,
@@ -18,6 +18,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
     fingerprint: createHash("sha256")
       .update(train.tokens)
       .update(validation.tokens)
+      .update(test?.tokens ?? new Uint8Array())
       .update(tokenizer)
       .digest("hex")
       .slice(0, 32),

@@ -94,13 +94,16 @@ const figuresOf = (screen: Screen, result: Result): ReadonlyArray<string> =>
     if (artifact?.kind !== Report.name) return []
     const report = decodeReport(artifact.value)
     if (Option.isNone(report)) return []
-    const { baselines, bitsPerByte, gates, perplexity } = report.value
+    const { baselines, bitsPerByte, gates, perplexity, split, validation } = report.value
     const failed = gates.filter((gate) => !gate.passed)
     const others = baselines.map(
       ({ bitsPerByte: theirs, order }) => `${order === 2 ? "bigram" : `${order}-gram`} ${figure(theirs)}`
     )
     return [
       `  ${figure(bitsPerByte)} bits per byte, perplexity ${figure(perplexity)} (${others.join(", ")} bits per byte)`,
+      validation === null
+        ? `  over the ${split} split, by which training chose too`
+        : `  over the ${split} split; ${figure(validation.bitsPerByte)} over the validation split, by which training chose`,
       gates.length === 0
         ? "  no gates"
         : failed.length === 0

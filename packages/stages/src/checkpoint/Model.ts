@@ -6,6 +6,7 @@
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
+import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
 export const Model = Artifact.kind({
@@ -21,6 +22,8 @@ export const Model = Artifact.kind({
     state: Schema.Literals(["best", "last"]),
     step: Schema.Int,
     validationLoss: Schema.Finite,
+    /** The training split that it learned from; absent where that is not known. */
+    trainedOn: Schema.optionalKey(Counts),
     /** By which the logits were divided, fitted on validation text; absent where training did not calibrate or it is not known. */
     temperature: Schema.optionalKey(Schema.Finite),
     /** Largest difference between the logits before saving and after loading. */

@@ -90,7 +90,7 @@ ${table(
   ]
 )}
 
-Losses are measured in windows of ${count(run.sequenceLength)} tokens laid side by side, on ${count(run.evaluationTokens)} tokens of documents that the model was not trained on.
+Losses are measured in windows of ${count(run.sequenceLength)} tokens laid side by side, on ${count(run.evaluationTokens)} tokens of the validation split: documents that the model was not trained on, and by which its published state was chosen.${data.test === undefined ? "" : " The figures of the test split, by which nothing was chosen, are in the report of the `validate` stage."}
 
 ## Model
 
@@ -122,7 +122,10 @@ ${table(
       count(data.validation.documents),
       count(data.validation.tokens),
       count(data.validation.bytes)
-    ]
+    ],
+    ...(data.test === undefined
+      ? []
+      : [["Test", count(data.test.documents), count(data.test.tokens), count(data.test.bytes)] as const])
   ]
 )}
 ${

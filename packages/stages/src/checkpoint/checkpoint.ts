@@ -167,6 +167,7 @@ export const checkpoint = Stage.make({
       state: config.state,
       step: saved.step,
       validationLoss: config.state === "best" ? run.value.bestValidationLoss : run.value.lastValidationLoss,
+      trainedOn: run.value.data.train,
       ...(temperature === 1 ? {} : { temperature }),
       logitDifference
     }

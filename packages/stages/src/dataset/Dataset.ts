@@ -1,14 +1,15 @@
 /**
- * The dataset artifact: token ids of the training and the validation split.
+ * The dataset artifact: token ids of the training, the validation and the test split.
  *
- * Files: `train.bin` and `validation.bin`, little-endian unsigned integers of `tokenBytes` bytes each, documents in a seeded order,
+ * Files: `train.bin`, `validation.bin` and, where there is a test split, `test.bin`, little-endian unsigned integers of `tokenBytes` bytes each, documents in a seeded order,
  * each followed by the end token; `documents.jsonl`, one `Placed` a line; and, so that a dataset is readable alone, `dataset.json` (this
  * artifact's value), `tokenizer.json` and `tokenizer_config.json`.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
-export const Split = Schema.Literals(["train", "validation"])
+/** Training learns from `train` and chooses by `validation`; `test` is for the last judgement, and nothing before it opens it. */
+export const Split = Schema.Literals(["train", "validation", "test"])
 export type Split = typeof Split.Type
 
 export const Counts = Schema.Struct({
@@ -43,6 +44,8 @@ export const Dataset = Artifact.kind({
     sequenceLength: Schema.Int,
     seed: Schema.Int,
     train: Counts,
-    validation: Counts
+    validation: Counts,
+    /** Absent where the corpus was too small for one, none was asked for, or the dataset is older than test splits. */
+    test: Schema.optionalKey(Counts)
   })
 })

@@ -4,7 +4,7 @@
  */
 import { endianness } from "node:os"
 import { Effect, FileSystem, Path, Schema } from "effect"
-import { Dataset, Placed, type Split } from "./Dataset.ts"
+import { type Counts, Dataset, Placed, type Split } from "./Dataset.ts"
 import { DamagedDataset } from "./DatasetError.ts"
 
 export interface SplitReader {
@@ -19,6 +19,8 @@ export interface DatasetReader {
   readonly value: typeof Dataset.value.Type
   readonly train: SplitReader
   readonly validation: SplitReader
+  /** Undefined where the dataset has none. */
+  readonly test: SplitReader | undefined
 }
 
 const Value = Schema.fromJsonString(Dataset.value)
@@ -40,7 +42,8 @@ const toTokens = (bytes: Uint8Array, tokenBytes: 2 | 4): Uint16Array | Uint32Arr
 const openSplit = Effect.fnUntraced(function* (
   directory: string,
   split: Split,
-  value: DatasetReader["value"],
+  counts: typeof Counts.Type,
+  { tokenBytes, vocabularySize }: DatasetReader["value"],
   documents: ReadonlyArray<Placed>
 ) {
   const fs = yield* FileSystem.FileSystem
@@ -49,16 +52,16 @@ const openSplit = Effect.fnUntraced(function* (
   const bytes = yield* fs
     .readFile(file)
     .pipe(Effect.mapError((error) => damaged(file, `cannot be read (${error.message})`)))
-  const expected = value[split].tokens * value.tokenBytes
+  const expected = counts.tokens * tokenBytes
   if (bytes.length !== expected) {
     return yield* damaged(file, `has ${bytes.length} bytes where ${expected} should be`)
   }
-  const tokens = toTokens(bytes, value.tokenBytes)
-  const foreign = tokens.findIndex((token) => token >= value.vocabularySize)
+  const tokens = toTokens(bytes, tokenBytes)
+  const foreign = tokens.findIndex((token) => token >= vocabularySize)
   if (foreign !== -1) {
     return yield* damaged(
       file,
-      `has token ${tokens[foreign]} at ${foreign}, beyond its vocabulary of ${value.vocabularySize}`
+      `has token ${tokens[foreign]} at ${foreign}, beyond its vocabulary of ${vocabularySize}`
     )
   }
   let start = 0
@@ -110,17 +113,19 @@ export const open = Effect.fn("DatasetReader.open")(function* (directory: string
       )
     )
   )
-  const splitOf = (split: Split) =>
+  const splitOf = (split: Split, counts: typeof Counts.Type) =>
     openSplit(
       directory,
       split,
+      counts,
       value,
       documents.filter((document) => document.split === split)
     )
   const reader: DatasetReader = {
     value,
-    train: yield* splitOf("train"),
-    validation: yield* splitOf("validation")
+    train: yield* splitOf("train", value.train),
+    validation: yield* splitOf("validation", value.validation),
+    test: value.test && (yield* splitOf("test", value.test))
   }
   return reader
 })

@@ -1,35 +1,60 @@
 /** Which documents go to which split, and in what order: a function of the seed and the documents' sizes alone. */
 import { draws, permutation } from "../model/draws.ts"
 
+/** Shares of all bytes. */
+export interface Shares {
+  readonly validation: number
+  /** 0 asks for no test split. */
+  readonly test: number
+}
+
+/** Document numbers in the order in which they are written. */
 export interface Assignment {
-  /** Document numbers in the order in which they are written. */
   readonly train: Uint32Array
   readonly validation: Uint32Array
+  /** Empty where none was asked for, and where no document is small enough for the share. */
+  readonly test: Uint32Array
 }
 
 /**
- * Goes through the documents in a seeded order and takes for validation what brings it closer to `share` of all bytes; the rest is for
- * training. Both splits have at least one document, so there must be two.
+ * Goes through the documents in a seeded order and takes for validation what brings it closer to its share of all bytes; the rest is
+ * for training. Both splits have at least one document, so there must be two.
+ *
+ * The test split is cut from the end of what is left, so that it changes nothing about the other two: validation is what it
+ * would be without it, and so is a training split of which only the first tokens are kept.
  */
-export const assign = (lengths: Float64Array, share: number, seed: number): Assignment => {
+export const assign = (lengths: Float64Array, shares: Shares, seed: number): Assignment => {
   const order = permutation(lengths.length, draws(seed, "dataset"))
-  const wanted = lengths.reduce((sum, length) => sum + length, 0) * share
-  const isValidation = new Uint8Array(lengths.length)
+  const total = lengths.reduce((sum, length) => sum + length, 0)
+  const validation = new Set<number>()
   let taken = 0
-  let documents = 0
   for (const id of order) {
     const after = taken + lengths[id]!
-    if (documents === lengths.length - 1 || Math.abs(after - wanted) >= Math.abs(taken - wanted)) continue
-    isValidation[id] = 1
-    documents++
+    if (validation.size === lengths.length - 1 || !closer(after, taken, total * shares.validation)) continue
+    validation.add(id)
     taken = after
   }
-  if (documents === 0) {
-    // Each document is larger than twice the share: the smallest comes closest.
-    isValidation[order.reduce((best, id) => (lengths[id]! < lengths[best]! ? id : best))] = 1
+  // Each document is larger than twice the share: the smallest comes closest.
+  if (validation.size === 0)
+    validation.add(order.reduce((best, id) => (lengths[id]! < lengths[best]! ? id : best)))
+
+  const rest = order.filter((id) => !validation.has(id))
+  const test = new Set<number>()
+  taken = 0
+  for (const id of rest.toReversed()) {
+    const after = taken + lengths[id]!
+    if (test.size === rest.length - 1) break
+    if (closer(after, taken, total * shares.test)) {
+      test.add(id)
+      taken = after
+    } else if (taken > 0) break
   }
   return {
-    train: order.filter((id) => isValidation[id] === 0),
-    validation: order.filter((id) => isValidation[id] === 1)
+    train: rest.filter((id) => !test.has(id)),
+    validation: order.filter((id) => validation.has(id)),
+    test: rest.filter((id) => test.has(id))
   }
 }
+
+const closer = (one: number, other: number, wanted: number): boolean =>
+  Math.abs(one - wanted) < Math.abs(other - wanted)

@@ -1,4 +1,4 @@
-/** The dataset stage: encodes a corpus and splits it, by document, into training and validation tokens. */
+/** The dataset stage: encodes a corpus and splits it, by document, into training, validation and test tokens. */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
@@ -15,17 +15,23 @@ import { ImpossibleSplit } from "./DatasetError.ts"
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const config = {
-  /** Tokens that a model sees at once. Both splits must be longer. */
+  /** Tokens that a model sees at once. The training and the validation split must be longer. */
   sequenceLength: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(128))),
-  /** Share of the corpus's bytes that is set apart to judge by, in whole documents. */
+  /** Share of the corpus's bytes that is set apart for training to choose by, in whole documents. */
   validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(0.1))
+  ),
+  /** Share of the bytes that nothing before the `validate` stage looks at, in whole documents; 0 sets none apart. */
+  testShare: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
   /** Cuts the training split to its first so many tokens; what comes after is left out. No limit when absent. */
   maximumTokens: Schema.optionalKey(positive),
   /** The same for the validation split. */
   maximumValidationTokens: Schema.optionalKey(positive),
-  /** Decides which documents validate and the order of all. */
+  /** The same for the test split. */
+  maximumTestTokens: Schema.optionalKey(positive),
+  /** Decides which documents go where and the order of all. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
@@ -111,10 +117,14 @@ const describe = (counts: { documents: number; tokens: number; bytes: number }):
  */
 export const buildDataset = Stage.make({
   name: "dataset",
-  version: 1,
+  version: 2,
   source: import.meta.url,
   inputs: { corpus: Corpus, tokenizer: TokenizerArtifact },
   config,
+  contradiction: ({ testShare, validationShare }) =>
+    testShare + validationShare <= 0.95
+      ? undefined
+      : `validationShare ${validationShare} and testShare ${testShare} leave too little to learn from: together they may be 0.95. Lower one; testShare 0 sets no test split apart.`,
   output: Dataset,
   run: Effect.fn("buildDataset")(function* ({ config, inputs, output }) {
     const fs = yield* FileSystem.FileSystem
@@ -129,7 +139,18 @@ export const buildDataset = Stage.make({
           "The corpus has one document, and training and validation never share one. Collect at least two: cut the file in parts, or add another."
       })
     }
-    const { train, validation } = assign(corpus.lengths, config.validationShare, config.seed)
+    const { test, train, validation } = assign(
+      corpus.lengths,
+      { validation: config.validationShare, test: config.testShare },
+      config.seed
+    )
+    if (test.length === 0 && config.testShare > 0) {
+      yield* journal.publish({
+        type: "Note",
+        level: "warning",
+        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be judged on the validation split, by which training chooses too. Collect more documents, raise testShare, or set it to 0 to be told nothing.`
+      })
+    }
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)
     let done = 0
     const progress = (bytes: number) => {
@@ -141,6 +162,7 @@ export const buildDataset = Stage.make({
       writeSplit(corpus, tokenizer, output, list, { split, order, limit, tokenBytes, progress })
     const trained = yield* write("train", train, config.maximumTokens)
     const judged = yield* write("validation", validation, config.maximumValidationTokens)
+    const tested = test.length === 0 ? undefined : yield* write("test", test, config.maximumTestTokens)
     yield* list.flush.pipe(onDisk)
     // With limits less is encoded than the corpus holds.
     yield* journal.publish({ type: "Progress", done, total: done, unit: "bytes" })
@@ -153,7 +175,7 @@ export const buildDataset = Stage.make({
         message:
           largest < 1
             ? `The ${shorter} split has ${largest + 1} tokens, too few to learn from or to judge by. Collect more documents.`
-            : `sequenceLength ${config.sequenceLength} is longer than the ${shorter} split of ${largest + 1} tokens allows: the largest possible is ${largest}. Set it to ${largest} or less, change validationShare, or collect more.`
+            : `sequenceLength ${config.sequenceLength} is longer than the ${shorter} split of ${largest + 1} tokens allows: the largest possible is ${largest}. Set it to ${largest} or less, change validationShare or testShare, or collect more.`
       })
     }
     const value = {
@@ -163,8 +185,10 @@ export const buildDataset = Stage.make({
       sequenceLength: config.sequenceLength,
       seed: config.seed,
       train: trained.counts,
-      validation: judged.counts
+      validation: judged.counts,
+      ...(tested && { test: tested.counts })
     } as const
+    const leftOut = trained.leftOut + judged.leftOut + (tested?.leftOut ?? 0)
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
       yield* fs.copyFile(path.join(inputs.tokenizer.directory, name), path.join(output, name)).pipe(onDisk)
     }
@@ -176,16 +200,17 @@ export const buildDataset = Stage.make({
       facts: [
         { label: "training", text: describe(value.train) },
         { label: "validation", text: describe(value.validation) },
+        { label: "test", text: tested === undefined ? "none" : describe(tested.counts) },
         {
           label: "sequences",
           text: `${Math.ceil(value.train.tokens / value.sequenceLength).toLocaleString("en")} of ${value.sequenceLength} tokens in an epoch`
         },
-        ...(trained.leftOut + judged.leftOut === 0
+        ...(leftOut === 0
           ? []
           : [
               {
                 label: "left out",
-                text: `${(trained.leftOut + judged.leftOut).toLocaleString("en")} documents, beyond maximumTokens or maximumValidationTokens`
+                text: `${leftOut.toLocaleString("en")} documents, beyond maximumTokens, maximumValidationTokens or maximumTestTokens`
               }
             ])
       ]

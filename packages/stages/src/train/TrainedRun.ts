@@ -53,10 +53,12 @@ export const TrainedRun = Artifact.kind({
     /** Time spent training, over all attempts. */
     seconds: Schema.Finite,
     tokensPerSecond: Schema.Finite,
-    /** What it learned from. */
+    /** What it learned from, and what it did not. */
     data: Schema.Struct({
       train: Counts,
       validation: Counts,
+      /** Set apart, and not looked at in training; absent where the dataset has none. */
+      test: Schema.optionalKey(Counts),
       /** Where the documents came from, largest share first. */
       origins: Schema.Array(Schema.Struct({ origin: Schema.String, documents: Schema.Int }))
     }),

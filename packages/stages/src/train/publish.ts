@@ -145,6 +145,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     data: {
       train: dataset.value.train,
       validation: dataset.value.validation,
+      ...(dataset.value.test && { test: dataset.value.test }),
       origins: yield* originsOf(dataset.directory)
     },
     learning: {

@@ -20,7 +20,7 @@ export const Gate = Schema.Struct({
 })
 export type Gate = typeof Gate.Type
 
-/** How well something predicts the validation documents. */
+/** How well something predicts the documents that were measured. */
 export const Prediction = Schema.Struct({
   /** Nats per token, end tokens included. */
   loss: Schema.Finite,
@@ -33,10 +33,32 @@ export const Prediction = Schema.Struct({
 })
 export type Prediction = typeof Prediction.Type
 
+/** How well the model and the Kneser-Ney baselines predict the same documents of a split. */
+export const SplitFigures = Schema.Struct({
+  ...Prediction.fields,
+  /** How many were measured, and how many the split has. */
+  documents: Schema.Int,
+  ofDocuments: Schema.Int,
+  tokens: Schema.Int,
+  bytes: Schema.Int,
+  /** Order 2 is the bigram. */
+  baselines: Schema.Array(Schema.Struct({ order: Schema.Int, ...Prediction.fields }))
+})
+export type SplitFigures = typeof SplitFigures.Type
+
+/** Bits per byte over documents of one kind, for the model and for each baseline in the order of the report's. */
+export const KindFigures = Schema.Struct({
+  kind: Schema.String,
+  bytes: Schema.Int,
+  bitsPerByte: Schema.Finite,
+  baselines: Schema.Array(Schema.Finite)
+})
+export type KindFigures = typeof KindFigures.Type
+
 /** One completion, as a line of `completions.jsonl`. */
 export const Completion = Schema.Struct({
   prompt: Schema.String,
-  /** Path of the validation document that the prompt was taken from; null for a prompt of the config. */
+  /** Path of the document of the judged split that the prompt was taken from; null for a prompt of the config. */
   document: Schema.NullOr(Schema.String),
   completion: Schema.String,
   tokens: Schema.Int,
@@ -54,31 +76,19 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 1,
+  version: 2,
   value: Schema.Struct({
     passed: Schema.Boolean,
     gates: Schema.Array(Gate),
-    ...Prediction.fields,
-    /** What the figures are over, and how many documents the validation split has. */
-    validation: Schema.Struct({
-      documents: Schema.Int,
-      ofDocuments: Schema.Int,
-      tokens: Schema.Int,
-      bytes: Schema.Int
-    }),
+    /** What the gates go by and the figures are over: the test split, or the validation split where the dataset has no other. */
+    split: Schema.Literals(["test", "validation"]),
+    ...SplitFigures.fields,
+    /** The same on the validation split, by which training chose; null where the figures above are that. */
+    validation: Schema.NullOr(SplitFigures),
     /** Longest context in tokens, and the least that a token gets that has so much before it in its document. */
     context: Schema.Struct({ longest: Schema.Int, least: Schema.Int }),
-    /** The Kneser-Ney baselines on the same tokens; order 2 is the bigram. */
-    baselines: Schema.Array(Schema.Struct({ order: Schema.Int, ...Prediction.fields })),
-    /** Bits per byte by kind of document, most bytes first, for the model and for each baseline in the order above. */
-    kinds: Schema.Array(
-      Schema.Struct({
-        kind: Schema.String,
-        bytes: Schema.Int,
-        bitsPerByte: Schema.Finite,
-        baselines: Schema.Array(Schema.Finite)
-      })
-    ),
+    /** By kind of document, most bytes first. */
+    kinds: Schema.Array(KindFigures),
     /** Completions by verdict. */
     completions: Schema.Struct({
       total: Schema.Int,
@@ -88,7 +98,7 @@ export const Report = Artifact.kind({
     }),
     /** Share of completions whose cut text parses as C; null when there are none. */
     parseShare: Schema.NullOr(Schema.Finite),
-    /** The same for what the validation documents really say after the prompts taken from them: what a perfect model would get. */
+    /** The same for what the documents really say after the prompts taken from them: what a perfect model would get. */
     realParseShare: Schema.NullOr(Schema.Finite),
     /** Share of completions that gcc takes; null where there is no gcc, or no completion. */
     gccShare: Schema.NullOr(Schema.Finite),

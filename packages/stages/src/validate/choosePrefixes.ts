@@ -1,4 +1,4 @@
-/** Choosing prompts from the validation documents. */
+/** Choosing prompts from the documents of the judged split. */
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec } from "../generate/Completion.ts"
@@ -25,12 +25,12 @@ export interface Options {
  * a second from each, and so on until there are enough. Fewer when there are no more.
  */
 export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>(
-  validation: SplitReader,
+  split: SplitReader,
   codec: Codec<E>,
   prefixesOf: (text: string) => ReadonlyArray<Prefix>,
   { count, longestItem, longestPrompt, seed }: Options
 ) {
-  const candidates = validation.documents.filter(({ kind }) => kind === "c" || kind === "h")
+  const candidates = split.documents.filter(({ kind }) => kind === "c" || kind === "h")
   const order = permutation(candidates.length, draws(seed, "validate", "documents"))
   const offers: Array<{ readonly document: string; readonly left: Array<Prefix> }> = []
   const chosen: Array<ChosenPrefix> = []
@@ -50,7 +50,7 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>
   for (const index of order) {
     if (chosen.length >= count) return chosen
     const document = candidates[index]!
-    const tokens = tokensOf(validation, document)
+    const tokens = tokensOf(split, document)
     const text = yield* codec.decode(Array.from(tokens.subarray(0, -1)))
     const found = prefixesOf(text)
     const shuffled = permutation(found.length, draws(seed, "validate", "prefixes", document.id))

@@ -1,4 +1,4 @@
-/** Completions: what the model writes after a prompt, and what a validation document really says there. */
+/** Completions: what the model writes after a prompt, and what a document really says there. */
 import { Effect, Stream } from "effect"
 import { type Codec, type Speaker, tokens } from "../generate/Completion.ts"
 import type { Sampling } from "../generate/Sampling.ts"

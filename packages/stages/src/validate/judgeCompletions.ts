@@ -23,7 +23,8 @@ export interface Options<E, E2, R> {
   readonly speaker: Speaker
   readonly endTokenId: number
   readonly train: SplitReader
-  readonly validation: SplitReader
+  /** Where prompts are taken from: the judged split. */
+  readonly documents: SplitReader
   readonly progress: (done: number, total: number) => Effect.Effect<void, E2, R>
 }
 
@@ -34,10 +35,10 @@ const shareOf = (verdicts: ReadonlyArray<boolean>): number | null =>
 export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function* <E, E2, R>(
   options: Options<E, E2, R>
 ) {
-  const { codec, config, endTokenId, speaker, train, validation } = options
+  const { codec, config, documents, endTokenId, speaker, train } = options
   const parser = yield* cParser
   const compiler = yield* findGcc()
-  const prefixes = yield* choosePrefixes(validation, codec, parser.prefixesOf, {
+  const prefixes = yield* choosePrefixes(documents, codec, parser.prefixesOf, {
     count: config.validationPrefixes,
     seed: config.seed,
     longestPrompt: Math.floor(speaker.sequenceLength / 2),

@@ -30,11 +30,15 @@ export const junit = (report: ReportValue, seconds: number): string => {
   const failures = report.gates.filter((gate) => !gate.passed).length
   const counts = `tests="${report.gates.length}" failures="${failures}" errors="0" skipped="0" time="${seconds.toFixed(3)}"`
   const properties: ReadonlyArray<readonly [string, string | number]> = [
+    ["split", report.split],
     ["loss", report.loss],
     ["perplexity", report.perplexity],
     ["bitsPerByte", report.bitsPerByte],
     ["topOneAccuracy", report.topOneAccuracy],
     ...report.baselines.map((each) => [`bitsPerByte.order${each.order}`, each.bitsPerByte] as const),
+    ...(report.validation === null
+      ? []
+      : [["bitsPerByte.validation", report.validation.bitsPerByte] as const]),
     ["parseShare", report.parseShare ?? "not measured"],
     ["gccShare", report.gccShare ?? "not measured"],
     ["gcc", report.gcc],

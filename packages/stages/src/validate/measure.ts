@@ -1,5 +1,5 @@
 /**
- * How well the model and the n-gram baselines predict the validation documents: bits and hits by document, on the same tokens
+ * How well the model and the n-gram baselines predict documents that they were not trained on: bits and hits by document, on the same tokens
  * and with contexts by the same rule (see `windows.ts`).
  */
 import type { Prepared } from "@trainyard/backends/Backend"
@@ -10,7 +10,7 @@ import { Counter } from "./kneserNey.ts"
 import type { Prediction } from "./Report.ts"
 import { type Window, windowsOf } from "./windows.ts"
 
-/** A document of the validation split: where its tokens are, end token included, and the bytes of its text. */
+/** A document of a split: where its tokens are, end token included, and the bytes of its text. */
 export interface Extent {
   readonly start: number
   readonly tokens: number
@@ -149,21 +149,26 @@ export const forEachDocument = Effect.fnUntraced(function* (
   }
 })
 
-/** Trains a Kneser-Ney model of an order on the training documents and scores the validation documents with it. */
+/** Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. */
 export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* (
   order: number,
   vocabularySize: number,
   train: Split,
-  validation: Split
+  splits: ReadonlyArray<Split>
 ) {
   const counter = new Counter(order, vocabularySize)
   yield* forEachDocument(train, (tokens) => counter.add(tokens))
   const model = counter.finish()
-  const scores = emptyScores(validation.documents.length)
-  yield* forEachDocument(validation, (tokens, index) => {
-    const { bits, correct } = model.score(tokens)
-    scores.bits[index] = bits
-    scores.correct[index] = correct
-  })
-  return scores
+  return yield* Effect.forEach(
+    splits,
+    Effect.fnUntraced(function* (split) {
+      const scores = emptyScores(split.documents.length)
+      yield* forEachDocument(split, (tokens, index) => {
+        const { bits, correct } = model.score(tokens)
+        scores.bits[index] = bits
+        scores.correct[index] = correct
+      })
+      return scores
+    })
+  )
 })

@@ -1,6 +1,6 @@
 /** The report as a Markdown page. */
 import { baselineName, figure, percent } from "./gates.ts"
-import type { Completion, Prediction, ReportValue } from "./Report.ts"
+import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
 
 export interface About {
   /** Name of the pipeline's node or of the model's folder. */
@@ -10,8 +10,10 @@ export interface About {
   readonly sequenceLength: number
   /** Engine and precision that measured. */
   readonly engine: string
-  /** By which training divided the logits; undefined where it did not, or it is not known. */
+  /** By which training divided the logits, fitted on the validation split; undefined where it did not, or it is not known. */
   readonly calibration: number | undefined
+  /** Whether the dataset's training split is the one that the model learned from; undefined where that is not known. */
+  readonly sameTraining: boolean | undefined
   /** How completions were drawn. */
   readonly sampling: string
   /** Whether decoding the tokens gives back the text to the byte. */
@@ -46,6 +48,29 @@ const predictionRow = (name: string, prediction: Prediction): ReadonlyArray<stri
   prediction.bitsPerByte.toFixed(4),
   percent(prediction.topOneAccuracy)
 ]
+
+const over = (split: ReportValue["split"], { bytes, documents, ofDocuments, tokens }: SplitFigures): string =>
+  `${documents === ofDocuments ? `Over the ${split} split` : `Over documents of the ${split} split drawn by the seed, ${count(ofDocuments)} in all`}: ${count(documents)} ${documents === 1 ? "document" : "documents"}, ${count(tokens)} tokens, ${count(bytes)} bytes.`
+
+const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string> =>
+  table(
+    ["", "loss (nats per token)", "perplexity", "bits per byte", "top-1 accuracy"],
+    [
+      predictionRow(`model, ${count(about.parameters)} parameters`, figures),
+      ...figures.baselines.map((each) => predictionRow(`${baselineName(each.order)}, Kneser-Ney`, each))
+    ]
+  )
+
+/** What training chose by, and what of that the figures rest on. */
+const chosenBy = (report: ReportValue, about: About): string => {
+  const chosen =
+    about.calibration === undefined
+      ? "the state that was published"
+      : `the state that was published and the number by which all logits are divided (${about.calibration.toPrecision(3)})`
+  return report.split === "test"
+    ? `Training chose ${chosen} on the validation split. No stage before this one looked at the test split; only the vocabulary, which the model and the baselines share, was learned from the whole corpus. The gates go by the test split.`
+    : `The dataset has no test split. Training chose ${chosen} on this same validation split, of which the baselines saw nothing, so the model's lead over them may be smaller on other text. Build the dataset with a test split (\`testShare\`) to know.`
+}
 
 const gates = (report: ReportValue): ReadonlyArray<string> =>
   report.gates.length === 0
@@ -93,7 +118,7 @@ const parseFigures = (report: ReportValue): ReadonlyArray<string> => {
         ["have an error", String(completions.errors)],
         ["finished no item", String(completions.unfinished)],
         [
-          "real text after the same validation prompts parses",
+          "real text after the same prompts from documents parses",
           report.realParseShare === null ? "no such prompts" : percent(report.realParseShare)
         ],
         [
@@ -109,7 +134,6 @@ const parseFigures = (report: ReportValue): ReadonlyArray<string> => {
 }
 
 export const page = (report: ReportValue, completions: ReadonlyArray<Completion>, about: About): string => {
-  const { bytes, documents, ofDocuments, tokens } = report.validation
   const failed = report.gates.filter((gate) => !gate.passed).length
   const headline = report.passed
     ? `Passed: ${report.gates.length} of ${report.gates.length} gates.`
@@ -123,15 +147,11 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     "## Prediction",
     "",
-    `Over ${documents === ofDocuments ? "the validation split" : `documents of the validation split drawn by the seed, ${count(ofDocuments)} in all`}: ${count(documents)} documents, ${count(tokens)} tokens, ${count(bytes)} bytes.`,
+    over(report.split, report),
     "",
-    ...table(
-      ["", "loss (nats per token)", "perplexity", "bits per byte", "top-1 accuracy"],
-      [
-        predictionRow(`model, ${count(about.parameters)} parameters`, report),
-        ...report.baselines.map((each) => predictionRow(`${baselineName(each.order)}, Kneser-Ney`, each))
-      ]
-    ),
+    ...predictions(report, about),
+    "",
+    chosenBy(report, about),
     "",
     ...table(
       ["kind", "bytes", "model", ...report.baselines.map((each) => baselineName(each.order))],
@@ -143,7 +163,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
       ])
     ),
     "",
-    "Bits per byte by kind of document. Lower is better; it compares models with different vocabularies.",
+    `Bits per byte by kind of document, ${report.split} split. Lower is better; it compares models with different vocabularies.`,
     ...(about.lossless
       ? []
       : [
@@ -151,6 +171,16 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
           "This tokenizer does not keep every byte (unknown words, spacing), so bits per byte flatter it beside a tokenizer that does."
         ]),
     "",
+    ...(report.validation === null
+      ? []
+      : [
+          "### Beside it, the validation split",
+          "",
+          over("validation", report.validation),
+          "",
+          ...predictions(report.validation, about),
+          ""
+        ]),
     "## Training",
     "",
     "![Loss curve](curve.svg)",
@@ -163,13 +193,15 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "## How this was measured",
     "",
     `- Engine: ${about.engine}. Vocabulary ${count(about.vocabularySize)}, sequence length ${about.sequenceLength}.`,
-    `- Each token of each validation document is predicted once, end tokens included, from its own document alone and the document's start: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
-    ...(about.calibration === undefined
+    `- Each token of each document is predicted once, end tokens included, from its own document alone and the document's start: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
+    "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
+    ...(about.sameTraining === true
       ? []
       : [
-          `- While training, one number by which all logits are divided (${about.calibration.toPrecision(3)}) was fitted on part of the validation split, and the state was chosen there too; the baselines saw none of it.`
+          about.sameTraining === false
+            ? "- **The model was trained on another training split than this dataset's**, so documents that judge it here may be among those that it learned from."
+            : "- The model does not say what it was trained on. The figures hold if that was this dataset's training split."
         ]),
-    "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
     `- Completions: ${about.sampling}. The text judged is prompt and completion, cut at the last complete top-level item unless the model ended it, without what only C++ reads; conditionals still open there are closed.`,
     "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. One in which nothing after the prompt is complete does not parse.",
     "- gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is ever run.",

@@ -1,5 +1,5 @@
 /**
- * Prompts from the validation documents: the heads of functions and structures, up to and including the brace that opens their body,
+ * Prompts from the documents of the judged split: the heads of functions and structures, up to and including the brace that opens their body,
  * so that what completes them can be judged as C by itself.
  */
 import type { Node, Parser } from "web-tree-sitter"

@@ -1,13 +1,13 @@
 /**
- * The validate stage: judges a model against a dataset. It measures how well the model predicts the validation documents beside
- * n-gram baselines, lets it write, judges what it wrote as C, and compares all of it with the gates of its config.
+ * The validate stage: judges a model against a dataset. It measures how well the model predicts the documents of the test split, which
+ * no stage before it opens, beside n-gram baselines, lets it write, judges what it wrote as C, and compares all of it with the gates of its config.
  */
 import { Backend } from "@trainyard/backends/Backend"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Clock, Effect, Schema } from "effect"
 import { Model } from "../checkpoint/Model.ts"
-import { Dataset } from "../dataset/Dataset.ts"
+import { Counts, Dataset } from "../dataset/Dataset.ts"
 import * as DatasetReader from "../dataset/DatasetReader.ts"
 import { codecOf } from "../generate/Completion.ts"
 import * as LoadedModel from "../generate/Model.ts"
@@ -15,7 +15,8 @@ import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as gates from "./gates.ts"
 import { judgeCompletions } from "./judgeCompletions.ts"
-import { sample, scoreBaseline, scoreModel, summarize } from "./measure.ts"
+import { sample, scoreBaseline, scoreModel } from "./measure.ts"
+import { kindFigures, splitFigures } from "./predict.ts"
 import { Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
@@ -28,15 +29,17 @@ const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0
 /** Windows that the model reads at a time. */
 const batchSize = 8
 
+const countsAreEqual = Schema.toEquivalence(Counts)
+
 export const validate = Stage.make({
   name: "validate",
-  version: 1,
+  version: 2,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: {
     /**
-     * About how many tokens of the validation split are measured: whole documents, drawn by the seed, until there are so many. Null
-     * measures all of them.
+     * About how many tokens of the test split, and of the validation split beside it, are measured: whole documents, drawn by the
+     * seed, until there are so many. Null measures all of them.
      */
     validationTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
     /** What completions begin with. */
@@ -44,7 +47,7 @@ export const validate = Stage.make({
       Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
     ),
     /**
-     * How many more prompts are taken from .c and .h documents of the validation split: heads of functions and structures
+     * How many more prompts are taken from .c and .h documents of the judged split: heads of functions and structures
      * that the document itself ends within half of `maxTokens`.
      */
     validationPrefixes: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
@@ -77,52 +80,78 @@ export const validate = Stage.make({
     yield* checkTokenizers(loaded, dataset)
     const tokenizer = yield* Tokenizer.load(dataset.directory)
     const codec = codecOf(tokenizer)
-    const { train, validation: whole } = yield* DatasetReader.open(dataset.directory)
-    const validation = sample(whole, config.validationTokens ?? Number.POSITIVE_INFINITY, config.seed)
+    const { test, train, validation } = yield* DatasetReader.open(dataset.directory)
+    if (test === undefined) {
+      yield* journal.publish({
+        type: "Note",
+        level: "warning",
+        message: `The dataset has no test split, so the figures and the gates go by the validation split, by which training chose too. Build the dataset with a test split (testShare) to judge on text that nothing has seen.`
+      })
+    }
+    const sameTraining = model.value.trainedOn && countsAreEqual(model.value.trainedOn, dataset.value.train)
+    if (sameTraining === false) {
+      yield* journal.publish({
+        type: "Note",
+        level: "warning",
+        message: `The model at ${model.directory} was trained on another training split than that of ${dataset.directory}, so documents that judge it here may be among those that it learned from. Train it on this dataset, or judge it by its own.`
+      })
+    }
+    const most = config.validationTokens ?? Number.POSITIVE_INFINITY
+    /** The split that is judged, then the one shown beside it. */
+    const splits = [
+      ...(test === undefined ? [] : [{ name: "test", whole: test } as const]),
+      { name: "validation", whole: validation } as const
+    ].map((each) => ({ ...each, measured: sample(each.whole, most, config.seed) }))
     const progress = (unit: string) => (done: number, total: number) =>
       journal.publish({ type: "Progress", done, total, unit })
 
     const opened = yield* LoadedModel.open(loaded)
-    const scores = yield* scoreModel(
-      yield* opened.evaluating(batchSize),
-      { batchSize, sequenceLength },
-      dataset.value.endTokenId,
-      validation,
-      progress("windows")
+    const evaluating = yield* opened.evaluating(batchSize)
+    const modelScores = yield* Effect.forEach(splits, ({ measured, name }) =>
+      scoreModel(
+        evaluating,
+        { batchSize, sequenceLength },
+        dataset.value.endTokenId,
+        measured,
+        progress(`windows of the ${name} split`)
+      )
     )
-    const prediction = summarize(validation.documents, scores)
-    if (prediction === null) {
-      return yield* new ValidationImpossible({
-        message: `The validation split of ${dataset.directory} holds no text. Collect more documents, or raise the validation share of the dataset.`
-      })
-    }
-    if (!Number.isFinite(prediction.loss)) {
-      return yield* new ValidationImpossible({
-        message: `The model at ${model.directory} gives a loss that is no number on the validation split: its weights are damaged or training went astray. Train again, with a smaller learning rate if it does so again.`
-      })
-    }
-
     const orders = [...new Set([...config.baselines, ...config.beats])].sort((a, b) => a - b)
     const baselineScores = yield* Effect.forEach(orders, (order) =>
-      scoreBaseline(order, vocabularySize, train, validation)
+      Effect.map(
+        scoreBaseline(
+          order,
+          vocabularySize,
+          train,
+          splits.map(({ measured }) => measured)
+        ),
+        (scores) => ({ order, scores })
+      )
     )
-    const baselines = orders.map((order, index) => ({
-      order,
-      ...(summarize(validation.documents, baselineScores[index]!) ?? prediction)
-    }))
-    const kinds = [...new Set(validation.documents.map(({ kind }) => kind))]
-      .flatMap((kind) => {
-        const of = (index: number) => validation.documents[index]!.kind === kind
-        const own = summarize(validation.documents, scores, of)
-        if (own === null) return []
-        return {
-          kind,
-          bytes: validation.documents.reduce((sum, each) => sum + (each.kind === kind ? each.bytes : 0), 0),
-          bitsPerByte: own.bitsPerByte,
-          baselines: baselineScores.map((each) => summarize(validation.documents, each, of)?.bitsPerByte ?? 0)
+    const [first, second] = yield* Effect.forEach(
+      splits,
+      Effect.fnUntraced(function* ({ measured, name, whole }, index) {
+        const scored = {
+          measured,
+          ofDocuments: whole.documents.length,
+          model: modelScores[index]!,
+          baselines: baselineScores.map(({ order, scores }) => ({ order, scores: scores[index]! }))
         }
+        const figures = splitFigures(scored)
+        if (figures === null) {
+          return yield* new ValidationImpossible({
+            message: `The ${name} split of ${dataset.directory} holds no text. Collect more documents, or raise the ${name} share of the dataset.`
+          })
+        }
+        if (!Number.isFinite(figures.loss)) {
+          return yield* new ValidationImpossible({
+            message: `The model at ${model.directory} gives a loss that is no number on the ${name} split: its weights are damaged or training went astray. Train again, with a smaller learning rate if it does so again.`
+          })
+        }
+        return { name, whole, figures, kinds: kindFigures(scored) }
       })
-      .sort((a, b) => b.bytes - a.bytes)
+    )
+    const { figures: prediction, kinds, name: split, whole } = first!
 
     const judged = yield* judgeCompletions({
       config,
@@ -130,7 +159,7 @@ export const validate = Stage.make({
       speaker: opened.speaker,
       endTokenId: dataset.value.endTokenId,
       train,
-      validation: whole,
+      documents: whole,
       progress: progress("completions")
     })
     for (const { completion, document, prompt } of judged.completions) {
@@ -147,7 +176,7 @@ export const validate = Stage.make({
     }
 
     const { completions, ...figures } = judged
-    const compared = gates.judge({ ...prediction, baselines, ...figures }, config)
+    const compared = gates.judge({ ...prediction, ...figures }, config)
     for (const { gate, passed, relation, threshold, value } of compared) {
       yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
     }
@@ -155,15 +184,10 @@ export const validate = Stage.make({
     const value: ReportValue = {
       passed: compared.every((gate) => gate.passed),
       gates: compared,
+      split,
       ...prediction,
-      validation: {
-        documents: validation.documents.length,
-        ofDocuments: whole.documents.length,
-        tokens: validation.documents.reduce((sum, each) => sum + each.tokens, 0),
-        bytes: validation.documents.reduce((sum, each) => sum + each.bytes, 0)
-      },
+      validation: second?.figures ?? null,
       context: { longest: sequenceLength, least: leastContext(sequenceLength) },
-      baselines,
       kinds,
       completions: {
         total: completions.length,
@@ -184,6 +208,7 @@ export const validate = Stage.make({
         vocabularySize,
         sequenceLength,
         lossless: tokenizer.unknownTokenId === null,
+        sameTraining,
         calibration: model.value.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
         sampling:
@@ -199,11 +224,18 @@ export const validate = Stage.make({
 })
 
 const factsOf = (report: ReportValue) => [
+  {
+    label: "Judged on",
+    text: `${report.split} split, ${report.documents.toLocaleString("en")} document${report.documents === 1 ? "" : "s"}, ${report.tokens.toLocaleString("en")} tokens`
+  },
   { label: "Bits per byte", text: gates.figure(report.bitsPerByte) },
   ...report.baselines.map((each) => ({
     label: `Bits per byte, ${gates.baselineName(each.order)}`,
     text: gates.figure(each.bitsPerByte)
   })),
+  ...(report.validation === null
+    ? []
+    : [{ label: "Bits per byte, validation split", text: gates.figure(report.validation.bitsPerByte) }]),
   { label: "Loss", text: `${report.loss.toFixed(4)} (perplexity ${gates.figure(report.perplexity)})` },
   { label: "Top-1 accuracy", text: gates.percent(report.topOneAccuracy) },
   {

@@ -170,6 +170,8 @@ describe("checkpoint", () => {
       assert.include(card, run.bestValidationLoss.toFixed(4))
       assert.include(card, "folder:test")
       assert.include(card, "| Training | 4 | 200 | 600 |")
+      assert.include(card, "| Test | 1 | 30 | 90 |")
+      assert.include(card, "tokens of the validation split: documents that the model was not trained on")
       assert.include(card, "![Loss curve](curve.svg)")
       assert.match(readFileSync(join(directory, "curve.svg"), "utf8"), /^<svg/)
     }).pipe(Effect.scoped, provided)

@@ -20,6 +20,8 @@ interface Options {
   readonly seed?: number
   readonly maximumTokens?: number
   readonly maximumValidationTokens?: number
+  readonly maximumTestTokens?: number
+  readonly testShare?: number
 }
 
 const made = Effect.fnUntraced(function* (options: Options = {}, texts: ReadonlyArray<string> = code) {
@@ -41,7 +43,7 @@ layer(Running.layer)("dataset", (it) => {
       const dataset = yield* DatasetReader.open(artifact.directory)
       assert.deepStrictEqual(dataset.value, artifact.value)
       const seen = new Set<number>()
-      for (const split of [dataset.train, dataset.validation]) {
+      for (const split of [dataset.train, dataset.validation, dataset.test!]) {
         for (const document of split.documents) {
           const tokens = split.tokens.subarray(document.start, document.start + document.tokens)
           assert.strictEqual(tokens.at(-1), artifact.value.endTokenId)
@@ -52,7 +54,9 @@ layer(Running.layer)("dataset", (it) => {
         }
       }
       assert.strictEqual(seen.size, code.length)
-      assert.strictEqual(artifact.value.train.documents + artifact.value.validation.documents, code.length)
+      const { test, train, validation } = artifact.value
+      assert.strictEqual(train.documents + validation.documents + test!.documents, code.length)
+      assert.isAbove(test!.documents, 0)
       assert.isTrue(events.some((event) => event.type === "Facts"))
     })
   )
@@ -75,8 +79,8 @@ layer(Running.layer)("dataset", (it) => {
       const order = (seed: number) =>
         Effect.gen(function* () {
           const { artifact } = yield* made({ seed })
-          const { train, validation } = yield* DatasetReader.open(artifact.directory)
-          return [train, validation].map((split) => split.documents.map((document) => document.id))
+          const { test, train, validation } = yield* DatasetReader.open(artifact.directory)
+          return [train, validation, test!].map((split) => split.documents.map((document) => document.id))
         })
       assert.deepStrictEqual(yield* order(4), yield* order(4))
       assert.notDeepEqual(yield* order(4), yield* order(5))
@@ -85,9 +89,14 @@ layer(Running.layer)("dataset", (it) => {
 
   it.effect("cuts a split at exactly the tokens asked for", () =>
     Effect.gen(function* () {
-      const { artifact, tokenizer } = yield* made({ maximumTokens: 333, maximumValidationTokens: 50 })
+      const { artifact, tokenizer } = yield* made({
+        maximumTokens: 333,
+        maximumValidationTokens: 50,
+        maximumTestTokens: 40
+      })
       assert.strictEqual(artifact.value.train.tokens, 333)
       assert.strictEqual(artifact.value.validation.tokens, 50)
+      assert.strictEqual(artifact.value.test?.tokens, 40)
       const { train } = yield* DatasetReader.open(artifact.directory)
       assert.lengthOf(train.tokens, 333)
       const last = train.documents.at(-1)!
@@ -99,6 +108,39 @@ layer(Running.layer)("dataset", (it) => {
         train.documents.reduce((sum, document) => sum + document.bytes, 0)
       )
     })
+  )
+
+  it.effect("keeps validation, and the beginning of training, what they are without a test split", () =>
+    Effect.gen(function* () {
+      const open = (options: Options) =>
+        Effect.flatMap(made({ maximumTokens: 333, ...options }), ({ artifact }) =>
+          DatasetReader.open(artifact.directory)
+        )
+      const without = yield* open({ testShare: 0 })
+      const { test, train, validation } = yield* open({})
+      assert.isUndefined(without.test)
+      assert.isDefined(test)
+      assert.deepStrictEqual(train.tokens, without.train.tokens)
+      assert.deepStrictEqual(validation.tokens, without.validation.tokens)
+    })
+  )
+
+  it.effect(
+    "says what follows where the corpus is too small for a test split, unless none was asked for",
+    () =>
+      Effect.gen(function* () {
+        const notes = Effect.fnUntraced(function* (options: Options) {
+          const { artifact, events } = yield* made(options, [someCode(1, 40), someCode(2, 40)])
+          assert.isUndefined(artifact.value.test)
+          assert.isUndefined((yield* DatasetReader.open(artifact.directory)).test)
+          return events.flatMap((event) => (event.type === "Note" ? event.message : []))
+        })
+        const [said, ...more] = yield* notes({})
+        assert.lengthOf(more, 0)
+        assert.include(said, "The corpus of 2 documents is too small for a test split")
+        assert.include(said, "judged on the validation split")
+        assert.lengthOf(yield* notes({ testShare: 0 }), 0)
+      })
   )
 
   it.effect("uses four bytes a token where two are too few", () =>
@@ -155,7 +197,7 @@ layer(Running.layer)("a damaged dataset", (it) => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { artifact } = yield* made()
-      const files = ["train.bin", "validation.bin", "documents.jsonl", "dataset.json"]
+      const files = ["train.bin", "validation.bin", "test.bin", "documents.jsonl", "dataset.json"]
       const damage = fc.record({
         file: fc.constantFrom(...files),
         cut: fc.option(fc.double({ min: 0, max: 0.99, noNaN: true }), { freq: 2 }),

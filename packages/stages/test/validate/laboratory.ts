@@ -7,7 +7,7 @@ import { Effect, FileSystem, Layer, Path } from "effect"
 import { configJson, generationConfigJson, toHuggingFace } from "../../src/checkpoint/huggingFace.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
 import { encode } from "../../src/checkpoint/Safetensors.ts"
-import type { Dataset, Placed } from "../../src/dataset/Dataset.ts"
+import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
 
 /** The characters that byte-level tokenizers write bytes as: printable ones as themselves, the others from U+0100 on. */
@@ -66,12 +66,16 @@ const trainTexts = [
   "# Notes\n\nRead me.\n"
 ]
 const validationTexts = [
+  "int twice(int a)\n{\n  return 2 * a;\n}\n",
+  "typedef struct point {\n  int x;\n  int y;\n} point;\n"
+]
+const testTexts = [
   "struct pair {\n  int first;\n  int second;\n};\n\nint sum(int a)\n{\n  return a + global.first;\n}\n",
   "#ifndef A_H\n#define A_H\nint add(int a, int b);\n#endif\n",
   "# More notes\n"
 ]
 
-const split = (texts: ReadonlyArray<string>, name: "train" | "validation", firstId: number) => {
+const split = (texts: ReadonlyArray<string>, name: Split, firstId: number) => {
   const tokens: Array<number> = []
   const placed = texts.map((text, index): Placed => {
     const bytes = Buffer.from(text)
@@ -93,21 +97,25 @@ const split = (texts: ReadonlyArray<string>, name: "train" | "validation", first
   return { tokens, placed, counts: { documents: texts.length, tokens: tokens.length, bytes } }
 }
 
-/** Writes the dataset's files and gives its artifact. */
-export const makeDataset = Effect.fnUntraced(function* (directory: string) {
+/** Writes the dataset's files and gives its artifact. `tested`: whether it has a test split. */
+export const makeDataset = Effect.fnUntraced(function* (directory: string, tested = true) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* fs.makeDirectory(directory, { recursive: true })
   const train = split(trainTexts, "train", 0)
   const validation = split(validationTexts, "validation", trainTexts.length)
+  const test = split(testTexts, "test", trainTexts.length + validationTexts.length)
   const write = (name: string, data: Uint8Array | string) =>
     fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
+  if (tested) yield* write("test.bin", Buffer.from(Uint16Array.from(test.tokens).buffer))
   yield* write("train.bin", Buffer.from(Uint16Array.from(train.tokens).buffer))
   yield* write("validation.bin", Buffer.from(Uint16Array.from(validation.tokens).buffer))
   yield* write("tokenizer.json", tokenizerJson())
   yield* write(
     "documents.jsonl",
-    [...train.placed, ...validation.placed].map((document) => `${JSON.stringify(document)}\n`).join("")
+    [...train.placed, ...validation.placed, ...(tested ? test.placed : [])]
+      .map((document) => `${JSON.stringify(document)}\n`)
+      .join("")
   )
   const value: Artifact<typeof Dataset>["value"] = {
     vocabularySize,
@@ -116,7 +124,8 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string) {
     sequenceLength: 32,
     seed: 1,
     train: train.counts,
-    validation: validation.counts
+    validation: validation.counts,
+    ...(tested && { test: test.counts })
   }
   yield* write("dataset.json", JSON.stringify(value))
   const dataset: Artifact<typeof Dataset> = { kind: "dataset", directory, fingerprint: "d0", value }
@@ -165,6 +174,7 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
       state: "best",
       step: 20,
       validationLoss: 5.5,
+      trainedOn: split(trainTexts, "train", 0).counts,
       logitDifference: 0
     }
   }

@@ -102,7 +102,7 @@ describe("scoring a baseline", () => {
   it.effect("learns from the training documents: a longer context predicts their like better", () =>
     Effect.gen(function* () {
       const score = (order: number) =>
-        Effect.map(scoreBaseline(order, 4, split, split), (scores) => summarize(extents, scores)!)
+        Effect.map(scoreBaseline(order, 4, split, [split]), ([scores]) => summarize(extents, scores!)!)
       const unigram = yield* score(1)
       const bigram = yield* score(2)
       expect(bigram.bitsPerByte).toBeLessThan(unigram.bitsPerByte)

@@ -30,9 +30,24 @@ const report: ReportValue = {
   perplexity: 33.115,
   bitsPerByte: 2.1,
   topOneAccuracy: 0.35,
-  validation: { documents: 4, ofDocuments: 4, tokens: 1000, bytes: 3456 },
+  split: "test",
+  documents: 4,
+  ofDocuments: 4,
+  tokens: 1000,
+  bytes: 3456,
   context: { longest: 128, least: 65 },
   baselines: [{ order: 2, loss: 4, perplexity: 54.6, bitsPerByte: 2.6, topOneAccuracy: 0.2 }],
+  validation: {
+    loss: 3.25,
+    perplexity: 25.8,
+    bitsPerByte: 1.95,
+    topOneAccuracy: 0.4,
+    documents: 1,
+    ofDocuments: 6,
+    tokens: 500,
+    bytes: 1700,
+    baselines: [{ order: 2, loss: 3.75, perplexity: 42.5, bitsPerByte: 2.25, topOneAccuracy: 0.25 }]
+  },
   kinds: [{ kind: "c", bytes: 3456, bitsPerByte: 2.1, baselines: [2.6] }],
   completions: { total: 2, parses: 1, errors: 1, unfinished: 0 },
   parseShare: 0.5,
@@ -62,6 +77,7 @@ const about = {
   engine: "cpu, f32",
   sampling: "greedy",
   lossless: true,
+  sameTraining: true,
   calibration: undefined
 }
 
@@ -92,20 +108,35 @@ describe("report.md", () => {
     expect(text).toContain("![Loss curve](curve.svg)")
   })
 
-  it("says when it is over a part of the validation split", () => {
-    expect(text).toContain("Over the validation split: 4 documents")
-    const part = page(
-      { ...report, validation: { ...report.validation, ofDocuments: 900 } },
-      completions,
-      about
+  it("says which split each figure belongs to, and when it is over a part of one", () => {
+    const [test, validation] = text.split("### Beside it, the validation split")
+    expect(test).toContain("Over the test split: 4 documents")
+    expect(test).toContain("bits-per-byte | passed")
+    expect(validation).toContain(
+      "Over documents of the validation split drawn by the seed, 6 in all: 1 document,"
     )
-    expect(part).toContain("drawn by the seed, 900 in all: 4 documents")
+    expect(validation).toContain("bigram, Kneser-Ney | 3.7500")
   })
 
-  it("says what of the model was fitted on the text that judges it", () => {
-    expect(text).not.toContain("fitted on part of the validation split")
-    expect(page(report, completions, { ...about, calibration: 1.2155 })).toContain(
-      "one number by which all logits are divided (1.22) was fitted on part of the validation split"
+  it("says what of the model was chosen on the text that judges it", () => {
+    expect(text).toContain("Training chose the state that was published on the validation split")
+    expect(text).not.toContain("logits")
+    const calibrated = { ...about, calibration: 1.2155 }
+    expect(page(report, completions, calibrated)).toContain(
+      "logits are divided (1.22) on the validation split"
+    )
+    const alone: ReportValue = { ...report, split: "validation", validation: null }
+    const fallen = page(alone, completions, calibrated)
+    expect(fallen).toContain("The dataset has no test split.")
+    expect(fallen).toContain("logits are divided (1.22) on this same validation split")
+    expect(fallen).not.toContain("Beside it")
+  })
+
+  it("says whether the model was trained beside this split, where that is not so or not known", () => {
+    expect(text).not.toMatch(/was trained on/)
+    expect(page(report, completions, { ...about, sameTraining: false })).toContain("was trained on another")
+    expect(page(report, completions, { ...about, sameTraining: undefined })).toContain(
+      "does not say what it was"
     )
   })
 

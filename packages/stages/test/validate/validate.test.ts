@@ -25,13 +25,14 @@ type Config = Omit<Parameters<typeof validate>[0], "model" | "dataset" | "name" 
 const node = (config: Config) =>
   validate({ model: source(Model)(), dataset: source(Dataset)(), ...config } as never)
 
-const place = Effect.gen(function* () {
+const placed = Effect.fnUntraced(function* (tested: boolean) {
   const path = yield* Path.Path
   const { root } = yield* Workspace
-  const dataset = yield* makeDataset(path.join(root, "dataset"))
+  const dataset = yield* makeDataset(path.join(root, tested ? "dataset" : "dataset-without-test"), tested)
   const model = yield* makeModel(path.join(root, "model"))
   return { dataset, model }
 })
+const place = placed(true)
 
 const workspace = Layer.unwrap(
   Effect.gen(function* () {
@@ -55,10 +56,7 @@ it.layer(workspace)("validate", (it) => {
       expect(value.passed).toBe(true)
       // An untrained model knows nothing: each of the 257 tokens is as likely as any other.
       expect(value.loss).toBeCloseTo(Math.log(257), 0)
-      expect(value.bitsPerByte).toBeCloseTo(
-        (value.loss * value.validation.tokens) / Math.LN2 / value.validation.bytes,
-        6
-      )
+      expect(value.bitsPerByte).toBeCloseTo((value.loss * value.tokens) / Math.LN2 / value.bytes, 6)
       expect(value.baselines.map((each) => each.order)).toEqual([2, 5])
       expect(value.baselines[1]!.bitsPerByte).toBeLessThan(value.bitsPerByte)
       expect(value.kinds.map((each) => each.kind)).toEqual(["c", "md"])
@@ -89,6 +87,65 @@ it.layer(workspace)("validate", (it) => {
       expect(completions.every((each) => each.tokens <= 80)).toBe(true)
       const kinds = new Set(events.map((event: StageEvent) => event.type))
       expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate", "Facts"]))
+    })
+  )
+
+  it.effect("goes by the test split, with the validation split's figures beside it", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const inputs = yield* place
+      const { artifact } = yield* runStage(node(quick), inputs)
+      const { value } = artifact
+      expect(value.split).toBe("test")
+      expect({ documents: value.documents, tokens: value.tokens, bytes: value.bytes }).toEqual(
+        inputs.dataset.value.test
+      )
+      const beside = value.validation!
+      expect({ documents: beside.documents, tokens: beside.tokens, bytes: beside.bytes }).toEqual(
+        inputs.dataset.value.validation
+      )
+      expect(beside.baselines.map(({ order }) => order)).toEqual([2, 5])
+      expect(beside.bitsPerByte).not.toBe(value.bitsPerByte)
+      // A gate between the two figures is judged by the test split's.
+      const between = (beside.bitsPerByte + value.bitsPerByte) / 2
+      const gated = yield* runStage(node({ ...quick, bitsPerByteAtMost: between }), inputs)
+      expect(gated.artifact.value.passed).toBe(value.bitsPerByte < between)
+      const page = yield* fs.readFileString(`${artifact.directory}/report.md`)
+      expect(page).toContain("Over the test split: 3 documents")
+      expect(page).toContain("Over the validation split: 2 documents")
+    })
+  )
+
+  it.effect("goes by the validation split where the dataset has no other, and says so", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { artifact, events } = yield* runStage(node(quick), yield* placed(false))
+      const { value } = artifact
+      expect(value.split).toBe("validation")
+      expect(value.documents).toBe(2)
+      expect(value.validation).toBeNull()
+      const page = yield* fs.readFileString(`${artifact.directory}/report.md`)
+      expect(page).toContain("The dataset has no test split. Training chose the state")
+      expect(page).not.toContain("the test split:")
+      expect(events).toContainEqual(
+        expect.objectContaining({ type: "Note", message: expect.stringContaining("has no test split") })
+      )
+    })
+  )
+
+  it.effect("warns that a model of another training split may have learned what judges it", () =>
+    Effect.gen(function* () {
+      const { dataset, model } = yield* place
+      const warnings = Effect.fnUntraced(function* (trainedOn: typeof model.value.trainedOn) {
+        const other = { ...model, value: { ...model.value, trainedOn } }
+        const { events } = yield* runStage(node(quick), { dataset, model: other as typeof model })
+        return events.filter(
+          (event) => event.type === "Note" && event.message.includes("another training split")
+        )
+      })
+      expect(yield* warnings(dataset.value.train)).toHaveLength(0)
+      expect(yield* warnings(undefined)).toHaveLength(0)
+      expect(yield* warnings({ ...dataset.value.train, tokens: 1 })).toHaveLength(1)
     })
   )
 
@@ -178,11 +235,8 @@ it.layer(workspace)("validate", (it) => {
 
     it.effect("a token file that was cut", () =>
       Effect.gen(function* () {
-        const message = yield* replace(
-          ({ dataset }) => `${dataset.directory}/validation.bin`,
-          new Uint8Array(20)
-        )
-        expect(message).toMatch(/validation\.bin has 20 bytes where \d+ should be/)
+        const message = yield* replace(({ dataset }) => `${dataset.directory}/test.bin`, new Uint8Array(20))
+        expect(message).toMatch(/test\.bin has 20 bytes where \d+ should be/)
       })
     )
 

@@ -10,7 +10,7 @@ import { harmJson, harms } from "../damage.ts"
 import { textOf } from "../specimens.ts"
 
 const harmNames = Object.keys(harms)
-const datasetFiles = ["train.bin", "validation.bin", "documents.jsonl", "dataset.json"]
+const datasetFiles = ["train.bin", "validation.bin", "test.bin", "documents.jsonl", "dataset.json"]
 const outer = ["model", "added_tokens", "pre_tokenizer", "decoder"]
 
 export const folders: Kind = ({ directory, draw, specimens }, index) => {
