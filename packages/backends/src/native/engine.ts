@@ -23,8 +23,8 @@ import {
   type PreparedStep,
   type SessionHandle
 } from "./addon.ts"
-import { collectFor } from "./collect.ts"
 import { fuse } from "./fuse.ts"
+import { lightenFor } from "./lighten.ts"
 import { peak } from "./peak.ts"
 import { spent } from "./profile.ts"
 
@@ -150,7 +150,7 @@ const openSession = Effect.fn("native.open")(function* (
   const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0)
   const session: SessionHandle = yield* Effect.acquireRelease(
     attempt(() => {
-      collectFor(bytes)
+      lightenFor(addon, bytes)
       return addon.open({
         path: path.index,
         bf16: settings.precision === "bf16",
@@ -195,7 +195,7 @@ const openSession = Effect.fn("native.open")(function* (
       const why = wrongInputs(program, inputs)
       if (why !== undefined) return yield* new ProgramRejected({ engine: name, program: program.name, why })
       // Filling the tensors left as much behind as there was before.
-      if (!hasRun) collectFor(bytes)
+      if (!hasRun) lightenFor(addon, bytes)
       hasRun = true
       const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
       yield* execute(addon, prepared, given)

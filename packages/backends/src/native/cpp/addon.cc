@@ -6,10 +6,8 @@
 #include <thread>
 
 #include "detect.h"
+#include "footprint.h"
 #include "session.h"
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 namespace trainyard {
 namespace {
@@ -150,17 +148,6 @@ const Path& pathNamed(int index) {
   return *paths[index];
 }
 
-// The C library keeps what is freed below a threshold that grows with every large block freed, and in an arena for each thread.
-// Tensors that are copied in and out would so leave a hundred megabytes behind that nobody uses.
-void giveMemoryBack() {
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);
-  mallopt(M_TRIM_THRESHOLD, 1 << 20);
-  mallopt(M_ARENA_MAX, 2);
-  malloc_trim(0);
-#endif
-}
-
 // Entry points.
 
 napi_value listPaths(napi_env env, const Arguments&) {
@@ -193,7 +180,7 @@ napi_value open(napi_env env, const Arguments& a) {
   bool bf16;
   check(napi_get_value_bool(env, field(env, a.at[0], "bf16"), &bf16), "bf16");
   const Path& path = pathNamed((int)number(env, field(env, a.at[0], "path"), "path"));
-  giveMemoryBack();
+  trimHeap();
   return external(env, std::make_shared<Session>(path, bf16 ? precisionBf16 : precisionF32, threads, std::move(sizes)));
 }
 
@@ -346,6 +333,12 @@ napi_value copy(napi_env env, const Arguments& a) {
 
 napi_value bytesOf(napi_env env, const Arguments& a) { return numberOf(env, (double)handle<Session>(env, a.at[0])->bytes()); }
 
+napi_value lighten(napi_env env, const Arguments&) {
+  trimHeap();
+  dropProgramPages();
+  return undefined(env);
+}
+
 // peak({ path, bf16, threads, seconds }): floating-point operations per second of all threads together. Blocks.
 napi_value peak(napi_env env, const Arguments& a) {
   const Path& path = pathNamed((int)number(env, field(env, a.at[0], "path"), "path"));
@@ -364,7 +357,7 @@ napi_value peak(napi_env env, const Arguments& a) {
 }
 
 napi_value start(napi_env env, napi_value exports) {
-  giveMemoryBack();
+  trimHeap();
   const struct {
     const char* name;
     napi_callback call;
@@ -374,7 +367,7 @@ napi_value start(napi_env env, napi_value exports) {
                  {"cancel", entry<cancel>},        {"take", entry<take>},
                  {"times", entry<times>},          {"read", entry<copy<false>>},
                  {"write", entry<copy<true>>},     {"bytes", entry<bytesOf>},
-                 {"peak", entry<peak>}};
+                 {"lighten", entry<lighten>},      {"peak", entry<peak>}};
   for (const auto& e : entries) {
     napi_value function;
     if (napi_create_function(env, e.name, NAPI_AUTO_LENGTH, e.call, nullptr, &function) != napi_ok ||
