@@ -204,5 +204,28 @@ export const operationSuite = (contract: Contract): void => {
           assert.deepStrictEqual([...out![name]!], [...values], name)
       })
     )
+
+    it.live("adamW leaves a parameter that never had a gradient as it is, however small its epsilon", () =>
+      Effect.gen(function* () {
+        const d = new Draft("adamW", 12)
+        const parameter = d.held("parameter", [2, 2])
+        const moments = ["m", "v"].map((name) => d.builder.state(name, [2, 2]))
+        d.step(
+          "adamW",
+          [
+            parameter,
+            d.given("gradient", [2, 2], new Float32Array(4)),
+            ...moments,
+            d.given("scale", [1], Float32Array.of(1)),
+            d.given("learningRate", [1], Float32Array.of(0.1)),
+            d.given("step", [1], Int32Array.of(1))
+          ],
+          { beta1: 0.9, beta2: 0.95, epsilon: 1e-20, weightDecay: 0 }
+        )
+        const one = d.done()
+        const [out] = yield* runCases(contract.engine, contract.settings, [one])
+        assert.deepStrictEqual([...out!.parameter!], [...one.session.parameter!])
+      })
+    )
   })
 }

@@ -167,6 +167,27 @@ export const sessionSuite = (contract: Contract): void => {
       })
     )
 
+    it.live("what runs after an interrupted run is not touched by it", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        const prepared = yield* session.prepare(program)
+        yield* writeAll(session, initial(tensors))
+        const beginning = yield* readAll(session, names)
+        const right = (yield* prepared.run(trainInputs(tiny, 1)))[lossName]!
+        const held = yield* readAll(session, names)
+        for (const milliseconds of [0, 0.5, 1, 2, 4]) {
+          const running = yield* Effect.forkChild(prepared.run(trainInputs(tiny, 2)))
+          yield* Effect.sleep(milliseconds)
+          yield* Fiber.interrupt(running)
+          yield* writeAll(session, beginning)
+          const next = (yield* prepared.run(trainInputs(tiny, 1)))[lossName]!
+          assert.isTrue(sameBits(next, right), `loss after an interruption at ${milliseconds} ms`)
+          for (const [name, now] of Object.entries(yield* readAll(session, names)))
+            assert.isTrue(sameBits(now, held[name]!), `${name} after an interruption at ${milliseconds} ms`)
+        }
+      })
+    )
+
     it.live("an interrupted run leaves a session that closes, and an engine that opens again", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()

@@ -43,6 +43,9 @@ return scale;`
   )
 }
 
+/** A smaller one is zero in float32, and zero by zero is no number. */
+const leastEpsilon = 1e-37
+
 export const adamW: Lower = (context) => {
   const [parameter, gradient, firstMoment, secondMoment, scale, learningRate] = [
     context.input(0),
@@ -83,7 +86,7 @@ return moment;`
 if (d[0][0] > -3.0e38 && d[0][0] < 3.0e38) {
   const m = b[this.thread.y][this.thread.x] * f[0][0];
   const v = c[this.thread.y][this.thread.x] * f[0][1];
-  value = value - e[0][0] * (m / (Math.sqrt(v) + ${context.attribute("epsilon").toFixed(12)}) + ${context.attribute("weightDecay")} * value);
+  value = value - e[0][0] * (m / (Math.sqrt(v) + ${Math.max(leastEpsilon, context.attribute("epsilon"))}) + ${context.attribute("weightDecay")} * value);
 }
 return value;`
     )
