@@ -5,36 +5,14 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import * as Choices from "../Choices.ts"
+import * as FullScreen from "../show/FullScreen.ts"
 import * as MonitorScreen from "../show/MonitorScreen.ts"
 import { make, type Screen } from "../show/Screen.ts"
 import * as Watching from "../Watching.ts"
 import { runArgument } from "./flags.ts"
 
-const enter = "\u001b[?1049h\u001b[?25l"
-const leave = "\u001b[?25h\u001b[?1049l"
-
 /** q, Ctrl-C, Ctrl-D, Escape. */
 const leaving = new Set(["q", "Q", "\u0003", "\u0004", "\u001b"])
-
-/** The other screen of the terminal, without cursor, until the scope closes or the process ends in whatever way it still notices. */
-const otherScreen = (screen: Screen) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      let inside = true
-      const restore = () => {
-        if (inside) screen.write(leave)
-        inside = false
-      }
-      process.on("exit", restore)
-      screen.write(enter)
-      return restore
-    }),
-    (restore) =>
-      Effect.sync(() => {
-        restore()
-        process.removeListener("exit", restore)
-      })
-  )
 
 /** Waits for q or Ctrl-C, keys read one by one until the scope closes. Waits for ever where there is no keyboard. */
 const leaveKey = Effect.gen(function* () {
@@ -62,21 +40,11 @@ const leaveKey = Effect.gen(function* () {
 
 const live = (screen: Screen, directory: string) =>
   Effect.gen(function* () {
-    yield* otherScreen(screen)
+    const whole = yield* FullScreen.open(screen)
     const draw = (status: RunStatus) =>
-      Effect.sync(() => {
-        // A row filled to its edge would lose its last character to the clearing that follows.
-        const columns = screen.columns() - 1
-        const lines = MonitorScreen.compose(
-          screen,
-          status,
-          columns,
-          screen.rows(),
-          "q leaves; the run goes on"
-        )
-        // Each line clears what stood there before; the last clears all below. The cursor never passes the last row.
-        screen.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\r\n")}\u001b[J`)
-      })
+      whole.show((columns, rows) =>
+        MonitorScreen.compose(screen, status, columns, rows, "q leaves; the run goes on")
+      )
     return yield* Effect.raceFirst(
       Watching.follow(directory, "500 millis", draw).pipe(Effect.asSome),
       Effect.as(leaveKey, Option.none<RunStatus>())

@@ -5,31 +5,47 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
-import { Block } from "../show/Block.ts"
+import * as FullScreen from "../show/FullScreen.ts"
 import { glance } from "../show/Glance.ts"
-import { make } from "../show/Screen.ts"
+import { make, type Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
 import { jsonFlag, runArgument } from "./flags.ts"
 
-/** Shows a status that changes: what fits, in place, on a terminal; one page or object after another elsewhere. */
-const watcher = (json: boolean) => {
-  const screen = make(process.stdout)
-  const block = new Block(screen)
+/** Shows a status that changes: as much as fits, in place. What was shown last stays when watching ends, in whatever way. */
+const live = Effect.fnUntraced(function* (screen: Screen, directory: string) {
+  let last: RunStatus | undefined
+  yield* Effect.gen(function* () {
+    const whole = yield* FullScreen.open(screen)
+    yield* Watching.follow(directory, "1 second", (status) => {
+      last = status
+      return whole.show((columns, rows) => glance(screen, status, columns, rows))
+    })
+  }).pipe(
+    Effect.scoped,
+    Effect.ensuring(
+      Effect.sync(() => {
+        if (last === undefined) return
+        for (const line of glance(screen, last, screen.columns() - 1, screen.rows() - 2))
+          screen.write(`${line}\n`)
+      })
+    )
+  )
+})
+
+/** One page or object after another, as the status changes. */
+const plain = Effect.fnUntraced(function* (screen: Screen, directory: string, json: boolean) {
   let before = ""
-  return (status: RunStatus) =>
+  yield* Watching.follow(directory, json ? "1 second" : "10 seconds", (status) =>
     Effect.sync(() => {
-      if (!json && screen.live) {
-        block.draw([], glance(screen, status, screen.columns() - 1, screen.rows() - 2))
-        return
-      }
       const text = json ? JSON.stringify(status) : StatusPage.page(status).join("\n")
       if (text === before) return
       if (json) screen.write(`${text}\n`)
       else screen.write(`${before === "" ? "" : "\n---\n\n"}${text}\n`)
       before = text
     })
-}
+  )
+})
 
 export const status = Command.make(
   "status",
@@ -48,8 +64,10 @@ export const status = Command.make(
     const show = Effect.gen(function* () {
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
       if (flags.watch) {
-        const every = flags.json || process.stdout.isTTY ? "1 second" : "10 seconds"
-        return yield* Watching.follow(directory, every, watcher(flags.json))
+        const screen = make(process.stdout)
+        return yield* !flags.json && screen.live
+          ? live(screen, directory)
+          : plain(screen, directory, flags.json)
       }
       const status = yield* Watching.now(directory)
       process.stdout.write(`${flags.json ? JSON.stringify(status) : StatusPage.page(status).join("\n")}\n`)

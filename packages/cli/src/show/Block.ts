@@ -18,21 +18,26 @@ export class Block {
     this.#screen = screen
   }
 
-  /** Up to the block's first row: a terminal made narrower has wrapped the drawn lines. */
+  /** Up to the block's first row: a terminal made narrower has wrapped the drawn lines, one made wider has joined them again. */
   #up(): string {
     const columns = this.#screen.columns()
     const rows = this.#drawn.reduce((sum, line) => sum + Math.max(1, Math.ceil(width(line) / columns)), 0)
     return rows === 0 ? "" : `\u001b[${rows}A\r`
   }
 
-  /** Lines over what stood there before. Each clears what is left of its row, unless it ends at the row's edge. */
+  /**
+   * Lines over what stood there before. Each first clears its whole row: some terminals count a row as long as it ever was, until it is
+   * cleared from its beginning, and would wrap it when they are made narrower. What a line that wraps leaves of its last row goes too,
+   * unless it ends at the row's edge.
+   */
   #over(lines: ReadonlyArray<string>): string {
     const columns = this.#screen.columns()
     return lines
       .flatMap((line) => line.split("\n"))
       .map((line) => {
         const columnsUsed = width(line)
-        return `${line}${columnsUsed > 0 && columnsUsed % columns === 0 ? "" : endOfLine}\n`
+        const wraps = columnsUsed > columns && columnsUsed % columns > 0
+        return `${endOfLine}${line}${wraps ? endOfLine : ""}\n`
       })
       .join("")
   }

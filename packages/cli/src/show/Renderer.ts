@@ -100,6 +100,7 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
   const block = new Block(screen)
   const active = new Map<string, Active>()
   let nameWidth = 0
+  let open = true
   const draw = (staying: ReadonlyArray<string> = []) => {
     const now = Date.now()
     block.draw(
@@ -128,10 +129,12 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
     draw(linesOf(screen, nameWidth, entry))
   }
   yield* Effect.acquireRelease(
-    Effect.sync(() => setInterval(draw, 125)),
+    // Signals are heard between timers and what is set as immediate: a change of size is known before the lines are drawn over.
+    Effect.sync(() => setInterval(() => setImmediate(() => open && draw()), 125)),
     (timer) =>
       Effect.sync(() => {
         clearInterval(timer)
+        open = false
         block.clear()
       })
   )

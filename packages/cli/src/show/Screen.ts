@@ -10,6 +10,8 @@ export interface Target {
   readonly columns?: number
   readonly rows?: number
   readonly write: (text: string) => unknown
+  readonly on?: (event: "resize", listener: () => void) => unknown
+  readonly removeListener?: (event: "resize", listener: () => void) => unknown
 }
 
 export interface Screen {
@@ -20,6 +22,8 @@ export interface Screen {
   readonly columns: () => number
   readonly rows: () => number
   readonly write: (text: string) => void
+  /** Calls the listener after each change of size, until what it returns is called. */
+  readonly onResize: (listener: () => void) => () => void
   readonly style: (style: Style, text: string) => string
 }
 
@@ -45,6 +49,10 @@ export const make = (target: Target, env: Environment = process.env): Screen => 
     rows: () => (target.rows ? Math.max(5, target.rows) : 24),
     write: (text) => {
       target.write(text)
+    },
+    onResize: (listener) => {
+      target.on?.("resize", listener)
+      return () => void target.removeListener?.("resize", listener)
     },
     style: (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text)
   }

@@ -48,6 +48,30 @@ describe("a block", () => {
     expect(screen.seen()).toEqual(["x".repeat(23)])
   })
 
+  test("leaves nothing behind when the terminal is made smaller and larger, however often", () => {
+    const { block, screen } = standing(100, 30)
+    const sizes = [
+      [80, 24],
+      [40, 12],
+      [41, 13],
+      [25, 12],
+      [100, 30],
+      [60, 9]
+    ] as const
+    const kept: Array<string> = []
+    for (let round = 0; round < 60; round++) {
+      const columns = screen.columns - 1
+      kept.push(`kept ${round}`)
+      block.draw([`kept ${round}`], ["#".repeat(columns), `short ${round}`, "%".repeat(columns)])
+      const [newColumns, newRows] = sizes[(round * 7) % sizes.length]!
+      if (round % 2 === 0) screen.resize(newColumns, newRows)
+      block.draw([], ["#".repeat(200), `short ${round}`, "%".repeat(200)])
+    }
+    block.clear()
+    screen.resize(30, 12)
+    expect(screen.history()).toEqual(kept)
+  })
+
   test("makes room for words from elsewhere, and stands below them afterwards", () => {
     const { block, screen } = standing()
     block.draw([], ["bar 41 %"])
