@@ -18,6 +18,11 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     ["run", "job.ts", "--workspace", "/proc/none"],
     /^Starting the run's log failed: .*\/proc\/none.* --workspace\.\n$/
   ],
+  [
+    "a stage that is none",
+    ["run", "job.ts", "--only", "raed"],
+    /^--only raed: pipeline "tiny" has no stage "raed"\. Did you mean "read"\? Its stages: read, judge\.\n$/
+  ],
   ["a model folder that is none, to write with", ["generate", "--model", "none", "--prompt", "x"], /none/],
   ["a model folder that is none, to judge", ["validate", quickstart, "--model", "none"], /none/],
   [

@@ -68,6 +68,35 @@ const current = Effect.fnUntraced(function* () {
   return { runs: kept, fingerprints }
 })
 
+/** What nobody may remove now. */
+interface Needed {
+  readonly runs: ReadonlySet<string>
+  /** Of artifacts and of scratch. */
+  readonly artifacts: ReadonlySet<string>
+  readonly scratch: ReadonlySet<string>
+}
+
+const needed = Effect.fnUntraced(function* () {
+  const { fingerprints, runs } = yield* current()
+  const referred = (yield* Latest.all()).map(({ fingerprint }) => fingerprint)
+  const all: Needed = { runs, artifacts: new Set([...fingerprints, ...referred]), scratch: fingerprints }
+  return all
+})
+
+const isNeeded = (all: Needed, { path, what }: Pick<Item, "path" | "what">): boolean => {
+  const name = path.slice(path.lastIndexOf("/") + 1)
+  switch (what) {
+    case "artifact":
+      return all.artifacts.has(name)
+    case "scratch":
+      return all.scratch.has(name)
+    case "run":
+      return all.runs.has(name)
+    case "temporary":
+      return false
+  }
+}
+
 /** Lists what can go, largest first. Removes nothing. */
 export const list = Effect.fn("Gc.list")(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -75,39 +104,33 @@ export const list = Effect.fn("Gc.list")(function* () {
   const workspace = yield* Workspace
   const names = (directory: string) =>
     fs.readDirectory(directory).pipe(Effect.orElseSucceed((): Array<string> => []))
-  const { fingerprints, runs } = yield* current()
-  const referred = new Set((yield* Latest.all()).map(({ fingerprint }) => fingerprint))
+  const all = yield* needed()
   const found: Array<{ what: Item["what"]; path: string }> = []
+  const add = (what: Item["what"], name: string) => {
+    if (!isNeeded(all, { what, path: name })) found.push({ what, path: name })
+  }
   for (const stage of yield* names(workspace.artifacts)) {
-    for (const fingerprint of yield* names(path.join(workspace.artifacts, stage))) {
-      if (!referred.has(fingerprint) && !fingerprints.has(fingerprint)) {
-        found.push({ what: "artifact", path: `artifacts/${stage}/${fingerprint}` })
-      }
-    }
+    for (const fingerprint of yield* names(path.join(workspace.artifacts, stage)))
+      add("artifact", `artifacts/${stage}/${fingerprint}`)
   }
-  for (const fingerprint of yield* names(workspace.scratch)) {
-    if (!fingerprints.has(fingerprint)) found.push({ what: "scratch", path: `scratch/${fingerprint}` })
-  }
-  for (const run of yield* names(workspace.runs)) {
-    if (!runs.has(run)) found.push({ what: "run", path: `runs/${run}` })
-  }
+  for (const fingerprint of yield* names(workspace.scratch)) add("scratch", `scratch/${fingerprint}`)
+  for (const run of yield* names(workspace.runs)) add("run", `runs/${run}`)
   for (const name of yield* names(workspace.tmp)) {
     const owner = Processes.fromText(name)
-    if (owner === undefined || !(yield* Processes.isAlive(owner))) {
-      found.push({ what: "temporary", path: `tmp/${name}` })
-    }
+    if (owner === undefined || !(yield* Processes.isAlive(owner))) add("temporary", `tmp/${name}`)
   }
   // What a killed process was writing beside its place.
-  for (const name of yield* names(workspace.root)) {
-    if (name.endsWith(".part")) found.push({ what: "temporary", path: name })
-  }
+  for (const name of yield* names(workspace.root)) if (name.endsWith(".part")) add("temporary", name)
   const items = yield* Effect.forEach(found, (item) =>
     Effect.map(sizeOf(path.join(workspace.root, item.path)), (bytes): Item => ({ ...item, bytes }))
   )
   return items.sort((a, b) => b.bytes - a.bytes)
 })
 
-/** Removes what `list` found. Each folder is first moved aside, so that it vanishes at once and whole. */
+/**
+ * Removes what `list` found, but for what a run has come to need since then, and gives what it removed. Each folder is first moved aside,
+ * so that it vanishes at once and whole.
+ */
 export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Item>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -115,7 +138,9 @@ export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Ite
   const self = yield* Processes.self
   const failed = Effect.mapError(explain("Removing what is no longer used", workspace.root))
   yield* Folders.make(workspace.tmp).pipe(failed)
-  for (const item of items) {
+  const all = yield* needed()
+  const removed = items.filter((item) => !isNeeded(all, item))
+  for (const item of removed) {
     const aside = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
     yield* fs.rename(path.join(workspace.root, item.path), aside).pipe(
       Effect.andThen(fs.remove(aside, { recursive: true, force: true })),
@@ -127,4 +152,5 @@ export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Ite
       failed
     )
   }
+  return removed
 })

@@ -13,10 +13,10 @@ import * as Latest from "./Latest.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
-import { InvalidSettings } from "./Settings.ts"
+import type { InvalidSettings } from "./Settings.ts"
 import { type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
-import { isReadOnly, isUnusable, sweep, Workspace, WorkspaceError } from "./Workspace.ts"
+import { isReadOnly, sweep, Workspace, type WorkspaceError } from "./Workspace.ts"
 
 export type { Outcome } from "./StageRun.ts"
 
@@ -60,23 +60,6 @@ export const exitCode = (result: Result): 0 | 1 | 3 =>
     : result.stages.some((stage) => stage.verdict !== null)
       ? 3
       : 0
-
-/** The same for a run that may not have begun: also 2 for wrong usage, config or workspace, 130 for an interruption. */
-export const exitCodeOf = (exit: Exit.Exit<Result, unknown>): 0 | 1 | 2 | 3 | 130 =>
-  Exit.match(exit, {
-    onSuccess: exitCode,
-    onFailure: (cause) =>
-      Cause.hasInterruptsOnly(cause)
-        ? 130
-        : cause.reasons.some(
-              (reason) =>
-                Cause.isFailReason(reason) &&
-                (reason.error instanceof InvalidSettings ||
-                  (reason.error instanceof WorkspaceError && isUnusable(reason.error)))
-            )
-          ? 2
-          : 1
-  })
 
 /** An identity that sorts by time: `20261122-175500-123-4f2a9c`. */
 const newRun = (): string =>

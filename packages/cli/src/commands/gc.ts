@@ -31,8 +31,8 @@ export const gc = Command.make(
       )) {
         yield* Console.log(line)
       }
-      if (!flags.dryRun) yield* Gc.remove(items)
-      const total = bytes(items.reduce((sum, item) => sum + item.bytes, 0))
+      const going = flags.dryRun ? items : yield* Gc.remove(items)
+      const total = bytes(going.reduce((sum, item) => sum + item.bytes, 0))
       yield* Console.log(
         flags.dryRun
           ? `${total} in ${root} would be freed; run it without --dry-run to remove them.`
