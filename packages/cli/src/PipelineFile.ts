@@ -89,6 +89,11 @@ const describe = (file: string, exported: unknown, names: ReadonlyArray<string>)
   return `${file} exports ${kind} instead of a pipeline. End it with: ${example}.`
 }
 
+let underway: string | undefined
+
+/** The pipeline file whose code is running because it is being imported. */
+export const loading = (): string | undefined => underway
+
 /** Imports a pipeline file, given as a path from the current folder. */
 export const load = Effect.fn("PipelineFile.load")(function* (
   name: string
@@ -116,6 +121,7 @@ export const load = Effect.fn("PipelineFile.load")(function* (
     return yield* refuse(`${file} is a folder. Give the path of a pipeline file in it.`)
   }
   Resolution.install()
+  underway = file
   const module = yield* Effect.tryPromise({
     try: (): Promise<unknown> => import(pathToFileURL(file).href),
     catch: (cause) => refuse(explain(file, cause))
@@ -128,6 +134,11 @@ export const load = Effect.fn("PipelineFile.load")(function* (
             `${file} did not finish loading within 60 seconds; something at its top level waits for ever.`
           ),
         onSome: Effect.succeed
+      })
+    ),
+    Effect.ensuring(
+      Effect.sync(() => {
+        underway = undefined
       })
     )
   )
