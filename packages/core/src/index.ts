@@ -2,6 +2,7 @@
 export * as Artifact from "./Artifact.ts"
 export * as Durable from "./Durable.ts"
 export { EventStream } from "./EventStream.ts"
+export type * as Failure from "./Failure.ts"
 export * as Fingerprint from "./Fingerprint.ts"
 export * as Gc from "./Gc.ts"
 export { Journal } from "./Journal.ts"

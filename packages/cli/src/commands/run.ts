@@ -13,7 +13,7 @@ import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from
 /** What a script reads as the last line when the run could not even begin. */
 const notBegun = `${JSON.stringify({ type: "RunFinished", status: "failed", seconds: 0, stages: [], artifacts: {} })}\n`
 
-export const checkedFlag = Flag.Boolean("checked").pipe(
+const checkedFlag = Flag.Boolean("checked").pipe(
   Flag.withDescription(
     "Run each training step beside the reference engine and stop at the first difference (slow)"
   ),

@@ -69,10 +69,6 @@ export const encode = (
   ...tensors.map((tensor) => bytesOf(tensor.values))
 ]
 
-/** Size in bytes of the file that `encode` makes. */
-export const encodedBytes = (pieces: ReadonlyArray<Uint8Array>): number =>
-  pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
-
 interface Slot {
   readonly name: string
   readonly shape: ReadonlyArray<number>

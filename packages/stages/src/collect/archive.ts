@@ -20,7 +20,7 @@ const isArchiveError = (error: unknown): error is UnsafeArchive | CorruptArchive
   Predicate.isTagged(error, "UnsafeArchive") || Predicate.isTagged(error, "CorruptArchive")
 
 /** Whatever a reader threw, as an error of collecting. */
-export const toReadError =
+const toReadError =
   (source: string) =>
   (error: unknown): ReadError => {
     if (isArchiveError(error)) return error
@@ -34,7 +34,7 @@ export const toReadError =
     })
   }
 
-export const toReading = (options: ArchiveReading): Reading => ({
+const toReading = (options: ArchiveReading): Reading => ({
   guard: new Guard(options.source, options.limits),
   strip: options.strip,
   wanted: options.wanted,

@@ -13,7 +13,7 @@ const maximumRatio = 250
 const ratioMatters = 16 * 1024 * 1024
 
 /** Whether a path would leave the folder it is unpacked in, on any operating system. */
-export const climbsOut = (path: string): boolean =>
+const climbsOut = (path: string): boolean =>
   path.includes("\0") ||
   /^([A-Za-z]:|[/\\])/.test(path) ||
   path.split(/[/\\]/).some((segment) => segment === "..")

@@ -8,7 +8,7 @@ import { delimiter, dirname, join } from "node:path"
 import * as Folders from "@trainyard/core/Folders"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
-import { CorruptArchive, type ReadError, SourceUnavailable } from "./CollectError.ts"
+import { CorruptArchive, SourceUnavailable } from "./CollectError.ts"
 import type { Npm } from "./Source.ts"
 import { reasonOf } from "./tar.ts"
 
@@ -172,5 +172,3 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
   )
   return { file, fetched: true }
 })
-
-export type FetchError = ReadError | Workspace.WorkspaceError

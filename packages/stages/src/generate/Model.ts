@@ -13,11 +13,11 @@ import { join } from "node:path"
 import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
 import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import { fromHuggingFace, ReadableConfig } from "../checkpoint/huggingFace.ts"
-import { decode, type NamedTensor, type SafetensorsError } from "../checkpoint/Safetensors.ts"
+import { decode, type NamedTensor } from "../checkpoint/Safetensors.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate as generateProgram, tensorsOf } from "../model/Programs.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
-import type { InvalidTokenizer, TokenizerMismatch } from "../tokenize/TokenizerError.ts"
+import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { type Codec, codecOf, type Speaker, text, tokens } from "./Completion.ts"
 import type { Sampling } from "./Sampling.ts"
 
@@ -175,5 +175,3 @@ export const complete = (
   prompt: string,
   options: GenerateOptions
 ): Effect.Effect<string, RunError | TokenizerMismatch> => Stream.mkString(generate(opened, prompt, options))
-
-export type LoadError = ModelUnreadable | SafetensorsError | InvalidTokenizer

@@ -6,7 +6,7 @@ import { Schema } from "effect"
 import { lexerPattern } from "./splitting.ts"
 
 export const endToken = "<|endoftext|>"
-export const unknownToken = "<unk>"
+const unknownToken = "<unk>"
 
 const special = (content: string, id: number) => ({
   id,

@@ -159,7 +159,7 @@ export const transposedTimes = (context: Context, a: Value, b: Value): Value =>
   )
 
 /** Sums over the rows of a [R, N], as [1, N]. */
-export const sumRows = (context: Context, a: Value): Value =>
+const sumRows = (context: Context, a: Value): Value =>
   context.launch(
     1,
     a.columns,
