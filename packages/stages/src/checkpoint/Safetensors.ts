@@ -23,6 +23,12 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   }
 }
 
+/** A tensor whose values are read when they are wanted. */
+export interface Source<E> extends Omit<NamedTensor, "values"> {
+  /** A copy that the caller owns. */
+  readonly read: Effect.Effect<Float32Array, E>
+}
+
 // The limit of the reference implementation.
 const largestHeader = 100_000_000
 
@@ -69,11 +75,21 @@ export const encode = (
   ...tensors.map((tensor) => bytesOf(tensor.values))
 ]
 
-interface Slot {
+/** Where a tensor lies among a file's data bytes. */
+export interface Slot {
   readonly name: string
   readonly shape: ReadonlyArray<number>
   readonly begin: number
   readonly end: number
+}
+
+/** What a file's header says. */
+export interface Layout {
+  /** In the order of their data. */
+  readonly slots: ReadonlyArray<Slot>
+  readonly metadata: Readonly<Record<string, string>>
+  /** First byte of the data. */
+  readonly data: number
 }
 
 /** Reads one header entry, or says what is wrong with it. `room` is the number of data bytes in the file. */
@@ -92,33 +108,29 @@ const slotOf = (name: string, value: unknown, room: number): Slot | string => {
   return { name, shape, begin, end }
 }
 
-const readHeader = (file: Uint8Array): { readonly value: unknown; readonly data: number } | string => {
-  if (file.byteLength < 8) return `it has ${file.byteLength} bytes, fewer than the 8 of the header's length`
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+/** Length of the JSON behind a file's first 8 bytes, or what is wrong with a file of `size` bytes that begins so. */
+export const headerLengthOf = (first: Uint8Array, size: number): number | string => {
+  if (size < 8) return `it has ${size} bytes, fewer than the 8 of the header's length`
+  const view = new DataView(first.buffer, first.byteOffset, first.byteLength)
   const length = Number(view.getBigUint64(0, true))
   if (length > largestHeader) return `its header claims ${length} bytes, more than the format allows`
-  if (8 + length > file.byteLength) return `its header claims ${length} bytes and the file ends before them`
-  if (file[8] !== 0x7b) return "its header does not begin with {"
-  const text = new TextDecoder("utf-8").decode(file.subarray(8, 8 + length))
+  if (8 + length > size) return `its header claims ${length} bytes and the file ends before them`
+  return length
+}
+
+/** Reads the JSON of a file of `size` bytes, or says what is wrong with it. */
+export const layoutOf = (json: Uint8Array, size: number): Layout | string => {
+  if (json[0] !== 0x7b) return "its header does not begin with {"
+  let header: unknown
   try {
-    return { value: JSON.parse(text), data: 8 + length }
+    header = JSON.parse(new TextDecoder("utf-8").decode(json))
   } catch {
     return "its header is not JSON"
   }
-}
-
-/** What a file holds. */
-export interface Contents {
-  readonly tensors: ReadonlyMap<string, NamedTensor>
-  readonly metadata: Readonly<Record<string, string>>
-}
-
-const parse = (file: Uint8Array): Contents | string => {
-  const header = readHeader(file)
-  if (typeof header === "string") return header
-  const record = decodeHeader(header.value)
+  const record = decodeHeader(header)
   if (record._tag === "None") return "its header is not an object"
-  const room = file.byteLength - header.data
+  const data = 8 + json.byteLength
+  const room = size - data
   const slots: Array<Slot> = []
   let metadata: Readonly<Record<string, string>> = {}
   for (const [name, value] of Object.entries(record.value)) {
@@ -143,10 +155,25 @@ const parse = (file: Uint8Array): Contents | string => {
     covered = slot.end
   }
   if (covered !== room) return `${room - covered} bytes at its end belong to no tensor`
+  return { slots, metadata, data }
+}
+
+/** What a file holds. */
+export interface Contents {
+  readonly tensors: ReadonlyMap<string, NamedTensor>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+const parse = (file: Uint8Array): Contents | string => {
+  const length = headerLengthOf(file, file.byteLength)
+  if (typeof length === "string") return length
+  const layout = layoutOf(file.subarray(8, 8 + length), file.byteLength)
+  if (typeof layout === "string") return layout
+  const { data, metadata, slots } = layout
   const tensors = new Map(
     slots.map(({ begin, end, name, shape }) => [
       name,
-      { name, shape, values: view(file, header.data + begin, end - begin) }
+      { name, shape, values: view(file, data + begin, end - begin) }
     ])
   )
   return { tensors, metadata }

@@ -19,7 +19,9 @@ import { curveSvg } from "../validate/curveSvg.ts"
 import { modelCard } from "./card.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "./huggingFace.ts"
 import { Model } from "./Model.ts"
-import { decode, encode, type NamedTensor } from "./Safetensors.ts"
+import { release } from "./release.ts"
+import type { Source } from "./Safetensors.ts"
+import * as TensorFile from "./TensorFile.ts"
 
 /** The trained run and the tokenizer do not make a model. */
 export class PublishingImpossible extends Schema.TaggedError<PublishingImpossible>()("PublishingImpossible", {
@@ -39,14 +41,18 @@ export class ModelDiffers extends Schema.TaggedError<ModelDiffers>()("ModelDiffe
 const forgiven = 1e-5
 
 /** Logits [T, V] of a fixed run of tokens under these parameters. */
-const logitsOf = (spec: Spec, values: ReadonlyArray<NamedTensor>) =>
+const logitsOf = <E>(spec: Spec, values: ReadonlyArray<Source<E>>) =>
   Effect.scoped(
     Effect.gen(function* () {
       const backend = yield* Backend
       const length = Math.min(spec.sequenceLength, 16)
       const program = generate(spec, length)
       const session = yield* backend.open(tensorsOf([program]))
-      for (const { name, values: own } of values) yield* session.write(name, own)
+      for (const { name, read } of values) {
+        const own = yield* read
+        yield* session.write(name, own)
+        release(own)
+      }
       const prepared = yield* session.prepare(program)
       const draw = draws("checkpoint", "probe")
       const outputs = yield* prepared.run({
@@ -103,7 +109,7 @@ export const checkpoint = Stage.make({
     const folder = join(run.directory, config.state)
     const saved = yield* readCheckpoint(folder)
     const name = weightsFile(saved.files)
-    const { tensors } = yield* decode(saved.files.get(name) ?? new Uint8Array(), join(folder, name))
+    const { tensors } = yield* TensorFile.open(join(folder, name))
     const wanted = parameters(spec)
     const absent = wanted.find(({ name, shape }) => tensors.get(name)?.shape.join() !== shape.join())
     if (absent !== undefined)
@@ -114,7 +120,9 @@ export const checkpoint = Stage.make({
     const norm = new Set(temperature === 1 ? [] : scaled(spec).map((parameter) => parameter.name))
     const trained = wanted.map(({ name }) => {
       const tensor = tensors.get(name)!
-      return norm.has(name) ? { ...tensor, values: cooled(tensor.values, temperature) } : tensor
+      return norm.has(name)
+        ? { ...tensor, read: Effect.map(tensor.read, (values) => cooled(values, temperature)) }
+        : tensor
     })
 
     const tokenizerJson = yield* fs.readFile(join(tokenizer.directory, "tokenizer.json"))
@@ -128,13 +136,11 @@ export const checkpoint = Stage.make({
       )
     )
     const { endToken, endTokenId } = tokenizer.value
-    const weights = Buffer.concat(
-      encode(toHuggingFace(spec, new Map(trained.map(({ name, values }) => [name, values]))), {
-        format: "pt",
-        [tokenizerDigestKey]: digestOf(tokenizerJson)
-      })
+    const bytes = yield* TensorFile.write(
+      join(output, "model.safetensors"),
+      toHuggingFace(spec, new Map(trained.map((tensor) => [tensor.name, tensor]))),
+      { format: "pt", [tokenizerDigestKey]: digestOf(tokenizerJson) }
     )
-    yield* fs.writeFile(join(output, "model.safetensors"), weights)
     yield* fs.writeFile(join(output, "tokenizer.json"), tokenizerJson)
     const curve = yield* fs.readFile(join(run.directory, "curve.jsonl"))
     yield* fs.writeFile(join(output, "curve.jsonl"), curve)
@@ -163,7 +169,7 @@ export const checkpoint = Stage.make({
       vocabularySize: spec.vocabularySize,
       sequenceLength: spec.sequenceLength,
       parameters: run.value.parameters,
-      bytes: weights.byteLength,
+      bytes,
       state: config.state,
       step: saved.step,
       validationLoss: config.state === "best" ? run.value.bestValidationLoss : run.value.lastValidationLoss,

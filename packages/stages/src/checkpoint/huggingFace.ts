@@ -6,7 +6,7 @@
  */
 import { Effect, Schema } from "effect"
 import { type Parameter, parameters, type Spec } from "../model/Parameters.ts"
-import type { NamedTensor } from "./Safetensors.ts"
+import type { Source } from "./Safetensors.ts"
 
 /** values [rows, columns] as [columns, rows]. */
 export const transpose = (values: Float32Array, rows: number, columns: number): Float32Array => {
@@ -22,24 +22,26 @@ const withBiases = (spec: Spec): Spec => ({ ...spec, model: { ...spec.model, bia
 const sizeOf = (parameter: Parameter): number => parameter.shape.reduce((product, side) => product * side, 1)
 
 /** Our parameters, by name, as the tensors of model.safetensors. */
-export const toHuggingFace = (
-  spec: Spec,
-  values: ReadonlyMap<string, Float32Array>
-): ReadonlyArray<NamedTensor> =>
+export const toHuggingFace = <E>(spec: Spec, own: ReadonlyMap<string, Source<E>>): ReadonlyArray<Source<E>> =>
   parameters(withBiases(spec)).map((parameter) => {
-    const own = values.get(parameter.name) ?? new Float32Array(sizeOf(parameter))
-    const [rows, columns] = parameter.shape
-    return parameter.transposed
-      ? { name: parameter.name, shape: [columns!, rows!], values: transpose(own, rows!, columns!) }
-      : { name: parameter.name, shape: parameter.shape, values: own }
+    const { name, shape, transposed } = parameter
+    const read = own.get(name)?.read ?? Effect.sync(() => new Float32Array(sizeOf(parameter)))
+    const [rows, columns] = shape
+    return transposed
+      ? {
+          name,
+          shape: [columns!, rows!],
+          read: Effect.map(read, (values) => transpose(values, rows!, columns!))
+        }
+      : { name, shape, read }
   })
 
 /** The tensors of model.safetensors as our parameters, or a sentence that names the one that is missing or misshapen. */
-export const fromHuggingFace = (
+export const fromHuggingFace = <E>(
   spec: Spec,
-  tensors: ReadonlyMap<string, NamedTensor>
-): ReadonlyArray<NamedTensor> | string => {
-  const result: Array<NamedTensor> = []
+  tensors: ReadonlyMap<string, Source<E>>
+): ReadonlyArray<Source<E>> | string => {
+  const result: Array<Source<E>> = []
   for (const parameter of parameters(spec)) {
     const { name, shape, transposed } = parameter
     const wanted = transposed ? [...shape].reverse() : shape
@@ -50,7 +52,9 @@ export const fromHuggingFace = (
     result.push({
       name,
       shape,
-      values: transposed ? transpose(found.values, wanted[0]!, wanted[1]!) : found.values
+      read: transposed
+        ? Effect.map(found.read, (values) => transpose(values, wanted[0]!, wanted[1]!))
+        : found.read
     })
   }
   return result

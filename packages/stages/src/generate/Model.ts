@@ -12,8 +12,11 @@ import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
 import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
+import type { PlatformError } from "effect/PlatformError"
 import { fromHuggingFace, ReadableConfig } from "../checkpoint/huggingFace.ts"
-import { decode, type NamedTensor } from "../checkpoint/Safetensors.ts"
+import { release } from "../checkpoint/release.ts"
+import type { SafetensorsError, Source } from "../checkpoint/Safetensors.ts"
+import * as TensorFile from "../checkpoint/TensorFile.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate as generateProgram, tensorsOf } from "../model/Programs.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
@@ -34,8 +37,8 @@ export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("Mode
 export interface Loaded {
   readonly directory: string
   readonly spec: Spec
-  /** In our layout: linear weights [out, in]. */
-  readonly parameters: ReadonlyArray<NamedTensor>
+  /** In our layout: linear weights [out, in]. Read from the folder when a session opens. */
+  readonly parameters: ReadonlyArray<Source<SafetensorsError>>
   readonly codec: Codec<TokenizerMismatch>
   /** Token that ends a document. */
   readonly endTokenId: number
@@ -48,22 +51,15 @@ export const digestOf = (bytes: Uint8Array): string => createHash("sha256").upda
 
 const decodeConfig = Schema.decodeUnknownEffect(ReadableConfig)
 
-/** Reads and checks a model folder. Nothing is computed. */
+/** Checks a model folder. Nothing is computed. */
 export const load = Effect.fn("Model.load")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const unreadable = (why: string) => new ModelUnreadable({ directory, why })
-  const read = (name: string) =>
-    fs
-      .readFile(join(directory, name))
-      .pipe(
-        Effect.mapError((error) =>
-          unreadable(
-            error.reason._tag === "NotFound"
-              ? `it has no ${name}`
-              : `${name} cannot be read (${error.reason._tag})`
-          )
-        )
-      )
+  const orUnreadable = (name: string) => (error: PlatformError) =>
+    unreadable(
+      error.reason._tag === "NotFound" ? `it has no ${name}` : `${name} cannot be read (${error.reason._tag})`
+    )
+  const read = (name: string) => fs.readFile(join(directory, name)).pipe(Effect.mapError(orUnreadable(name)))
   const config = yield* Effect.flatMap(read("config.json"), (bytes) =>
     decodeConfig(Buffer.from(bytes).toString("utf8"))
   ).pipe(
@@ -91,8 +87,10 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
       `eos_token_id ${config.eos_token_id} is outside the vocabulary of ${config.vocab_size}`
     )
 
-  const file = join(directory, "model.safetensors")
-  const { metadata, tensors } = yield* decode(yield* read("model.safetensors"), file)
+  const weights = "model.safetensors"
+  const { metadata, tensors } = yield* TensorFile.open(join(directory, weights)).pipe(
+    Effect.catchTag("PlatformError", (error) => Effect.fail(orUnreadable(weights)(error)))
+  )
   const parameters = fromHuggingFace(spec, tensors)
   if (typeof parameters === "string") return yield* unreadable(parameters)
 
@@ -130,7 +128,11 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
   const scope = yield* Effect.scope
   const speak = generateProgram(model.spec, 1)
   const session = yield* backend.open(tensorsOf([speak]))
-  for (const { name, values } of model.parameters) yield* session.write(name, values)
+  for (const { name, read } of model.parameters) {
+    const values = yield* read
+    yield* session.write(name, values)
+    release(values)
+  }
   const speaker: Speaker = {
     program: yield* session.prepare(speak),
     sequenceLength: model.spec.sequenceLength

@@ -150,18 +150,24 @@ export const sweep = Effect.fnUntraced(function* (root: string) {
     if (name.startsWith(writingPrefix)) yield* fs.remove(join(root, name), { recursive: true, force: true })
 })
 
-/** A checkpoint read and found to be what was written. */
+/** A checkpoint found to be what was written. */
 export interface Verified {
   readonly directory: string
   readonly step: number
-  /** Bytes of each file by name. */
-  readonly files: ReadonlyMap<string, Uint8Array>
+  /** Where each file lies, by name. */
+  readonly files: ReadonlyMap<string, Stored>
 }
 
 const orBroken = (directory: string, what: string) => (error: PlatformError) =>
   new BrokenCheckpoint({ directory, why: `${what} cannot be read (${error.reason._tag})` })
 
-/** Reads a whole checkpoint and compares every byte with the marker's digests. */
+const digestOf = Effect.fnUntraced(function* (path: string) {
+  const hash = createHash("sha256")
+  yield* forEachPart(path, (part) => Effect.sync(() => void hash.update(part)))
+  return hash.digest("hex")
+})
+
+/** Goes through a whole checkpoint and compares every byte with the marker's digests. Keeps none of them in memory. */
 export const read = Effect.fn("CheckpointFolder.read")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const broken = (why: string) => new BrokenCheckpoint({ directory, why })
@@ -176,14 +182,14 @@ export const read = Effect.fn("CheckpointFolder.read")(function* (directory: str
     )
   const marker = yield* decodeMarker(text).pipe(Effect.mapError(() => broken(`${markerName} is damaged`)))
   if (marker.sha256 !== sealed(marker.step, marker.files)) return yield* broken(`${markerName} is damaged`)
-  const files = new Map<string, Uint8Array>()
+  const files = new Map<string, Stored>()
   for (const { bytes, name, sha256 } of marker.files) {
-    const content = yield* fs.readFile(join(directory, name)).pipe(Effect.mapError(orBroken(directory, name)))
-    if (content.byteLength !== bytes)
-      return yield* broken(`${name} has ${content.byteLength} bytes and should have ${bytes}`)
-    if (createHash("sha256").update(content).digest("hex") !== sha256)
-      return yield* broken(`${name} is not what was written (its SHA-256 differs)`)
-    files.set(name, content)
+    const path = join(directory, name)
+    const { size } = yield* fs.stat(path).pipe(Effect.mapError(orBroken(directory, name)))
+    if (Number(size) !== bytes) return yield* broken(`${name} has ${size} bytes and should have ${bytes}`)
+    const digest = yield* digestOf(path).pipe(Effect.mapError(orBroken(directory, name)))
+    if (digest !== sha256) return yield* broken(`${name} is not what was written (its SHA-256 differs)`)
+    files.set(name, { path, byteLength: bytes })
   }
   return { directory, step: marker.step, files } satisfies Verified
 })

@@ -69,7 +69,9 @@ export interface Options {
   readonly root: string
   readonly keepLast: number
   /** Says why a checkpoint's content does not belong to this run, or undefined when it does. */
-  readonly foreign: (checkpoint: CheckpointFolder.Verified) => string | undefined
+  readonly foreign: (
+    checkpoint: CheckpointFolder.Verified
+  ) => Effect.Effect<string | undefined, never, FileSystem.FileSystem>
 }
 
 const folderPattern = /^step-(\d+)(?:\.(\d+))?$/
@@ -262,7 +264,7 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
             ? found.failure.why
             : found.success.step !== folder.step
               ? `it says that it is of step ${found.success.step}`
-              : options.foreign(found.success)
+              : yield* options.foreign(found.success)
         if (found._tag === "Success" && why === undefined) return { checkpoint: found.success, skipped }
         skipped.push({ directory: folder.directory, why: why ?? "it is damaged" })
       }

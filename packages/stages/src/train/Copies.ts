@@ -4,14 +4,9 @@
  */
 import { join } from "node:path"
 import { Effect, FileSystem } from "effect"
-import { bytesOf, headerOf, type NamedTensor } from "../checkpoint/Safetensors.ts"
+import { bytesOf, headerOf, type Source } from "../checkpoint/Safetensors.ts"
+import * as TensorFile from "../checkpoint/TensorFile.ts"
 import { type File, writingPrefix } from "./CheckpointFolder.ts"
-import { release } from "./release.ts"
-
-/** A tensor that can be copied when its turn comes. */
-export interface Source<E> extends Omit<NamedTensor, "values"> {
-  readonly read: Effect.Effect<Float32Array, E>
-}
 
 /** A safetensors file to be. */
 export interface Contents<E> {
@@ -27,24 +22,16 @@ export interface Copy {
 
 let made = 0
 
-/** One file, a tensor at a time. */
-const toDisk = Effect.fnUntraced(function* <E>(path: string, { name, tensors }: Contents<E>) {
-  const fs = yield* FileSystem.FileSystem
-  const file = yield* fs.open(path, { flag: "wx" })
-  const header = headerOf(tensors, { format: "pt" })
-  yield* file.writeAll(header)
-  let byteLength = header.byteLength
-  for (const tensor of tensors) {
-    const values = yield* tensor.read
-    byteLength += values.byteLength
-    yield* file.writeAll(bytesOf(values))
-    release(values)
-  }
-  return { name, pieces: [{ path, byteLength }] } satisfies File
-}, Effect.scoped)
+const metadata = { format: "pt" }
+
+const toDisk = <E>(path: string, { name, tensors }: Contents<E>) =>
+  Effect.map(
+    TensorFile.write(path, tensors, metadata),
+    (byteLength): File => ({ name, pieces: [{ path, byteLength }] })
+  )
 
 const inMemory = Effect.fnUntraced(function* <E>({ name, tensors }: Contents<E>) {
-  const pieces = [headerOf(tensors, { format: "pt" })]
+  const pieces = [headerOf(tensors, metadata)]
   for (const tensor of tensors) pieces.push(bytesOf(yield* tensor.read))
   return { name, pieces } satisfies File
 })

@@ -1,9 +1,10 @@
-/** Turning a checkpoint's bytes back into the state and tensors of a run, and telling whether it is this run's. */
+/** Turning a checkpoint's files back into the state and tensors of a run, and telling whether it is this run's. */
 
 import { Names } from "@trainyard/backends/program/optimize"
 import { sizeOf } from "@trainyard/backends/program/Program"
-import { Effect, Option, Schema } from "effect"
-import { decode, type NamedTensor } from "../checkpoint/Safetensors.ts"
+import { Data, Effect, FileSystem, Option, Schema } from "effect"
+import type { SafetensorsError, Source } from "../checkpoint/Safetensors.ts"
+import * as TensorFile from "../checkpoint/TensorFile.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import type { Verified } from "./CheckpointFolder.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
@@ -19,60 +20,72 @@ export interface Restored {
 
 const decodeState = Schema.decodeUnknownOption(StateFile)
 
-/** The tensors that are wanted, in that order, or the sentence that says which is missing or misshapen. */
-const choose = (
-  file: Uint8Array | undefined,
+/** A checkpoint that is whole and not this run's. */
+class Foreign extends Data.TaggedError("Foreign")<{ readonly why: string }> {}
+
+/** The tensors that are wanted, in that order; fails when one is missing or misshapen. */
+const choose = Effect.fnUntraced(function* (
+  { files }: Verified,
   name: string,
   wanted: ReadonlyArray<{ readonly name: string; readonly shape: ReadonlyArray<number> }>
-): ReadonlyArray<NamedTensor> | string => {
-  if (file === undefined) return `it has no ${name}`
-  const found = Effect.runSync(Effect.result(decode(file, name)))
-  if (found._tag === "Failure") return found.failure.message
-  const chosen: Array<NamedTensor> = []
+) {
+  const file = files.get(name)
+  if (file === undefined) return yield* new Foreign({ why: `it has no ${name}` })
+  const { tensors } = yield* TensorFile.open(file.path).pipe(
+    Effect.mapError((error) => new Foreign({ why: error.message }))
+  )
+  const chosen: Array<Source<SafetensorsError>> = []
   for (const tensor of wanted) {
-    const values = found.success.tensors.get(tensor.name)?.values
-    if (values?.length !== sizeOf(tensor.shape))
-      return `its ${name} has no ${tensor.name} of this model's shape`
-    chosen.push({ ...tensor, values })
+    const found = tensors.get(tensor.name)
+    if (found === undefined || sizeOf(found.shape) !== sizeOf(tensor.shape))
+      return yield* new Foreign({ why: `its ${name} has no ${tensor.name} of this model's shape` })
+    chosen.push({ ...tensor, read: found.read })
   }
   return chosen
-}
+})
 
-/** Reads a verified checkpoint, or says why it does not belong to this run. */
+const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string) {
+  const fs = yield* FileSystem.FileSystem
+  const file = files.get(name)
+  if (file === undefined) return new Uint8Array()
+  return yield* fs
+    .readFile(file.path)
+    .pipe(
+      Effect.mapError((error) => new Foreign({ why: `its ${name} cannot be read (${error.reason._tag})` }))
+    )
+})
+
+/** Reads a verified checkpoint, or says why it does not belong to this run. Tensors are read when they are loaded. */
 export const restore = (
   checkpoint: Verified,
   spec: Spec,
   origin: Origin,
   averages: boolean
-): Restored | string => {
-  const { files } = checkpoint
-  const parsed = decodeState(Buffer.from(files.get("state.json") ?? []).toString("utf8"))
-  if (Option.isNone(parsed)) return "its state.json is not one that this version writes"
-  const { origin: from, state } = parsed.value
-  if (state.step !== checkpoint.step) return `its state is of step ${state.step}`
-  if (from.dataset !== origin.dataset) return "it was trained on another dataset"
-  if (from.engine !== origin.engine || from.precision !== origin.precision)
-    return `it was trained on ${from.engine} in ${from.precision}`
-  if (JSON.stringify(from.config) !== JSON.stringify(origin.config))
-    return "it was trained with other settings"
-  const list = parameters(spec)
-  const chosenParameters = choose(files.get("parameters.safetensors"), "parameters.safetensors", list)
-  if (typeof chosenParameters === "string") return chosenParameters
-  const optimizer = choose(
-    files.get("optimizer.safetensors"),
-    "optimizer.safetensors",
-    list.flatMap(({ name, shape }) => [
+): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const foreign = (why: string) => new Foreign({ why })
+    const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
+    if (Option.isNone(parsed)) return yield* foreign("its state.json is not one that this version writes")
+    const { origin: from, state } = parsed.value
+    if (state.step !== checkpoint.step) return yield* foreign(`its state is of step ${state.step}`)
+    if (from.dataset !== origin.dataset) return yield* foreign("it was trained on another dataset")
+    if (from.engine !== origin.engine || from.precision !== origin.precision)
+      return yield* foreign(`it was trained on ${from.engine} in ${from.precision}`)
+    if (JSON.stringify(from.config) !== JSON.stringify(origin.config))
+      return yield* foreign("it was trained with other settings")
+    const list = parameters(spec)
+    const moments = list.flatMap(({ name, shape }) => [
       { name: Names.firstMoment(name), shape },
       { name: Names.secondMoment(name), shape }
     ])
-  )
-  if (typeof optimizer === "string") return optimizer
-  const average = averages ? choose(files.get(averageFile), averageFile, list) : []
-  if (typeof average === "string") return average
-  return {
-    state,
-    origin: from,
-    tensors: { parameters: chosenParameters, optimizer, average },
-    curve: files.get("curve.jsonl") ?? new Uint8Array()
-  }
-}
+    return {
+      state,
+      origin: from,
+      tensors: {
+        parameters: yield* choose(checkpoint, "parameters.safetensors", list),
+        optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
+        average: averages ? yield* choose(checkpoint, averageFile, list) : []
+      },
+      curve: yield* smallFile(checkpoint, "curve.jsonl")
+    } satisfies Restored as Restored
+  }).pipe(Effect.catchTag("Foreign", ({ why }) => Effect.succeed(why)))

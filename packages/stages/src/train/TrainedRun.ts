@@ -13,7 +13,7 @@ import { GptConfig } from "../model/Gpt.ts"
 export const averageFile = "average.safetensors"
 
 /** Name of the file of a state that holds the weights to judge and publish. */
-export const weightsFile = (files: ReadonlyMap<string, Uint8Array>): string =>
+export const weightsFile = (files: ReadonlyMap<string, unknown>): string =>
   files.has(averageFile) ? averageFile : "parameters.safetensors"
 
 /** One point of `curve.jsonl`. Losses in nats per token; `validationLoss` only where it was measured. */

@@ -6,12 +6,12 @@ import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/
 import { Names } from "@trainyard/backends/program/optimize"
 import type { Program, Tensor } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
-import type { NamedTensor } from "../checkpoint/Safetensors.ts"
+import { release } from "../checkpoint/release.ts"
+import type { SafetensorsError, Source } from "../checkpoint/Safetensors.ts"
 import { cooled, scaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
-import { release } from "./release.ts"
 
 export interface Settings {
   readonly spec: Spec
@@ -47,12 +47,12 @@ export interface StepResult {
   readonly gradientNorm: number | undefined
 }
 
-/** The trained tensors as they stand. */
+/** The trained tensors of a checkpoint. */
 export interface Tensors {
-  readonly parameters: ReadonlyArray<NamedTensor>
-  readonly optimizer: ReadonlyArray<NamedTensor>
+  readonly parameters: ReadonlyArray<Source<SafetensorsError>>
+  readonly optimizer: ReadonlyArray<Source<SafetensorsError>>
   /** Running means under the parameters' own names; empty when none are kept. */
-  readonly average: ReadonlyArray<NamedTensor>
+  readonly average: ReadonlyArray<Source<SafetensorsError>>
 }
 
 const averageOf = (parameter: string): string => `${parameter}.average`
@@ -161,6 +161,11 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     held = name
   ) => ({ name, shape, read: session.read(held) })
 
+  const fill = <E>(name: string, read: Effect.Effect<Float32Array, E>) =>
+    Effect.flatMap(read, (values) =>
+      Effect.tap(session.write(name, values), () => Effect.sync(() => release(values)))
+    )
+
   return {
     /** Writes the initial weights and clears the optimizer. */
     begin: Effect.fn("Trainer.begin")(function* () {
@@ -173,14 +178,10 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
         release(values)
       }
     }),
-    /** Replaces parameters, optimizer state and running means. Takes the memory of those given. */
+    /** Replaces parameters, optimizer state and running means. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
-      for (const { name, values } of [...tensors.parameters, ...tensors.optimizer])
-        yield* session.write(name, values)
-      for (const { name, values } of tensors.average) yield* session.write(averageOf(name), values)
-      // Some are views of one file: none is looked at after this.
-      for (const { values } of [...tensors.parameters, ...tensors.optimizer, ...tensors.average])
-        release(values)
+      for (const { name, read } of [...tensors.parameters, ...tensors.optimizer]) yield* fill(name, read)
+      for (const { name, read } of tensors.average) yield* fill(averageOf(name), read)
     }),
     /** Parameters, optimizer state and running means, each copied when it is read. */
     sources: {

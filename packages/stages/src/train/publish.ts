@@ -110,12 +110,12 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     CheckpointFolder.write(
       join(output, name),
       step,
-      [...files].map(([file, bytes]) => ({ name: file, pieces: [bytes] }))
+      [...files].map(([file, stored]) => ({ name: file, pieces: [stored] }))
     ).pipe(Effect.mapError((error) => failed(step, explain("Publishing it", output)(error).message)))
   yield* copy("best", best.checkpoint)
   yield* copy("last", last.checkpoint)
   yield* fs
-    .writeFile(join(output, "curve.jsonl"), last.checkpoint.files.get("curve.jsonl") ?? new Uint8Array())
+    .copyFile(join(output, "last", "curve.jsonl"), join(output, "curve.jsonl"))
     .pipe(
       Effect.mapError((error) => failed(state.step, explain("Publishing the curve", output)(error).message))
     )

@@ -75,10 +75,10 @@ export const train = Stage.make({
     const checkpoints = yield* Checkpoints.make({
       root: join(scratch, "checkpoints"),
       keepLast: config.keepLast,
-      foreign: (checkpoint) => {
-        const restored = restore(checkpoint, plan.spec, origin, averages)
-        return typeof restored === "string" ? restored : undefined
-      }
+      foreign: (checkpoint) =>
+        Effect.map(restore(checkpoint, plan.spec, origin, averages), (restored) =>
+          typeof restored === "string" ? restored : undefined
+        )
     })
     // Parameters, two moments and the mean, float32; the last few, the best, one being written, and the two of the result.
     yield* checkpoints.spaceFor(size * (averages ? 16 : 12) * (config.keepLast + 4))
@@ -96,7 +96,7 @@ export const train = Stage.make({
           })
         return { state: initial, restored: undefined } satisfies Beginning as Beginning
       }
-      const restored = restore(checkpoint, plan.spec, origin, averages)
+      const restored = yield* restore(checkpoint, plan.spec, origin, averages)
       if (typeof restored === "string") return { state: initial, restored: undefined }
       yield* journal.publish({
         type: "Resumed",

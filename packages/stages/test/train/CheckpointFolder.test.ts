@@ -63,7 +63,7 @@ describe("CheckpointFolder", () => {
       const read = yield* CheckpointFolder.read(directory)
       assert.strictEqual(read.step, 1)
       assert.isAbove(bytes, 1_100_000)
-      assert.strictEqual(read.files.get("parameters.safetensors")!.length, 1_100_003)
+      assert.strictEqual(read.files.get("parameters.safetensors")!.byteLength, 1_100_003)
       yield* CheckpointFolder.remove(directory)
       assert.isFalse(existsSync(directory))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))

@@ -4,7 +4,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import { systemError } from "effect/PlatformError"
-import { decode } from "../../src/checkpoint/Safetensors.ts"
+import * as TensorFile from "../../src/checkpoint/TensorFile.ts"
 import * as CheckpointFolder from "../../src/train/CheckpointFolder.ts"
 import * as Copies from "../../src/train/Copies.ts"
 import { temporaryFolder } from "./laboratory.ts"
@@ -32,8 +32,8 @@ const savedFrom = Effect.fnUntraced(function* (root: string) {
   yield* CheckpointFolder.write(directory, 1, copy.files)
   yield* copy.discard
   const { files } = yield* CheckpointFolder.read(directory)
-  const { tensors } = yield* decode(files.get("parameters.safetensors")!, "parameters.safetensors")
-  return Array.from(tensors.get("w")!.values)
+  const { tensors } = yield* TensorFile.open(files.get("parameters.safetensors")!.path)
+  return Array.from(yield* tensors.get("w")!.read)
 })
 
 describe("a copy of the state", () => {

@@ -6,7 +6,7 @@ import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { configJson, generationConfigJson, toHuggingFace } from "../../src/checkpoint/huggingFace.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
-import { encode } from "../../src/checkpoint/Safetensors.ts"
+import * as TensorFile from "../../src/checkpoint/TensorFile.ts"
 import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
 
@@ -143,13 +143,19 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* fs.makeDirectory(directory, { recursive: true })
-  const values = new Map(
-    parameters(spec).map((parameter) => [parameter.name, initialValues(parameter, 1)] as const)
+  const sources = new Map(
+    parameters(spec).map((parameter) => [
+      parameter.name,
+      { ...parameter, read: Effect.sync(() => initialValues(parameter, 1)) }
+    ])
   )
-  const weights = Buffer.concat(encode(toHuggingFace(spec, values)))
+  const bytes = yield* TensorFile.write(
+    path.join(directory, "model.safetensors"),
+    toHuggingFace(spec, sources),
+    {}
+  )
   const write = (name: string, data: Uint8Array | string) =>
     fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
-  yield* write("model.safetensors", weights)
   yield* write("config.json", JSON.stringify(configJson(spec, endTokenId)))
   yield* write("generation_config.json", JSON.stringify(generationConfigJson(endTokenId)))
   yield* write("tokenizer.json", tokenizerJson())
@@ -170,7 +176,7 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
       vocabularySize,
       sequenceLength: spec.sequenceLength,
       parameters: parameterCount(spec),
-      bytes: weights.length,
+      bytes,
       state: "best",
       step: 20,
       validationLoss: 5.5,

@@ -47,10 +47,10 @@ export const checkpoints: Kind = ({ directory, draw }, index) => {
       const { newest: find } = yield* Checkpoints.make({
         root: directory,
         keepLast: 2,
-        foreign: (checkpoint) => {
-          const restored = restore(checkpoint, spec, origin, false)
-          return typeof restored === "string" ? restored : undefined
-        }
+        foreign: (checkpoint) =>
+          Effect.map(restore(checkpoint, spec, origin, false), (restored) =>
+            typeof restored === "string" ? restored : undefined
+          )
       })
       const { checkpoint, skipped } = yield* find()
       if (skipped.length === 0) return taken

@@ -1,0 +1,94 @@
+/** Safetensors files on disk, written and read a tensor at a time: a model of any size takes the memory of its largest tensor. */
+import { Effect, FileSystem } from "effect"
+import type { PlatformError } from "effect/PlatformError"
+import { release } from "./release.ts"
+import {
+  bytesOf,
+  headerLengthOf,
+  headerOf,
+  layoutOf,
+  SafetensorsError,
+  type Slot,
+  type Source
+} from "./Safetensors.ts"
+
+/** A file's tensors, each read when its turn comes. */
+export interface TensorFile {
+  readonly tensors: ReadonlyMap<string, Source<SafetensorsError>>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** Fills `bytes` from a file, from `position` on. A file that ends early is damaged. */
+const fill = Effect.fnUntraced(function* (
+  path: string,
+  file: FileSystem.File,
+  position: number,
+  bytes: Uint8Array
+) {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const count = Number(yield* file.read(bytes.subarray(done), { position: BigInt(position + done) }))
+    if (count === 0)
+      return yield* new SafetensorsError({ file: path, why: "it ended early while it was read" })
+    done += count
+  }
+})
+
+const whyUnreadable = (path: string) => (error: PlatformError) =>
+  new SafetensorsError({ file: path, why: `the system does not give it (${error.reason._tag})` })
+
+/** Reads a file's header. Its tensors are read from the file as it is then. */
+export const open = Effect.fn("TensorFile.open")(function* (path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const damaged = (why: string) => new SafetensorsError({ file: path, why })
+  const opened = fs.open(path, { flag: "r" })
+  const { data, metadata, slots } = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const file = yield* opened
+      const size = Number((yield* file.stat).size)
+      const first = new Uint8Array(8)
+      if (size >= 8) yield* fill(path, file, 0, first)
+      const length = headerLengthOf(first, size)
+      if (typeof length === "string") return yield* damaged(length)
+      const json = new Uint8Array(length)
+      yield* fill(path, file, 8, json)
+      const layout = layoutOf(json, size)
+      return typeof layout === "string" ? yield* damaged(layout) : layout
+    })
+  )
+  const source = ({ begin, end, name, shape }: Slot): Source<SafetensorsError> => ({
+    name,
+    shape,
+    read: Effect.gen(function* () {
+      const values = new Float32Array((end - begin) / 4)
+      yield* fill(path, yield* opened, data + begin, bytesOf(values))
+      return values
+    }).pipe(
+      Effect.scoped,
+      Effect.catchTag("PlatformError", (error) => Effect.fail(whyUnreadable(path)(error)))
+    )
+  })
+  return {
+    tensors: new Map(slots.map((slot) => [slot.name, source(slot)])),
+    metadata
+  } satisfies TensorFile as TensorFile
+})
+
+/** Writes a file, a tensor at a time. Gives its size in bytes. */
+export const write = Effect.fn("TensorFile.write")(function* <E>(
+  path: string,
+  tensors: ReadonlyArray<Source<E>>,
+  metadata: Readonly<Record<string, string>>
+) {
+  const fs = yield* FileSystem.FileSystem
+  const file = yield* fs.open(path, { flag: "w" })
+  const header = headerOf(tensors, metadata)
+  yield* file.writeAll(header)
+  let bytes = header.byteLength
+  for (const tensor of tensors) {
+    const values = yield* tensor.read
+    bytes += values.byteLength
+    yield* file.writeAll(bytesOf(values))
+    release(values)
+  }
+  return bytes
+}, Effect.scoped)
