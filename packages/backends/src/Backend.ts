@@ -16,6 +16,13 @@ export type BackendChoice = typeof BackendChoice.Type
 export const Precision = Schema.Literals(["f32", "bf16"])
 export type Precision = typeof Precision.Type
 
+/** Most worker threads that a session can be asked for. */
+export const mostThreads = 64
+
+/** Worker threads of a session. */
+export const Threads = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: mostThreads })))
+export const isThreads = Schema.is(Threads)
+
 /** The engine cannot run on this machine. `mend` says what would make it run. */
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   engine: EngineName,
@@ -116,7 +123,7 @@ export interface Session {
 }
 
 export interface Settings {
-  /** Worker threads, 1 to 64. The same count gives the same bits on every run. */
+  /** Worker threads, 1 to `mostThreads`. The same count gives the same bits on every run. */
   readonly threads: number
   readonly precision: Precision
 }

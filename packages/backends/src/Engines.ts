@@ -8,13 +8,12 @@ import {
   type Engine,
   type EngineName,
   EngineUnavailable,
+  isThreads,
+  mostThreads,
   type Precision,
   type Settings
 } from "./Backend.ts"
 import { checked } from "./checked/checked.ts"
-
-/** Most worker threads that an engine can be asked for. */
-export const mostThreads = 64
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
 const loaders: Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>> = {
@@ -63,7 +62,7 @@ export const survey: Effect.Effect<ReadonlyArray<Surveyed>> = Effect.forEach(
 /** What a user may ask for. What is left out is decided by what works best here. */
 export interface Choice {
   readonly backend?: BackendChoice | undefined
-  /** 1 to 64; as many as the machine runs at once unless told. */
+  /** 1 to `mostThreads`; as many as the machine runs at once unless told. */
   readonly threads?: number | undefined
   readonly precision?: Precision | undefined
   /** Compares every step with reference. */
@@ -101,7 +100,7 @@ export const select = Effect.fn("Engines.select")(function* (
 ): Effect.fn.Return<Selected, EngineUnavailable> {
   const asked = choice.backend ?? "auto"
   const threads = choice.threads ?? Math.min(mostThreads, availableParallelism())
-  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
+  if (!isThreads(threads))
     return yield* new EngineUnavailable({
       engine: asked === "auto" ? "cpu" : asked,
       why: `${threads} threads are asked for`,

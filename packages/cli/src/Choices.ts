@@ -2,7 +2,7 @@
  * What engine, threads, precision and workspace a command works with: a flag, else the environment, else the pipeline file, else the
  * built-in default.
  */
-import { BackendChoice, Precision } from "@trainyard/backends/Backend"
+import { BackendChoice, isThreads, mostThreads, Precision } from "@trainyard/backends/Backend"
 import { Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { Choices } from "./Pipeline.ts"
@@ -12,7 +12,7 @@ export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidC
   message: Schema.String
 }) {}
 
-const atLeastOneAtMost64 = (threads: number) => threads >= 1 && threads <= 64
+const threadsInWords = `a number from 1 to ${mostThreads}`
 
 export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe(
   Flag.withDescription("Engine that computes; auto takes the fastest that works here (TRAINYARD_BACKEND)"),
@@ -20,9 +20,9 @@ export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe
 )
 
 export const threadsFlag = Flag.Int("threads").pipe(
-  Flag.filter(atLeastOneAtMost64, () => "a number from 1 to 64"),
+  Flag.filter(isThreads, () => threadsInWords),
   Flag.withMetavar("N"),
-  Flag.withDescription("Worker threads, 1 to 64 (TRAINYARD_THREADS)"),
+  Flag.withDescription(`Worker threads, 1 to ${mostThreads} (TRAINYARD_THREADS)`),
   Flag.optional
 )
 
@@ -61,7 +61,7 @@ const variables = {
 
 const meanings = {
   backend: `use ${BackendChoice.literals.join(", ")}`,
-  threads: "give a number from 1 to 64",
+  threads: `give ${threadsInWords}`,
   precision: `use ${Precision.literals.join(" or ")}`,
   workspace: "give a folder"
 } as const

@@ -3,7 +3,7 @@
  * choice of engine and workspace.
  */
 import type { NodeServices } from "@effect/platform-node/NodeServices"
-import { type Backend, BackendChoice, Precision } from "@trainyard/backends/Backend"
+import { type Backend, BackendChoice, Precision, Threads } from "@trainyard/backends/Backend"
 import type { Kind } from "@trainyard/core/Artifact"
 import type { Journal } from "@trainyard/core/Journal"
 import * as Core from "@trainyard/core/Pipeline"
@@ -17,8 +17,8 @@ export type Provided = Backend | Journal | NodeServices | Workspace
 /** What the file would have, where neither a flag nor the environment says otherwise. */
 export const Choices = Schema.Struct({
   backend: Schema.optionalKey(BackendChoice),
-  /** Worker threads, 1 to 64. */
-  threads: Schema.optionalKey(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 64 })))),
+  /** Worker threads. */
+  threads: Schema.optionalKey(Threads),
   precision: Schema.optionalKey(Precision),
   /** Folder for artifacts and runs, seen from the current folder. */
   workspace: Schema.optionalKey(Schema.NonEmptyString)

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto"
 import { Effect, FileSystem, Path, PlatformError, Schema } from "effect"
 import * as Folders from "./Folders.ts"
+import * as Processes from "./Processes.ts"
 
 /** A file of a folder as its manifest lists it. */
 export const FileEntry = Schema.Struct({
@@ -125,7 +126,7 @@ export const publishDirectory = Effect.fnUntraced(function* (from: string, to: s
 export const writeFile = Effect.fnUntraced(function* (file: string, text: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const beside = `${file}.${process.pid}.${Math.random().toString(36).slice(2, 8)}.part`
+  const beside = `${file}.${Processes.unique()}.part`
   yield* Effect.gen(function* () {
     yield* fs.writeFileString(beside, text)
     yield* syncFile(beside)

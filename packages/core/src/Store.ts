@@ -217,7 +217,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
         message: `${writing.node} wrote a file named ${manifestName}, a name that the store keeps for itself. Give the file another name.`
       })
     }
-    // Encoded through JSON and back, so that the digest is of what a reader will see.
+    // In the order of `ManifestBody`: the digest is of this very text, which a reader puts together again from the parts.
     const body: typeof ManifestBody.Type = {
       format: 1,
       kind: writing.kind.name,

@@ -1,17 +1,18 @@
 /** Measures engines: a training step of the reference model, a matrix product, and generation, beside this machine's peak. */
 import { availableParallelism } from "node:os"
 import { Effect, Stream } from "effect"
-import type {
-  BackendError,
-  Engine,
-  EngineName,
-  Inputs,
-  Precision,
-  Prepared,
-  Session,
-  Settings
+import {
+  type BackendError,
+  type Engine,
+  type EngineName,
+  type Inputs,
+  mostThreads,
+  type Precision,
+  type Prepared,
+  type Session,
+  type Settings
 } from "../Backend.ts"
-import { load, mostThreads, names } from "../Engines.ts"
+import { load, names } from "../Engines.ts"
 import { sessionTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { type GptShape, lossName, referenceShape } from "./gpt.ts"
 import { operationCount } from "./operationCount.ts"

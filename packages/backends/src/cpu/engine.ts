@@ -10,6 +10,8 @@ import {
   type Engine,
   EngineFailure,
   EngineUnavailable,
+  isThreads,
+  mostThreads,
   type Prepared,
   ProgramRejected,
   type Session,
@@ -91,8 +93,8 @@ const openSession = Effect.fn("cpu.open")(function* (
       mend: "Ask for --precision f32, or for --backend native."
     })
   const { threads } = settings
-  if (!Number.isInteger(threads) || threads < 1 || threads > 64)
-    return yield* rejected("(session)", `it runs on 1 to 64 threads, not ${threads}`)
+  if (!isThreads(threads))
+    return yield* rejected("(session)", `it runs on 1 to ${mostThreads} threads, not ${threads}`)
   const wrong = wrongSession(tensors)
   if (wrong !== undefined) return yield* rejected("(session)", wrong)
   const binary = options.binary ?? best()
