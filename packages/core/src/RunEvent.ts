@@ -18,7 +18,9 @@ export const StageEvent = Schema.Union([
     type: Schema.Literal("Progress"),
     done: Schema.Finite,
     total: Schema.optionalKey(Schema.Finite),
-    unit: Schema.String
+    unit: Schema.String,
+    /** Which of the stage's pieces of work, when it is not the main one: "downloading". */
+    doing: Schema.optionalKey(Schema.String)
   }),
   /** One sentence worth keeping: what was removed, skipped, chosen, and why. */
   Schema.Struct({

@@ -3,10 +3,12 @@
  * screens render this value.
  */
 import { Effect } from "effect"
-import * as LossCurve from "./LossCurve.ts"
+import type * as LossCurve from "./LossCurve.ts"
 import * as Outlook from "./Outlook.ts"
 import * as Processes from "./Processes.ts"
 import type { RunEvent, StageEvent } from "./RunEvent.ts"
+import { said } from "./StageSaid.ts"
+import { changePhase, keep, note, secondsBetween } from "./StatusChange.ts"
 
 type EventOf<Type extends RunEvent["event"]["type"]> = Extract<RunEvent["event"], { readonly type: Type }>
 type Said<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
@@ -21,6 +23,16 @@ export type StageState =
   | "skipped"
   | "failed"
   | "interrupted"
+
+/** How far a stage is in what it does now. */
+export interface Progress {
+  /** Which of its pieces of work, when it has several; null for the main one. */
+  readonly doing: string | null
+  readonly done: number
+  /** Null when nobody knows. */
+  readonly total: number | null
+  readonly unit: string
+}
 
 /** One stage of the run. Times are ISO 8601. */
 export interface Phase {
@@ -37,7 +49,7 @@ export interface Phase {
   readonly startedAt: string | null
   readonly finishedAt: string | null
   readonly seconds: number | null
-  readonly progress: { readonly done: number; readonly total: number | null; readonly unit: string } | null
+  readonly progress: Progress | null
   readonly secondsLeft: number | null
   readonly facts: ReadonlyArray<{ readonly label: string; readonly text: string }>
   /** Its artifact's folder. */
@@ -147,28 +159,6 @@ export const empty: RunStatus = {
   next: "The run is about to start."
 }
 
-const mostKept = 200
-
-const keep = <A>(items: ReadonlyArray<A>, item: A): ReadonlyArray<A> =>
-  items.length < mostKept ? [...items, item] : [...items.slice(1), item]
-
-const secondsBetween = (from: string, to: string): number =>
-  Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000)
-
-const changePhase = (
-  status: RunStatus,
-  name: string,
-  change: (phase: Phase) => Partial<Phase>
-): RunStatus => ({
-  ...status,
-  phases: status.phases.map((phase) => (phase.name === name ? { ...phase, ...change(phase) } : phase))
-})
-
-const note = (status: RunStatus, at: string, stage: string | null, text: string): RunStatus => ({
-  ...status,
-  timeline: keep(status.timeline, { at, stage, text })
-})
-
 const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStatus => ({
   ...empty,
   run,
@@ -197,92 +187,6 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   })),
   timeline: [{ at, stage: null, text: `Run of ${event.pipeline} started` }]
 })
-
-const said = (status: RunStatus, at: string, stage: string, event: StageEvent): RunStatus => {
-  switch (event.type) {
-    case "Progress":
-      return changePhase(status, stage, (phase) => {
-        const rate = event.done / Math.max(secondsBetween(phase.startedAt ?? at, at), 1e-3)
-        return {
-          progress: { done: event.done, total: event.total ?? null, unit: event.unit },
-          secondsLeft:
-            event.total === undefined || event.done <= 0 ? null : Math.max(0, event.total - event.done) / rate
-        }
-      })
-    case "Step":
-      return {
-        ...changePhase(status, stage, () => ({
-          progress: { done: event.step, total: event.steps, unit: "steps" },
-          secondsLeft: event.secondsLeft
-        })),
-        training: { ...event, stage },
-        losses: LossCurve.add(status.losses, { step: event.step, loss: event.loss })
-      }
-    case "Evaluation":
-      return {
-        ...status,
-        evaluations: keep(
-          status.evaluations.filter(({ step }) => step < event.step),
-          { step: event.step, loss: event.loss, perplexity: event.perplexity, best: event.best }
-        )
-      }
-    case "Sample":
-      return {
-        ...status,
-        samples: keep(status.samples, {
-          step: event.step,
-          prompt: event.prompt,
-          completion: event.completion
-        })
-      }
-    case "CheckpointSaved":
-      return note(
-        {
-          ...status,
-          checkpoints: keep(status.checkpoints, {
-            at,
-            step: event.step,
-            directory: event.directory,
-            best: event.best,
-            bytes: event.bytes
-          })
-        },
-        at,
-        stage,
-        `Checkpoint at step ${event.step}${event.best ? ", the best so far" : ""}`
-      )
-    case "Resumed":
-      return note(
-        { ...status, resumed: { step: event.step, directory: event.directory } },
-        at,
-        stage,
-        `Went on from the checkpoint at step ${event.step}${
-          event.skipped.length === 0 ? "" : `, past ${event.skipped.length} broken`
-        }`
-      )
-    case "Gate":
-      return {
-        ...status,
-        gates: [
-          ...status.gates.filter((gate) => gate.gate !== event.gate || gate.stage !== stage),
-          { ...event, stage }
-        ]
-      }
-    case "Fault":
-      return note(
-        { ...status, faults: keep(status.faults, { ...event, at, stage }) },
-        at,
-        stage,
-        `${event.message}: ${event.action}`
-      )
-    case "Note":
-      return event.level === "warning"
-        ? { ...status, warnings: keep(status.warnings, { at, stage, text: event.message }) }
-        : status
-    case "Facts":
-      return changePhase(status, stage, () => ({ facts: event.facts }))
-  }
-}
 
 /** Phases of a process that is gone. */
 const cutOff = (phases: ReadonlyArray<Phase>): ReadonlyArray<Phase> =>

@@ -67,7 +67,7 @@ describe("a running run", () => {
       })
     ])
     expect(states(status)).toEqual({ collect: "cached", train: "running", validate: "pending" })
-    expect(status.phases[1]!.progress).toEqual({ done: 10, total: 100, unit: "steps" })
+    expect(status.phases[1]!.progress).toEqual({ doing: null, done: 10, total: 100, unit: "steps" })
     expect(status.secondsLeft).toBe(90)
     expect(status.seconds).toBe(5)
     expect(status.training).toMatchObject({ stage: "train", step: 10 })

@@ -5,7 +5,7 @@
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
 import { Effect } from "effect"
 import { Block } from "./Block.ts"
-import { count, duration, figure, loss } from "./format.ts"
+import { bytes, count, duration, figure, loss } from "./format.ts"
 import { linesOf, progressText } from "./lines.ts"
 import { barLine, pad, type Screen } from "./Screen.ts"
 
@@ -89,7 +89,9 @@ const liveLine = (screen: Screen, nameWidth: number, stage: string, active: Acti
     ])
   }
   if (moving.total === undefined || moving.total <= 0) {
-    return `${name}  ${turning} ${progressText(moving)}  ${figure(moving.done / Math.max(0.1, elapsed))}/s  ${duration(elapsed)}`
+    const each = moving.done / Math.max(0.1, elapsed)
+    const rate = moving.unit === "bytes" ? bytes(each) : figure(each)
+    return `${name}  ${turning} ${progressText(moving)}  ${rate}/s  ${duration(elapsed)}`
   }
   const done = moving.done / moving.total
   const left = done > 0.02 ? [`${duration((elapsed / done) * (1 - done))} left`] : []

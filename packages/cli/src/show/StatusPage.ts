@@ -1,6 +1,6 @@
 /** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
-import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
+import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 
 /** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
 const cell = (text: string): string => oneLine(text, 160).replaceAll("|", "\\|")
@@ -38,10 +38,11 @@ export const stateWord: Record<Phase["state"], string> = {
 /** How far a phase is, while that says more than its state does. */
 export const progressOf = ({ progress, state }: Phase): string => {
   if (progress === null || state === "ran" || state === "cached") return ""
-  const { done, total, unit } = progress
-  if (total === null) return `${count(done)} ${unit}`
+  const { doing, done, total, unit } = progress
+  const what = doing === null ? "" : `${doing} `
+  if (total === null) return `${what}${amount(done, unit)}`
   const percent = total > 0 ? ` (${Math.floor((100 * done) / total)} %)` : ""
-  return `${count(done)} of ${count(total)} ${unit}${percent}`
+  return `${what}${partOf(done, total, unit)}${percent}`
 }
 
 /** Seconds that a phase has taken: known at its end, counted up to the last event before that. */

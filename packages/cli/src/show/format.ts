@@ -39,6 +39,18 @@ export const bytes = (value: number): string => {
   return `${unit === 0 ? count(size) : size.toFixed(size >= 100 ? 0 : 1)} ${sizeUnits[unit]}`
 }
 
+/** What is done of a whole, in the whole's unit: `12.3 of 48.0 MB`; in any other unit than bytes `1,200 of 3,000 files`. */
+export const partOf = (done: number, total: number, unit: string): string => {
+  if (unit !== "bytes") return `${count(done)} of ${count(total)} ${unit}`
+  const [part, whole] = [bytes(done), bytes(total)]
+  const [amount, partUnit] = part.split(" ")
+  return whole.endsWith(` ${partUnit}`) ? `${amount} of ${whole}` : `${part} of ${whole}`
+}
+
+/** So much of a unit: `12.3 MB`, `1,200 files`. */
+export const amount = (value: number, unit: string): string =>
+  unit === "bytes" ? bytes(value) : `${count(value)} ${unit}`
+
 /** A loss, with the digits that tell two steps apart; a loss that is not finite is named. */
 export const loss = (value: number | null): string => (value === null ? "not finite" : value.toFixed(3))
 

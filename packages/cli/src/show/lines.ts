@@ -1,6 +1,6 @@
 /** Each run event as a line of text, or none: what a terminal keeps and a log file holds. */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
-import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
+import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 import { pad, type Screen } from "./Screen.ts"
 
 /** `epoch 2.4`, for a step. */
@@ -13,10 +13,13 @@ const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
     ...(event.step < event.steps ? [`${duration(event.secondsLeft)} left`] : [])
   ].join(", ")
 
-export const progressText = (event: Extract<StageEvent, { type: "Progress" }>): string =>
-  event.total === undefined
-    ? `${count(event.done)} ${event.unit}`
-    : `${count(event.done)} of ${count(event.total)} ${event.unit}`
+export const progressText = ({
+  doing,
+  done,
+  total,
+  unit
+}: Extract<StageEvent, { type: "Progress" }>): string =>
+  `${doing === undefined ? "" : `${doing} `}${total === undefined ? amount(done, unit) : partOf(done, total, unit)}`
 
 /** What a stage's own event says, and whether it warns. Steps and progress are for the caller to thin out. */
 const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string | undefined => {
@@ -81,7 +84,7 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
           event.stage,
           screen.style(
             "yellow",
-            `attempt ${event.attempt} failed: ${event.message} Tries again in ${duration(event.delaySeconds)}.`
+            `attempt ${event.attempt - 1} failed: ${event.message} Tries again in ${duration(event.delaySeconds)}.`
           )
         )
       ]

@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest"
-import { bytes, duration, figure, harmless, loss, oneLine, share } from "../../src/show/format.ts"
+import {
+  amount,
+  bytes,
+  duration,
+  figure,
+  harmless,
+  loss,
+  oneLine,
+  partOf,
+  share
+} from "../../src/show/format.ts"
 
 describe("format", () => {
   test.each([
@@ -26,6 +36,17 @@ describe("format", () => {
     [1.234, "1.23"],
     [0.00123, "0.0012"]
   ])("%d reads %s", (value, text) => expect(figure(value)).toBe(text))
+
+  test.each([
+    [12_345_678, 48_000_000, "bytes", "12.3 of 48.0 MB"],
+    [900_000, 48_000_000, "bytes", "900 kB of 48.0 MB"],
+    [1200, 3000, "files", "1,200 of 3,000 files"]
+  ])("%d of %d %s read %s", (done, total, unit, text) => expect(partOf(done, total, unit)).toBe(text))
+
+  test("an amount of bytes is read as a size, any other with its unit", () => {
+    expect(amount(12_345_678, "bytes")).toBe("12.3 MB")
+    expect(amount(1200, "files")).toBe("1,200 files")
+  })
 
   test("a loss that is not finite is named", () => expect(loss(null)).toBe("not finite"))
   test("a small share keeps a digit", () => expect(share(0.012)).toBe("1.2 %"))

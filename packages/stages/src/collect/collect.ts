@@ -8,6 +8,7 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, Path, Schedule, Schema, Stream } from "effect"
 import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, type Document } from "./Corpus.ts"
+import { Downloads } from "./Downloads.ts"
 import { facts } from "./facts.ts"
 import * as Globs from "./Globs.ts"
 import { licenceOfFile, licenceOfSource, manifestName } from "./licence.ts"
@@ -185,7 +186,7 @@ export const collect = Stage.make({
     const onDisk = Effect.mapError(Workspace.explain("Writing the corpus", output))
     const opened = yield* Effect.forEach(config.sources, (source) => openSource(source, config), {
       concurrency: 4
-    })
+    }).pipe(Effect.provideServiceEffect(Downloads, Downloads.make))
     const temporary = yield* Workspace.temporaryDirectory("collecting")
     const spoolFile = path.join(temporary, "spool")
     const spool = yield* Spool.writer(spoolFile).pipe(onDisk)

@@ -4,9 +4,10 @@ import * as Folders from "@trainyard/core/Folders"
 import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, Path, Stream } from "effect"
+import { Effect, Exit, FileSystem, Path, Scope, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { SourceUnavailable } from "./CollectError.ts"
+import { Downloads } from "./Downloads.ts"
 import type { Git } from "./Source.ts"
 
 const environment = {
@@ -25,6 +26,20 @@ const complaint = (text: string): string => {
   const fatal = lines.find((line) => /^(fatal|error): /.test(line)) ?? lines.at(-1) ?? "it said nothing"
   return fatal.replace(/^(fatal|error): /, "").replace(/\.$/, "")
 }
+
+/**
+ * Work in a scope of its own that nobody waits for when the work is done. The release of a process that failed waits up to a second for
+ * the processes that it started, which have long ended where nothing clears them away.
+ */
+const releasedLater = <A, E, R>(work: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Scope.make(),
+    (scope) => Scope.provide(work, scope),
+    (scope, exit) => {
+      const close = Scope.close(scope, exit)
+      return Exit.isSuccess(exit) ? Effect.asVoid(Effect.forkDetach(close)) : close
+    }
+  )
 
 /** Runs git to its end; what it wrote to standard error, and its exit code. */
 const git = Effect.fnUntraced(
@@ -47,7 +62,7 @@ const git = Effect.fnUntraced(
     )
     return { said, code: Number(code), source }
   },
-  Effect.scoped,
+  releasedLater,
   (run, source) =>
     Effect.catchTag(run, "PlatformError", (error) =>
       Effect.fail(
@@ -65,6 +80,29 @@ const git = Effect.fnUntraced(
 
 const networkTrouble =
   /could not resolve host|connection (refused|timed out|reset)|unable to access|early EOF|remote end hung up|operation timed out|temporary failure/i
+
+/** Asking again would bring the same answer: nothing is there, or it is not for us. */
+const settled =
+  /does not appear to be a git repository|repository .* not found|does not exist|authentication failed|could not read (username|password)|permission denied|access denied|returned error: 4(?!08|29)\d\d|certificate/i
+
+const mayPass = (said: string): boolean => networkTrouble.test(said) && !settled.test(said)
+
+/** Bytes of the packs in a repository, that which is being received included. */
+const packBytes = Effect.fnUntraced(
+  function* (directory: string) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const packs = path.join(directory, "objects", "pack")
+    const sizes = yield* Effect.forEach(yield* fs.readDirectory(packs), (name) =>
+      fs.stat(path.join(packs, name)).pipe(
+        Effect.map(({ size }) => Number(size)),
+        Effect.orElseSucceed(() => 0)
+      )
+    )
+    return sizes.reduce((sum, size) => sum + size, 0)
+  },
+  Effect.orElseSucceed(() => 0)
+)
 
 /** A tar file of the commit, fetched unless kept. It lives until the scope closes. */
 export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: Git, origin: string) {
@@ -96,23 +134,29 @@ export const archiveCommit = Effect.fn("Git.archiveCommit")(function* (source: G
   let fetched = false
   if (!(yield* has)) {
     fetched = true
-    const fetch = [...at, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"]
-    const one = yield* git(origin, [...fetch, "--depth=1", "--", source.repository, source.commit])
+    const downloads = yield* Downloads
+    const fetch = Effect.fnUntraced(function* (...what: ReadonlyArray<string>) {
+      const before = yield* packBytes(directory)
+      const received = Effect.map(packBytes(directory), (now) => ({
+        received: Math.max(0, now - before),
+        total: undefined
+      }))
+      return yield* git(origin, [
+        ...[...at, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"],
+        ...what
+      ]).pipe(downloads.during(received))
+    })
+    const one = yield* fetch("--depth=1", "--", source.repository, source.commit)
+    const refused = (said: string) =>
+      unavailable(
+        `git cannot fetch: ${complaint(said)}. Check the address, and that git may read it without being asked for a password.`,
+        mayPass(said)
+      )
+    if (one.code !== 0 && (mayPass(one.said) || settled.test(one.said))) return yield* refused(one.said)
     if (one.code !== 0 || !(yield* has)) {
       // Some servers give out branches and tags only: take them all, then look again.
-      const all = yield* git(origin, [
-        ...fetch,
-        "--force",
-        "--",
-        source.repository,
-        "+refs/*:refs/trainyard/*"
-      ])
-      if (all.code !== 0) {
-        return yield* unavailable(
-          `git cannot fetch: ${complaint(all.said)}. Check the address, and that git may read it without being asked for a password.`,
-          networkTrouble.test(all.said)
-        )
-      }
+      const all = yield* fetch("--force", "--", source.repository, "+refs/*:refs/trainyard/*")
+      if (all.code !== 0) return yield* refused(all.said)
       if (!(yield* has)) {
         return yield* unavailable(
           `the repository has no commit ${source.commit}. \`git rev-parse <branch or tag>\` prints the id of one.`

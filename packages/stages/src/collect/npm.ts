@@ -3,12 +3,14 @@
  * is kept in the workspace's `downloads/npm` and is not asked for again.
  */
 import { createHash } from "node:crypto"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { realpathSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
 import * as Folders from "@trainyard/core/Folders"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
 import { CorruptArchive, SourceUnavailable } from "./CollectError.ts"
+import { Downloads } from "./Downloads.ts"
 import type { Npm } from "./Source.ts"
 import { reasonOf } from "./tar.ts"
 
@@ -86,6 +88,46 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   )
 }
 
+/** The file that a registry calls the tarball of a package: `name-1.0.0.tgz`, without the scope. */
+const tarballName = (source: Npm): string => {
+  const at = source.package.lastIndexOf("@")
+  const name = source.package.slice(source.package.lastIndexOf("/", at) + 1, at)
+  return `${name}-${source.package.slice(at + 1)}.tgz`
+}
+
+const Answer = Schema.Struct({
+  request: Schema.Struct({ path: Schema.String }),
+  response: Schema.Struct({
+    statusCode: Schema.Literal(200),
+    headers: Schema.Struct({
+      "content-length": Schema.FiniteFromString,
+      "content-encoding": Schema.optionalKey(Schema.Literal("identity"))
+    })
+  })
+})
+const decodeAnswer = Schema.decodeUnknownOption(Answer)
+
+/** How long the tarball is, once its answer has begun; npm's libraries do not tell. Undefined where the server did not say. */
+const announcedSize = (name: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const heard: { size: number | undefined } = { size: undefined }
+        const listen = (message: unknown) => {
+          const answer = decodeAnswer(message)
+          if (Option.isSome(answer) && decodeURIComponent(answer.value.request.path).endsWith(`/${name}`))
+            heard.size = answer.value.response.headers["content-length"]
+        }
+        subscribe("http.client.response.finish", listen)
+        return { heard, listen }
+      }),
+      ({ listen }) => Effect.sync(() => unsubscribe("http.client.response.finish", listen))
+    ),
+    ({ heard }) =>
+      () =>
+        heard.size
+  )
+
 const Download = Schema.fromJsonString(
   Schema.Struct({
     package: Schema.String,
@@ -134,10 +176,17 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
   const whole = path.join(temporary, "whole")
   const write = Workspace.explain("Keeping a download", workspace.root)
   yield* fs.makeDirectory(whole).pipe(Effect.mapError(write))
+  const arriving = path.join(whole, "package.tgz")
+  const downloads = yield* Downloads
+  const total = yield* announcedSize(tarballName(source))
+  const received = fs.stat(arriving).pipe(
+    Effect.map(({ size }) => ({ received: Number(size), total: total() })),
+    Effect.orElseSucceed(() => ({ received: 0, total: total() }))
+  )
   const result = yield* Effect.tryPromise({
     try: async () => {
       const { default: pacote } = await import("pacote")
-      return pacote.tarball.file(source.package, path.join(whole, "package.tgz"), {
+      return pacote.tarball.file(source.package, arriving, {
         ...flat,
         cache: path.join(temporary, "cache"),
         // The stage's own schedule asks again, and says so.
@@ -147,7 +196,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
       })
     },
     catch: explain(origin, registry)
-  })
+  }).pipe(downloads.during(received))
   const file = path.join(directory, "package.tgz")
   yield* Effect.gen(function* () {
     const bytes = yield* fs.readFile(path.join(whole, "package.tgz"))

@@ -6,6 +6,7 @@ import { Effect, FileSystem, Option, Path, type Scope, Stream } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import { readArchive } from "./archive.ts"
 import { type ReadError, SourceUnavailable } from "./CollectError.ts"
+import type { Downloads } from "./Downloads.ts"
 import { readFolder } from "./folder.ts"
 import * as Globs from "./Globs.ts"
 import { archiveCommit } from "./git.ts"
@@ -55,6 +56,7 @@ const filesOf = Effect.fnUntraced(function* (
   | Journal
   | Workspace.Workspace
   | ChildProcessSpawner.ChildProcessSpawner
+  | Downloads
   | Scope.Scope
 > {
   const path = yield* Path.Path

@@ -1,3 +1,4 @@
+import { createServer, type Server } from "node:http"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -20,6 +21,27 @@ const repository = Effect.gen(function* () {
   yield* git(root, "commit", "--quiet", "-m", "First")
   return { root, commit: yield* git(root, "rev-parse", "HEAD") }
 })
+
+/** A web server on loopback that answers every request with one status. */
+const answering = (status: number) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<{ readonly server: Server; readonly requests: Array<string> }>((resume) => {
+        const requests: Array<string> = []
+        const server = createServer((request, response) => {
+          requests.push(request.url ?? "")
+          response.writeHead(status).end()
+        })
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, requests })))
+      }),
+      ({ server }) => Effect.sync(() => server.close())
+    ),
+    ({ requests, server }) => {
+      const address = server.address()
+      const port = address !== null && typeof address === "object" ? address.port : 0
+      return { requests, url: `http://127.0.0.1:${port}/` }
+    }
+  )
 
 // Claims are renewed by the clock, so this needs the real one.
 layer(Running.layer, { excludeTestServices: true })("git repositories", (it) => {
@@ -55,6 +77,25 @@ layer(Running.layer, { excludeTestServices: true })("git repositories", (it) => 
         )
         assert.strictEqual(error._tag, "SourceUnavailable")
         assert.include(error.message, says)
+      }
+    })
+  )
+
+  it.effect("are asked for once when the answer is final, and again when it may change", () =>
+    Effect.gen(function* () {
+      const commit = "0123456789abcdef0123456789abcdef01234567"
+      for (const [status, transient] of [
+        [404, false],
+        [403, false],
+        [503, true]
+      ] as const) {
+        const server = yield* answering(status)
+        const error = yield* Effect.flip(
+          Running.runStage(collect({ sources: [Source.git(`${server.url}x.git`, { commit })] }))
+        )
+        assert.strictEqual(error._tag, "SourceUnavailable")
+        if (error._tag === "SourceUnavailable") assert.strictEqual(error.transient, transient)
+        assert.lengthOf(server.requests, 1)
       }
     })
   )

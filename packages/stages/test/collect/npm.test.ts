@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { collect } from "../../src/collect/collect.ts"
@@ -16,7 +17,8 @@ const tarball = tarGzOf([
 const from = (specification: string, options = {}) =>
   collect({ sources: [Source.npm(specification, options)] })
 
-layer(Running.layer)("npm packages", (it) => {
+// Downloads are looked at by the clock, so this needs the real one.
+layer(Running.layer, { excludeTestServices: true })("npm packages", (it) => {
   it.effect("come from the registry that npm is configured for, once", () =>
     Effect.gen(function* () {
       const registry = yield* serve("hello", "1.0.0", tarball)
@@ -31,6 +33,7 @@ layer(Running.layer)("npm packages", (it) => {
       assert.isTrue(
         first.events.some((event) => event.type === "Note" && event.message === "Fetched npm:hello@1.0.0")
       )
+      assert.isFalse(first.events.some((event) => event.type === "Progress" && event.doing !== undefined))
       // Other globs, same tarball: nothing is fetched again.
       const second = yield* Running.runStage(from("hello@1.0.0", { include: ["**/*.md"] }))
       assert.strictEqual(second.artifact.value.documents, 1)
@@ -70,6 +73,31 @@ layer(Running.layer)("npm packages", (it) => {
       const error = yield* Effect.flip(Running.runStage(from("third@1.0.0")))
       assert.strictEqual(error._tag, "SourceUnavailable")
       if (error._tag === "SourceUnavailable") assert.isTrue(error.transient)
+    })
+  )
+
+  it.effect("that are large are told of as they come, in bytes of the whole", () =>
+    Effect.gen(function* () {
+      // Noise, which gzip cannot make smaller.
+      const noise = randomBytes(1_500_000).toString("base64")
+      const large = tarGzOf([
+        { path: "package/src/a.c", text: "int a;\n" },
+        { path: "package/noise.txt", text: noise }
+      ])
+      const registry = yield* serve("@scope/large", "1.0.0", large)
+      registry.pause = 300
+      const { events } = yield* Running.runStage(from("@scope/large@1.0.0", { include: ["**/*.c"] }))
+      const told = events.flatMap((event) =>
+        event.type === "Progress" && event.doing === "downloading" ? [event] : []
+      )
+      const done = told.map((event) => event.done)
+      assert.isAtLeast(done.length, 2)
+      assert.deepStrictEqual(
+        done,
+        [...new Set(done)].sort((a, b) => a - b)
+      )
+      assert.strictEqual(done.at(-1), large.length)
+      for (const { total, unit } of told) assert.deepStrictEqual([total, unit], [large.length, "bytes"])
     })
   )
 })

@@ -9,6 +9,8 @@ export interface Registry {
   readonly requests: Array<string>
   /** Answers every request with this status instead. */
   failWith: number | undefined
+  /** Sends the tarball in four pieces, this many milliseconds apart. */
+  pause: number
   /** Sends this instead of the tarball that was announced. */
   tarball: Buffer
 }
@@ -23,7 +25,7 @@ export const serve = (name: string, version: string, tarball: Buffer) =>
         requests.push(request.url ?? "")
         if (registry.failWith !== undefined) {
           response.writeHead(registry.failWith).end("{}")
-        } else if (request.url === `/${name}`) {
+        } else if (decodeURIComponent(request.url ?? "") === `/${name}`) {
           const dist = { tarball: `${registry.url}${name}/-/${name}-${version}.tgz`, integrity }
           response.setHeader("content-type", "application/json")
           response.end(
@@ -33,14 +35,24 @@ export const serve = (name: string, version: string, tarball: Buffer) =>
               versions: { [version]: { name, version, dist } }
             })
           )
-        } else if (request.url?.endsWith(".tgz")) response.end(registry.tarball)
-        else response.writeHead(404).end("{}")
+        } else if (request.url?.endsWith(".tgz")) {
+          const { pause, tarball } = registry
+          response.setHeader("content-length", tarball.length)
+          const piece = Math.ceil(tarball.length / (pause === 0 ? 1 : 4))
+          const send = (from: number) => {
+            response.write(tarball.subarray(from, from + piece))
+            if (from + piece >= tarball.length) response.end()
+            else setTimeout(send, pause, from + piece)
+          }
+          send(0)
+        } else response.writeHead(404).end("{}")
       })
       const before = process.env.npm_config_registry
       const registry = {
         url: "",
         requests,
         failWith: undefined as number | undefined,
+        pause: 0,
         tarball,
         close: () => {
           server.closeAllConnections()
