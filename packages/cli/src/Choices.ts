@@ -3,6 +3,7 @@
  * built-in default.
  */
 import { BackendChoice, isThreads, mostThreads, Precision } from "@trainyard/backends/Backend"
+import { list, suggestion } from "@trainyard/core/Spelling"
 import { Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { Choices } from "./Pipeline.ts"
@@ -31,8 +32,17 @@ export const precisionFlag = Flag.Literals("precision", Precision.literals).pipe
   Flag.optional
 )
 
-export const workspaceFlag = Flag.String("workspace").pipe(
-  Flag.withMetavar("DIR"),
+/** A flag that names a file or a folder. Without words, as from a script's variable that is not set, it would mean this folder. */
+export const pathFlag = (name: string, metavar: "DIR" | "FILE") =>
+  Flag.String(name).pipe(
+    Flag.filter(
+      (path) => path.trim() !== "",
+      () => (metavar === "DIR" ? "a folder" : "a file")
+    ),
+    Flag.withMetavar(metavar)
+  )
+
+export const workspaceFlag = pathFlag("workspace", "DIR").pipe(
   Flag.withDescription("Folder for artifacts and runs; .trainyard unless told (TRAINYARD_WORKSPACE)"),
   Flag.optional
 )
@@ -107,6 +117,12 @@ export const settle = Effect.fn("Choices.settle")(function* (
     precision: fromEnvironment("precision"),
     workspace: fromEnvironment("workspace")
   })
+  for (const key of Object.keys(file)) {
+    if (keys.some((known) => known === key)) continue
+    return yield* new InvalidChoice({
+      message: `The pipeline file chooses "${key}", which means nothing.${suggestion(key, keys)} Its choices: ${list(keys)}.`
+    })
+  }
   const inFile = yield* decode((key) => `"${key}" in the pipeline file`, file)
   const pick = <A>(
     flag: Option.Option<A> | undefined,

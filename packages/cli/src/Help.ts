@@ -11,6 +11,8 @@ const sentence = (error: CliError.NonShowHelpErrors): string => {
   const text = error.message
     .replaceAll(/\s*\n\s*/g, " ")
     .replace(/[.]? Did you mean this\? (\S+)$/, ". Did you mean $1?")
+    .replaceAll("a string representing a finite number", "a number")
+    .replaceAll("Expected an integer", "Expected a whole number")
     .trim()
   return /[.!?]$/.test(text) ? text : `${text}.`
 }

@@ -45,12 +45,28 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     ["validate", quickstart, "--junit", "file/report.xml"],
     /^--junit file\/report\.xml cannot be written \(.*\)\. Name a file .*\n$/
   ],
+  [
+    "a choice in the file that means nothing",
+    ["run", "choice.ts"],
+    /^The pipeline file chooses "thread", which means nothing\. Did you mean "threads"\? .*\n$/
+  ],
+  [
+    "a dropout that drops everything, before anything is fetched,",
+    ["run", quickstart, "--set", "train.model.dropout=1"],
+    /^--set train\.model\.dropout=1: train\.model\.dropout is 1: expected a value less than 1\.\n$/
+  ],
+  [
+    "a source that includes no file",
+    ["run", quickstart, "--set", "collect.sources.0.include=[]"],
+    /: collect\.sources\.0\.include is \[\]: expected a value with a length of at least 1\.\n$/
+  ],
   ["a dataset folder that is none", ["validate", quickstart, "--dataset", "none"], /none/]
 ]
 
 test.each(cases)("%s ends with 2", async (_, args, sentence) => {
   const directory = emptyFolder()
-  write(directory, { "job.ts": tinyPipeline, file: "" })
+  const choice = tinyPipeline.replace("atLeast: 3 }))", "atLeast: 3 }), { thread: 2 } as any)")
+  write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, file: "" })
   const { code, stderr, stdout } = await trainyard({ directory }, ...args)
   // The tiny pipeline prints a line of its own.
   const said = stderr.replace("a pipeline file may print\n", "")
@@ -60,5 +76,13 @@ test.each(cases)("%s ends with 2", async (_, args, sentence) => {
     stdout: ""
   })
   expect(said.trimEnd().split("\n")).toHaveLength(1)
-  expect(readdirSync(directory).sort()).toEqual(["file", "job.ts"])
+  expect(readdirSync(directory).sort()).toEqual(["choice.ts", "file", "job.ts"])
+})
+
+test("a judgement that cannot be made leaves no earlier JUnit report to be taken for its own", async () => {
+  const directory = emptyFolder()
+  write(directory, { "old.xml": "<testsuites/>" })
+  const { code, stderr } = await trainyard({ directory }, "validate", quickstart, "--junit", "old.xml")
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^validate reads "dataset"/) })
+  expect(readdirSync(directory)).not.toContain("old.xml")
 })

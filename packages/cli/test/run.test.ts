@@ -94,6 +94,9 @@ describe("trainyard run", () => {
     [["--set", "nonsense"], /write it as stage\.key=value/],
     [["--backend", "gpu"], /--backend/],
     [["--threads", "65"], /from 1 to 64/],
+    [["--threads", "two"], /--threads: "two"\. Expected a number\.$/m],
+    [["--only", ","], /--only\. Expected: names of stages, such as collect,tokenize\.$/m],
+    [["--workspace", ""], /--workspace\. Expected: a folder\.$/m],
     [["--precision", "f64"], /--precision/],
     [["--unknown"], /--unknown/]
   ])("wrong usage %j: 2 and one clear sentence", async (args, says) => {
@@ -102,15 +105,18 @@ describe("trainyard run", () => {
     expect(code).toBe(2)
     expect(stderr).toMatch(says)
     expect(stdout + stderr).not.toMatch(/^\s+at /m)
-    expect(existsSync(join(where.directory, ".trainyard"))).toBe(false)
+    expect(readdirSync(where.directory)).toEqual(["job.ts"])
   })
 
-  test("--json that could not begin still ends with RunFinished", async () => {
-    const { code, stderr, stdout } = await trainyard(place(), "run", "gone.ts", "--json")
-    expect(code).toBe(2)
-    expect(stderr).toMatch(/There is no pipeline file/)
-    expect(lastLine(stdout)).toMatchObject({ status: "failed", stages: [] })
-  })
+  test.each(["run", "validate"])(
+    "%s --json that could not begin still ends with RunFinished",
+    async (name) => {
+      const { code, stderr, stdout } = await trainyard(place(), name, "gone.ts", "--json")
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/There is no pipeline file/)
+      expect(lastLine(stdout)).toMatchObject({ status: "failed", stages: [] })
+    }
+  )
 
   test("the environment is weaker than a flag, and a wrong variable is named", async () => {
     const where = place()

@@ -38,7 +38,7 @@ const names = (name: string) =>
     ),
     Flag.filter(
       (list) => list.length > 0,
-      () => `--${name} names no stage: write --${name} collect,tokenize`
+      () => "names of stages, such as collect,tokenize"
     ),
     Flag.withMetavar("STAGES")
   )

@@ -11,8 +11,7 @@ import { jsonFlag } from "./flags.ts"
 export const generate = Command.make(
   "generate",
   {
-    model: Flag.String("model").pipe(
-      Flag.withMetavar("DIR"),
+    model: Choices.pathFlag("model", "DIR").pipe(
       Flag.withDescription("Model folder, as the checkpoint stage makes it")
     ),
     prompt: Flag.String("prompt").pipe(

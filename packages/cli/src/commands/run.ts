@@ -10,9 +10,6 @@ import { make } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
 
-/** What a script reads as the last line when the run could not even begin. */
-const notBegun = `${JSON.stringify({ type: "RunFinished", status: "failed", seconds: 0, stages: [], artifacts: {} })}\n`
-
 const checkedFlag = Flag.Boolean("checked").pipe(
   Flag.withDescription(
     "Run each training step beside the reference engine and stop at the first difference (slow)"
@@ -27,23 +24,17 @@ export const run = Command.make(
     // What a pipeline file prints must not stand between the lines of JSON.
     if (flags.json) console.log = console.info = console.debug = console.error
     const screen = make(process.stdout)
-    let told = false
-    const tell = (line: string) => {
-      told = true
-      process.stdout.write(line)
-    }
+    const json = RunView.json()
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
       const result = yield* Runner.run(pipeline, planOptions(flags)).pipe(
-        flags.json ? RunView.asJson(tell) : RunView.onScreen(screen),
+        flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
       )
       return { pipeline, result }
     })
-    const { pipeline, result } = yield* flags.json
-      ? running.pipe(Effect.onError(() => Effect.sync(() => (told ? undefined : tell(notBegun)))))
-      : running
+    const { pipeline, result } = yield* flags.json ? json.last(running) : running
     if (!flags.json) {
       for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
     }

@@ -10,6 +10,7 @@ import { annotations } from "@trainyard/stages/validate/annotations"
 import { Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as Choices from "../Choices.ts"
 import * as DatasetFolder from "../DatasetFolder.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../Ending.ts"
 import * as ModelFolder from "../ModelFolder.ts"
@@ -71,13 +72,17 @@ const notWritten = (file: string) =>
       })
   )
 
-/** Makes the folder of the JUnit report and asks whether it can be written, before anything is judged for nothing. */
+/**
+ * Makes the folder of the JUnit report and takes an earlier report away, before anything is judged for nothing: a judgement that cannot
+ * be made must not leave an old one to be read in its place.
+ */
 const prepareJunit = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = path.dirname(path.resolve(file))
   yield* Folders.make(directory).pipe(
     Effect.andThen(fs.access(directory, { writable: true })),
+    Effect.andThen(fs.remove(path.resolve(file), { force: true })),
     notWritten(file)
   )
 })
@@ -110,18 +115,15 @@ export const validate = Command.make(
   "validate",
   {
     file: pipelineArgument,
-    model: Flag.String("model").pipe(
-      Flag.withMetavar("DIR"),
+    model: Choices.pathFlag("model", "DIR").pipe(
       Flag.withDescription("Judge this model folder; the workspace's newest model unless given"),
       Flag.optional
     ),
-    dataset: Flag.String("dataset").pipe(
-      Flag.withMetavar("DIR"),
+    dataset: Choices.pathFlag("dataset", "DIR").pipe(
       Flag.withDescription("Judge against this dataset folder; the workspace's newest dataset unless given"),
       Flag.optional
     ),
-    junit: Flag.String("junit").pipe(
-      Flag.withMetavar("FILE"),
+    junit: Choices.pathFlag("junit", "FILE").pipe(
       Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
       Flag.optional
     ),
@@ -133,52 +135,56 @@ export const validate = Command.make(
   Effect.fn("trainyard.validate")(function* (flags) {
     if (flags.json) console.log = console.info = console.debug = console.error
     const screen = make(process.stdout)
-    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
-    const reports = namesOf(pipeline, Report.name)
-    if (reports.length === 0) {
-      return yield* new WrongUsage({
-        message: `Pipeline "${pipeline.name}" has no stage that makes a report. End it with validate({ model, dataset }).`
-      })
-    }
-    for (const [flag, kind] of [
-      ["model", Model.name],
-      ["dataset", Dataset.name]
-    ] as const) {
-      if (Option.isSome(flags[flag]) && namesOf(pipeline, kind).length === 0) {
+    const json = RunView.json()
+    const command = Effect.gen(function* () {
+      const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+      const reports = namesOf(pipeline, Report.name)
+      if (reports.length === 0) {
         return yield* new WrongUsage({
-          message: `Pipeline "${pipeline.name}" has no stage that makes a ${kind}, so --${flag} has no place in it.`
+          message: `Pipeline "${pipeline.name}" has no stage that makes a report. End it with validate({ model, dataset }).`
         })
       }
-    }
-    if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
-    const judging = Effect.gen(function* () {
-      const { root } = yield* Workspace
-      const supply = yield* supplied(pipeline, flags)
-      return yield* Runner.run(pipeline, {
-        only: reports,
-        inputs: "latest",
-        supply,
-        set: flags.set,
-        force: flags.force
-      }).pipe(
-        Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
+      for (const [flag, kind] of [
+        ["model", Model.name],
+        ["dataset", Dataset.name]
+      ] as const) {
+        if (Option.isSome(flags[flag]) && namesOf(pipeline, kind).length === 0) {
+          return yield* new WrongUsage({
+            message: `Pipeline "${pipeline.name}" has no stage that makes a ${kind}, so --${flag} has no place in it.`
+          })
+        }
+      }
+      if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
+      const judging = Effect.gen(function* () {
+        const { root } = yield* Workspace
+        const supply = yield* supplied(pipeline, flags)
+        return yield* Runner.run(pipeline, {
+          only: reports,
+          inputs: "latest",
+          supply,
+          set: flags.set,
+          force: flags.force
+        }).pipe(
+          Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
+        )
+      })
+      const result = yield* judging.pipe(
+        flags.json ? json.show : RunView.onScreen(screen),
+        Effect.provide(Workbench.layer(chosen, pipeline)),
+        Signals.saying("Interrupted.")
       )
+      if (!flags.json) {
+        for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
+      }
+      annotate(result)
+      if (Option.isSome(flags.junit)) {
+        const made = reports.flatMap((name) => result.artifacts[name] ?? [])
+        yield* copyJunit(made, flags.junit.value)
+      }
+      const code = Runner.exitCode(result)
+      if (code !== 0) return yield* new Ended({ code })
     })
-    const result = yield* judging.pipe(
-      flags.json ? RunView.asJson((line) => process.stdout.write(line)) : RunView.onScreen(screen),
-      Effect.provide(Workbench.layer(chosen, pipeline)),
-      Signals.saying("Interrupted.")
-    )
-    if (!flags.json) {
-      for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
-    }
-    annotate(result)
-    if (Option.isSome(flags.junit)) {
-      const made = reports.flatMap((name) => result.artifacts[name] ?? [])
-      yield* copyJunit(made, flags.junit.value)
-    }
-    const code = Runner.exitCode(result)
-    if (code !== 0) return yield* new Ended({ code })
+    yield* flags.json ? json.last(command) : command
   })
 ).pipe(
   Command.withDescription(

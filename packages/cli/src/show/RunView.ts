@@ -30,8 +30,22 @@ export const onScreen =
       Effect.flatMap(Renderer.make(screen), (renderer) => following((event) => renderer.show(event), work))
     )
 
-/** Writes the run of `work` as one JSON object a line. */
-export const asJson =
-  (write: (line: string) => void) =>
-  <A, E, R>(work: Effect.Effect<A, E, R>) =>
-    following((event) => Effect.sync(() => write(`${JSON.stringify(flatten(event))}\n`)), work)
+/** What a script reads as the last line when the run could not even begin. */
+const notBegun = `${JSON.stringify({ type: "RunFinished", status: "failed", seconds: 0, stages: [], artifacts: {} })}\n`
+
+/** A run on standard output as JSON, one object a line. */
+export const json = () => {
+  let told = false
+  const write = (line: string) => {
+    told = true
+    process.stdout.write(line)
+  }
+  return {
+    /** Writes the run of `work`. */
+    show: <A, E, R>(work: Effect.Effect<A, E, R>) =>
+      following((event) => Effect.sync(() => write(`${JSON.stringify(flatten(event))}\n`)), work),
+    /** Sees to the last line when `command` fails before its run begins. */
+    last: <A, E, R>(command: Effect.Effect<A, E, R>) =>
+      Effect.onError(command, () => Effect.sync(() => (told ? undefined : write(notBegun))))
+  }
+}

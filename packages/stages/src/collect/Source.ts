@@ -13,7 +13,7 @@ const globs = {
    * Globs of the files to take, matched against the path within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`. All files when
    * absent.
    */
-  include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).pipe(Schema.check(Schema.isMinLength(1)))),
   /** Globs of files to leave out though `include` matches them. */
   exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString))
 }

@@ -13,7 +13,10 @@ export const GptConfig = Schema.Struct({
   /** Whether linear layers and layer norms have biases, as GPT-2's have. */
   bias: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
   /** Probability of zeroing an element after the embedding and after each sub-layer, in training. */
-  dropout: Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
+  dropout: Schema.Finite.pipe(
+    Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
+    Schema.withDecodingDefaultKey(Effect.succeed(0))
+  )
 })
 export type GptConfig = typeof GptConfig.Type
 export type GptShape = typeof GptConfig.Encoded
