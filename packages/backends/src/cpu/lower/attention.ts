@@ -1,11 +1,9 @@
 /** Attention: one task for each head of each sequence, and the memory that a worker needs for a strip of queries. */
-import { edgeBytes, tileColumns, tileRows } from "./matrix.ts"
+import { edgeBytes, tileColumns, tileRows, up } from "./matrix.ts"
 import type { Lowered, Place, StepView } from "./Unit.ts"
 
 /** Queries in a strip; STRIP in assembly/attention.ts. */
 const strip = 48
-
-const up = (value: number, to: number) => Math.ceil(value / to) * to
 
 const sizes = (step: StepView, position: number) => {
   const [batch, time, columns] = step.shape(position) as [number, number, number]

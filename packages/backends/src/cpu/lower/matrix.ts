@@ -18,6 +18,20 @@ export interface Operand {
   readonly depthStride: number
 }
 
+/** A row-major matrix as an operand, the sum running along its rows. */
+export const byRows = (address: number, columns: number): Operand => ({
+  address,
+  stride: columns * 4,
+  depthStride: 4
+})
+
+/** The same with the sum running down its columns. */
+export const byColumns = (address: number, columns: number): Operand => ({
+  address,
+  stride: 4,
+  depthStride: columns * 4
+})
+
 /** A matrix in panels, as `assembly/pack.ts` makes them. */
 export interface Packed {
   readonly address: number
@@ -35,7 +49,8 @@ export const turned = ({ address, depth, size }: Packed): Packed => ({
   turned: true
 })
 
-const up = (value: number, to: number) => Math.ceil(value / to) * to
+/** The next multiple of `to`. */
+export const up = (value: number, to: number) => Math.ceil(value / to) * to
 
 /** The size of equal parts of at most `most`, rounded up to whole panels. */
 const even = (size: number, most: number, panel: number) =>
@@ -151,22 +166,8 @@ export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
     }
     return { phases: [[work]], workerBytes: 0 }
   }
-  const left = pack(
-    place,
-    step.index,
-    "left",
-    { address: step.input(0), stride: ins * 4, depthStride: 4 },
-    count,
-    ins
-  )
-  const right = pack(
-    place,
-    step.index,
-    "right",
-    { address: step.input(1), stride: ins * 4, depthStride: 4 },
-    outs,
-    ins
-  )
+  const left = pack(place, step.index, "left", byRows(step.input(0), ins), count, ins)
+  const right = pack(place, step.index, "right", byRows(step.input(1), ins), outs, ins)
   const c = { address: step.output(0), stride: outs * 4 }
   const options = { bias: step.input(2), gelu }
   return {
@@ -184,27 +185,18 @@ const backward = (place: Place, input: StepView | undefined, weight: StepView | 
   const second: Array<Work> = []
   const withWeight = weight !== undefined && weight.output(0) !== 0
   if (input !== undefined || withWeight) {
-    const dy = pack(
-      place,
-      step.index,
-      "left",
-      { address: step.input(0), stride: outs * 4, depthStride: 4 },
-      count,
-      outs
-    )
+    const dy = pack(place, step.index, "left", byRows(step.input(0), outs), count, outs)
     first.push(dy.work)
     if (input !== undefined) {
       const ins = input.shape(1)[1]!
-      const operand = { address: input.input(1), stride: 4, depthStride: ins * 4 }
-      const right = pack(place, input.index, "right", operand, ins, outs)
+      const right = pack(place, input.index, "right", byColumns(input.input(1), ins), ins, outs)
       const c = { address: input.output(0), stride: ins * 4 }
       first.push(right.work)
       second.push(product(place, input.index, dy.packed, right.packed, c, { accumulate: input.adds(0) }))
     }
     if (withWeight) {
       const ins = width(weight.shape(1))
-      const x = { address: weight.input(1), stride: 4, depthStride: ins * 4 }
-      const right = pack(place, weight.index, "right", x, ins, count)
+      const right = pack(place, weight.index, "right", byColumns(weight.input(1), ins), ins, count)
       const c = { address: weight.output(0), stride: ins * 4 }
       first.push(right.work)
       second.push(

@@ -3,7 +3,17 @@
  * the next step, both are computed from the same logits.
  */
 import { rows } from "../../program/operations/shape.ts"
-import { edgeBytes, pack, packedBytes, packInto, product, tileRows, turned } from "./matrix.ts"
+import {
+  byColumns,
+  byRows,
+  edgeBytes,
+  pack,
+  packedBytes,
+  packInto,
+  product,
+  tileRows,
+  turned
+} from "./matrix.ts"
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
 /** Bytes of logits held at once, if rows are not too long. */
@@ -38,29 +48,13 @@ export const projection = (
   const gradient = step.index
 
   // The table is the right operand of both products: its rows are columns of the first, and its columns of the second.
-  const tableRight = pack(
-    place,
-    index,
-    "right",
-    { address: table, stride: columns * 4, depthStride: 4 },
-    vocabulary,
-    columns
-  )
+  const tableRight = pack(place, index, "right", byRows(table, columns), vocabulary, columns)
   const opening: Array<Work> = [
     tableRight.work,
     { kernel: "count", step: index, tasks: 1, arguments: [targets, count, vocabulary, counted] }
   ]
   const tableDeep =
-    dx === 0
-      ? undefined
-      : pack(
-          place,
-          gradient,
-          "right",
-          { address: table, stride: 4, depthStride: columns * 4 },
-          columns,
-          vocabulary
-        )
+    dx === 0 ? undefined : pack(place, gradient, "right", byColumns(table, columns), columns, vocabulary)
   if (tableDeep !== undefined) opening.push(tableDeep.work)
 
   const xLeft = place.scratch.take(packedBytes("left", chunk, columns))
@@ -72,10 +66,9 @@ export const projection = (
   for (let from = 0; from < count; from += chunk) {
     const size = Math.min(chunk, count - from)
     const rowsAt = x + from * columns * 4
-    const xByRows = { address: rowsAt, stride: columns * 4, depthStride: 4 }
-    const xByColumns = { address: rowsAt, stride: 4, depthStride: columns * 4 }
-    const packing: Array<Work> = [packInto(xLeft, index, "left", xByRows, size, columns)]
-    if (dTable !== 0) packing.push(packInto(xRight, gradient, "right", xByColumns, columns, size))
+    const packing: Array<Work> = [packInto(xLeft, index, "left", byRows(rowsAt, columns), size, columns)]
+    if (dTable !== 0)
+      packing.push(packInto(xRight, gradient, "right", byColumns(rowsAt, columns), columns, size))
     phases.push(from === 0 ? [...opening, ...packing] : packing)
 
     const left = { address: xLeft, size, depth: columns }

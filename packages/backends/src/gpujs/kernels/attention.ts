@@ -103,36 +103,44 @@ const place = this.thread.x - (bh - batch * ${sizes.heads}) * ${sizes.width / si
 return a[group][place * 4 + row - group * 4];`
   )
 
-/** Σ over keys of p · v, the values being columns `column` onward of `values`. */
-const weighted = (context: Context, sizes: Sizes, p: Value, values: Value, column: number): Value => {
+/**
+ * For each head Σ over keys u of weight[t, u] · row[u], the heads side by side; a head's rows are its columns of `rows`, from `column` on.
+ * `turned` takes weight[u, t] instead: what the later queries give back to a key.
+ */
+const perHead = (
+  context: Context,
+  sizes: Sizes,
+  weights: Value,
+  rows: Value,
+  column: number,
+  turned = false
+): Value => {
   const { batch, heads, keys, time, width } = sizes
-  if (byFourRows(context, time))
-    return joinHeads(
-      context,
-      sizes,
-      interleaved(
-        context,
-        [p, values],
-        [batch * heads * time, width / heads],
-        {
-          count: keys,
-          a: (y, k) => `${y} * ${keys} + ${k}`,
-          b: (k, x) => `(first | 0) + ${k} * ${values.columns} + ${x}`
-        },
-        `${byFour(sizes)}
-const first = batch * ${keys * values.columns} + ${column} + head * ${width / heads};`
-      )
-    )
-  return context.launch(
-    sizes.batch * sizes.time,
-    sizes.width,
-    [p, values],
-    `${byColumn(sizes)}
-const row = bh * ${sizes.time} + t;
-const first = batch * ${sizes.keys};
+  const size = width / heads
+  if (!byFourRows(context, time))
+    return context.launch(
+      batch * time,
+      width,
+      [weights, rows],
+      `${byColumn(sizes)}
+const first = batch * ${keys};
 let sum = 0.0;
-for (let u = 0; u < ${sizes.keys}; u++) { sum += a[row][u] * b[first + u][${column} + this.thread.x]; }
+for (let u = 0; u < ${keys}; u++) { sum += ${turned ? `a[bh * ${time} + u][t]` : `a[bh * ${time} + t][u]`} * b[first + u][${column} + this.thread.x]; }
 return sum;`
+    )
+  const product = {
+    count: keys,
+    a: (y: string, k: string) =>
+      turned ? `((query | 0) + ${k}) * ${keys} + ${y} - (query | 0)` : `${y} * ${keys} + ${k}`,
+    b: (k: string, x: string) => `(first | 0) + ${k} * ${rows.columns} + ${x}`
+  }
+  const before = `${byFour(sizes)}
+const query = bh * ${time};
+const first = batch * ${keys * rows.columns} + ${column} + head * ${size};`
+  return joinHeads(
+    context,
+    sizes,
+    interleaved(context, [weights, rows], [batch * heads * time, size], product, before)
   )
 }
 
@@ -142,7 +150,7 @@ export const attention: Lower = (context) => {
   const sizes = sizesOf(context, 0)
   const qkv = context.input(0)
   const { logSumExp, p } = probabilities(context, sizes, qkv, qkv, sizes.width, noOffset(context))
-  context.put(0, weighted(context, sizes, p, qkv, 2 * sizes.width))
+  context.put(0, perHead(context, sizes, p, qkv, 2 * sizes.width))
   context.put(1, logSumExp)
 }
 
@@ -177,40 +185,9 @@ if (this.thread.x <= t) {
 }
 return a[this.thread.y][this.thread.x] * sum * ${1 / Math.sqrt(size)};`
   )
-  /** Σ over later queries of weight · row, the rows being columns `column` onward of `rows`: the gradient that reaches a key. */
-  const gathered = (weights: Value, rows: Value, column: number) => {
-    if (byFourRows(context, time))
-      return joinHeads(
-        context,
-        sizes,
-        interleaved(
-          context,
-          [weights, rows],
-          [batch * heads * time, size],
-          {
-            count: time,
-            a: (y, k) => `((query | 0) + ${k}) * ${time} + ${y} - (query | 0)`,
-            b: (k, x) => `(first | 0) + ${k} * ${rows.columns} + ${x}`
-          },
-          `${byFour(sizes)}
-const query = bh * ${time};
-const first = batch * ${time * rows.columns} + ${column} + head * ${size};`
-        )
-      )
-    return context.launch(
-      batch * time,
-      width,
-      [weights, rows],
-      `${byColumn(sizes)}
-const first = batch * ${time};
-let sum = 0.0;
-for (let u = 0; u < ${time}; u++) { sum += a[bh * ${time} + u][t] * b[first + u][${column} + this.thread.x]; }
-return sum;`
-    )
-  }
-  const dq = weighted(context, sizes, dScores, qkv, width)
-  const dk = gathered(dScores, qkv, 0)
-  const dv = gathered(p, dy, 0)
+  const dq = perHead(context, sizes, dScores, qkv, width)
+  const dk = perHead(context, sizes, dScores, qkv, 0, true)
+  const dv = perHead(context, sizes, p, dy, 0, true)
   context.put(
     0,
     context.launch(
@@ -247,7 +224,7 @@ return value;`
   const keys = kept(context.input(1), width)
   const values = kept(context.input(2), 2 * width)
   const { p } = probabilities(context, sizes, qkv, keys, 0, offset)
-  context.put(0, weighted(context, sizes, p, values, 0))
+  context.put(0, perHead(context, sizes, p, values, 0))
   context.put(1, keys)
   context.put(2, values)
 }
