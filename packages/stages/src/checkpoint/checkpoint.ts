@@ -92,6 +92,8 @@ export const checkpoint = Stage.make({
     licence: Schema.optionalKey(Schema.String)
   },
   output: Model,
+  // It proves on the engine that the folder computes what the state does.
+  computes: true,
   run: Effect.fn("checkpoint")(function* ({ config, inputs, output }) {
     const { run, tokenizer } = inputs
     const fs = yield* FileSystem.FileSystem

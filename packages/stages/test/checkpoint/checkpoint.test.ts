@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
 import { decode } from "../../src/checkpoint/Safetensors.ts"
 import * as Model from "../../src/generate/Model.ts"
 import {
@@ -36,6 +37,10 @@ const independently = (file: string) => {
 }
 
 describe("checkpoint", () => {
+  it("says that it computes, so that it is given an engine in a pipeline in which nothing else does", () => {
+    assert.isTrue(checkpoint.computes)
+  })
+
   it.live("publishes what GPT2LMHeadModel.from_pretrained wants to find", () =>
     Effect.gen(function* () {
       const at = yield* place
