@@ -1,11 +1,11 @@
 /** What is still to come in a run: how long it takes, and what happens next. */
-import type { Phase, RunStatus } from "./RunStatus.ts"
+import type { Phase, RunState } from "./RunState.ts"
 
 const isDone = (phase: Phase): boolean =>
   phase.state === "ran" || phase.state === "cached" || phase.state === "skipped"
 
 /** What comes next, in one sentence. */
-export const next = (status: RunStatus): string => {
+export const next = (status: RunState): string => {
   switch (status.state) {
     case "succeeded":
       return "Nothing: the run is done."
@@ -32,7 +32,7 @@ export const next = (status: RunStatus): string => {
 }
 
 /** Seconds until the stages at work are done, as far as they can tell; null when none can. */
-export const secondsLeft = (status: RunStatus): number | null => {
+export const secondsLeft = (status: RunState): number | null => {
   if (status.state !== "running") return null
   if (status.phases.length > 0 && status.phases.every(isDone)) return 0
   const known = status.phases.flatMap((phase) =>

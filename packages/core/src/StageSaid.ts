@@ -1,11 +1,11 @@
 /** What a stage's own events do to the status of its run. */
 import * as LossCurve from "./LossCurve.ts"
 import type { StageEvent } from "./RunEvent.ts"
-import type { RunStatus } from "./RunStatus.ts"
+import type { RunState } from "./RunState.ts"
 import { changePhase, keep, note, secondsBetween } from "./StatusChange.ts"
 
 /** The status after one more event of a stage. */
-export const said = (status: RunStatus, at: string, stage: string, event: StageEvent): RunStatus => {
+export const said = (status: RunState, at: string, stage: string, event: StageEvent): RunState => {
   switch (event.type) {
     case "Progress":
       return changePhase(status, stage, (phase) => {

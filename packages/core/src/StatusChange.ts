@@ -1,5 +1,5 @@
 /** The small changes that a run's status is folded with: a phase, a moment on the timeline, a list that does not grow for ever. */
-import type { Phase, RunStatus } from "./RunStatus.ts"
+import type { Phase, RunState } from "./RunState.ts"
 
 const mostKept = 200
 
@@ -12,16 +12,16 @@ export const secondsBetween = (from: string, to: string): number =>
 
 /** The status with one phase changed. */
 export const changePhase = (
-  status: RunStatus,
+  status: RunState,
   name: string,
   change: (phase: Phase) => Partial<Phase>
-): RunStatus => ({
+): RunState => ({
   ...status,
   phases: status.phases.map((phase) => (phase.name === name ? { ...phase, ...change(phase) } : phase))
 })
 
 /** The status with a moment more on its timeline. */
-export const note = (status: RunStatus, at: string, stage: string | null, text: string): RunStatus => ({
+export const note = (status: RunState, at: string, stage: string | null, text: string): RunState => ({
   ...status,
   timeline: keep(status.timeline, { at, stage, text })
 })
