@@ -12,6 +12,7 @@ import {
   Option,
   Path,
   Predicate,
+  Result,
   Schema,
   Tracer
 } from "effect"
@@ -88,16 +89,21 @@ const endpoint = Effect.gen(function* () {
   return Option.orElse(traces, () => Option.map(base, (url) => `${url.replace(/\/+$/, "")}/v1/traces`))
 }).pipe(Effect.orElseSucceed(() => Option.none<string>()))
 
+/** A percent-encoded word; the word itself where that makes no sense of it. */
+const decoded = (word: string): string =>
+  Result.getOrElse(
+    Result.try(() => decodeURIComponent(word)),
+    () => word
+  )
+
 const headers = Effect.gen(function* () {
   const text = yield* Config.NonEmptyString("OTEL_EXPORTER_OTLP_HEADERS").pipe(Config.withDefault(""))
   return Object.fromEntries(
-    text
-      .split(",")
-      .filter((pair) => pair.includes("="))
-      .map((pair) => {
-        const at = pair.indexOf("=")
-        return [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())]
-      })
+    text.split(",").flatMap((pair) => {
+      const at = pair.indexOf("=")
+      const name = pair.slice(0, at).trim()
+      return at === -1 || name === "" ? [] : [[name, decoded(pair.slice(at + 1).trim())]]
+    })
   )
 }).pipe(Effect.orElseSucceed((): Record<string, string> => ({})))
 

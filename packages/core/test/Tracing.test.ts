@@ -97,3 +97,18 @@ it.live("spans go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () =
     expect((yield* spansOf(result.directory!)).map(({ name }) => name)).toContain("epoch")
   }).pipe(Effect.scoped, Effect.provide(live))
 )
+
+it.live("a collector that is named wrongly, or that does not answer, costs the run nothing", () =>
+  Effect.gen(function* () {
+    for (const variables of [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_EXPORTER_OTLP_HEADERS: "a=100%,=,b" },
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "no address", OTEL_EXPORTER_OTLP_HEADERS: "no name=x" }
+    ]) {
+      const { result } = yield* runAll(pipeline, { force: true }).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(variables))
+      )
+      expect(result.status).toBe("succeeded")
+      expect((yield* spansOf(result.directory!)).map(({ name }) => name)).toContain("epoch")
+    }
+  }).pipe(Effect.provide(live))
+)
