@@ -76,15 +76,11 @@ export const find = Effect.fnUntraced(function* (
     Effect.map(({ artifact }): Found => ({ _tag: "Whole", artifact })),
     Effect.catch((error) =>
       Effect.succeed<Found>(
-        error.reason === "missing" ? { _tag: "Absent" } : { _tag: "Damaged", problem: problemOf(error) }
+        error.reason === "missing" ? { _tag: "Absent" } : { _tag: "Damaged", problem: error.problem }
       )
     )
   )
 })
-
-/** The part of a store's refusal that says what is wrong, for a one-line reason. */
-const problemOf = (error: Store.ArtifactError): string =>
-  /not whole: (.*)\. Run its stage/.exec(error.message)?.[1] ?? error.message
 
 /** The newest readable artifact of a node: the one it last used, else one that this node made, else any of its stage. */
 const predecessor = Effect.fnUntraced(function* (pipeline: string, node: Node) {

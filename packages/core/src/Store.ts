@@ -15,6 +15,8 @@ export class ArtifactError extends Schema.TaggedError<ArtifactError>()("Artifact
   directory: Schema.String,
   /** "refused": what a stage made cannot be kept. */
   reason: Schema.Literals(["missing", "damaged", "other-kind", "refused"]),
+  /** What is wrong with it in a few words, for a line that names it already. */
+  problem: Schema.String,
   message: Schema.String
 }) {}
 
@@ -73,27 +75,31 @@ export const readManifest = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const text = yield* fs.readFileString(path.join(directory, manifestName)).pipe(
-    Effect.catch((error) =>
-      Effect.flatMap(fs.exists(directory).pipe(Effect.orElseSucceed(() => false)), (exists) =>
-        exists && error.reason._tag === "NotFound"
-          ? Effect.fail(
-              new ArtifactError({
-                directory,
-                reason: "damaged",
-                message: `${directory} is no artifact: it has no ${manifestName}.`
-              })
-            )
-          : Effect.fail(
-              new ArtifactError({
-                directory,
-                reason: error.reason._tag === "NotFound" ? "missing" : "damaged",
-                message:
-                  error.reason._tag === "NotFound"
-                    ? `There is no artifact at ${directory}.`
-                    : `The artifact at ${directory} cannot be read: ${error.message}`
-              })
-            )
-      )
+    Effect.catch(
+      Effect.fnUntraced(function* (error) {
+        if (error.reason._tag !== "NotFound") {
+          return yield* new ArtifactError({
+            directory,
+            reason: "damaged",
+            problem: `it cannot be read (${error.message})`,
+            message: `The artifact at ${directory} cannot be read: ${error.message}`
+          })
+        }
+        const exists = yield* fs.exists(directory).pipe(Effect.orElseSucceed(() => false))
+        return yield* exists
+          ? new ArtifactError({
+              directory,
+              reason: "damaged",
+              problem: `it has no ${manifestName}`,
+              message: `${directory} is no artifact: it has no ${manifestName}.`
+            })
+          : new ArtifactError({
+              directory,
+              reason: "missing",
+              problem: "it is not there",
+              message: `There is no artifact at ${directory}.`
+            })
+      })
     )
   )
   const manifest = parseManifest(text)
@@ -101,6 +107,7 @@ export const readManifest = Effect.fnUntraced(function* (directory: string) {
     return yield* new ArtifactError({
       directory,
       reason: "damaged",
+      problem: manifest.failure,
       message: `The artifact at ${directory} is not whole: ${manifest.failure}. Run its stage again, or copy it again.`
     })
   }
@@ -126,6 +133,7 @@ export const openWith = Effect.fnUntraced(function* <K extends Kind>(
     return yield* new ArtifactError({
       directory: absolute,
       reason: "other-kind",
+      problem: `it is a ${manifest.kind} (version ${manifest.kindVersion})`,
       message: `${absolute} holds a ${manifest.kind} (version ${manifest.kindVersion}); a ${kind.name} (version ${kind.version}) is needed.`
     })
   }
@@ -136,6 +144,7 @@ export const openWith = Effect.fnUntraced(function* <K extends Kind>(
     return yield* new ArtifactError({
       directory: absolute,
       reason: "damaged",
+      problem,
       message: `The ${kind.name} at ${absolute} is not whole: ${problem}. Run its stage again, or copy it again.`
     })
   }
@@ -145,6 +154,7 @@ export const openWith = Effect.fnUntraced(function* <K extends Kind>(
         new ArtifactError({
           directory: absolute,
           reason: "damaged",
+          problem: `its value is not what version ${kind.version} of a ${kind.name} says`,
           message: `The value of the ${kind.name} at ${absolute} is not what version ${kind.version} says: ${error.message.split("\n").join(", ")}.`
         })
     )
@@ -202,6 +212,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
         new ArtifactError({
           directory,
           reason: "refused",
+          problem: `it is no ${writing.kind.name}`,
           message: `${writing.node} did not make a ${writing.kind.name}: ${error.message.split("\n").join(", ")}.`
         })
     )
@@ -214,6 +225,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
       return yield* new ArtifactError({
         directory,
         reason: "refused",
+        problem: `it has a ${manifestName} of its own`,
         message: `${writing.node} wrote a file named ${manifestName}, a name that the store keeps for itself. Give the file another name.`
       })
     }
