@@ -108,6 +108,7 @@ export interface Prepared {
   ) => Effect.Effect<ReadonlyArray<{ readonly operation: string; readonly milliseconds: number }>, RunError>
 }
 
+/** Named tensors on an engine, and the programs prepared over them. One run, read or write at a time; others wait their turn. */
 export interface Session {
   /** Checks and prepares a program. Several prepared programs share the session's tensors. */
   readonly prepare: (
@@ -122,6 +123,7 @@ export interface Session {
   ) => Effect.Effect<void, ProgramRejected | EngineFailure>
 }
 
+/** How an engine is to compute. */
 export interface Settings {
   /** Worker threads, 1 to `mostThreads`. The same count gives the same bits on every run. */
   readonly threads: number

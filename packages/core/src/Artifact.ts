@@ -4,14 +4,7 @@
  */
 import type { Schema } from "effect"
 
-/**
- * A kind of artifact, such as "corpus".
- *
- * @example
- * ```ts
- * export const Corpus = Artifact.kind({ name: "corpus", version: 1, value: Schema.Struct({ documents: Schema.Int }) })
- * ```
- */
+/** A kind of artifact, such as "corpus". */
 export interface Kind<Name extends string = string, Value = unknown> {
   readonly name: Name
   /** Raised when the files or the value change shape: older artifacts are then made again. */
@@ -20,6 +13,14 @@ export interface Kind<Name extends string = string, Value = unknown> {
   readonly value: Schema.Codec<Value, unknown>
 }
 
+/**
+ * Declares a kind of artifact.
+ *
+ * @example
+ * ```ts
+ * export const Corpus = Artifact.kind({ name: "corpus", version: 1, value: Schema.Struct({ documents: Schema.Int }) })
+ * ```
+ */
 export const kind = <const Name extends string, Value>(options: {
   readonly name: Name
   readonly version: number

@@ -38,6 +38,7 @@ interface Sink {
   readonly write: (line: string, flush: boolean) => Effect.Effect<void>
 }
 
+/** The stream that a run speaks into and that every reader within the process subscribes to. */
 export class EventStream extends Context.Service<
   EventStream,
   {

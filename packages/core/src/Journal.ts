@@ -2,6 +2,7 @@
 import { Context, type Effect } from "effect"
 import type { StageEvent } from "./RunEvent.ts"
 
+/** Asked for by a stage's Effect; the runner provides it and adds run, stage and time. */
 export class Journal extends Context.Service<
   Journal,
   {

@@ -38,6 +38,7 @@ export interface Options {
   readonly inputs?: "exact" | "latest" | undefined
 }
 
+/** One stage of a plan. */
 export interface PlannedStage {
   readonly name: string
   readonly node: Node
@@ -55,6 +56,7 @@ export interface PlannedStage {
   readonly artifact: Artifact | undefined
 }
 
+/** A pipeline's stages, each after those that it waits for. */
 export interface Plan {
   readonly pipeline: string
   readonly stages: ReadonlyArray<PlannedStage>

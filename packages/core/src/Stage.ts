@@ -103,10 +103,15 @@ export interface Stage<I extends Inputs, Fields extends Schema.Struct.Fields, Ou
   ): Node<Out, E | ErrorOf<NodesIn<A, I>>, R | ServicesOf<NodesIn<A, I>>>
 }
 
+/** What `make` is told of a stage. */
 export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R> {
+  /** Letters, digits, `-`: it names folders. */
   readonly name: string
+  /** Raised when what the stage means changes though its code does not. */
   readonly version: number
+  /** `import.meta.url` of the stage's module: its code, and all that it imports, is part of its artifacts' names. */
   readonly source: string
+  /** Kinds of the artifacts that it reads, by the names under which it is given them. */
   readonly inputs: I
   /** Fields of the config Schema. Give every field that has a sensible value a default. */
   readonly config: Fields

@@ -29,6 +29,7 @@ export interface StepOptions {
   readonly accumulate?: ReadonlyArray<Tensor> | undefined
 }
 
+/** A program being written. Every method that declares or appends throws `ProgramError` where that cannot be. */
 export class Builder {
   readonly #program: string
   readonly #prefix: string

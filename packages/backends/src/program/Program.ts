@@ -18,6 +18,7 @@ export type DataType = "f32" | "i32"
  */
 export type Role = "parameter" | "state" | "input" | "activation"
 
+/** A named array of numbers in a program. */
 export interface Tensor {
   readonly name: string
   /** Row-major; a scalar is `[1]`. */
@@ -29,6 +30,7 @@ export interface Tensor {
 /** Settings of one step that are not tensors, such as `heads` or `epsilon`. */
 export type Attributes = Readonly<Record<string, number | boolean>>
 
+/** One operation on named tensors. */
 export interface Step {
   /** Name of an operation in `operations/`. */
   readonly operation: string
@@ -47,6 +49,7 @@ export interface Step {
   readonly accumulate: ReadonlyArray<string>
 }
 
+/** Steps over tensors: all that an engine is given. */
 export interface Program {
   readonly name: string
   readonly tensors: Readonly<Record<string, Tensor>>

@@ -6,6 +6,7 @@ import { type Builder, extend, make } from "./Builder.ts"
 import type { Differentiated } from "./differentiate.ts"
 import type { Program, Tensor } from "./Program.ts"
 
+/** Settings of the update. Unless given: 0.9, 0.95, 1e-8, a decay of 0.1, and a norm of at most 1. */
 export interface AdamWOptions {
   readonly beta1?: number
   readonly beta2?: number

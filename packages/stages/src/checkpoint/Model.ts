@@ -9,6 +9,7 @@ import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
+/** The kind of artifact that `checkpoint` makes. `generate/Model` loads its folder. */
 export const Model = Artifact.kind({
   name: "model",
   version: 1,

@@ -76,6 +76,13 @@ const decodeObject = Schema.decodeUnknownEffect(JsonObject)
 
 const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
 
+/**
+ * Publishes a trained state as a model folder.
+ *
+ * Fails with `PublishingImpossible` when run and tokenizer do not belong together, `ModelDiffers` when the folder does not compute what the
+ * state did, `BrokenCheckpoint`, `SafetensorsError`, `ModelUnreadable` or `InvalidTokenizer` for damage on the disk, and how the engine and the
+ * file system fail.
+ */
 export const checkpoint = Stage.make({
   name: "checkpoint",
   version: 1,

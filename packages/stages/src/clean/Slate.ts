@@ -2,6 +2,7 @@
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
+/** The kind of artifact that `clean` makes. */
 export const Slate = Artifact.kind({
   name: "slate",
   version: 1,

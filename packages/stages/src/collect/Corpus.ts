@@ -27,6 +27,7 @@ export const Document = Schema.Struct({
 })
 export type Document = typeof Document.Type
 
+/** The kind of artifact that `collect` makes. `CorpusReader` opens its folder. */
 export const Corpus = Artifact.kind({
   name: "corpus",
   version: 1,

@@ -4,6 +4,7 @@ import { DamagedCorpus } from "./CollectError.ts"
 import { Document } from "./Corpus.ts"
 import * as Spool from "./Spool.ts"
 
+/** An open corpus; its files are closed with the scope in which it was opened. */
 export interface CorpusReader {
   readonly documents: number
   /** UTF-8 bytes of all texts. */

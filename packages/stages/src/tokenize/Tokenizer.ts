@@ -8,6 +8,7 @@ import { bytePairWords, detached, isSettled, lexerPattern, lexerWords, split } f
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
+/** A loaded tokenizer. */
 export interface Tokenizer {
   /** `other` for a tokenizer that Trainyard did not make; it encodes and decodes all the same. */
   readonly model: "byte-pair" | "word-level" | "other"

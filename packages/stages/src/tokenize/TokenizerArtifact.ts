@@ -6,6 +6,7 @@
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
+/** The kind of artifact that `tokenize` makes. `Tokenizer.load` opens its folder. */
 export const TokenizerArtifact = Artifact.kind({
   name: "tokenizer",
   version: 1,
