@@ -5,7 +5,7 @@
  * values, and on the engine within the whole program. The second finds the first operation that is wrong; the third finds what
  * only the whole can get wrong, such as two tensors in one place. Slow, and meant to be.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, type Scope, Semaphore } from "effect"
 import {
   CheckedMismatch,
   type Engine,
@@ -149,12 +149,16 @@ export const checked = (engine: Engine): Engine => ({
   ),
   open: Effect.fnUntraced(function* (tensors: ReadonlyArray<Tensor>, settings: Settings) {
     const session = yield* engine.open(tensors, settings)
+    // A checked run is many of the engine's, with nothing of another in between.
+    const turns = yield* Semaphore.make(1)
+    const inTurn = turns.withPermits(1)
     return {
-      read: session.read,
-      write: session.write,
+      read: (tensor: string) => inTurn(session.read(tensor)),
+      write: (tensor: string, values: Float32Array) => inTurn(session.write(tensor, values)),
       prepare: (program: Program): Effect.Effect<Prepared, ProgramRejected | EngineFailure, Scope.Scope> =>
         rejection(engine.name, program, tensors).pipe(
           Effect.andThen(check(engine, settings, session, program)),
+          Effect.map(({ run }) => ({ run: (inputs: Inputs) => inTurn(run(inputs)) })),
           // The engine opened once with these settings; that it cannot a second time is a failure like any other.
           Effect.catchTags({
             EngineUnavailable: (error) =>

@@ -2,7 +2,7 @@
  * The reference engine: programs interpreted in plain TypeScript, slow and obvious, sums in float64. It runs everywhere, and
  * every other engine is judged by it.
  */
-import { Effect } from "effect"
+import { Effect, Semaphore } from "effect"
 import { type Engine, EngineUnavailable, ProgramRejected } from "../Backend.ts"
 import { sizeOf } from "../program/Program.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
@@ -31,6 +31,9 @@ export const engine: Engine = {
     const held = new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
     yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
 
+    // A run gives way to other fibers between its steps, so runs, reads and writes take turns.
+    const turns = yield* Semaphore.make(1)
+
     const find = Effect.fnUntraced(function* (tensor: string) {
       const values = held.get(tensor)
       if (values !== undefined) return values
@@ -51,12 +54,12 @@ export const engine: Engine = {
             const memory = remember(program, held, inputs)
             yield* interpret(name, program, memory)
             return results(program, memory)
-          })
+          }, turns.withPermits(1))
         }
       }),
       read: Effect.fnUntraced(function* (tensor) {
         return (yield* find(tensor)).slice()
-      }),
+      }, turns.withPermits(1)),
       write: Effect.fnUntraced(function* (tensor, values) {
         const mine = yield* find(tensor)
         if (values.length !== mine.length)
@@ -66,7 +69,7 @@ export const engine: Engine = {
             why: `${tensor} has ${mine.length} elements, ${values.length} are given`
           })
         mine.set(values)
-      })
+      }, turns.withPermits(1))
     }
   })
 }

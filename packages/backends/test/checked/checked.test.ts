@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Engine, Outputs } from "../../src/Backend.ts"
 import { checked } from "../../src/checked/checked.ts"
-import type { Program } from "../../src/program/Program.ts"
+import { type Program, sizeOf } from "../../src/program/Program.ts"
 import { engine as reference } from "../../src/reference/engine.ts"
 import { sameBits } from "../contract/compare.ts"
 import { writeAll } from "../contract/running.ts"
@@ -96,6 +96,21 @@ describe("checked mode", () => {
       const error = yield* found(broken(() => {}, wrongDecay))
       assert.strictEqual(error.operation, "adamW")
     })
+  )
+
+  it.live("takes two runs that are asked for at the same time for what they are", () =>
+    Effect.gen(function* () {
+      const session = yield* checked(reference).open(tensors, { threads: 1, precision: "f32" })
+      const prepared = yield* session.prepare(program)
+      const run = Effect.fnUntraced(function* (concurrency: number) {
+        yield* writeAll(session, initial(tensors))
+        for (const { name, role, shape } of tensors)
+          if (role === "state") yield* session.write(name, new Float32Array(sizeOf(shape)))
+        return yield* Effect.forEach([1, 2], (step) => prepared.run(trainInputs(tiny, step)), { concurrency })
+      })
+      const losses = (all: ReadonlyArray<Outputs>) => Float32Array.from(all, (one) => one[lossName]![0]!)
+      assert.isTrue(sameBits(losses(yield* run(2)), losses(yield* run(1))))
+    }).pipe(Effect.scoped)
   )
 
   it.live("stops at the first NaN and names its tensor and operation", () =>

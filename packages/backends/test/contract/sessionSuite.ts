@@ -141,6 +141,25 @@ export const sessionSuite = (contract: Contract): void => {
       })
     )
 
+    it.live("runs that are asked for at the same time take turns", () =>
+      Effect.gen(function* () {
+        const session = yield* engine.open(tensors, settings)
+        const prepared = yield* session.prepare(program)
+        yield* writeAll(session, initial(tensors))
+        const beginning = yield* readAll(session, names)
+        const both = (concurrency: number) =>
+          Effect.forEach([1, 2], (step) => prepared.run(trainInputs(tiny, step)), { concurrency })
+        const inTurn = yield* both(1)
+        const held = yield* readAll(session, names)
+        yield* writeAll(session, beginning)
+        const atOnce = yield* both(2)
+        for (const [index, outputs] of inTurn.entries())
+          assert.isTrue(sameBits(atOnce[index]![lossName]!, outputs[lossName]!), `loss of step ${index + 1}`)
+        for (const [name, now] of Object.entries(yield* readAll(session, names)))
+          assert.isTrue(sameBits(now, held[name]!), name)
+      })
+    )
+
     it.live("outputs are copies that a later run leaves alone", () =>
       Effect.gen(function* () {
         const session = yield* engine.open(tensors, settings)
