@@ -1,8 +1,8 @@
 /** The report's files. */
 import { join } from "node:path"
 import { Effect, FileSystem, Schema } from "effect"
+import { curveSvg } from "../train/curveSvg.ts"
 import { CurvePoint } from "../train/TrainedRun.ts"
-import { curveSvg } from "./curveSvg.ts"
 import { junit } from "./junit.ts"
 import { type About, page } from "./page.ts"
 import { Completion, Report, type ReportValue } from "./Report.ts"

@@ -1,10 +1,10 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { annotations } from "../../src/validate/annotations.ts"
-import { curveSvg, ticks } from "../../src/validate/curveSvg.ts"
 import { escapeXml, junit } from "../../src/validate/junit.ts"
 import { codeBlock, page } from "../../src/validate/page.ts"
 import type { Completion, ReportValue } from "../../src/validate/Report.ts"
+import { wellFormed } from "../wellFormed.ts"
 
 const report: ReportValue = {
   passed: false,
@@ -79,23 +79,6 @@ const about = {
   lossless: true,
   sameTraining: true,
   calibration: undefined
-}
-
-/** Checks that every tag is closed by its like and every special character is escaped: what a strict reader asks. */
-const wellFormed = (xml: string): boolean => {
-  const open: Array<string> = []
-  const rest = xml
-    .replace(/^<\?xml[^?]*\?>/, "")
-    .replace(
-      /<(\/?)([\w-]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g,
-      (_, close: string, name: string, _attributes: string, single: string) => {
-        if (close !== "") {
-          if (open.pop() !== name) open.push("mismatch", "mismatch")
-        } else if (single === "") open.push(name)
-        return ""
-      }
-    )
-  return open.length === 0 && !/[<>]/.test(rest) && !/&(?!(?:amp|lt|gt|quot|apos|#\d+);)/.test(xml)
 }
 
 describe("report.md", () => {
@@ -176,37 +159,6 @@ describe("junit.xml", () => {
         expect(escapeXml(why)).not.toMatch(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/)
       })
     )
-  })
-})
-
-describe("curve.svg", () => {
-  const curve = Array.from({ length: 1000 }, (_, step) => ({
-    step: step + 1,
-    loss: step === 500 ? null : 8 - step / 200,
-    ...(step % 100 === 99 ? { validationLoss: 8.2 - step / 210 } : {}),
-    learningRate: 1e-3,
-    gradientNorm: 1
-  }))
-
-  it("is well formed, marks each validation point and labels its axes", () => {
-    const svg = curveSvg(curve)
-    expect(wellFormed(svg)).toBe(true)
-    expect(svg.match(/<circle [^>]*><title>/g)).toHaveLength(10)
-    expect(svg).toContain(">step<")
-    expect(svg).toContain("loss (nats per token)")
-    expect(svg).not.toContain("NaN")
-    // A long curve is thinned to what can be seen.
-    expect(svg.length).toBeLessThan(20_000)
-  })
-
-  it("draws a curve of one point, and says so when there is none", () => {
-    expect(curveSvg(curve.slice(0, 1))).not.toContain("NaN")
-    expect(curveSvg([])).toContain("without a loss curve")
-  })
-
-  it("puts its ticks on round numbers inside the range", () => {
-    expect(ticks(0.3, 9.7, 5)).toEqual([2, 4, 6, 8])
-    expect(ticks(1, 1000, 5)).toEqual([200, 400, 600, 800, 1000])
   })
 })
 

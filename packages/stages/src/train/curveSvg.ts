@@ -1,5 +1,5 @@
 /** The loss curve of training as an SVG picture: the training loss as a line, the validation points on top. */
-import type { CurvePoint } from "../train/TrainedRun.ts"
+import type { CurvePoint } from "./TrainedRun.ts"
 
 const width = 720
 const height = 360
