@@ -244,10 +244,14 @@ export const run = Effect.fnUntraced(function* (context: Context) {
 
   const evaluate = Effect.gen(function* () {
     const limit = Math.min(config.evaluationTokens, context.validation.length)
-    const temperature = config.calibrate
-      ? yield* fit(state.temperature, lossAt(Math.min(limit, calibrationTokens)))
-      : state.temperature
-    const loss = finite(yield* lossAt(limit)(temperature))
+    const { loss, temperature } = yield* trainer.judge(
+      Effect.gen(function* () {
+        const temperature = config.calibrate
+          ? yield* fit(state.temperature, lossAt(Math.min(limit, calibrationTokens)))
+          : state.temperature
+        return { loss: finite(yield* lossAt(limit)(temperature)), temperature }
+      })
+    )
     const isBest = loss !== null && (state.best === null || loss < state.best.loss)
     yield* journal.publish({
       type: "Evaluation",
@@ -317,8 +321,12 @@ export const run = Effect.fnUntraced(function* (context: Context) {
         yield* Effect.uninterruptible(Effect.flatMap(snapshot, checkpoints.offer))
     }
     if (config.sampleEvery > 0 && step % config.sampleEvery === 0 && isNew) {
-      yield* trainer.cool(state.temperature)
-      for (const prompt of config.prompts) yield* sample(prompt)
+      yield* trainer.judge(
+        Effect.andThen(
+          trainer.cool(state.temperature),
+          Effect.forEach(config.prompts, sample, { discard: true })
+        )
+      )
     }
     if (evaluates) meter.evaluated(performance.now() - before)
   })

@@ -4,7 +4,7 @@
  */
 import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/backends/Backend"
 import { Names } from "@trainyard/backends/program/optimize"
-import type { Program, Tensor } from "@trainyard/backends/program/Program"
+import type { Program } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
 import { release } from "../checkpoint/release.ts"
 import type { SafetensorsError, Source } from "../checkpoint/Safetensors.ts"
@@ -12,6 +12,7 @@ import { cooled, scaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
+import { type Shelf, ShelfUnusable } from "./Shelf.ts"
 
 export interface Settings {
   readonly spec: Spec
@@ -25,8 +26,11 @@ export interface Settings {
   readonly beta2: number
   readonly epsilon: number
   readonly gradientClip: number
-  /** Whether a running mean of the weights is kept beside them: it is then what is measured and what speaks. */
-  readonly averages: boolean
+  /**
+   * Where a running mean of the weights is kept, and the weights while the mean is in their place, being measured or speaking.
+   * Without them, the weights themselves are.
+   */
+  readonly shelves?: { readonly mean: Shelf; readonly weights: Shelf } | undefined
   /** Whether what is measured and what speaks takes a temperature into its final norm. */
   readonly calibrates: boolean
   readonly seed: number
@@ -55,7 +59,6 @@ export interface Tensors {
   readonly average: ReadonlyArray<Source<SafetensorsError>>
 }
 
-const averageOf = (parameter: string): string => `${parameter}.average`
 const cooledOf = (parameter: string): string => `${parameter}.cooled`
 
 /**
@@ -93,6 +96,11 @@ const watched = (engine: EngineFailure["engine"], program: Prepared, hangSeconds
 
 const zeros = new Int32Array(1)
 
+/** Moves a part of the means towards the values, whose `first` is the part's first. */
+const approach = (mean: Float32Array, values: Float32Array, first: number, share: number): void => {
+  for (let i = 0; i < mean.length; i++) mean[i]! += share * (values[first + i]! - mean[i]!)
+}
+
 export type Trainer = Effect.Success<ReturnType<typeof make>>
 
 /** Opens a session for training. Its tensors are zero until `load` or `begin`. */
@@ -115,21 +123,12 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     : accumulation === 1
       ? [train.first, train.update]
       : [train.first, train.more, train.update]
-  const kept = settings.averages ? averageOf : (parameter: string) => parameter
+  const { shelves } = settings
   const norm = settings.calibrates ? scaled(spec).map((parameter) => parameter.name) : []
-  const judged = (parameter: string) => (norm.includes(parameter) ? cooledOf(parameter) : kept(parameter))
+  const judged = (parameter: string) => (norm.includes(parameter) ? cooledOf(parameter) : parameter)
   const measure = evaluate(spec, batchSize, judged)
   const speak = generate(spec, 1, judged)
-  // The mean of what takes the temperature in is read by no program.
-  const means = settings.averages
-    ? list.map(
-        ({ name, shape }): Tensor => ({ name: averageOf(name), shape, type: "f32", role: "parameter" })
-      )
-    : []
-  const held = new Map(
-    [...tensorsOf([...trainPrograms, measure, speak]), ...means].map((tensor) => [tensor.name, tensor])
-  )
-  const session: Session = yield* backend.open([...held.values()])
+  const session: Session = yield* backend.open(tensorsOf([...trainPrograms, measure, speak]))
   const prepare = (program: Program) =>
     Effect.map(session.prepare(program), (prepared) =>
       watched(backend.engine, prepared, settings.hangSeconds)
@@ -156,14 +155,39 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     { name: Names.firstMoment(parameter.name), shape: parameter.shape },
     { name: Names.secondMoment(parameter.name), shape: parameter.shape }
   ]
-  const source = (
-    { name, shape }: { readonly name: string; readonly shape: ReadonlyArray<number> },
-    held = name
-  ) => ({ name, shape, read: session.read(held) })
-
+  // Whether something else is, or may be, in the place of the weights that are trained.
+  let displaced = false
+  const trained = Effect.suspend(() =>
+    displaced
+      ? Effect.fail(
+          new ShelfUnusable({
+            why: "The weights could not be put back in their place after the mean was measured."
+          })
+        )
+      : Effect.void
+  )
+  const source = ({ name, shape }: { readonly name: string; readonly shape: ReadonlyArray<number> }) => ({
+    name,
+    shape,
+    read: Effect.andThen(trained, session.read(name))
+  })
   const fill = <E>(name: string, read: Effect.Effect<Float32Array, E>) =>
     Effect.flatMap(read, (values) =>
       Effect.tap(session.write(name, values), () => Effect.sync(() => release(values)))
+    )
+
+  /** Moves every parameter's values from one place to another, one at a time. */
+  const each = <E, F>(
+    from: (name: string) => Effect.Effect<Float32Array, E>,
+    to: (name: string, values: Float32Array) => Effect.Effect<void, F>
+  ) =>
+    Effect.forEach(
+      list,
+      ({ name }) =>
+        Effect.flatMap(from(name), (values) =>
+          Effect.tap(to(name, values), () => Effect.sync(() => release(values)))
+        ),
+      { discard: true }
     )
 
   return {
@@ -172,7 +196,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       for (const parameter of list) {
         const values = initialValues(parameter, settings.seed)
         yield* session.write(parameter.name, values)
-        if (settings.averages) yield* session.write(averageOf(parameter.name), values)
+        if (shelves !== undefined) yield* shelves.mean.write(parameter.name, values)
         const zero = new Float32Array(parameter.shape.reduce((product, side) => product * side, 1))
         for (const moment of moments(parameter)) yield* session.write(moment.name, zero)
         release(values)
@@ -181,13 +205,20 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     /** Replaces parameters, optimizer state and running means. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
       for (const { name, read } of [...tensors.parameters, ...tensors.optimizer]) yield* fill(name, read)
-      for (const { name, read } of tensors.average) yield* fill(averageOf(name), read)
+      for (const { name, read } of tensors.average) {
+        const values = yield* read
+        yield* shelves?.mean.write(name, values) ?? Effect.void
+        release(values)
+      }
     }),
     /** Parameters, optimizer state and running means, each copied when it is read. */
     sources: {
       parameters: list.map((parameter) => source(parameter)),
       optimizer: list.flatMap(moments).map((moment) => source(moment)),
-      average: settings.averages ? list.map((parameter) => source(parameter, averageOf(parameter.name))) : []
+      average:
+        shelves === undefined
+          ? []
+          : list.map(({ name, shape }) => ({ name, shape, read: shelves.mean.read(name) }))
     },
     /**
      * Moves the running means towards the parameters by `share` of the way: all of it makes them equal.
@@ -195,15 +226,31 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
      * Source: Polyak, Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging", with a mean that forgets.
      */
     average: Effect.fn("Trainer.average")(function* (share: number) {
+      if (shelves === undefined) return
       for (const { name } of list) {
         const values = yield* session.read(name)
-        const mean = yield* session.read(averageOf(name))
-        for (let i = 0; i < mean.length; i++) mean[i]! += share * (values[i]! - mean[i]!)
-        yield* session.write(averageOf(name), mean)
+        yield* shelves.mean.change(name, (mean, first) => approach(mean, values, first, share))
         release(values)
-        release(mean)
       }
     }),
+    /** Does what judges the weights. Where their mean is kept it stands in their place meanwhile; they come back whatever happens. */
+    judge: <A, E, R>(use: Effect.Effect<A, E, R>) =>
+      shelves === undefined
+        ? use
+        : Effect.acquireUseRelease(
+            each(session.read, shelves.weights.write),
+            () =>
+              Effect.suspend(() => {
+                displaced = true
+                return Effect.andThen(each(shelves.mean.read, session.write), use)
+              }),
+            () =>
+              Effect.tap(each(shelves.weights.read, session.write), () =>
+                Effect.sync(() => {
+                  displaced = false
+                })
+              )
+          ),
     /**
      * One optimizer step, counted from 1, over `accumulation` batches. `refuse` is asked with the loss before the update where the
      * settings say `deliberate`: when it answers true, nothing changes.
@@ -235,15 +282,12 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
       const outputs = yield* prepared.get(train.update.name)!.run(updateOf(step, learningRate))
       return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
     }),
-    /** Prepares what is measured and what speaks for the present weights at a temperature; nothing to do unless it calibrates. */
+    /** Prepares what is measured and what speaks for a temperature, inside `judge`; nothing to do unless it calibrates. */
     cool: Effect.fn("Trainer.cool")(function* (temperature: number) {
       for (const name of norm)
-        yield* session.write(cooledOf(name), cooled(yield* session.read(kept(name)), temperature))
+        yield* session.write(cooledOf(name), cooled(yield* session.read(name), temperature))
     }),
-    /**
-     * The evaluation program over the session's present parameters, or their running means where these are kept; after `cool` where it
-     * calibrates.
-     */
+    /** The evaluation program over the weights that are judged: to be run inside `judge`, and after `cool` where it calibrates. */
     measuring,
     /** The generation program, one token at a time, over the same weights as `measuring`. */
     speaking

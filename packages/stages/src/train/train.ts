@@ -9,13 +9,14 @@ import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
 import { codecOf } from "../generate/Completion.ts"
-import { parameterCount } from "../model/Parameters.ts"
+import { parameterCount, parameters } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
 import * as Loop from "./Loop.ts"
 import { factsOf, publish } from "./publish.ts"
 import { type Restored, restore } from "./Restore.ts"
+import * as Shelf from "./Shelf.ts"
 import { initial, type Origin, type State } from "./State.ts"
 import { OpenTokens } from "./Tokens.ts"
 import { contradiction, fields, incidental, planOf, TrainConfig } from "./TrainConfig.ts"
@@ -72,16 +73,18 @@ export const train = Stage.make({
       config: decisive(config)
     }
     const averages = config.averageOver > 0
+    const root = join(scratch, "checkpoints")
     const checkpoints = yield* Checkpoints.make({
-      root: join(scratch, "checkpoints"),
+      root,
       keepLast: config.keepLast,
       foreign: (checkpoint) =>
         Effect.map(restore(checkpoint, plan.spec, origin, averages), (restored) =>
           typeof restored === "string" ? restored : undefined
         )
     })
-    // Parameters, two moments and the mean, float32; the last few, the best, one being written, and the two of the result.
-    yield* checkpoints.spaceFor(size * (averages ? 16 : 12) * (config.keepLast + 4))
+    // Parameters, two moments and the mean, float32; the last few, the best, one being written, and the two of the result. The mean
+    // and the weights that it takes the place of lie on disk while training.
+    yield* checkpoints.spaceFor(size * ((averages ? 16 : 12) * (config.keepLast + 4) + (averages ? 8 : 0)))
     yield* journal.publish({ type: "Facts", facts: factsOf(plan, config, size) })
 
     /** Finds the newest usable checkpoint among those that `wanted` accepts, and says what it found. */
@@ -117,6 +120,7 @@ export const train = Stage.make({
     const attempt = ({ restored, state }: Beginning) =>
       Effect.scoped(
         Effect.gen(function* () {
+          const shelf = Shelf.make(root, parameters(plan.spec))
           const trainer = yield* Trainer.make({
             spec: plan.spec,
             batchSize: config.batchSize,
@@ -127,7 +131,7 @@ export const train = Stage.make({
             beta2: config.beta2,
             epsilon: config.epsilon,
             gradientClip: config.gradientClip,
-            averages,
+            shelves: averages ? { mean: yield* shelf, weights: yield* shelf } : undefined,
             calibrates: config.calibrate,
             seed: config.seed,
             hangSeconds: config.faults.hangSeconds

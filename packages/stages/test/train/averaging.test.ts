@@ -2,10 +2,13 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { EngineFailure } from "@trainyard/backends/Backend"
+import { Deferred, Effect, Fiber, FileSystem } from "effect"
+import { systemError } from "effect/PlatformError"
 import { decode } from "../../src/checkpoint/Safetensors.ts"
 import { names } from "../../src/model/Parameters.ts"
 import {
+  backendOf,
   type Heard,
   type Place,
   place,
@@ -34,6 +37,36 @@ const valuesOf = (folder: string, file: string) =>
     decode(readFileSync(join(folder, file)), file),
     ({ tensors }) => tensors.get(names.table)!.values
   )
+
+/** The bytes that must not depend on what happened on the way. */
+const everythingOf = (at: Place) => [
+  ...resultOf(at),
+  ...["best", "last"].map((state) =>
+    readFileSync(join(at.output, state, "average.safetensors")).toString("base64")
+  )
+]
+
+/** The n-th run of the evaluation program, with the mean in the place of the weights, ends otherwise; its session may end with it. */
+const backendThat = (nth: number, instead: Effect.Effect<never, EngineFailure>, dies = false) => {
+  let runs = 0
+  return backendOf((session) => {
+    let isDead = false
+    const orDied = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | EngineFailure> =>
+      Effect.suspend((): Effect.Effect<A, E | EngineFailure> => (isDead ? instead : effect))
+    return {
+      write: (...args) => orDied(session.write(...args)),
+      read: (...args) => orDied(session.read(...args)),
+      prepare: (program) =>
+        Effect.map(session.prepare(program), (prepared) => ({
+          run: (inputs) => {
+            if (program.name !== "evaluate" || ++runs !== nth) return prepared.run(inputs)
+            isDead = dies
+            return instead
+          }
+        }))
+    }
+  })
+}
 
 const lossesOf = ({ events }: Heard, type: "Step" | "Evaluation") =>
   events.flatMap((event) => (event.type === type ? [event.loss ?? Number.NaN] : []))
@@ -72,7 +105,7 @@ describe("averageOver", () => {
       yield* trained(at, settings, none)
       yield* trained(sibling(at, "one"), { ...settings, averageOver: 1 }, one)
       yield* trained(sibling(at, "six"), { ...settings, averageOver: 6 }, six)
-      assert.deepStrictEqual(lossesOf(six!, "Step").length, lossesOf(none!, "Step").length)
+      assert.strictEqual(lossesOf(six!, "Evaluation").length, lossesOf(none!, "Evaluation").length)
       for (const [index, loss] of lossesOf(none!, "Evaluation").entries()) {
         // The mean over one step is the weights themselves, but for a rounding.
         assert.closeTo(lossesOf(one!, "Evaluation")[index]!, loss, 1e-5)
@@ -90,13 +123,80 @@ describe("averageOver", () => {
         const stopped = sibling(plain, `stopped-${step}`)
         yield* interruptAt(stopped, config, (event) => event.type === "CheckpointSaved" && event.step >= step)
         yield* trained(stopped, config)
-        assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
-        for (const state of ["best", "last"])
-          assert.deepStrictEqual(
-            readFileSync(join(stopped.output, state, "average.safetensors")),
-            readFileSync(join(plain.output, state, "average.safetensors"))
-          )
+        assert.deepStrictEqual(everythingOf(stopped), everythingOf(plain))
       }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("saves the weights, not their mean, when it is interrupted while that is measured", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* trained(plain, averaged)
+      const stopped = sibling(plain, "stopped")
+      const reached = yield* Deferred.make<void>()
+      const backend = backendThat(2, Effect.andThen(Deferred.succeed(reached, undefined), Effect.never))
+      const fiber = yield* runTraining(stopped, averaged).pipe(
+        Effect.provide(services({ events: [] }, { backend })),
+        Effect.forkChild
+      )
+      yield* Deferred.await(reached)
+      yield* Fiber.interrupt(fiber)
+      yield* trained(stopped, averaged)
+      assert.deepStrictEqual(everythingOf(stopped), everythingOf(plain))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on bit-identical when the engine dies while the mean is measured", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* trained(plain, averaged)
+      const failure = Effect.fail(
+        new EngineFailure({ engine: "reference", why: "a worker died", transient: true })
+      )
+      for (const dies of [false, true]) {
+        const hurt = sibling(plain, `hurt-${dies}`)
+        const heard: Heard = { events: [] }
+        const backend = backendThat(2, failure, dies)
+        yield* runTraining(hurt, averaged).pipe(Effect.provide(services(heard, { backend })))
+        assert.strictEqual(heard.events.filter(({ type }) => type === "Fault").length, 1)
+        assert.deepStrictEqual(everythingOf(hurt), everythingOf(plain))
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends with a sentence when the disk refuses the mean, and goes on when it does not", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* trained(plain, averaged)
+      const full = sibling(plain, "full")
+      const error = yield* Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        let writes = 0
+        const open: FileSystem.FileSystem["open"] = (path, options) =>
+          Effect.map(fs.open(path, options), (file): FileSystem.File => {
+            const full = Effect.fail(
+              systemError({
+                _tag: "WriteZero",
+                module: "FileSystem",
+                method: "write",
+                cause: Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" })
+              })
+            )
+            return Object.assign(Object.create(file), {
+              // The file knows where it stands, so that it must be the one that is moved.
+              seek: (...args: Parameters<FileSystem.File["seek"]>) => file.seek(...args),
+              writeAll: (bytes: Uint8Array) =>
+                path.includes("shelf") && ++writes > 100 ? full : file.writeAll(bytes)
+            })
+          })
+        return yield* Effect.flip(
+          Effect.provideService(runTraining(full, averaged), FileSystem.FileSystem, { ...fs, open })
+        )
+      }).pipe(Effect.provide(services({ events: [] })))
+      assert.strictEqual(error._tag, "ShelfUnusable")
+      assert.match(error.message, /no space.*run the same command again/is)
+      yield* trained(full, averaged)
+      assert.deepStrictEqual(everythingOf(full), everythingOf(plain))
     }).pipe(Effect.scoped)
   )
 })

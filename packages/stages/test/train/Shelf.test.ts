@@ -1,0 +1,45 @@
+import { existsSync, readdirSync } from "node:fs"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Shelf from "../../src/train/Shelf.ts"
+import { temporaryFolder } from "./laboratory.ts"
+
+// The second is longer than what is changed at once.
+const tensors = [
+  { name: "small", shape: [2, 2] },
+  { name: "large", shape: [700, 1000] },
+  { name: "last", shape: [3] }
+]
+
+describe("a shelf", () => {
+  it.live("gives back what was put on it, changes it in its place, and is gone with its scope", () =>
+    Effect.gen(function* () {
+      const root = yield* temporaryFolder
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const shelf = yield* Shelf.make(root, tensors)
+          const other = yield* Shelf.make(root, tensors)
+          const large = new Float32Array(700_000).map((_, index) => index / 3)
+          yield* shelf.write("last", Float32Array.of(1, 2, 3))
+          yield* shelf.write("large", large)
+          yield* shelf.write("small", Float32Array.of(4, 5, 6, Number.NaN))
+          yield* other.write("last", Float32Array.of(7, 8, 9))
+          yield* shelf.change("large", (part, first) => {
+            for (let i = 0; i < part.length; i++) part[i] = large[first + i]! + first + i
+          })
+          assert.deepStrictEqual(
+            yield* shelf.read("large"),
+            large.map((value, index) => value + index)
+          )
+          assert.deepStrictEqual(yield* shelf.read("small"), Float32Array.of(4, 5, 6, Number.NaN))
+          assert.deepStrictEqual(yield* shelf.read("last"), Float32Array.of(1, 2, 3))
+          assert.deepStrictEqual(yield* other.read("last"), Float32Array.of(7, 8, 9))
+          assert.strictEqual(readdirSync(root).length, 2)
+        })
+      )
+      assert.isTrue(existsSync(root))
+      assert.deepStrictEqual(readdirSync(root), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})
