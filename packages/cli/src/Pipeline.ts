@@ -36,9 +36,13 @@ export interface MissingServices<Missing> {
   readonly "trainyard run does not provide a service that a stage of this pipeline needs; provide it in that stage's run": Missing
 }
 
-type Runnable<N extends Node> = [Exclude<ServicesOf<N>, Provided>] extends [never]
-  ? unknown
-  : MissingServices<Exclude<ServicesOf<N>, Provided>>
+// What a wrongly wired stage needs is unknown, and the compiler has said what is wrong with it.
+type Runnable<N extends Node> =
+  unknown extends ServicesOf<N>
+    ? unknown
+    : [Exclude<ServicesOf<N>, Provided>] extends [never]
+      ? unknown
+      : MissingServices<Exclude<ServicesOf<N>, Provided>>
 
 /**
  * Makes a pipeline from a function that wires its stages and returns the last one, or several. A stage that needs a service which

@@ -84,7 +84,14 @@ export type Arguments<I extends Inputs, Fields extends Schema.Struct.Fields> = {
 } & Schema.Struct<Fields>["Encoded"] &
   Placement
 
-type Excess<A, Allowed extends PropertyKey> = { readonly [K in Exclude<keyof A, Allowed>]: never }
+/** In the place of a type, so that the compiler's message says what is wrong. */
+export interface NoSuchInputOrSetting<Name> {
+  readonly "this stage has no input or setting of this name": Name
+}
+
+type Excess<A, Allowed extends PropertyKey> = {
+  readonly [K in Exclude<keyof A, Allowed>]: NoSuchInputOrSetting<K>
+}
 
 type NodesIn<A, I> =
   | A[Extract<keyof A, keyof I>]

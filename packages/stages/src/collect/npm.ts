@@ -1,3 +1,4 @@
+/// <reference path="./npmLibraries.d.ts" />
 /**
  * Fetches an npm package's tarball as npm would: same registry, proxy, certificates and credentials, integrity checked. A tarball
  * is kept in the workspace's `downloads/npm` and is not asked for again.
