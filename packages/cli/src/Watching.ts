@@ -1,6 +1,7 @@
 /** Following a run from another process: its status as the log grows, and the news that its process is gone. */
 import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
+import { explain } from "@trainyard/core/Workspace"
 import { type Duration, Effect, Fiber, Ref, Stream } from "effect"
 
 /** What of a log a status could not rest on, in words. The line that a living run is writing is not damage. */
@@ -29,7 +30,7 @@ export const now = Effect.fn("Watching.now")(function* (directory: string) {
 
 /**
  * Hands the run's status to `show` now, every `every` and at its end. Ends when the run has finished or its process is gone, with the
- * last status.
+ * last status; fails with `WorkspaceError` when its log cannot be read.
  */
 export const follow = Effect.fn("Watching.follow")(function* <E, R>(
   directory: string,
@@ -49,6 +50,9 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
         )
       }
     ),
+    Effect.catchTag("PlatformError", (error) =>
+      Effect.fail(explain("Reading the run's log", directory)(error))
+    ),
     Effect.forkScoped
   )
   for (;;) {
@@ -61,7 +65,8 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
       break
     }
     yield* show(current)
-    yield* Fiber.await(reading).pipe(Effect.timeoutOption(every))
+    // A log that cannot be read any more ends the watching: nothing new would ever be shown.
+    yield* Fiber.join(reading).pipe(Effect.timeoutOption(every))
   }
   const last = yield* Ref.get(status)
   yield* show(last)
