@@ -31,7 +31,7 @@ export default Pipeline.make("validate-in-ci", () => {
     model,
     dataset,
     maxTokens: 96,
-    validationPrefixes: 8,
+    documentPrompts: 8,
     // The gates. The run ends with exit code 3 when one of them fails.
     beats: [2],
     bitsPerByteAtMost: 2,

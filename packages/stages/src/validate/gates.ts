@@ -94,7 +94,7 @@ const beats = (figures: Figures, order: number): Gate => {
   }
 }
 
-const noCompletions = "there are no completions: give prompts, or validationPrefixes above 0"
+const noCompletions = "there are no completions: give prompts, or documentPrompts above 0"
 
 /** Every gate that was asked for, compared. */
 export const judge = (figures: Figures, asked: Thresholds): ReadonlyArray<Gate> => {

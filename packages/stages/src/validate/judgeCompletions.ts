@@ -13,7 +13,7 @@ import type { Completion } from "./Report.ts"
 export interface Options<E, E2, R> {
   readonly config: {
     readonly prompts: ReadonlyArray<string>
-    readonly validationPrefixes: number
+    readonly documentPrompts: number
     readonly maxTokens: number
     readonly temperature: number
     readonly topK: number
@@ -39,7 +39,7 @@ export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function*
   const parser = yield* cParser
   const compiler = yield* findGcc()
   const prefixes = yield* choosePrefixes(documents, codec, parser.prefixesOf, {
-    count: config.validationPrefixes,
+    count: config.documentPrompts,
     seed: config.seed,
     longestPrompt: Math.floor(speaker.sequenceLength / 2),
     longestItem: Math.floor(config.maxTokens / 2)

@@ -41,7 +41,7 @@ export const validate = Stage.make({
      * About how many tokens of the test split, and of the validation split beside it, are measured: whole documents, drawn by the
      * seed, until there are so many. Null measures all of them.
      */
-    validationTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
+    measuredTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
     /** What completions begin with. */
     prompts: Schema.Array(Schema.String).pipe(
       Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
@@ -50,7 +50,7 @@ export const validate = Stage.make({
      * How many more prompts are taken from .c and .h documents of the judged split: heads of functions and structures
      * that the document itself ends within half of `maxTokens`.
      */
-    validationPrefixes: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
+    documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
     /** Longest completion, in tokens. */
     maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
     /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
@@ -96,7 +96,7 @@ export const validate = Stage.make({
         message: `The model at ${model.directory} was trained on another training split than that of ${dataset.directory}, so documents that judge it here may be among those that it learned from. Train it on this dataset, or judge it by its own.`
       })
     }
-    const most = config.validationTokens ?? Number.POSITIVE_INFINITY
+    const most = config.measuredTokens ?? Number.POSITIVE_INFINITY
     /** The split that is judged, then the one shown beside it. */
     const splits = [
       ...(test === undefined ? [] : [{ name: "test", whole: test } as const]),

@@ -41,7 +41,7 @@ const workspace = Layer.unwrap(
   }).pipe(Effect.orDie)
 ).pipe(Layer.provideMerge(layer))
 
-const quick = { maxTokens: 6, validationPrefixes: 2, beats: [] } as const
+const quick = { maxTokens: 6, documentPrompts: 2, beats: [] } as const
 
 it.layer(workspace)("validate", (it) => {
   it.effect("measures, lets the model write, and leaves a whole report", () =>
@@ -160,7 +160,7 @@ it.layer(workspace)("validate", (it) => {
 
   it.effect("fails the run's gates, with a sentence, when one is out of reach; the report stands", () =>
     Effect.gen(function* () {
-      const stage = node({ ...quick, prompts: ["int"], validationPrefixes: 0, bitsPerByteAtMost: 0.01 })
+      const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, bitsPerByteAtMost: 0.01 })
       const { artifact, events } = yield* runStage(stage, yield* place)
       expect(artifact.value.passed).toBe(false)
       expect(stage.stage.verdict(artifact.value)).toMatch(
@@ -174,7 +174,7 @@ it.layer(workspace)("validate", (it) => {
 
   it.effect("asks by default that the bigram be beaten, which an untrained model does not", () =>
     Effect.gen(function* () {
-      const stage = node({ maxTokens: 1, validationPrefixes: 0, prompts: [], baselines: [] })
+      const stage = node({ maxTokens: 1, documentPrompts: 0, prompts: [], baselines: [] })
       const { artifact } = yield* runStage(stage, yield* place)
       expect(artifact.value.baselines.map((each) => each.order)).toEqual([2])
       expect(stage.stage.verdict(artifact.value)).toContain("bits-per-byte-below-bigram")
@@ -184,7 +184,7 @@ it.layer(workspace)("validate", (it) => {
   it.effect("fails a gate that cannot be measured, and shows why", () =>
     Effect.gen(function* () {
       const path = process.env.PATH
-      const stage = node({ ...quick, prompts: ["int"], validationPrefixes: 0, gccShareAtLeast: 0 })
+      const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, gccShareAtLeast: 0 })
       const inputs = yield* place
       const { artifact, events } = yield* Effect.acquireUseRelease(
         Effect.sync(() => {
