@@ -4,8 +4,8 @@
  */
 import { join } from "node:path"
 import { Effect, FileSystem } from "effect"
-import { bytesOf, headerOf, type Source } from "../checkpoint/Safetensors.ts"
-import * as TensorFile from "../checkpoint/TensorFile.ts"
+import { bytesOf, headerOf, type Source } from "../tensors/Safetensors.ts"
+import * as TensorFile from "../tensors/TensorFile.ts"
 import { type File, writingPrefix } from "./CheckpointFolder.ts"
 
 /** A safetensors file to be. */

@@ -7,7 +7,7 @@ import { sizeOf } from "@trainyard/backends/program/Program"
 import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Schema } from "effect"
 import type { PlatformError } from "effect/PlatformError"
-import { bytesOf } from "../checkpoint/Safetensors.ts"
+import { bytesOf } from "../tensors/Safetensors.ts"
 import { writingPrefix } from "./CheckpointFolder.ts"
 
 /** The file of a shelf cannot be written or read. */

@@ -6,12 +6,12 @@ import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/
 import { Names } from "@trainyard/backends/program/optimize"
 import type { Program } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
-import { release } from "../checkpoint/release.ts"
-import type { SafetensorsError, Source } from "../checkpoint/Safetensors.ts"
 import { cooled, scaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
+import { release } from "../tensors/release.ts"
+import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import { type Shelf, ShelfUnusable } from "./Shelf.ts"
 
 export interface Settings {

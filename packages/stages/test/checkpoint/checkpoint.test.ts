@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
-import { decode } from "../../src/checkpoint/Safetensors.ts"
 import * as Model from "../../src/generate/Model.ts"
+import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   endTokenId,
   type Heard,

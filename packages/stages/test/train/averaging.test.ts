@@ -5,8 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure } from "@trainyard/backends/Backend"
 import { Deferred, Effect, Fiber, FileSystem } from "effect"
 import { systemError } from "effect/PlatformError"
-import { decode } from "../../src/checkpoint/Safetensors.ts"
 import { names } from "../../src/model/Parameters.ts"
+import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   backendOf,
   type Heard,

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { decode } from "../../src/checkpoint/Safetensors.ts"
 import { names } from "../../src/model/Parameters.ts"
+import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   type Heard,
   type Place,

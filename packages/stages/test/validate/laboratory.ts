@@ -4,11 +4,11 @@ import { Backend } from "@trainyard/backends/Backend"
 import { engine } from "@trainyard/backends/reference/engine"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem, Layer, Path } from "effect"
-import { configJson, generationConfigJson, toHuggingFace } from "../../src/checkpoint/huggingFace.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
-import * as TensorFile from "../../src/checkpoint/TensorFile.ts"
 import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
+import { configJson, generationConfigJson, toHuggingFace } from "../../src/model/huggingFace.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
+import * as TensorFile from "../../src/tensors/TensorFile.ts"
 
 /** The characters that byte-level tokenizers write bytes as: printable ones as themselves, the others from U+0100 on. */
 const byteCharacters = (): ReadonlyArray<string> => {

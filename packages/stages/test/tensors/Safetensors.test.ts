@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
-import { decode, encode, type NamedTensor } from "../../src/checkpoint/Safetensors.ts"
+import { decode, encode, type NamedTensor } from "../../src/tensors/Safetensors.ts"
 
 const bytesOf = (tensors: ReadonlyArray<NamedTensor>, metadata?: Record<string, string>): Buffer =>
   Buffer.concat(encode(tensors, metadata))

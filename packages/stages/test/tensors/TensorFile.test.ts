@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { decode } from "../../src/checkpoint/Safetensors.ts"
-import * as TensorFile from "../../src/checkpoint/TensorFile.ts"
+import { decode } from "../../src/tensors/Safetensors.ts"
+import * as TensorFile from "../../src/tensors/TensorFile.ts"
 import { temporaryFolder } from "../train/laboratory.ts"
 
 // The second is longer than what a file gives at once.

@@ -5,8 +5,8 @@
  * without them is written with zeros. The output layer is tied to `transformer.wte.weight` and not written twice.
  */
 import { Effect, Schema } from "effect"
-import { type Parameter, parameters, type Spec } from "../model/Parameters.ts"
-import type { Source } from "./Safetensors.ts"
+import type { Source } from "../tensors/Safetensors.ts"
+import { type Parameter, parameters, type Spec } from "./Parameters.ts"
 
 /** values [rows, columns] as [columns, rows]. */
 export const transpose = (values: Float32Array, rows: number, columns: number): Float32Array => {
