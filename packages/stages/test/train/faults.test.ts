@@ -1,13 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { EngineFailure } from "@trainyard/backends/Backend"
+import { EngineFailure, type Inputs, type Prepared } from "@trainyard/backends/Backend"
 import { Effect, Schedule } from "effect"
 import * as Batches from "../../src/train/Batches.ts"
 import { FreeBytes, SaveRetries } from "../../src/train/Checkpoints.ts"
 import { OpenTokens, TokensUnreadable } from "../../src/train/Tokens.ts"
 import {
   backendOf,
+  type Heard,
   type Place,
   place,
   resultOf,
@@ -34,30 +35,44 @@ const batchOf = (at: Place, index: number) =>
     return windows.map((window) => window.join()).join()
   })
 
-/** A backend whose loss is not finite at its nth step. */
-const poisoned = (bad: number, name = "train-step", value = Number.NaN) => {
+/** A backend in which some runs of a program bring something else: `instead` is told which run it is, 1 being the first. */
+const tampered = (
+  instead: (run: number, inputs: Inputs) => ReturnType<Prepared["run"]> | undefined,
+  name = "train-step"
+) => {
   let runs = 0
   return backendOf((session) => ({
     ...session,
     prepare: (program) =>
       Effect.map(session.prepare(program), (prepared) =>
         program.name === name
-          ? {
-              run: (inputs) =>
-                Effect.suspend(() => {
-                  runs++
-                  if (runs !== bad) return prepared.run(inputs)
-                  // What a real fault does: the loss and the norm are not finite, and the update leaves all as it was.
-                  return Effect.succeed({
-                    "loss.loss": Float32Array.of(value),
-                    "gradientNorm.norm": Float32Array.of(value)
-                  })
-                })
-            }
+          ? { run: (inputs) => Effect.suspend(() => instead(++runs, inputs) ?? prepared.run(inputs)) }
           : prepared
       )
   }))
 }
+
+/** What a step with a real fault brings: the loss and the norm are not finite, and the update leaves all as it was. */
+const broken = (value = Number.NaN) =>
+  Effect.succeed({ "loss.loss": Float32Array.of(value), "gradientNorm.norm": Float32Array.of(value) })
+
+/** A backend whose loss is not finite at its nth step. */
+const poisoned = (bad: number, name = "train-step", value = Number.NaN) =>
+  tampered((run) => (run === bad ? broken(value) : undefined), name)
+
+const died = Effect.fail(new EngineFailure({ engine: "reference", why: "a worker died", transient: true }))
+
+/** Training left alone, and training on the same dataset as `disturbed` has it: what both made, and the faults of the latter. */
+const bothWays = Effect.fnUntraced(function* <E, R>(
+  disturbed: (at: Place, heard: Heard) => Effect.Effect<unknown, E, R>
+) {
+  const alone = yield* place
+  yield* undisturbed(alone)
+  const hurt = sibling(alone, "hurt")
+  const heard = listen()
+  yield* disturbed(hurt, heard)
+  return { faults: ofType(heard, "Fault"), alone: resultOf(alone), hurt: resultOf(hurt) }
+})
 
 describe("faults", () => {
   it.live("a loss that is not finite stops training with the step and the documents", () =>
@@ -113,25 +128,7 @@ describe("faults", () => {
       const stopped = sibling(plain, "stopped")
       const tokens = yield* batchOf(plain, 6)
       // Not finite whenever this one batch is trained on, however often.
-      const backend = backendOf((session) => ({
-        ...session,
-        prepare: (program) =>
-          Effect.map(session.prepare(program), (prepared) =>
-            program.name === "train-step"
-              ? {
-                  run: (inputs) =>
-                    Effect.suspend(() =>
-                      inputs.tokens?.join() === tokens
-                        ? Effect.succeed({
-                            "loss.loss": Float32Array.of(Number.NaN),
-                            "gradientNorm.norm": Float32Array.of(Number.NaN)
-                          })
-                        : prepared.run(inputs)
-                    )
-                }
-              : prepared
-          )
-      }))
+      const backend = tampered((_, inputs) => (inputs.tokens?.join() === tokens ? broken() : undefined))
       yield* runTraining(plain, steady).pipe(Effect.provide(services(listen(), { backend })))
       for (const step of [4, 8, 12]) {
         let faults = 0
@@ -155,21 +152,7 @@ describe("faults", () => {
   it.live("a limit ends skipping", () =>
     Effect.gen(function* () {
       const at = yield* place
-      const backend = backendOf((session) => ({
-        ...session,
-        prepare: (program) =>
-          Effect.map(session.prepare(program), (prepared) =>
-            program.name === "train-step"
-              ? {
-                  run: () =>
-                    Effect.succeed({
-                      "loss.loss": Float32Array.of(Number.POSITIVE_INFINITY),
-                      "gradientNorm.norm": Float32Array.of(1)
-                    })
-                }
-              : prepared
-          )
-      }))
+      const backend = tampered(() => broken(Number.POSITIVE_INFINITY))
       const error = yield* runTraining(at, { ...settings, faults: { notFinite: "skip", limit: 3 } }).pipe(
         Effect.provide(services(listen(), { backend })),
         Effect.flip
@@ -195,26 +178,12 @@ describe("faults", () => {
 
   it.live("a worker that dies is replaced, and the run ends bit-identical", () =>
     Effect.gen(function* () {
-      const plain = yield* place
-      yield* undisturbed(plain)
-      const hurt = sibling(plain, "hurt")
-      const heard = listen()
-      let runs = 0
-      const backend = backendOf((session) => ({
-        ...session,
-        prepare: (program) =>
-          Effect.map(session.prepare(program), (prepared) => ({
-            run: (inputs) =>
-              program.name === "train-step" && (++runs === 11 || runs === 19)
-                ? Effect.fail(
-                    new EngineFailure({ engine: "reference", why: "a worker died", transient: true })
-                  )
-                : prepared.run(inputs)
-          }))
-      }))
-      yield* runTraining(hurt, settings).pipe(Effect.provide(services(heard, { backend })))
-      assert.strictEqual(ofType(heard, "Fault").filter((fault) => fault.kind === "engine").length, 2)
-      assert.deepStrictEqual(resultOf(hurt), resultOf(plain))
+      const backend = tampered((run) => (run === 11 || run === 19 ? died : undefined))
+      const { alone, faults, hurt } = yield* bothWays((at, heard) =>
+        runTraining(at, settings).pipe(Effect.provide(services(heard, { backend })))
+      )
+      assert.strictEqual(faults.filter(({ kind }) => kind === "engine").length, 2)
+      assert.deepStrictEqual(hurt, alone)
     }).pipe(Effect.scoped)
   )
 
@@ -222,16 +191,8 @@ describe("faults", () => {
     Effect.gen(function* () {
       const at = yield* place
       const heard = listen()
-      const backend = backendOf((session) => ({
-        ...session,
-        prepare: (program) =>
-          Effect.map(session.prepare(program), () => ({
-            run: () =>
-              Effect.fail(new EngineFailure({ engine: "reference", why: "a worker died", transient: true }))
-          }))
-      }))
       const error = yield* runTraining(at, settings).pipe(
-        Effect.provide(services(heard, { backend })),
+        Effect.provide(services(heard, { backend: tampered(() => died) })),
         Effect.flip
       )
       assert.strictEqual(error._tag, "EngineFailure")
@@ -241,52 +202,40 @@ describe("faults", () => {
 
   it.live("a worker that hangs is noticed", () =>
     Effect.gen(function* () {
-      const plain = yield* place
-      yield* undisturbed(plain)
-      const hurt = sibling(plain, "hurt")
-      const heard = listen()
-      let runs = 0
-      const backend = backendOf((session) => ({
-        ...session,
-        prepare: (program) =>
-          Effect.map(session.prepare(program), (prepared) => ({
-            run: (inputs) =>
-              program.name === "train-step" && ++runs === 9 ? Effect.never : prepared.run(inputs)
-          }))
-      }))
-      yield* runTraining(hurt, { ...settings, faults: { hangSeconds: 0.2 } }).pipe(
-        Effect.provide(services(heard, { backend }))
+      const backend = tampered((run) => (run === 9 ? Effect.never : undefined))
+      const { alone, faults, hurt } = yield* bothWays((at, heard) =>
+        runTraining(at, { ...settings, faults: { hangSeconds: 0.2 } }).pipe(
+          Effect.provide(services(heard, { backend }))
+        )
       )
-      assert.include(ofType(heard, "Fault")[0]?.message, "hang")
-      assert.deepStrictEqual(resultOf(hurt).slice(0, 3), resultOf(plain).slice(0, 3))
+      assert.include(faults[0]?.message, "hang")
+      assert.deepStrictEqual(hurt.slice(0, 3), alone.slice(0, 3))
     }).pipe(Effect.scoped)
   )
 
   it.live("a read error is tried again", () =>
     Effect.gen(function* () {
-      const plain = yield* place
-      yield* undisturbed(plain)
-      const hurt = sibling(plain, "hurt")
-      const heard = listen()
       const open = yield* OpenTokens
       let reads = 0
-      yield* runTraining(hurt, settings).pipe(
-        Effect.provideService(OpenTokens, (file, tokenBytes) =>
-          Effect.map(open(file, tokenBytes), (tokens) => ({
-            ...tokens,
-            read: (start, count) =>
-              ++reads === 13
-                ? Effect.fail(new TokensUnreadable({ file, why: "EIO", transient: true }))
-                : tokens.read(start, count)
-          }))
-        ),
-        Effect.provide(services(heard))
+      const { alone, faults, hurt } = yield* bothWays((at, heard) =>
+        runTraining(at, settings).pipe(
+          Effect.provideService(OpenTokens, (file, tokenBytes) =>
+            Effect.map(open(file, tokenBytes), (tokens) => ({
+              ...tokens,
+              read: (start, count) =>
+                ++reads === 13
+                  ? Effect.fail(new TokensUnreadable({ file, why: "EIO", transient: true }))
+                  : tokens.read(start, count)
+            }))
+          ),
+          Effect.provide(services(heard))
+        )
       )
       assert.deepStrictEqual(
-        ofType(heard, "Fault").map((event) => event.kind),
+        faults.map(({ kind }) => kind),
         ["read"]
       )
-      assert.deepStrictEqual(resultOf(hurt), resultOf(plain))
+      assert.deepStrictEqual(hurt, alone)
     }).pipe(Effect.scoped)
   )
 })
