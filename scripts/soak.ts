@@ -122,7 +122,7 @@ const kills = async (count: number) => {
     if (resultOf(workspace) !== expected)
       fail(`Kill ${kill}: the weights or the curve differ after ${deaths} deaths (seed ${options.seed})`)
     if (last.output.includes('"Resumed"')) resumed++
-    process.stdout.write(`${kill}/${count}: ${deaths} deaths, the same bits\n`)
+    process.stdout.write(`${kill}/${count}: ${deaths} ${deaths === 1 ? "death" : "deaths"}, the same bits\n`)
     rmSync(workspace, { recursive: true, force: true })
   }
   process.stdout.write(
@@ -130,7 +130,7 @@ const kills = async (count: number) => {
   )
 }
 
-const memory = async (steps: number, leak?: "objects" | "buffers") => {
+const memory = async (steps: number, leak?: Runs.Leak) => {
   const name = leak ?? "memory"
   const collections = Number(options.collections)
   const file = join(home, `${name}.jsonl`)
@@ -143,7 +143,9 @@ const memory = async (steps: number, leak?: "objects" | "buffers") => {
   const ended = await Runs.run({ ...job, steps: String(steps) }, join(home, name), { watch })
   if (ended.code !== 0) fail(`The run failed:\n${ended.output}`)
   const { ok, text } = Memory.judge(Memory.readSamples(file), steps)
-  process.stdout.write(`${leak === undefined ? "" : `1 MiB of ${leak} leaked every 1,000 steps. `}${text}\n`)
+  process.stdout.write(
+    `${leak === undefined ? "" : `1 MiB of ${leak === "outside" ? "memory outside V8" : leak} leaked every 1,000 steps. `}${text}\n`
+  )
   if (leak === undefined && !ok) fail("Memory, threads or open files grew")
   if (leak !== undefined && ok) fail("The leak was not seen")
 }
@@ -154,7 +156,6 @@ if (count === 0 && steps === 0) fail("Nothing to do: give --kills N or --memory-
 if (count > 0) await kills(count)
 if (steps > 0) {
   if (options.leak) {
-    await memory(steps, "objects")
-    await memory(steps, "buffers")
+    for (const leak of Runs.leaks) await memory(steps, leak)
   } else await memory(steps)
 }

@@ -7,6 +7,8 @@ export interface Sample {
   readonly resident: number
   /** Bytes that a collection of garbage has left, in the heap and in buffers; null where none was made. */
   readonly kept: number | null
+  /** Bytes that the process then has resident beside V8's heap and buffers; null where none was made. */
+  readonly outside: number | null
   readonly threads: number | null
   readonly openFiles: number | null
 }
@@ -19,7 +21,7 @@ export const readSamples = (file: string): ReadonlyArray<Sample> =>
 
 /** MiB each 1,000 steps: more than this is a leak. */
 const mostResident = 1
-// Stricter, because this one has no noise to speak of: a leak of exactly 1 MiB must be seen.
+// Stricter, because what is measured after a collection has no noise to speak of: a leak of exactly 1 MiB must be seen.
 const mostKept = 0.75
 
 /**
@@ -62,21 +64,33 @@ export const judge = (samples: ReadonlyArray<Sample>, steps: number): Verdict =>
   const point = ({ step }: Sample, bytes: number): Point => [step / 1000, bytes / 2 ** 20]
   const resident = later.map((sample) => point(sample, sample.resident))
   const kept = later.flatMap((sample) => (sample.kept === null ? [] : [point(sample, sample.kept)]))
+  const outside = later.flatMap((sample) => (sample.outside === null ? [] : [point(sample, sample.outside)]))
   const alone = samples.every((sample) => sample.kept === null)
   if (resident.length < 12 || (!alone && kept.length < 3))
     return { ok: false, text: `Only ${samples.length} samples: too few to judge. Give more steps.` }
   const residentSlope = medianSlope(resident)
   const keptSlope = alone ? 0 : medianSlope(kept)
+  const outsideSlope = alone ? 0 : medianSlope(outside)
   const threads = later.map((sample) => sample.threads)
   const openFiles = later.map((sample) => sample.openFiles)
   const line = (name: string, points: ReadonlyArray<Point>, slope: number, most: number) =>
     `${name} ${points[0]![1].toFixed(1)} to ${points.at(-1)![1].toFixed(1)} MiB, slope ${slope.toFixed(2)} MiB per 1,000 steps (less than ${most} is asked for)`
   return {
-    ok: residentSlope < mostResident && keptSlope < mostKept && !grown(threads) && !grown(openFiles),
+    ok:
+      residentSlope < mostResident &&
+      keptSlope < mostKept &&
+      outsideSlope < mostKept &&
+      !grown(threads) &&
+      !grown(openFiles),
     text: [
       `${samples.length} samples over ${steps.toLocaleString("en-US")} steps, judged from step ${Math.round(warmUp * steps).toLocaleString("en-US")} on:`,
       `  ${line("resident memory", resident, residentSlope, mostResident)}`,
-      ...(alone ? [] : [`  ${line("kept by collections", kept, keptSlope, mostKept)}`]),
+      ...(alone
+        ? []
+        : [
+            `  ${line("kept by collections", kept, keptSlope, mostKept)}`,
+            `  ${line("resident outside V8", outside, outsideSlope, mostKept)}`
+          ]),
       `  threads ${range(threads)}, open files ${range(openFiles)}`
     ].join("\n")
   }

@@ -40,12 +40,16 @@ export interface Fate {
   readonly watch?: Watch
 }
 
+/** Where a leak is: in V8's heap, in its buffers, or in memory that V8 does not count. */
+export const leaks = ["objects", "buffers", "outside"] as const
+export type Leak = (typeof leaks)[number]
+
 export interface Watch {
   readonly file: string
   /** Steps from one collection of garbage to the next. */
   readonly collectEvery: number
   /** What it is made to leak, 1 MiB every 1,000 steps. */
-  readonly leak?: "objects" | "buffers"
+  readonly leak?: Leak
 }
 
 /** Runs the pipeline in a workspace. */

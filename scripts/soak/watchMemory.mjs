@@ -1,9 +1,9 @@
 /**
  * Loaded before everything else (`node --import`): reads along what the run says on standard output and writes its memory by step to
- * SOAK_MEMORY_FILE, a line of JSON each time. Every SOAK_COLLECT_STEPS steps garbage is collected and what is left is noted as `kept`;
- * between these moments the run is left alone.
+ * SOAK_MEMORY_FILE, a line of JSON each time. Every SOAK_COLLECT_STEPS steps garbage is collected and what is left is noted as `kept`, and
+ * as `outside` what the process holds beside V8's heap and buffers; between these moments the run is left alone.
  *
- * SOAK_LEAK=objects or buffers makes it leak one MiB every 1,000 steps, to show that the measure sees it.
+ * SOAK_LEAK=objects, buffers or outside makes it leak one MiB every 1,000 steps, to show that the measure sees it.
  */
 import { appendFileSync, readdirSync, readFileSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
@@ -18,9 +18,21 @@ const bytesPerStep = 2 ** 20 / 1000
 setFlagsFromString("--expose-gc")
 const collect = runInNewContext("gc")
 
+const page = 65_536
 const leaked = []
-/** Keeps what so many steps are to leak, in one of the two places where JavaScript has memory. */
+// Shared memory of WebAssembly, in which the cpu engine has its tensors: V8 counts it nowhere.
+const apart =
+  leak === "outside" ? new WebAssembly.Memory({ initial: 0, maximum: 16_384, shared: true }) : undefined
+let owed = 0
+/** Keeps what so many steps are to leak, in one of the places where a process of Node has memory. */
 const keep = (steps) => {
+  if (apart !== undefined) {
+    owed += steps * bytesPerStep
+    const pages = Math.floor(owed / page)
+    const end = apart.grow(pages) * page
+    new Uint8Array(apart.buffer, end).fill(1)
+    owed -= pages * page
+  }
   // Written to, or the system would not give it pages.
   if (leak === "buffers") leaked.push(new Uint8Array(Math.round(steps * bytesPerStep)).fill(1))
   // Doubles, eight bytes each.
@@ -47,15 +59,17 @@ const look = (step) => {
   const due = Math.floor(step / collectEvery) > collected
   const { rss } = process.memoryUsage()
   let kept = null
+  let outside = null
   if (due) {
     collected = Math.floor(step / collectEvery)
     // What a first collection frees may hold more that a second one frees.
     collect()
     collect()
-    const { external, heapUsed } = process.memoryUsage()
+    const { external, heapTotal, heapUsed, rss } = process.memoryUsage()
     kept = heapUsed + external
+    outside = rss - heapTotal - external
   }
-  appendFileSync(file, `${JSON.stringify({ step, resident: rss, kept, ...thisProcess() })}\n`)
+  appendFileSync(file, `${JSON.stringify({ step, resident: rss, kept, outside, ...thisProcess() })}\n`)
 }
 
 if (isMainThread && file !== undefined) {
