@@ -1,0 +1,89 @@
+/** What docs/architecture.md says of imports: they run one way, between packages and between the stages' folders, and never in a circle. */
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join, relative, resolve, sep } from "node:path"
+import { fileURLToPath } from "node:url"
+import { expect, test } from "vitest"
+
+const packages = fileURLToPath(new URL("../../packages", import.meta.url))
+
+/** Paths from packages/, with `/`, of the files that a file imports or hands on, types included. */
+const importsOf = (file: string): ReadonlyArray<string> =>
+  [
+    ...readFileSync(join(packages, file), "utf8").matchAll(/\bfrom "(\.{1,2}\/[^"]+\.ts|@trainyard\/[^"]+)"/g)
+  ].map(([, specifier = ""]) => {
+    const [, name, path = "index"] = /^@trainyard\/([a-z]+)(?:\/(.+))?$/.exec(specifier) ?? []
+    return name === undefined
+      ? relative(packages, resolve(packages, dirname(file), specifier))
+          .split(sep)
+          .join("/")
+      : `${name}/src/${path}.ts`
+  })
+
+// The kernels of the cpu engine are AssemblyScript, a program of their own.
+const files = globSync("*/src/**/*.ts", { cwd: packages, exclude: ["**/assembly/**", "**/*.d.ts"] }).map(
+  (file) => file.split(sep).join("/")
+)
+const graph = new Map(files.map((file) => [file, importsOf(file)]))
+
+/** The first circle that is met from a file, as the way around it; undefined when there is none. */
+const circle = (links: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> | undefined => {
+  const done = new Set<string>()
+  const visit = (at: string, way: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+    if (way.includes(at)) return [...way.slice(way.indexOf(at)), at]
+    if (done.has(at)) return undefined
+    for (const next of links.get(at) ?? []) {
+      const found = visit(next, [...way, at])
+      if (found !== undefined) return found
+    }
+    done.add(at)
+    return undefined
+  }
+  for (const file of links.keys()) {
+    const found = visit(file, [])
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+test("every import within packages/ is found", () => {
+  expect(files.length).toBeGreaterThan(200)
+  const known = new Set(files)
+  expect(
+    [...graph].flatMap(([file, imports]) =>
+      imports.filter((each) => !known.has(each)).map((each) => `${file}: ${each}`)
+    )
+  ).toEqual([])
+})
+
+test("packages import each other one way: cli, stages, backends; core by all but backends", () => {
+  const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
+    cli: ["cli", "stages", "backends", "core"],
+    stages: ["stages", "backends", "core"],
+    backends: ["backends"],
+    core: ["core"]
+  }
+  const packageOf = (file: string): string => file.slice(0, file.indexOf("/"))
+  const wrong = [...graph].flatMap(([file, imports]) =>
+    imports
+      .filter((each) => !allowed[packageOf(file)]?.includes(packageOf(each)))
+      .map((each) => `${file}: ${each}`)
+  )
+  expect(wrong).toEqual([])
+})
+
+test("no file imports itself by way of others", () => {
+  expect(circle(graph)).toBeUndefined()
+})
+
+test("no folder of stages needs another that needs it", () => {
+  const roomOf = (file: string): string | undefined => /^stages\/src\/([a-z]+)\//.exec(file)?.[1]
+  const rooms = new Map<string, Array<string>>()
+  for (const [file, imports] of graph) {
+    const room = roomOf(file)
+    if (room === undefined) continue
+    const others = imports.flatMap((each) => roomOf(each) ?? []).filter((each) => each !== room)
+    rooms.set(room, [...(rooms.get(room) ?? []), ...others])
+  }
+  expect(rooms.size).toBeGreaterThan(5)
+  expect(circle(rooms)).toBeUndefined()
+})
