@@ -29,7 +29,7 @@ export const saying =
 const together = 500
 
 const onSignal = () => {
-  const now = Date.now()
+  const now = performance.now()
   if (first === undefined) {
     first = now
     if (sentence === undefined) return

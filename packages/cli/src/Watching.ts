@@ -37,17 +37,16 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
   every: Duration.Input,
   show: (status: RunStatus.RunStatus) => Effect.Effect<void, E, R>
 ) {
-  const status = yield* Ref.make(RunStatus.of(yield* RunLog.read(directory)))
+  const already = yield* RunLog.read(directory)
+  const status = yield* Ref.make(RunStatus.of(already))
   const reading = yield* RunLog.follow(directory).pipe(
     Stream.runFoldEffect(
-      () => RunStatus.empty,
-      (folded, event) => {
-        const next = RunStatus.update(folded, event)
+      () => ({ read: 0, folded: RunStatus.empty }),
+      ({ folded, read }, event) => {
+        const next = { read: read + 1, folded: RunStatus.update(folded, event) }
         // While what is already in the log is read again, the status must not run backwards.
-        return Effect.as(
-          Ref.update(status, (shown) => (next.updatedAt >= shown.updatedAt ? next : shown)),
-          next
-        )
+        const isNews = next.read >= already.length
+        return Effect.as(isNews ? Ref.set(status, next.folded) : Effect.void, next)
       }
     ),
     Effect.catchTag("PlatformError", (error) =>

@@ -34,7 +34,8 @@ const plain = (screen: Screen): Renderer => {
     if (event.type === "Stage" && isMoving(event.event)) {
       const now = Date.parse(entry.at) / 1000
       const before = last.get(event.stage)
-      if (before !== undefined && now - before < quiet) {
+      // A clock that was set back silences nothing.
+      if (before !== undefined && now >= before && now - before < quiet) {
         held.set(event.stage, entry)
         return
       }
@@ -104,7 +105,7 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
   let nameWidth = 0
   let open = true
   const draw = (staying: ReadonlyArray<string> = []) => {
-    const now = Date.now()
+    const now = performance.now()
     block.draw(
       staying,
       [...active].map(([stage, state]) => liveLine(screen, nameWidth, stage, state, now))
@@ -114,7 +115,7 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
     const { event } = entry
     if (event.type === "RunStarted") nameWidth = Math.max(...event.stages.map(({ name }) => name.length), 0)
     if (event.type === "StageStarted") {
-      active.set(event.stage, { since: Date.now(), moving: undefined, validation: undefined })
+      active.set(event.stage, { since: performance.now(), moving: undefined, validation: undefined })
     }
     if (event.type === "StageFinished") active.delete(event.stage)
     if (event.type === "Stage") {

@@ -3,7 +3,7 @@
  * `State`; whatever it decides follows from that, so a loop that starts from a saved state goes on as if it had never stopped.
  */
 import type { Journal } from "@trainyard/core/Journal"
-import { Clock, Effect, FileSystem, Schedule, Schema, Stream } from "effect"
+import { Effect, FileSystem, Schedule, Schema, Stream } from "effect"
 import { type Codec, tokens as completionTokens, text } from "../generate/Completion.ts"
 import { fit } from "../model/Calibration.ts"
 import { measure } from "../model/Evaluation.ts"
@@ -72,7 +72,8 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     // A forward pass is about a third of a step's work.
     evaluationInSteps: Math.min(config.evaluationTokens, context.validation.length) / plan.tokensPerStep / 3
   })
-  const began = yield* Clock.currentTimeMillis
+  // Not the clock of the wall, which may be set back.
+  const began = performance.now()
   let state = context.start
   let lastSave = began
   let ended: Ended | undefined
@@ -89,7 +90,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   })
 
   const snapshot = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
+    const now = performance.now()
     const { average, optimizer, parameters } = trainer.sources
     const copy = yield* checkpoints.copy([
       { name: "parameters.safetensors", tensors: parameters },
@@ -228,7 +229,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       learningRate: rate,
       gradientNorm,
       milliseconds,
-      now: yield* Clock.currentTimeMillis
+      now: performance.now()
     })
     if (event !== undefined) yield* journal.publish(event)
   })
@@ -309,7 +310,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     yield* checkpoints.check
     const anchored = isAnchor(config, step)
     const seconds = config.checkpointEvery.seconds
-    const elapsed = ((yield* Clock.currentTimeMillis) - lastSave) / 1000
+    const elapsed = (performance.now() - lastSave) / 1000
     if (anchored || (seconds !== undefined && elapsed >= seconds)) owed = true
     // At the step that training goes on from, only an evaluation that was still owed makes anything new.
     const isNew = step !== context.start.step
@@ -358,7 +359,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       return ended
     }
     yield* saveState
-    return { _tag: "Finished", state: timed(yield* Clock.currentTimeMillis) } satisfies Ended as Ended
+    return { _tag: "Finished", state: timed(performance.now()) } satisfies Ended as Ended
   }).pipe(
     Effect.onInterrupt(() =>
       saveState.pipe(

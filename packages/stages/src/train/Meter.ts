@@ -12,7 +12,7 @@ export interface Tick {
   readonly gradientNorm: number | null
   /** Milliseconds that the whole step took. */
   readonly milliseconds: number
-  /** Clock at the step's end, milliseconds. */
+  /** When the step ended, milliseconds of a clock that only goes forward. */
   readonly now: number
 }
 

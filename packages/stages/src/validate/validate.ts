@@ -5,7 +5,7 @@
 import { Backend } from "@trainyard/backends/Backend"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
-import { Clock, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Model } from "../checkpoint/Model.ts"
 import { Counts, Dataset } from "../dataset/Dataset.ts"
 import * as DatasetReader from "../dataset/DatasetReader.ts"
@@ -73,7 +73,7 @@ export const validate = Stage.make({
     const { dataset, model } = inputs
     const journal = yield* Journal
     const backend = yield* Backend
-    const started = yield* Clock.currentTimeMillis
+    const started = performance.now()
     const loaded = yield* LoadedModel.load(model.directory)
     const { spec } = loaded
     const { sequenceLength, vocabularySize } = spec
@@ -216,7 +216,7 @@ export const validate = Stage.make({
             ? `at most ${config.maxTokens} tokens, always the most likely one`
             : `at most ${config.maxTokens} tokens, drawn at temperature ${config.temperature} from the ${config.topK} most likely (seed ${config.seed})`
       },
-      seconds: ((yield* Clock.currentTimeMillis) - started) / 1000
+      seconds: (performance.now() - started) / 1000
     })
     yield* journal.publish({ type: "Facts", facts: factsOf(value) })
     return value

@@ -1,11 +1,27 @@
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { vi } from "vitest"
 import * as CheckpointFolder from "../../src/train/CheckpointFolder.ts"
 import { place, resultOf, type Settings, services, settings, sibling, steady } from "./laboratory.ts"
 import { curveOf, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
 
 describe("train", () => {
+  it.live("goes by time that only goes forward: a clock that is set back changes nothing", () =>
+    Effect.gen(function* () {
+      let wall = Date.now()
+      const clock = vi.spyOn(Date, "now").mockImplementation(() => (wall -= 60_000))
+      yield* Effect.addFinalizer(() => Effect.sync(() => clock.mockRestore()))
+      const heard = listen()
+      const checkpointEvery = { seconds: 1e-6 }
+      const value = yield* undisturbed(yield* place, { ...settings, checkpointEvery }, heard)
+      assert.isAbove(value.seconds, 0)
+      const saved = ofType(heard, "CheckpointSaved")
+      assert.isAbove(saved.filter((event) => !event.best && event.step < value.steps).length, 0)
+      for (const { seconds } of saved) assert.isAtLeast(seconds, 0)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("learns, keeps every step in the curve, and publishes best and last", () =>
     Effect.gen(function* () {
       const at = yield* place
