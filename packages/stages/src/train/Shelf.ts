@@ -74,6 +74,9 @@ export const make = Effect.fn("Shelf.make")(function* (
   const put = (offset: number, bytes: Uint8Array) =>
     unusable(Effect.andThen(file.seek(BigInt(offset), "start"), file.writeAll(bytes)))
 
+  // One for all changes: the collector would be late to see that many of them are gone.
+  const part = new Float32Array(Math.min(partBytes, end) / 4)
+
   return {
     read: Effect.fnUntraced(function* (name) {
       const { offset, size } = places.get(name)!
@@ -84,7 +87,6 @@ export const make = Effect.fn("Shelf.make")(function* (
     write: (name, values) => put(places.get(name)!.offset, bytesOf(values)),
     change: Effect.fnUntraced(function* (name, change) {
       const { offset, size } = places.get(name)!
-      const part = new Float32Array(Math.min(size, partBytes / 4))
       for (let first = 0; first < size; first += part.length) {
         const some = part.subarray(0, Math.min(part.length, size - first))
         yield* fill(offset + 4 * first, bytesOf(some))
