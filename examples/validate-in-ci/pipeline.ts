@@ -16,7 +16,8 @@ export default Pipeline.make("validate-in-ci", () => {
     tokenizer,
     sequenceLength: 128,
     maximumTokens: 240_000,
-    maximumValidationTokens: 12_000
+    maximumValidationTokens: 12_000,
+    maximumTestTokens: 12_000
   })
   const run = train({
     dataset,
