@@ -46,6 +46,11 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     /^--junit file\/report\.xml cannot be written \(.*\)\. Name a file .*\n$/
   ],
   [
+    "a workspace to free space in that is not there",
+    ["gc", "--workspace", "typo"],
+    /^There is no workspace .*typo\. /
+  ],
+  [
     "a choice in the file that means nothing",
     ["run", "choice.ts"],
     /^The pipeline file chooses "thread", which means nothing\. Did you mean "threads"\? .*\n$/

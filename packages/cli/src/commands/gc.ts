@@ -1,9 +1,10 @@
 /** `trainyard gc`: frees what no pipeline's latest run needs. */
 import * as Gc from "@trainyard/core/Gc"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Console, Effect } from "effect"
+import { Console, Effect, FileSystem } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
+import { WrongUsage } from "../Ending.ts"
 import { bytes } from "../show/format.ts"
 import { table } from "../show/Screen.ts"
 
@@ -20,6 +21,12 @@ export const gc = Command.make(
     const chosen = yield* Choices.settle(flags)
     const collect = Effect.gen(function* () {
       const { root } = yield* Workspace
+      const fs = yield* FileSystem.FileSystem
+      if (!(yield* fs.exists(root).pipe(Effect.orElseSucceed(() => true)))) {
+        return yield* new WrongUsage({
+          message: `There is no workspace ${root}. Name the folder of one with --workspace.`
+        })
+      }
       const items = yield* Gc.list()
       if (items.length === 0) {
         yield* Console.log(`Nothing in ${root} can go: all of it belongs to the latest run of some pipeline.`)
