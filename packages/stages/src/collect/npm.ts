@@ -89,11 +89,12 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   )
 }
 
-/** The file that a registry calls the tarball of a package: `name-1.0.0.tgz`, without the scope. */
-const tarballName = (source: Npm): string => {
+/** How addresses end at a registry that name a package's tarball: `name-1.0.0.tgz`, without the scope, as it is and as it is encoded. */
+const tarballNames = (source: Npm): ReadonlyArray<string> => {
   const at = source.package.lastIndexOf("@")
   const name = source.package.slice(source.package.lastIndexOf("/", at) + 1, at)
-  return `${name}-${source.package.slice(at + 1)}.tgz`
+  const file = `${name}-${source.package.slice(at + 1)}.tgz`
+  return [file, encodeURIComponent(file)]
 }
 
 const Answer = Schema.Struct({
@@ -109,15 +110,17 @@ const Answer = Schema.Struct({
 const decodeAnswer = Schema.decodeUnknownOption(Answer)
 
 /** How long the tarball is, once its answer has begun; npm's libraries do not tell. Undefined where the server did not say. */
-const announcedSize = (name: string) =>
+const announcedSize = (names: ReadonlyArray<string>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
         const heard: { size: number | undefined } = { size: undefined }
         const listen = (message: unknown) => {
           const answer = decodeAnswer(message)
-          if (Option.isSome(answer) && decodeURIComponent(answer.value.request.path).endsWith(`/${name}`))
-            heard.size = answer.value.response.headers["content-length"]
+          if (Option.isNone(answer)) return
+          const { request, response } = answer.value
+          if (names.some((name) => request.path.endsWith(`/${name}`)))
+            heard.size = response.headers["content-length"]
         }
         subscribe("http.client.response.finish", listen)
         return { heard, listen }
@@ -179,7 +182,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
   yield* fs.makeDirectory(whole).pipe(Effect.mapError(write))
   const arriving = path.join(whole, "package.tgz")
   const downloads = yield* Downloads
-  const total = yield* announcedSize(tarballName(source))
+  const total = yield* announcedSize(tarballNames(source))
   const received = fs.stat(arriving).pipe(
     Effect.map(({ size }) => ({ received: Number(size), total: total() })),
     Effect.orElseSucceed(() => ({ received: 0, total: total() }))

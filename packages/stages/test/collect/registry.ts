@@ -25,8 +25,9 @@ export const serve = (name: string, version: string, tarball: Buffer) =>
         requests.push(request.url ?? "")
         if (registry.failWith !== undefined) {
           response.writeHead(registry.failWith).end("{}")
-        } else if (decodeURIComponent(request.url ?? "") === `/${name}`) {
-          const dist = { tarball: `${registry.url}${name}/-/${name}-${version}.tgz`, integrity }
+        } else if (request.url === `/${name.replace("/", "%2f")}`) {
+          // A registry may keep its tarballs anywhere, also where a percent sign means itself.
+          const dist = { tarball: `${registry.url}100%/${name}-${version}.tgz`, integrity }
           response.setHeader("content-type", "application/json")
           response.end(
             JSON.stringify({
