@@ -1,5 +1,6 @@
 /** The model card: README.md of a published model, in the form that Hugging Face reads. */
 import type { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
+import { count, rate } from "../train/figures.ts"
 import type { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
 import type { Model } from "./Model.ts"
 
@@ -13,9 +14,6 @@ export interface CardFacts {
   readonly curve: ReadonlyArray<CurvePoint>
 }
 
-const count = (value: number): string => value.toLocaleString("en-US")
-/** Three digits, without the tail that a product such as 0.003 times 0.1 has in binary. */
-const rate = (value: number): string => String(Number(value.toPrecision(3)))
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ")
 
 const table = (heads: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>

@@ -4,21 +4,18 @@ import type { Backend } from "@trainyard/backends/Backend"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import { explain } from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Schema } from "effect"
-import { type Dataset, Placed } from "../dataset/Dataset.ts"
+import { Effect, FileSystem } from "effect"
+import type { Dataset } from "../dataset/Dataset.ts"
 import { batchesWithin } from "../model/Evaluation.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { CheckpointFailed, type Checkpoints } from "./Checkpoints.ts"
+import * as Documents from "./Documents.ts"
+import { count, rate } from "./figures.ts"
 import type { State } from "./State.ts"
 import type { Plan, TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
-
-const count = (value: number): string => value.toLocaleString("en-US")
-
-/** Three digits, without the tail that a product such as 0.003 times 0.1 has in binary. */
-const rate = (value: number): string => String(Number(value.toPrecision(3)))
 
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => {
@@ -40,25 +37,6 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => 
     }
   ]
 }
-
-const decodePlaced = Schema.decodeUnknownEffect(Schema.fromJsonString(Placed))
-
-/** Where the dataset's documents came from; empty when its list cannot be read. */
-const originsOf = Effect.fnUntraced(
-  function* (dataset: string) {
-    const fs = yield* FileSystem.FileSystem
-    const text = yield* fs.readFileString(join(dataset, "documents.jsonl"))
-    const counts = new Map<string, number>()
-    for (const line of text.split("\n").filter((line) => line !== "")) {
-      const { origin } = yield* decodePlaced(line)
-      counts.set(origin, (counts.get(origin) ?? 0) + 1)
-    }
-    return [...counts]
-      .map(([origin, documents]) => ({ origin, documents }))
-      .sort((a, b) => b.documents - a.documents || (a.origin < b.origin ? -1 : 1))
-  },
-  Effect.orElseSucceed((): ReadonlyArray<{ readonly origin: string; readonly documents: number }> => [])
-)
 
 /** Predictions in one evaluation. */
 const evaluatedTokens = (plan: Plan, length: number, limit: number): number => {
@@ -146,7 +124,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       train: dataset.value.train,
       validation: dataset.value.validation,
       ...(dataset.value.test && { test: dataset.value.test }),
-      origins: yield* originsOf(dataset.directory)
+      origins: yield* Documents.origins(dataset.directory)
     },
     learning: {
       batchSize: config.batchSize,

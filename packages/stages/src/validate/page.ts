@@ -1,4 +1,5 @@
 /** The report as a Markdown page. */
+import { count } from "../train/figures.ts"
 import { baselineName, figure, percent } from "./gates.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
 
@@ -19,8 +20,6 @@ export interface About {
   /** Whether decoding the tokens gives back the text to the byte. */
   readonly lossless: boolean
 }
-
-const count = (value: number): string => value.toLocaleString("en-US")
 
 /** A table cell: no pipe and no line break may end it early. */
 const cell = (text: string): string => text.replace(/\|/g, "\\|").replace(/\s*\n\s*/g, " ")
