@@ -19,12 +19,15 @@ export interface Spec {
 export interface Parameter {
   readonly name: string
   readonly shape: ReadonlyArray<number>
-  /** Matrices decay, biases and gains do not. */
+  /** Matrices decay; biases, gains and positions do not. */
   readonly decays: boolean
   /** Whether Hugging Face's files hold the transpose. */
   readonly transposed: boolean
-  /** Constant initial value, or the deviation of a normal one. */
-  readonly initial: { readonly constant: number } | { readonly deviation: number }
+  /** A constant, the deviation of normal values, or the root mean square of waves along the rows. */
+  readonly initial:
+    | { readonly constant: number }
+    | { readonly deviation: number }
+    | { readonly waves: number }
 }
 
 export const names = {
@@ -73,7 +76,14 @@ export const parameters = (spec: Spec): ReadonlyArray<Parameter> => {
   ]
   return [
     matrix(names.table, spec.vocabularySize, embedding, 0.02, false),
-    matrix(names.positions, spec.sequenceLength, embedding, 0.02, false),
+    // Positions begin as waves and do not decay: see `fillWaves`.
+    {
+      name: names.positions,
+      shape: [spec.sequenceLength, embedding],
+      decays: false,
+      transposed: false,
+      initial: { waves: 0.02 }
+    },
     ...Array.from({ length: layers }, (_, index) => names.layer(index)).flatMap((layer) => [
       ...norm(layer.attentionNorm),
       ...linear(layer.attentionInput, 3 * embedding, embedding, 0.02),
@@ -92,11 +102,32 @@ const sizeOf = (parameter: Parameter): number => parameter.shape.reduce((product
 export const parameterCount = (spec: Spec): number =>
   parameters(spec).reduce((sum, parameter) => sum + sizeOf(parameter), 0)
 
+/**
+ * Fills [T, C] with waves along the rows, a sine and a cosine for each pair of columns, their lengths in geometric steps from 2π rows
+ * to 4T. The way from one row to another is then one rotation wherever both stand, so that heads that look a fixed distance back are
+ * found within few steps, and with them the copying of what stands earlier in the window. GPT-2's independent normal rows must learn
+ * each distance at each place, for which a small corpus is too small (docs/training.md has a figure).
+ *
+ * Source: Vaswani et al. 2017, section 3.5, whose lengths end at 10,000 · 2π; beyond the window they would tell no rows apart.
+ */
+const fillWaves = (values: Float32Array, [rows, columns]: ReadonlyArray<number>, rms: number): void => {
+  const pairs = Math.ceil(columns! / 2)
+  for (let index = 0; index < values.length; index++) {
+    const row = Math.floor(index / columns!)
+    const column = index % columns!
+    const frequency = ((2 * Math.PI) / (4 * rows!)) ** ((column >> 1) / Math.max(1, pairs - 1))
+    const wave = column % 2 === 0 ? Math.sin : Math.cos
+    values[index] = rms * Math.SQRT2 * wave(row * frequency)
+  }
+}
+
 /** A parameter's values before training: a pure function of (seed, its name). */
 export const initialValues = (parameter: Parameter, seed: number): Float32Array => {
+  const { initial, name, shape } = parameter
   const values = new Float32Array(sizeOf(parameter))
-  if ("constant" in parameter.initial) values.fill(parameter.initial.constant)
-  else fillNormal(values, parameter.initial.deviation, draws(seed, "initial", parameter.name))
+  if ("constant" in initial) values.fill(initial.constant)
+  else if ("waves" in initial) fillWaves(values, shape, initial.waves)
+  else fillNormal(values, initial.deviation, draws(seed, "initial", name))
   return values
 }
 
