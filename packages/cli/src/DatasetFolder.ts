@@ -29,11 +29,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
 
 /** Opens a dataset folder: an artifact of a store, checked against its manifest, or any folder that holds a dataset's files. */
 export const open = Effect.fn("DatasetFolder.open")(function* (name: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = path.resolve(name)
-  const isArtifact = yield* fs
-    .exists(path.join(directory, "manifest.json"))
-    .pipe(Effect.orElseSucceed(() => false))
-  return isArtifact ? yield* Store.open(Dataset, directory) : yield* published(directory)
+  return yield* (yield* Store.isArtifact(directory)) ? Store.open(Dataset, directory) : published(directory)
 })

@@ -36,11 +36,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
 
 /** Opens a model folder: an artifact of a store, checked against its manifest, or a published folder, checked by loading it. */
 export const open = Effect.fn("ModelFolder.open")(function* (name: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = path.resolve(name)
-  const isArtifact = yield* fs
-    .exists(path.join(directory, "manifest.json"))
-    .pipe(Effect.orElseSucceed(() => false))
-  return isArtifact ? yield* Store.open(Model, directory) : yield* published(directory)
+  return yield* (yield* Store.isArtifact(directory)) ? Store.open(Model, directory) : published(directory)
 })

@@ -70,6 +70,13 @@ export const directoryOf = Effect.fnUntraced(function* (stage: string, fingerpri
   return path.join(workspace.artifacts, stage, fingerprint)
 })
 
+/** Whether a folder, wherever it lies, has an artifact's manifest, damaged or not. */
+export const isArtifact = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  return yield* fs.exists(path.join(directory, manifestName)).pipe(Effect.orElseSucceed(() => false))
+})
+
 /** Reads the manifest of an artifact folder without checking its files. */
 export const readManifest = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem

@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto"
 import { basename, dirname, join } from "node:path"
+import * as Durable from "@trainyard/core/Durable"
 import { Effect, FileSystem, Schema } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 
@@ -94,14 +95,7 @@ const writeFile = Effect.fnUntraced(function* (path: string, pieces: File["piece
 }, Effect.scoped)
 
 /** Forces a folder's entries to disk, where the system can. */
-const syncDirectory = (directory: string) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const file = yield* fs.open(directory, { flag: "r" })
-      yield* file.sync
-    })
-  ).pipe(Effect.ignore)
+const syncDirectory = (directory: string) => Effect.ignore(Durable.syncDirectory(directory))
 
 /**
  * Writes a checkpoint at `directory`, which must not exist. Fails with the file system's own error, leaving nothing that could be
