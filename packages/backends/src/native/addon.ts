@@ -62,12 +62,13 @@ export interface Addon {
   readonly run: (
     prepared: PreparedHandle,
     inputs: ReadonlyArray<readonly [index: number, values: Float32Array | Int32Array]>,
-    callback: (failure: string | null) => void
+    callback: (failure: string | null) => void,
+    isTimed: boolean
   ) => void
   /** Makes a run that is under way end before its next step. */
   readonly cancel: (prepared: PreparedHandle) => void
   readonly take: (prepared: PreparedHandle, index: number, into: Float32Array) => void
-  /** Of each step, in turn: runs, nanoseconds, and nanoseconds that the first worker had the processor. */
+  /** Of timed runs, for each step in turn: runs, nanoseconds, and nanoseconds that the first worker had the processor. */
   readonly times: (prepared: PreparedHandle) => ReadonlyArray<number>
   readonly read: (session: SessionHandle, index: number, into: Float32Array) => void
   readonly write: (session: SessionHandle, index: number, from: Float32Array) => void

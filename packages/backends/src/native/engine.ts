@@ -8,8 +8,10 @@ import {
   type Engine,
   EngineFailure,
   EngineUnavailable,
-  type Prepared,
+  type Inputs,
+  type Outputs,
   ProgramRejected,
+  type RunError,
   type Session
 } from "../Backend.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
@@ -114,24 +116,31 @@ const describe = (program: Program, layout: Plan, held: ReadonlyMap<string, numb
   return { number, described: { tensors, steps, bytes: layout.bytes } }
 }
 
-/** Runs a prepared program; an interruption waits for the step that is under way, and no longer. */
-const execute = (
+/** Runs a prepared program and gives what `taken` then finds; an interruption waits for the step that is under way, and no longer. */
+const execute = <A>(
   addon: Addon,
   prepared: PreparedHandle,
-  inputs: ReadonlyArray<readonly [number, Float32Array | Int32Array]>
-): Effect.Effect<void, EngineFailure> =>
+  inputs: ReadonlyArray<readonly [number, Float32Array | Int32Array]>,
+  isTimed: boolean,
+  taken: Effect.Effect<A, EngineFailure>
+): Effect.Effect<A, EngineFailure> =>
   Effect.callback((resume) => {
     let ended = false
     let whenEnded = () => {}
-    addon.run(prepared, inputs, (failure) => {
-      ended = true
-      whenEnded()
-      resume(
-        failure === null
-          ? Effect.void
-          : Effect.fail(new EngineFailure({ engine: name, why: failure, transient: false }))
-      )
-    })
+    addon.run(
+      prepared,
+      inputs,
+      (failure) => {
+        ended = true
+        whenEnded()
+        resume(
+          failure === null
+            ? taken
+            : Effect.fail(new EngineFailure({ engine: name, why: failure, transient: false }))
+        )
+      },
+      isTimed
+    )
     return Effect.callback<void>((resume) => {
       if (ended) return resume(Effect.void)
       whenEnded = () => resume(Effect.void)
@@ -191,28 +200,33 @@ const openSession = Effect.fn("native.open")(function* (
       index: number(output),
       size: sizeOf(program.tensors[output]!.shape)
     }))
-    const run: Prepared["run"] = Effect.fnUntraced(function* (inputs) {
-      const why = wrongInputs(program, inputs)
-      if (why !== undefined) return yield* new ProgramRejected({ engine: name, program: program.name, why })
-      // Filling the tensors left as much behind as there was before.
-      if (!hasRun) lightenFor(addon, bytes)
-      hasRun = true
-      const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
-      yield* execute(addon, prepared, given)
-      return yield* attempt(() => {
-        const results: Record<string, Float32Array> = {}
-        for (const { index, name, size } of outputs) {
-          results[name] = new Float32Array(size)
-          addon.take(prepared, index, results[name])
-        }
-        return results
-      })
-    }, turns.withPermit)
+    const taken = attempt(() => {
+      const results: Record<string, Float32Array> = {}
+      for (const { index, name, size } of outputs) {
+        results[name] = new Float32Array(size)
+        addon.take(prepared, index, results[name])
+      }
+      return results
+    })
+    // Between two tokens every microsecond counts: no generator, and one crossing back.
+    const runWith = (isTimed: boolean, inputs: Inputs) =>
+      turns.withPermit(
+        Effect.suspend((): Effect.Effect<Outputs, RunError> => {
+          const why = wrongInputs(program, inputs)
+          if (why !== undefined)
+            return Effect.fail(new ProgramRejected({ engine: name, program: program.name, why }))
+          // Filling the tensors left as much behind as there was before.
+          if (!hasRun) lightenFor(addon, bytes)
+          hasRun = true
+          const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
+          return execute(addon, prepared, given, isTimed, taken)
+        })
+      )
     return {
-      run,
+      run: (inputs) => runWith(false, inputs),
       profile: Effect.fnUntraced(function* (inputs) {
         const before = yield* attempt(() => addon.times(prepared))
-        yield* run(inputs)
+        yield* runWith(true, inputs)
         return spent(fused, before, yield* attempt(() => addon.times(prepared)))
       })
     }

@@ -37,6 +37,9 @@ const plain = (step: Step): Step => {
   }
 }
 
+/** With no more rows than these, as in generation, each thread normalises all of them for itself rather than wait for others. */
+const fewRows = 4
+
 /** Two neighbouring steps as one, or undefined when they do not belong together. */
 const joined = (
   program: Program,
@@ -50,6 +53,19 @@ const joined = (
     counts.get(result) === 1 &&
     before.accumulate.length === 0 &&
     after.accumulate.length === 0
+  if (before.operation === "layerNorm" && after.operation === "linear" && isTemporary) {
+    const shape = program.tensors[result]?.shape ?? []
+    const isFew = shape.slice(0, -1).reduce((rows, side) => rows * side, 1) <= fewRows
+    const isAlone = after.inputs[0] === result && before.outputs.slice(1).every((name) => !counts.has(name))
+    const [x = "", gain = "", bias = ""] = before.inputs
+    const alone = plain(after)
+    if (isFew && isAlone)
+      return {
+        ...alone,
+        inputs: [x, ...alone.inputs.slice(1), gain, bias],
+        attributes: { ...after.attributes, ...before.attributes }
+      }
+  }
   if (before.operation === "linear" && before.inputs[3] === "" && before.outputs[1] === "") {
     if (after.operation === "gelu" && after.inputs[0] === result)
       return { ...before, outputs: [isTemporary ? "" : result, after.outputs[0] ?? ""] }
@@ -57,7 +73,7 @@ const joined = (
       const residual = after.inputs[0] === result ? after.inputs[1] : after.inputs[0]
       return {
         ...before,
-        inputs: [...before.inputs.slice(0, 3), residual ?? ""],
+        inputs: [...before.inputs.slice(0, 3), residual ?? "", ...before.inputs.slice(4)],
         outputs: [after.outputs[0] ?? "", ""]
       }
     }

@@ -1,4 +1,4 @@
-/** Where a run's time goes, by operation: the addon counts always, which costs two clock readings a step. */
+/** Where a run's time goes, by operation: the addon counts in runs that ask for it, which costs two clock readings a step. */
 import type { Program } from "../program/Program.ts"
 
 /** What one operation cost. */

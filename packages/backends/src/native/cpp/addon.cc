@@ -262,9 +262,11 @@ void finish(napi_env env, napi_value callback, void*, void* data) {
   napi_call_function(env, undefined(env), callback, 1, &argument, &ignored);
 }
 
-// run(prepared, [[tensor index, values], ...], callback): calls back with null, or with what went wrong.
+// run(prepared, [[tensor index, values], ...], callback, isTimed): calls back with null, or with what went wrong.
 napi_value run(napi_env env, const Arguments& a) {
   auto prepared = handle<Prepared>(env, a.at[0]);
+  bool isTimed;
+  check(napi_get_value_bool(env, a.at[3], &isTimed), "isTimed");
   prepared->bind();
   each(env, a.at[1], "inputs", [&](napi_value pair) {
     napi_value index, values;
@@ -280,7 +282,7 @@ napi_value run(napi_env env, const Arguments& a) {
                                         finish, &function),
         "a callback");
   auto* call = new Call{prepared, {}, false};
-  prepared->start([function, call](const char* message) {
+  prepared->start(isTimed, [function, call](const char* message) {
     if (message != nullptr) {
       call->failed = true;
       call->message = message;
@@ -306,7 +308,7 @@ napi_value take(napi_env env, const Arguments& a) {
   return undefined(env);
 }
 
-// times(prepared): for each step, how often it ran, for how many nanoseconds together, and how many of them at work.
+// times(prepared): of the timed runs, for each step, how often it ran, for how many nanoseconds together, and how many of them at work.
 napi_value times(napi_env env, const Arguments& a) {
   auto& prepared = handle<Prepared>(env, a.at[0]);
   napi_value list;

@@ -12,7 +12,8 @@ enum Operation : int32_t {
   operationEmbeddingBackward,
   operationLayerNorm,
   operationLayerNormBackward,
-  // inputs x, weight, bias, residual; outputs y, gelu(y). The last of each are fused from later steps, often absent.
+  // inputs x, weight, bias, residual; outputs y, gelu(y). The last of each are fused from later steps, often absent. With a gain in
+  // the fifth place and perhaps a bias in the sixth, the rows of x, few, are normalised first.
   operationLinear,
   // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
   operationLinearBackwardInput,
@@ -113,6 +114,8 @@ struct Path {
   // Whether matrix products really run on bf16 numbers; otherwise they are rounded to bf16 and computed in float32.
   bool multipliesBf16;
   void (*execute)(const Step* step, Worker* worker);
+  // Lets the first of what the step will read come near, whatever the steps before it have yet to write.
+  void (*fetch)(const Step* step, const Worker* worker);
   void (*need)(const Step* step, Precision precision, int workers, Need* need);
   // Floats of a packed K × N right-hand side.
   size_t (*packedSize)(int64_t k, int64_t n, Precision precision);

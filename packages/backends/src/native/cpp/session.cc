@@ -211,7 +211,8 @@ void Prepared::bind() {
     if (places_[i] >= 0) tensors_[i].data = session_->arena_.floats() + places_[i];
 }
 
-void Prepared::start(std::function<void(const char*)> done) {
+void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
+  isTimed_ = isTimed;
   cancelled_.store(false);
   stop_ = false;
   failure_ = {};
@@ -253,17 +254,22 @@ void Prepared::walk(int index) {
   const std::function<void()> decide = [this] {
     stop_ = failure_.raised != 0 || cancelled_.load(std::memory_order_relaxed);
   };
+  size_t i = 0;
+  const std::function<void()> meanwhile = [&] {
+    if (i + 1 < steps_.size()) session.path_.fetch(&steps_[i + 1], &worker);
+  };
+  const bool isTimed = isTimed_ && index == 0;
   uint64_t before = nanoseconds(CLOCK_MONOTONIC), busyBefore = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
-  for (size_t i = 0; i < steps_.size(); i++) {
+  for (; i < steps_.size(); i++) {
     const Step& step = steps_[i];
     session.path_.execute(&step, &worker);
     for (int output = 0; output < step.outputCount; output++)
       if (step.outputs[output] != nullptr && step.outputs[output]->held >= 0) worker.versions[step.outputs[output]->held]++;
     if (step.barrier || i + 1 == steps_.size()) {
-      session.team_.meet(&decide);
+      session.team_.meet(&decide, &meanwhile);
       if (stop_) return;
     }
-    if (index == 0) {
+    if (isTimed) {
       const uint64_t now = nanoseconds(CLOCK_MONOTONIC), busy = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
       times_[i].runs++;
       times_[i].nanoseconds += now - before;

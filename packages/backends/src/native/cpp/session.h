@@ -59,8 +59,9 @@ class Prepared {
   size_t tensorCount() const { return tensors_.size(); }
   // Looks where the session's arena is now: another program may have wanted a larger one. Before inputs are copied in.
   void bind();
-  // Starts a run on the session's threads; `done(message)` is called on one of them, with nullptr when all went well.
-  void start(std::function<void(const char*)> done);
+  // Starts a run on the session's threads; `done(message)` is called on one of them, with nullptr when all went well. Timing costs
+  // a few microseconds a step.
+  void start(bool isTimed, std::function<void(const char*)> done);
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
 
   struct Time {
@@ -84,7 +85,7 @@ class Prepared {
   std::vector<std::shared_ptr<Packed>> packed_;
   std::vector<Time> times_;
   std::atomic<bool> cancelled_{false};
-  bool stop_ = false;
+  bool stop_ = false, isTimed_ = false;
   Failure failure_ = {};
 };
 

@@ -29,8 +29,11 @@ int cores() {
 
 }  // namespace
 
+// Runs that begin so soon after the one before are looked out for.
+constexpr std::chrono::microseconds patience(300);
+
 // About 100 microseconds of spinning: a good deal longer than two threads' shares of a step differ on a quiet machine.
-Team::Team(int count) : count_(count), spins_(count <= cores() ? 2500 : 0) {
+Team::Team(int count) : count_(count), cores_(cores()), spins_(count <= cores_ ? 2500 : 0) {
   for (int i = 0; i < count; i++) threads_.emplace_back([this, i] { live(i); });
 }
 
@@ -52,6 +55,7 @@ void Team::start(std::function<void(int)> work, std::function<void()> done) {
     done_ = std::move(done);
     finished_ = 0;
     running_ = true;
+    soon_ = Clock::now() - lastEnd_ < patience;
     run_++;
   }
   wake_.notify_all();
@@ -62,19 +66,39 @@ void Team::settle() {
   idle_.wait(lock, [this] { return !running_; });
 }
 
+void Team::lookOut(int index, uint64_t seen) {
+  const auto isTime = [&] { return stopping_.load() || run_.load(std::memory_order_acquire) != seen; };
+  // The caller has the first thread's core, and wakes that thread alone.
+  if (soon_.load() && spins_ > 0 && index > count_ - cores_) {
+    const Clock::time_point until = Clock::now() + patience;
+    do {
+      for (int i = 0; i < 16; i++) {
+        if (isTime()) return;
+        rest();
+      }
+    } while (Clock::now() < until);
+  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  wake_.wait(lock, isTime);
+}
+
 void Team::live(int index) {
-  uint64_t seen = 0;
-  for (;;) {
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || run_ != seen; });
-      if (stopping_) return;
-      seen = run_;
-    }
+  for (uint64_t seen = 0;; seen++) {
+    lookOut(index, seen);
+    if (stopping_) return;
     work_(index);
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (++finished_ < count_) continue;
+    const bool isLast = finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_;
+    if (index != 0) {
+      if (isLast) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        ended_.notify_all();
+      }
+      continue;
+    }
+    for (int i = 0; i < spins_ && finished_.load(std::memory_order_acquire) < count_; i++) rest();
+    if (finished_.load(std::memory_order_acquire) < count_) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      ended_.wait(lock, [this] { return finished_.load() == count_; });
     }
     done_();
     {
@@ -82,12 +106,13 @@ void Team::live(int index) {
       done_ = nullptr;
       work_ = nullptr;
       running_ = false;
-      idle_.notify_all();
+      lastEnd_ = Clock::now();
     }
+    idle_.notify_all();
   }
 }
 
-void Team::meet(const std::function<void()>* decide) {
+void Team::meet(const std::function<void()>* decide, const std::function<void()>* meanwhile) {
   const uint32_t generation = generation_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
     if (decide != nullptr) (*decide)();
@@ -99,6 +124,7 @@ void Team::meet(const std::function<void()>* decide) {
     }
     return;
   }
+  if (meanwhile != nullptr) (*meanwhile)();
   for (int i = 0; i < spins_; i++) {
     if (generation_.load(std::memory_order_acquire) != generation) return;
     rest();

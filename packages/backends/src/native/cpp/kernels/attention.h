@@ -181,6 +181,12 @@ FORCE float dot(const float* a, const float* b, int64_t n) {
   return sum(s);
 }
 
+// Rows of a cache lie a page apart or nearly, like those of a wide matrix.
+FORCE void fetchCached(const float* from, int64_t row, int64_t rows, int64_t channels, int64_t width) {
+  if (row + rowsAhead >= rows) return;
+  for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(from + (row + rowsAhead) * channels + d);
+}
+
 // T new tokens against a cache: each head is one worker's, who writes its keys and values and then reads them.
 static void attentionCached(const Step& s, Worker& w) {
   const Tensor *qkv = s.inputs[0], *keys = s.inputs[1], *values = s.inputs[2];
@@ -207,6 +213,7 @@ static void attentionCached(const Step& s, Worker& w) {
       const int64_t seen = offset + t + 1;
       float most = -INFINITY;
       for (int64_t u = 0; u < seen; u++) {
+        fetchCached(k, u, seen, channels, width);
         p[u] = scale * dot(from + t * 3 * channels, k + u * channels, width);
         most = p[u] > most ? p[u] : most;
       }
@@ -221,9 +228,16 @@ static void attentionCached(const Step& s, Worker& w) {
       float* y = s.outputs[0]->data + (b * time + t) * channels + head * width;
       for (int64_t d = 0; d < width; d += LANES) {
         const int64_t some = width - d < LANES ? width - d : LANES;
-        vf sum = all(0.0f);
-        for (int64_t u = 0; u < seen; u++) sum = sum + all(p[u]) * load(v + u * channels + d, some);
-        store(y + d, sum * all(inverse), some);
+        // Four sums, that none waits for the one before.
+        vf sums[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
+        int64_t u = 0;
+        for (; u + 4 <= seen; u += 4)
+          for (int64_t i = 0; i < 4; i++) {
+            if (d == 0) fetchCached(v, u + i, seen, channels, width);
+            sums[i] = sums[i] + all(p[u + i]) * load(v + (u + i) * channels + d, some);
+          }
+        for (; u < seen; u++) sums[0] = sums[0] + all(p[u]) * load(v + u * channels + d, some);
+        store(y + d, ((sums[0] + sums[1]) + (sums[2] + sums[3])) * all(inverse), some);
       }
     }
   }

@@ -1,24 +1,20 @@
 // linear and its two backward steps.
 #pragma once
 
-#include <cstdio>
-
-#include "product.h"
+#include "few.h"
+#include "normalisation.h"
 
 namespace trainyard {
 namespace {
 
-FORCE int64_t widthOf(const Tensor* t) { return t->shape[t->axes - 1]; }
-FORCE int64_t rowsOf(const Tensor* t) { return t->size / widthOf(t); }
-FORCE float* dataOf(const Tensor* t) { return t == nullptr ? nullptr : t->data; }
-// Says what is wrong with the run's values. Every worker finds the same; the first of them writes it down.
-static void raise(Worker& w, const char* format, long a, long b) {
-  if (w.index != 0) return;
-  std::snprintf(w.failure->message, sizeof w.failure->message, format, a, b);
-  w.failure->raised = 1;
+// The rows of x, normalised, in this worker's own memory: few enough that doing it again costs less than waiting for others.
+static const float* normalised(const Step& s, Worker& w) {
+  const Tensor* x = s.inputs[0];
+  const int64_t rows = rowsOf(x), width = widthOf(x);
+  for (int64_t r = 0; r < rows; r++)
+    normaliseRow(x->data + r * width, width, s.inputs[4]->data, dataOf(s.inputs[5]), s.epsilon, w.local + r * width);
+  return w.local;
 }
-
-FORCE bool adds(const Step& s, int output) { return (s.accumulate >> output & 1) != 0; }
 
 static void linear(const Step& s, Worker& w) {
   const Tensor *x = s.inputs[0], *weight = s.inputs[1];
@@ -26,7 +22,7 @@ static void linear(const Step& s, Worker& w) {
   p.m = rowsOf(x);
   p.k = widthOf(x);
   p.n = weight->shape[0];
-  p.a = {x->data, p.k, false};
+  p.a = {s.inputs[4] != nullptr ? normalised(s, w) : x->data, p.k, false};
   p.b = {weight->data, p.k, true};
   p.row = p.n;
   p.bias = dataOf(s.inputs[2]);
@@ -34,7 +30,8 @@ static void linear(const Step& s, Worker& w) {
   p.gelu = dataOf(s.outputs[1]);
   // When only gelu(y) is wanted, y itself is computed in its place.
   p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
-  product(p, s.transposed, w.shared.left, w.shared.right, w);
+  if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, w);
+  else product(p, s.transposed, w.shared.left, w.shared.right, w);
 }
 
 static void linearBackwardInput(const Step& s, Worker& w) {

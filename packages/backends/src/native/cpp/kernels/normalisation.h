@@ -3,37 +3,45 @@
 
 #include <cmath>
 
-#include "linear.h"
+#include "step.h"
 
 namespace trainyard {
 namespace {
 
+struct RowStatistics {
+  float mean, rstd;
+};
+
+// One row; without a y only its mean and the inverse of its deviation.
+static RowStatistics normaliseRow(const float* x, int64_t width, const float* gain, const float* bias, float epsilon, float* y) {
+  vf total = all(0.0f);
+  for (int64_t i = 0; i < width; i += LANES) total = total + load(x + i, width - i < LANES ? width - i : LANES);
+  const float mean = sum(total) / (float)width;
+  vf squares = all(0.0f);
+  for (int64_t i = 0; i < width; i += LANES) {
+    const int64_t some = width - i < LANES ? width - i : LANES;
+    const vf d = select(lanes() < allInts((int32_t)some), load(x + i, some) - all(mean), all(0.0f));
+    squares = squares + d * d;
+  }
+  const float rstd = 1.0f / std::sqrt(sum(squares) / (float)width + epsilon);
+  for (int64_t i = 0; y != nullptr && i < width; i += LANES) {
+    const int64_t some = width - i < LANES ? width - i : LANES;
+    vf v = (load(x + i, some) - all(mean)) * all(rstd) * load(gain + i, some);
+    if (bias != nullptr) v = v + load(bias + i, some);
+    store(y + i, v, some);
+  }
+  return {mean, rstd};
+}
+
 static void layerNorm(const Step& s, Worker& w) {
-  const Tensor *x = s.inputs[0], *gain = s.inputs[1], *bias = s.inputs[2];
-  const int64_t rows = rowsOf(x), width = widthOf(x);
-  const Range mine = share(rows, w.index, w.count);
+  const Tensor *x = s.inputs[0], *y = s.outputs[0];
+  const int64_t width = widthOf(x);
+  const Range mine = share(rowsOf(x), w.index, w.count);
   for (int64_t r = mine.begin; r < mine.end; r++) {
-    const float* at = x->data + r * width;
-    vf total = all(0.0f);
-    for (int64_t i = 0; i < width; i += LANES) total = total + load(at + i, width - i < LANES ? width - i : LANES);
-    const float mean = sum(total) / (float)width;
-    vf squares = all(0.0f);
-    for (int64_t i = 0; i < width; i += LANES) {
-      const int64_t some = width - i < LANES ? width - i : LANES;
-      const vf d = select(lanes() < allInts((int32_t)some), load(at + i, some) - all(mean), all(0.0f));
-      squares = squares + d * d;
-    }
-    const float rstd = 1.0f / std::sqrt(sum(squares) / (float)width + s.epsilon);
-    if (s.outputs[1] != nullptr) s.outputs[1]->data[r] = mean;
-    if (s.outputs[2] != nullptr) s.outputs[2]->data[r] = rstd;
-    if (s.outputs[0] == nullptr) continue;
-    float* y = s.outputs[0]->data + r * width;
-    for (int64_t i = 0; i < width; i += LANES) {
-      const int64_t some = width - i < LANES ? width - i : LANES;
-      vf v = (load(at + i, some) - all(mean)) * all(rstd) * load(gain->data + i, some);
-      if (bias != nullptr) v = v + load(bias->data + i, some);
-      store(y + i, v, some);
-    }
+    const RowStatistics row = normaliseRow(x->data + r * width, width, s.inputs[1]->data, dataOf(s.inputs[2]), s.epsilon,
+                                           y == nullptr ? nullptr : y->data + r * width);
+    if (s.outputs[1] != nullptr) s.outputs[1]->data[r] = row.mean;
+    if (s.outputs[2] != nullptr) s.outputs[2]->data[r] = row.rstd;
   }
 }
 

@@ -37,6 +37,13 @@ static void executeStep(const Step* step, Worker* worker) {
   }
 }
 
+// Asks for the first of what a step will read that does not depend on other steps.
+static void fetchStep(const Step* step, const Worker* worker) {
+  const Step& s = *step;
+  if (s.operation == operationLinear && takesFew(rowsOf(s.inputs[0]), s.transposed, modeOf(worker->precision)))
+    fetchFew(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
+}
+
 FORCE void atLeast(size_t& has, size_t wants) {
   if (wants > has) has = wants;
 }
@@ -51,6 +58,9 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   };
   switch (s.operation) {
     case operationLinear:
+      // For rows normalised or rounded.
+      if (s.inputs[4] != nullptr || (mode == rounding && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
+        atLeast(need->local, (size_t)s.inputs[0]->size);
       forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[0], s.transposed != nullptr);
       break;
     case operationLinearBackwardInput:
@@ -152,5 +162,6 @@ static double peakOf(Precision precision, double seconds) {
 
 #define TRAINYARD_PATH(variable, name, detail, supported) \
   extern const trainyard::Path trainyard::variable = {    \
-      name, detail, supported, trainyard::multipliesBf16, trainyard::executeStep, trainyard::needOfStep, \
+      name, detail, supported, trainyard::multipliesBf16, trainyard::executeStep, trainyard::fetchStep, \
+      trainyard::needOfStep, \
       trainyard::packedFloats, trainyard::peakOf}

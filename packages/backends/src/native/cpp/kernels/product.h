@@ -101,51 +101,9 @@ static void packAllRight(Mode mode, const Matrix& b, int64_t k, int64_t n, float
   }
 }
 
-// The same in two bytes a number: for `rounding`, whose numbers have no more.
-static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, const Worker& w) {
-  const Blocks blocks = blocksOf(k, rounding);
-  const int64_t panels = (n + panel - 1) / panel;
-  const Range mine = share(panels * blocks.blocks, w.index, w.count);
-  alignas(64) float wide[depth * panel];
-  for (int64_t i = mine.begin; i < mine.end; i++) {
-    const int64_t column = i / blocks.blocks, block = i % blocks.blocks, units = blocks.length(block);
-    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
-    packRight(rounding, b, column * panel, columns, k, block, units, wide);
-    uint16_t* at = to + rightAt(blocks, panels, block, column);
-    for (int64_t u = 0; u < units * panel; u += LANES) storeHalves(at + u, load(wide + u));
-  }
-}
-
-// A product of few rows with such a copy: this worker's panels, four at a time for a row, one at a time for four rows.
-static void multiplyHalves(const Product& p, const float* a, const uint16_t* b, const Worker& w) {
-  const Blocks blocks = blocksOf(p.k, rounding);
-  const Strips strips = stripsOf(p.m, rounding);
-  const int64_t panels = (p.n + panel - 1) / panel;
-  const Range mine = share(panels, w.index, w.count);
-  constexpr int64_t wide = 4;
-  alignas(64) float c[wide * panel];
-  for (int64_t strip = 0; strip < strips.count; strip++) {
-    const int64_t m0 = stripBegin(strips, strip, rounding), rows = stripBegin(strips, strip + 1, rounding) - m0;
-    for (int64_t i = 0, some; i < rows; i += some) {
-      some = rows - i < wide ? 1 : wide;
-      for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
-        taken = some == 1 && mine.end - column >= wide ? wide : 1;
-        const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
-        for (int64_t block = 0; block < blocks.blocks; block++) {
-          const int64_t units = blocks.length(block);
-          const float* from = a + leftAt(strips, block, strip, rounding) + i * stripRow;
-          const uint16_t* right = b + rightAt(blocks, panels, block, column);
-          if (taken == wide) halvesTile<1, wide>(units, from, stripRow, right, c, taken * panel, block > 0);
-          else if (some == 1) halvesTile<1, 1>(units, from, stripRow, right, c, panel, block > 0);
-          else halvesTile<wide, 1>(units, from, stripRow, right, c, panel, block > 0);
-        }
-        for (int64_t r = 0; r < some; r++)
-          std::memcpy(p.c + (m0 + i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
-        finishTile(p, m0 + i, some, n0, columns);
-      }
-    }
-  }
-}
+// Whether the weight was written since its copy was made. Every worker counts for itself, and all count the same.
+FORCE bool isStale(const Packed& packed, const Worker& w) { return w.packedVersions[packed.slot] != w.versions[packed.held]; }
+FORCE void refreshed(const Packed& packed, Worker& w) { w.packedVersions[packed.slot] = w.versions[packed.held]; }
 
 static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float* to, const Worker& w) {
   const Blocks blocks = blocksOf(k, mode);
@@ -205,22 +163,15 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
 // The whole product. `packed` is a copy of B that outlives the step, or null: then B is packed into `right`.
 static void product(const Product& p, const Packed* packed, float* left, float* right, Worker& w) {
   const Mode mode = modeOf(w.precision);
-  const float* b = right;
-  const bool halves = packed != nullptr && packed->halves;
-  if (packed != nullptr) {
-    b = packed->data;
-    if (w.packedVersions[packed->slot] != w.versions[packed->held]) {
-      if (halves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed->data, w);
-      else packAllRight(mode, p.b, p.k, p.n, packed->data, w);
-      w.packedVersions[packed->slot] = w.versions[packed->held];
-    }
-  } else {
+  if (packed == nullptr) {
     packAllRight(mode, p.b, p.k, p.n, right, w);
+  } else if (isStale(*packed, w)) {
+    packAllRight(mode, p.b, p.k, p.n, packed->data, w);
+    refreshed(*packed, w);
   }
   packAllLeft(mode, p.a, p.m, p.k, left, w);
   w.meet(w.team);
-  if (halves) multiplyHalves(p, left, (const uint16_t*)b, w);
-  else multiply(mode, p, left, b, w);
+  multiply(mode, p, left, packed != nullptr ? packed->data : right, w);
 }
 
 }  // namespace

@@ -63,35 +63,6 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
     }
 }
 
-// The same for B in two bytes a number, A by rows `aRow` apart, and no more than a row or a few: B is all that is read. Several
-// panels side by side, so that sums need not wait for each other and memory is asked for in several places.
-template <int ROWS, int PANELS>
-FORCE void halvesTile(int64_t k, const float* __restrict__ a, int64_t aRow, const uint16_t* __restrict__ b, float* __restrict__ c,
-                      int64_t cRow, bool add) {
-  constexpr int vectors = PANELS * panelVectors;
-  vf sum[ROWS][vectors];
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 16
-    for (int j = 0; j < vectors; j++) sum[i][j] = all(0.0f);
-  for (int64_t n = 0; n < k; n++) {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const vf left = all(a[i * aRow + n]);
-#pragma GCC unroll 16
-      for (int j = 0; j < vectors; j++)
-        sum[i][j] = left * loadHalves(b + (j / panelVectors * k + n) * panel + j % panelVectors * LANES) + sum[i][j];
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 16
-    for (int j = 0; j < vectors; j++) {
-      float* to = c + i * cRow + j * LANES;
-      store(to, add ? load(to) + sum[i][j] : sum[i][j]);
-    }
-}
-
 // How far apart in a packed strip the rows and the steps along k are: fixed, so that addresses need one register.
 // Rows: each row's units lie together (A was stored by rows). Columns: the units of one k lie together (A was stored by
 // columns).

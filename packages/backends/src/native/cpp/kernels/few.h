@@ -1,0 +1,121 @@
+// Products of a row or a few, as in generation, with a copy of B that stays: reading that copy is nearly all of the work. A is taken as
+// it lies, nobody waits for anybody, and whoever waits at the end asks for the beginning of what it will read next.
+#pragma once
+
+#include "product.h"
+
+namespace trainyard {
+namespace {
+
+// With more rows than these, float32 strips pay for their packing.
+constexpr int64_t fewestRows = 4;
+
+// The copy holds float32, or bf16 in two bytes each where `rounding` would read no more.
+FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
+  return packed != nullptr && mode != paired && (packed->halves || rows <= fewestRows);
+}
+
+FORCE vf loadWide(const float* from) { return load(from); }
+FORCE vf loadWide(const uint16_t* from) { return loadHalves(from); }
+
+// c[ROWS, PANELS · panel] (+)= a[ROWS, k] · b. Several panels side by side, so that sums need not wait for each other and memory is
+// asked for in several places.
+template <int ROWS, int PANELS, typename T>
+FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T* __restrict__ b, float* __restrict__ c,
+                   int64_t cRow, bool add) {
+  constexpr int vectors = PANELS * panelVectors;
+  vf sum[ROWS][vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; j++) sum[i][j] = all(0.0f);
+  for (int64_t n = 0; n < k; n++) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const vf left = all(a[i * aRow + n]);
+#pragma GCC unroll 16
+      for (int j = 0; j < vectors; j++)
+        sum[i][j] = left * loadWide(b + (j / panelVectors * k + n) * panel + j % panelVectors * LANES) + sum[i][j];
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; j++) {
+      float* to = c + i * cRow + j * LANES;
+      store(to, add ? load(to) + sum[i][j] : sum[i][j]);
+    }
+}
+
+// The same in two bytes a number: for `rounding`, whose numbers have no more.
+static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, const Worker& w) {
+  const Blocks blocks = blocksOf(k, rounding);
+  const int64_t panels = (n + panel - 1) / panel;
+  const Range mine = share(panels * blocks.blocks, w.index, w.count);
+  alignas(64) float wide[depth * panel];
+  for (int64_t i = mine.begin; i < mine.end; i++) {
+    const int64_t column = i / blocks.blocks, block = i % blocks.blocks, units = blocks.length(block);
+    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
+    packRight(rounding, b, column * panel, columns, k, block, units, wide);
+    uint16_t* at = to + rightAt(blocks, panels, block, column);
+    for (int64_t u = 0; u < units * panel; u += LANES) storeHalves(at + u, load(wide + u));
+  }
+}
+
+// This worker's panels: four at a time for a row, one at a time for four rows.
+template <typename T>
+static void multiplyFew(const Product& p, const T* b, const Worker& w) {
+  const Blocks blocks = blocksOf(p.k, full);
+  const int64_t panels = (p.n + panel - 1) / panel;
+  const Range mine = share(panels, w.index, w.count);
+  constexpr int64_t wide = 4;
+  alignas(64) float c[wide * panel];
+  for (int64_t i = 0, some; i < p.m; i += some) {
+    some = p.m - i < wide ? 1 : wide;
+    for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
+      taken = some == 1 && mine.end - column >= wide ? wide : 1;
+      const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
+      for (int64_t block = 0; block < blocks.blocks; block++) {
+        const int64_t units = blocks.length(block);
+        const float* from = p.a.data + i * p.a.row + block * depth;
+        const T* right = b + rightAt(blocks, panels, block, column);
+        if (taken == wide) fewTile<1, wide>(units, from, p.a.row, right, c, taken * panel, block > 0);
+        else if (some == 1) fewTile<1, 1>(units, from, p.a.row, right, c, panel, block > 0);
+        else fewTile<wide, 1>(units, from, p.a.row, right, c, panel, block > 0);
+      }
+      for (int64_t r = 0; r < some; r++)
+        std::memcpy(p.c + (i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
+      finishTile(p, i, some, n0, columns);
+    }
+  }
+}
+
+// The whole product. Needs p.m · p.k floats of a worker's own memory for `rounding`.
+static void fewRows(Product p, const Packed& packed, Worker& w) {
+  if (isStale(packed, w)) {
+    if (packed.halves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
+    else packAllRight(modeOf(w.precision), p.b, p.k, p.n, packed.data, w);
+    refreshed(packed, w);
+    w.meet(w.team);
+  }
+  if (modeOf(w.precision) == rounding) {
+    for (int64_t r = 0; r < p.m; r++) packAlong(rounding, p.a.data + r * p.a.row, p.k, w.local + r * p.k, p.k);
+    p.a = {w.local, p.k, false};
+  }
+  if (packed.halves) multiplyFew(p, (const uint16_t*)packed.data, w);
+  else multiplyFew(p, packed.data, w);
+}
+
+// Asks for the beginning of this worker's panels.
+static void fetchFew(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
+  const Blocks blocks = blocksOf(k, full);
+  const int64_t panels = (n + panel - 1) / panel, bytes = packed.halves ? 2 : 4;
+  const Range mine = share(panels, w.index, w.count);
+  const char* from = (const char*)packed.data + rightAt(blocks, panels, 0, mine.begin) * bytes;
+  // Each of the panels that are read side by side.
+  for (int64_t column = mine.begin; column < mine.end && column < mine.begin + 4; column++, from += blocks.length(0) * panel * bytes)
+    for (int64_t i = 0; i < 4096; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
+}  // namespace
+}  // namespace trainyard
