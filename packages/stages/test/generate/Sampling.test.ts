@@ -26,6 +26,21 @@ describe("pick", () => {
     )
   })
 
+  it("draws every one of the most likely k, and those as likely as the last of them", () => {
+    fc.assert(
+      fc.property(logits, fc.integer({ min: 1, max: 30 }), (values, topK) => {
+        const least = Float32Array.from(values).sort().at(-topK) ?? Number.NEGATIVE_INFINITY
+        const drawn = new Set<number>()
+        // So hot that all are about as likely as each other.
+        for (let i = 0; i < 300; i++) drawn.add(pick(values, { temperature: 1e6, topK }, (i + 0.5) / 300))
+        assert.deepStrictEqual(
+          [...drawn].sort((a, b) => a - b),
+          [...values.keys()].filter((id) => values[id]! >= least)
+        )
+      })
+    )
+  })
+
   it("draws each token as often as the softmax says", () => {
     const values = Float32Array.of(0, Math.log(2), Math.log(5))
     const counts = [0, 0, 0]
