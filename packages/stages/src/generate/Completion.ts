@@ -1,6 +1,6 @@
 /**
  * Text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
- * model's. Each token is read once into the key-value cache.
+ * model's. Each token is read once into the key-value cache; a prompt in blocks.
  *
  * When the context is full, the cache starts again with the last half of it: positions are learned, so cached keys cannot be moved
  * to other positions.
@@ -16,6 +16,8 @@ import { pick, type Sampling } from "./Sampling.ts"
 /** A prepared `generate` program that reads one token a run. */
 export interface Speaker {
   readonly program: Prepared
+  /** A prepared `read` program for what is only read, a prompt above all: so many tokens a run. Without one they are read singly. */
+  readonly block?: { readonly program: Prepared; readonly length: number } | undefined
   readonly sequenceLength: number
 }
 
@@ -34,13 +36,8 @@ interface Reading {
   readonly made: number
 }
 
-const read = Effect.fnUntraced(function* (speaker: Speaker, token: number, offset: number) {
-  const outputs = yield* speaker.program.run({
-    [Ports.tokens]: Int32Array.of(token),
-    [Ports.offset]: Int32Array.of(offset)
-  })
-  return outputs[Ports.logits]!
-})
+const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) =>
+  program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
 
 /** Reads what of the context is not in the cache and gives the logits of what follows. */
 const advance = Effect.fnUntraced(function* (speaker: Speaker, reading: Reading) {
@@ -49,8 +46,15 @@ const advance = Effect.fnUntraced(function* (speaker: Speaker, reading: Reading)
     context = context.slice(-Math.max(1, Math.floor(speaker.sequenceLength / 2)))
     cached = 0
   }
+  const { block, program } = speaker
+  // The last token is not among them: its logits are wanted.
+  for (; block !== undefined && cached + block.length < context.length; cached += block.length)
+    yield* read(block.program, context.slice(cached, cached + block.length), cached)
   let logits: Float32Array = new Float32Array()
-  for (; cached < context.length; cached++) logits = yield* read(speaker, context[cached]!, cached)
+  for (; cached < context.length; cached++) {
+    const outputs = yield* read(program, context.slice(cached, cached + 1), cached)
+    logits = outputs[Ports.logits]!
+  }
   return { logits, context, cached }
 })
 

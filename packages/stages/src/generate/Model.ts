@@ -15,7 +15,7 @@ import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { fromHuggingFace, ReadableConfig } from "../model/huggingFace.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
-import { evaluate, generate as generateProgram, tensorsOf } from "../model/Programs.ts"
+import { evaluate, generate as generateProgram, read as readProgram, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
@@ -122,6 +122,9 @@ export interface Opened {
   readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
 }
 
+/** Tokens of a prompt that are read at once: as many as an engine reads in little more time than one. */
+const blockLength = 8
+
 /** Opens a session with the model's weights on the run's engine; closed with the scope. */
 export const open = Effect.fn("Model.open")(function* (model: Loaded) {
   const backend = yield* Backend
@@ -133,9 +136,13 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
     yield* session.write(name, values)
     release(values)
   }
+  const { sequenceLength } = model.spec
+  const length = Math.min(blockLength, Math.floor(sequenceLength / 2))
   const speaker: Speaker = {
     program: yield* session.prepare(speak),
-    sequenceLength: model.spec.sequenceLength
+    block:
+      length < 2 ? undefined : { program: yield* session.prepare(readProgram(model.spec, length)), length },
+    sequenceLength
   }
   return {
     model,

@@ -185,13 +185,9 @@ export const training = (spec: Spec, batch: number, options: AdamWOptions): Trai
   }
 }
 
-/**
- * Reads `length` tokens of one text behind those in the key-value cache. Inputs tokens [1, T] and offset, the number of cached
- * tokens; output logits [1, T, V].
- */
-export const generate = (spec: Spec, length: number, weights = themselves): Program => {
+const reading = (name: string, spec: Spec, length: number, weights: Weights): Forward => {
   const cache = [1, spec.sequenceLength, spec.model.embedding]
-  const { builder, table, x } = forward(`generate-${length}`, spec, {
+  return forward(name, spec, {
     batch: 1,
     length,
     training: false,
@@ -208,8 +204,20 @@ export const generate = (spec: Spec, length: number, weights = themselves): Prog
         "attention"
       )
   })
+}
+
+/**
+ * Reads `length` tokens of one text behind those in the key-value cache. Inputs tokens [1, T] and offset, the number of cached
+ * tokens; output logits [1, T, V].
+ */
+export const generate = (spec: Spec, length: number, weights = themselves): Program => {
+  const { builder, table, x } = reading(`generate-${length}`, spec, length, weights)
   return builder.build([builder.linear(x, { weight: table }, "logits")])
 }
+
+/** The same without logits: a prompt's tokens but the last. Inputs tokens [1, T] and offset, no outputs. */
+export const read = (spec: Spec, length: number, weights = themselves): Program =>
+  reading(`read-${length}`, spec, length, weights).builder.build([])
 
 /** What a session must hold for these programs together. */
 export const tensorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Tensor> => [

@@ -160,6 +160,39 @@ describe("generate", () => {
     }).pipe(Effect.scoped, provided)
   )
 
+  it.live("reads a prompt in blocks, and writes what it writes after reading token by token", () =>
+    Effect.gen(function* () {
+      const opened = yield* Model.open(yield* Model.load(yield* published))
+      const { block, program, sequenceLength } = opened.speaker
+      assert.isDefined(block)
+      if (block === undefined) return
+      let blocks = 0
+      const counted: Completion.Speaker = {
+        ...opened.speaker,
+        block: {
+          length: block.length,
+          program: {
+            run: (inputs) => {
+              blocks++
+              return block.program.run(inputs)
+            }
+          }
+        }
+      }
+      for (let length = 1; length <= sequenceLength; length++) {
+        const prompt = Array.from({ length }, (_, index) => 1 + ((index * 5) % 20))
+        const options = { maxTokens: 10, temperature: 1, seed: length }
+        blocks = 0
+        const made = yield* Stream.runCollect(Completion.tokens(counted, prompt, options))
+        assert.strictEqual(blocks > 0, length > block.length)
+        assert.deepStrictEqual(
+          made,
+          yield* Stream.runCollect(Completion.tokens({ program, sequenceLength }, prompt, options))
+        )
+      }
+    }).pipe(Effect.scoped, provided)
+  )
+
   it.live("a prompt longer than the context keeps its end", () =>
     Effect.gen(function* () {
       const opened = yield* Model.open(yield* Model.load(yield* published))
