@@ -1,6 +1,7 @@
 /**
  * How a stage failed, told to a person: one sentence, and the details kept for whoever has to mend the code.
  */
+import { inspect } from "node:util"
 import { Cause, PlatformError, Predicate } from "effect"
 import { explain, explainUnknown } from "./Workspace.ts"
 
@@ -16,17 +17,22 @@ export interface Failure<out E = unknown> {
   readonly cause: Cause.Cause<E>
 }
 
-const messageOf = (error: unknown): string =>
-  Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== ""
-    ? error.message
-    : String(error)
-
 const tagOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && typeof error._tag === "string"
     ? error._tag
     : error instanceof Error
       ? error.name
       : "Error"
+
+/** An error's own words, or what it holds where it has none. */
+const messageOf = (error: unknown): string => {
+  if (typeof error === "string" && error !== "") return error
+  if (Predicate.hasProperty(error, "message") && typeof error.message === "string" && error.message !== "")
+    return error.message
+  const held = error instanceof Error ? { ...error, name: error.name } : error
+  const text = inspect(held, { breakLength: Number.POSITIVE_INFINITY, depth: 2 })
+  return `it gave no message, and ${text.slice(0, 300)} for a reason.`
+}
 
 /** Whether an error says that trying again may help. */
 export const isTransient = (error: unknown): boolean =>

@@ -77,6 +77,14 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
     output,
     scratch
   }) as Effect.Effect<never, unknown, Journal | Scope.Scope>
+  // A stage may be plain JavaScript, which no compiler has looked at.
+  if (!Effect.isEffect(work)) {
+    return yield* Effect.die(
+      new TypeError(
+        "its run gives no Effect. Write it with Effect.fn, or wrap a promise as Effect.promise(() => …)"
+      )
+    )
+  }
   const value = yield* work.pipe(
     Effect.provideService(Journal, {
       publish: (event) => stream.publish({ type: "Stage", stage: stage.name, event })

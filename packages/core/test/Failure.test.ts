@@ -28,6 +28,31 @@ describe("failures", () => {
         })
     })
 
+  it.live.each([
+    ["an object", () => Effect.fail({ path: "x" }), "it gave no message, and { path: 'x' } for a reason."],
+    ["nothing", () => Effect.fail(null), "it gave no message, and null for a reason."],
+    ["a word", () => Effect.fail("words"), "words"],
+    [
+      "no Effect",
+      () => Promise.resolve({ length: 1 }),
+      "Stage plain broke in a way that it does not foresee: its run gives no Effect. Write it with Effect.fn, or wrap a promise as Effect.promise(() => …)."
+    ]
+  ])("a stage of plain JavaScript that gives %s is told in words", ([, run, message]) =>
+    Effect.gen(function* () {
+      const stage = Stage.make({
+        name: "plain",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: {},
+        run: run as () => Effect.Effect<never>
+      })
+      const { result } = yield* runAll(Pipeline.make("plain", () => stage()))
+      expect(result.stages[0]?.failure?.message.replace(/ The details are in .*/, "")).toBe(message)
+    }).pipe(Effect.provide(live))
+  )
+
   it.live("a transient error is tried again by the stage's schedule, told as events", () =>
     Effect.gen(function* () {
       let tries = 0

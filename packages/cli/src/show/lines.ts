@@ -1,7 +1,10 @@
 /** Each run event as a line of text, or none: what a terminal keeps and a log file holds. */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
-import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
+import { amount, bytes, count, duration, figure, harmless, loss, oneLine, partOf } from "./format.ts"
 import { pad, type Screen } from "./Screen.ts"
+
+/** What a stage said went wrong, which may be anything, closed by a full stop. */
+const sentence = (text: string): string => harmless(/[.!?]\s*$/.test(text) ? text : `${text}.`)
 
 /** `epoch 2.4`, for a step. */
 const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
@@ -19,7 +22,10 @@ export const progressText = ({
   total,
   unit
 }: Extract<StageEvent, { type: "Progress" }>): string =>
-  `${doing === undefined ? "" : `${doing} `}${total === undefined ? amount(done, unit) : partOf(done, total, unit)}`
+  oneLine(
+    `${doing === undefined ? "" : `${doing} `}${total === undefined ? amount(done, unit) : partOf(done, total, unit)}`,
+    200
+  )
 
 /** What a stage's own event says, and whether it warns. Steps and progress are for the caller to thin out. */
 const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string | undefined => {
@@ -29,7 +35,9 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
     case "Step":
       return stepText(event)
     case "Note":
-      return event.level === "warning" ? screen.style("yellow", `warning: ${event.message}`) : event.message
+      return event.level === "warning"
+        ? screen.style("yellow", `warning: ${harmless(event.message)}`)
+        : harmless(event.message)
     case "Evaluation":
       return `step ${count(event.step)}: validation loss ${loss(event.loss)}${
         event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
@@ -47,7 +55,10 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
       )
     case "Resumed": {
       const broken = event.skipped.map(({ directory, why }) => ` Passed over ${directory}: ${why}.`).join("")
-      return screen.style("yellow", `goes on from step ${count(event.step)} (${event.directory}).${broken}`)
+      return screen.style(
+        "yellow",
+        harmless(`goes on from step ${count(event.step)} (${event.directory}).${broken}`)
+      )
     }
     case "Gate": {
       const relation = event.relation === "at-least" ? ">=" : "<="
@@ -58,7 +69,7 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
       return event.passed ? text : screen.style("red", text)
     }
     case "Fault":
-      return screen.style("yellow", `${event.kind}: ${event.message} ${event.action}`)
+      return screen.style("yellow", harmless(`${event.kind}: ${event.message} ${event.action}`))
     case "Facts":
       return undefined
   }
@@ -84,7 +95,7 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
           event.stage,
           screen.style(
             "yellow",
-            `attempt ${event.attempt - 1} failed: ${event.message} Tries again in ${duration(event.delaySeconds)}.`
+            `attempt ${event.attempt - 1} failed: ${sentence(event.message)} Tries again in ${duration(event.delaySeconds)}.`
           )
         )
       ]
@@ -105,7 +116,9 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
     case "Health":
       return event.leak === null ? [] : [screen.style("yellow", `warning: ${event.leak}`)]
     case "Failure":
-      return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
+      return [
+        screen.style("red", harmless(`${event.stage === null ? "" : `${event.stage}: `}${event.message}`))
+      ]
     case "RunStopped":
       return []
     case "RunFinished":
