@@ -22,6 +22,7 @@ const wrongUsage = new Set([
   "InvalidChoice",
   "InvalidSettings",
   "InvalidPipeline",
+  "UnreadableCode",
   "UnknownRun",
   "EngineUnavailable",
   "WrongUsage"

@@ -51,6 +51,11 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     /^There is no workspace .*typo\. /
   ],
   [
+    "a stage whose code cannot be found",
+    ["run", "source.ts"],
+    /^The code of the stage at x\.ts cannot be read, .* Give the stage source: import\.meta\.url\.\n$/
+  ],
+  [
     "a choice in the file that means nothing",
     ["run", "choice.ts"],
     /^The pipeline file chooses "thread", which means nothing\. Did you mean "threads"\? .*\n$/
@@ -71,7 +76,8 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
 test.each(cases)("%s ends with 2", async (_, args, sentence) => {
   const directory = emptyFolder()
   const choice = tinyPipeline.replace("atLeast: 3 }))", "atLeast: 3 }), { thread: 2 } as any)")
-  write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, file: "" })
+  const source = tinyPipeline.replace("source: import.meta.url", 'source: "x.ts"')
+  write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, "source.ts": source, file: "" })
   const { code, stderr, stdout } = await trainyard({ directory }, ...args)
   // The tiny pipeline prints a line of its own.
   const said = stderr.replace("a pipeline file may print\n", "")
@@ -81,7 +87,7 @@ test.each(cases)("%s ends with 2", async (_, args, sentence) => {
     stdout: ""
   })
   expect(said.trimEnd().split("\n")).toHaveLength(1)
-  expect(readdirSync(directory).sort()).toEqual(["choice.ts", "file", "job.ts"])
+  expect(readdirSync(directory).sort()).toEqual(["choice.ts", "file", "job.ts", "source.ts"])
 })
 
 test("a judgement that cannot be made leaves no earlier JUnit report to be taken for its own", async () => {

@@ -222,7 +222,7 @@ export const read = Effect.fnUntraced(function* (source: string) {
     try: () => walk(realpathSync(fileURLToPath(source.replace(/[?#].*$/, "")))),
     catch: (cause) =>
       new UnreadableCode({
-        source,
+        source: String(source),
         message: `The code of the stage at ${source} cannot be read, so its artifacts cannot be named: ${
           cause instanceof Error ? cause.message.split("\n")[0] : String(cause)
         }. Give the stage source: import.meta.url.`

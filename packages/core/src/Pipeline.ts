@@ -54,6 +54,12 @@ const collect = (pipeline: string, results: ReadonlyArray<Node>): ReadonlyArray<
       }
       visit(source)
     }
+    if (!Array.isArray(node.after)) {
+      throw new InvalidPipeline({
+        pipeline,
+        message: `"after" of stage "${node.name}" in pipeline "${pipeline}" is not a list: write after: [stage].`
+      })
+    }
     node.after.forEach((source, index) => {
       if (!isNode(source)) {
         throw new InvalidPipeline({

@@ -165,7 +165,8 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
       compute
     })
     const common = { name, node, settings: own, ingredients: now, forced: false, damage: undefined }
-    const given = supply[name]
+    // A stage may be called "constructor".
+    const given = Object.hasOwn(supply, name) ? supply[name] : undefined
     if (given !== undefined) {
       planned.set(name, {
         ...common,

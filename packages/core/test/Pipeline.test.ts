@@ -40,6 +40,10 @@ describe("make", () => {
       `"../up" cannot name a stage`
     )
     expect(() => Pipeline.make("../up", () => write())).toThrow(`"../up" cannot name a pipeline`)
+    // @ts-expect-error a stage in the place of a list of them
+    expect(() => Pipeline.make("late", () => write({ after: write({ name: "first" }) }))).toThrow(
+      `"after" of stage "write" in pipeline "late" is not a list: write after: [stage].`
+    )
     const unwired = JSON.parse(`{}`)
     expect(() => Pipeline.make("unwired", () => double(unwired))).toThrow(
       `Stage "double" of pipeline "unwired" has no "text": give it the stage that makes a text.`

@@ -173,6 +173,15 @@ describe("choice of stages", () => {
     }).pipe(Effect.provide(live))
   )
 
+  it.live("a stage named like what every object has is made like any other", () =>
+    Effect.gen(function* () {
+      const { result } = yield* runAll(
+        Pipeline.make("odd", () => textStages().write({ text: "x", name: "constructor" }))
+      )
+      expect(statuses(result)).toEqual({ constructor: "ran" })
+    }).pipe(Effect.provide(live))
+  )
+
   it.live("force makes anew, from makes a stage and its followers anew", () =>
     Effect.gen(function* () {
       const { count, counts } = counter()
