@@ -39,22 +39,16 @@ export const pick = (logits: Float32Array, sampling: Sampling, uniform: number):
   if (sampling.temperature === 0) return mostLikely(logits)
   const cut = sampling.topK === undefined ? Number.NEGATIVE_INFINITY : cutOf(logits, sampling.topK)
   const largest = logits[mostLikely(logits)]!
-  const weights = new Float64Array(logits.length)
+  const weight = (logit: number) => (logit < cut ? 0 : Math.exp((logit - largest) / sampling.temperature))
   let total = 0
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id]!
-    if (logit < cut) continue
-    const weight = Math.exp((logit - largest) / sampling.temperature)
-    weights[id] = weight
-    total += weight
-  }
+  for (const logit of logits) total += weight(logit)
   let left = uniform * total
   let last = 0
-  for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id]!
-    if (weight === 0) continue
+  for (let id = 0; id < logits.length; id++) {
+    const share = weight(logits[id]!)
+    if (share === 0) continue
     last = id
-    left -= weight
+    left -= share
     if (left < 0) return id
   }
   return last
