@@ -15,6 +15,12 @@ import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate
 import * as Folders from "./Folders.ts"
 import * as Processes from "./Processes.ts"
 
+const telling = ["artifacts", "locks", "runs", "scratch"]
+
+/** Whether a folder that holds folders of these names is a workspace, be it another run's. */
+export const isWorkspace = (folders: ReadonlyArray<string>): boolean =>
+  telling.every((name) => folders.includes(name))
+
 /** A workspace folder that cannot be used: full, read-only, not a folder. The message names the folder and the mend. */
 export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", {
   directory: Schema.String,

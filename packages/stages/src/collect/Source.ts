@@ -75,7 +75,7 @@ interface Globs {
   readonly exclude?: ReadonlyArray<string>
 }
 
-/** The files of a folder, those that its `.gitignore` files name left out. Links are not followed. */
+/** The files of a folder, those of workspaces and those that its `.gitignore` files name left out. Links are not followed. */
 export const folder = (path: string, options: Globs & { readonly gitignore?: boolean } = {}): Folder => ({
   type: "folder",
   path,

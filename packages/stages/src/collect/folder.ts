@@ -1,4 +1,5 @@
 /** Walks a folder in the order of its names, `.gitignore` files honoured as git does. Links are never followed. */
+import { isWorkspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Stream } from "effect"
 import ignore, { type Ignore } from "ignore"
 import { type ReadError, SourceUnavailable } from "./CollectError.ts"
@@ -8,7 +9,7 @@ export interface FolderReading {
   readonly source: string
   readonly directory: string
   readonly gitignore: boolean
-  /** Absolute path of a folder to leave out wherever it is met: the workspace. */
+  /** Absolute path of a folder to leave out wherever it is met: the workspace, before it has anything in it. */
   readonly apart: string
   readonly wanted: (path: string) => boolean
   readonly maximumFileBytes: number
@@ -82,6 +83,9 @@ export const walk = (options: FolderReading) =>
                   })
               )
             )
+            // What runs have made here is nobody's source, and would grow with each of them.
+            const folders = entries.flatMap(({ name, type }) => (type === "Directory" ? [name] : []))
+            if (relative !== "" && isWorkspace(folders)) return Stream.empty
             const own =
               options.gitignore &&
               entries.some((entry) => entry.name === ".gitignore" && entry.type === "File")

@@ -66,6 +66,24 @@ layer(Running.layer)("collect", (it) => {
     })
   )
 
+  it.effect("leaves out what runs have made, in whatever workspace it lies", () =>
+    Effect.gen(function* () {
+      const root = yield* folderOf({
+        "a.md": "a\n",
+        "runs/of/mine.md": "b\n",
+        "other/yard/artifacts/checkpoint/0/README.md": "# A model\n",
+        "other/yard/locks/none.md": "c\n",
+        "other/yard/runs/0/none.md": "d\n",
+        "other/yard/scratch/0/none.md": "e\n"
+      })
+      const { artifact } = yield* Running.runStage(
+        collect({ sources: [Source.folder(root, { gitignore: false })] })
+      )
+      const documents = yield* jsonLines(artifact.directory, "documents.jsonl")
+      assert.deepStrictEqual(paths(documents), ["a.md", "runs/of/mine.md"])
+    })
+  )
+
   it.effect("honours the .gitignore files above a folder of a repository", () =>
     Effect.gen(function* () {
       const root = yield* folderOf({
