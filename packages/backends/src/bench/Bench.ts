@@ -107,19 +107,18 @@ const median = (values: ReadonlyArray<number>): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
-/** Fills parameters with small values that differ, so that no engine is measured on zeros. */
+/** Small values that differ, so that no engine is measured on zeros; ones for what scales a layer norm. */
+const valuesOf = ({ name, shape }: Tensor): Float32Array => {
+  const values = new Float32Array(sizeOf(shape))
+  if (name.includes("ln_") && name.endsWith("weight")) return values.fill(1)
+  for (let i = 0; i < values.length; i++) values[i] = (((i * 7919) % 1009) / 1009 - 0.5) / 10
+  return values
+}
+
 const fill = (session: Session, tensors: ReadonlyArray<Tensor>) =>
   Effect.forEach(
     tensors.filter((tensor) => tensor.role === "parameter"),
-    (tensor) =>
-      session.write(
-        tensor.name,
-        Float32Array.from({ length: sizeOf(tensor.shape) }, (_, i) =>
-          tensor.name.includes("ln_") && tensor.name.endsWith("weight")
-            ? 1
-            : (((i * 7919) % 1009) / 1009 - 0.5) / 10
-        )
-      ),
+    (tensor) => session.write(tensor.name, valuesOf(tensor)),
     { discard: true }
   )
 
@@ -156,7 +155,7 @@ const measure = Effect.fn("Bench.measure")(function* (
   let step = 0
   const inputs = () => task.inputs(step++)
   const one = Effect.suspend(() => prepared.run(inputs()))
-  const seconds = (options.seconds ?? 3) / (what === "train-step" ? 1 : 3)
+  const seconds = (options.seconds ?? 2) / (what === "train-step" ? 1 : 3)
   const warming = performance.now()
   const warm = yield* one
   const loss = warm[lossName]?.[0]

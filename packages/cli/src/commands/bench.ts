@@ -49,9 +49,9 @@ export const bench = Command.make(
       ),
       Flag.withMetavar("S"),
       Flag.withDescription(
-        "Time for measuring a training step; a product and generation get a third of it (3)"
+        "Time for measuring a training step; a product and generation get a third of it (2)"
       ),
-      Flag.withDefault(3)
+      Flag.withDefault(2)
     ),
     profile: Flag.Boolean("profile").pipe(
       Flag.withDescription("Show every operation of a training step, at every number of threads"),
