@@ -1,7 +1,7 @@
 /** Shows a run's events while an effect goes on, and everything that was said before it ends. */
 import { EventStream } from "@trainyard/core/EventStream"
 import { flatten, type RunEvent } from "@trainyard/core/RunEvent"
-import { Effect, Fiber, PubSub } from "effect"
+import { Cause, Effect, Fiber, PubSub } from "effect"
 import * as Renderer from "./Renderer.ts"
 import type { Screen } from "./Screen.ts"
 
@@ -31,7 +31,8 @@ export const onScreen =
     )
 
 /** What a script reads as the last line when the run could not even begin. */
-const notBegun = `${JSON.stringify({ type: "RunFinished", status: "failed", seconds: 0, stages: [], artifacts: {} })}\n`
+const notBegun = (status: "failed" | "interrupted") =>
+  `${JSON.stringify({ type: "RunFinished", status, seconds: 0, stages: [], artifacts: {} })}\n`
 
 /** A run on standard output as JSON, one object a line. */
 export const json = () => {
@@ -46,6 +47,10 @@ export const json = () => {
       following((event) => Effect.sync(() => write(`${JSON.stringify(flatten(event))}\n`)), work),
     /** Sees to the last line when `command` fails before its run begins. */
     last: <A, E, R>(command: Effect.Effect<A, E, R>) =>
-      Effect.onError(command, () => Effect.sync(() => (told ? undefined : write(notBegun))))
+      Effect.onError(command, (cause) =>
+        Effect.sync(() => {
+          if (!told) write(notBegun(Cause.hasInterruptsOnly(cause) ? "interrupted" : "failed"))
+        })
+      )
   }
 }

@@ -54,6 +54,19 @@ describe("Ctrl-C", () => {
     await next.outcome
   })
 
+  test("before the run has begun: 130, and --json ends with a run that was interrupted", async () => {
+    const directory = emptyFolder()
+    write(directory, {
+      "job.ts": 'console.error("here")\nawait new Promise(() => setInterval(() => {}, 1000))'
+    })
+    const { child, outcome, said } = start({ directory }, "run", "job.ts", "--json")
+    await until(() => said().includes("here"))
+    child.kill("SIGINT")
+    const { code, stdout } = await outcome
+    expect(code).toBe(130)
+    expect(stdout).toMatch(/^\{"type":"RunFinished","status":"interrupted",[^\n]*\}\n$/)
+  })
+
   test("twice stops at once; two that come together count as one", async () => {
     const directory = emptyFolder()
     write(directory, { "job.ts": stubborn })
