@@ -61,6 +61,6 @@ export default Pipeline.make("c-code", () => {
     prompts: ["int main", "struct", "#include", "void function"],
     // All of the test split: a tenth of it may say the opposite of another tenth.
     measuredTokens: null,
-    beats: [2]
+    beats: [2, 5]
   })
 })
