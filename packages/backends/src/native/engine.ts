@@ -9,6 +9,8 @@ import {
   EngineFailure,
   EngineUnavailable,
   type Inputs,
+  isThreads,
+  mostThreads,
   type Outputs,
   ProgramRejected,
   type RunError,
@@ -274,11 +276,11 @@ export const make = (options: NativeOptions = {}): Engine => ({
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)
       return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
-    if (!Number.isInteger(settings.threads) || settings.threads < 1 || settings.threads > 64)
+    if (!isThreads(settings.threads))
       return yield* new EngineUnavailable({
         engine: name,
         why: `${settings.threads} threads are asked for`,
-        mend: "Ask for a whole number from 1 to 64."
+        mend: `Ask for a whole number from 1 to ${mostThreads}.`
       })
     return yield* openSession(choice.addon, choice.path, tensors, settings)
   }),

@@ -1,21 +1,14 @@
 /** What a session takes it gives back: places in its memory, and the memory with its threads. */
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Prepared } from "../../src/Backend.ts"
 import { engine } from "../../src/cpu/engine.ts"
 import { Heap } from "../../src/cpu/Heap.ts"
+import { collectGarbage } from "../../src/garbage.ts"
 import * as Builder from "../../src/program/Builder.ts"
 import { heldBy, initial, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
-/** A full collection: a WebAssembly memory goes back to the system when the collector finds that nothing refers to it. */
-const collectGarbage = (): void => {
-  setFlagsFromString("--expose-gc")
-  runInNewContext("gc")()
-}
-
-/** Resident bytes once what is no longer referred to is gone. */
+/** Resident bytes once what is no longer referred to is gone: a WebAssembly memory goes back when the collector finds it unused. */
 const resident = Effect.gen(function* () {
   for (let i = 0; i < 5; i++) {
     collectGarbage()

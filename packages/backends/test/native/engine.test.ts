@@ -1,6 +1,7 @@
 /** What a user would notice beyond the contract: errors that can be gone on from, steady memory, choosing kernels, threads. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import { collectGarbage } from "../../src/garbage.ts"
 import { load } from "../../src/native/addon.ts"
 import { make } from "../../src/native/engine.ts"
 import { sameBits } from "../contract/compare.ts"
@@ -102,10 +103,10 @@ describe.skipIf(!here.available)(
           yield* Effect.flip(prepared.run({ ...trainInputs(tiny, 1), offset: Int32Array.of(1000) }))
         }).pipe(Effect.scoped)
         for (let i = 0; i < 10; i++) yield* round
-        globalThis.gc?.()
+        collectGarbage()
         const before = process.memoryUsage.rss()
         for (let i = 0; i < 20; i++) yield* round
-        globalThis.gc?.()
+        collectGarbage()
         // A leak of one session's tensors and arena a round would be several times this.
         const grown = process.memoryUsage.rss() - before
         const limit = process.env.TRAINYARD_NATIVE_DEBUG === "1" ? 400e6 : 60e6
