@@ -1,6 +1,13 @@
 import { defineConfig } from "vitest/config"
 
+// Tests run the packages' sources: so do the workers and processes that they start.
+const condition = "trainyard-source"
+const options = process.env.NODE_OPTIONS ?? ""
+if (!options.includes(condition)) process.env.NODE_OPTIONS = `${options} --conditions=${condition}`.trim()
+
 export default defineConfig({
+  resolve: { conditions: [condition] },
+  ssr: { resolve: { conditions: [condition] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
     testTimeout: 60_000,

@@ -44,11 +44,21 @@ export const noNode = () =>
   `Trainyard needs Node ${oldest.join(".")} or newer; this is Node ${process.versions.node}, and npm has no newer one for ` +
   `${process.platform} on ${process.arch}. Install Node 24 from your package manager, then try again.`
 
-/** The environment for Trainyard's own tools: their folder comes first on the path, so that `node` is the new one there too. */
-export const environment = () => ({
-  ...process.env,
-  PATH: [join(root, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter)
-})
+/** With this export condition the packages resolve to their sources, so that nothing has to be built to run or test them. */
+const sourceCondition = "--conditions=trainyard-source"
+
+/**
+ * The environment for the repository's own tools: their folder comes first on the path, so that `node` is the new one there too, and
+ * every Node started with it runs the packages' sources.
+ */
+export const environment = () => {
+  const options = process.env.NODE_OPTIONS ?? ""
+  return {
+    ...process.env,
+    PATH: [join(root, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter),
+    NODE_OPTIONS: options.includes(sourceCondition) ? options : `${options} ${sourceCondition}`.trim()
+  }
+}
 
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"]
 

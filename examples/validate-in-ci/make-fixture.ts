@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { Schema } from "effect"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
-const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../../packages/trainyard/src/main.ts", import.meta.url))
 
 const Finished = Schema.fromJsonString(
   Schema.Struct({

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../../packages/trainyard/src/main.ts", import.meta.url))
 const killer = new URL("./killAtWrite.mjs", import.meta.url).href
 const watcher = new URL("./watchMemory.mjs", import.meta.url).href
 
@@ -60,6 +60,7 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
     const child = spawn(
       process.execPath,
       [
+        "--conditions=trainyard-source",
         ...(injected ? ["--import", killer] : []),
         ...(fate.watch === undefined ? [] : ["--import", watcher]),
         main,

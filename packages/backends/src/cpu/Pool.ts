@@ -6,6 +6,7 @@
  * failure is transient, because a new session has new workers.
  */
 import { availableParallelism } from "node:os"
+import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Effect, type Scope } from "effect"
 import { EngineFailure } from "../Backend.ts"
@@ -31,6 +32,9 @@ export interface PoolOptions {
   /** For tests: sent to every worker ahead of the memory, so that its start takes longer. */
   readonly baggage?: unknown
 }
+
+/** The worker beside this module: TypeScript where the sources run as they are, JavaScript in a built package. */
+const workerModule = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
 
 /** Looks at EPOCH before a worker sleeps: some tens of microseconds. No more workers than cores are awake, so that it keeps nobody off one. */
 const spins = 20_000
@@ -78,7 +82,7 @@ export class Pool {
     this.#alive = threads
     this.#workers = Array.from({ length: threads }, (_, worker) => {
       const data: WorkerData = { baggage, module, memory: heap.memory, worker }
-      const thread = new Worker(new URL("./worker.ts", import.meta.url), {
+      const thread = new Worker(workerModule, {
         workerData: data,
         name: `cpu-${worker + 1}`,
         execArgv: [],

@@ -54,10 +54,11 @@ export const availability: Effect.Effect<Availability> = Effect.sync(() => {
   }
 })
 
-/** Whether the binary is there and no source is newer. */
+/** Whether the binary is there and no source is newer. A built package has no sources beside it. */
 const fresh = (binary: Binary): boolean => {
   const built = path(`build/${binary}.wasm`)
   if (!existsSync(built)) return false
+  if (!existsSync(path("assembly"))) return true
   const made = statSync(built).mtimeMs
   const sources = readdirSync(path("assembly")).map((name) => path(`assembly/${name}`))
   return sources.every((source) => statSync(source).mtimeMs <= made)

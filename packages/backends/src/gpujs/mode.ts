@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { GPU } from "gpu.js"
+import { GPU } from "./library.ts"
 
 export type Mode = "webgpu" | "webasm" | "cpu"
 

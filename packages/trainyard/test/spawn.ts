@@ -49,7 +49,7 @@ export const start = (
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(TRAINYARD_|OTEL_|NO_COLOR|FORCE_COLOR|CI$|NODE_)/.test(name)
   )
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, ["--conditions=trainyard-source", main, ...args], {
     cwd: place.directory,
     env: { ...Object.fromEntries(inherited), ...place.env },
     stdio: ["ignore", "pipe", "pipe"]

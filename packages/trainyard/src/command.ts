@@ -1,4 +1,6 @@
 /** The command line: every command with its flags and help, in one place. */
+import { createRequire } from "node:module"
+import { Schema } from "effect"
 import { Command } from "effect/cli"
 import { bench } from "./commands/bench.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -12,7 +14,12 @@ import { status } from "./commands/status.ts"
 import { validate } from "./commands/validate.ts"
 import { verify } from "./commands/verify.ts"
 
-export const version = "0.1.0"
+const Manifest = Schema.Struct({ version: Schema.String })
+
+/** Version of the installed package. */
+export const { version } = Schema.decodeUnknownSync(Manifest)(
+  createRequire(import.meta.url)("../package.json")
+)
 
 export const trainyard = Command.make("trainyard").pipe(
   Command.withDescription(

@@ -26,7 +26,7 @@ const canMount =
 
 /** Runs, says the exit code, and lists what lies where nothing half-written may. */
 const run = `
-  "$NODE" "$MAIN" run "$PIPELINE" --workspace "$DISK/workspace" --backend cpu --threads 1 2>&1
+  "$NODE" --conditions=trainyard-source "$MAIN" run "$PIPELINE" --workspace "$DISK/workspace" --backend cpu --threads 1 2>&1
   echo "exit $?"
   find "$DISK/workspace/tmp" "$DISK/workspace/locks" -type f 2>/dev/null | sed 's/^/left /'
   for artifact in "$DISK"/workspace/artifacts/*/*; do

@@ -65,7 +65,7 @@ test.skipIf(!existsSync("/dev/full"))(
     const directory = emptyFolder()
     write(directory, { "job.ts": job("", "") })
     const run = (...args: ReadonlyArray<string>) =>
-      spawnSync(process.execPath, [main, ...args], {
+      spawnSync(process.execPath, ["--conditions=trainyard-source", main, ...args], {
         cwd: directory,
         encoding: "utf8",
         stdio: ["ignore", openSync("/dev/full", "w"), "pipe"]
@@ -87,11 +87,15 @@ const hasScript = spawnSync("script", ["--version"]).status === 0
 test.skipIf(!hasScript)("a terminal that is closed interrupts the run in good order", async () => {
   const directory = emptyFolder()
   write(directory, { "job.ts": job("", asleep) })
-  const terminal = spawn("script", ["-qfc", `"${process.execPath}" "${main}" run job.ts`, "/dev/null"], {
-    cwd: directory,
-    stdio: ["pipe", "ignore", "ignore"],
-    env: { ...process.env, TERM: "xterm", CI: "" }
-  })
+  const terminal = spawn(
+    "script",
+    ["-qfc", `"${process.execPath}" --conditions=trainyard-source "${main}" run job.ts`, "/dev/null"],
+    {
+      cwd: directory,
+      stdio: ["pipe", "ignore", "ignore"],
+      env: { ...process.env, TERM: "xterm", CI: "" }
+    }
+  )
   const log = () =>
     globSync("*/events.jsonl", { cwd: join(directory, ".trainyard", "runs") }).map((name) =>
       readFileSync(join(directory, ".trainyard", "runs", name), "utf8")
