@@ -2,7 +2,7 @@
  * The part of gpu.js that this engine uses, with types that say what it does: the library's own describe kernels over nested
  * arrays and know neither flat float input nor results that stay on the device.
  */
-import * as gpujs from "gpu.js"
+import gpujs from "gpu.js"
 
 /** A value inside a pipeline, or a result that lives on the device. */
 export type Handle = object
