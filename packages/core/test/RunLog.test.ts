@@ -66,16 +66,16 @@ describe("a log", () => {
       const directory = `${workspace.runs}/one`
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* stream.open("one", directory)
-          yield* stream.publish(note("before"))
+          const { publish } = yield* stream.open("one", directory)
+          yield* publish(note("before"))
           expect((yield* RunLog.read(directory)).map(({ event }) => event)).toEqual([note("before")])
           const following = yield* RunLog.follow(directory, 5).pipe(
             Stream.runCollect,
             Effect.forkChild({ startImmediately: true })
           )
           yield* Effect.sleep("20 millis")
-          for (let i = 0; i < 50; i++) yield* stream.publish(note(`während ${i}`))
-          yield* stream.publish(finished)
+          for (let i = 0; i < 50; i++) yield* publish(note(`während ${i}`))
+          yield* publish(finished)
           const followed = [...(yield* Fiber.join(following))]
           expect(followed).toHaveLength(52)
           expect(followed.at(-1)!.event).toEqual(finished)

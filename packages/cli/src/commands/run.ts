@@ -3,10 +3,10 @@ import * as Runner from "@trainyard/core/Runner"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Ended } from "../Ending.ts"
+import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
-import { make } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
 
@@ -21,10 +21,11 @@ export const run = Command.make(
   "run",
   { file: pipelineArgument, ...choiceFlags, checked: checkedFlag, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.run")(function* (flags) {
+    const output = yield* Output
     // What a pipeline file prints must not stand between the lines of JSON.
-    if (flags.json) console.log = console.info = console.debug = console.error
-    const screen = make(process.stdout)
-    const json = RunView.json()
+    if (flags.json) yield* output.onlyJson
+    const { screen } = output
+    const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
       const result = yield* Runner.run(pipeline, planOptions(flags)).pipe(

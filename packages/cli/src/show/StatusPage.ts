@@ -1,5 +1,6 @@
 /** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 
 /** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
@@ -221,18 +222,19 @@ export const titleOf = (status: RunStatus): string =>
       : status.state
 
 /** The page, line by line. */
-export const page = (status: RunStatus): ReadonlyArray<string> => {
+export const page = (given: RunStatus): ReadonlyArray<string> => {
+  const status = Sanitize.deep(given)
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
-    `# ${status.pipeline || "A run"}: ${titleOf(status)}`,
+    `# ${Sanitize.line(status.pipeline || "A run")}: ${titleOf(status)}`,
     "",
     `Run ${status.run}, started ${since}, ${duration(status.seconds)} long${
       status.state === "running" && status.secondsLeft !== null
         ? `, about ${duration(status.secondsLeft)} left`
         : ""
     }.`,
-    ...(status.backend === "" ? [] : [`Engine: ${status.backend}.`]),
-    `Workspace: ${status.workspace}.`,
+    ...(status.backend === "" ? [] : [`Engine: ${Sanitize.line(status.backend)}.`]),
+    `Workspace: ${Sanitize.line(status.workspace)}.`,
     "",
     ...section("Phases", phases(status)),
     ...section(
@@ -248,6 +250,6 @@ export const page = (status: RunStatus): ReadonlyArray<string> => {
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
-    ...section("Next", [status.next])
+    ...section("Next", [Sanitize.line(status.next)])
   ]
 }
