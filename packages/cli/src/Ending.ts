@@ -24,6 +24,7 @@ const wrongUsage = new Set([
   "InvalidPipeline",
   "UnreadableCode",
   "UnknownRun",
+  "AmbiguousRun",
   "EngineUnavailable",
   "WrongUsage"
 ])

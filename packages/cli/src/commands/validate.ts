@@ -21,7 +21,7 @@ import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
 import type { Screen } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
+import { choiceFlags, jobsFlag, jobsOption, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
 
 /** The artifacts that validation needs are not where it looks for them. */
 export class NothingToJudge extends Schema.TaggedError<NothingToJudge>()("NothingToJudge", {
@@ -131,6 +131,7 @@ export const validate = Command.make(
     set: stageFlags.set,
     force: stageFlags.force,
     ...choiceFlags,
+    ...jobsFlag,
     json: jsonFlag
   },
   Effect.fn("trainyard.validate")(function* (flags) {
@@ -165,7 +166,8 @@ export const validate = Command.make(
           inputs: "latest",
           supply,
           set: flags.set,
-          force: flags.force
+          force: flags.force,
+          ...jobsOption(chosen)
         }).pipe(
           Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
         )

@@ -226,15 +226,15 @@ export const page = (given: RunStatus): ReadonlyArray<string> => {
   const status = Sanitize.deep(given)
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
-    `# ${Sanitize.line(status.pipeline || "A run")}: ${titleOf(status)}`,
+    `# ${status.pipeline || "A run"}: ${titleOf(status)}`,
     "",
     `Run ${status.run}, started ${since}, ${duration(status.seconds)} long${
       status.state === "running" && status.secondsLeft !== null
         ? `, about ${duration(status.secondsLeft)} left`
         : ""
     }.`,
-    ...(status.backend === "" ? [] : [`Engine: ${Sanitize.line(status.backend)}.`]),
-    `Workspace: ${Sanitize.line(status.workspace)}.`,
+    ...(status.backend === "" ? [] : [`Engine: ${status.backend}.`]),
+    `Workspace: ${status.workspace}.`,
     "",
     ...section("Phases", phases(status)),
     ...section(
@@ -250,6 +250,6 @@ export const page = (given: RunStatus): ReadonlyArray<string> => {
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
-    ...section("Next", [Sanitize.line(status.next)])
-  ]
+    ...section("Next", [status.next])
+  ].map(Sanitize.line)
 }
