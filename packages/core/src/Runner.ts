@@ -200,7 +200,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(RunStream, stream),
-        Turns.layer(options.jobs ?? 1),
+        Turns.layer(Math.max(1, options.jobs ?? 1)),
         directory === null ? Layer.empty : Tracing.layer(directory)
       )
     )

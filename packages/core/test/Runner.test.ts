@@ -147,20 +147,24 @@ describe("concurrency", () => {
       expect(seen.most).toBe(1)
       expect(events.filter(({ type }) => type === "StageWaiting")).toHaveLength(2)
       const waiting = events.find((event) => event.type === "StageWaiting")!
-      expect(waiting).toEqual({ type: "StageWaiting", stage: "two", holder: "one", reason: "turn" })
+      // Which of them comes first is open.
+      const first = events.find((event) => event.type === "StageStarted")!.stage
+      expect(waiting).toEqual({ type: "StageWaiting", stage: waiting.stage, holder: first, reason: "turn" })
       // With their waits they would add up to more than the run took.
       const own = result.stages.reduce((sum, { seconds }) => sum + seconds, 0)
       expect(own).toBeGreaterThan(0.4)
       expect(own).toBeLessThanOrEqual(result.seconds)
-      const started = events.findIndex((event) => event.type === "StageStarted" && event.stage === "two")
-      const before = events.findIndex((event) => event.type === "StageFinished" && event.stage === "one")
-      expect(started).toBeGreaterThan(before)
+      const started = events.findIndex(
+        (event) => event.type === "StageStarted" && event.stage === waiting.stage
+      )
+      const ended = events.findIndex((event) => event.type === "StageFinished" && event.stage === first)
+      expect(started).toBeGreaterThan(ended)
       const status = RunStatus.of(
         events.slice(0, events.indexOf(waiting) + 1).map((event) => ({ run: "r", at: "", event }))
       )
-      expect(status.phases.find(({ name }) => name === "two")).toMatchObject({
+      expect(status.phases.find(({ name }) => name === waiting.stage)).toMatchObject({
         state: "waiting",
-        message: "waits for its turn to compute, after one"
+        message: `waits for its turn to compute, after ${first}`
       })
     }).pipe(Effect.provide(live))
   )
@@ -175,7 +179,9 @@ describe("concurrency", () => {
       ])
       const { events } = yield* runAll(pipeline, { jobs: 2 })
       expect(seen.most).toBe(2)
-      expect(events.find(({ type }) => type === "StageWaiting")).toMatchObject({ holder: "one, two" })
+      const waiting = events.filter((event) => event.type === "StageWaiting")
+      expect(waiting).toHaveLength(1)
+      expect(waiting[0]!.holder.split(", ")).toHaveLength(2)
     }).pipe(Effect.provide(live))
   )
 
@@ -197,11 +203,11 @@ describe("concurrency", () => {
       const { stage } = atWork()
       const pipeline = Pipeline.make("halted", () => [
         stage("one", { computes: true, fails: true }),
-        stage("two", { computes: true })
+        stage("two", { computes: true, fails: true })
       ])
       const { events, result } = yield* runAll(pipeline)
-      expect(statuses(result)).toEqual({ one: "failed", two: "skipped" })
-      expect(events.some((event) => event.type === "StageStarted" && event.stage === "two")).toBe(false)
+      expect(Object.values(statuses(result)).sort()).toEqual(["failed", "skipped"])
+      expect(events.filter((event) => event.type === "StageStarted")).toHaveLength(1)
     }).pipe(Effect.provide(live))
   )
 
