@@ -221,7 +221,15 @@ describe("concurrency", () => {
           stage("two", { computes: true })
         ])
         const { locks, runs } = yield* Workspace
-        yield* Runner.run(pipeline).pipe(Effect.timeoutOption("80 millis"))
+        const stream = yield* EventStream
+        const waiting = yield* stream.events.pipe(
+          Stream.takeUntil(({ event }) => event.type === "StageWaiting"),
+          Stream.runDrain,
+          Effect.forkChild({ startImmediately: true })
+        )
+        const running = yield* Effect.forkChild(Runner.run(pipeline))
+        yield* Fiber.join(waiting)
+        yield* Fiber.interrupt(running)
         expect(seen.now).toBe(0)
         expect(yield* filesBelow(locks)).toEqual([])
         const events = yield* RunLog.read(`${runs}/${(yield* RunLog.list())[0]}`)
