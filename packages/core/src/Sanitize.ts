@@ -28,6 +28,15 @@ export const styled = (value: string): string => {
     .join("")
 }
 
+/** As `styled`, for a place that shows no colours: they are left out. */
+export const unstyled = (value: string): string => {
+  if (!value.includes("\u001b")) return text(value)
+  return value
+    .split(styling)
+    .map((part, index) => (index % 2 === 1 ? "" : text(part)))
+    .join("")
+}
+
 /** A copy of plain data in which every text is sanitized, for what is shown of events and statuses. */
 export const deep = <A>(value: A): A => copy(value) as A
 

@@ -54,8 +54,10 @@ interface Job {
 /** A stage that did not begin, because another one failed while it waited. */
 class NotBegun extends Data.TaggedError("NotBegun") {}
 
-/** Done once before a stage is made: it waits for its turn, and fails when there is nothing to begin any more. */
-type Begin = Effect.Effect<void, NotBegun>
+interface Beginning extends Job {
+  /** Done once before the stage is made: it waits for its turn, and fails when there is nothing to begin any more. */
+  readonly begin: Effect.Effect<void, NotBegun>
+}
 
 /** The outcome of a stage that was not run. */
 export const leftOut = (name: string, artifact: Artifact | null): Outcome => ({
@@ -128,11 +130,11 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
 }, Effect.scoped)
 
 /** Attempts until one succeeds, an error is final, or the stage's Schedule has no more to give. */
-const attempts = Effect.fnUntraced(function* (job: Job, why: string, begin: Begin) {
+const attempts = Effect.fnUntraced(function* (job: Beginning, why: string) {
   const stream = yield* RunStream
   const { name, node } = job.stage
   const next = node.retry === undefined ? undefined : yield* Schedule.toStepWithMetadata(node.retry)
-  yield* begin
+  yield* job.begin
   for (let number = 1; ; number++) {
     yield* stream.publish({ type: "StageStarted", stage: name, why, attempt: number })
     const exit = yield* Effect.exit(attempt(job, number))
@@ -161,7 +163,7 @@ const attempts = Effect.fnUntraced(function* (job: Job, why: string, begin: Begi
 })
 
 /** Makes the artifact under its lock; or finds that another process has made it while this one waited. */
-const make = Effect.fnUntraced(function* (job: Job, begin: Begin) {
+const make = Effect.fnUntraced(function* (job: Beginning) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace
@@ -194,24 +196,21 @@ const make = Effect.fnUntraced(function* (job: Job, begin: Begin) {
       .remove(path.join(workspace.scratch, stage.fingerprint), { recursive: true, force: true })
       .pipe(Effect.ignore)
   }
-  const made: Made = { artifact: yield* attempts(job, stage.why, begin), status: "ran" }
+  const made: Made = { artifact: yield* attempts(job, stage.why), status: "ran" }
   return made
 }, Effect.scoped)
 
 /** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
-const reuseOrMake = Effect.fnUntraced(function* (job: Job, begin: Begin) {
+const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
   if (job.stage.action === "reuse") {
     const found = yield* find(job.stage.node, job.stage.fingerprint, "sizes")
     if (found._tag === "Whole") {
       const made: Made = { artifact: found.artifact, status: "cached" }
       return made
     }
-    return yield* make(
-      { ...job, stage: { ...job.stage, why: "its artifact went away during the run" } },
-      begin
-    )
+    return yield* make({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
   }
-  return yield* make(job, begin)
+  return yield* make(job)
 })
 
 /** The plain fields of an artifact's value, as attributes of its stage's span. */
@@ -274,7 +273,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
   const work = Effect.gen(function* () {
     // A turn is kept until the stage has told how it ended, so that the next one knows.
     const scope = yield* Effect.scope
-    const begin: Begin = Effect.gen(function* () {
+    const begin: Beginning["begin"] = Effect.gen(function* () {
       if (node.stage.computes) {
         yield* turns
           .take(name, (holders) =>
@@ -287,7 +286,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       yield* Ref.set(start, performance.now())
     })
     const exit = yield* Effect.exit(
-      Effect.map(reuseOrMake(job, begin), (made) => ({
+      Effect.map(reuseOrMake({ ...job, begin }), (made) => ({
         ...made,
         verdict: node.stage.verdict(made.artifact.value) ?? null
       }))

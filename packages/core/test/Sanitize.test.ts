@@ -46,8 +46,10 @@ describe("what is shown", () => {
       "\u001b[31mred\u001b[39m \u001b[1;36mbold\u001b[0m \u001b[2J\u001b[8mhidden\u001b]8;;x\u0007"
     )
     expect(shown).toBe("\u001b[31mred\u001b[39m \u001b[1;36mbold\u001b[0m ?[2J?[8mhidden?]8;;x?")
+    expect(Sanitize.unstyled("\u001b[31mred\u001b[39m\u001b[2J")).toBe("red?[2J")
     fc.assert(
       fc.property(anything, (value) => {
+        holdsNone(Sanitize.unstyled(value))
         // biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences that may stay.
         holdsNone(Sanitize.styled(value).replaceAll(/\u001b\[[0-9;]+m/g, ""))
       })

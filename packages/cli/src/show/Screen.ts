@@ -61,7 +61,7 @@ export const make = (target: Target, env: Environment = process.env): Screen => 
     unicode: speaksUnicode(env),
     columns: () => (target.columns ? Math.max(20, target.columns) : 80),
     rows: () => (target.rows ? Math.max(5, target.rows) : 24),
-    write: (text) => draw(colour ? Sanitize.styled(text) : Sanitize.text(text)),
+    write: (text) => draw(colour ? Sanitize.styled(text) : Sanitize.unstyled(text)),
     draw,
     standing,
     makeRoom: () => {
