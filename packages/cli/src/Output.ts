@@ -1,5 +1,5 @@
 /**
- * The only place that writes to the process's standard output and standard error. Whatever is for people passes the sanitizer on its way
+ * The only place that writes to the process's standard output and standard error. All that is for people passes the sanitizer on its way
  * (`Sanitize`), so that no printing place can forget it; what is for programs is JSON.
  */
 import { format } from "node:util"
