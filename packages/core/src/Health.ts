@@ -5,7 +5,7 @@
 import { constants, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks"
 import { getHeapSpaceStatistics, getHeapStatistics } from "node:v8"
 import { Effect, FileSystem, Predicate } from "effect"
-import { EventStream } from "./EventStream.ts"
+import { RunStream } from "./EventStream.ts"
 
 /** One look at the process. Sizes in bytes; null where the system does not tell. */
 export interface Sample {
@@ -178,7 +178,7 @@ const take = Effect.fnUntraced(function* (before: { readonly cpu: NodeJS.CpuUsag
 
 /** Publishes the process's health every so many seconds until the scope closes. */
 export const sample = Effect.fnUntraced(function* (everySeconds: number) {
-  const stream = yield* EventStream
+  const stream = yield* RunStream
   const samples: Array<Sample> = []
   const collections = yield* watchCollections(everySeconds)
   let before = { cpu: process.cpuUsage(), at: performance.now() }

@@ -3,6 +3,7 @@
  * a stage only publishes to it, through `Journal`.
  */
 import { Schema } from "effect"
+import * as Sanitize from "./Sanitize.ts"
 
 const seconds = Schema.Finite
 const stage = Schema.String
@@ -123,7 +124,13 @@ export const RunnerEvent = Schema.Union([
     )
   }),
   Schema.Struct({ type: Schema.Literal("StageStarted"), stage, why: Schema.String, attempt: Schema.Int }),
-  Schema.Struct({ type: Schema.Literal("StageWaiting"), stage, holder: Schema.String }),
+  /** It waits for `holder`: a process that makes the same artifact, or, with the reason "turn", stages of this run that compute. */
+  Schema.Struct({
+    type: Schema.Literal("StageWaiting"),
+    stage,
+    holder: Schema.String,
+    reason: Schema.optionalKey(Schema.Literal("turn"))
+  }),
   Schema.Struct({
     type: Schema.Literal("StageRetried"),
     stage,
@@ -192,7 +199,7 @@ export const flatten = ({ at, event, run }: RunEvent): Readonly<Record<string, u
 })
 
 /** The event as a line of `events.jsonl`, its line break included. */
-export const encodeLine = (event: RunEvent): string => `${JSON.stringify(flatten(event))}\n`
+export const encodeLine = (event: RunEvent): string => `${Sanitize.json(flatten(event))}\n`
 
 /** Reads a line of `events.jsonl`. Undefined when it is no event: torn by a crash, or of a version that knew others. */
 export const decodeLine = (line: string): RunEvent | undefined => {

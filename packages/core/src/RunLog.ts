@@ -13,6 +13,17 @@ export class UnknownRun extends Schema.TaggedError<UnknownRun>()("UnknownRun", {
   message: Schema.String
 }) {}
 
+/** The beginning of more than one run's identity. */
+export class AmbiguousRun extends Schema.TaggedError<AmbiguousRun>()("AmbiguousRun", {
+  run: Schema.String,
+  /** The runs that begin so, newest first. */
+  candidates: Schema.Array(Schema.String),
+  message: Schema.String
+}) {}
+
+/** Candidates named in the message; more are counted. */
+const mostNamed = 10
+
 const logName = "events.jsonl"
 
 /** Identities of the workspace's runs that have a log, newest first. */
@@ -27,7 +38,10 @@ export const list = Effect.fnUntraced(function* () {
   return logged.sort().reverse()
 })
 
-/** The folder of a run: the newest unless one is named, by its identity, the beginning of it, or its folder. */
+/**
+ * The folder of a run: the newest unless one is named, by its identity, the beginning of it, or its folder. A beginning that several runs
+ * share fails with `AmbiguousRun`.
+ */
 export const find = Effect.fn("RunLog.find")(function* (run?: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -42,8 +56,18 @@ export const find = Effect.fn("RunLog.find")(function* (run?: string) {
         })
       : path.join(runs, newest)
   }
-  const match = known.find((name) => name === run) ?? known.find((name) => name.startsWith(run))
-  if (match !== undefined) return path.join(runs, match)
+  if (known.includes(run)) return path.join(runs, run)
+  const candidates = known.filter((name) => name.startsWith(run))
+  if (candidates.length > 1) {
+    const named = candidates.slice(0, mostNamed).join(", ")
+    const more = candidates.length - mostNamed
+    return yield* new AmbiguousRun({
+      run,
+      candidates,
+      message: `"${run}" is the beginning of ${candidates.length} runs in ${root}: ${named}${more > 0 ? ` and ${more} older ones` : ""}. Give more of the one that you mean.`
+    })
+  }
+  if (candidates[0] !== undefined) return path.join(runs, candidates[0])
   if (yield* fs.exists(path.join(run, logName)).pipe(Effect.orElseSucceed(() => false)))
     return path.resolve(run)
   const near = nearest(run, known) ?? newest

@@ -44,6 +44,10 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   timeline: [{ at, stage: null, text: `Run of ${event.pipeline} started` }]
 })
 
+/** Whom or what a stage waits for, in words. */
+const waitsFor = ({ holder, reason }: EventOf<"StageWaiting">): string =>
+  reason === "turn" ? `its turn to compute, after ${holder}` : holder
+
 /** Phases of a process that is gone. */
 const cutOff = (phases: ReadonlyArray<Phase>): ReadonlyArray<Phase> =>
   phases.map((phase) =>
@@ -70,10 +74,13 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
       )
     case "StageWaiting":
       return note(
-        changePhase(status, event.stage, () => ({ state: "waiting", message: `waits for ${event.holder}` })),
+        changePhase(status, event.stage, () => ({
+          state: "waiting",
+          message: `waits for ${waitsFor(event)}`
+        })),
         at,
         event.stage,
-        `Waits for ${event.holder}`
+        `Waits for ${waitsFor(event)}`
       )
     case "StageRetried":
       return note(

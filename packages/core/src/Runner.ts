@@ -2,10 +2,21 @@
  * Runs a pipeline: plans it, reuses what is there, runs the rest (independent stages at the same time), retries what may pass, and
  * tells all of it to the event stream. A stage that fails is part of the result; only a run that could not begin fails.
  */
-import { Cause, Deferred, Effect, Exit, type FileSystem, Path, type Scope, Semaphore } from "effect"
+import {
+  Cause,
+  Deferred,
+  Effect,
+  Exit,
+  type FileSystem,
+  Layer,
+  Path,
+  Ref,
+  type Scope,
+  Semaphore
+} from "effect"
 import type { Artifact, Kind } from "./Artifact.ts"
 import * as Code from "./Code.ts"
-import { EventStream } from "./EventStream.ts"
+import { EventStream, RunStream } from "./EventStream.ts"
 import { ComputeIdentity } from "./Fingerprint.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
@@ -14,8 +25,9 @@ import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
 import type { InvalidSettings } from "./Settings.ts"
-import { type Outcome, runStage } from "./StageRun.ts"
+import { leftOut, type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
+import { Turns } from "./Turns.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "./Workspace.ts"
 
 export type { Outcome } from "./StageRun.ts"
@@ -25,6 +37,8 @@ export type Options = Plan.Options & {
   readonly healthEvery?: number
   /** How many stages may run at the same time; as many as are ready unless given. */
   readonly concurrency?: number
+  /** How many stages that compute may do so at the same time; 1 unless given, since an engine uses every thread that it is given. */
+  readonly jobs?: number
 }
 
 /** How a run ended. `E` is the union of the errors that the pipeline's stages declare. */
@@ -67,15 +81,6 @@ const newRun = (): string =>
 
 const elapsed = (start: number): number => Math.round(performance.now() - start) / 1000
 
-const skipped = (name: string, artifact: Artifact | undefined): Outcome => ({
-  name,
-  status: "skipped",
-  seconds: 0,
-  artifact: artifact ?? null,
-  failure: null,
-  verdict: null
-})
-
 const runStages = Effect.fnUntraced(function* (
   planned: Plan.Plan,
   run: string,
@@ -85,7 +90,7 @@ const runStages = Effect.fnUntraced(function* (
   const done = new Map<string, Deferred.Deferred<Outcome>>()
   for (const stage of planned.stages) done.set(stage.name, yield* Deferred.make<Outcome>())
   const places = yield* Semaphore.make(concurrency)
-  let halted = false
+  const halted = yield* Ref.make(false)
   const one = Effect.fnUntraced(function* (stage: Plan.PlannedStage) {
     for (const name of Plan.waitsFor(stage)) yield* Deferred.await(done.get(name)!)
     const before = Plan.waitsFor(stage).map((name) => outcomes.get(name)!)
@@ -98,15 +103,15 @@ const runStages = Effect.fnUntraced(function* (
     )
     const unfed = Object.values(inputs).some((artifact) => artifact === null)
     const outcome =
-      stage.action === "skip" || blocked || unfed || (halted && stage.action === "run")
-        ? skipped(stage.name, stage.artifact)
+      stage.action === "skip" || blocked || unfed || ((yield* Ref.get(halted)) && stage.action === "run")
+        ? leftOut(stage.name, stage.artifact ?? null)
         : yield* runStage({
             stage,
             inputs: inputs as Readonly<Record<string, Artifact>>,
             pipeline: planned.pipeline,
-            run
+            run,
+            halted
           }).pipe(Semaphore.withPermit(places))
-    if (outcome.failure !== null) halted = true
     outcomes.set(stage.name, outcome)
     yield* Deferred.succeed(done.get(stage.name)!, outcome)
   })
@@ -117,17 +122,16 @@ const runStages = Effect.fnUntraced(function* (
 const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Options) {
   const path = yield* Path.Path
   const workspace = yield* Workspace
-  const stream = yield* EventStream
+  const streams = yield* EventStream
   const compute = yield* ComputeIdentity
   const run = newRun()
   const start = performance.now()
   const nothingToDo = planned.stages.every((stage) => stage.action !== "run")
   const wanted = path.join(workspace.runs, run)
-  const directory = yield* stream.open(run, wanted).pipe(
-    Effect.as<string | null>(wanted),
-    Effect.catch((error) =>
-      nothingToDo && isReadOnly(error) ? Effect.as(stream.open(run, null), null) : Effect.fail(error)
-    )
+  const openAt = (directory: string | null) =>
+    Effect.map(streams.open(run, directory), (stream) => ({ stream, directory }))
+  const { directory, stream } = yield* openAt(wanted).pipe(
+    Effect.catch((error) => (nothingToDo && isReadOnly(error) ? openAt(null) : Effect.fail(error)))
   )
   yield* sweep()
   // The plan kept this only if the workspace was there already.
@@ -157,7 +161,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
       const stages = planned.stages.map(
         (stage): Outcome =>
           outcomes.get(stage.name) ?? {
-            ...skipped(stage.name, stage.artifact),
+            ...leftOut(stage.name, stage.artifact ?? null),
             status: stage.action === "skip" ? "skipped" : "interrupted"
           }
       )
@@ -193,7 +197,13 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
         "trainyard.backend": compute?.description ?? ""
       }
     }),
-    directory === null ? (self) => self : Tracing.toFolder(directory)
+    Effect.provide(
+      Layer.mergeAll(
+        Layer.succeed(RunStream, stream),
+        Turns.layer(Math.max(1, options.jobs ?? 1)),
+        directory === null ? Layer.empty : Tracing.layer(directory)
+      )
+    )
   )
   return yield* Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {

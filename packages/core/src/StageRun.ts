@@ -4,19 +4,21 @@
  */
 import {
   Cause,
+  Data,
   Duration,
   Effect,
   Exit,
   FileSystem,
+  Option,
   Path,
   Predicate,
   Pull,
   Ref,
   Schedule,
-  type Scope
+  Scope
 } from "effect"
 import type { Artifact, Kind } from "./Artifact.ts"
-import { EventStream } from "./EventStream.ts"
+import { RunStream } from "./EventStream.ts"
 import * as Failure from "./Failure.ts"
 import * as Folders from "./Folders.ts"
 import { Journal } from "./Journal.ts"
@@ -24,7 +26,9 @@ import * as Latest from "./Latest.ts"
 import * as Lock from "./Lock.ts"
 import { find, type PlannedStage } from "./Plan.ts"
 import type { StageStatus } from "./RunEvent.ts"
+import * as Sanitize from "./Sanitize.ts"
 import * as Store from "./Store.ts"
+import { Turns } from "./Turns.ts"
 import { explain, temporaryDirectory, Workspace } from "./Workspace.ts"
 
 /** How one stage ended. `E` is the union of the errors that it may fail with. */
@@ -43,7 +47,27 @@ interface Job {
   readonly inputs: Readonly<Record<string, Artifact>>
   readonly pipeline: string
   readonly run: string
+  /** Whether a stage has failed, after which no other begins. */
+  readonly halted: Ref.Ref<boolean>
 }
+
+/** A stage that did not begin, because another one failed while it waited. */
+class NotBegun extends Data.TaggedError("NotBegun") {}
+
+interface Beginning extends Job {
+  /** Done once before the stage is made: it waits for its turn, and fails when there is nothing to begin any more. */
+  readonly begin: Effect.Effect<void, NotBegun>
+}
+
+/** The outcome of a stage that was not run. */
+export const leftOut = (name: string, artifact: Artifact | null): Outcome => ({
+  name,
+  status: "skipped",
+  seconds: 0,
+  artifact,
+  failure: null,
+  verdict: null
+})
 
 interface Made {
   readonly artifact: Artifact
@@ -55,7 +79,7 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace
-  const stream = yield* EventStream
+  const stream = yield* RunStream
   const start = performance.now()
   const output = yield* temporaryDirectory(stage.name)
   const scratch = path.join(workspace.scratch, stage.fingerprint)
@@ -106,10 +130,11 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
 }, Effect.scoped)
 
 /** Attempts until one succeeds, an error is final, or the stage's Schedule has no more to give. */
-const attempts = Effect.fnUntraced(function* (job: Job, why: string) {
-  const stream = yield* EventStream
+const attempts = Effect.fnUntraced(function* (job: Beginning, why: string) {
+  const stream = yield* RunStream
   const { name, node } = job.stage
   const next = node.retry === undefined ? undefined : yield* Schedule.toStepWithMetadata(node.retry)
+  yield* job.begin
   for (let number = 1; ; number++) {
     yield* stream.publish({ type: "StageStarted", stage: name, why, attempt: number })
     const exit = yield* Effect.exit(attempt(job, number))
@@ -138,11 +163,11 @@ const attempts = Effect.fnUntraced(function* (job: Job, why: string) {
 })
 
 /** Makes the artifact under its lock; or finds that another process has made it while this one waited. */
-const make = Effect.fnUntraced(function* (job: Job) {
+const make = Effect.fnUntraced(function* (job: Beginning) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace
-  const stream = yield* EventStream
+  const stream = yield* RunStream
   const { stage } = job
   const damage = (problem: string) =>
     stream.publish({
@@ -176,7 +201,7 @@ const make = Effect.fnUntraced(function* (job: Job) {
 }, Effect.scoped)
 
 /** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
-const reuseOrMake = Effect.fnUntraced(function* (job: Job) {
+const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
   if (job.stage.action === "reuse") {
     const found = yield* find(job.stage.node, job.stage.fingerprint, "sizes")
     if (found._tag === "Whole") {
@@ -203,14 +228,15 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace
-  const stream = yield* EventStream
+  const stream = yield* RunStream
   const { name, node } = job.stage
-  const start = performance.now()
+  const turns = yield* Turns
+  const start = yield* Ref.make(performance.now())
   const ended = yield* Ref.make(false)
   const finish = (status: StageStatus, artifact: Artifact | null) =>
     Effect.gen(function* () {
       yield* Ref.set(ended, true)
-      const seconds = Math.round(performance.now() - start) / 1000
+      const seconds = Math.round(performance.now() - (yield* Ref.get(start))) / 1000
       yield* Effect.annotateCurrentSpan({ "trainyard.status": status, ...numbersOf(artifact?.value) })
       yield* stream.publish({
         type: "StageFinished",
@@ -224,10 +250,11 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
     })
   const fail = (failure: Failure.Failure) =>
     Effect.gen(function* () {
+      yield* Ref.set(job.halted, true)
       const log = path.join(workspace.runs, job.run, `${name}.failure.txt`)
       const kept =
         failure.details !== null &&
-        (yield* fs.writeFileString(log, `${failure.details}\n`).pipe(
+        (yield* fs.writeFileString(log, `${Sanitize.text(failure.details)}\n`).pipe(
           Effect.as(true),
           Effect.orElseSucceed(() => false)
         ))
@@ -244,13 +271,32 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       return outcome
     })
   const work = Effect.gen(function* () {
+    // A turn is kept until the stage has told how it ended, so that the next one knows.
+    const scope = yield* Effect.scope
+    const begin: Beginning["begin"] = Effect.gen(function* () {
+      if (node.stage.computes) {
+        yield* turns
+          .take(name, (holders) =>
+            stream.publish({ type: "StageWaiting", stage: name, holder: holders.join(", "), reason: "turn" })
+          )
+          .pipe(Scope.provide(scope))
+      }
+      if (yield* Ref.get(job.halted)) return yield* new NotBegun()
+      // Waiting for another process or for its turn is not part of what a stage took.
+      yield* Ref.set(start, performance.now())
+    })
     const exit = yield* Effect.exit(
-      Effect.map(reuseOrMake(job), (made) => ({
+      Effect.map(reuseOrMake({ ...job, begin }), (made) => ({
         ...made,
         verdict: node.stage.verdict(made.artifact.value) ?? null
       }))
     )
-    if (Exit.isFailure(exit)) return yield* fail(Failure.of(name, exit.cause))
+    if (Exit.isFailure(exit)) {
+      const notBegun = Option.exists(Cause.findErrorOption(exit.cause), (error) => error instanceof NotBegun)
+      if (!notBegun) return yield* fail(Failure.of(name, exit.cause))
+      yield* finish("skipped", null)
+      return leftOut(name, null)
+    }
     const { artifact, status, verdict } = exit.value
     yield* Latest.write({
       pipeline: job.pipeline,
@@ -266,6 +312,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
     return outcome
   })
   return yield* work.pipe(
+    Effect.scoped,
     Effect.onInterrupt(() =>
       Effect.flatMap(Ref.get(ended), (told) =>
         told ? Effect.void : Effect.asVoid(finish("interrupted", null))

@@ -51,13 +51,11 @@ export const said = (status: RunState, at: string, stage: string, event: StageEv
       return note(
         {
           ...status,
-          checkpoints: keep(status.checkpoints, {
-            at,
-            step: event.step,
-            directory: event.directory,
-            best: event.best,
-            bytes: event.bytes
-          })
+          // One saved again, after training had gone back, takes the place of the earlier one.
+          checkpoints: keep(
+            status.checkpoints.filter(({ directory }) => directory !== event.directory),
+            { at, step: event.step, directory: event.directory, best: event.best, bytes: event.bytes }
+          )
         },
         at,
         stage,

@@ -128,32 +128,30 @@ const exporting = Effect.gen(function* () {
   }).pipe(Effect.provideContext(services))
 })
 
-/** Runs an Effect with its spans written to `spans.jsonl` in a folder, and exported where a collector is named. */
-export const toFolder =
-  (directory: string) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | FileSystem.FileSystem | Path.Path> =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const path = yield* Path.Path
-        const file = path.join(directory, "spans.jsonl")
-        let pending = ""
-        let lines = 0
-        const flush = Effect.suspend(() => {
-          if (pending === "") return Effect.void
-          const text = pending
-          pending = ""
-          // Spans that cannot be written are lost; the run is not.
-          return fs.writeFileString(file, text, { flag: "a" }).pipe(Effect.ignore)
-        })
-        const inner = yield* exporting
-        const tracer = tee(inner, (span) => {
-          if (lines >= mostLines && span.seconds < longSeconds) return
-          lines++
-          pending += `${JSON.stringify(span)}\n`
-        })
-        yield* Effect.addFinalizer(() => flush)
-        yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("500 millis"), flush)))
-        return yield* Effect.provideService(self, Tracer.Tracer, tracer)
+/** The tracer of one run: its spans go to `spans.jsonl` in a folder, and are exported where a collector is named. */
+export const layer = (directory: string): Layer.Layer<never, never, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(
+    Tracer.Tracer,
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const file = path.join(directory, "spans.jsonl")
+      let pending = ""
+      let lines = 0
+      const flush = Effect.suspend(() => {
+        if (pending === "") return Effect.void
+        const text = pending
+        pending = ""
+        // Spans that cannot be written are lost; the run is not.
+        return fs.writeFileString(file, text, { flag: "a" }).pipe(Effect.ignore)
       })
-    )
+      const inner = yield* exporting
+      yield* Effect.addFinalizer(() => flush)
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("500 millis"), flush)))
+      return tee(inner, (span) => {
+        if (lines >= mostLines && span.seconds < longSeconds) return
+        lines++
+        pending += `${JSON.stringify(span)}\n`
+      })
+    })
+  )

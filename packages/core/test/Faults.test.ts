@@ -110,12 +110,12 @@ describe("a full disk", () => {
     return Effect.gen(function* () {
       const stream = yield* EventStream
       const workspace = yield* Workspace
-      const note = (done: number) =>
-        stream.publish({ type: "Stage", stage: "write", event: { type: "Progress", done, unit: "files" } })
       const directory = `${workspace.runs}/one`
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* stream.open("one", directory)
+          const { publish } = yield* stream.open("one", directory)
+          const note = (done: number) =>
+            publish({ type: "Stage", stage: "write", event: { type: "Progress", done, unit: "files" } })
           yield* note(1)
           trouble.code = "ENOSPC"
           yield* note(2)

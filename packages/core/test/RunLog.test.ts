@@ -66,16 +66,16 @@ describe("a log", () => {
       const directory = `${workspace.runs}/one`
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* stream.open("one", directory)
-          yield* stream.publish(note("before"))
+          const { publish } = yield* stream.open("one", directory)
+          yield* publish(note("before"))
           expect((yield* RunLog.read(directory)).map(({ event }) => event)).toEqual([note("before")])
           const following = yield* RunLog.follow(directory, 5).pipe(
             Stream.runCollect,
             Effect.forkChild({ startImmediately: true })
           )
           yield* Effect.sleep("20 millis")
-          for (let i = 0; i < 50; i++) yield* stream.publish(note(`während ${i}`))
-          yield* stream.publish(finished)
+          for (let i = 0; i < 50; i++) yield* publish(note(`während ${i}`))
+          yield* publish(finished)
           const followed = [...(yield* Fiber.join(following))]
           expect(followed).toHaveLength(52)
           expect(followed.at(-1)!.event).toEqual(finished)
@@ -116,5 +116,31 @@ describe("find", () => {
       expect(yield* RunLog.find(`${runs}/20260101-1`)).toBe(`${runs}/20260101-1`)
       expect((yield* Effect.flip(RunLog.find("20260101-7"))).message).toContain("The nearest is 20260101-1")
     }).pipe(Effect.provide(live))
+  )
+
+  it.live(
+    "refuses a beginning that several runs share, and lists them; a whole name is never ambiguous",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const { runs } = yield* Workspace
+        const names = ["20260101-1", "20260101-12", "20260102-2"]
+        for (const run of names) {
+          yield* fs.makeDirectory(`${runs}/${run}`, { recursive: true })
+          yield* fs.writeFileString(`${runs}/${run}/events.jsonl`, "")
+        }
+        const error = yield* Effect.flip(RunLog.find("20260101"))
+        expect(error).toMatchObject({ _tag: "AmbiguousRun", candidates: ["20260101-12", "20260101-1"] })
+        expect(error.message).toContain("20260101-12, 20260101-1. Give more of the one that you mean.")
+        expect(yield* RunLog.find("20260101-1")).toBe(`${runs}/20260101-1`)
+        expect(yield* RunLog.find("20260102")).toBe(`${runs}/20260102-2`)
+        for (let index = 10; index < 22; index++) {
+          yield* fs.makeDirectory(`${runs}/20260103-${index}`, { recursive: true })
+          yield* fs.writeFileString(`${runs}/20260103-${index}/events.jsonl`, "")
+        }
+        expect((yield* Effect.flip(RunLog.find("20260103"))).message).toMatch(
+          /beginning of 12 runs in .*: 20260103-21, .*, 20260103-12 and 2 older ones\./
+        )
+      }).pipe(Effect.provide(live))
   )
 })

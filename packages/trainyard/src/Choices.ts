@@ -32,6 +32,18 @@ export const precisionFlag = Flag.Literals("precision", Precision.literals).pipe
   Flag.optional
 )
 
+export const jobsFlag = Flag.Int("jobs").pipe(
+  Flag.filter(
+    (jobs) => jobs >= 1,
+    () => "a whole number above 0"
+  ),
+  Flag.withMetavar("N"),
+  Flag.withDescription(
+    "How many stages that compute may do so at the same time, each with all --threads; 1 unless told (TRAINYARD_JOBS)"
+  ),
+  Flag.optional
+)
+
 /** A flag that names a file or a folder. Without words, as from a script's variable that is not set, it would mean this folder. */
 export const pathFlag = (name: string, metavar: "DIR" | "FILE") =>
   Flag.String(name).pipe(
@@ -51,6 +63,7 @@ export interface Flags {
   readonly backend: Option.Option<BackendChoice>
   readonly threads: Option.Option<number>
   readonly precision: Option.Option<Precision>
+  readonly jobs: Option.Option<number>
   readonly workspace: Option.Option<string>
 }
 
@@ -59,6 +72,7 @@ export interface Chosen {
   readonly backend: BackendChoice
   readonly threads: number | undefined
   readonly precision: Precision | undefined
+  readonly jobs?: number | undefined
   readonly workspace: string
 }
 
@@ -66,6 +80,7 @@ const variables = {
   backend: "TRAINYARD_BACKEND",
   threads: "TRAINYARD_THREADS",
   precision: "TRAINYARD_PRECISION",
+  jobs: "TRAINYARD_JOBS",
   workspace: "TRAINYARD_WORKSPACE"
 } as const
 
@@ -73,12 +88,13 @@ const meanings = {
   backend: `use ${BackendChoice.literals.join(", ")}`,
   threads: `give ${threadsInWords}`,
   precision: `use ${Precision.literals.join(" or ")}`,
+  jobs: "give a whole number above 0",
   workspace: "give a folder"
 } as const
 
 type Key = keyof typeof variables
 
-const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "workspace"]
+const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "jobs", "workspace"]
 
 /** Choices as text, decoded key by key so that a refusal names where the value came from. */
 const decode = Effect.fnUntraced(function* (
@@ -110,11 +126,15 @@ export const settle = Effect.fn("Choices.settle")(function* (
   env: Readonly<Record<string, string | undefined>> = process.env
 ): Effect.fn.Return<Chosen, InvalidChoice> {
   const fromEnvironment = (key: Key) => env[variables[key]]?.trim() || undefined
-  const threads = fromEnvironment("threads")
+  const number = (key: "jobs" | "threads") => {
+    const text = fromEnvironment(key)
+    return text === undefined ? undefined : numeric(text)
+  }
   const environment = yield* decode((key) => variables[key], {
     backend: fromEnvironment("backend"),
-    threads: threads === undefined ? undefined : numeric(threads),
+    threads: number("threads"),
     precision: fromEnvironment("precision"),
+    jobs: number("jobs"),
     workspace: fromEnvironment("workspace")
   })
   for (const key of Object.keys(file)) {
@@ -134,6 +154,7 @@ export const settle = Effect.fn("Choices.settle")(function* (
     backend: pick(flags.backend, environment.backend, inFile.backend) ?? "auto",
     threads: pick(flags.threads, environment.threads, inFile.threads),
     precision: pick(flags.precision, environment.precision, inFile.precision),
+    jobs: pick(flags.jobs, environment.jobs, inFile.jobs),
     workspace: pick(flags.workspace, environment.workspace, inFile.workspace) ?? ".trainyard"
   }
 })

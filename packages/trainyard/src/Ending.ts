@@ -1,8 +1,8 @@
 /** How a command ends: its exit code, and the sentence about what went wrong. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { isUnusable, WorkspaceError } from "@trainyard/core/Workspace"
 import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
-import { harmless } from "./show/format.ts"
 
 /** Others' scripts depend on these numbers. */
 export const codes = {
@@ -24,6 +24,7 @@ const wrongUsage = new Set([
   "InvalidPipeline",
   "UnreadableCode",
   "UnknownRun",
+  "AmbiguousRun",
   "EngineUnavailable",
   "WrongUsage"
 ])
@@ -61,7 +62,7 @@ export const sentenceOf = <A, E>(
   const isTyped = Cause.hasFails(exit.cause)
   const debug = (env.TRAINYARD_DEBUG ?? "") !== ""
   const detail = debug ? `\n${Cause.pretty(exit.cause)}` : ""
-  if (isTyped) return `${harmless(message)}${detail}`
+  if (isTyped) return Sanitize.text(`${message}${detail}`)
   const hint = debug ? "" : " Set TRAINYARD_DEBUG=1 to see where, and please report it."
-  return `Trainyard met a fault of its own: ${harmless(message)}.${hint}${detail}`
+  return Sanitize.text(`Trainyard met a fault of its own: ${message}.${hint}${detail}`)
 }

@@ -20,6 +20,8 @@ export const Choices = Schema.Struct({
   /** Worker threads. */
   threads: Schema.optionalKey(Threads),
   precision: Schema.optionalKey(Precision),
+  /** How many stages that compute may do so at the same time; 1 unless told. */
+  jobs: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   /** Folder for artifacts and runs, seen from the current folder. */
   workspace: Schema.optionalKey(Schema.NonEmptyString)
 })

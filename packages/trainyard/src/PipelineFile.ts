@@ -2,7 +2,7 @@
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { stripVTControlCharacters } from "node:util"
 import * as Pipeline from "@trainyard/core/Pipeline"
-import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
+import { Context, Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import type { Pipeline as Loaded } from "./Pipeline.ts"
 import * as Resolution from "./Resolution.ts"
 
@@ -89,10 +89,13 @@ const describe = (file: string, exported: unknown, names: ReadonlyArray<string>)
   return `${file} exports ${kind} instead of a pipeline. End it with: ${example}.`
 }
 
-let underway: string | undefined
-
-/** The pipeline file whose code is running because it is being imported. */
-export const loading = (): string | undefined => underway
+/** Told which pipeline file's code runs because it is being imported, and undefined when that is over. */
+export const Loading = Context.Reference<(file: string | undefined) => void>(
+  "trainyard/PipelineFile/Loading",
+  {
+    defaultValue: () => () => undefined
+  }
+)
 
 /** Imports a pipeline file, given as a path from the current folder. */
 export const load = Effect.fn("PipelineFile.load")(function* (
@@ -121,7 +124,8 @@ export const load = Effect.fn("PipelineFile.load")(function* (
     return yield* refuse(`${file} is a folder. Give the path of a pipeline file in it.`)
   }
   Resolution.install()
-  underway = file
+  const loading = yield* Loading
+  loading(file)
   const module = yield* Effect.tryPromise({
     try: (): Promise<unknown> => import(pathToFileURL(file).href),
     catch: (cause) => refuse(explain(file, cause))
@@ -136,11 +140,7 @@ export const load = Effect.fn("PipelineFile.load")(function* (
         onSome: Effect.succeed
       })
     ),
-    Effect.ensuring(
-      Effect.sync(() => {
-        underway = undefined
-      })
-    )
+    Effect.ensuring(Effect.sync(() => loading(undefined)))
   )
   const exported = exportOf(module)
   if (!Pipeline.isPipeline(exported)) {

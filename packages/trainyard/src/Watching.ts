@@ -2,7 +2,7 @@
 import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
 import { explain } from "@trainyard/core/Workspace"
-import { type Duration, Effect, Fiber, Ref, Stream } from "effect"
+import { type Duration, Effect, Fiber, FileSystem, Ref, Stream } from "effect"
 
 /** What of a log a status could not rest on, in words. The line that a living run is writing is not damage. */
 const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean): string | undefined => {
@@ -16,12 +16,27 @@ const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean):
   return parts.length === 0 ? undefined : `${file} is damaged: ${parts.join(", and ")}. The rest is shown.`
 }
 
+/**
+ * The status without checkpoints that are gone: training removes the older ones, and a stage that is done removes all of its scratch
+ * folder. The log cannot know.
+ */
+const withStandingCheckpoints = Effect.fnUntraced(function* (status: RunStatus.RunStatus) {
+  const fs = yield* FileSystem.FileSystem
+  const checkpoints = yield* Effect.filter(
+    status.checkpoints,
+    // A folder that nobody may look into is still there.
+    ({ directory }) => fs.exists(directory).pipe(Effect.orElseSucceed(() => true)),
+    { concurrency: 8 }
+  )
+  return checkpoints.length === status.checkpoints.length ? status : { ...status, checkpoints }
+})
+
 /** The status of a run now, a killed one told from a running one, and a damaged log told from a whole one. */
 export const now = Effect.fn("Watching.now")(function* (directory: string) {
   const log = yield* RunLog.readLog(directory)
   const status = RunStatus.of(log.events)
   const alive = yield* RunStatus.isAlive(status)
-  const shown = alive ? status : RunStatus.crashed(status)
+  const shown = yield* withStandingCheckpoints(alive ? status : RunStatus.crashed(status))
   const text = damage(log, alive)
   return text === undefined
     ? shown
@@ -63,11 +78,11 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
       yield* Ref.set(status, last)
       break
     }
-    yield* show(current)
+    yield* show(yield* withStandingCheckpoints(current))
     // A log that cannot be read any more ends the watching: nothing new would ever be shown.
     yield* Fiber.join(reading).pipe(Effect.timeoutOption(every))
   }
-  const last = yield* Ref.get(status)
+  const last = yield* withStandingCheckpoints(yield* Ref.get(status))
   yield* show(last)
   return last
 }, Effect.scoped)

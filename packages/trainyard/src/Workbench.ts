@@ -6,6 +6,7 @@ import * as Choices from "./Choices.ts"
 import * as Engine from "./Engine.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import * as PipelineFile from "./PipelineFile.ts"
+import { Signals } from "./Signals.ts"
 
 /** Loads a pipeline file and settles its choices with the flags and the environment. */
 export const open = Effect.fn("Workbench.open")(function* (file: string, flags: Partial<Choices.Flags>) {
@@ -14,10 +15,19 @@ export const open = Effect.fn("Workbench.open")(function* (file: string, flags: 
   return { ...loaded, chosen }
 })
 
+/** The stream of the command's run. A second signal ends the run's log before it ends the process. */
+const events = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const signals = yield* Signals
+    const { appendSync } = yield* EventStream
+    yield* signals.beforeStop(() => appendSync({ type: "RunStopped" }))
+  })
+).pipe(Layer.provideMerge(EventStream.layer))
+
 /** The workspace, the event stream, and the engine where a stage of the pipeline computes. */
 export const layer = (chosen: Choices.Chosen, pipeline: Pipeline, options?: Engine.Options) =>
   Layer.mergeAll(
     Workspace.layer(chosen.workspace),
-    EventStream.layer,
+    events,
     pipeline.nodes.some((node) => node.stage.computes) ? Engine.layer(chosen, options) : Engine.none
   )

@@ -7,18 +7,27 @@ import { trainyard, version } from "./command.ts"
 import { codeOf, codes, sentenceOf } from "./Ending.ts"
 import * as Help from "./Help.ts"
 import * as LastResort from "./LastResort.ts"
+import * as Output from "./Output.ts"
 import * as Signals from "./Signals.ts"
 
-const say = (text: string) => process.stderr.write(`${text}\n`)
+/** Why standard output lacks something. */
+let unwritten: string | undefined
 
-LastResort.install()
-Signals.install()
+const output = Output.make(process, (error) => {
+  // A reader that has seen enough (`trainyard plan … | head`) closes the pipe, and a closed terminal sends a signal of its own.
+  if (error.code !== "EPIPE" && error.code !== "EIO") unwritten ??= error.message
+})
+const signals = Signals.install(output)
+const lastResort = LastResort.install(output, signals, () => unwritten)
 
 NodeRuntime.runMain(
   Command.run(trainyard, { version }).pipe(
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,
+        Output.layer(output),
+        Layer.succeed(Signals.Signals, signals),
+        lastResort.layer,
         Help.config,
         CliOutput.layerPresenter(Help.presenter),
         Layer.succeed(Logger.LogToStderr, true)
@@ -29,8 +38,8 @@ NodeRuntime.runMain(
     disableErrorReporting: true,
     teardown: (exit) => {
       const sentence = sentenceOf(exit)
-      if (sentence !== undefined) say(sentence)
-      LastResort.leave(Signals.received() ? codes.interrupted : codeOf(exit))
+      if (sentence !== undefined) lastResort.say(sentence)
+      lastResort.leave(signals.received() ? codes.interrupted : codeOf(exit))
     }
   }
 )

@@ -36,6 +36,18 @@ const lastLine = (stdout: string) => {
 
 const statuses = (stdout: string) => lastLine(stdout).stages.map(({ name, status }) => `${name} ${status}`)
 
+/** Two stages that compute, of which neither needs the other. */
+const computing = `
+import { Effect, Schema } from "effect"
+import { Artifact, Pipeline, Stage } from "trainyard"
+const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
+const learn = Stage.make({
+  name: "learn", version: 1, source: import.meta.url, inputs: {}, config: { seed: Schema.Int }, output: Nothing, computes: true,
+  run: () => Effect.as(Effect.sleep("400 millis"), {})
+})
+export default Pipeline.make("computing", () => [learn({ name: "one", seed: 1 }), learn({ name: "two", seed: 2 })])
+`
+
 describe("trainyard run", () => {
   test("makes everything, then reuses everything, and ends with 0", async () => {
     const where = place()
@@ -94,6 +106,7 @@ describe("trainyard run", () => {
     [["--set", "nonsense"], /write it as stage\.key=value/],
     [["--backend", "gpu"], /--backend/],
     [["--threads", "65"], /from 1 to 64/],
+    [["--jobs", "0"], /--jobs.*a whole number above 0/],
     [["--threads", "two"], /--threads: "two"\. Expected a number\.$/m],
     [["--only", ","], /--only\. Expected: names of stages, such as collect,tokenize\.$/m],
     [["--workspace", ""], /--workspace\. Expected: a folder\.$/m],
@@ -127,6 +140,24 @@ describe("trainyard run", () => {
     expect(readdirSync(where.directory)).toContain("from-environment")
     const wrong = await trainyard({ ...where, env: { TRAINYARD_THREADS: "lots" } }, "run", "job.ts")
     expect(wrong.stderr).toMatch(/TRAINYARD_THREADS is "lots": give a number from 1 to 64/)
+    expect(wrong.code).toBe(2)
+  })
+
+  test("stages that compute take turns and say so; --jobs and TRAINYARD_JOBS let more of them compute at once", async () => {
+    const directory = emptyFolder()
+    write(directory, { "job.ts": computing })
+    const run = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
+      trainyard({ directory, env }, "run", "job.ts", "--backend", "reference", "--force", ...args)
+    const turns = await run({})
+    expect(turns.code).toBe(0)
+    expect(turns.stdout).toMatch(
+      /^(?:one +waits for its turn to compute, after two|two +waits for its turn to compute, after one) \(--jobs sets how many compute at once\)$/m
+    )
+    expect((await run({}, "--jobs", "2")).stdout).not.toContain("waits for its turn")
+    expect((await run({ TRAINYARD_JOBS: "2" })).stdout).not.toContain("waits for its turn")
+    expect((await run({ TRAINYARD_JOBS: "2" }, "--jobs", "1")).stdout).toContain("waits for its turn")
+    const wrong = await run({ TRAINYARD_JOBS: "all" })
+    expect(wrong.stderr).toBe('TRAINYARD_JOBS is "all": give a whole number above 0.\n')
     expect(wrong.code).toBe(2)
   })
 

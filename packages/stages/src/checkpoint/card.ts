@@ -1,4 +1,5 @@
 /** The model card: README.md of a published model, in the form that Hugging Face reads. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import type { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
 import { count, rate } from "../train/figures.ts"
 import type { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
@@ -46,7 +47,7 @@ export const modelCard = ({ curve, licence, model, run, title, tokenizer }: Card
   const { data, learning } = run
   const entries = count(tokenizer.vocabularySize)
   const evaluations = evaluationsOf(curve)
-  return `${front}
+  return Sanitize.text(`${front}
 
 # ${title}
 
@@ -192,5 +193,5 @@ Every step is in \`curve.jsonl\`.
 ## Limits
 
 It has read little, so it knows the look of code better than its meaning. Do not run what it writes unread.
-`
+`)
 }

@@ -1,8 +1,9 @@
 /** What a GitHub workflow shows beside a commit: workflow commands, one a line on standard output. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import type { ReportValue } from "./Report.ts"
 
 const escapeMessage = (text: string): string =>
-  text.replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A")
+  Sanitize.text(text).replace(/%/g, "%25").replace(/\r/g, "%0D").replace(/\n/g, "%0A")
 
 const escapeProperty = (text: string): string => escapeMessage(text).replace(/:/g, "%3A").replace(/,/g, "%2C")
 

@@ -1,9 +1,10 @@
 /** The gates as JUnit XML, which build servers read: one test case a gate. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Gate, ReportValue } from "./Report.ts"
 
 /** Text as it may stand in XML 1.0, in an element or in an attribute. */
 export const escapeXml = (text: string): string =>
-  [...text]
+  [...Sanitize.text(text)]
     .map((character) => {
       const code = character.codePointAt(0)!
       if (character === "&") return "&amp;"

@@ -1,4 +1,5 @@
 /** The report as a Markdown page. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { count } from "../train/figures.ts"
 import { baselineName, figure, percent } from "./gates.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
@@ -137,7 +138,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
   const headline = report.passed
     ? `Passed: ${report.gates.length} of ${report.gates.length} gates.`
     : `**Failed: ${failed} of ${report.gates.length} gates.**`
-  return [
+  const lines = [
     `# Validation of ${about.model}`,
     "",
     headline,
@@ -205,5 +206,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. One in which nothing after the prompt is complete does not parse.",
     "- gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is ever run.",
     ""
-  ].join("\n")
+  ]
+  // Prompts and completions may hold any character, and the page is read in terminals too.
+  return Sanitize.text(lines.join("\n"))
 }

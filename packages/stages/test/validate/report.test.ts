@@ -141,6 +141,30 @@ describe("report.md", () => {
   })
 })
 
+describe("what the model writes, and what a gate says", () => {
+  const evil = "a\u001b[2Jb\u009bc\u202ed\re\u0007"
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there
+  const forbidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/
+  const hostile: ReportValue = {
+    ...report,
+    gates: report.gates.map((gate) => ({ ...gate, gate: evil, why: evil }))
+  }
+
+  it("steers no terminal and turns no text around: in the page, in JUnit, in annotations", () => {
+    const completion = { ...completions[0]!, prompt: evil, completion: evil, document: evil, error: evil }
+    const shown = [
+      page(hostile, [completion], { ...about, model: evil }),
+      junit(hostile, 1),
+      annotations(hostile).join("\n"),
+      annotations({ ...hostile, gates: hostile.gates.map((gate) => ({ ...gate, passed: true })) }).join("\n")
+    ]
+    for (const text of shown) {
+      expect(text).toContain("a?[2Jb?c?d?e?")
+      expect(text).not.toMatch(forbidden)
+    }
+  })
+})
+
 describe("junit.xml", () => {
   it("is well formed and counts the failures", () => {
     const xml = junit(report, 1.5)

@@ -4,21 +4,21 @@ import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
 import * as Choices from "../Choices.ts"
+import { Output } from "../Output.ts"
 import * as BenchPage from "../show/BenchPage.ts"
-import { cut, make } from "../show/Screen.ts"
+import { cut, type Screen } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
 
 type Line = BenchPage.Line
 
 /** One line of the terminal, drawn again, that says what is being measured: a slow engine's step takes half a minute. */
-const progress = (shown: boolean) => {
-  const screen = make(process.stderr)
+const progress = (screen: Screen, shown: boolean) => {
   const clear = Effect.sync(() => {
-    if (shown) screen.write("\r\u001b[K")
+    if (shown) screen.draw("\r\u001b[K")
   })
   const say = (text: string) =>
     Effect.sync(() => {
-      if (shown) screen.write(`\r\u001b[K${cut(text, screen.columns() - 1)}`)
+      if (shown) screen.draw(`\r\u001b[K${cut(text, screen.columns() - 1)}`)
     })
   return { clear, say, style: screen.style }
 }
@@ -64,6 +64,7 @@ export const bench = Command.make(
     json: jsonFlag
   },
   Effect.fn("trainyard.bench")(function* (flags) {
+    const output = yield* Output
     const all = Option.contains(flags.backend, "all")
     const chosen = yield* Choices.settle({
       backend: Option.filter(flags.backend, (backend) => backend !== "all"),
@@ -79,8 +80,8 @@ export const bench = Command.make(
     const against = Option.isSome(flags.against)
     const plan = yield* Bench.plan(options)
     const { measurements } = plan
-    const inPlace = make(process.stderr).live && !(flags.json && process.stdout.isTTY)
-    const { clear, say, style } = progress(inPlace)
+    const inPlace = output.errors.live && !(flags.json && output.screen.terminal)
+    const { clear, say, style } = progress(output.errors, inPlace)
 
     let begun = 0
     const starting = (next: Bench.Planned) => {
@@ -105,7 +106,11 @@ export const bench = Command.make(
     const found: Array<Line> = []
     const tell = (line: Line) => {
       found.push(line)
-      if (flags.json) return Effect.andThen(clear, Console.log(JSON.stringify(line)))
+      if (flags.json)
+        return Effect.andThen(
+          clear,
+          Effect.sync(() => output.json(line))
+        )
       // Minutes pass before the tables; each figure is told as it is measured, beside them and not in them.
       const text = BenchPage.lineText(line)
       return text === undefined ? Effect.void : Effect.andThen(clear, Console.error(style("gray", text)))

@@ -6,7 +6,8 @@ import { Console, Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import * as Choices from "../Choices.ts"
 import * as Machine from "../Machine.ts"
-import { make, type Screen, table } from "../show/Screen.ts"
+import { Output } from "../Output.ts"
+import { type Screen, table } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
 
 const engineRow = (screen: Screen, { availability, engine }: Surveyed) =>
@@ -26,6 +27,7 @@ export const doctor = Command.make(
   "doctor",
   { workspace: Choices.workspaceFlag, json: jsonFlag },
   Effect.fn("trainyard.doctor")(function* (flags) {
+    const output = yield* Output
     const chosen = yield* Choices.settle(flags)
     const engines = yield* Engines.survey
     const auto = yield* Engines.select({ threads: chosen.threads, precision: chosen.precision }).pipe(
@@ -33,18 +35,16 @@ export const doctor = Command.make(
     )
     const machine = yield* Machine.look(resolve(chosen.workspace))
     if (flags.json) {
-      yield* Console.log(
-        JSON.stringify({
-          engines: engines.map(({ availability, engine }) => ({ engine, ...availability })),
-          auto: Option.getOrNull(
-            Option.map(auto, ({ engine, settings, why }) => ({ engine: engine.name, ...settings, why }))
-          ),
-          machine
-        })
-      )
+      output.json({
+        engines: engines.map(({ availability, engine }) => ({ engine, ...availability })),
+        auto: Option.getOrNull(
+          Option.map(auto, ({ engine, settings, why }) => ({ engine: engine.name, ...settings, why }))
+        ),
+        machine
+      })
       return
     }
-    const screen = make(process.stdout)
+    const { screen } = output
     yield* Console.log(screen.style("bold", "Engines"))
     for (const line of table(engines.map((each) => engineRow(screen, each)))) yield* Console.log(line)
     yield* Console.log(

@@ -43,6 +43,13 @@ const names = (name: string) =>
     Flag.withMetavar("STAGES")
   )
 
+/** How many stages may compute at the same time. */
+export const jobsFlag = { jobs: Choices.jobsFlag }
+
+/** What core takes of it. */
+export const jobsOption = ({ jobs }: Choices.Chosen): { readonly jobs?: number } =>
+  jobs === undefined ? {} : { jobs }
+
 /** Which stages to run, and with what config. */
 export const stageFlags = {
   only: names("only").pipe(

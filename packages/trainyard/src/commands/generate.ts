@@ -1,11 +1,12 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
 import { asWrongUsage } from "../Ending.ts"
 import * as Engine from "../Engine.ts"
-import { harmless } from "../show/format.ts"
+import { Output } from "../Output.ts"
 import { jsonFlag } from "./flags.ts"
 
 export const generate = Command.make(
@@ -58,22 +59,23 @@ export const generate = Command.make(
   Effect.fn("trainyard.generate")(function* (flags) {
     const chosen = yield* Choices.settle(flags)
     const { maxTokens, prompt, seed, temperature, topK } = flags
-    const write = (text: string) =>
-      Effect.sync(() => {
-        process.stdout.write(text)
-      })
+    const output = yield* Output
+    // What a model writes may come cut inside a line break.
+    const shown = Sanitize.pieces()
+    const write = (piece: string) => Effect.sync(() => output.screen.write(shown.next(piece)))
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
       const opened = yield* Model.open(model)
       const started = performance.now()
       const pieces = Model.generate(opened, prompt, { maxTokens, temperature, seed, topK })
-      if (!flags.json) yield* write(harmless(prompt))
+      if (!flags.json) yield* write(prompt)
       const completion = yield* pieces.pipe(
-        Stream.tap((piece) => (flags.json ? Effect.void : write(harmless(piece)))),
+        Stream.tap((piece) => (flags.json ? Effect.void : write(piece))),
         Stream.mkString
       )
       const seconds = (performance.now() - started) / 1000
-      yield* write(flags.json ? `${JSON.stringify({ prompt, completion, seed, seconds })}\n` : "\n")
+      if (flags.json) output.json({ prompt, completion, seed, seconds })
+      else output.screen.write(`${shown.end()}\n`)
     })
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
   })

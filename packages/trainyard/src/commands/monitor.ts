@@ -5,9 +5,10 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import * as Choices from "../Choices.ts"
+import { Output } from "../Output.ts"
 import * as FullScreen from "../show/FullScreen.ts"
 import * as MonitorScreen from "../show/MonitorScreen.ts"
-import { make, type Screen } from "../show/Screen.ts"
+import type { Screen } from "../show/Screen.ts"
 import * as Watching from "../Watching.ts"
 import { runArgument } from "./flags.ts"
 
@@ -67,7 +68,7 @@ export const monitor = Command.make(
   { run: runArgument, workspace: Choices.workspaceFlag },
   Effect.fn("trainyard.monitor")(function* (flags) {
     const chosen = yield* Choices.settle(flags)
-    const screen = make(process.stdout)
+    const { screen } = yield* Output
     const show = Effect.gen(function* () {
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
       if (!screen.live) {

@@ -3,7 +3,8 @@ import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
-import { make, table } from "../show/Screen.ts"
+import { Output } from "../Output.ts"
+import { table } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
 
@@ -13,18 +14,17 @@ export const plan = Command.make(
   "plan",
   { file: pipelineArgument, ...choiceFlags, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.plan")(function* (flags) {
+    const output = yield* Output
     const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
     const show = Effect.gen(function* () {
       const { stages } = yield* Runner.plan(pipeline, planOptions(flags))
       if (flags.json) {
         for (const { action, artifact, fingerprint, name, why } of stages) {
-          yield* Console.log(
-            JSON.stringify({ name, action, why, fingerprint, directory: artifact?.directory ?? null })
-          )
+          output.json({ name, action, why, fingerprint, directory: artifact?.directory ?? null })
         }
         return
       }
-      const screen = make(process.stdout)
+      const { screen } = output
       const runs = stages.filter((stage) => stage.action === "run").length
       const workspace = yield* Workspace
       yield* Console.log(

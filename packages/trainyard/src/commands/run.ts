@@ -3,12 +3,20 @@ import * as Runner from "@trainyard/core/Runner"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Ended } from "../Ending.ts"
+import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
-import { make } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+import {
+  choiceFlags,
+  jobsFlag,
+  jobsOption,
+  jsonFlag,
+  pipelineArgument,
+  planOptions,
+  stageFlags
+} from "./flags.ts"
 
 const checkedFlag = Flag.Boolean("checked").pipe(
   Flag.withDescription(
@@ -19,15 +27,23 @@ const checkedFlag = Flag.Boolean("checked").pipe(
 
 export const run = Command.make(
   "run",
-  { file: pipelineArgument, ...choiceFlags, checked: checkedFlag, ...stageFlags, json: jsonFlag },
+  {
+    file: pipelineArgument,
+    ...choiceFlags,
+    ...jobsFlag,
+    checked: checkedFlag,
+    ...stageFlags,
+    json: jsonFlag
+  },
   Effect.fn("trainyard.run")(function* (flags) {
+    const output = yield* Output
     // What a pipeline file prints must not stand between the lines of JSON.
-    if (flags.json) console.log = console.info = console.debug = console.error
-    const screen = make(process.stdout)
-    const json = RunView.json()
+    if (flags.json) yield* output.onlyJson
+    const { screen } = output
+    const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
-      const result = yield* Runner.run(pipeline, planOptions(flags)).pipe(
+      const result = yield* Runner.run(pipeline, { ...planOptions(flags), ...jobsOption(chosen) }).pipe(
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")

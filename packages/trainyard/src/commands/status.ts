@@ -5,9 +5,10 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
+import { Output } from "../Output.ts"
 import * as FullScreen from "../show/FullScreen.ts"
 import { glance } from "../show/Glance.ts"
-import { make, type Screen } from "../show/Screen.ts"
+import type { Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
 import { jsonFlag, runArgument } from "./flags.ts"
@@ -34,14 +35,15 @@ const live = Effect.fnUntraced(function* (screen: Screen, directory: string) {
 })
 
 /** One page or object after another, as the status changes. */
-const plain = Effect.fnUntraced(function* (screen: Screen, directory: string, json: boolean) {
+const plain = Effect.fnUntraced(function* (directory: string, json: boolean) {
+  const output = yield* Output
   let before = ""
   yield* Watching.follow(directory, json ? "1 second" : "10 seconds", (status) =>
     Effect.sync(() => {
       const text = json ? JSON.stringify(status) : StatusPage.page(status).join("\n")
       if (text === before) return
-      if (json) screen.write(`${text}\n`)
-      else screen.write(`${before === "" ? "" : "\n---\n\n"}${text}\n`)
+      if (json) output.json(status)
+      else output.screen.write(`${before === "" ? "" : "\n---\n\n"}${text}\n`)
       before = text
     })
   )
@@ -62,15 +64,16 @@ export const status = Command.make(
   Effect.fn("trainyard.status")(function* (flags) {
     const chosen = yield* Choices.settle(flags)
     const show = Effect.gen(function* () {
+      const output = yield* Output
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
       if (flags.watch) {
-        const screen = make(process.stdout)
-        return yield* !flags.json && screen.live
-          ? live(screen, directory)
-          : plain(screen, directory, flags.json)
+        return yield* !flags.json && output.screen.live
+          ? live(output.screen, directory)
+          : plain(directory, flags.json)
       }
       const status = yield* Watching.now(directory)
-      process.stdout.write(`${flags.json ? JSON.stringify(status) : StatusPage.page(status).join("\n")}\n`)
+      if (flags.json) output.json(status)
+      else output.screen.write(`${StatusPage.page(status).join("\n")}\n`)
     })
     yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
   })

@@ -14,13 +14,14 @@ import * as Choices from "../Choices.ts"
 import * as DatasetFolder from "../DatasetFolder.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../Ending.ts"
 import * as ModelFolder from "../ModelFolder.ts"
+import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
-import { make } from "../show/Screen.ts"
+import type { Screen } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
+import { choiceFlags, jobsFlag, jobsOption, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
 
 /** The artifacts that validation needs are not where it looks for them. */
 export class NothingToJudge extends Schema.TaggedError<NothingToJudge>()("NothingToJudge", {
@@ -101,13 +102,13 @@ const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string
 const decodeReport = Schema.decodeUnknownOption(Schema.toType(Report.value))
 
 /** What a GitHub workflow shows beside the commit, where this runs in one. */
-const annotate = (result: Runner.Result) => {
+const annotate = (screen: Screen, result: Runner.Result) => {
   if (process.env.GITHUB_ACTIONS !== "true") return
   for (const { artifact } of result.stages) {
     if (artifact?.kind !== Report.name) continue
     const report = decodeReport(artifact.value)
     if (Option.isNone(report)) continue
-    for (const line of annotations(report.value)) process.stderr.write(`${line}\n`)
+    for (const line of annotations(report.value)) screen.write(`${line}\n`)
   }
 }
 
@@ -130,12 +131,14 @@ export const validate = Command.make(
     set: stageFlags.set,
     force: stageFlags.force,
     ...choiceFlags,
+    ...jobsFlag,
     json: jsonFlag
   },
   Effect.fn("trainyard.validate")(function* (flags) {
-    if (flags.json) console.log = console.info = console.debug = console.error
-    const screen = make(process.stdout)
-    const json = RunView.json()
+    const output = yield* Output
+    if (flags.json) yield* output.onlyJson
+    const { screen } = output
+    const json = RunView.json(output)
     const command = Effect.gen(function* () {
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
       const reports = namesOf(pipeline, Report.name)
@@ -163,7 +166,8 @@ export const validate = Command.make(
           inputs: "latest",
           supply,
           set: flags.set,
-          force: flags.force
+          force: flags.force,
+          ...jobsOption(chosen)
         }).pipe(
           Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
         )
@@ -176,7 +180,7 @@ export const validate = Command.make(
       if (!flags.json) {
         for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
       }
-      annotate(result)
+      annotate(output.errors, result)
       if (Option.isSome(flags.junit)) {
         const made = reports.flatMap((name) => result.artifacts[name] ?? [])
         yield* copyJunit(made, flags.junit.value)

@@ -4,10 +4,11 @@ import * as Runner from "@trainyard/core/Runner"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { codes, Ended, WrongUsage } from "../Ending.ts"
+import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import { figure } from "../show/format.ts"
 import * as RunView from "../show/RunView.ts"
-import { make, table } from "../show/Screen.ts"
+import { table } from "../show/Screen.ts"
 import * as Verification from "../Verification.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
@@ -30,9 +31,9 @@ export const verify = Command.make(
     json: jsonFlag
   },
   Effect.fn("trainyard.verify")(function* (flags) {
-    if (flags.json) console.log = console.info = console.debug = console.error
-    const screen = make(process.stdout)
-    const quiet = make({ write: (text) => process.stderr.write(text), isTTY: false })
+    const output = yield* Output
+    if (flags.json) yield* output.onlyJson
+    const { screen } = output
     const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
     const node = Verification.trainers(pipeline)[0]
     if (node === undefined) {
@@ -46,7 +47,7 @@ export const verify = Command.make(
       // What training reads is made first, or taken from the workspace, as a run would.
       const before = [...Verification.ancestors(node)].map((each) => each.name)
       const made = yield* Runner.run(pipeline, { only: before, set: flags.set }).pipe(
-        RunView.onScreen(flags.json ? quiet : screen)
+        RunView.onScreen(flags.json ? { ...output.errors, live: false } : screen)
       )
       const code = Runner.exitCode(made)
       if (code !== 0) return yield* new Ended({ code })
@@ -63,9 +64,7 @@ export const verify = Command.make(
     )
     const verdict = Verification.judge(settings.precision, trials)
     if (flags.json) {
-      process.stdout.write(
-        `${JSON.stringify({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...verdict })}\n`
-      )
+      output.json({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...verdict })
     } else {
       const rows = trials.map(({ how, losses, millisecondsPerStep, problem, validationLoss }) => [
         how,

@@ -2,10 +2,8 @@
  * Lines at the end of the output that are drawn again in place, under lines that stay. Nothing but cursor movement upward and
  * clearing is used, so a process that dies leaves the terminal usable.
  */
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { cut, type Screen, width } from "./Screen.ts"
-
-/** The block that stands on the terminal now. */
-let standing: Block | undefined
 
 const endOfLine = "\u001b[K"
 const below = "\u001b[J"
@@ -45,30 +43,25 @@ export class Block {
   /** Writes lines that stay and draws the block anew below them, in one piece and over the old one, so that nothing flickers. */
   draw(staying: ReadonlyArray<string>, lines: ReadonlyArray<string>): void {
     const columns = this.#screen.columns() - 1
+    const kept = staying.map(Sanitize.styled)
     const shown = lines.slice(-Math.max(1, this.#screen.rows() - 2)).map((line) => cut(line, columns))
     if (staying.length === 0 && shown.join("\n") === this.#drawn.join("\n")) return
     const up = this.#up()
-    this.#screen.write(
+    this.#screen.draw(
       up === ""
-        ? [...staying, ...shown].map((line) => `${line}\n`).join("")
-        : `${up}${this.#over([...staying, ...shown])}${below}`
+        ? [...kept, ...shown].map((line) => `${line}\n`).join("")
+        : `${up}${this.#over([...kept, ...shown])}${below}`
     )
     this.#drawn = shown
-    standing = shown.length === 0 ? undefined : this
+    this.#screen.standing.block = shown.length === 0 ? undefined : this
   }
 
   /** Takes the block away. */
   clear(): void {
     const up = this.#up()
-    if (up !== "") this.#screen.write(`${up}${below}`)
+    if (up !== "") this.#screen.draw(`${up}${below}`)
     this.#drawn = []
-    if (standing === this) standing = undefined
+    const { standing } = this.#screen
+    if (standing.block === this) standing.block = undefined
   }
-}
-
-/** Takes the standing block away, for words from elsewhere; it is drawn again below them. Whether there was one. */
-export const makeRoom = (): boolean => {
-  const found = standing !== undefined
-  standing?.clear()
-  return found
 }

@@ -22,17 +22,17 @@ export const open = Effect.fnUntraced(function* (screen: Screen) {
       .slice(0, rows)
       .map((line) => cut(line, columns))
     // Each line clears what stood there before; the last clears all below. The cursor never passes the last row.
-    screen.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\r\n")}\u001b[J`)
+    screen.draw(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join("\r\n")}\u001b[J`)
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       let inside = true
       const restore = () => {
-        if (inside) screen.write(leave)
+        if (inside) screen.draw(leave)
         inside = false
       }
       process.on("exit", restore)
-      screen.write(enter)
+      screen.draw(enter)
       return { restore, unsubscribe: screen.onResize(draw) }
     }),
     ({ restore, unsubscribe }) =>

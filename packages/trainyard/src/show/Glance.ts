@@ -1,5 +1,6 @@
 /** The state of a run at a glance: what `trainyard status --watch` draws again and again. It fits the terminal; the page has the rest. */
 import type { RunStatus } from "@trainyard/core/RunStatus"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { bytes, count, duration, oneLine } from "./format.ts"
 import { cut, type Screen, type Style, table } from "./Screen.ts"
 import { progressLines, progressOf, secondsOf, stateWord, titleOf } from "./StatusPage.ts"
@@ -63,10 +64,11 @@ const latest = (status: RunStatus): ReadonlyArray<string> =>
 /** At most `rows` lines of at most `columns` characters. The newest moments take what room is left. */
 export const glance = (
   screen: Screen,
-  status: RunStatus,
+  given: RunStatus,
   columns: number,
   rows: number
 ): ReadonlyArray<string> => {
+  const status = Sanitize.deep(given)
   const left = status.secondsLeft === null ? "" : `, about ${duration(status.secondsLeft)} left`
   const title = screen.style(stateStyle[status.state], titleOf(status))
   const lines = [

@@ -1,5 +1,6 @@
 /** A run on one screen: stages, loss curve, throughput, health, samples, latest moments. Lines only; it fits any size. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { curve } from "./curve.ts"
 import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
 import { barLine, cut, type Screen, type Style, width } from "./Screen.ts"
@@ -148,11 +149,12 @@ const moments = (status: RunStatus): ReadonlyArray<string> =>
 /** The screen's lines, at most `rows` of at most `columns` characters. The curve and the latest moments take what room is left. */
 export const compose = (
   screen: Screen,
-  status: RunStatus,
+  given: RunStatus,
   columns: number,
   rows: number,
   hint: string
 ): ReadonlyArray<string> => {
+  const status = Sanitize.deep(given)
   const fixed = [
     header(screen, status),
     ...graph(screen, status, columns),

@@ -62,6 +62,8 @@ interface Active {
   readonly since: number
   moving: Moving | undefined
   validation: string | undefined
+  /** What it waits for before it starts. */
+  readonly waiting?: string
 }
 
 const spinner = ["|", "/", "-", "\\"]
@@ -70,7 +72,8 @@ const liveLine = (screen: Screen, nameWidth: number, stage: string, active: Acti
   const name = screen.style("cyan", pad(stage, nameWidth))
   const elapsed = (now - active.since) / 1000
   const turning = spinner[Math.floor(now / 250) % spinner.length]
-  const { moving } = active
+  const { moving, waiting } = active
+  if (waiting !== undefined) return `${name}  ${turning} waits for ${waiting}  ${duration(elapsed)}`
   if (moving === undefined) return `${name}  ${turning} ${duration(elapsed)}`
   const withBar = (share: number, parts: ReadonlyArray<string>) =>
     barLine(
@@ -114,6 +117,10 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
   const show = (entry: RunEvent) => {
     const { event } = entry
     if (event.type === "RunStarted") nameWidth = Math.max(...event.stages.map(({ name }) => name.length), 0)
+    if (event.type === "StageWaiting") {
+      const waiting = event.reason === "turn" ? `its turn, after ${event.holder}` : event.holder
+      active.set(event.stage, { since: performance.now(), moving: undefined, validation: undefined, waiting })
+    }
     if (event.type === "StageStarted") {
       active.set(event.stage, { since: performance.now(), moving: undefined, validation: undefined })
     }

@@ -1,9 +1,10 @@
 /** What a person wants to know when a run has ended: how each stage ended, what the model writes, where the results are. */
 import type { Result } from "@trainyard/core/Runner"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { Completion, Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { Pipeline } from "../Pipeline.ts"
-import { duration, figure, harmless } from "./format.ts"
+import { duration, figure } from "./format.ts"
 import { type Screen, table, width } from "./Screen.ts"
 
 const statusStyle = {
@@ -49,7 +50,7 @@ export const completionLines = (
 ): ReadonlyArray<string> => {
   // On a terminal lines are folded here, so that each row keeps its bar.
   const columns = screen.live ? screen.columns() - 5 : Number.POSITIVE_INFINITY
-  const lines = harmless(prompt + completion)
+  const lines = Sanitize.text(prompt + completion)
     .trimEnd()
     .split("\n")
     .flatMap((line) => folded(line.replaceAll("\t", "  "), columns))

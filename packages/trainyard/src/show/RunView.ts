@@ -2,6 +2,7 @@
 import { EventStream } from "@trainyard/core/EventStream"
 import { flatten, type RunEvent } from "@trainyard/core/RunEvent"
 import { Cause, Effect, Fiber, PubSub } from "effect"
+import type { Output } from "../Output.ts"
 import * as Renderer from "./Renderer.ts"
 import type { Screen } from "./Screen.ts"
 
@@ -31,20 +32,25 @@ export const onScreen =
     )
 
 /** What a script reads as the last line when the run could not even begin. */
-const notBegun = (status: "failed" | "interrupted") =>
-  `${JSON.stringify({ type: "RunFinished", status, seconds: 0, stages: [], artifacts: {} })}\n`
+const notBegun = (status: "failed" | "interrupted") => ({
+  type: "RunFinished",
+  status,
+  seconds: 0,
+  stages: [],
+  artifacts: {}
+})
 
 /** A run on standard output as JSON, one object a line. */
-export const json = () => {
+export const json = (output: Output["Service"]) => {
   let told = false
-  const write = (line: string) => {
+  const write = (value: unknown) => {
     told = true
-    process.stdout.write(line)
+    output.json(value)
   }
   return {
     /** Writes the run of `work`. */
     show: <A, E, R>(work: Effect.Effect<A, E, R>) =>
-      following((event) => Effect.sync(() => write(`${JSON.stringify(flatten(event))}\n`)), work),
+      following((event) => Effect.sync(() => write(flatten(event))), work),
     /** Sees to the last line when `command` fails before its run begins. */
     last: <A, E, R>(command: Effect.Effect<A, E, R>) =>
       Effect.onError(command, (cause) =>

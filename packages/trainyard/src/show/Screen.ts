@@ -1,5 +1,6 @@
 /** What the terminal can do, and writing to it: width, colour, drawing in place, glyphs. */
 import { styleText } from "node:util"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { CliOutput } from "effect/cli"
 
 export type Style = Parameters<typeof styleText>[0]
@@ -15,13 +16,21 @@ export interface Target {
 }
 
 export interface Screen {
+  readonly terminal: boolean
   /** Whether lines can be drawn again in place. */
   readonly live: boolean
   readonly colour: boolean
   readonly unicode: boolean
   readonly columns: () => number
   readonly rows: () => number
+  /** Writes words: what could steer the terminal becomes `?`, the colours of `style` stay. */
   readonly write: (text: string) => void
+  /** Writes as it stands what moves the cursor or clears. The words between are the caller's to sanitize, as `cut` does. */
+  readonly draw: (text: string) => void
+  /** What stands at the end of the output and is drawn again in place; undefined when nothing does. */
+  readonly standing: { block: { readonly clear: () => void } | undefined }
+  /** Takes the standing block away, for words from elsewhere; it is drawn again below them. Whether there was one. */
+  readonly makeRoom: () => boolean
   /** Calls the listener after each change of size, until what it returns is called. */
   readonly onResize: (listener: () => void) => () => void
   readonly style: (style: Style, text: string) => string
@@ -41,14 +50,24 @@ const speaksUnicode = (env: Environment): boolean =>
 /** Looks at a stream and the environment once. A width of 0, as odd terminals report it, counts as 80. */
 export const make = (target: Target, env: Environment = process.env): Screen => {
   const colour = wantsColour(target, env)
+  const standing: Screen["standing"] = { block: undefined }
+  const draw = (text: string) => {
+    target.write(text)
+  }
   return {
+    terminal: target.isTTY === true,
     live: target.isTTY === true && env.TERM !== "dumb" && (env.CI ?? "") === "",
     colour,
     unicode: speaksUnicode(env),
     columns: () => (target.columns ? Math.max(20, target.columns) : 80),
     rows: () => (target.rows ? Math.max(5, target.rows) : 24),
-    write: (text) => {
-      target.write(text)
+    write: (text) => draw(colour ? Sanitize.styled(text) : Sanitize.unstyled(text)),
+    draw,
+    standing,
+    makeRoom: () => {
+      const found = standing.block !== undefined
+      standing.block?.clear()
+      return found
     },
     onResize: (listener) => {
       target.on?.("resize", listener)
@@ -63,8 +82,9 @@ export const width = CliOutput.displayWidth
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the colour sequences that `style` writes.
 const colourSequence = /\u001b\[[0-9;]*m/y
 
-/** A line cut to `columns`, colour sequences kept whole and closed. */
-export const cut = (line: string, columns: number): string => {
+/** One line, sanitized and cut to `columns`, colour sequences kept whole and closed. */
+export const cut = (words: string, columns: number): string => {
+  const line = Sanitize.styled(words.replaceAll("\r", "\\r").replaceAll("\n", "\\n").replaceAll("\t", "  "))
   if (width(line) <= columns) return line
   let out = ""
   let used = 0

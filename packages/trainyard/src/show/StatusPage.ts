@@ -1,5 +1,6 @@
 /** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+import * as Sanitize from "@trainyard/core/Sanitize"
 import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 
 /** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
@@ -221,7 +222,8 @@ export const titleOf = (status: RunStatus): string =>
       : status.state
 
 /** The page, line by line. */
-export const page = (status: RunStatus): ReadonlyArray<string> => {
+export const page = (given: RunStatus): ReadonlyArray<string> => {
+  const status = Sanitize.deep(given)
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
     `# ${status.pipeline || "A run"}: ${titleOf(status)}`,
@@ -249,5 +251,5 @@ export const page = (status: RunStatus): ReadonlyArray<string> => {
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
     ...section("Next", [status.next])
-  ]
+  ].map(Sanitize.line)
 }

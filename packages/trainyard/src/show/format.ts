@@ -1,4 +1,5 @@
-/** Numbers as people read them: durations, sizes, counts, rates. */
+/** Numbers as people read them: durations, sizes, counts, rates; and text on one line. */
+import * as Sanitize from "@trainyard/core/Sanitize"
 
 /** Seconds as `0.4 s`, `12 s`, `3 min 20 s`, `2 h 05 min`. */
 export const duration = (seconds: number): string => {
@@ -57,19 +58,9 @@ export const loss = (value: number | null): string => (value === null ? "not fin
 /** A share from 0 to 1 as `42 %`. */
 export const share = (value: number): string => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`
 
-/** Text on one line: control characters and line breaks shown as what they are, cut to `most` characters. */
+/** Text on one line, sanitized and cut to `most` characters. */
 export const oneLine = (text: string, most: number): string => {
-  const flat = text
-    .replaceAll("\r", "\\r")
-    .replaceAll("\n", "\\n")
-    .replaceAll("\t", "  ")
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: a model may write any character, and none may steer the terminal.
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, "?")
+  const flat = Sanitize.line(text)
   const characters = [...flat]
   return characters.length <= most ? flat : `${characters.slice(0, Math.max(0, most - 3)).join("")}...`
 }
-
-/** Text over several lines with nothing in it that could steer the terminal. */
-export const harmless = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: as above; line breaks and tabs stay.
-  text.replaceAll("\r\n", "\n").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "?")

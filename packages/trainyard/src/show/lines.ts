@@ -1,10 +1,11 @@
 /** Each run event as a line of text, or none: what a terminal keeps and a log file holds. */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
-import { amount, bytes, count, duration, figure, harmless, loss, oneLine, partOf } from "./format.ts"
+import * as Sanitize from "@trainyard/core/Sanitize"
+import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 import { pad, type Screen } from "./Screen.ts"
 
 /** What a stage said went wrong, which may be anything, closed by a full stop. */
-const sentence = (text: string): string => harmless(/[.!?]\s*$/.test(text) ? text : `${text}.`)
+const sentence = (text: string): string => (/[.!?]\s*$/.test(text) ? text : `${text}.`)
 
 /** `epoch 2.4`, for a step. */
 const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
@@ -35,9 +36,7 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
     case "Step":
       return stepText(event)
     case "Note":
-      return event.level === "warning"
-        ? screen.style("yellow", `warning: ${harmless(event.message)}`)
-        : harmless(event.message)
+      return event.level === "warning" ? screen.style("yellow", `warning: ${event.message}`) : event.message
     case "Evaluation":
       return `step ${count(event.step)}: validation loss ${loss(event.loss)}${
         event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
@@ -55,10 +54,7 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
       )
     case "Resumed": {
       const broken = event.skipped.map(({ directory, why }) => ` Passed over ${directory}: ${why}.`).join("")
-      return screen.style(
-        "yellow",
-        harmless(`goes on from step ${count(event.step)} (${event.directory}).${broken}`)
-      )
+      return screen.style("yellow", `goes on from step ${count(event.step)} (${event.directory}).${broken}`)
     }
     case "Gate": {
       const relation = event.relation === "at-least" ? ">=" : "<="
@@ -69,14 +65,15 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
       return event.passed ? text : screen.style("red", text)
     }
     case "Fault":
-      return screen.style("yellow", harmless(`${event.kind}: ${event.message} ${event.action}`))
+      return screen.style("yellow", `${event.kind}: ${event.message} ${event.action}`)
     case "Facts":
       return undefined
   }
 }
 
 /** The lines that an event leaves; most leave one. Names of stages stand in a column of `nameWidth`. */
-export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent): ReadonlyArray<string> => {
+export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): ReadonlyArray<string> => {
+  const { event } = Sanitize.deep(entry)
   const at = (stage: string, text: string) => `${screen.style("cyan", pad(stage, nameWidth))}  ${text}`
   switch (event.type) {
     case "RunStarted":
@@ -88,7 +85,14 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
     case "StageStarted":
       return [at(event.stage, `${event.attempt > 1 ? `attempt ${event.attempt}` : "started"} (${event.why})`)]
     case "StageWaiting":
-      return [at(event.stage, `waits for ${event.holder}, which is making the same artifact`)]
+      return [
+        at(
+          event.stage,
+          event.reason === "turn"
+            ? `waits for its turn to compute, after ${event.holder} (--jobs sets how many compute at once)`
+            : `waits for ${event.holder}, which is making the same artifact`
+        )
+      ]
     case "StageRetried":
       return [
         at(
@@ -116,9 +120,7 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
     case "Health":
       return event.leak === null ? [] : [screen.style("yellow", `warning: ${event.leak}`)]
     case "Failure":
-      return [
-        screen.style("red", harmless(`${event.stage === null ? "" : `${event.stage}: `}${event.message}`))
-      ]
+      return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
     case "RunStopped":
       return []
     case "RunFinished":

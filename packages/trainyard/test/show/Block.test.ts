@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest"
-import { Block, makeRoom } from "../../src/show/Block.ts"
+import { Block } from "../../src/show/Block.ts"
 import { make } from "../../src/show/Screen.ts"
 import { terminal } from "./terminal.ts"
 
 const environment = { TERM: "xterm", NO_COLOR: "1" }
 const standing = (columns = 40, rows = 10) => {
   const screen = terminal(columns, rows)
-  return { screen, block: new Block(make(screen, environment)) }
+  const shown = make(screen, environment)
+  return { screen, block: new Block(shown), makeRoom: shown.makeRoom }
 }
 
 describe("a block", () => {
@@ -73,7 +74,7 @@ describe("a block", () => {
   })
 
   test("makes room for words from elsewhere, and stands below them afterwards", () => {
-    const { block, screen } = standing()
+    const { block, makeRoom, screen } = standing()
     block.draw([], ["bar 41 %"])
     screen.write("^C")
     expect(makeRoom()).toBe(true)

@@ -14,25 +14,6 @@ test("a download reads in bytes, of the whole where that is known", () => {
   ])
 })
 
-test("nothing that a stage or a file's name says can steer the terminal", () => {
-  const evil = "a\u001b[2Jb\u0007"
-  const events: ReadonlyArray<RunEvent["event"]> = [
-    { type: "Failure", stage: "collect", error: "E", message: evil },
-    { type: "StageRetried", stage: "collect", attempt: 2, error: "E", message: evil, delaySeconds: 1 },
-    { type: "Stage", stage: "collect", event: { type: "Note", level: "info", message: evil } },
-    { type: "Stage", stage: "collect", event: { type: "Note", level: "warning", message: evil } },
-    { type: "Stage", stage: "collect", event: { type: "Progress", done: 1, unit: evil } },
-    { type: "Stage", stage: "collect", event: { type: "Fault", kind: evil, message: evil, action: evil } },
-    { type: "Stage", stage: "train", event: { type: "Resumed", step: 1, directory: evil, skipped: [] } }
-  ]
-  for (const event of events) {
-    const text = said(event).join("")
-    expect(text).toContain("a?[2Jb?")
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what must not be there.
-    expect(text).not.toMatch(/[\u0000-\u001f]/)
-  }
-})
-
 test("a stage that is tried again names the attempt that failed", () => {
   const retried = {
     type: "StageRetried",
