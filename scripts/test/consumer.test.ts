@@ -20,14 +20,17 @@ const mostMegabytes = { all: 260, withoutOptional: 170 }
 /** The environment of a new user: no setting of the tester's, and no compiler on the path unless asked for. */
 const environment = (compilers: boolean) => ({
   HOME: join(place, "home"),
-  PATH: [dirname(process.execPath), ...(compilers ? (process.env.PATH ?? "").split(delimiter) : [join(place, "bin")])].join(
-    delimiter
-  ),
+  PATH: [
+    dirname(process.execPath),
+    ...(compilers ? (process.env.PATH ?? "").split(delimiter) : [join(place, "bin")])
+  ].join(delimiter),
   LANG: "C.UTF-8",
   // Downloads are kept between test runs; the project itself is new each time.
   npm_config_cache: join(root, "node_modules", ".cache", "consumer-npm"),
   ...Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => /^(npm_config_registry|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name))
+    Object.entries(process.env).filter(([name]) =>
+      /^(npm_config_registry|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name)
+    )
   )
 })
 
@@ -74,17 +77,28 @@ const compilerOptions = {
 }
 
 beforeAll(() => {
-  const built = spawnSync(process.execPath, [join(root, "scripts", "build.mjs"), "--pack"], { encoding: "utf8" })
+  const built = spawnSync(process.execPath, [join(root, "scripts", "build.mjs"), "--pack"], {
+    encoding: "utf8"
+  })
   expect(built.stderr).toBe("")
   mkdirSync(join(place, "home"))
   mkdirSync(join(project, "code"), { recursive: true })
   writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
   writeFileSync(join(project, "pipeline.ts"), pipeline)
-  writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts", "examples"] }))
-  cpSync(join(root, "node_modules", "node-api-headers", "include"), join(project, "code"), { recursive: true })
-  const tarballs = readdirSync(join(root, "build", "tarballs")).map((name) => join(root, "build", "tarballs", name))
+  writeFileSync(
+    join(project, "tsconfig.json"),
+    JSON.stringify({ compilerOptions, include: ["*.ts", "examples"] })
+  )
+  cpSync(join(root, "node_modules", "node-api-headers", "include"), join(project, "code"), {
+    recursive: true
+  })
+  const tarballs = readdirSync(join(root, "build", "tarballs")).map((name) =>
+    join(root, "build", "tarballs", name)
+  )
   const install = (...args: ReadonlyArray<string>) => {
-    const { code, output } = run("npm", ["install", "--no-audit", "--no-fund", ...args, ...tarballs], { compilers: true })
+    const { code, output } = run("npm", ["install", "--no-audit", "--no-fund", ...args, ...tarballs], {
+      compilers: true
+    })
     expect(output).not.toMatch(/npm error/)
     expect(code).toBe(0)
     return megabytes()
@@ -98,21 +112,30 @@ beforeAll(() => {
 
 describe("the installed packages", () => {
   test("no dependency runs a script when it is installed", () => {
-    const { stdout } = run("npm", ["query", ":attr(scripts, [install]), :attr(scripts, [postinstall])"], { compilers: true })
+    const { stdout } = run("npm", ["query", ":attr(scripts, [install]), :attr(scripts, [postinstall])"], {
+      compilers: true
+    })
     expect(JSON.parse(stdout).map(({ name }: { readonly name: string }) => name)).toEqual([])
   })
 
   test("a pipeline and the examples are typed", { timeout: 120_000 }, () => {
     cpSync(join(root, "examples"), join(project, "examples"), { recursive: true })
-    cpSync(join(root, "node_modules", "@types", "node"), join(project, "node_modules", "@types", "node"), { recursive: true })
+    cpSync(join(root, "node_modules", "@types", "node"), join(project, "node_modules", "@types", "node"), {
+      recursive: true
+    })
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
     expect(run(process.execPath, [tsc, "-p", "."]).output).toBe("")
-    writeFileSync(join(project, "wrong.ts"), pipeline.replace("dataset, model: Gpt", "dataset: corpus, model: Gpt"))
+    writeFileSync(
+      join(project, "wrong.ts"),
+      pipeline.replace("dataset, model: Gpt", "dataset: corpus, model: Gpt")
+    )
     expect(run(process.execPath, [tsc, "-p", "."]).output).toMatch(/wrong\.ts.*corpus/s)
     rmSync(join(project, "wrong.ts"))
   })
 
-  test("a pipeline runs whole on cpu, without a compiler; validation alone reuses it", { timeout: 240_000 }, () => {
+  test("a pipeline runs whole on cpu, without a compiler; validation alone reuses it", {
+    timeout: 240_000
+  }, () => {
     const first = trainyard("run", "pipeline.ts", "--backend", "cpu", "--json")
     expect(first.stderr).toBe("")
     const finished = JSON.parse(first.stdout.trimEnd().split("\n").at(-1)!)
