@@ -4,6 +4,7 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import type { SplitReader } from "../dataset/DatasetReader.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
 import { Counter } from "./kneserNey.ts"
@@ -18,14 +19,13 @@ export interface Extent {
 }
 
 /** One split of the dataset. */
-export interface Split {
-  readonly tokens: Uint16Array | Uint32Array
+export interface Split extends Pick<SplitReader, "length" | "read"> {
   readonly documents: ReadonlyArray<Extent>
 }
 
 /** The split with documents drawn by the seed until they have `most` tokens together; all of them when they have no more. */
 export const sample = <S extends Split>(split: S, most: number, seed: number): S => {
-  if (split.tokens.length <= most) return split
+  if (split.length <= most) return split
   const chosen = new Set<number>()
   let tokens = 0
   for (const index of permutation(split.documents.length, draws(seed, "validate", "sample"))) {
@@ -36,9 +36,8 @@ export const sample = <S extends Split>(split: S, most: number, seed: number): S
   return { ...split, documents: split.documents.filter((_, index) => chosen.has(index)) }
 }
 
-/** A document's tokens, its end token included. Not a copy. */
-export const tokensOf = (split: Split, { start, tokens }: Extent): Uint16Array | Uint32Array =>
-  split.tokens.subarray(start, start + tokens)
+/** A document's tokens, its end token included. */
+export const tokensOf = (split: Split, { start, tokens }: Extent) => split.read(start, tokens)
 
 /** For each document, in order: bits for its tokens together, and how many were predicted as the most likely. */
 export interface Scores {
@@ -104,11 +103,13 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
     const inputs = new Int32Array(batchSize * sequenceLength).fill(endTokenId)
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
     for (const [row, { document, first, length, repeated }] of batch.entries()) {
-      const tokens = tokensOf(split, split.documents[document]!)
+      const tokens = yield* split.read(split.documents[document]!.start + first, length)
+      const before =
+        first === 0 ? endTokenId : (yield* split.read(split.documents[document]!.start + first - 1, 1))[0]!
       const at = row * sequenceLength
       for (let i = 0; i < length; i++) {
-        inputs[at + i] = first + i === 0 ? endTokenId : tokens[first + i - 1]!
-        if (i >= repeated) targets[at + i] = tokens[first + i]!
+        inputs[at + i] = i === 0 ? before : tokens[i - 1]!
+        if (i >= repeated) targets[at + i] = tokens[i]!
       }
     }
     const outputs = yield* program.run({
@@ -136,11 +137,11 @@ const pause = 1 << 16
 /** Goes through the documents one after the other, and lets other work of the process run now and then. */
 export const forEachDocument = Effect.fnUntraced(function* (
   split: Split,
-  use: (tokens: Uint16Array | Uint32Array, index: number) => void
+  use: (tokens: Int32Array, index: number) => void
 ) {
   let sincePause = 0
   for (const [index, extent] of split.documents.entries()) {
-    use(tokensOf(split, extent), index)
+    use(yield* tokensOf(split, extent), index)
     sincePause += extent.tokens
     if (sincePause >= pause) {
       sincePause = 0

@@ -19,7 +19,11 @@ const extents: ReadonlyArray<Extent> = documents.map((tokens, index) => ({
   tokens: tokens.length,
   bytes: 10 * (tokens.length - 1)
 }))
-const split: Split = { tokens: Uint16Array.from(text), documents: extents }
+const split: Split = {
+  length: text.length,
+  read: (start, count) => Effect.succeed(Int32Array.from(text.slice(start, start + count))),
+  documents: extents
+}
 
 /** A model that is sure of the token after its input: loss 1 where it is that plus 1, 3 elsewhere; and that keeps what it saw. */
 const successor = (seen: Array<ReadonlyArray<number>>): Prepared => ({
