@@ -17,8 +17,11 @@ const canonical = (value: unknown): string =>
       : part
   )
 
-/** What decides which ids a text becomes, and which text ids become. Truncation and padding are a caller's affair. */
-const deciding = ["added_tokens", "decoder", "model", "normalizer", "post_processor", "pre_tokenizer"]
+/**
+ * What decides which ids a text becomes, and which text ids become. Truncation and padding are a caller's affair, and a post-processor
+ * only adds special tokens, which no stage asks for; transformers writes all three anew when it saves.
+ */
+const deciding = ["added_tokens", "decoder", "model", "normalizer", "pre_tokenizer"]
 
 /**
  * SHA-256, hexadecimal, of what decides a tokenizer's ids: the parts of its parsed tokenizer.json, and the token that ends a document.

@@ -11,7 +11,7 @@ const json = bytePairJson(tokens, [
 const digest = digestOf(json, 5)
 
 describe("the digest of a tokenizer", () => {
-  it("is the same whoever wrote its file: order of keys, layout, padding and absent nulls do not count", () => {
+  it("is the same whoever wrote its file: order of keys, layout, padding, post-processor and absent nulls do not count", () => {
     const backwards = (value: unknown): unknown =>
       typeof value === "object" && value !== null && !Array.isArray(value)
         ? Object.fromEntries(
@@ -39,11 +39,10 @@ describe("the digest of a tokenizer", () => {
       [{ ...json, model: { ...model, ignore_merges: true } }, 5],
       [{ ...json, pre_tokenizer: { ...json.pre_tokenizer, add_prefix_space: true } }, 5],
       [{ ...json, normalizer: { type: "NFC" } }, 5],
-      [{ ...json, post_processor: { type: "ByteLevel" } }, 5],
       [{ ...json, decoder: { type: "Fuse" } }, 5],
       [{ ...json, added_tokens: [] }, 5]
     ]
-    assert.strictEqual(new Set([digest, ...others.map(([other, end]) => digestOf(other, end))]).size, 10)
+    assert.strictEqual(new Set([digest, ...others.map(([other, end]) => digestOf(other, end))]).size, 9)
   })
 
   it("tells any two vocabularies apart", () => {
