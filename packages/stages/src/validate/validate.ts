@@ -14,8 +14,10 @@ import * as LoadedModel from "../generate/Model.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as gates from "./gates.ts"
+import { describeGcc } from "./gcc.ts"
 import { judgeCompletions } from "./judgeCompletions.ts"
 import { sample, scoreBaseline, scoreModel } from "./measure.ts"
+import { digestGrammar } from "./parseC.ts"
 import { kindFigures, splitFigures } from "./predict.ts"
 import { Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
@@ -66,6 +68,8 @@ export const validate = Stage.make({
   },
   output: Report,
   computes: true,
+  // What judges completions belongs to the machine and not to the inputs.
+  outside: () => Effect.all({ compiler: describeGcc(), grammar: digestGrammar }),
   verdict: (report) => gates.sentence(report.gates),
   run: Effect.fn("validate")(function* ({ config, inputs, output }) {
     const { dataset, model } = inputs

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import type { StageEvent } from "@trainyard/core/RunEvent"
 import * as Stage from "@trainyard/core/Stage"
@@ -5,6 +8,7 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path, Schema } from "effect"
 import { Model } from "../../src/checkpoint/Model.ts"
 import { Dataset } from "../../src/dataset/Dataset.ts"
+import { describeGcc } from "../../src/validate/gcc.ts"
 import { Completion, Report } from "../../src/validate/Report.ts"
 import { validate } from "../../src/validate/validate.ts"
 import { runStage } from "../runStage.ts"
@@ -166,6 +170,17 @@ it.layer(workspace)("validate", (it) => {
       const other = yield* warnings({ ...provenance!, trainedOn })
       expect(other.warned).toBe(1)
       expect(other.page).toContain("trained on another training split")
+    })
+  )
+
+  it.effect("has the compiler and the grammar of this machine in its fingerprint", () =>
+    Effect.gen(function* () {
+      const digest = yield* node(quick).outside!({})
+      const grammar = fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm"))
+      expect(digest).toEqual({
+        compiler: yield* describeGcc(),
+        grammar: createHash("sha256").update(readFileSync(grammar)).digest("hex")
+      })
     })
   )
 
