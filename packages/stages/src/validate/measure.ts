@@ -9,6 +9,7 @@ import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
 import { Counter } from "./kneserNey.ts"
 import type { Prediction } from "./Report.ts"
+import { ValidationImpossible } from "./ValidationError.ts"
 import { type Window, windowsOf } from "./windows.ts"
 
 /** A document of a split: where its tokens are, end token included, and the bytes of its text. */
@@ -150,26 +151,39 @@ export const forEachDocument = Effect.fnUntraced(function* (
   }
 })
 
-/** Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. */
-export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* (
-  order: number,
-  vocabularySize: number,
-  train: Split,
-  splits: ReadonlyArray<Split>
-) {
-  const counter = new Counter(order, vocabularySize)
-  yield* forEachDocument(train, (tokens) => counter.add(tokens))
-  const model = counter.finish()
-  return yield* Effect.forEach(
-    splits,
-    Effect.fnUntraced(function* (split) {
-      const scores = emptyScores(split.documents.length)
-      yield* forEachDocument(split, (tokens, index) => {
-        const { bits, correct } = model.score(tokens)
-        scores.bits[index] = bits
-        scores.correct[index] = correct
-      })
-      return scores
-    })
+/** JavaScript's way to say that memory cannot be had is a RangeError, which nobody declares. */
+const whereMemoryEnds = (order: number, tokens: number) =>
+  Effect.catchDefect((defect: unknown) =>
+    defect instanceof RangeError
+      ? Effect.fail(
+          new ValidationImpossible({
+            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine gives (${defect.message}). Leave the order out of baselines and beats, or judge where there is more memory.`
+          })
+        )
+      : Effect.die(defect)
   )
-})
+
+/**
+ * Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. Fails with
+ * `ValidationImpossible` where its counts do not fit into memory.
+ */
+export const scoreBaseline = Effect.fn("validate.scoreBaseline")(
+  function* (order: number, vocabularySize: number, train: Split, splits: ReadonlyArray<Split>) {
+    const counter = new Counter(order, vocabularySize)
+    yield* forEachDocument(train, (tokens) => counter.add(tokens))
+    const model = counter.finish()
+    return yield* Effect.forEach(
+      splits,
+      Effect.fnUntraced(function* (split) {
+        const scores = emptyScores(split.documents.length)
+        yield* forEachDocument(split, (tokens, index) => {
+          const { bits, correct } = model.score(tokens)
+          scores.bits[index] = bits
+          scores.correct[index] = correct
+        })
+        return scores
+      })
+    )
+  },
+  (effect, order, _, train) => whereMemoryEnds(order, train.length)(effect)
+)

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import { vi } from "vitest"
 import { Ports } from "../../src/model/Programs.ts"
+import { Counter } from "../../src/validate/kneserNey.ts"
 import {
   type Extent,
   type Split,
@@ -103,6 +105,20 @@ describe("a sample of the validation split", () => {
 })
 
 describe("scoring a baseline", () => {
+  it.effect("says in a sentence that its counts do not fit into memory, and what to leave out", () =>
+    Effect.gen(function* () {
+      const full = vi.spyOn(Counter.prototype, "add").mockImplementation(() => {
+        throw new RangeError("Array buffer allocation failed")
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => full.mockRestore()))
+      const error = yield* Effect.flip(scoreBaseline(5, 4, split, [split]))
+      expect(error._tag).toBe("ValidationImpossible")
+      expect(error.message).toMatch(
+        /baseline of order 5 over 20 training tokens .* Leave the order out of baselines/
+      )
+    })
+  )
+
   it.effect("learns from the training documents: a longer context predicts their like better", () =>
     Effect.gen(function* () {
       const score = (order: number) =>
