@@ -180,6 +180,25 @@ const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => 
   })
 }
 
+/** Text of ids, for a vocabulary of so many entries. */
+const decodeWith =
+  (library: Library, vocabularySize: number): Tokenizer["decode"] =>
+  (ids) => {
+    const list = [...ids]
+    const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    return foreign === undefined
+      ? Effect.tryPromise({
+          try: () => library.decode(list, false),
+          catch: (cause) =>
+            new TokenizerMismatch({ message: `The tokenizer cannot decode: ${String(cause)}` })
+        })
+      : Effect.fail(
+          new TokenizerMismatch({
+            message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
+          })
+        )
+  }
+
 /** An object's own entries that are whole numbers: token and id. */
 const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> =>
   Predicate.isObject(vocab)
@@ -271,21 +290,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     bytesOf: isByteLevel(json)
       ? (_, ids) => Effect.succeed(ids.reduce((sum, id) => sum + (bytes.get(id) ?? 0), 0))
       : (text, ids) => bytesByOffset(library, text, ids.length),
-    decode: (ids) => {
-      const list = [...ids]
-      const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
-      return foreign === undefined
-        ? Effect.tryPromise({
-            try: () => library.decode(list, false),
-            catch: (cause) =>
-              new TokenizerMismatch({ message: `The tokenizer cannot decode: ${String(cause)}` })
-          })
-        : Effect.fail(
-            new TokenizerMismatch({
-              message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
-            })
-          )
-    }
+    decode: decodeWith(library, vocabularySize)
   }
   return tokenizer
 })

@@ -30,7 +30,7 @@ describe("the digest of a tokenizer", () => {
     assert.strictEqual(digestOf(rewritten, 5), digest)
   })
 
-  it("is another for whatever changes the ids or what ends a document", () => {
+  it("is another when anything changes the ids or what ends a document", () => {
     const { model } = json
     const others: ReadonlyArray<readonly [object, number]> = [
       [json, 4],
