@@ -54,7 +54,7 @@ export default Pipeline.make("c-code", () => {
     averageOver: 400,
     calibrate: true
   })
-  const model = checkpoint({ run, tokenizer })
+  const model = checkpoint({ run })
   return validate({
     model,
     dataset,

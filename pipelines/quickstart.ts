@@ -37,6 +37,6 @@ export default Pipeline.make("quickstart", () => {
     evaluationTokens: 20_000,
     sampleEvery: 400
   })
-  const model = checkpoint({ run, tokenizer, title: "Trainyard quickstart" })
+  const model = checkpoint({ run, title: "Trainyard quickstart" })
   return validate({ model, dataset, prompts: ["int main", "struct", "#include", "void function"] })
 })

@@ -21,7 +21,7 @@ export default Pipeline.make(
     const tokenizer = tokenize({ corpus, vocabularySize: 300 })
     const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
     const run = train({ dataset, model: { embedding: 32, layers: 1, heads: 2 }, steps: 30, batchSize: 4 })
-    return checkpoint({ run, tokenizer })
+    return checkpoint({ run })
   },
   { backend: "cpu", threads: 1 }
 )

@@ -27,7 +27,7 @@ export default Pipeline.make("validate-in-ci", () => {
     learningRate: 4e-3,
     evaluateEvery: 200
   })
-  const model = checkpoint({ run, tokenizer, title: "A fixture for validation in CI" })
+  const model = checkpoint({ run, title: "A fixture for validation in CI" })
   return validate({
     model,
     dataset,

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto"
 import { Context, Equal, Predicate, Schema } from "effect"
 import { Code } from "./Code.ts"
-import type { Declaration } from "./Stage.ts"
+import type { Declaration, ExternalDigest } from "./Stage.ts"
 
 /** What computes, as far as results depend on it. */
 export const Compute = Schema.Struct({
@@ -38,8 +38,8 @@ export const Ingredients = Schema.Struct({
   /** Fingerprint of each input. */
   inputs: Schema.Record(Schema.String, Schema.String),
   code: Code,
-  /** Digest of what the stage reads that its config only points at; null when it reads nothing of the kind. */
-  outside: Schema.NullOr(Schema.String),
+  /** Digest, or digests by name, of what the stage reads beside its inputs and config; null when it reads nothing of the kind. */
+  outside: Schema.NullOr(Schema.Union([Schema.String, Schema.Record(Schema.String, Schema.String)])),
   /** Null for a stage that does not compute, or when no engine was named. */
   compute: Schema.NullOr(Compute)
 })
@@ -63,7 +63,7 @@ export const ingredients = (options: {
   readonly config: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, string>>
   readonly code: Code
-  readonly outside: string | null
+  readonly outside: ExternalDigest | null
   readonly compute: Identity | undefined
 }): Ingredients => ({
   stage: options.stage.name,
@@ -138,6 +138,20 @@ const codeChange = (before: Code, after: Code): string | undefined => {
   return `code of ${baseName(after.entry)} changed: ${few(own ? [baseName(after.entry), ...all] : all, ", ")}`
 }
 
+/** Names what changed where both sides name their parts. */
+const externalChange = (
+  before: Ingredients["outside"],
+  after: Ingredients["outside"]
+): string | undefined => {
+  if (canonical(before) === canonical(after)) return undefined
+  if (!isRecord(before) || !isRecord(after)) return "what it reads beside its inputs changed"
+  const names = [...new Set([...Object.keys(after), ...Object.keys(before)])]
+  return few(
+    names.flatMap((name) => changes(name, own(before, name), own(after, name))),
+    ", "
+  )
+}
+
 const computeText = (compute: Compute | null): string =>
   compute === null ? "no engine" : `${compute.engine} ${compute.precision}`
 
@@ -152,7 +166,7 @@ export const difference = (before: Ingredients, after: Ingredients): string | un
     before.output === after.output ? undefined : `makes ${after.output} instead of ${before.output}`,
     config.length === 0 ? undefined : few(config, ", "),
     codeChange(before.code, after.code),
-    before.outside === after.outside ? undefined : "what it reads from outside changed",
+    externalChange(before.outside, after.outside),
     canonical(before.compute) === canonical(after.compute)
       ? undefined
       : `engine ${computeText(before.compute)} → ${computeText(after.compute)}`,

@@ -121,7 +121,7 @@ const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
   return { chosen, reasonToForce }
 })
 
-/** The digest of what a node reads from outside. What cannot be read is a digest of its own: the stage then runs, and says why. */
+/** The external digest of a node. What cannot be read is a digest of its own: the stage then runs, and says why. */
 const outsideOf = (node: Node, config: unknown) =>
   node.outside === undefined
     ? Effect.succeed(null)

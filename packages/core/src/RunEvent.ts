@@ -52,7 +52,8 @@ export const StageEvent = Schema.Union([
   }),
   Schema.Struct({
     type: Schema.Literal("Sample"),
-    step: Schema.Int,
+    /** Null for a model that does not say after how many steps it was saved. */
+    step: Schema.NullOr(Schema.Int),
     prompt: Schema.String,
     completion: Schema.String
   }),

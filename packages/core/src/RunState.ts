@@ -93,7 +93,7 @@ export interface RunState {
     LossPoint & { readonly perplexity: number | null; readonly best: boolean }
   >
   readonly samples: ReadonlyArray<{
-    readonly step: number
+    readonly step: number | null
     readonly prompt: string
     readonly completion: string
   }>

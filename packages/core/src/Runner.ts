@@ -2,18 +2,7 @@
  * Runs a pipeline: plans it, reuses what is there, runs the rest (independent stages at the same time), retries what may pass, and
  * tells all of it to the event stream. A stage that fails is part of the result; only a run that could not begin fails.
  */
-import {
-  Cause,
-  Deferred,
-  Effect,
-  Exit,
-  type FileSystem,
-  Layer,
-  Path,
-  Ref,
-  type Scope,
-  Semaphore
-} from "effect"
+import { Cause, Deferred, Effect, Exit, Layer, Path, Ref, type Scope, Semaphore } from "effect"
 import type { Artifact, Kind } from "./Artifact.ts"
 import * as Code from "./Code.ts"
 import { EventStream, RunStream } from "./EventStream.ts"
@@ -25,6 +14,7 @@ import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
 import type { InvalidSettings } from "./Settings.ts"
+import type { ExternalServices } from "./Stage.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
 import { Turns } from "./Turns.ts"
@@ -58,7 +48,7 @@ export interface Result<out E = unknown> {
 /** Why a run could not begin. */
 export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | WorkspaceError
 
-type Base = FileSystem.FileSystem | Path.Path | Workspace
+type Base = ExternalServices
 
 /** Plans a run without running anything. */
 export const plan = <Out extends Kind, E, R>(

@@ -3,6 +3,7 @@
  * calling it with nodes and config, inside `Pipeline.make`, places it in a pipeline's graph. Nothing runs by that.
  */
 import { type Effect, type FileSystem, type Path, type Schedule, Schema, type Scope } from "effect"
+import type { ChildProcessSpawner } from "effect/process"
 
 import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
 import type { Workspace } from "./Workspace.ts"
@@ -21,6 +22,19 @@ export interface Context<Inputs extends Record<string, Kind>, Config> {
    */
   readonly scratch: string
 }
+
+/**
+ * A digest of what a stage reads beside its inputs and config; or one by name for each such thing, a version or a digest, so that a plan
+ * can say which of them changed.
+ */
+export type ExternalDigest = string | Readonly<Record<string, string>>
+
+/** What computing an external digest may use. */
+export type ExternalServices =
+  | FileSystem.FileSystem
+  | Path.Path
+  | Workspace
+  | ChildProcessSpawner.ChildProcessSpawner
 
 /** A stage's declaration, without the types of what it takes and gives. */
 export interface Declaration {
@@ -56,12 +70,9 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
     context: Context<Record<string, Kind>, unknown>
   ) => Effect.Effect<unknown, E, R | Scope.Scope>
   readonly retry: Schedule.Schedule<unknown, unknown> | undefined
-  /**
-   * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
-   * that a change there runs the stage again. Undefined for a stage that reads nothing but its inputs and config.
-   */
+  /** See `Options`. Undefined for a stage that reads nothing but its inputs and config. */
   readonly outside:
-    | ((config: unknown) => Effect.Effect<string, unknown, FileSystem.FileSystem | Path.Path | Workspace>)
+    | ((config: unknown) => Effect.Effect<ExternalDigest, unknown, ExternalServices>)
     | undefined
 }
 
@@ -136,13 +147,13 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   /** Applied to errors whose `transient` is true; other errors are final. */
   readonly retry?: Schedule.Schedule<unknown, unknown>
   /**
-   * A digest of what the stage reads that its config only points at, such as the files of a folder: part of the fingerprint, so
-   * that a change there runs the stage again. Planning asks for it, so it has a file system and nothing else. When it fails, the
-   * stage is planned to run, and says itself what is wrong.
+   * The external digest: of what the stage reads beside its inputs and config, such as the files of a folder that the config names, or
+   * a program of this machine. It is part of the fingerprint, so that a change there runs the stage again. Planning asks for it, so
+   * it must be quick. When it fails, the stage is planned to run, and says itself what is wrong.
    */
   readonly outside?: (
     config: Schema.Struct<Fields>["Type"]
-  ) => Effect.Effect<string, unknown, FileSystem.FileSystem | Path.Path | Workspace>
+  ) => Effect.Effect<ExternalDigest, unknown, ExternalServices>
   readonly run: (
     context: Context<I, Schema.Struct<Fields>["Type"]>
   ) => Effect.Effect<ValueOf<Out>, E, R | Scope.Scope>

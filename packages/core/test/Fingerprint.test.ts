@@ -43,7 +43,7 @@ describe("difference", () => {
       { code: { ...code, packages: { effect: "4.2.0" } } }
     ],
     ["engine no engine → cpu f32", { compute: { engine: "cpu", precision: "f32" } }],
-    ["what it reads from outside changed", { outside: "dd" }]
+    ["what it reads beside its inputs changed", { outside: "dd" }]
   ]
   for (const [reason, change] of cases) {
     it(reason, () => {
@@ -52,6 +52,16 @@ describe("difference", () => {
       expect(of(now)).not.toBe(of(base))
     })
   }
+
+  it("names what changed of the things that a stage reads beside its inputs", () => {
+    const before: Ingredients = { ...base, outside: { compiler: "gcc 12.2.0", grammar: "aa" } }
+    const now: Ingredients = { ...base, outside: { grammar: "aa", compiler: "none" } }
+    expect(difference(before, now)).toBe("compiler gcc 12.2.0 → none")
+    expect(of(now)).not.toBe(of(before))
+    expect(difference(now, { ...now, outside: { compiler: "none", grammar: "bb" } })).toBe("grammar aa → bb")
+    expect(difference(base, now)).toBe("what it reads beside its inputs changed")
+    expect(difference(now, { ...now, outside: { compiler: "none", grammar: "aa" } })).toBeUndefined()
+  })
 
   it("lists several changes, the first few by name", () => {
     const now: Ingredients = { ...base, config: { a: 1, b: 2, c: 3, d: 4 }, inputs: { corpus: "bb" } }

@@ -75,7 +75,7 @@ describe("plan", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.live("what a stage reads from outside counts; what cannot be read is planned to run", () =>
+  it.live("what a stage reads beside its inputs counts; what cannot be read is planned to run", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = `${yield* fs.makeTempDirectoryScoped()}/source.txt`
@@ -96,7 +96,7 @@ describe("plan", () => {
       yield* runAll(pipeline)
       expect(yield* whys(pipeline)).toEqual({ read: "reuse: unchanged" })
       yield* fs.writeFileString(file, "other")
-      expect(yield* whys(pipeline)).toEqual({ read: "run: what it reads from outside changed" })
+      expect(yield* whys(pipeline)).toEqual({ read: "run: what it reads beside its inputs changed" })
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 

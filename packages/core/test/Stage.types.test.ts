@@ -3,14 +3,13 @@
  * right one would not.
  */
 import { describe, expectTypeOf, it } from "@effect/vitest"
-import { Context, Effect, type FileSystem, type Path, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import * as Artifact from "../src/Artifact.ts"
 import type { EventStream } from "../src/EventStream.ts"
 import { Journal } from "../src/Journal.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Runner from "../src/Runner.ts"
 import * as Stage from "../src/Stage.ts"
-import type { Workspace } from "../src/Workspace.ts"
 
 const A = Artifact.kind({ name: "a", version: 1, value: Schema.Struct({ size: Schema.Int }) })
 const B = Artifact.kind({ name: "b", version: 1, value: Schema.Struct({ label: Schema.String }) })
@@ -132,7 +131,7 @@ describe("a pipeline", () => {
   it("run: the result carries the stages' errors; a missing service does not compile", () => {
     const running = Runner.run(pipeline)
     expectTypeOf<Effect.Services<typeof running>>().toEqualTypeOf<
-      Need | FileSystem.FileSystem | Path.Path | Workspace | EventStream
+      Need | Stage.ExternalServices | EventStream
     >()
     expectTypeOf<Effect.Success<typeof running>>().toEqualTypeOf<Runner.Result<Bad>>()
     // @ts-expect-error Need and the rest are not provided

@@ -1,31 +1,26 @@
 /** A dataset folder given by hand, as the artifact that the dataset stage would have made. */
 import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { digestFile } from "@trainyard/core/Durable"
+import { canonical } from "@trainyard/core/Fingerprint"
 import * as Store from "@trainyard/core/Store"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import * as DatasetReader from "@trainyard/stages/dataset/DatasetReader"
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, Path } from "effect"
 
-/** A folder without the store's manifest is known by what it holds: its tokens and its tokenizer. */
+/** A folder without the store's manifest is known by what it holds: its tokens and its tokenizer, whose digests it names, and its list. */
 const published = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { test, train, validation, value } = yield* DatasetReader.open(directory)
-  const tokenizer = yield* fs.readFile(path.join(directory, "tokenizer.json"))
+  const { value } = yield* DatasetReader.open(directory)
+  const list = yield* digestFile(path.join(directory, "documents.jsonl"))
   const artifact: Artifact<typeof Dataset> = {
     kind: Dataset.name,
     directory,
-    fingerprint: createHash("sha256")
-      .update(train.tokens)
-      .update(validation.tokens)
-      .update(test?.tokens ?? new Uint8Array())
-      .update(tokenizer)
-      .digest("hex")
-      .slice(0, 32),
+    fingerprint: createHash("sha256").update(canonical(value)).update(list.sha256).digest("hex").slice(0, 32),
     value
   }
   return artifact
-})
+}, Effect.scoped)
 
 /** Opens a dataset folder: an artifact of a store, checked against its manifest, or any folder that holds a dataset's files. */
 export const open = Effect.fn("DatasetFolder.open")(function* (name: string) {

@@ -1,35 +1,37 @@
 /** A model folder given by hand, as the artifact that the checkpoint stage would have made. */
 import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { digestFile } from "@trainyard/core/Durable"
+import { canonical } from "@trainyard/core/Fingerprint"
 import * as Store from "@trainyard/core/Store"
 import { Model } from "@trainyard/stages/checkpoint/Model"
 import * as LoadedModel from "@trainyard/stages/generate/Model"
 import { parameterCount } from "@trainyard/stages/model/Parameters"
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, Path } from "effect"
 
-/** A published folder without the store's manifest is known by what it holds: its weights and its tokenizer. */
+/** A published folder without the store's manifest is known by what it holds: its layout, its weights and its tokenizer. */
 const published = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { spec } = yield* LoadedModel.load(directory)
-  const weights = yield* fs.readFile(path.join(directory, "model.safetensors"))
-  const tokenizer = yield* fs.readFile(path.join(directory, "tokenizer.json"))
+  const { provenance, spec, tokenizer } = yield* LoadedModel.load(directory)
+  const weights = yield* digestFile(path.join(directory, "model.safetensors"))
+  const value: Artifact<typeof Model>["value"] = {
+    model: spec.model,
+    vocabularySize: spec.vocabularySize,
+    sequenceLength: spec.sequenceLength,
+    parameters: parameterCount(spec),
+    bytes: weights.bytes,
+    tokenizer,
+    ...(provenance && { provenance })
+  }
   const artifact: Artifact<typeof Model> = {
     kind: Model.name,
     directory,
-    fingerprint: createHash("sha256").update(weights).update(tokenizer).digest("hex").slice(0, 32),
-    value: {
-      model: spec.model,
-      vocabularySize: spec.vocabularySize,
-      sequenceLength: spec.sequenceLength,
-      parameters: parameterCount(spec),
-      bytes: weights.length,
-      // How it was trained is not in the folder, and no judgement rests on it.
-      state: "best",
-      step: 0,
-      validationLoss: 0,
-      logitDifference: 0
-    }
+    fingerprint: createHash("sha256")
+      .update(canonical(value))
+      .update(weights.sha256)
+      .digest("hex")
+      .slice(0, 32),
+    value
   }
   return artifact
 })

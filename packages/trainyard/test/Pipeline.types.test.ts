@@ -2,7 +2,18 @@
 
 import { Context, Effect, Schema } from "effect"
 import { expect, test } from "vitest"
-import { Artifact, buildDataset, collect, Pipeline, Source, Stage, tokenize } from "../src/index.ts"
+import {
+  Artifact,
+  buildDataset,
+  checkpoint,
+  collect,
+  Gpt,
+  Pipeline,
+  Source,
+  Stage,
+  tokenize,
+  train
+} from "../src/index.ts"
 
 class Telescope extends Context.Service<Telescope, { readonly stars: Effect.Effect<number> }>()(
   "Telescope"
@@ -57,7 +68,11 @@ test("the stages' own wiring is checked through the facade", () => {
     )
     // @ts-expect-error the key is misspelt
     tokenize({ corpus, vocabularySise: 2_000 })
-    return buildDataset({ corpus, tokenizer, sequenceLength: 128 })
+    const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 128 })
+    const run = train({ dataset, model: Gpt.tiny })
+    // @ts-expect-error the run carries its tokenizer, so that no other can be published with it
+    checkpoint({ run, tokenizer })
+    return dataset
   }
   expect(Pipeline.make("words", build).nodes.map((node) => node.name)).toEqual([
     "collect",

@@ -6,28 +6,24 @@
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
-import { Counts } from "../dataset/Dataset.ts"
+import { Provenance } from "../generate/Provenance.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
 /** The kind of artifact that `checkpoint` makes. `generate/Model` loads its folder. */
 export const Model = Artifact.kind({
   name: "model",
-  version: 1,
+  version: 2,
   value: Schema.Struct({
     model: GptConfig,
     vocabularySize: Schema.Int,
     sequenceLength: Schema.Int,
     parameters: Schema.Int,
     bytes: Schema.Int,
-    /** Which state was published, and its step. */
-    state: Schema.Literals(["best", "last"]),
-    step: Schema.Int,
-    validationLoss: Schema.Finite,
-    /** The training split that it learned from; absent where that is not known. */
-    trainedOn: Schema.optionalKey(Counts),
-    /** By which the logits were divided, fitted on validation text; absent where training did not calibrate or it is not known. */
-    temperature: Schema.optionalKey(Schema.Finite),
-    /** Largest difference between the logits before saving and after loading. */
-    logitDifference: Schema.Finite
+    /** Digest of the tokenizer in the folder. */
+    tokenizer: Schema.String,
+    /** How it was trained, as its weights say; absent for a model whose weights do not. */
+    provenance: Schema.optionalKey(Provenance),
+    /** Largest difference between the logits before saving and after loading; absent where it was not measured. */
+    logitDifference: Schema.optionalKey(Schema.Finite)
   })
 })

@@ -1,17 +1,17 @@
 /** The model card: README.md of a published model, in the form that Hugging Face reads. */
 import * as Sanitize from "@trainyard/core/Sanitize"
-import type { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
+import type { Provenance } from "../generate/Provenance.ts"
+import type { Tokenizer } from "../tokenize/Tokenizer.ts"
 import { count, rate } from "../train/figures.ts"
 import type { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
-import type { Model } from "./Model.ts"
 
 export interface CardFacts {
   readonly title: string
   /** SPDX identifier, absent when the pipeline states none. */
   readonly licence: string | undefined
   readonly run: (typeof TrainedRun)["value"]["Type"]
-  readonly tokenizer: (typeof TokenizerArtifact)["value"]["Type"]
-  readonly model: (typeof Model)["value"]["Type"]
+  readonly tokenizer: Tokenizer["model"]
+  readonly published: Provenance
   readonly curve: ReadonlyArray<CurvePoint>
 }
 
@@ -34,7 +34,7 @@ const evaluationsOf = (curve: ReadonlyArray<CurvePoint>) => {
 const quoted = (text: string): string => JSON.stringify(text)
 
 /** Writes the card. Every figure comes from the run itself. */
-export const modelCard = ({ curve, licence, model, run, title, tokenizer }: CardFacts): string => {
+export const modelCard = ({ curve, licence, published, run, title, tokenizer }: CardFacts): string => {
   const front = [
     "---",
     "language: code",
@@ -45,7 +45,7 @@ export const modelCard = ({ curve, licence, model, run, title, tokenizer }: Card
     "---"
   ].join("\n")
   const { data, learning } = run
-  const entries = count(tokenizer.vocabularySize)
+  const entries = count(run.vocabularySize)
   const evaluations = evaluationsOf(curve)
   return Sanitize.text(`${front}
 
@@ -67,9 +67,9 @@ print(tokenizer.decode(model.generate(**ids, max_new_tokens=64, do_sample=True)[
 ${table(
   ["", ""],
   [
-    ["Published state", `${model.state}, after step ${count(model.step)} of ${count(run.steps)}`],
-    ["Validation loss", `${model.validationLoss.toFixed(4)} nats per token`],
-    ["Validation perplexity", Math.exp(model.validationLoss).toFixed(2)],
+    ["Published state", `${published.state}, after step ${count(published.step)} of ${count(run.steps)}`],
+    ["Validation loss", `${published.validationLoss.toFixed(4)} nats per token`],
+    ["Validation perplexity", Math.exp(published.validationLoss).toFixed(2)],
     [
       "Loss after the last step",
       `${run.lastTrainLoss.toFixed(4)} training, ${run.lastValidationLoss.toFixed(4)} validation`
@@ -105,7 +105,7 @@ ${table(
     ["Dropout", String(run.model.dropout)],
     [
       "Tokenizer",
-      `${tokenizer.model}, ${entries} entries, ${tokenizer.bytesPerToken.toFixed(2)} bytes per token`
+      `${tokenizer}, ${entries} entries, ${(data.train.bytes / data.train.tokens).toFixed(2)} bytes per token of the training split`
     ]
   ]
 )}

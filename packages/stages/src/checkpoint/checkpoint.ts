@@ -7,7 +7,8 @@ import { Backend } from "@trainyard/backends/Backend"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
-import { digestOf, load, tokenizerDigestKey } from "../generate/Model.ts"
+import { load } from "../generate/Model.ts"
+import { metadataOf, type Provenance } from "../generate/Provenance.ts"
 import { cooled, scaled } from "../model/Calibration.ts"
 import { draws } from "../model/draws.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "../model/huggingFace.ts"
@@ -16,14 +17,15 @@ import { generate, Ports, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
-import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import { gpt2Settings } from "../tokenize/tokenizerJson.ts"
 import { read as readCheckpoint } from "../train/CheckpointFolder.ts"
 import { curveSvg } from "../train/curveSvg.ts"
 import { CurvePoint, TrainedRun, weightsFile } from "../train/TrainedRun.ts"
 import { modelCard } from "./card.ts"
 import { Model } from "./Model.ts"
 
-/** The trained run and the tokenizer do not make a model. */
+/** The trained run does not make a model. */
 export class PublishingImpossible extends Schema.TaggedError<PublishingImpossible>()("PublishingImpossible", {
   message: Schema.String
 }) {}
@@ -77,17 +79,18 @@ const decodeObject = Schema.decodeUnknownEffect(JsonObject)
 const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
 
 /**
- * Publishes a trained state as a model folder.
+ * Publishes a trained state as a model folder, with the tokenizer that the run was trained with.
  *
- * Fails with `PublishingImpossible` when run and tokenizer do not belong together, `ModelDiffers` when the folder does not compute what the
+ * Fails with `PublishingImpossible` when the run is damaged, `TokenizerMismatch` when its tokenizer is not the one that it was trained
+ * with, `ModelDiffers` when the folder does not compute what the
  * state did, `BrokenCheckpoint`, `SafetensorsError`, `ModelUnreadable` or `InvalidTokenizer` for damage on the disk, and how the engine and the
  * file system fail.
  */
 export const checkpoint = Stage.make({
   name: "checkpoint",
-  version: 1,
+  version: 2,
   source: import.meta.url,
-  inputs: { run: TrainedRun, tokenizer: TokenizerArtifact },
+  inputs: { run: TrainedRun },
   config: {
     /** Which state to publish: the one with the lowest validation loss, or the last. */
     state: Schema.Literals(["best", "last"]).pipe(
@@ -102,14 +105,11 @@ export const checkpoint = Stage.make({
   // It proves on the engine that the folder computes what the state does.
   computes: true,
   run: Effect.fn("checkpoint")(function* ({ config, inputs, output }) {
-    const { run, tokenizer } = inputs
+    const { run } = inputs
     const fs = yield* FileSystem.FileSystem
     const journal = yield* Journal
     const impossible = (message: string) => new PublishingImpossible({ message })
-    if (run.value.vocabularySize !== tokenizer.value.vocabularySize)
-      return yield* impossible(
-        `The run was trained with a vocabulary of ${run.value.vocabularySize} and the tokenizer has ${tokenizer.value.vocabularySize} entries. Give checkpoint the tokenizer that the run's dataset was built with.`
-      )
+    const tokenizer = yield* Tokenizer.loadExact(run.directory, run.value.tokenizer)
     const spec: Spec = {
       model: run.value.model,
       vocabularySize: run.value.vocabularySize,
@@ -134,8 +134,8 @@ export const checkpoint = Stage.make({
         : tensor
     })
 
-    const tokenizerJson = yield* fs.readFile(join(tokenizer.directory, "tokenizer.json"))
-    const tokenizerConfig = yield* fs.readFileString(join(tokenizer.directory, "tokenizer_config.json")).pipe(
+    const tokenizerJson = yield* fs.readFile(join(run.directory, "tokenizer.json"))
+    const tokenizerConfig = yield* fs.readFileString(join(run.directory, "tokenizer_config.json")).pipe(
       Effect.flatMap((text) => decodeObject(text)),
       Effect.orElseSucceed(
         (): Readonly<Record<string, unknown>> => ({
@@ -144,11 +144,19 @@ export const checkpoint = Stage.make({
         })
       )
     )
-    const { endToken, endTokenId } = tokenizer.value
+    const { endToken, endTokenId } = tokenizer
+    const provenance: Provenance = {
+      tokenizer: tokenizer.digest,
+      state: config.state,
+      step: saved.step,
+      validationLoss: config.state === "best" ? run.value.bestValidationLoss : run.value.lastValidationLoss,
+      trainedOn: run.value.data.train,
+      ...(temperature === 1 ? {} : { temperature })
+    }
     const bytes = yield* TensorFile.write(
       join(output, "model.safetensors"),
       toHuggingFace(spec, new Map(trained.map((tensor) => [tensor.name, tensor]))),
-      { format: "pt", [tokenizerDigestKey]: digestOf(tokenizerJson) }
+      { format: "pt", ...metadataOf(provenance) }
     )
     yield* fs.writeFile(join(output, "tokenizer.json"), tokenizerJson)
     const curve = yield* fs.readFile(join(run.directory, "curve.jsonl"))
@@ -158,8 +166,7 @@ export const checkpoint = Stage.make({
       "generation_config.json": generationConfigJson(endTokenId),
       "tokenizer_config.json": {
         ...tokenizerConfig,
-        bos_token: endToken,
-        eos_token: endToken,
+        ...gpt2Settings(endToken),
         model_max_length: spec.sequenceLength
       }
     }
@@ -179,11 +186,8 @@ export const checkpoint = Stage.make({
       sequenceLength: spec.sequenceLength,
       parameters: run.value.parameters,
       bytes,
-      state: config.state,
-      step: saved.step,
-      validationLoss: config.state === "best" ? run.value.bestValidationLoss : run.value.lastValidationLoss,
-      trainedOn: run.value.data.train,
-      ...(temperature === 1 ? {} : { temperature }),
+      tokenizer: tokenizer.digest,
+      provenance,
       logitDifference
     }
     const points = yield* Effect.forEach(
@@ -204,16 +208,16 @@ export const checkpoint = Stage.make({
         title: config.title,
         licence: config.licence,
         run: run.value,
-        tokenizer: tokenizer.value,
-        model: value,
+        tokenizer: tokenizer.model,
+        published: provenance,
         curve: points
       })
     )
     yield* journal.publish({
       type: "Facts",
       facts: [
-        { label: "State", text: `${value.state}, step ${value.step}` },
-        { label: "Validation loss", text: value.validationLoss.toFixed(4) },
+        { label: "State", text: `${provenance.state}, step ${provenance.step}` },
+        { label: "Validation loss", text: provenance.validationLoss.toFixed(4) },
         { label: "Size", text: `${(value.bytes / 1e6).toFixed(1)} MB` },
         { label: "Loaded back", text: `logits differ by ${logitDifference}` }
       ]

@@ -17,7 +17,9 @@ export const Counts = Schema.Struct({
   /** End tokens included. */
   tokens: Schema.Int,
   /** UTF-8 bytes of the documents' text, the divisor of bits per byte. */
-  bytes: Schema.Int
+  bytes: Schema.Int,
+  /** SHA-256 of the split's token file: two splits are the same only when this is. */
+  digest: Schema.String
 })
 
 /** Where a document of the corpus stands in the dataset. */
@@ -36,8 +38,10 @@ export type Placed = typeof Placed.Type
 
 export const Dataset = Artifact.kind({
   name: "dataset",
-  version: 1,
+  version: 2,
   value: Schema.Struct({
+    /** Digest of the tokenizer that lies beside the tokens. */
+    tokenizer: Schema.String,
     vocabularySize: Schema.Int,
     endTokenId: Schema.Int,
     tokenBytes: Schema.Literals([2, 4]),

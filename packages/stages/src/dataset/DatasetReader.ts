@@ -1,17 +1,22 @@
 /**
- * Opens a dataset folder: the tokens of each split as one typed array, and where its documents stand in it. Node maps no files into
- * memory, so a split is read whole: two bytes a token, four beyond 65,536 vocabulary entries.
+ * Opens a dataset folder: the tokens of each split, read by position, and where its documents stand in it. Memory grows with the number
+ * of documents and not with the tokens, so a split may be larger than memory, or than a file that Node reads at once.
  */
-import { endianness } from "node:os"
-import { Effect, FileSystem, Path, Schema } from "effect"
-import { type Counts, Dataset, Placed, type Split } from "./Dataset.ts"
+import { digestFile } from "@trainyard/core/Durable"
+import { Effect, FileSystem, Path, Schema, Stream } from "effect"
+import { type Counts, Dataset, type Placed, type Split } from "./Dataset.ts"
 import { DamagedDataset } from "./DatasetError.ts"
+import * as DocumentList from "./DocumentList.ts"
+import { OpenTokens, type TokensUnreadable } from "./Tokens.ts"
 
 export interface SplitReader {
-  readonly tokens: Uint16Array | Uint32Array
+  /** Tokens in the split. */
+  readonly length: number
+  /** Tokens `start` .. `start + count - 1`. */
+  readonly read: (start: number, count: number) => Effect.Effect<Int32Array, TokensUnreadable>
   /** In the order of their first tokens. */
   readonly documents: ReadonlyArray<Placed>
-  /** The document that a token belongs to; undefined outside the split. */
+  /** The document that a token belongs to; undefined where the split has no such token. */
   readonly documentAt: (tokenIndex: number) => Placed | undefined
 }
 
@@ -24,7 +29,6 @@ export interface DatasetReader {
 }
 
 const Value = Schema.fromJsonString(Dataset.value)
-const decodePlaced = Schema.decodeUnknownEffect(Schema.fromJsonString(Placed))
 
 const damaged = (file: string, why: string): DamagedDataset =>
   new DamagedDataset({
@@ -32,38 +36,21 @@ const damaged = (file: string, why: string): DamagedDataset =>
     message: `${file} ${why}. Build the dataset again (--force --only dataset), or copy it again.`
   })
 
-const toTokens = (bytes: Uint8Array, tokenBytes: 2 | 4): Uint16Array | Uint32Array => {
-  const buffer = Buffer.from(bytes)
-  if (endianness() === "BE") tokenBytes === 2 ? buffer.swap16() : buffer.swap32()
-  const own = buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength)
-  return tokenBytes === 2 ? new Uint16Array(own) : new Uint32Array(own)
-}
-
 const openSplit = Effect.fnUntraced(function* (
   directory: string,
   split: Split,
   counts: typeof Counts.Type,
-  { tokenBytes, vocabularySize }: DatasetReader["value"],
+  tokenBytes: 2 | 4,
   documents: ReadonlyArray<Placed>
 ) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(directory, `${split}.bin`)
-  const bytes = yield* fs
-    .readFile(file)
-    .pipe(Effect.mapError((error) => damaged(file, `cannot be read (${error.message})`)))
+  const { bytes, sha256 } = yield* digestFile(file).pipe(
+    Effect.mapError((error) => damaged(file, `cannot be read (${error.message})`))
+  )
   const expected = counts.tokens * tokenBytes
-  if (bytes.length !== expected) {
-    return yield* damaged(file, `has ${bytes.length} bytes where ${expected} should be`)
-  }
-  const tokens = toTokens(bytes, tokenBytes)
-  const foreign = tokens.findIndex((token) => token >= vocabularySize)
-  if (foreign !== -1) {
-    return yield* damaged(
-      file,
-      `has token ${tokens[foreign]} at ${foreign}, beyond its vocabulary of ${vocabularySize}`
-    )
-  }
+  if (bytes !== expected) return yield* damaged(file, `has ${bytes} bytes where ${expected} should be`)
+  if (sha256 !== counts.digest) return yield* damaged(file, "is not what was written: its digest is another")
   let start = 0
   for (const document of documents) {
     if (document.start !== start || document.tokens < 1) {
@@ -71,14 +58,16 @@ const openSplit = Effect.fnUntraced(function* (
     }
     start += document.tokens
   }
-  if (start !== tokens.length) {
+  if (start !== counts.tokens) {
     return yield* damaged(path.join(directory, "documents.jsonl"), `does not fit ${split}.bin`)
   }
+  const { length, read } = yield* (yield* OpenTokens)(file, tokenBytes)
   const reader: SplitReader = {
-    tokens,
+    length,
+    read,
     documents,
     documentAt: (index) => {
-      if (!(index >= 0 && index < tokens.length)) return undefined
+      if (!(index >= 0 && index < length)) return undefined
       let low = 0
       let high = documents.length - 1
       while (low < high) {
@@ -92,35 +81,32 @@ const openSplit = Effect.fnUntraced(function* (
   return reader
 })
 
-/** Opens a dataset. Fails with `DamagedDataset` when a file is missing, cut off, or does not fit the others. */
+/**
+ * Opens a dataset; its files are closed with the scope. Fails with `DamagedDataset` when a file is missing, cut off, changed, or does
+ * not fit the others.
+ */
 export const open = Effect.fn("DatasetReader.open")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const read = (name: string) => {
-    const file = path.join(directory, name)
-    return fs
-      .readFileString(file)
-      .pipe(Effect.mapError((error) => damaged(file, `cannot be read (${error.message})`)))
-  }
-  const value = yield* Schema.decodeEffect(Value)(yield* read("dataset.json")).pipe(
-    Effect.mapError(() => damaged(path.join(directory, "dataset.json"), "does not describe a dataset"))
+  const valueFile = path.join(directory, "dataset.json")
+  const value = yield* fs.readFileString(valueFile).pipe(
+    Effect.mapError((error) => damaged(valueFile, `cannot be read (${error.message})`)),
+    Effect.flatMap(Schema.decodeEffect(Value)),
+    Effect.catchTag("SchemaError", () => Effect.fail(damaged(valueFile, "does not describe a dataset")))
   )
-  const lines = (yield* read("documents.jsonl")).split("\n").filter((line) => line !== "")
-  const documents = yield* Effect.forEach(lines, (line, index) =>
-    decodePlaced(line).pipe(
-      Effect.mapError(() =>
-        damaged(path.join(directory, "documents.jsonl"), `does not describe a document in line ${index + 1}`)
-      )
-    )
+  const listFile = path.join(directory, "documents.jsonl")
+  const documents: Record<Split, Array<Placed>> = { train: [], validation: [], test: [] }
+  yield* Stream.runForEach(DocumentList.stream(directory), (document) =>
+    Effect.sync(() => void documents[document.split].push(document))
+  ).pipe(
+    Effect.catchTags({
+      UnreadableLine: ({ line }) =>
+        Effect.fail(damaged(listFile, `does not describe a document in line ${line}`)),
+      PlatformError: (error) => Effect.fail(damaged(listFile, `cannot be read (${error.message})`))
+    })
   )
   const splitOf = (split: Split, counts: typeof Counts.Type) =>
-    openSplit(
-      directory,
-      split,
-      counts,
-      value,
-      documents.filter((document) => document.split === split)
-    )
+    openSplit(directory, split, counts, value.tokenBytes, documents[split])
   const reader: DatasetReader = {
     value,
     train: yield* splitOf("train", value.train),

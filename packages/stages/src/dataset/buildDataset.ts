@@ -1,4 +1,5 @@
 /** The dataset stage: encodes a corpus and splits it, by document, into training, validation and test tokens. */
+import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
@@ -46,10 +47,6 @@ interface Writing {
   readonly progress: (bytes: number) => Effect.Effect<void>
 }
 
-/** Bytes of the text that the first tokens of a cut document stand for. */
-const bytesOf = (tokenizer: Tokenizer.Tokenizer, ids: Uint32Array) =>
-  Effect.map(tokenizer.decode(ids), (text) => Buffer.byteLength(text))
-
 /** Encodes the documents of one split in their order, batch by batch, until the limit is reached. */
 const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   corpus: CorpusReader.CorpusReader,
@@ -63,6 +60,7 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   const file = yield* Spool.writer(path.join(output, `${split}.bin`)).pipe(onDisk)
   const encoder = new TextEncoder()
   const counts = { documents: 0, tokens: 0, bytes: 0 }
+  const hash = createHash("sha256")
   let next = 0
   while (next < order.length && counts.tokens < limit) {
     const ids: Array<number> = []
@@ -92,9 +90,14 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
         split,
         start: counts.tokens,
         tokens: length,
-        bytes: length >= whole.length ? document.bytes : yield* bytesOf(tokenizer, whole.subarray(0, length))
+        bytes:
+          length >= whole.length
+            ? document.bytes
+            : yield* tokenizer.bytesOf(texts[index]!, whole.subarray(0, length))
       }
-      yield* file.append(new Uint8Array(tokens.buffer)).pipe(onDisk)
+      const bytes = new Uint8Array(tokens.buffer)
+      hash.update(bytes)
+      yield* file.append(bytes).pipe(onDisk)
       yield* list.append(encoder.encode(`${JSON.stringify(placed)}\n`)).pipe(onDisk)
       counts.documents++
       counts.tokens += length
@@ -103,7 +106,7 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
     yield* progress(batch)
   }
   yield* file.flush.pipe(onDisk)
-  return { counts, leftOut: order.length - counts.documents }
+  return { counts: { ...counts, digest: hash.digest("hex") }, leftOut: order.length - counts.documents }
 })
 
 const describe = (counts: { documents: number; tokens: number; bytes: number }): string =>
@@ -113,7 +116,7 @@ const describe = (counts: { documents: number; tokens: number; bytes: number }):
  * Builds a dataset from a corpus and a tokenizer.
  *
  * Fails with `ImpossibleSplit` (one document for two splits; a sequence longer than a split, with the largest possible),
- * `DamagedCorpus`, `InvalidTokenizer`, or `WorkspaceError` when the disk refuses.
+ * `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made with), or `WorkspaceError` when the disk refuses.
  */
 export const buildDataset = Stage.make({
   name: "dataset",
@@ -132,7 +135,7 @@ export const buildDataset = Stage.make({
     const journal = yield* Journal
     const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
-    const tokenizer = yield* Tokenizer.load(inputs.tokenizer.directory)
+    const tokenizer = yield* Tokenizer.loadExact(inputs.tokenizer.directory, inputs.tokenizer.value.digest)
     if (corpus.documents < 2) {
       return yield* new ImpossibleSplit({
         message:
@@ -179,6 +182,7 @@ export const buildDataset = Stage.make({
       })
     }
     const value = {
+      tokenizer: tokenizer.digest,
       vocabularySize: tokenizer.vocabularySize,
       endTokenId: tokenizer.endTokenId,
       tokenBytes,

@@ -8,7 +8,6 @@
  * const text = yield* Model.complete(session, "int main", { maxTokens: 64, temperature: 0.8, seed: 1 })
  * ```
  */
-import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
 import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
@@ -22,6 +21,7 @@ import * as TensorFile from "../tensors/TensorFile.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { type Codec, codecOf, type Speaker, text, tokens } from "./Completion.ts"
+import { type Provenance, provenanceOf } from "./Provenance.ts"
 import type { Sampling } from "./Sampling.ts"
 
 /** The folder is no model that can be used here. */
@@ -42,12 +42,11 @@ export interface Loaded {
   readonly codec: Codec<TokenizerMismatch>
   /** Token that ends a document. */
   readonly endTokenId: number
+  /** Digest of the tokenizer in the folder. */
+  readonly tokenizer: string
+  /** What the weights say of how they were made; undefined where they say nothing. */
+  readonly provenance: Provenance | undefined
 }
-
-/** Key under which model.safetensors keeps the SHA-256 of the tokenizer.json that it was trained with. */
-export const tokenizerDigestKey = "tokenizer_sha256"
-
-export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
 const decodeConfig = Schema.decodeUnknownEffect(ReadableConfig)
 
@@ -94,21 +93,25 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
   const parameters = fromHuggingFace(spec, tensors)
   if (typeof parameters === "string") return yield* unreadable(parameters)
 
-  const tokenizerBytes = yield* read("tokenizer.json")
+  yield* read("tokenizer.json")
   const tokenizer = yield* Tokenizer.load(directory)
   if (tokenizer.vocabularySize !== config.vocab_size)
     return yield* unreadable(
       `tokenizer.json has ${tokenizer.vocabularySize} entries and the model's vocabulary ${config.vocab_size}, so it belongs to another model`
     )
-  const trainedWith = metadata[tokenizerDigestKey]
-  if (trainedWith !== undefined && trainedWith !== digestOf(tokenizerBytes))
+  const provenance = provenanceOf(metadata)
+  if (provenance === "damaged")
+    return yield* unreadable(`${weights} has an account of its training that cannot be read`)
+  if (provenance !== undefined && provenance.tokenizer !== tokenizer.digest)
     return yield* unreadable("tokenizer.json is not the one that this model was trained with")
   return {
     directory,
     spec,
     parameters,
     codec: codecOf(tokenizer),
-    endTokenId: config.eos_token_id
+    endTokenId: config.eos_token_id,
+    tokenizer: tokenizer.digest,
+    provenance
   } satisfies Loaded as Loaded
 })
 

@@ -5,6 +5,7 @@
 import { collectGarbage } from "@trainyard/backends/garbage"
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
+import { digestOf } from "./digest.ts"
 import { bytePairWords, detached, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
@@ -18,6 +19,8 @@ export interface Tokenizer {
   readonly endToken: string
   readonly endTokenId: number
   readonly unknownTokenId: number | null
+  /** What tells this tokenizer from every other: see `digest.ts`. */
+  readonly digest: string
   /**
    * Ids of a text, no token added. Words such as `<|endoftext|>` in the text are text like any other: a document cannot forge the end
    * of itself.
@@ -31,6 +34,11 @@ export interface Tokenizer {
    * on an id that the vocabulary does not have.
    */
   readonly decode: (ids: Iterable<number>) => Effect.Effect<string, TokenizerMismatch>
+  /**
+   * UTF-8 bytes of a text that `ids`, its first ones, stand for. Exact also where a byte-level id ends inside a character, which a decoded
+   * text cannot show.
+   */
+  readonly bytesOf: (text: string, ids: Uint32Array) => Effect.Effect<number, TokenizerMismatch>
 }
 
 const Config = Schema.fromJsonString(
@@ -108,6 +116,35 @@ const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
 
+/** Whether each character of a token stands for one byte of the text. */
+const isByteLevel = ({ decoder, model, normalizer, pre_tokenizer }: TokenizerJson): boolean =>
+  model.type === "BPE" &&
+  decoder?.type === "ByteLevel" &&
+  pre_tokenizer?.add_prefix_space !== true &&
+  !Predicate.isNotNullish(normalizer)
+
+/** Bytes of each id of a byte-level vocabulary, which writes a byte as one character. */
+const byteLevelBytes = (
+  vocabulary: ReadonlyArray<readonly [string, number]>,
+  added: ReadonlyArray<{ readonly id: number; readonly content: string }>
+) =>
+  new Map([
+    ...vocabulary.map(([token, id]) => [id, token.length] as const),
+    ...added.map(({ content, id }) => [id, Buffer.byteLength(content)] as const)
+  ])
+
+/** Bytes up to where the library puts the end of an id in the text, which it counts in characters. */
+const bytesByOffset = (library: Library, text: string, count: number) =>
+  Effect.tryPromise({
+    try: async () => {
+      const encoding = await library.encode(text, null, { addSpecialTokens: false })
+      const end = encoding.getOffsets()[count - 1]?.[1] ?? 0
+      return Buffer.byteLength([...text].slice(0, end).join(""))
+    },
+    catch: (cause) =>
+      new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
+  })
+
 /** Encodes word by word, remembering what words became. A text that might be cut in two ways is left to the library as a whole. */
 const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
   const remembered = new Map<string, Ids>()
@@ -142,6 +179,25 @@ const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => 
     return encoded
   })
 }
+
+/** Text of ids, for a vocabulary of so many entries. */
+const decodeWith =
+  (library: Library, vocabularySize: number): Tokenizer["decode"] =>
+  (ids) => {
+    const list = [...ids]
+    const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    return foreign === undefined
+      ? Effect.tryPromise({
+          try: () => library.decode(list, false),
+          catch: (cause) =>
+            new TokenizerMismatch({ message: `The tokenizer cannot decode: ${String(cause)}` })
+        })
+      : Effect.fail(
+          new TokenizerMismatch({
+            message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
+          })
+        )
+  }
 
 /** An object's own entries that are whole numbers: token and id. */
 const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> =>
@@ -221,29 +277,32 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     words === undefined
       ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
       : wordwise(library, words)
+  const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
     model: words === bytePairWords ? "byte-pair" : words === lexerWords ? "word-level" : "other",
     vocabularySize,
     endToken,
     endTokenId,
+    digest: digestOf(parsed as object, endTokenId),
     unknownTokenId: typeof unknown === "string" ? (ids.get(unknown) ?? null) : null,
     encodeBatch,
     encode: (text) => Effect.map(encodeBatch([text]), (all) => all[0]!),
-    decode: (ids) => {
-      const list = [...ids]
-      const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
-      return foreign === undefined
-        ? Effect.tryPromise({
-            try: () => library.decode(list, false),
-            catch: (cause) =>
-              new TokenizerMismatch({ message: `The tokenizer cannot decode: ${String(cause)}` })
-          })
-        : Effect.fail(
-            new TokenizerMismatch({
-              message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
-            })
-          )
-    }
+    bytesOf: isByteLevel(json)
+      ? (_, ids) => Effect.succeed(ids.reduce((sum, id) => sum + (bytes.get(id) ?? 0), 0))
+      : (text, ids) => bytesByOffset(library, text, ids.length),
+    decode: decodeWith(library, vocabularySize)
   }
   return tokenizer
+})
+
+/**
+ * Loads the tokenizer of a folder and compares it with the digest by which the rest of the folder knows it. Fails with
+ * `TokenizerMismatch` when it is another one.
+ */
+export const loadExact = Effect.fn("Tokenizer.loadExact")(function* (directory: string, digest: string) {
+  const tokenizer = yield* load(directory)
+  if (tokenizer.digest === digest) return tokenizer
+  return yield* new TokenizerMismatch({
+    message: `The tokenizer in ${directory} (${tokenizer.digest.slice(0, 12)}) is not the one that what lies beside it was made with (${digest.slice(0, 12)}): the files were exchanged or changed. Put the right tokenizer.json and tokenizer_config.json back, or make the folder again.`
+  })
 })

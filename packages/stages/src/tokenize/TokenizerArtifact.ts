@@ -9,8 +9,10 @@ import { Schema } from "effect"
 /** The kind of artifact that `tokenize` makes. `Tokenizer.load` opens its folder. */
 export const TokenizerArtifact = Artifact.kind({
   name: "tokenizer",
-  version: 1,
+  version: 2,
   value: Schema.Struct({
+    /** What tells this tokenizer from every other. Datasets, runs and models that rest on it carry the same. */
+    digest: Schema.String,
     model: Schema.Literals(["byte-pair", "word-level"]),
     /** Entries, special tokens included: every token id is below this. */
     vocabularySize: Schema.Int,

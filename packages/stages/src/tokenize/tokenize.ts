@@ -42,6 +42,7 @@ const prove = Effect.fnUntraced(function* (directory: string, text: string) {
       message: `The tokenizer in ${directory} does not give back the text it encoded: its vocabulary is inconsistent.`
     })
   }
+  return tokenizer
 })
 
 /**
@@ -81,9 +82,10 @@ export const tokenize = Stage.make({
         ),
         Effect.mapError(Workspace.explain("Writing the tokenizer", output))
       )
-    yield* prove(output, yield* corpus.text(0))
+    const { digest } = yield* prove(output, yield* corpus.text(0))
 
     const value = {
+      digest,
       model: config.model,
       vocabularySize,
       endToken,

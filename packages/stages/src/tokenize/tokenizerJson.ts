@@ -56,11 +56,21 @@ export const wordLevelJson = (words: ReadonlyArray<string>) => ({
   }
 })
 
+/**
+ * Settings that GPT-2 needs whoever made the tokenizer. Without the input names, transformers 4 also returns token_type_ids, and GPT-2
+ * then adds an embedding to every position.
+ */
+export const gpt2Settings = (endToken: string) => ({
+  bos_token: endToken,
+  eos_token: endToken,
+  pad_token: endToken,
+  model_input_names: ["input_ids", "attention_mask"]
+})
+
 /** What `AutoTokenizer.from_pretrained` reads beside tokenizer.json. */
 export const configJson = (unknown: boolean) => ({
   tokenizer_class: "PreTrainedTokenizerFast",
-  bos_token: endToken,
-  eos_token: endToken,
+  ...gpt2Settings(endToken),
   ...(unknown ? { unk_token: unknownToken } : {}),
   clean_up_tokenization_spaces: false
 })
@@ -71,6 +81,7 @@ export const TokenizerJson = Schema.Struct({
     Schema.Array(Schema.Struct({ id: Schema.Int, content: Schema.String, special: Schema.Boolean }))
   ),
   normalizer: Schema.optionalKey(Schema.Unknown),
+  decoder: Schema.optionalKey(Schema.NullOr(Schema.Struct({ type: Schema.String }))),
   post_processor: Schema.optionalKey(Schema.Unknown),
   pre_tokenizer: Schema.optionalKey(
     Schema.NullOr(

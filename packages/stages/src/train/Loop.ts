@@ -4,6 +4,7 @@
  */
 import type { Journal } from "@trainyard/core/Journal"
 import { Effect, FileSystem, Schedule, Schema, Stream } from "effect"
+import type { Tokens } from "../dataset/Tokens.ts"
 import { type Codec, tokens as completionTokens, text } from "../generate/Completion.ts"
 import { fit } from "../model/Calibration.ts"
 import { measure } from "../model/Evaluation.ts"
@@ -16,7 +17,6 @@ import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } fr
 import * as Meter from "./Meter.ts"
 import { learningRate } from "./Schedule.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
-import type { Tokens } from "./Tokens.ts"
 import type { Plan, TrainConfig } from "./TrainConfig.ts"
 import { averageFile } from "./TrainedRun.ts"
 import type { Batch, Trainer } from "./Trainer.ts"

@@ -2,7 +2,7 @@
  * The artifact of training: the best and the last state, and the curve.
  *
  * Files: `best/` and `last/`, each a checkpoint folder (see `CheckpointFolder`); `curve.jsonl`, one training step or evaluation a
- * line.
+ * line; `tokenizer.json` and `tokenizer_config.json`, those of the dataset.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
@@ -28,8 +28,10 @@ export type CurvePoint = typeof CurvePoint.Type
 
 export const TrainedRun = Artifact.kind({
   name: "trained-run",
-  version: 1,
+  version: 2,
   value: Schema.Struct({
+    /** Digest of the tokenizer behind its tokens, whose files lie in the folder. */
+    tokenizer: Schema.String,
     model: GptConfig,
     vocabularySize: Schema.Int,
     sequenceLength: Schema.Int,

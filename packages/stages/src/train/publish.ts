@@ -97,10 +97,19 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     .pipe(
       Effect.mapError((error) => failed(state.step, explain("Publishing the curve", output)(error).message))
     )
+  for (const name of ["tokenizer.json", "tokenizer_config.json"])
+    yield* fs
+      .copyFile(join(dataset.directory, name), join(output, name))
+      .pipe(
+        Effect.mapError((error) =>
+          failed(state.step, explain("Copying the tokenizer", output)(error).message)
+        )
+      )
 
   const tokensSeen = state.step * plan.tokensPerStep
   const { schedule, spec } = plan
   const value: (typeof TrainedRun)["value"]["Type"] = {
+    tokenizer: dataset.value.tokenizer,
     model: spec.model,
     vocabularySize: spec.vocabularySize,
     sequenceLength: spec.sequenceLength,

@@ -8,6 +8,7 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
+import { OpenTokens } from "../dataset/Tokens.ts"
 import { codecOf } from "../generate/Completion.ts"
 import { parameterCount, parameters } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
@@ -18,7 +19,6 @@ import { factsOf, publish } from "./publish.ts"
 import { type Restored, restore } from "./Restore.ts"
 import * as Shelf from "./Shelf.ts"
 import { initial, type Origin, type State } from "./State.ts"
-import { OpenTokens } from "./Tokens.ts"
 import { contradiction, fields, incidental, planOf, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
 import * as Trainer from "./Trainer.ts"
@@ -61,7 +61,7 @@ export const train = Stage.make({
       trainTokens: dataset.value.train.tokens,
       validationTokens: dataset.value.validation.tokens
     })
-    const codec = codecOf(yield* Tokenizer.load(dataset.directory))
+    const codec = codecOf(yield* Tokenizer.loadExact(dataset.directory, dataset.value.tokenizer))
     const trainTokens = yield* openTokens(join(dataset.directory, "train.bin"), dataset.value.tokenBytes)
     const validation = yield* openTokens(join(dataset.directory, "validation.bin"), dataset.value.tokenBytes)
     const size = parameterCount(plan.spec)

@@ -50,7 +50,7 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>
   for (const index of order) {
     if (chosen.length >= count) return chosen
     const document = candidates[index]!
-    const tokens = tokensOf(split, document)
+    const tokens = yield* tokensOf(split, document)
     const text = yield* codec.decode(Array.from(tokens.subarray(0, -1)))
     const found = prefixesOf(text)
     const shuffled = permutation(found.length, draws(seed, "validate", "prefixes", document.id))

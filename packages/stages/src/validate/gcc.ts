@@ -146,6 +146,54 @@ export const firstCountedError = (output: string): string | null => {
 /** Longest that gcc may take for one text. */
 const limit = Duration.seconds(10)
 
+/** No environment but this: CPATH and its kin would bring headers in. */
+const environment = (path: string) => ({ PATH: path, LC_ALL: "C" })
+
+/** Lets gcc judge a text: what it wrote on standard error, and its exit code. */
+const compile = Effect.fnUntraced(function* (path: string, text: string) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const handle = yield* spawner.spawn(
+    ChildProcess.make("gcc", flags, {
+      env: environment(path),
+      stdin: Stream.make(new TextEncoder().encode(text)),
+      stdout: "ignore",
+      killSignal: "SIGKILL"
+    })
+  )
+  const output = yield* handle.stderr.pipe(Stream.decodeText(), Stream.mkString)
+  return { output, exitCode: yield* handle.exitCode }
+}, Effect.scoped)
+
+/** The first line of `gcc --version`, or why what gcc says cannot be had. A driver whose compiler is missing says its version all the same. */
+const probe = Effect.fnUntraced(function* (path: string) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const absent = { version: null, why: "no working gcc is on the PATH; install gcc to have this measured" }
+  const version = yield* spawner
+    .string(ChildProcess.make("gcc", ["--version"], { env: environment(path) }))
+    .pipe(
+      Effect.timeout(limit),
+      Effect.map((text) => text.split("\n", 1)[0]!.trim()),
+      Effect.orElseSucceed(() => "")
+    )
+  if (version === "") return absent
+  const { exitCode, output } = yield* compile(path, "int works;\n").pipe(
+    Effect.timeout(limit),
+    Effect.catch((error) => Effect.succeed({ exitCode: -1, output: error.message }))
+  )
+  return exitCode === 0
+    ? { version }
+    : { version: null, why: `${absent.why} (${version} cannot compile: ${output.split("\n", 1)[0]})` }
+})
+
+/**
+ * What `findGcc` would find, in a line: another line means that texts may be judged in another way.
+ *
+ * @param path folders to look in, as in the PATH environment variable
+ */
+export const describeGcc = Effect.fn("describeGcc")(function* (path: string = process.env.PATH ?? "") {
+  return (yield* probe(path)).version ?? "none"
+})
+
 /**
  * Looks for gcc on the path.
  *
@@ -153,37 +201,17 @@ const limit = Duration.seconds(10)
  */
 export const findGcc = Effect.fn("findGcc")(function* (path: string = process.env.PATH ?? "") {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  // No environment but this: CPATH and its kin would bring headers in.
-  const env = { PATH: path, LC_ALL: "C" }
-  const version = yield* spawner.string(ChildProcess.make("gcc", ["--version"], { env })).pipe(
-    Effect.timeout(limit),
-    Effect.map((text) => text.split("\n", 1)[0]!.trim()),
-    Effect.orElseSucceed(() => "")
-  )
-  if (version === "") {
-    const compiler: Compiler = {
-      available: false,
-      why: "no working gcc is on the PATH; install gcc to have this measured"
-    }
+  const found = yield* probe(path)
+  if (found.version === null) {
+    const compiler: Compiler = { available: false, why: found.why }
     return compiler
   }
-  const run = Effect.fnUntraced(function* (text: string) {
-    const handle = yield* spawner.spawn(
-      ChildProcess.make("gcc", flags, {
-        env,
-        stdin: Stream.make(new TextEncoder().encode(text)),
-        stdout: "ignore",
-        killSignal: "SIGKILL"
-      })
-    )
-    const output = yield* handle.stderr.pipe(Stream.decodeText(), Stream.mkString)
-    return { output, exitCode: yield* handle.exitCode }
-  }, Effect.scoped)
   const compiler: Compiler = {
     available: true,
-    version,
+    version: found.version,
     check: (parsed) =>
-      run(forCompiler(parsed)).pipe(
+      compile(path, forCompiler(parsed)).pipe(
+        Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner),
         Effect.map(({ exitCode, output }): Checked => {
           const error = firstCountedError(output)
           if (error !== null) return { passes: false, error }

@@ -4,10 +4,12 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import type { SplitReader } from "../dataset/DatasetReader.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
 import { Counter } from "./kneserNey.ts"
 import type { Prediction } from "./Report.ts"
+import { ValidationImpossible } from "./ValidationError.ts"
 import { type Window, windowsOf } from "./windows.ts"
 
 /** A document of a split: where its tokens are, end token included, and the bytes of its text. */
@@ -18,14 +20,13 @@ export interface Extent {
 }
 
 /** One split of the dataset. */
-export interface Split {
-  readonly tokens: Uint16Array | Uint32Array
+export interface Split extends Pick<SplitReader, "length" | "read"> {
   readonly documents: ReadonlyArray<Extent>
 }
 
 /** The split with documents drawn by the seed until they have `most` tokens together; all of them when they have no more. */
 export const sample = <S extends Split>(split: S, most: number, seed: number): S => {
-  if (split.tokens.length <= most) return split
+  if (split.length <= most) return split
   const chosen = new Set<number>()
   let tokens = 0
   for (const index of permutation(split.documents.length, draws(seed, "validate", "sample"))) {
@@ -36,9 +37,8 @@ export const sample = <S extends Split>(split: S, most: number, seed: number): S
   return { ...split, documents: split.documents.filter((_, index) => chosen.has(index)) }
 }
 
-/** A document's tokens, its end token included. Not a copy. */
-export const tokensOf = (split: Split, { start, tokens }: Extent): Uint16Array | Uint32Array =>
-  split.tokens.subarray(start, start + tokens)
+/** A document's tokens, its end token included. */
+export const tokensOf = (split: Split, { start, tokens }: Extent) => split.read(start, tokens)
 
 /** For each document, in order: bits for its tokens together, and how many were predicted as the most likely. */
 export interface Scores {
@@ -104,11 +104,13 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
     const inputs = new Int32Array(batchSize * sequenceLength).fill(endTokenId)
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
     for (const [row, { document, first, length, repeated }] of batch.entries()) {
-      const tokens = tokensOf(split, split.documents[document]!)
+      const tokens = yield* split.read(split.documents[document]!.start + first, length)
+      const before =
+        first === 0 ? endTokenId : (yield* split.read(split.documents[document]!.start + first - 1, 1))[0]!
       const at = row * sequenceLength
       for (let i = 0; i < length; i++) {
-        inputs[at + i] = first + i === 0 ? endTokenId : tokens[first + i - 1]!
-        if (i >= repeated) targets[at + i] = tokens[first + i]!
+        inputs[at + i] = i === 0 ? before : tokens[i - 1]!
+        if (i >= repeated) targets[at + i] = tokens[i]!
       }
     }
     const outputs = yield* program.run({
@@ -136,11 +138,11 @@ const pause = 1 << 16
 /** Goes through the documents one after the other, and lets other work of the process run now and then. */
 export const forEachDocument = Effect.fnUntraced(function* (
   split: Split,
-  use: (tokens: Uint16Array | Uint32Array, index: number) => void
+  use: (tokens: Int32Array, index: number) => void
 ) {
   let sincePause = 0
   for (const [index, extent] of split.documents.entries()) {
-    use(tokensOf(split, extent), index)
+    use(yield* tokensOf(split, extent), index)
     sincePause += extent.tokens
     if (sincePause >= pause) {
       sincePause = 0
@@ -149,26 +151,39 @@ export const forEachDocument = Effect.fnUntraced(function* (
   }
 })
 
-/** Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. */
-export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* (
-  order: number,
-  vocabularySize: number,
-  train: Split,
-  splits: ReadonlyArray<Split>
-) {
-  const counter = new Counter(order, vocabularySize)
-  yield* forEachDocument(train, (tokens) => counter.add(tokens))
-  const model = counter.finish()
-  return yield* Effect.forEach(
-    splits,
-    Effect.fnUntraced(function* (split) {
-      const scores = emptyScores(split.documents.length)
-      yield* forEachDocument(split, (tokens, index) => {
-        const { bits, correct } = model.score(tokens)
-        scores.bits[index] = bits
-        scores.correct[index] = correct
-      })
-      return scores
-    })
+/** JavaScript's way to say that memory cannot be had is a RangeError, which nobody declares. */
+const whereMemoryEnds = (order: number, tokens: number) =>
+  Effect.catchDefect((defect: unknown) =>
+    defect instanceof RangeError
+      ? Effect.fail(
+          new ValidationImpossible({
+            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine gives (${defect.message}). Leave the order out of baselines and beats, or judge where there is more memory.`
+          })
+        )
+      : Effect.die(defect)
   )
-})
+
+/**
+ * Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. Fails with
+ * `ValidationImpossible` where its counts do not fit into memory.
+ */
+export const scoreBaseline = Effect.fn("validate.scoreBaseline")(
+  function* (order: number, vocabularySize: number, train: Split, splits: ReadonlyArray<Split>) {
+    const counter = new Counter(order, vocabularySize)
+    yield* forEachDocument(train, (tokens) => counter.add(tokens))
+    const model = counter.finish()
+    return yield* Effect.forEach(
+      splits,
+      Effect.fnUntraced(function* (split) {
+        const scores = emptyScores(split.documents.length)
+        yield* forEachDocument(split, (tokens, index) => {
+          const { bits, correct } = model.score(tokens)
+          scores.bits[index] = bits
+          scores.correct[index] = correct
+        })
+        return scores
+      })
+    )
+  },
+  (effect, order, _, train) => whereMemoryEnds(order, train.length)(effect)
+)

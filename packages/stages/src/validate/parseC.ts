@@ -8,6 +8,7 @@
  * C does not. A macro call in the place of a declaration, `MODULE_LICENSE("MIT");`, is let pass.
  */
 import { fileURLToPath } from "node:url"
+import { digestFile } from "@trainyard/core/Durable"
 import { Effect, Schema } from "effect"
 import { Language, type Node, Parser } from "web-tree-sitter"
 import { type Prefix, prefixesOf } from "./prompts.ts"
@@ -75,13 +76,22 @@ const transparent = new Set([
   "declaration_list"
 ])
 
+/** The grammar's file. Nothing imports it, so the code of the stage does not tell when it changes. */
+const grammarFile = Effect.try({
+  try: () => fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm")),
+  catch: (cause) => new GrammarUnavailable({ why: cause instanceof Error ? cause.message : String(cause) })
+})
+
+/** SHA-256 of the grammar, hexadecimal. */
+export const digestGrammar = Effect.map(Effect.flatMap(grammarFile, digestFile), ({ sha256 }) => sha256)
+
 /** Loads the grammar (about 20 milliseconds); the parser is given back with the scope. */
 export const cParser = Effect.gen(function* () {
+  const grammar = yield* grammarFile
   const parser = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
         await Parser.init()
-        const grammar = fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm"))
         return new Parser().setLanguage(await Language.load(grammar))
       },
       catch: (cause) =>

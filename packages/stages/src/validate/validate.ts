@@ -7,15 +7,17 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
 import { Model } from "../checkpoint/Model.ts"
-import { Counts, Dataset } from "../dataset/Dataset.ts"
+import { Dataset } from "../dataset/Dataset.ts"
 import * as DatasetReader from "../dataset/DatasetReader.ts"
 import { codecOf } from "../generate/Completion.ts"
 import * as LoadedModel from "../generate/Model.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import * as gates from "./gates.ts"
+import { describeGcc } from "./gcc.ts"
 import { judgeCompletions } from "./judgeCompletions.ts"
 import { sample, scoreBaseline, scoreModel } from "./measure.ts"
+import { digestGrammar } from "./parseC.ts"
 import { kindFigures, splitFigures } from "./predict.ts"
 import { Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
@@ -28,8 +30,6 @@ const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0
 
 /** Windows that the model reads at a time. */
 const batchSize = 8
-
-const countsAreEqual = Schema.toEquivalence(Counts)
 
 export const validate = Stage.make({
   name: "validate",
@@ -68,6 +68,8 @@ export const validate = Stage.make({
   },
   output: Report,
   computes: true,
+  // What judges completions belongs to the machine and not to the inputs.
+  outside: () => Effect.all({ compiler: describeGcc(), grammar: digestGrammar }),
   verdict: (report) => gates.sentence(report.gates),
   run: Effect.fn("validate")(function* ({ config, inputs, output }) {
     const { dataset, model } = inputs
@@ -78,7 +80,7 @@ export const validate = Stage.make({
     const { spec } = loaded
     const { sequenceLength, vocabularySize } = spec
     yield* checkTokenizers(loaded, dataset)
-    const tokenizer = yield* Tokenizer.load(dataset.directory)
+    const tokenizer = yield* Tokenizer.loadExact(dataset.directory, dataset.value.tokenizer)
     const codec = codecOf(tokenizer)
     const { test, train, validation } = yield* DatasetReader.open(dataset.directory)
     if (test === undefined) {
@@ -88,7 +90,8 @@ export const validate = Stage.make({
         message: `The dataset has no test split, so the figures and the gates go by the validation split, by which training chose too. Build the dataset with a test split (testShare) to judge on text that nothing has seen.`
       })
     }
-    const sameTraining = model.value.trainedOn && countsAreEqual(model.value.trainedOn, dataset.value.train)
+    const { provenance } = model.value
+    const sameTraining = provenance && provenance.trainedOn.digest === dataset.value.train.digest
     if (sameTraining === false) {
       yield* journal.publish({
         type: "Note",
@@ -164,7 +167,7 @@ export const validate = Stage.make({
     })
     for (const { completion, document, prompt } of judged.completions) {
       if (document === null) {
-        yield* journal.publish({ type: "Sample", step: model.value.step, prompt, completion })
+        yield* journal.publish({ type: "Sample", step: provenance?.step ?? null, prompt, completion })
       }
     }
     if (judged.gccShare === null && judged.completions.length > 0) {
@@ -209,7 +212,7 @@ export const validate = Stage.make({
         sequenceLength,
         lossless: tokenizer.unknownTokenId === null,
         sameTraining,
-        calibration: model.value.temperature,
+        calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
         sampling:
           config.temperature === 0

@@ -8,7 +8,6 @@ import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   endTokenId,
   type Heard,
-  makeTokenizer,
   place,
   publishModel,
   publishRun,
@@ -88,7 +87,12 @@ describe("checkpoint", () => {
         pad_token_id: endTokenId
       })
       assert.strictEqual(json("tokenizer_config.json").model_max_length, sequenceLength)
-      assert.strictEqual(json("tokenizer_config.json").eos_token, "<|endoftext|>")
+      assert.deepInclude(json("tokenizer_config.json"), {
+        eos_token: "<|endoftext|>",
+        pad_token: "<|endoftext|>",
+        // Others make transformers 4 add an embedding to every position.
+        model_input_names: ["input_ids", "attention_mask"]
+      })
 
       const bytes = readFileSync(join(directory, "model.safetensors"))
       const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString())
@@ -137,7 +141,7 @@ describe("checkpoint", () => {
           ...settings,
           model: { ...settings.model, bias }
         })
-        assert.isAtMost(value.logitDifference, 1e-6)
+        assert.isAtMost(value.logitDifference!, 1e-6)
         const model = yield* Model.load(directory)
         assert.strictEqual(model.spec.vocabularySize, vocabularySize)
       }
@@ -157,10 +161,10 @@ describe("checkpoint", () => {
       assert.isBelow(value.bestStep, 40)
       const best = yield* publishRun(at, value, "best", {})
       const last = yield* publishRun(at, value, "last", { state: "last" })
-      assert.strictEqual(best.step, value.bestStep)
-      assert.strictEqual(best.validationLoss, value.bestValidationLoss)
-      assert.strictEqual(last.step, 40)
-      assert.strictEqual(last.validationLoss, value.lastValidationLoss)
+      assert.strictEqual(best.provenance?.step, value.bestStep)
+      assert.strictEqual(best.provenance?.validationLoss, value.bestValidationLoss)
+      assert.strictEqual(last.provenance?.step, 40)
+      assert.strictEqual(last.provenance?.validationLoss, value.lastValidationLoss)
     }).pipe(Effect.scoped, provided)
   )
 
@@ -182,14 +186,48 @@ describe("checkpoint", () => {
     }).pipe(Effect.scoped, provided)
   )
 
-  it.live("refuses another vocabulary and a damaged state, in words", () =>
+  it.live("takes its tokenizer from the run, and says in the weights themselves how they were made", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const { directory, run, value } = yield* publishModel(at)
+      assert.strictEqual(run.tokenizer, at.dataset.value.tokenizer)
+      assert.strictEqual(value.tokenizer, at.dataset.value.tokenizer)
+      assert.deepStrictEqual(
+        readFileSync(join(directory, "tokenizer.json")),
+        readFileSync(join(at.dataset.directory, "tokenizer.json"))
+      )
+      const { provenance, tokenizer } = yield* Model.load(directory)
+      assert.strictEqual(tokenizer, at.dataset.value.tokenizer)
+      assert.deepStrictEqual(provenance, {
+        tokenizer: at.dataset.value.tokenizer,
+        state: "best",
+        step: run.bestStep,
+        validationLoss: run.bestValidationLoss,
+        trainedOn: at.dataset.value.train
+      })
+      assert.deepStrictEqual(value.provenance, provenance)
+    }).pipe(Effect.scoped, provided)
+  )
+
+  it.live("refuses a tokenizer of the same size that the run was not trained with", () =>
     Effect.gen(function* () {
       const at = yield* place
       const value = yield* runTraining(at, settings)
-      const tokenizer = makeTokenizer(at)
-      const other = { ...tokenizer, value: { ...tokenizer.value, vocabularySize: 99 } }
-      const mismatch = yield* Effect.flip(publishRun(at, value, "a", {}, other))
-      assert.match(mismatch.message, /vocabulary of 24 and the tokenizer has 99 entries/)
+      const file = join(at.output, "tokenizer.json")
+      const json = JSON.parse(readFileSync(file, "utf8"))
+      const { w3, w4 } = json.model.vocab
+      Object.assign(json.model.vocab, { w3: w4, w4: w3 })
+      writeFileSync(file, JSON.stringify(json))
+      const error = yield* Effect.flip(publishRun(at, value, "a", {}))
+      assert.strictEqual(error._tag, "TokenizerMismatch")
+      assert.match(error.message, /is not the one that what lies beside it was made with/)
+    }).pipe(Effect.scoped, provided)
+  )
+
+  it.live("refuses a damaged state, in words", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const value = yield* runTraining(at, settings)
       const file = join(at.output, "best", "parameters.safetensors")
       const bytes = readFileSync(file)
       bytes[bytes.length - 10]! ^= 1

@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import type { Stage } from "@trainyard/core"
+import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem } from "effect"
 import * as fc from "fast-check"
 import type { Corpus } from "../../src/collect/Corpus.ts"
@@ -36,6 +37,12 @@ const made = Effect.fnUntraced(function* (options: Options = {}, texts: Readonly
   return { ...built, tokenizer: yield* Tokenizer.load(built.artifact.directory) }
 })
 
+/** The artifact of a tokenizer whose files were changed on purpose. */
+const renamed = Effect.fnUntraced(function* (artifact: Artifact<typeof TokenizerArtifact>) {
+  const { digest } = yield* Tokenizer.load(artifact.directory)
+  return { ...artifact, value: { ...artifact.value, digest } }
+})
+
 layer(Running.layer)("dataset", (it) => {
   it.effect("holds every document once, whole, followed by the end token", () =>
     Effect.gen(function* () {
@@ -45,7 +52,7 @@ layer(Running.layer)("dataset", (it) => {
       const seen = new Set<number>()
       for (const split of [dataset.train, dataset.validation, dataset.test!]) {
         for (const document of split.documents) {
-          const tokens = split.tokens.subarray(document.start, document.start + document.tokens)
+          const tokens = yield* split.read(document.start, document.tokens)
           assert.strictEqual(tokens.at(-1), artifact.value.endTokenId)
           assert.strictEqual(yield* tokenizer.decode(tokens.slice(0, -1)), code[document.id])
           assert.strictEqual(document.bytes, Buffer.byteLength(code[document.id]!))
@@ -65,12 +72,12 @@ layer(Running.layer)("dataset", (it) => {
     Effect.gen(function* () {
       const { artifact } = yield* made()
       const { train } = yield* DatasetReader.open(artifact.directory)
-      for (let index = 0; index < train.tokens.length; index++) {
+      for (let index = 0; index < train.length; index++) {
         const document = train.documentAt(index)!
         assert.isTrue(document.start <= index && index < document.start + document.tokens)
       }
       assert.isUndefined(train.documentAt(-1))
-      assert.isUndefined(train.documentAt(train.tokens.length))
+      assert.isUndefined(train.documentAt(train.length))
     })
   )
 
@@ -98,15 +105,83 @@ layer(Running.layer)("dataset", (it) => {
       assert.strictEqual(artifact.value.validation.tokens, 50)
       assert.strictEqual(artifact.value.test?.tokens, 40)
       const { train } = yield* DatasetReader.open(artifact.directory)
-      assert.lengthOf(train.tokens, 333)
+      assert.strictEqual(train.length, 333)
       const last = train.documents.at(-1)!
-      const text = yield* tokenizer.decode(train.tokens.subarray(last.start))
+      const text = yield* tokenizer.decode(yield* train.read(last.start, last.tokens))
       assert.isTrue(code[last.id]!.startsWith(text))
       assert.strictEqual(last.bytes, Buffer.byteLength(text))
       assert.strictEqual(
         artifact.value.train.bytes,
         train.documents.reduce((sum, document) => sum + document.bytes, 0)
       )
+    })
+  )
+
+  it.effect("counts the bytes of a split that is cut inside a character to the byte", () =>
+    Effect.gen(function* () {
+      // Without merges each byte is a token, and each character here has three bytes.
+      const texts = Array.from({ length: 4 }, (_, index) => "\u20ac\u4e16".repeat(20 + index))
+      const documents = yield* corpusOf(texts)
+      const learned = yield* Running.runStage(tokenize({ corpus, vocabularySize: 257 }), {
+        corpus: documents
+      })
+      for (const maximumTokens of [50, 51, 52]) {
+        const { artifact } = yield* Running.runStage(
+          buildDataset({ corpus, tokenizer, sequenceLength: 16, validationShare: 0.25, maximumTokens }),
+          { corpus: documents, tokenizer: learned.artifact }
+        )
+        assert.strictEqual(artifact.value.train.tokens, maximumTokens)
+        assert.strictEqual(artifact.value.train.bytes, maximumTokens)
+      }
+    })
+  )
+
+  it.effect("counts the bytes of unknown words of a cut split as they stand in the text", () =>
+    Effect.gen(function* () {
+      const known = "known \u20ac known \u20ac known"
+      const texts = [known, known, `${known} ${"\u{1f600} strange ".repeat(60)}`]
+      const documents = yield* corpusOf(texts)
+      const learned = yield* Running.runStage(
+        tokenize({ corpus, model: "word-level", vocabularySize: 5, minimumFrequency: 1 }),
+        { corpus: documents }
+      )
+      const { artifact } = yield* Running.runStage(
+        buildDataset({
+          corpus,
+          tokenizer,
+          sequenceLength: 4,
+          validationShare: 0.01,
+          testShare: 0,
+          maximumTokens: 40
+        }),
+        { corpus: documents, tokenizer: learned.artifact }
+      )
+      const { train } = yield* DatasetReader.open(artifact.directory)
+      const last = train.documents.at(-1)!
+      const words = texts[last.id]!.match(/\p{L}+|[^\p{L}]/gu)!.slice(0, last.tokens)
+      assert.isBelow(last.tokens, texts[last.id]!.match(/\p{L}+|[^\p{L}]/gu)!.length)
+      assert.strictEqual(last.bytes, Buffer.byteLength(words.join("")))
+    })
+  )
+
+  it.effect("carries the digest of its tokenizer, and refuses files that are not that tokenizer's", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const documents = yield* corpusOf(code)
+      const learned = yield* Running.runStage(tokenize({ corpus, vocabularySize: 300 }), {
+        corpus: documents
+      })
+      const build = Running.runStage(buildDataset({ corpus, tokenizer, sequenceLength: 16 }), {
+        corpus: documents,
+        tokenizer: learned.artifact
+      })
+      assert.strictEqual((yield* build).artifact.value.tokenizer, learned.artifact.value.digest)
+      const file = `${learned.artifact.directory}/tokenizer.json`
+      const json = JSON.parse(yield* fs.readFileString(file))
+      json.model.merges.reverse()
+      yield* fs.writeFileString(file, JSON.stringify(json))
+      const error = yield* Effect.flip(build)
+      assert.strictEqual(error._tag, "TokenizerMismatch")
     })
   )
 
@@ -117,11 +192,15 @@ layer(Running.layer)("dataset", (it) => {
           DatasetReader.open(artifact.directory)
         )
       const without = yield* open({ testShare: 0 })
-      const { test, train, validation } = yield* open({})
+      const { test, train, validation, value } = yield* open({})
       assert.isUndefined(without.test)
       assert.isDefined(test)
-      assert.deepStrictEqual(train.tokens, without.train.tokens)
-      assert.deepStrictEqual(validation.tokens, without.validation.tokens)
+      const all = ({ length, read }: DatasetReader.SplitReader) => read(0, length)
+      assert.deepStrictEqual(yield* all(train), yield* all(without.train))
+      assert.deepStrictEqual(yield* all(validation), yield* all(without.validation))
+      // The same tokens have the same digest, which is how a model knows its training split.
+      assert.strictEqual(without.value.train.digest, value.train.digest)
+      assert.notStrictEqual(value.train.digest, value.validation.digest)
     })
   )
 
@@ -158,11 +237,11 @@ layer(Running.layer)("dataset", (it) => {
       yield* fs.writeFileString(file, JSON.stringify(json))
       const { artifact } = yield* Running.runStage(
         buildDataset({ corpus, tokenizer, sequenceLength: 2, validationShare: 0.5 }),
-        { corpus: documents, tokenizer: learned.artifact }
+        { corpus: documents, tokenizer: yield* renamed(learned.artifact) }
       )
       assert.strictEqual(artifact.value.tokenBytes, 4)
       const dataset = yield* DatasetReader.open(artifact.directory)
-      assert.includeMembers([...dataset.train.tokens], [70_000, 70_001])
+      assert.includeMembers([...(yield* dataset.train.read(0, dataset.train.length))], [70_000, 70_001])
     })
   )
 
@@ -216,8 +295,9 @@ layer(Running.layer)("a damaged dataset", (it) => {
           Effect.catch((error) => Effect.succeed(error._tag))
         )
         yield* fs.writeFile(path, whole)
-        // A changed token or path that is still possible is for the store's digests to find; a cut is always found here.
-        if (cut !== null) assert.strictEqual(outcome, "DamagedDataset", `${file} cut at ${cut}`)
+        // A path that is still possible is for the store's digests to find; a cut and a changed token are always found here.
+        if (cut !== null || file.endsWith(".bin"))
+          assert.strictEqual(outcome, "DamagedDataset", `${file} cut at ${cut} or changed`)
         else assert.include(["opened", "DamagedDataset"], outcome)
       }
       yield* DatasetReader.open(artifact.directory)

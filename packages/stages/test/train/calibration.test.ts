@@ -59,7 +59,7 @@ describe("calibrate", () => {
     Effect.gen(function* () {
       const at = yield* place
       const { directory, run, value } = yield* publishModel(at, config)
-      assert.isAtMost(value.logitDifference, 1e-6)
+      assert.isAtMost(value.logitDifference!, 1e-6)
       assert.notStrictEqual(run.temperature.best, 1)
       const own = yield* gainOf(join(at.output, "best", "average.safetensors"))
       const published = yield* gainOf(join(directory, "model.safetensors"))

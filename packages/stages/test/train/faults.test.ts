@@ -3,9 +3,9 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure, type Inputs, type Prepared } from "@trainyard/backends/Backend"
 import { Effect, Schedule } from "effect"
+import { OpenTokens, TokensUnreadable } from "../../src/dataset/Tokens.ts"
 import * as Batches from "../../src/train/Batches.ts"
 import { FreeBytes, SaveRetries } from "../../src/train/Checkpoints.ts"
-import { OpenTokens, TokensUnreadable } from "../../src/train/Tokens.ts"
 import {
   backendOf,
   type Heard,

@@ -1,4 +1,5 @@
 /** A tiny dataset and a way to run the train stage on it, for the tests beside. */
+import { createHash } from "node:crypto"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,7 +15,7 @@ import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
 import type { Model } from "../../src/checkpoint/Model.ts"
 import type { Dataset } from "../../src/dataset/Dataset.ts"
 import { draws } from "../../src/model/draws.ts"
-import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
+import { digestOf } from "../../src/tokenize/digest.ts"
 import type { TrainedRun } from "../../src/train/TrainedRun.ts"
 import { train } from "../../src/train/train.ts"
 
@@ -86,9 +87,19 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   mkdirSync(directory, { recursive: true })
   const training = split("train", 4, 50)
   const validation = split("validation", 2, 21)
-  writeFileSync(join(directory, "train.bin"), Buffer.from(Uint16Array.from(training.tokens).buffer))
-  writeFileSync(join(directory, "validation.bin"), Buffer.from(Uint16Array.from(validation.tokens).buffer))
+  const write = (name: string, { tokens }: ReturnType<typeof split>) => {
+    const bytes = Buffer.from(Uint16Array.from(tokens).buffer)
+    writeFileSync(join(directory, name), bytes)
+    return {
+      tokens: tokens.length,
+      bytes: tokens.length * 3,
+      digest: createHash("sha256").update(bytes).digest("hex")
+    }
+  }
+  const train = { documents: 4, ...write("train.bin", training) }
+  const judged = { documents: 2, ...write("validation.bin", validation) }
   writeFileSync(join(directory, "tokenizer.json"), tokenizerJson)
+  writeFileSync(join(directory, "tokenizer_config.json"), '{"eos_token":"<|endoftext|>"}')
   const lines = [
     ...training.placed.map((place, index) => ({ ...place, path: names[index]!, split: "train" })),
     ...validation.placed.map((place, index) => ({
@@ -105,15 +116,16 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
     directory,
     fingerprint: "dataset-of-the-tests",
     value: {
+      tokenizer: digestOf(JSON.parse(tokenizerJson), endTokenId),
       vocabularySize,
       endTokenId,
       tokenBytes: 2,
       sequenceLength,
       seed: 1,
-      train: { documents: 4, tokens: training.tokens.length, bytes: training.tokens.length * 3 },
-      validation: { documents: 2, tokens: validation.tokens.length, bytes: validation.tokens.length * 3 },
+      train,
+      validation: judged,
       // There is no test.bin: training that looked for it would fail.
-      test: { documents: 1, tokens: 30, bytes: 90 }
+      test: { documents: 1, tokens: 30, bytes: 90, digest: "of a file that is not there" }
     }
   }
 }
@@ -234,45 +246,22 @@ export const resultOf = ({ output }: Place) =>
     "curve.jsonl"
   ].map((name) => readFileSync(join(output, name)).toString("base64"))
 
-/** The tokenizer artifact that belongs to the dataset. */
-export const makeTokenizer = ({ dataset, root }: Place): Artifact<typeof TokenizerArtifact> => {
-  const directory = join(root, "tokenizer")
-  mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, "tokenizer.json"), readFileSync(join(dataset.directory, "tokenizer.json")))
-  return {
-    kind: "tokenizer",
-    directory,
-    fingerprint: "tokenizer-of-the-tests",
-    value: {
-      model: "word-level",
-      vocabularySize,
-      endToken: "<|endoftext|>",
-      endTokenId,
-      unknownTokenId: 1,
-      bytesPerToken: 3,
-      unknownRate: 0,
-      vocabularyUse: 1
-    }
-  }
-}
-
 /** Publishes a trained run under a name, as the runner would. */
 export const publishRun = Effect.fn("publishRun")(function* (
   at: Place,
   value: (typeof TrainedRun)["value"]["Type"],
   name: string,
-  config: Readonly<Record<string, unknown>>,
-  tokenizer = makeTokenizer(at)
+  config: Readonly<Record<string, unknown>>
 ) {
   const output = join(at.root, name)
   mkdirSync(output, { recursive: true })
   const run = { kind: "trained-run", value, directory: at.output, fingerprint: "run-of-the-tests" }
-  const node = checkpoint({ ...config, run: undefined as never, tokenizer: undefined as never } as never)
+  const node = checkpoint({ ...config, run: undefined as never } as never)
   const decoded = yield* decodeConfig(node)
   return yield* Effect.scoped(
     node.run({
       name: "checkpoint",
-      inputs: { run, tokenizer },
+      inputs: { run },
       config: decoded,
       output,
       scratch: at.scratch

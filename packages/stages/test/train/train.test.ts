@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -51,6 +52,20 @@ describe("train", () => {
       for (const state of ["best", "last"])
         yield* CheckpointFolder.read(join(at.output, state)).pipe(Effect.provide(services(heard)))
       assert.strictEqual(ofType(heard, "Step").at(-1)?.step, 24)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("carries the dataset's tokenizer, and refuses one that the tokens were not made with", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const value = yield* undisturbed(at, { ...settings, steps: 2 })
+      assert.strictEqual(value.tokenizer, at.dataset.value.tokenizer)
+      const file = join(at.dataset.directory, "tokenizer.json")
+      const text = readFileSync(file, "utf8")
+      assert.strictEqual(readFileSync(join(at.output, "tokenizer.json"), "utf8"), text)
+      writeFileSync(file, text.replace('"w7"', '"other"'))
+      const error = yield* Effect.flip(undisturbed(sibling(at, "second"), { ...settings, steps: 2 }))
+      assert.match(error.message, /is not the one that what lies beside it was made with/)
     }).pipe(Effect.scoped)
   )
 

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { findGcc, firstCountedError, forCompiler } from "../../src/validate/gcc.ts"
+import { Effect, FileSystem } from "effect"
+import { describeGcc, findGcc, firstCountedError, forCompiler } from "../../src/validate/gcc.ts"
 import { cParser } from "../../src/validate/parseC.ts"
 
 const parsed = (text: string) =>
@@ -53,6 +53,22 @@ it.layer(NodeServices.layer)("gcc", (it) => {
     Effect.gen(function* () {
       const compiler = yield* findGcc("/nowhere")
       expect(compiler).toEqual({ available: false, why: expect.stringContaining("install gcc") })
+    })
+  )
+
+  it.effect("is reported as absent when it knows its version and cannot compile", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-gcc-" })
+      const script = '#!/bin/sh\n[ "$1" = --version ] && echo "gcc 9" && exit 0\necho "no cc1" >&2\nexit 1\n'
+      yield* fs.writeFileString(`${directory}/gcc`, script)
+      yield* fs.chmod(`${directory}/gcc`, 0o755)
+      expect(yield* describeGcc(directory)).toBe("none")
+      const compiler = yield* findGcc(directory)
+      expect(compiler).toEqual({ available: false, why: expect.stringContaining("cannot compile: no cc1") })
+      // Only installing what is missing changes this, and then the version may be the same.
+      yield* fs.writeFileString(`${directory}/gcc`, script.replace("exit 1", "exit 0"))
+      expect(yield* describeGcc(directory)).toBe("gcc 9")
     })
   )
 

@@ -1,4 +1,5 @@
 /** A dataset of a few short C files, tokenized byte by byte, and an untrained model for it. */
+import { createHash } from "node:crypto"
 import { NodeServices } from "@effect/platform-node"
 import { Backend } from "@trainyard/backends/Backend"
 import { engine } from "@trainyard/backends/reference/engine"
@@ -6,9 +7,11 @@ import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import type { Model } from "../../src/checkpoint/Model.ts"
 import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
+import { metadataOf, type Provenance } from "../../src/generate/Provenance.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "../../src/model/huggingFace.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
 import * as TensorFile from "../../src/tensors/TensorFile.ts"
+import { digestOf } from "../../src/tokenize/digest.ts"
 
 /** The characters that byte-level tokenizers write bytes as: printable ones as themselves, the others from U+0100 on. */
 const byteCharacters = (): ReadonlyArray<string> => {
@@ -59,6 +62,8 @@ export const tokenizerJson = (unused = "unused"): string =>
     }
   })
 
+export const tokenizerDigest = digestOf(JSON.parse(tokenizerJson()), endTokenId)
+
 const trainTexts = [
   '#include <stdio.h>\n\nint main(void)\n{\n  printf("hello");\n  return 0;\n}\n',
   "struct list {\n  struct list *next;\n  int value;\n};\n\nint length(struct list *list)\n{\n  int n = 0;\n  for (; list; list = list->next) n++;\n  return n;\n}\n",
@@ -94,7 +99,9 @@ const split = (texts: ReadonlyArray<string>, name: Split, firstId: number) => {
     }
   })
   const bytes = placed.reduce((sum, document) => sum + document.bytes, 0)
-  return { tokens, placed, counts: { documents: texts.length, tokens: tokens.length, bytes } }
+  const data = Buffer.from(Uint16Array.from(tokens).buffer)
+  const digest = createHash("sha256").update(data).digest("hex")
+  return { data, placed, counts: { documents: texts.length, tokens: tokens.length, bytes, digest } }
 }
 
 /** Writes the dataset's files and gives its artifact. `tested`: whether it has a test split. */
@@ -107,9 +114,9 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string, teste
   const test = split(testTexts, "test", trainTexts.length + validationTexts.length)
   const write = (name: string, data: Uint8Array | string) =>
     fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
-  if (tested) yield* write("test.bin", Buffer.from(Uint16Array.from(test.tokens).buffer))
-  yield* write("train.bin", Buffer.from(Uint16Array.from(train.tokens).buffer))
-  yield* write("validation.bin", Buffer.from(Uint16Array.from(validation.tokens).buffer))
+  if (tested) yield* write("test.bin", test.data)
+  yield* write("train.bin", train.data)
+  yield* write("validation.bin", validation.data)
   yield* write("tokenizer.json", tokenizerJson())
   yield* write(
     "documents.jsonl",
@@ -118,6 +125,7 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string, teste
       .join("")
   )
   const value: Artifact<typeof Dataset>["value"] = {
+    tokenizer: tokenizerDigest,
     vocabularySize,
     endTokenId,
     tokenBytes: 2,
@@ -149,10 +157,17 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
       { ...parameter, read: Effect.sync(() => initialValues(parameter, 1)) }
     ])
   )
+  const provenance: Provenance = {
+    tokenizer: tokenizerDigest,
+    state: "best",
+    step: 20,
+    validationLoss: 5.5,
+    trainedOn: split(trainTexts, "train", 0).counts
+  }
   const bytes = yield* TensorFile.write(
     path.join(directory, "model.safetensors"),
     toHuggingFace(spec, sources),
-    {}
+    metadataOf(provenance)
   )
   const write = (name: string, data: Uint8Array | string) =>
     fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
@@ -177,10 +192,8 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
       sequenceLength: spec.sequenceLength,
       parameters: parameterCount(spec),
       bytes,
-      state: "best",
-      step: 20,
-      validationLoss: 5.5,
-      trainedOn: split(trainTexts, "train", 0).counts,
+      tokenizer: tokenizerDigest,
+      provenance,
       logitDifference: 0
     }
   }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import { vi } from "vitest"
 import { Ports } from "../../src/model/Programs.ts"
+import { Counter } from "../../src/validate/kneserNey.ts"
 import {
   type Extent,
   type Split,
@@ -19,7 +21,11 @@ const extents: ReadonlyArray<Extent> = documents.map((tokens, index) => ({
   tokens: tokens.length,
   bytes: 10 * (tokens.length - 1)
 }))
-const split: Split = { tokens: Uint16Array.from(text), documents: extents }
+const split: Split = {
+  length: text.length,
+  read: (start, count) => Effect.succeed(Int32Array.from(text.slice(start, start + count))),
+  documents: extents
+}
 
 /** A model that is sure of the token after its input: loss 1 where it is that plus 1, 3 elsewhere; and that keeps what it saw. */
 const successor = (seen: Array<ReadonlyArray<number>>): Prepared => ({
@@ -99,6 +105,20 @@ describe("a sample of the validation split", () => {
 })
 
 describe("scoring a baseline", () => {
+  it.effect("says in a sentence that its counts do not fit into memory, and what to leave out", () =>
+    Effect.gen(function* () {
+      const full = vi.spyOn(Counter.prototype, "add").mockImplementation(() => {
+        throw new RangeError("Array buffer allocation failed")
+      })
+      yield* Effect.addFinalizer(() => Effect.sync(() => full.mockRestore()))
+      const error = yield* Effect.flip(scoreBaseline(5, 4, split, [split]))
+      expect(error._tag).toBe("ValidationImpossible")
+      expect(error.message).toMatch(
+        /baseline of order 5 over 20 training tokens .* Leave the order out of baselines/
+      )
+    })
+  )
+
   it.effect("learns from the training documents: a longer context predicts their like better", () =>
     Effect.gen(function* () {
       const score = (order: number) =>

@@ -40,7 +40,12 @@ const split: SplitReader = (() => {
       bytes: text.length
     }
   })
-  return { tokens: Uint16Array.from(tokens), documents, documentAt: () => undefined }
+  return {
+    length: tokens.length,
+    read: (start, count) => Effect.succeed(Int32Array.from(tokens.slice(start, start + count))),
+    documents,
+    documentAt: () => undefined
+  }
 })()
 
 const choose = (count: number, seed = 1) =>

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import type { StageEvent } from "@trainyard/core/RunEvent"
 import * as Stage from "@trainyard/core/Stage"
@@ -5,6 +8,7 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path, Schema } from "effect"
 import { Model } from "../../src/checkpoint/Model.ts"
 import { Dataset } from "../../src/dataset/Dataset.ts"
+import { describeGcc } from "../../src/validate/gcc.ts"
 import { Completion, Report } from "../../src/validate/Report.ts"
 import { validate } from "../../src/validate/validate.ts"
 import { runStage } from "../runStage.ts"
@@ -97,13 +101,17 @@ it.layer(workspace)("validate", (it) => {
       const { artifact } = yield* runStage(node(quick), inputs)
       const { value } = artifact
       expect(value.split).toBe("test")
-      expect({ documents: value.documents, tokens: value.tokens, bytes: value.bytes }).toEqual(
-        inputs.dataset.value.test
-      )
+      expect(inputs.dataset.value.test).toMatchObject({
+        documents: value.documents,
+        tokens: value.tokens,
+        bytes: value.bytes
+      })
       const beside = value.validation!
-      expect({ documents: beside.documents, tokens: beside.tokens, bytes: beside.bytes }).toEqual(
-        inputs.dataset.value.validation
-      )
+      expect(inputs.dataset.value.validation).toMatchObject({
+        documents: beside.documents,
+        tokens: beside.tokens,
+        bytes: beside.bytes
+      })
       expect(beside.baselines.map(({ order }) => order)).toEqual([2, 5])
       expect(beside.bitsPerByte).not.toBe(value.bitsPerByte)
       // A gate between the two figures is judged by the test split's.
@@ -136,16 +144,43 @@ it.layer(workspace)("validate", (it) => {
   it.effect("warns that a model of another training split may have learned what judges it", () =>
     Effect.gen(function* () {
       const { dataset, model } = yield* place
-      const warnings = Effect.fnUntraced(function* (trainedOn: typeof model.value.trainedOn) {
-        const other = { ...model, value: { ...model.value, trainedOn } }
-        const { events } = yield* runStage(node(quick), { dataset, model: other as typeof model })
-        return events.filter(
-          (event) => event.type === "Note" && event.message.includes("another training split")
-        )
+      const { provenance } = model.value
+      const warnings = Effect.fnUntraced(function* (changed: typeof provenance) {
+        const { provenance: _, ...rest } = model.value
+        const value = changed === undefined ? rest : { ...rest, provenance: changed }
+        const { artifact, events } = yield* runStage(node(quick), { dataset, model: { ...model, value } })
+        const page = yield* (yield* FileSystem.FileSystem).readFileString(`${artifact.directory}/report.md`)
+        return {
+          page,
+          warned: events.filter(
+            (event) => event.type === "Note" && event.message.includes("another training split")
+          ).length,
+          steps: new Set(events.flatMap((event) => (event.type === "Sample" ? [event.step] : [])))
+        }
       })
-      expect(yield* warnings(dataset.value.train)).toHaveLength(0)
-      expect(yield* warnings(undefined)).toHaveLength(0)
-      expect(yield* warnings({ ...dataset.value.train, tokens: 1 })).toHaveLength(1)
+      const same = yield* warnings(provenance)
+      expect(same.warned).toBe(0)
+      expect([...same.steps]).toEqual([20])
+      const unknown = yield* warnings(undefined)
+      expect(unknown.warned).toBe(0)
+      expect(unknown.page).toContain("The model does not say what it was trained on")
+      expect([...unknown.steps]).toEqual([null])
+      // As many documents, tokens and bytes, and still other ones.
+      const trainedOn = { ...dataset.value.train, digest: dataset.value.validation.digest }
+      const other = yield* warnings({ ...provenance!, trainedOn })
+      expect(other.warned).toBe(1)
+      expect(other.page).toContain("trained on another training split")
+    })
+  )
+
+  it.effect("has the compiler and the grammar of this machine in its fingerprint", () =>
+    Effect.gen(function* () {
+      const digest = yield* node(quick).outside!({})
+      const grammar = fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm"))
+      expect(digest).toEqual({
+        compiler: yield* describeGcc(),
+        grammar: createHash("sha256").update(readFileSync(grammar)).digest("hex")
+      })
     })
   )
 
@@ -225,11 +260,37 @@ it.layer(workspace)("validate", (it) => {
 
     it.effect("a dataset of another tokenizer", () =>
       Effect.gen(function* () {
+        const { dataset, model } = yield* place
+        const value = { ...dataset.value, tokenizer: "0".repeat(64) }
+        const failure = yield* Effect.flip(runStage(node(quick), { dataset: { ...dataset, value }, model }))
+        expect(failure).toMatchObject({
+          message: expect.stringContaining("were made with different tokenizers")
+        })
+      })
+    )
+
+    it.effect("a dataset whose tokenizer was exchanged", () =>
+      Effect.gen(function* () {
         const message = yield* replace(
           ({ dataset }) => `${dataset.directory}/tokenizer.json`,
           tokenizerJson("##")
         )
-        expect(message).toContain("were made with different tokenizers")
+        expect(message).toContain("is not the one that what lies beside it was made with")
+      })
+    )
+
+    it.effect("a token file that was changed", () =>
+      Effect.gen(function* () {
+        const message = yield* refusal(({ dataset }) =>
+          Effect.gen(function* () {
+            const fs = yield* FileSystem.FileSystem
+            const file = `${dataset.directory}/train.bin`
+            const bytes = yield* fs.readFile(file)
+            bytes[0] = bytes[0]! ^ 1
+            yield* fs.writeFile(file, bytes)
+          })
+        )
+        expect(message).toContain("train.bin is not what was written")
       })
     )
 

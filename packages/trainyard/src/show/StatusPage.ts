@@ -114,7 +114,7 @@ const samples = (status: RunStatus): ReadonlyArray<string> => {
     .filter(({ step }) => step === newest)
     .map(
       ({ completion, prompt, step }) =>
-        `- step ${count(step)}: \`${oneLine(prompt + completion, 110).replaceAll("`", "'")}\``
+        `- ${step === null ? "" : `step ${count(step)}: `}\`${oneLine(prompt + completion, 110).replaceAll("`", "'")}\``
     )
 }
 

@@ -42,7 +42,7 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
         event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
       }${event.best ? ", the best so far" : ""}`
     case "Sample": {
-      const head = `sample at step ${count(event.step)}: `
+      const head = event.step === null ? "sample: " : `sample at step ${count(event.step)}: `
       // On a terminal it keeps to one row.
       const room = screen.live ? Math.max(20, screen.columns() - nameWidth - 2 - head.length) : 100
       return screen.style("gray", `${head}${oneLine(event.prompt + event.completion, room)}`)

@@ -27,7 +27,7 @@ export const pipelineOf = (folder: string, settings: Readonly<Record<string, unk
       evaluateEvery: 2,
       ...settings
     })
-    return checkpoint({ run, tokenizer })
+    return checkpoint({ run })
   })
 
 export const engine = Engine.layer({

@@ -69,4 +69,4 @@ const openFile = Effect.fnUntraced(function* (file: string, tokenBytes: 2 | 4) {
 /** How token files are opened. */
 export const OpenTokens = Context.Reference<
   (file: string, tokenBytes: 2 | 4) => Effect.Effect<Tokens, TokensUnreadable, Scope.Scope>
->("@trainyard/stages/train/OpenTokens", { defaultValue: () => openFile })
+>("@trainyard/stages/dataset/OpenTokens", { defaultValue: () => openFile })
