@@ -3,6 +3,7 @@
  * a stage only publishes to it, through `Journal`.
  */
 import { Schema } from "effect"
+import { Process } from "./Processes.ts"
 
 const seconds = Schema.Finite
 const stage = Schema.String
@@ -10,6 +11,10 @@ const stage = Schema.String
 /** How a stage ended. */
 export const StageStatus = Schema.Literals(["ran", "cached", "skipped", "failed", "interrupted"])
 export type StageStatus = typeof StageStatus.Type
+
+/** A command line: the words after `trainyard`, and the folder that its relative paths start from. */
+export const Command = Schema.Struct({ directory: Schema.String, words: Schema.Array(Schema.String) })
+export type Command = typeof Command.Type
 
 /** What a stage itself may publish. The runner adds run, stage and time. */
 export const StageEvent = Schema.Union([
@@ -106,6 +111,10 @@ export const RunnerEvent = Schema.Union([
     pipeline: Schema.String,
     workspace: Schema.String,
     process: Schema.Int,
+    /** The same process with its machine: only there may anybody judge by its number whether it runs. Absent in older logs. */
+    owner: Schema.optionalKey(Process),
+    /** What to type to go on with it: the command line, without what asks for a new beginning, and the folder to type it in. */
+    command: Schema.optionalKey(Command),
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
     stages: Schema.Array(
@@ -123,7 +132,13 @@ export const RunnerEvent = Schema.Union([
     )
   }),
   Schema.Struct({ type: Schema.Literal("StageStarted"), stage, why: Schema.String, attempt: Schema.Int }),
-  Schema.Struct({ type: Schema.Literal("StageWaiting"), stage, holder: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literal("StageWaiting"),
+    stage,
+    holder: Schema.String,
+    /** What to do should the holder's machine never come back; absent for a holder on this machine. */
+    hint: Schema.optionalKey(Schema.String)
+  }),
   Schema.Struct({
     type: Schema.Literal("StageRetried"),
     stage,

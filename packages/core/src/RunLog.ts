@@ -93,6 +93,32 @@ export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string)
 /** Everything that a run has said so far. */
 export const read = (directory: string) => Effect.map(readLog(directory), ({ events }) => events)
 
+/** How a run began. */
+export type Opening = Extract<RunEvent["event"], { readonly type: "RunStarted" }>
+
+/** The artifacts that a run names: of all its stages, or of those given. */
+export const fingerprintsOf = (
+  opening: Opening | undefined,
+  stages?: ReadonlySet<string>
+): ReadonlyArray<string> =>
+  (opening?.stages ?? []).flatMap(({ fingerprint, name }) =>
+    fingerprint === undefined || stages?.has(name) === false ? [] : [fingerprint]
+  )
+
+/** How a run began: its first event, without reading what follows. None when that cannot be read, or has not been written yet. */
+export const opening = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  return yield* fs.stream(path.join(directory, logName)).pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.map((line) => decodeLine(line)?.event),
+    Stream.filter((event): event is Opening => event?.type === "RunStarted"),
+    Stream.runHead,
+    Effect.orElseSucceed(() => Option.none<Opening>())
+  )
+})
+
 const chunkBytes = 1 << 16
 
 /**

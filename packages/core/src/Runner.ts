@@ -13,6 +13,7 @@ import * as Latest from "./Latest.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
+import type { Command } from "./RunEvent.ts"
 import type { InvalidSettings } from "./Settings.ts"
 import { type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
@@ -25,6 +26,8 @@ export type Options = Plan.Options & {
   readonly healthEvery?: number
   /** How many stages may run at the same time; as many as are ready unless given. */
   readonly concurrency?: number
+  /** What to type to go on with the run should it be interrupted, for `plan` and `status` to show. */
+  readonly command?: Command | undefined
 }
 
 /** How a run ended. `E` is the union of the errors that the pipeline's stages declare. */
@@ -141,6 +144,8 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     pipeline: planned.pipeline,
     workspace: workspace.root,
     process: process.pid,
+    owner: yield* Processes.self,
+    ...(options.command === undefined ? {} : { command: options.command }),
     backend: compute?.description ?? "",
     stages: planned.stages.map((stage) => ({
       name: stage.name,

@@ -1,12 +1,14 @@
 /** `trainyard status`: the state of a run as a page, from its log alone; while it runs, afterwards, and after a crash. */
 import * as RunLog from "@trainyard/core/RunLog"
 import type { RunStatus } from "@trainyard/core/RunStatus"
+import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Effect, Option } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
 import * as FullScreen from "../show/FullScreen.ts"
 import { glance } from "../show/Glance.ts"
+import * as Resumable from "../show/Resumable.ts"
 import { make, type Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
@@ -70,7 +72,12 @@ export const status = Command.make(
           : plain(screen, directory, flags.json)
       }
       const status = yield* Watching.now(directory)
-      process.stdout.write(`${flags.json ? JSON.stringify(status) : StatusPage.page(status).join("\n")}\n`)
+      const waiting = Resumable.idle((yield* Unfinished.list()).waiting)
+      const now = yield* Clock.currentTimeMillis
+      const page = flags.json
+        ? JSON.stringify({ ...status, waiting })
+        : StatusPage.page(status, waiting, now).join("\n")
+      process.stdout.write(`${page}\n`)
     })
     yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
   })

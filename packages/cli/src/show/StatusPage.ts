@@ -1,6 +1,8 @@
 /** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+import type { Unfinished } from "@trainyard/core/Unfinished"
 import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
+import * as Resumable from "./Resumable.ts"
 
 /** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
 const cell = (text: string): string => oneLine(text, 160).replaceAll("|", "\\|")
@@ -220,8 +222,27 @@ export const titleOf = (status: RunStatus): string =>
       ? "interrupted (twice: stopped at once)"
       : status.state
 
-/** The page, line by line. */
-export const page = (status: RunStatus): ReadonlyArray<string> => {
+/** A run that has been silent for longer may have lost its machine. Health is told every few seconds. */
+const silentMilliseconds = 5 * 60_000
+
+/** Where the process is, and how long it has been silent, when that is long. */
+const whereabouts = (status: RunStatus, now: number): ReadonlyArray<string> => {
+  if (status.owner === null) return []
+  const place = `Process ${status.process} on ${oneLine(status.owner.host, 80)}`
+  const silent = now - Date.parse(status.updatedAt)
+  return status.state === "running" && silent > silentMilliseconds
+    ? [
+        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, the same command goes on from the last checkpoint on another.`
+      ]
+    : [`${place}.`]
+}
+
+/** The page, line by line: the run's, and what waits in its workspace to be gone on with at a moment (milliseconds since 1970). */
+export const page = (
+  status: RunStatus,
+  waiting: ReadonlyArray<Unfinished> = [],
+  now = Date.parse(status.updatedAt)
+): ReadonlyArray<string> => {
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
     `# ${status.pipeline || "A run"}: ${titleOf(status)}`,
@@ -233,6 +254,7 @@ export const page = (status: RunStatus): ReadonlyArray<string> => {
     }.`,
     ...(status.backend === "" ? [] : [`Engine: ${status.backend}.`]),
     `Workspace: ${status.workspace}.`,
+    ...whereabouts(status, now),
     "",
     ...section("Phases", phases(status)),
     ...section(
@@ -248,6 +270,7 @@ export const page = (status: RunStatus): ReadonlyArray<string> => {
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
+    ...section("Waits to be gone on with", Resumable.markdown(waiting, now)),
     ...section("Next", [status.next])
   ]
 }

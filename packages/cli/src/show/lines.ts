@@ -88,7 +88,12 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
     case "StageStarted":
       return [at(event.stage, `${event.attempt > 1 ? `attempt ${event.attempt}` : "started"} (${event.why})`)]
     case "StageWaiting":
-      return [at(event.stage, `waits for ${event.holder}, which is making the same artifact`)]
+      return [
+        at(
+          event.stage,
+          `waits for ${event.holder}, which is making the same artifact${event.hint === undefined ? "" : `. ${harmless(event.hint)}`}`
+        )
+      ]
     case "StageRetried":
       return [
         at(
