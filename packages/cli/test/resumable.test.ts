@@ -1,4 +1,4 @@
-/** Interrupted work and the next experiment: it stays, `plan`, `status` and `gc` list it, and the command that they show goes on with it. */
+/** Interrupted work and the next experiment: it stays, `plan`, `status` and `gc` list it, and the command that they show resumes it. */
 import { existsSync, readdirSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
@@ -56,12 +56,12 @@ const scratchOf = (place: Place): ReadonlyArray<string> => {
 }
 
 describe("an interrupted run", () => {
-  test("outlives the next experiment and gc; plan and status say what goes on with it, and that does", async () => {
+  test("outlives the next experiment and gc; plan and status say what resumes it, and that does", async () => {
     const place = await interrupted()
     const [fingerprint = ""] = scratchOf(place)
     const planned = await trainyard(place, "plan", "job.ts")
-    expect(planned.stdout).toMatch(/train +run +.*; goes on from step 3 \(3\.0 kB\)/)
-    expect(planned.stdout).not.toContain("Waits to be gone on with")
+    expect(planned.stdout).toMatch(/train +run +.*; resumes from step 3 \(3\.0 kB\)/)
+    expect(planned.stdout).not.toContain("Can be resumed")
     const json = await trainyard(place, "plan", "job.ts", "--json")
     expect(json.stdout).toContain(`"resumes":{"fingerprint":"${fingerprint}"`)
 
@@ -69,24 +69,22 @@ describe("an interrupted run", () => {
     expect(other.code).toBe(0)
     expect((await trainyard(place, "gc")).stdout).toMatch(
       new RegExp(
-        `stay because they can be gone on with[^]*train of job, step 3, 3\\.0 kB, last changed .* ago \\(${fingerprint.slice(0, 12)}\\)`
+        `can be resumed from them[^]*train of job, step 3, 3\\.0 kB, last changed .* ago \\(${fingerprint.slice(0, 12)}\\)`
       )
     )
     expect(scratchOf(place)).toEqual([fingerprint])
 
     // --force was the first command's; what goes on does not begin anew.
-    const goesOn = "Goes on with: trainyard run job.ts"
+    const goesOn = "Resume with: trainyard run job.ts"
     const elsewhere = await trainyard(place, "plan", "job.ts", "--set", "train.steps=2")
-    expect(elsewhere.stdout).toMatch(
-      /Waits to be gone on with, but not by this plan:\n {2}train of job, step 3/
-    )
+    expect(elsewhere.stdout).toMatch(/Can be resumed, but not by this plan, .*:\n {2}train of job, step 3/)
     expect(elsewhere.stdout).toContain(`${goesOn}\n`)
     const page = await trainyard(place, "status")
     expect(page.stdout).toMatch(/^# job: succeeded/)
-    expect(page.stdout).toMatch(/## Waits to be gone on with\n\n- train of job, step 3/)
+    expect(page.stdout).toMatch(/## Can be resumed\n\n- train of job, step 3/)
     expect(page.stdout).toContain(goesOn)
     const state = JSON.parse((await trainyard(place, "status", "--json")).stdout)
-    expect(state.waiting).toMatchObject([
+    expect(state.resumable).toMatchObject([
       { fingerprint, stage: "train", pipeline: "job", step: 3, command: { words: ["run", "job.ts"] } }
     ])
 

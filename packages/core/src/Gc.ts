@@ -1,6 +1,6 @@
 /**
  * What a workspace no longer needs: artifacts that no pipeline's latest run refers to, older runs' logs, and what killed processes left
- * behind. Work that can be gone on with (`Unfinished`) stays, and so do the log and the artifacts of its run, unless it is asked for by
+ * behind. Work that can be resumed (`Unfinished`) stays, and so do the log and the artifacts of its run, unless it is asked for by
  * name or by age.
  */
 import { Clock, Effect, FileSystem, Option, Path } from "effect"
@@ -22,7 +22,7 @@ export interface Item {
   readonly bytes: number
 }
 
-/** Which work that can be gone on with may go; none unless told. What a process works on stays in any case. */
+/** Which work that can be resumed may go; none unless told. What a process works on stays in any case. */
 export interface Options {
   /** Fingerprints, each a folder below `scratch`. */
   readonly scratch?: ReadonlyArray<string> | undefined
@@ -100,7 +100,7 @@ const mayGoOn = Effect.fnUntraced(function* (directory: string) {
 })
 
 /**
- * Runs that still matter: the newest of each pipeline, any that may go on, and any whose work waits to be gone on with. With the
+ * Runs that still matter: the newest of each pipeline, any that may go on, and any whose work can be resumed. With the
  * fingerprints that they named.
  */
 const current = Effect.fnUntraced(function* (waiting: ReadonlyArray<Unfinished.Unfinished>) {
@@ -120,11 +120,11 @@ interface Needed {
   readonly artifacts: ReadonlySet<string>
   /** Fingerprints that processes have claimed. */
   readonly held: ReadonlySet<string>
-  /** Scratch that may go: what nothing can be gone on with from, and what was asked for. */
+  /** Scratch that may go: what nothing can be resumed from, and what was asked for. */
   readonly spent: ReadonlySet<string>
 }
 
-/** Scratch folders: which may go, because nothing can be gone on with from them or because they were asked for, and which wait. */
+/** Scratch folders: which may go, because nothing can be resumed from them or because they were asked for, and which wait. */
 const sorted = Effect.fnUntraced(function* (options: Options) {
   const { useless, waiting } = yield* Unfinished.list()
   const now = yield* Clock.currentTimeMillis
@@ -251,7 +251,7 @@ const begunIn = Effect.fnUntraced(function* (run: string) {
 /**
  * Names that a clean start of a pipeline must leave alone: runs that may go on and the artifacts that they name (of this process's own runs,
  * those that they have used or begun to make), whatever is claimed, other pipelines' latest runs and artifacts, and the logs of runs whose
- * work waits to be gone on with.
+ * work can be resumed.
  */
 export const inUse = Effect.fn("Gc.inUse")(function* (options: Options = {}) {
   const self = Processes.toText(yield* Processes.self)

@@ -1,5 +1,5 @@
 /**
- * Work that waits to be gone on with: what stages of interrupted runs kept in their scratch folders, such as checkpoints. It may be hours of
+ * Unfinished work that can be resumed: what stages of interrupted runs kept in their scratch folders, such as checkpoints. It may be hours of
  * computing, so nothing removes it unless it is asked to, by name or by age.
  */
 import { Effect, FileSystem, Option, Path } from "effect"
@@ -24,11 +24,11 @@ export interface Unfinished {
   readonly run: string | null
   /** Step of its newest checkpoint; null for work that has none. */
   readonly step: number | null
-  /** What goes on with it; null when no log tells. */
+  /** What resumes it; null when no log tells. */
   readonly command: Command | null
   /** Who works on it now, in words, with the claim's file. */
   readonly inUse: { readonly holder: string; readonly file: string } | null
-  /** A whole artifact of the same name, older than this work, which a run takes instead of going on; null when there is none. */
+  /** A whole artifact of the same name, older than this work, which a run reuses instead of resuming; null when there is none. */
   readonly artifact: string | null
 }
 
@@ -121,7 +121,7 @@ const named = Effect.fnUntraced(function* (fingerprints: ReadonlySet<string>) {
   return found
 })
 
-/** Everything in scratch: what waits to be gone on with, newest first, and names of folders that nothing can be gone on with from. */
+/** Everything in scratch: what can be resumed, newest first, and names of folders from which nothing can. */
 export const list = Effect.fn("Unfinished.list")(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

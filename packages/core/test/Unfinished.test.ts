@@ -1,4 +1,4 @@
-/** Work that an interrupted run left: it stays, whatever runs or cleans next, and is listed with what goes on with it. */
+/** Work that an interrupted run left: it stays, whatever runs or cleans next, and is listed with what resumes it. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, FileSystem, Path, Schema } from "effect"
 import * as Gc from "../src/Gc.ts"
@@ -77,7 +77,7 @@ const resumed = Effect.fnUntraced(function* (result: Runner.Result) {
 const paths = (items: ReadonlyArray<Gc.Item>) => items.map(({ path }) => path)
 
 describe("work that an interrupted run left", () => {
-  it.live("is there after another experiment and gc, and the first command goes on with it", () =>
+  it.live("is there after another experiment and gc, and the first command resumes it", () =>
     Effect.gen(function* () {
       yield* interrupt(pipeline)
       const [work] = (yield* Unfinished.list()).waiting
@@ -94,7 +94,7 @@ describe("work that an interrupted run left", () => {
       // Other steps, other text: the newest run of the pipeline names neither the scratch nor the text that it was made from.
       const other = yield* runAll(pipeline, { set: ["train.steps=5", "write.text=other"] })
       expect(statuses(other.result)).toEqual({ write: "ran", train: "ran" })
-      // A run that leaves the stage out is none that goes on with it.
+      // A run that leaves the stage out is none that resumes it.
       yield* runAll(pipeline, {
         only: ["write"],
         set: ["write.text=other"],
@@ -140,7 +140,7 @@ describe("work that an interrupted run left", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.live("is told from what nothing can be gone on with from", () =>
+  it.live("is told from what nothing can be resumed from", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { scratch } = yield* Workspace

@@ -53,7 +53,7 @@ const chosenScratch = Effect.fnUntraced(function* (
   )
 })
 
-/** Says what can be gone on with and therefore stays, and how to have it removed. */
+/** Says what can be resumed and therefore stays, and how to have it removed. */
 const showStaying = Effect.fnUntraced(function* (
   waiting: ReadonlyArray<Unfinished.Unfinished>,
   going: ReadonlyArray<Gc.Item>
@@ -63,7 +63,7 @@ const showStaying = Effect.fnUntraced(function* (
   if (staying.length === 0) return
   const total = bytes(staying.reduce((sum, work) => sum + work.bytes, 0))
   yield* Console.log(
-    `\n${total} stay because they can be gone on with (--scratch NAME or --scratch-older-than 30d removes such work):`
+    `\n${total} stay because interrupted runs can be resumed from them (--scratch NAME or --scratch-older-than 30d removes such work):`
   )
   for (const line of Resumable.lines(staying, yield* Clock.currentTimeMillis)) yield* Console.log(`  ${line}`)
 })
@@ -82,16 +82,14 @@ export const gc = Command.make(
         () => "a fingerprint or the beginning of one, as plan, status and gc list it"
       ),
       Flag.withDescription(
-        "Also remove this work that could be gone on with; may be given again. Without it such work stays"
+        "Also remove this unfinished work; may be given again. Without it all that can be resumed stays"
       ),
       Flag.atLeast(0)
     ),
     scratchOlderThan: Flag.String("scratch-older-than").pipe(
       Flag.withMetavar("AGE"),
       Flag.filterMap(age, () => "an age, such as 30d or 12h"),
-      Flag.withDescription(
-        "Also remove work that could be gone on with and has not changed for so long: 30d"
-      ),
+      Flag.withDescription("Also remove unfinished work that has not changed for so long: 30d"),
       Flag.optional
     ),
     workspace: Choices.workspaceFlag
@@ -122,7 +120,7 @@ export const gc = Command.make(
       const total = bytes(going.reduce((sum, item) => sum + item.bytes, 0))
       yield* Console.log(
         items.length === 0
-          ? `Nothing in ${root} can go: all of it belongs to the latest run of some pipeline, or can be gone on with.`
+          ? `Nothing in ${root} can go: all of it belongs to the latest run of some pipeline, or to one that can be resumed.`
           : flags.dryRun
             ? `${total} in ${root} would be freed; run it without --dry-run to remove them.`
             : `${total} freed in ${root}.`
@@ -133,14 +131,14 @@ export const gc = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Free space: remove artifacts, logs and leftovers that no pipeline's latest run needs. Interrupted work that can be gone on with stays unless it is named"
+    "Free space: remove artifacts, logs and leftovers that no pipeline's latest run needs. Unfinished work that can be resumed stays unless it is asked for"
   ),
   Command.withExamples([
     { command: "trainyard gc --dry-run", description: "See what would go" },
     { command: "trainyard gc", description: "Remove it" },
     {
       command: "trainyard gc --scratch-older-than 30d",
-      description: "Also interrupted work that nobody went on with for a month"
+      description: "Also unfinished work that nobody resumed for a month"
     }
   ])
 )

@@ -50,7 +50,9 @@ export const plan = Command.make(
       const own = new Set(stages.map((stage) => goesOnFrom(stage)))
       const others = waiting.filter((work) => !own.has(work))
       if (others.length > 0) {
-        yield* Console.log("\nWaits to be gone on with, but not by this plan:")
+        yield* Console.log(
+          "\nCan be resumed, but not by this plan, which has another config, code, input or engine:"
+        )
         for (const line of Resumable.lines(others, yield* Clock.currentTimeMillis))
           yield* Console.log(`  ${line}`)
       }

@@ -72,11 +72,11 @@ export const status = Command.make(
           : plain(screen, directory, flags.json)
       }
       const status = yield* Watching.now(directory)
-      const waiting = Resumable.idle((yield* Unfinished.list()).waiting)
+      const resumable = Resumable.idle((yield* Unfinished.list()).waiting)
       const now = yield* Clock.currentTimeMillis
       const page = flags.json
-        ? JSON.stringify({ ...status, waiting })
-        : StatusPage.page(status, waiting, now).join("\n")
+        ? JSON.stringify({ ...status, resumable })
+        : StatusPage.page(status, resumable, now).join("\n")
       process.stdout.write(`${page}\n`)
     })
     yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))

@@ -1,4 +1,4 @@
-/** Work that waits to be gone on with, as `plan`, `status` and `gc` list it. */
+/** Unfinished work that can be resumed, as `plan`, `status` and `gc` list it. */
 import type { Command } from "@trainyard/core/RunEvent"
 import type { Unfinished } from "@trainyard/core/Unfinished"
 import { bytes, count, duration, oneLine } from "./format.ts"
@@ -25,13 +25,13 @@ const what = (work: Unfinished, now: number): string =>
     `last changed ${duration(Math.max(0, now - work.changedAt) / 1000)} ago`
   ].join(", ")
 
-/** How to go on with it, or why that is not to be had. */
+/** How to resume it, or why that is not to be had. */
 const how = (work: Unfinished): string => {
   if (work.artifact !== null)
-    return `An older artifact of it is whole, and a run takes that; to go on with this instead, remove ${work.artifact} first.`
+    return `An older artifact of the same name is whole, and a run reuses that; to resume this instead, remove ${work.artifact} first.`
   return work.command === null
-    ? "The run that made it goes on with it; no log tells how that was started."
-    : `Goes on with: ${commandLine(work.command)}`
+    ? "The command that made it resumes it; no log tells which one that was."
+    : `Resume with: ${commandLine(work.command)}`
 }
 
 /** What waits and is in nobody's hands: two lines each. */
@@ -46,8 +46,8 @@ export const markdown = (works: ReadonlyArray<Unfinished>, now: number): Readonl
 export const idle = (works: ReadonlyArray<Unfinished>): ReadonlyArray<Unfinished> =>
   works.filter(({ inUse }) => inUse === null)
 
-/** Why a stage of a plan runs, with the work that it goes on from. */
+/** Why a stage of a plan runs, with the work that it resumes. */
 export const planned = (why: string, work: Unfinished | undefined): string => {
   if (work === undefined) return why
-  return `${why}; goes on from ${work.step === null ? "what was kept" : `step ${count(work.step)}`} (${bytes(work.bytes)})`
+  return `${why}; resumes from ${work.step === null ? "what was kept" : `step ${count(work.step)}`} (${bytes(work.bytes)})`
 }

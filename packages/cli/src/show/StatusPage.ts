@@ -232,7 +232,7 @@ const whereabouts = (status: RunStatus, now: number): ReadonlyArray<string> => {
   const silent = now - Date.parse(status.updatedAt)
   return status.state === "running" && silent > silentMilliseconds
     ? [
-        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, the same command goes on from the last checkpoint on another.`
+        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, start the same command on another: it resumes from the last checkpoint, and says which file to remove if it has to wait.`
       ]
     : [`${place}.`]
 }
@@ -270,7 +270,7 @@ export const page = (
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
-    ...section("Waits to be gone on with", Resumable.markdown(waiting, now)),
+    ...section("Can be resumed", Resumable.markdown(waiting, now)),
     ...section("Next", [status.next])
   ]
 }

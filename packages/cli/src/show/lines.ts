@@ -131,7 +131,7 @@ export const linesOf = (screen: Screen, nameWidth: number, { event }: RunEvent):
         ? [
             screen.style(
               "yellow",
-              `interrupted after ${duration(event.seconds)}; the same command goes on from here`
+              `interrupted after ${duration(event.seconds)}; the same command goes on from here (--force and --from would begin anew)`
             )
           ]
         : []

@@ -13,8 +13,7 @@ import { type Removed, Slate } from "./Slate.ts"
 const config = {
   /**
    * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all logs and artifacts, so that each stage runs
-   * again. In either case what a running process uses stays, what other pipelines' latest runs made, work that an interrupted run can go
-   * on with, and downloads.
+   * again. In either case what a running process uses stays, what other pipelines' latest runs made, work from which an interrupted run can be resumed, and downloads.
    */
   extent: Schema.Literals(["leftovers", "everything"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("leftovers" as const))
@@ -23,9 +22,9 @@ const config = {
   keepRuns: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(10))
   ),
-  /** Work that can be gone on with goes too when it has not changed for so many days. */
+  /** Work that can be resumed goes too when it has not changed for so many days. */
   scratchOlderThanDays: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
-  /** Work that can be gone on with goes too when its folder below `scratch` bears one of these names. */
+  /** Work that can be resumed goes too when its folder below `scratch` bears one of these names. */
   scratch: Schema.Array(Schema.String.check(Schema.isPattern(/^[0-9a-f]{16,128}$/))).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed([]))
   )

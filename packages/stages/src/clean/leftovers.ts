@@ -10,7 +10,7 @@ export const lastPart = (path: string): string => path.slice(path.lastIndexOf("/
 
 /**
  * What earlier runs left and nothing needs: files of killed processes, logs of runs beyond the newest `keepRuns` (a pipeline's latest run
- * always stays, and so does one whose work can be gone on with), and work that can be gone on with where `options` ask for it.
+ * always stays, and so does one whose work can be resumed), and work that can be resumed where `options` ask for it.
  */
 export const leftovers = Effect.fn("clean.leftovers")(function* (keepRuns: number, options: Gc.Options) {
   const newest = new Set((yield* RunLog.list()).slice(0, keepRuns).map((name) => `runs/${name}`))
@@ -19,7 +19,7 @@ export const leftovers = Effect.fn("clean.leftovers")(function* (keepRuns: numbe
 
 /**
  * Every artifact, all logs and all that killed processes left, but for what is in use, what other pipelines' latest runs need, and work that
- * can be gone on with unless `options` ask for it. Downloads stay: no run made them.
+ * can be resumed unless `options` ask for it. Downloads stay: no run made them.
  */
 export const everything = Effect.fn("clean.everything")(function* (options: Gc.Options) {
   const fs = yield* FileSystem.FileSystem

@@ -100,7 +100,7 @@ describe("clean", () => {
     )
   )
 
-  it.effect("keeps the newest logs, and those whose work can be gone on with", () =>
+  it.effect("keeps the newest logs, and those whose work can be resumed", () =>
     within(["artifacts/x"], (root) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -125,7 +125,7 @@ describe("clean", () => {
   )
 
   for (const extent of ["leftovers", "everything"] as const) {
-    it.effect(`work that can be gone on with goes only by name or by age (${extent})`, () =>
+    it.effect(`work that can be resumed goes only by name or by age (${extent})`, () =>
       within([`scratch/${print("a")}/checkpoint`, `scratch/${print("b")}/checkpoint`], (root) =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
@@ -153,7 +153,7 @@ describe("clean", () => {
     )
   }
 
-  it.effect("removes everything but what others use, what can be gone on with, and what is not its own", () =>
+  it.effect("removes everything but what others use, what can be resumed, and what is not its own", () =>
     within(
       [
         ..."abcef9".split("").map((letter) => `artifacts/collect/${print(letter)}/manifest.json`),
