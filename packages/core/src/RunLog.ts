@@ -96,14 +96,18 @@ export const read = (directory: string) => Effect.map(readLog(directory), ({ eve
 /** How a run began. */
 export type Opening = Extract<RunEvent["event"], { readonly type: "RunStarted" }>
 
-/** The artifacts that a run names: of all its stages, or of those given. */
+/**
+ * The artifacts that a run needs: those of its stages, or of those of them that are given; and those that its config names, such as a model's
+ * folder in the workspace that a stage is told to read.
+ */
 export const fingerprintsOf = (
   opening: Opening | undefined,
-  stages?: ReadonlySet<string>
+  only?: ReadonlySet<string>
 ): ReadonlyArray<string> =>
-  (opening?.stages ?? []).flatMap(({ fingerprint, name }) =>
-    fingerprint === undefined || stages?.has(name) === false ? [] : [fingerprint]
-  )
+  (opening?.stages ?? []).flatMap(({ config, fingerprint, name }) => [
+    ...(fingerprint === undefined || only?.has(name) === false ? [] : [fingerprint]),
+    ...((JSON.stringify(config) ?? "").match(/[0-9a-f]{16,128}/g) ?? [])
+  ])
 
 /** How a run began: its first event, without reading what follows. None when that cannot be read, or has not been written yet. */
 export const opening = Effect.fnUntraced(function* (directory: string) {

@@ -75,3 +75,16 @@ it.live("leaves what a run has come to need since the list was made", () =>
     })
   }).pipe(Effect.provide(live))
 )
+
+it.live("keeps an artifact that another pipeline reads by its folder", () =>
+  Effect.gen(function* () {
+    const old = yield* runAll(pipeline, { set: ["write.text=old"] })
+    yield* runAll(pipeline)
+    const artifact = old.result.artifacts.double!
+    const reader = Pipeline.make("reader", () => write({ text: `${artifact}/text.txt` }))
+    yield* runAll(reader)
+    const paths = (yield* Gc.list()).map(({ path }) => path)
+    expect(paths.some((path) => artifact.endsWith(path))).toBe(false)
+    expect(paths.some((path) => old.result.artifacts.write!.endsWith(path))).toBe(true)
+  }).pipe(Effect.provide(live))
+)
