@@ -25,7 +25,7 @@ export const unique = (): string => randomBytes(6).toString("hex")
 
 export interface MachineIdentity {
   readonly host: string
-  /** 16 hexadecimal digits. Processes with the same can see each other by their numbers. */
+  /** 16 hexadecimal digits. Processes with the same can see each other by their numbers; the first 8 tell a machine from another. */
   readonly id: string
 }
 
@@ -38,20 +38,33 @@ const told = (read: () => string): string => {
   }
 }
 
-/** Where process numbers mean what they mean here: the boot and the process namespace on Linux, the host's name elsewhere. */
+// The number that Linux gives to the process namespace of the machine itself, which no container has.
+const machinesOwnNamespace = "pid:[4026531836]"
+
+const digest = (...parts: ReadonlyArray<string>): string =>
+  createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8)
+
+/**
+ * Where process numbers mean what they mean here: the boot and the process namespace on Linux, the host's name elsewhere. Eight digits for
+ * the machine, eight for its boot and namespace: a machine that has been started anew can know that what ran before has ended. Containers
+ * take no part in that, since the id of a machine may come from their image.
+ */
 const identify = (): MachineIdentity => {
   const name = hostname()
-  const linux = process.platform === "linux"
-  const boot = linux ? told(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")) : ""
-  const namespace = linux ? told(() => readlinkSync("/proc/self/ns/pid")) : ""
-  // Containers often share a host name. Where nothing tells them apart, each process stands alone: nobody may judge it by its number.
-  const own = linux && (boot === "" || namespace === "") ? unique() : ""
-  const parts = [process.platform, name, boot, namespace, own]
-  return {
-    // File names carry this, so all that a host name may hold is reduced to letters, digits and "-".
-    host: name.replace(/[^A-Za-z0-9-]/g, "-") || "host",
-    id: createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16)
+  // File names carry this, so all that a host name may hold is reduced to letters, digits and "-".
+  const host = name.replace(/[^A-Za-z0-9-]/g, "-") || "host"
+  if (process.platform !== "linux") {
+    const id = digest(process.platform, name)
+    return { host, id: `${id}${id}` }
   }
+  const boot = told(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"))
+  const namespace = told(() => readlinkSync("/proc/self/ns/pid"))
+  const machine =
+    namespace === machinesOwnNamespace ? told(() => readFileSync("/etc/machine-id", "utf8")) : ""
+  // Containers often share a host name. Where nothing tells them apart, each process stands alone: nobody may judge it by its number.
+  const alone = boot === "" || namespace === "" ? unique() : ""
+  const place = digest(name, boot, namespace, alone)
+  return { host, id: `${machine === "" ? place : digest(name, machine)}${place}` }
 }
 
 /** The machine that this process runs on. */
@@ -106,13 +119,31 @@ export const isAlive = Effect.fnUntraced(function* (owner: Process) {
   return started !== undefined && (started === "0" || owner.started === "0" || started === owner.started)
 })
 
-/** A process of another machine that gave no sign of life for so long is taken to be gone. Long enough for any difference of clocks. */
+/** When this machine was started, in milliseconds since 1970, to the second; NaN where the system does not tell. */
+const bootTime = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const stat = yield* fs.readFileString("/proc/stat").pipe(Effect.orElseSucceed(() => ""))
+  return Number(/^btime (\d+)$/m.exec(stat)?.[1] ?? Number.NaN) * 1000
+})
+
+// A process of another machine that gave no sign of life for so long is gone. Long enough for any difference of clocks.
 const silentMilliseconds = 24 * 3_600_000
 
-/** Whether a process has ended: this machine says so, or it is another's and its last sign of life (milliseconds since 1970) is a day old. */
+// Signs of life come more often than this.
+const signEveryMilliseconds = 90_000
+
+/**
+ * Whether a process has ended, by its last sign of life (milliseconds since 1970): this machine says so; or it ran here before the machine was
+ * started anew, and has been silent since; or it is another machine's and has been silent for a day.
+ */
 export const isGone = Effect.fnUntraced(function* (owner: Process, lastSign: number) {
-  if (!(yield* isAlive(owner))) return true
-  return !(yield* isHere(owner)) && (yield* Clock.currentTimeMillis) - lastSign > silentMilliseconds
+  if (yield* isHere(owner)) return !(yield* isAlive(owner))
+  const silence = (yield* Clock.currentTimeMillis) - lastSign
+  if (silence > silentMilliseconds) return true
+  const { id } = yield* Machine
+  const sameMachine = owner.machine !== "" && owner.machine.slice(0, 8) === id.slice(0, 8)
+  // Copies of a virtual machine may bear one machine's id: one that lives gives signs of life after this one was started.
+  return sameMachine && silence > signEveryMilliseconds && lastSign < (yield* bootTime)
 })
 
 /**
@@ -123,10 +154,7 @@ export const mayHaveStarted = Effect.fnUntraced(function* (pid: number, time: nu
   const started = yield* startOf(pid)
   if (started === undefined) return false
   if (started === "0") return true
-  const fs = yield* FileSystem.FileSystem
-  const stat = yield* fs.readFileString("/proc/stat").pipe(Effect.orElseSucceed(() => ""))
-  const boot = Number(/^btime (\d+)$/m.exec(stat)?.[1] ?? Number.NaN)
   // Linux counts process times in hundredths of a second; boot time is whole seconds, so allow for rounding.
-  const startedAt = boot * 1000 + Number(started) * 10
+  const startedAt = (yield* bootTime) + Number(started) * 10
   return Number.isNaN(startedAt) || startedAt <= time + 2000
 })

@@ -1,6 +1,6 @@
 /** Runs in processes of their own: killed at any moment, waiting for each other, interrupted. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process"
-import { tmpdir } from "node:os"
+import { tmpdir, uptime } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
@@ -235,6 +235,17 @@ it.live("a process is told from another with the same number", () =>
     const self = yield* Processes.self
     expect(yield* Processes.isAlive(self)).toBe(true)
     expect(Processes.fromText(`${Processes.toText(self)}.abc`)).toEqual(self)
+    // What ran before this machine was started anew has ended, although no number says so; a copy of this machine may live.
+    const before = { ...self, machine: `${self.machine.slice(0, 8)}01234567` }
+    expect(yield* Processes.isGone(before, Date.now())).toBe(false)
+    if (process.platform === "linux") {
+      const boot = Date.now() - uptime() * 1000
+      expect(yield* Processes.isGone(before, boot - 100_000)).toBe(true)
+      expect(yield* Processes.isGone(before, boot + 5000)).toBe(false)
+      expect(yield* Processes.isGone({ ...before, machine: "0123456789abcdef" }, boot - 100_000)).toBe(
+        uptime() > 86_400 - 100
+      )
+    }
     // As an older version wrote it: nobody knows which machine that is.
     expect(Processes.fromText(`${self.host}.12.34.abc`)).toEqual({
       host: self.host,
