@@ -3,6 +3,7 @@
  * a stage only publishes to it, through `Journal`.
  */
 import { Schema } from "effect"
+import { Process } from "./Processes.ts"
 import * as Sanitize from "./Sanitize.ts"
 
 const seconds = Schema.Finite
@@ -11,6 +12,10 @@ const stage = Schema.String
 /** How a stage ended. */
 export const StageStatus = Schema.Literals(["ran", "cached", "skipped", "failed", "interrupted"])
 export type StageStatus = typeof StageStatus.Type
+
+/** A command line: the words after `trainyard`, and the folder that its relative paths start from. */
+export const Command = Schema.Struct({ directory: Schema.String, words: Schema.Array(Schema.String) })
+export type Command = typeof Command.Type
 
 /** What a stage itself may publish. The runner adds run, stage and time. */
 export const StageEvent = Schema.Union([
@@ -108,6 +113,10 @@ export const RunnerEvent = Schema.Union([
     pipeline: Schema.String,
     workspace: Schema.String,
     process: Schema.Int,
+    /** The same process with its machine: only there may anybody judge by its number whether it runs. Absent in older logs. */
+    owner: Schema.optionalKey(Process),
+    /** What to type to go on with it: the command line, without what asks for a new beginning, and the folder to type it in. */
+    command: Schema.optionalKey(Command),
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
     stages: Schema.Array(
@@ -130,7 +139,9 @@ export const RunnerEvent = Schema.Union([
     type: Schema.Literal("StageWaiting"),
     stage,
     holder: Schema.String,
-    reason: Schema.optionalKey(Schema.Literal("turn"))
+    reason: Schema.optionalKey(Schema.Literal("turn")),
+    /** What to do should the holder's machine never come back; absent for a holder on this machine. */
+    hint: Schema.optionalKey(Schema.String)
   }),
   Schema.Struct({
     type: Schema.Literal("StageRetried"),

@@ -117,6 +117,36 @@ export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string)
 /** Everything that a run has said so far. */
 export const read = (directory: string) => Effect.map(readLog(directory), ({ events }) => events)
 
+/** How a run began. */
+export type Opening = Extract<RunEvent["event"], { readonly type: "RunStarted" }>
+
+/**
+ * The artifacts that a run needs: those of its stages, or of those of them that are given; and those that its config names, such as a model's
+ * folder in the workspace that a stage is told to read.
+ */
+export const fingerprintsOf = (
+  opening: Opening | undefined,
+  only?: ReadonlySet<string>
+): ReadonlyArray<string> =>
+  (opening?.stages ?? []).flatMap(({ config, fingerprint, name }) => [
+    ...(fingerprint === undefined || only?.has(name) === false ? [] : [fingerprint]),
+    ...((JSON.stringify(config) ?? "").match(/[0-9a-f]{16,128}/g) ?? [])
+  ])
+
+/** How a run began: its first event, without reading what follows. None when that cannot be read, or has not been written yet. */
+export const opening = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  return yield* fs.stream(path.join(directory, logName)).pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.map((line) => decodeLine(line)?.event),
+    Stream.filter((event): event is Opening => event?.type === "RunStarted"),
+    Stream.runHead,
+    Effect.orElseSucceed(() => Option.none<Opening>())
+  )
+})
+
 const chunkBytes = 1 << 16
 
 /**

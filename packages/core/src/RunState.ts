@@ -1,5 +1,6 @@
 /** What a run's status holds: plain data, which pages and screens render. `RunStatus` folds it from the run's events. */
 import type { LossPoint } from "./LossCurve.ts"
+import type { Process } from "./Processes.ts"
 import type { StageEvent } from "./RunEvent.ts"
 
 type Said<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
@@ -73,6 +74,8 @@ export interface RunState {
   readonly pipeline: string
   readonly workspace: string
   readonly process: number
+  /** The process with its machine; null in the log of an older version. */
+  readonly owner: Process | null
   readonly backend: string
   /** "crashed": its process is gone and it never said that it finished. */
   readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
@@ -127,6 +130,7 @@ export const empty: RunState = {
   pipeline: "",
   workspace: "",
   process: 0,
+  owner: null,
   backend: "",
   state: "running",
   stoppedAtOnce: false,

@@ -21,6 +21,7 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   pipeline: event.pipeline,
   workspace: event.workspace,
   process: event.process,
+  owner: event.owner ?? null,
   backend: event.backend,
   startedAt: at,
   updatedAt: at,
@@ -72,16 +73,24 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
         event.stage,
         event.attempt === 1 ? `Started: ${event.why}` : `Attempt ${event.attempt}`
       )
-    case "StageWaiting":
-      return note(
-        changePhase(status, event.stage, () => ({
-          state: "waiting",
-          message: `waits for ${waitsFor(event)}`
-        })),
-        at,
-        event.stage,
-        `Waits for ${waitsFor(event)}`
-      )
+    case "StageWaiting": {
+      const waiting = changePhase(status, event.stage, () => ({
+        state: "waiting",
+        message: `waits for ${waitsFor(event)}`
+      }))
+      const hinted =
+        event.hint === undefined
+          ? waiting
+          : {
+              ...waiting,
+              warnings: keep(waiting.warnings, {
+                at,
+                stage: event.stage,
+                text: `Waits for ${waitsFor(event)}. ${event.hint}`
+              })
+            }
+      return note(hinted, at, event.stage, `Waits for ${waitsFor(event)}`)
+    }
     case "StageRetried":
       return note(
         {
@@ -200,7 +209,15 @@ export const crashed = (status: RunStatus): RunStatus => {
   return { ...gone, secondsLeft: null, next: Outlook.next(gone) }
 }
 
-/** Whether a run's process still exists on this machine and could be the one that started it. */
+/**
+ * Whether a run's process may still be at work. A process of this machine is looked for. One of another machine is taken to run until its
+ * log, which gets a line every few seconds, has been silent for a day; so is one of which an older version's log does not say where it runs.
+ */
 export const isAlive = Effect.fnUntraced(function* (status: RunStatus) {
-  return status.process > 0 && (yield* Processes.mayHaveStarted(status.process, Date.parse(status.startedAt)))
+  if (status.process <= 0) return false
+  const seen =
+    status.owner === null && (yield* Processes.mayHaveStarted(status.process, Date.parse(status.startedAt)))
+  if (seen) return true
+  const owner = status.owner ?? { host: "", machine: "", pid: status.process, started: "0" }
+  return !(yield* Processes.isGone(owner, Date.parse(status.updatedAt)))
 })

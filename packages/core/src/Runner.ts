@@ -13,6 +13,7 @@ import * as Latest from "./Latest.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import * as Plan from "./Plan.ts"
 import * as Processes from "./Processes.ts"
+import type { Command } from "./RunEvent.ts"
 import type { InvalidSettings } from "./Settings.ts"
 import type { ExternalServices } from "./Stage.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
@@ -29,6 +30,8 @@ export type Options = Plan.Options & {
   readonly concurrency?: number
   /** How many stages that compute may do so at the same time; 1 unless given, since an engine uses every thread that it is given. */
   readonly jobs?: number
+  /** What to type to go on with the run should it be interrupted, for `plan` and `status` to show. */
+  readonly command?: Command | undefined
 }
 
 /** How a run ended. `E` is the union of the errors that the pipeline's stages declare. */
@@ -135,6 +138,8 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     pipeline: planned.pipeline,
     workspace: workspace.root,
     process: process.pid,
+    owner: yield* Processes.self,
+    ...(options.command === undefined ? {} : { command: options.command }),
     backend: compute?.description ?? "",
     stages: planned.stages.map((stage) => ({
       name: stage.name,

@@ -180,23 +180,29 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
         action: "it is made again"
       }
     })
-  const waited = yield* Lock.acquire(stage.fingerprint, (holder) =>
-    stream.publish({ type: "StageWaiting", stage: stage.name, holder })
+  const lock = yield* Lock.acquire(stage.fingerprint, (holder, hint) =>
+    stream.publish({
+      type: "StageWaiting",
+      stage: stage.name,
+      holder,
+      ...(hint === undefined ? {} : { hint })
+    })
   )
   // Whoever waited for another process to make this very artifact has it fresh, forced or not.
-  const wanted = !stage.forced || (waited && stage.node.stage.reusable)
+  const wanted = !stage.forced || (lock.waited && stage.node.stage.reusable)
   const found = wanted ? yield* find(stage.node, stage.fingerprint) : undefined
   if (found?._tag === "Whole") {
     const made: Made = { artifact: found.artifact, status: "cached" }
     return made
   }
   if (found?._tag === "Damaged") yield* damage(found.problem)
-  if (stage.forced) {
+  // A stage that runs every time goes on with what an interrupted attempt kept; only who asks for all anew loses it.
+  if (stage.forced && stage.node.stage.reusable) {
     yield* fs
       .remove(path.join(workspace.scratch, stage.fingerprint), { recursive: true, force: true })
       .pipe(Effect.ignore)
   }
-  const made: Made = { artifact: yield* attempts(job, stage.why), status: "ran" }
+  const made: Made = { artifact: yield* Effect.raceFirst(attempts(job, stage.why), lock.lost), status: "ran" }
   return made
 }, Effect.scoped)
 

@@ -11,7 +11,18 @@
  * tmp/                               what is being written; nothing here outlives its process
  * ```
  */
-import { Context, Effect, FileSystem, Layer, Path, type PlatformError, Predicate, Schema } from "effect"
+import {
+  Context,
+  type Duration,
+  Effect,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  type PlatformError,
+  Predicate,
+  Schema
+} from "effect"
 import * as Folders from "./Folders.ts"
 import * as Processes from "./Processes.ts"
 
@@ -151,6 +162,11 @@ export class Workspace extends Context.Service<Workspace, Layout>()("@trainyard/
     )
 }
 
+/** How often a folder in `tmp` is touched, so that other machines see that its process is at work. */
+export const TouchEvery = Context.Reference<Duration.Input>("@trainyard/core/Workspace/TouchEvery", {
+  defaultValue: () => "1 minute"
+})
+
 /** An empty folder in `tmp`, removed when the scope closes, wherever it was moved meanwhile or not. */
 export const temporaryDirectory = Effect.fnUntraced(function* (purpose: string) {
   const fs = yield* FileSystem.FileSystem
@@ -160,23 +176,45 @@ export const temporaryDirectory = Effect.fnUntraced(function* (purpose: string) 
   const failed = Effect.mapError(explain(`Making a folder for ${purpose}`, workspace.root))
   const directory = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
   yield* Folders.make(workspace.tmp).pipe(failed)
-  return yield* Effect.acquireRelease(fs.makeDirectory(directory).pipe(failed, Effect.as(directory)), () =>
+  yield* Effect.acquireRelease(fs.makeDirectory(directory).pipe(failed), () =>
     fs.remove(directory, { recursive: true, force: true }).pipe(Effect.ignore)
+  )
+  const touch = Effect.suspend(() => fs.utimes(directory, new Date(), new Date())).pipe(Effect.ignore)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(yield* TouchEvery), touch)))
+  return directory
+})
+
+/** When a file or folder was changed last, in milliseconds since 1970; 0 when nobody can tell. */
+export const changedAt = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.stat(file).pipe(
+    Effect.map(({ mtime }) => Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })),
+    Effect.orElseSucceed(() => 0)
   )
 })
 
-/** Removes from `tmp` what killed processes left there. Whatever cannot be removed stays. */
+/** Names in `tmp` that processes left which are gone. What bears another name is not the workspace's. */
+export const abandoned = Effect.fnUntraced(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { tmp } = yield* Workspace
+  const names = yield* fs.readDirectory(tmp).pipe(Effect.orElseSucceed((): Array<string> => []))
+  return yield* Effect.filter(
+    names,
+    Effect.fnUntraced(function* (name) {
+      const owner = Processes.fromText(name)
+      return owner !== undefined && (yield* Processes.isGone(owner, yield* changedAt(path.join(tmp, name))))
+    })
+  )
+})
+
+/** Removes from `tmp` what processes left there that are gone. Whatever cannot be removed stays. */
 export const sweep = Effect.fn("Workspace.sweep")(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const workspace = yield* Workspace
-  const names = yield* fs.readDirectory(workspace.tmp).pipe(Effect.orElseSucceed((): Array<string> => []))
-  let removed = 0
-  for (const name of names) {
-    const owner = Processes.fromText(name)
-    if (owner !== undefined && (yield* Processes.isAlive(owner))) continue
-    yield* fs.remove(path.join(workspace.tmp, name), { recursive: true, force: true }).pipe(Effect.ignore)
-    removed++
-  }
-  return removed
+  const { tmp } = yield* Workspace
+  const names = yield* abandoned()
+  for (const name of names)
+    yield* fs.remove(path.join(tmp, name), { recursive: true, force: true }).pipe(Effect.ignore)
+  return names.length
 })

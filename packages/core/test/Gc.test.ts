@@ -17,23 +17,43 @@ it.live("keeps what latest runs use, lists the rest with sizes, and removes it",
     const old = yield* runAll(pipeline, { set: ["write.text=old"] })
     yield* runAll(pipeline)
     yield* runAll(Pipeline.make("other", () => write({ text: "other" })))
-    yield* fs.makeDirectory(`${workspace.scratch}/abc`, { recursive: true })
-    yield* fs.writeFileString(`${workspace.scratch}/abc/checkpoint`, "x".repeat(5000))
-    // A process of this machine that is no more, this one, and one of another machine, which cannot be asked.
+    // A process of this machine that is no more, this one, one of a container with this host name, and one of an older version's file.
     const self = yield* Processes.self
-    const dead = `${Processes.toText({ ...self, pid: 2 ** 22 + 1 })}.x`
-    for (const name of [dead, `${Processes.toText(self)}.x`, "elsewhere.1.1.x"])
-      yield* fs.writeFileString(`${workspace.tmp}/${name}`, "left behind")
+    const gone = Processes.toText({ ...self, pid: 2 ** 22 + 1 })
+    const far = Processes.toText({ ...self, machine: "0123456789abcdef", pid: 2 ** 22 + 1 })
+    const dead = `${gone}.x`
+    for (const name of [dead, `${Processes.toText(self)}.x`, `${far}.x`, "elsewhere.1.1.x", "notes.txt"])
+      yield* fs.writeFileString(`${workspace.tmp}/${name}`, "x".repeat(9000))
+    const longAgo = new Date(Date.now() - 2 * 86_400_000)
+    const silent = `${far}.y`
+    yield* fs.writeFileString(`${workspace.tmp}/${silent}`, "left behind")
+    yield* fs.utimes(`${workspace.tmp}/${silent}`, longAgo, longAgo)
+    for (const name of ["code.json.a.part", "code.json.b.part"])
+      yield* fs.writeFileString(`${workspace.root}/${name}`, "{")
+    yield* fs.utimes(`${workspace.root}/code.json.b.part`, longAgo, longAgo)
+    for (const owner of [gone, far]) yield* fs.writeFileString(`${workspace.locks}/abc@${owner}.0`, "")
+    // A run that has only just made its folder, one that never came further, and a folder that a person put there.
+    for (const name of ["20990101-000000-000-aaaaaa", "20200101-000000-000-bbbbbb", "mine"])
+      yield* fs.makeDirectory(`${workspace.runs}/${name}`)
+    yield* fs.utimes(`${workspace.runs}/20200101-000000-000-bbbbbb`, longAgo, longAgo)
     const items = yield* Gc.list()
     const paths = items.map(({ path }) => path)
-    expect(items[0]).toEqual({ what: "scratch", path: "scratch/abc", bytes: 5000 })
+    expect(items[0]).toEqual({ what: "temporary", path: `tmp/${dead}`, bytes: 9000 })
     expect(paths).toContain(`runs/${old.result.run}`)
     for (const directory of Object.values(old.result.artifacts)) {
       expect(paths).toContain(directory.slice(workspace.root.length + 1))
     }
     expect(items.filter(({ what }) => what === "artifact")).toHaveLength(2)
-    expect(items.filter(({ what }) => what === "run")).toHaveLength(1)
-    expect(paths.filter((path) => path.startsWith("tmp/"))).toEqual([`tmp/${dead}`])
+    expect(items.filter(({ what }) => what === "run").map(({ path }) => path)).toEqual([
+      `runs/${old.result.run}`,
+      "runs/20200101-000000-000-bbbbbb"
+    ])
+    expect(items.filter(({ what }) => what === "temporary").map(({ path }) => path)).toEqual([
+      `tmp/${dead}`,
+      `tmp/${silent}`,
+      "code.json.b.part",
+      `locks/abc@${gone}.0`
+    ])
     expect(yield* Gc.remove(items)).toEqual(items)
     expect(yield* Gc.list()).toEqual([])
     expect(statuses((yield* runAll(pipeline)).result)).toEqual({ write: "cached", double: "cached" })
@@ -53,5 +73,18 @@ it.live("leaves what a run has come to need since the list was made", () =>
       write: "cached",
       double: "cached"
     })
+  }).pipe(Effect.provide(live))
+)
+
+it.live("keeps an artifact that another pipeline reads by its folder", () =>
+  Effect.gen(function* () {
+    const old = yield* runAll(pipeline, { set: ["write.text=old"] })
+    yield* runAll(pipeline)
+    const artifact = old.result.artifacts.double!
+    const reader = Pipeline.make("reader", () => write({ text: `${artifact}/text.txt` }))
+    yield* runAll(reader)
+    const paths = (yield* Gc.list()).map(({ path }) => path)
+    expect(paths.some((path) => artifact.endsWith(path))).toBe(false)
+    expect(paths.some((path) => old.result.artifacts.write!.endsWith(path))).toBe(true)
   }).pipe(Effect.provide(live))
 )

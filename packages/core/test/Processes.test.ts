@@ -1,6 +1,6 @@
 /** Runs in processes of their own: killed at any moment, waiting for each other, interrupted. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
-import { tmpdir } from "node:os"
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process"
+import { tmpdir, uptime } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
@@ -27,12 +27,13 @@ interface Child {
 }
 
 /** Starts the job; kills it when the test ends. */
-const start = Effect.fnUntraced(function* (mode: "forever" | "quick") {
+const start = Effect.fnUntraced(function* (mode: "forever" | "quick", within: ReadonlyArray<string> = []) {
   const { root } = yield* Workspace
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, [job, root, mode], { env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
-    ),
+    Effect.sync(() => {
+      const [command = "", ...words] = [...within, process.execPath, job, root, mode]
+      return spawn(command, words, { env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
+    }),
     (running) => Effect.sync(() => running.kill("SIGKILL"))
   )
   const events: Array<RunEvent["event"]> = []
@@ -144,6 +145,71 @@ describe("two runs at once", () => {
   )
 })
 
+// A process namespace of its own with its own /proc, and the host's name: what a container is to the processes beside it.
+const container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
+const hasContainers = spawnSync(container[0]!, [...container.slice(1), "true"]).status === 0
+
+describe.skipIf(!hasContainers)("two containers with one host name (needs process namespaces)", () => {
+  it.live("do not judge each other by process numbers: a lock is waited for, a run is not crashed", () =>
+    Effect.gen(function* () {
+      const first = yield* start("forever", container)
+      yield* first.until(progressed)
+      const status = RunStatus.of(yield* RunLog.read(yield* RunLog.find()))
+      expect(status.owner?.host).toBe((yield* Processes.self).host)
+      expect(status.owner?.machine).not.toBe((yield* Processes.self).machine)
+      expect(yield* RunStatus.isAlive(status)).toBe(true)
+      const second = yield* start("quick")
+      yield* second.until((event) => event.type === "StageWaiting")
+      expect(second.events.find((event) => event.type === "StageWaiting")).toMatchObject({
+        holder: `process ${status.process} on ${status.owner?.host}`,
+        hint: expect.stringContaining("will not come back, remove ")
+      })
+      yield* Effect.sleep("1 second")
+      expect(second.process.exitCode).toBeNull()
+      // Nobody here can tell that it was killed; what the hint says lets the other one go on.
+      first.process.kill("SIGKILL")
+      yield* first.ended
+      const fs = yield* FileSystem.FileSystem
+      const { locks } = yield* Workspace
+      for (const name of yield* fs.readDirectory(locks)) yield* fs.remove(`${locks}/${name}`)
+      expect(yield* second.ended).toBe(0)
+      expect((yield* artifactOf(second)).value.resumedAt).toBeGreaterThanOrEqual(3)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+it.live("a run on another machine is not crashed because no process here has its number", () =>
+  Effect.gen(function* () {
+    const self = yield* Processes.self
+    const now = Date.now()
+    const run = (
+      owner: Processes.Process | null,
+      lastEvent: number,
+      process = owner?.pid ?? 2 ** 22 + 1
+    ) => ({
+      ...RunStatus.empty,
+      process,
+      owner,
+      startedAt: new Date(lastEvent - 1000).toISOString(),
+      updatedAt: new Date(lastEvent).toISOString()
+    })
+    const gone = { ...self, pid: 2 ** 22 + 1 }
+    const far = { ...gone, machine: "0123456789abcdef" }
+    const hours = 3_600_000
+    expect(yield* RunStatus.isAlive(run(self, now))).toBe(true)
+    expect(yield* RunStatus.isAlive(run(gone, now))).toBe(false)
+    expect(yield* RunStatus.isAlive(run(far, now))).toBe(true)
+    expect(yield* RunStatus.isAlive(run(far, now - 20 * hours))).toBe(true)
+    expect(yield* RunStatus.isAlive(run(far, now - 25 * hours))).toBe(false)
+    // The log of an older version does not say where its process is.
+    expect(yield* RunStatus.isAlive(run(null, now))).toBe(true)
+    expect(yield* RunStatus.isAlive(run(null, now - 25 * hours))).toBe(false)
+    expect(yield* RunStatus.isAlive(run(null, now - 25 * hours, process.pid))).toBe(
+      process.platform !== "linux"
+    )
+  }).pipe(Effect.provide(live))
+)
+
 it.live("SIGINT and SIGTERM: the run says that it was interrupted and leaves the store clean", () => {
   const interrupted = Effect.fnUntraced(
     function* (signal: NodeJS.Signals) {
@@ -169,6 +235,26 @@ it.live("a process is told from another with the same number", () =>
     const self = yield* Processes.self
     expect(yield* Processes.isAlive(self)).toBe(true)
     expect(Processes.fromText(`${Processes.toText(self)}.abc`)).toEqual(self)
+    // What ran before this machine was started anew has ended, although no number says so; a copy of this machine may live.
+    const before = { ...self, machine: `${self.machine.slice(0, 8)}01234567` }
+    expect(yield* Processes.isGone(before, Date.now())).toBe(false)
+    if (process.platform === "linux") {
+      const boot = Date.now() - uptime() * 1000
+      expect(yield* Processes.isGone(before, boot - 100_000)).toBe(true)
+      expect(yield* Processes.isGone(before, boot + 5000)).toBe(false)
+      expect(yield* Processes.isGone({ ...before, machine: "0123456789abcdef" }, boot - 100_000)).toBe(
+        uptime() > 86_400 - 100
+      )
+    }
+    // As an older version wrote it: nobody knows which machine that is.
+    expect(Processes.fromText(`${self.host}.12.34.abc`)).toEqual({
+      host: self.host,
+      machine: "",
+      pid: 12,
+      started: "34"
+    })
+    expect(yield* Processes.isAlive({ ...self, machine: "", pid: 2 ** 22 + 1 })).toBe(true)
+    expect(yield* Processes.isGone({ ...self, machine: "", pid: 2 ** 22 + 1 }, 0)).toBe(true)
     expect(yield* Processes.mayHaveStarted(process.pid, Date.now())).toBe(true)
     if (process.platform === "linux") {
       expect(yield* Processes.isAlive({ ...self, started: "1" })).toBe(false)

@@ -2,17 +2,18 @@
  * The clean stage: gives a run a clean slate. Place it first: `const slate = clean()`, then `collect({ after: [slate], … })`.
  */
 import { Journal } from "@trainyard/core/Journal"
+import * as Lock from "@trainyard/core/Lock"
 import * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
 import { ByteSize, Effect, Schema } from "effect"
-import { everything, leftovers } from "./leftovers.ts"
+import { everything, lastPart, leftovers } from "./leftovers.ts"
 import { realRoot, removeAll } from "./removal.ts"
 import { type Removed, Slate } from "./Slate.ts"
 
 const config = {
   /**
-   * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all artifacts, so that each stage runs again.
-   * What a running process uses stays in either case, and so do downloads.
+   * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all logs and artifacts, so that each stage runs
+   * again. In either case what a running process uses stays, what other pipelines' latest runs made, work from which an interrupted run can be resumed, and downloads.
    */
   extent: Schema.Literals(["leftovers", "everything"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("leftovers" as const))
@@ -20,6 +21,12 @@ const config = {
   /** Logs of this many of the newest runs stay when only leftovers go. */
   keepRuns: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(10))
+  ),
+  /** Work that can be resumed goes too when it has not changed for so many days. */
+  scratchOlderThanDays: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
+  /** Work that can be resumed goes too when its folder below `scratch` bears one of these names. */
+  scratch: Schema.Array(Schema.String.check(Schema.isPattern(/^[0-9a-f]{16,128}$/))).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed([]))
   )
 }
 
@@ -54,7 +61,18 @@ export const clean = Stage.make({
     const journal = yield* Journal
     const { root } = yield* Workspace
     yield* realRoot(root)
-    const removed = yield* config.extent === "everything" ? everything() : leftovers(config.keepRuns)
+    const options = {
+      scratch: config.scratch,
+      scratchOlderThan:
+        config.scratchOlderThanDays === undefined ? undefined : config.scratchOlderThanDays * 86_400_000
+    }
+    const found = yield* config.extent === "everything"
+      ? everything(options)
+      : leftovers(config.keepRuns, options)
+    // Claimed until the stage ends, so that no run begins to use meanwhile what is about to go.
+    const removed = yield* Effect.filter(found, ({ path, what }) =>
+      what === "scratch" || what === "artifact" ? Lock.tryAcquire(lastPart(path)) : Effect.succeed(true)
+    )
     yield* removeAll(removed.map((item) => item.path))
     const bytes = removed.reduce((sum, item) => sum + item.bytes, 0)
     const freed = ByteSize.format(ByteSize.bytes(bytes), { system: "decimal", precision: 1 })

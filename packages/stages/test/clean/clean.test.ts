@@ -5,16 +5,24 @@ import * as Processes from "@trainyard/core/Processes"
 import { encodeLine } from "@trainyard/core/RunEvent"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path } from "effect"
+import { TestClock } from "effect/testing"
 import { clean } from "../../src/clean/clean.ts"
 import * as Running from "../runStage.ts"
 
 /** Names of processes that have ended and that run, as files of theirs carry them. */
-const { dead, living } = await Effect.runPromise(
+const { dead, far, gone, here, living } = await Effect.runPromise(
   Processes.self.pipe(
-    Effect.map((self) => ({
-      living: Processes.toText(self),
-      dead: Processes.toText({ ...self, pid: 4_194_304, started: "1" })
-    })),
+    Effect.map((self) => {
+      const gone = { ...self, pid: 4_194_304, started: "1" }
+      return {
+        here: self,
+        gone,
+        // In a container with the same host name.
+        far: { ...gone, machine: "0123456789abcdef" },
+        living: Processes.toText(self),
+        dead: Processes.toText(gone)
+      }
+    }),
     Effect.provide(NodeServices.layer)
   )
 )
@@ -39,7 +47,7 @@ const within = <A, E, R>(
 
 const exists = (file: string) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.exists(file))
 
-const started = (pipeline: string, process: number, fingerprint: string) =>
+const started = (pipeline: string, owner: Processes.Process, fingerprint: string) =>
   `${encodeLine({
     run: "r",
     at: new Date().toISOString(),
@@ -47,7 +55,8 @@ const started = (pipeline: string, process: number, fingerprint: string) =>
       type: "RunStarted",
       pipeline,
       workspace: "/w",
-      process,
+      process: owner.pid,
+      owner,
       backend: "",
       stages: [{ name: "collect", runs: true, why: "", after: [], fingerprint, config: {} }]
     }
@@ -58,6 +67,7 @@ describe("clean", () => {
     within(
       [
         `tmp/${dead}.a/file`,
+        `tmp/${Processes.toText(far)}.a/file`,
         `scratch/${print("a")}/checkpoint`,
         `artifacts/collect/${print("b")}/manifest.json`,
         "downloads/npm/x/package.tgz",
@@ -67,15 +77,15 @@ describe("clean", () => {
       (root) =>
         Effect.gen(function* () {
           const { artifact, events } = yield* Running.runStage(clean())
-          assert.deepStrictEqual(artifact.value.removed.map((item) => item.path).sort(), [
-            `scratch/${print("a")}`,
-            `tmp/${dead}.a`
-          ])
-          assert.strictEqual(artifact.value.bytes, 2)
-          for (const path of [`tmp/${dead}.a`, `scratch/${print("a")}`]) {
-            assert.isFalse(yield* exists(`${root}/${path}`))
-          }
+          assert.deepStrictEqual(
+            artifact.value.removed.map((item) => item.path),
+            [`tmp/${dead}.a`]
+          )
+          assert.strictEqual(artifact.value.bytes, 1)
+          assert.isFalse(yield* exists(`${root}/tmp/${dead}.a`))
           for (const path of [
+            `tmp/${Processes.toText(far)}.a/file`,
+            `scratch/${print("a")}/checkpoint`,
             `artifacts/collect/${print("b")}/manifest.json`,
             "downloads/npm/x/package.tgz",
             "tmp/mine.txt",
@@ -90,64 +100,108 @@ describe("clean", () => {
     )
   )
 
-  it.effect("keeps the newest logs, and what an interrupted run would go on with", () =>
+  it.effect("keeps the newest logs, and those whose work can be resumed", () =>
     within(["artifacts/x"], (root) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const runs = [1, 2, 3, 4].map((n) => `2026010${n}-120000-000-abcdef`)
         for (const [index, run] of runs.entries()) {
           yield* fs.makeDirectory(`${root}/runs/${run}`, { recursive: true })
-          const log = started("p", 999_999, print(String(index)))
-          yield* fs.writeFileString(`${root}/runs/${run}/events.jsonl`, log)
+          yield* fs.writeFileString(
+            `${root}/runs/${run}/events.jsonl`,
+            started("p", gone, print(String(index)))
+          )
         }
-        for (const letter of ["3", "2"]) {
-          yield* fs.makeDirectory(`${root}/scratch/${print(letter)}`, { recursive: true })
-        }
+        yield* fs.makeDirectory(`${root}/scratch/${print("1")}`, { recursive: true })
+        yield* fs.writeFileString(`${root}/scratch/${print("1")}/checkpoint`, "x")
         const { artifact } = yield* Running.runStage(clean({ keepRuns: 2 }))
-        assert.deepStrictEqual(artifact.value.removed.map((item) => item.path).sort(), [
-          `runs/${runs[0]}`,
-          `runs/${runs[1]}`,
-          `scratch/${print("2")}`
-        ])
-        assert.isTrue(yield* exists(`${root}/scratch/${print("3")}`))
+        assert.deepStrictEqual(
+          artifact.value.removed.map((item) => item.path),
+          [`runs/${runs[0]}`]
+        )
+        assert.isTrue(yield* exists(`${root}/scratch/${print("1")}/checkpoint`))
       })
     )
   )
 
-  it.effect("removes everything but what living processes use and what is not its own", () =>
+  for (const extent of ["leftovers", "everything"] as const) {
+    it.effect(`work that can be resumed goes only by name or by age (${extent})`, () =>
+      within([`scratch/${print("a")}/checkpoint`, `scratch/${print("b")}/checkpoint`], (root) =>
+        Effect.gen(function* () {
+          const fs = yield* FileSystem.FileSystem
+          const removed = (config: Parameters<typeof clean>[0]) =>
+            Effect.map(Running.runStage(clean({ extent, ...config })), ({ artifact }) =>
+              artifact.value.removed.map((item) => item.path)
+            )
+          // The clock of a test stands at 1970.
+          yield* TestClock.setTime(Date.now())
+          assert.deepStrictEqual(yield* removed({}), [])
+          assert.deepStrictEqual(yield* removed({ scratchOlderThanDays: 30 }), [])
+          const longAgo = new Date(Date.now() - 31 * 86_400_000)
+          yield* fs.utimes(`${root}/scratch/${print("a")}/checkpoint`, longAgo, longAgo)
+          assert.deepStrictEqual(yield* removed({ scratchOlderThanDays: 30 }), [`scratch/${print("a")}`])
+          assert.deepStrictEqual(yield* removed({ scratch: [print("a")] }), [])
+          // Somebody works on it, perhaps.
+          yield* fs.makeDirectory(`${root}/locks`, { recursive: true })
+          const claim = `${root}/locks/${print("b")}@${Processes.toText(far)}.0`
+          yield* fs.writeFileString(claim, "")
+          assert.deepStrictEqual(yield* removed({ scratch: [print("b")] }), [])
+          yield* fs.remove(claim)
+          assert.deepStrictEqual(yield* removed({ scratch: [print("b")] }), [`scratch/${print("b")}`])
+        })
+      )
+    )
+  }
+
+  it.effect("removes everything but what others use, what can be resumed, and what is not its own", () =>
     within(
       [
-        `artifacts/collect/${print("a")}/manifest.json`,
-        `artifacts/collect/${print("b")}/manifest.json`,
-        `artifacts/collect/${print("c")}/manifest.json`,
+        ..."abcef9".split("").map((letter) => `artifacts/collect/${print(letter)}/manifest.json`),
         "artifacts/collect/by-hand/file",
         `scratch/${print("d")}/checkpoint`,
+        `tmp/${dead}.a/file`,
         "downloads/npm/x/package.tgz"
       ],
       (root) =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
-          // One artifact is claimed, another is named by a run that goes on in a living process.
+          // One artifact is claimed; others are named by a run that goes on here and by one that may go on elsewhere.
           yield* fs.makeDirectory(`${root}/locks`)
           yield* fs.writeFileString(`${root}/locks/${print("a")}@${living}.0`, "")
-          const run = "20260101-120000-000-abcdef"
-          yield* fs.makeDirectory(`${root}/runs/${run}`, { recursive: true })
-          yield* fs.writeFileString(
-            `${root}/runs/${run}/events.jsonl`,
-            started("other", process.ppid, print("b"))
-          )
+          const parent = { ...here, pid: process.ppid, started: "0" }
+          const runs = [
+            ["20260104-120000-000-abcdef", started("mine", here, print("c"))],
+            ["20260103-120000-000-abcdef", started("other", parent, print("b"))],
+            ["20260102-120000-000-abcdef", started("other", far, print("e"))],
+            ["20260101-120000-000-abcdef", started("mine", gone, print("d"))],
+            ["20250101-120000-000-abcdef", started("mine", gone, print("c"))]
+          ] as const
+          for (const [run, log] of runs) {
+            yield* fs.makeDirectory(`${root}/runs/${run}`, { recursive: true })
+            yield* fs.writeFileString(`${root}/runs/${run}/events.jsonl`, log)
+          }
+          // What another pipeline's latest run made, though its log is gone, and what this one's did.
+          for (const [pipeline, letter] of [
+            ["second", "f"],
+            ["mine", "9"]
+          ] as const) {
+            yield* fs.makeDirectory(`${root}/latest/${pipeline}`, { recursive: true })
+            yield* fs.writeFileString(`${root}/latest/${pipeline}/collect`, `collect/${print(letter)}\n`)
+          }
           yield* fs.makeDirectory(`${root}/tmp/${living}.1`, { recursive: true })
           const { artifact } = yield* Running.runStage(clean({ extent: "everything" }))
           assert.deepStrictEqual(artifact.value.removed.map((item) => item.path).sort(), [
+            `artifacts/collect/${print("9")}`,
             `artifacts/collect/${print("c")}`,
-            `scratch/${print("d")}`
+            "runs/20250101-120000-000-abcdef",
+            `tmp/${dead}.a`
           ])
           for (const path of [
-            `artifacts/collect/${print("a")}`,
-            `artifacts/collect/${print("b")}`,
+            ..."abef".split("").map((letter) => `artifacts/collect/${print(letter)}`),
             "artifacts/collect/by-hand/file",
+            `scratch/${print("d")}/checkpoint`,
             "downloads/npm/x/package.tgz",
-            `runs/${run}`,
+            ...runs.slice(0, 4).map(([run]) => `runs/${run}`),
             `tmp/${living}.1`
           ]) {
             assert.isTrue(yield* exists(`${root}/${path}`), path)
@@ -163,7 +217,9 @@ describe("clean", () => {
         yield* fs.makeDirectory(`${above}/precious/${print("a")}`, { recursive: true })
         yield* fs.writeFileString(`${above}/precious/${print("a")}/file`, "x")
         const refused = Effect.gen(function* () {
-          const error = yield* Effect.flip(Running.runStage(clean({ extent: "everything" })))
+          const error = yield* Effect.flip(
+            Running.runStage(clean({ extent: "everything", scratch: [print("a")] }))
+          )
           assert.strictEqual(error._tag, "UnsafeRemoval")
           assert.include(error.message, `leads to ${above}/precious`)
           assert.isTrue(yield* exists(`${above}/precious/${print("a")}/file`))
@@ -193,7 +249,7 @@ describe("clean", () => {
         const context = {
           name: "clean",
           inputs: {},
-          config: { extent: "leftovers", keepRuns: 10 },
+          config: { extent: "leftovers" as const, keepRuns: 10, scratch: [] },
           output: "",
           scratch: ""
         }

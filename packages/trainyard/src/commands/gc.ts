@@ -1,12 +1,72 @@
 /** `trainyard gc`: frees what no pipeline's latest run needs. */
 import * as Gc from "@trainyard/core/Gc"
+import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Console, Effect, FileSystem } from "effect"
+import { Clock, Console, Duration, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
 import { WrongUsage } from "../Ending.ts"
 import { bytes } from "../show/format.ts"
+import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
+
+const units: Readonly<Record<string, (amount: number) => Duration.Duration>> = {
+  m: Duration.minutes,
+  h: Duration.hours,
+  d: Duration.days,
+  w: Duration.weeks
+}
+
+/** An age such as `30d`, `12h`, `0d`. */
+const age = (text: string): Option.Option<Duration.Duration> => {
+  const match = /^(\d+(?:\.\d+)?)\s*([mhdw])$/.exec(text.trim())
+  const unit = units[match?.[2] ?? ""]
+  return match === null || unit === undefined ? Option.none() : Option.some(unit(Number(match[1])))
+}
+
+/** The fingerprints that names, each the beginning of one, stand for. Refuses what is unknown, ambiguous or in use. */
+const chosenScratch = Effect.fnUntraced(function* (
+  names: ReadonlyArray<string>,
+  waiting: ReadonlyArray<Unfinished.Unfinished>
+) {
+  return yield* Effect.forEach(
+    names,
+    Effect.fnUntraced(function* (name) {
+      const matches = waiting.filter(({ fingerprint }) => fingerprint.startsWith(name))
+      const [work] = matches
+      if (work === undefined || matches.length > 1) {
+        const known = waiting.map(({ fingerprint }) => Resumable.short(fingerprint)).join(", ")
+        return yield* new WrongUsage({
+          message:
+            matches.length > 1
+              ? `--scratch ${name} could be ${matches.length} folders. Give more of the name: ${matches.map(({ fingerprint }) => fingerprint).join(", ")}.`
+              : `There is no unfinished work "${name}". ${known === "" ? "There is none at all." : `There is: ${known}.`}`
+        })
+      }
+      if (work.inUse !== null) {
+        return yield* new WrongUsage({
+          message: `${work.inUse.holder} works on ${Resumable.short(work.fingerprint)}, so it stays. If that machine will not come back, remove ${work.inUse.file} first.`
+        })
+      }
+      return work.fingerprint
+    })
+  )
+})
+
+/** Says what can be resumed and therefore stays, and how to have it removed. */
+const showStaying = Effect.fnUntraced(function* (
+  waiting: ReadonlyArray<Unfinished.Unfinished>,
+  going: ReadonlyArray<Gc.Item>
+) {
+  const paths = new Set(going.map(({ path }) => path))
+  const staying = Resumable.idle(waiting).filter(({ fingerprint }) => !paths.has(`scratch/${fingerprint}`))
+  if (staying.length === 0) return
+  const total = bytes(staying.reduce((sum, work) => sum + work.bytes, 0))
+  yield* Console.log(
+    `\n${total} stay because interrupted runs can be resumed from them (--scratch NAME or --scratch-older-than 30d removes such work):`
+  )
+  for (const line of Resumable.lines(staying, yield* Clock.currentTimeMillis)) yield* Console.log(`  ${line}`)
+})
 
 export const gc = Command.make(
   "gc",
@@ -14,6 +74,23 @@ export const gc = Command.make(
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDescription("List what would go and remove nothing"),
       Flag.withDefault(false)
+    ),
+    scratch: Flag.String("scratch").pipe(
+      Flag.withMetavar("FINGERPRINT"),
+      Flag.filter(
+        (text) => /^[0-9a-f]{4,}$/.test(text),
+        () => "a fingerprint or the beginning of one, as plan, status and gc list it"
+      ),
+      Flag.withDescription(
+        "Also remove this unfinished work; may be given again. Without it all that can be resumed stays"
+      ),
+      Flag.atLeast(0)
+    ),
+    scratchOlderThan: Flag.String("scratch-older-than").pipe(
+      Flag.withMetavar("AGE"),
+      Flag.filterMap(age, () => "an age, such as 30d or 12h"),
+      Flag.withDescription("Also remove unfinished work that has not changed for so long: 30d"),
+      Flag.optional
     ),
     workspace: Choices.workspaceFlag
   },
@@ -27,33 +104,41 @@ export const gc = Command.make(
           message: `There is no workspace ${root}. Name the folder of one with --workspace.`
         })
       }
-      const items = yield* Gc.list()
-      if (items.length === 0) {
-        yield* Console.log(`Nothing in ${root} can go: all of it belongs to the latest run of some pipeline.`)
-        return
+      const { waiting } = yield* Unfinished.list()
+      const options: Gc.Options = {
+        scratch: yield* chosenScratch(flags.scratch, waiting),
+        scratchOlderThan: Option.map(flags.scratchOlderThan, Duration.toMillis).pipe(Option.getOrUndefined)
       }
+      const items = yield* Gc.list(options)
       for (const line of table(
         items.map((item) => [bytes(item.bytes), item.what, item.path]),
         new Set([0])
       )) {
         yield* Console.log(line)
       }
-      const going = flags.dryRun ? items : yield* Gc.remove(items)
+      const going = flags.dryRun || items.length === 0 ? items : yield* Gc.remove(items, options)
       const total = bytes(going.reduce((sum, item) => sum + item.bytes, 0))
       yield* Console.log(
-        flags.dryRun
-          ? `${total} in ${root} would be freed; run it without --dry-run to remove them.`
-          : `${total} freed in ${root}.`
+        items.length === 0
+          ? `Nothing in ${root} can go: all of it belongs to the latest run of some pipeline, or to one that can be resumed.`
+          : flags.dryRun
+            ? `${total} in ${root} would be freed; run it without --dry-run to remove them.`
+            : `${total} freed in ${root}.`
       )
+      yield* showStaying(waiting, items)
     })
     yield* collect.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
   })
 ).pipe(
   Command.withDescription(
-    "Free space: remove artifacts, logs and leftovers that no pipeline's latest run needs"
+    "Free space: remove artifacts, logs and leftovers that no pipeline's latest run needs. Unfinished work that can be resumed stays unless it is asked for"
   ),
   Command.withExamples([
     { command: "trainyard gc --dry-run", description: "See what would go" },
-    { command: "trainyard gc", description: "Remove it" }
+    { command: "trainyard gc", description: "Remove it" },
+    {
+      command: "trainyard gc --scratch-older-than 30d",
+      description: "Also unfinished work that nobody resumed for a month"
+    }
   ])
 )

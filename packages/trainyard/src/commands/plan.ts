@@ -1,9 +1,11 @@
 /** `trainyard plan`: what a run would do, and why, stage by stage. */
 import * as Runner from "@trainyard/core/Runner"
+import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Console, Effect } from "effect"
+import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { Output } from "../Output.ts"
+import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
@@ -18,9 +20,17 @@ export const plan = Command.make(
     const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
     const show = Effect.gen(function* () {
       const { stages } = yield* Runner.plan(pipeline, planOptions(flags))
+      const waiting = Resumable.idle((yield* Unfinished.list()).waiting)
+      const goesOnFrom = (stage: (typeof stages)[number]) =>
+        stage.action === "run" && !(stage.forced && stage.node.stage.reusable)
+          ? waiting.find(({ fingerprint }) => fingerprint === stage.fingerprint)
+          : undefined
       if (flags.json) {
-        for (const { action, artifact, fingerprint, name, why } of stages) {
-          output.json({ name, action, why, fingerprint, directory: artifact?.directory ?? null })
+        for (const stage of stages) {
+          const { action, artifact, fingerprint, name, why } = stage
+          const resumes = goesOnFrom(stage) ?? null
+          const directory = artifact?.directory ?? null
+          output.json({ name, action, why, fingerprint, directory, resumes })
         }
         return
       }
@@ -30,12 +40,24 @@ export const plan = Command.make(
       yield* Console.log(
         `${screen.style("bold", pipeline.name)}: ${runs} of ${stages.length} stages would run in ${workspace.root}`
       )
-      const rows = stages.map(({ action, name, why }) => [
-        screen.style("cyan", name),
-        screen.style(action === "run" ? "yellow" : action === "reuse" ? "green" : "gray", words[action]),
-        why
+      const rows = stages.map((stage) => [
+        screen.style("cyan", stage.name),
+        screen.style(
+          stage.action === "run" ? "yellow" : stage.action === "reuse" ? "green" : "gray",
+          words[stage.action]
+        ),
+        Resumable.planned(stage.why, goesOnFrom(stage))
       ])
       for (const line of table(rows)) yield* Console.log(line)
+      const own = new Set(stages.map((stage) => goesOnFrom(stage)))
+      const others = waiting.filter((work) => !own.has(work))
+      if (others.length > 0) {
+        yield* Console.log(
+          "\nCan be resumed, but not by this plan, which has another config, code, input or engine:"
+        )
+        for (const line of Resumable.lines(others, yield* Clock.currentTimeMillis))
+          yield* Console.log(`  ${line}`)
+      }
     })
     yield* show.pipe(Effect.provide(Workbench.layer(chosen, pipeline)))
   })

@@ -2,6 +2,7 @@
 import * as Runner from "@trainyard/core/Runner"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import { goingOn } from "../CommandWords.ts"
 import { Ended } from "../Ending.ts"
 import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
@@ -43,7 +44,12 @@ export const run = Command.make(
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
-      const result = yield* Runner.run(pipeline, { ...planOptions(flags), ...jobsOption(chosen) }).pipe(
+      const command = goingOn(process.argv.slice(2), process.cwd(), process.env)
+      const result = yield* Runner.run(pipeline, {
+        ...planOptions(flags),
+        ...jobsOption(chosen),
+        command
+      }).pipe(
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")

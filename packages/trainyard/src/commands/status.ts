@@ -1,13 +1,15 @@
 /** `trainyard status`: the state of a run as a page, from its log alone; while it runs, afterwards, and after a crash. */
 import * as RunLog from "@trainyard/core/RunLog"
 import type { RunStatus } from "@trainyard/core/RunStatus"
+import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Effect, Option } from "effect"
+import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Choices from "../Choices.ts"
 import { Output } from "../Output.ts"
 import * as FullScreen from "../show/FullScreen.ts"
 import { glance } from "../show/Glance.ts"
+import * as Resumable from "../show/Resumable.ts"
 import type { Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
@@ -72,8 +74,10 @@ export const status = Command.make(
           : plain(directory, flags.json)
       }
       const status = yield* Watching.now(directory)
-      if (flags.json) output.json(status)
-      else output.screen.write(`${StatusPage.page(status).join("\n")}\n`)
+      const resumable = Resumable.idle((yield* Unfinished.list()).waiting)
+      const now = yield* Clock.currentTimeMillis
+      if (flags.json) output.json({ ...status, resumable })
+      else output.screen.write(`${StatusPage.page(status, resumable, now).join("\n")}\n`)
     })
     yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
   })

@@ -1,7 +1,9 @@
 /** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
 import * as Sanitize from "@trainyard/core/Sanitize"
+import type { Unfinished } from "@trainyard/core/Unfinished"
 import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
+import * as Resumable from "./Resumable.ts"
 
 /** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
 const cell = (text: string): string => oneLine(text, 160).replaceAll("|", "\\|")
@@ -221,8 +223,27 @@ export const titleOf = (status: RunStatus): string =>
       ? "interrupted (twice: stopped at once)"
       : status.state
 
-/** The page, line by line. */
-export const page = (given: RunStatus): ReadonlyArray<string> => {
+/** A run that has been silent for longer may have lost its machine. Health is told every few seconds. */
+const silentMilliseconds = 5 * 60_000
+
+/** Where the process is, and how long it has been silent, when that is long. */
+const whereabouts = (status: RunStatus, now: number): ReadonlyArray<string> => {
+  if (status.owner === null) return []
+  const place = `Process ${status.process} on ${oneLine(status.owner.host, 80)}`
+  const silent = now - Date.parse(status.updatedAt)
+  return status.state === "running" && silent > silentMilliseconds
+    ? [
+        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, start the same command on another: it resumes from the last checkpoint, and says which file to remove if it has to wait.`
+      ]
+    : [`${place}.`]
+}
+
+/** The page, line by line: the run's, and what waits in its workspace to be gone on with at a moment (milliseconds since 1970). */
+export const page = (
+  given: RunStatus,
+  waiting: ReadonlyArray<Unfinished> = [],
+  now = Date.parse(given.updatedAt)
+): ReadonlyArray<string> => {
   const status = Sanitize.deep(given)
   const since = `${status.startedAt.slice(0, 10)} ${clock(status.startedAt)} UTC`
   return [
@@ -235,6 +256,7 @@ export const page = (given: RunStatus): ReadonlyArray<string> => {
     }.`,
     ...(status.backend === "" ? [] : [`Engine: ${status.backend}.`]),
     `Workspace: ${status.workspace}.`,
+    ...whereabouts(status, now),
     "",
     ...section("Phases", phases(status)),
     ...section(
@@ -250,6 +272,7 @@ export const page = (given: RunStatus): ReadonlyArray<string> => {
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),
+    ...section("Can be resumed", Resumable.markdown(waiting, now)),
     ...section("Next", [status.next])
   ].map(Sanitize.line)
 }

@@ -90,7 +90,7 @@ export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): Rea
           event.stage,
           event.reason === "turn"
             ? `waits for its turn to compute, after ${event.holder} (--jobs sets how many compute at once)`
-            : `waits for ${event.holder}, which is making the same artifact`
+            : `waits for ${event.holder}, which is making the same artifact${event.hint === undefined ? "" : `. ${event.hint}`}`
         )
       ]
     case "StageRetried":
@@ -128,7 +128,7 @@ export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): Rea
         ? [
             screen.style(
               "yellow",
-              `interrupted after ${duration(event.seconds)}; the same command goes on from here`
+              `interrupted after ${duration(event.seconds)}; the same command goes on from here (--force and --from would begin anew)`
             )
           ]
         : []

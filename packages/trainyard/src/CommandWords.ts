@@ -1,0 +1,39 @@
+/** The words that go on with a run: those of its command line, without what would begin anew. */
+import type { Command } from "@trainyard/core/RunEvent"
+
+/** Flags that ask for a new beginning, or for another way of showing it. With whether a value follows. */
+const left: ReadonlyMap<string, boolean> = new Map([
+  ["--force", false],
+  ["--json", false],
+  ["--from", true]
+])
+
+const variables = ["BACKEND", "THREADS", "PRECISION", "WORKSPACE"]
+
+/** An address with a user's name or password in it, such as a source that was set. Neither belongs in a log. */
+const withoutCredentials = (word: string): string => word.replaceAll(/(:\/\/)[^/\s@"']+@/g, "$1")
+
+/**
+ * The command that goes on with a run that was started with these words (`["run", "job.ts", …]`). What the environment chose is written
+ * out as flags.
+ */
+export const goingOn = (
+  words: ReadonlyArray<string>,
+  directory: string,
+  env: Readonly<Record<string, string | undefined>>
+): Command => {
+  const kept: Array<string> = []
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!
+    const takesValue = left.get(word)
+    if (takesValue === true) index++
+    if (takesValue === undefined && !word.startsWith("--from=")) kept.push(withoutCredentials(word))
+  }
+  for (const variable of variables) {
+    const value = env[`TRAINYARD_${variable}`]?.trim() ?? ""
+    const flag = `--${variable.toLowerCase()}`
+    const given = words.some((word) => word === flag || word.startsWith(`${flag}=`))
+    if (value !== "" && !given) kept.push(flag, value)
+  }
+  return { directory, words: kept }
+}
