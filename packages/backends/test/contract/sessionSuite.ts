@@ -70,13 +70,15 @@ export const sessionSuite = (contract: Contract): void => {
       })
     )
 
-    it.live("a session closed and reopened goes on with the same bits", () =>
+    it.live("a session closed and reopened, with any number of threads, goes on with the same bits", () =>
       Effect.gen(function* () {
         const session = yield* engine.open(tensors, settings)
         yield* writeAll(session, initial(tensors))
         const whole = yield* steps(session, 1, 6)
-        const resumed = yield* moved(engine, settings, engine, settings)
-        assert.isTrue(sameBits(resumed, whole.slice(3)))
+        for (const threads of contract.alike) {
+          const resumed = yield* moved(engine, settings, engine, { ...settings, threads })
+          assert.isTrue(sameBits(resumed, whole.slice(3)), `${threads} threads`)
+        }
       })
     )
 
