@@ -88,7 +88,7 @@ export const trainingSuite = (contract: Contract): void => {
     const uneven = { batch: 5, time: 33, vocabulary: 300, width: 40, heads: 5, layers: 1, dropout: 0.1 }
     for (const [shapeName, shape] of [["small", tiny] as const, ["uneven", uneven] as const])
       it.live(
-        `the same bits on every run, with ${contract.alike.join(", ")} threads, of a ${shapeName} model`,
+        `the same bits on every run, with ${contract.alike.join(", ")} threads, of the ${shapeName} model`,
         () =>
           Effect.gen(function* () {
             const first = yield* train(engine, settings, shape, 3)
