@@ -19,16 +19,14 @@ interface Ended {
   readonly output: string
 }
 
-/** Runs a script in a process of its own that may take no more than so many kilobytes of addresses; killed after a minute. */
-const child = (script: string, kilobytes?: number) =>
+/** Runs a script in a process of its own, under limits that the shell sets; killed after a minute. */
+const child = (script: string, limits = "") =>
   Effect.promise(
     () =>
       new Promise<Ended>((resolve) => {
-        // A gigabyte of stack for each thread, beside which all else that a process asks for is little.
-        const limit = `ulimit -s 1048576 && ${kilobytes === undefined ? "" : `ulimit -v ${kilobytes} && `}`
         const started = spawn(
           "/bin/sh",
-          ["-c", `${limit}exec "$0" --input-type=module --eval "$1"`, process.execPath, script],
+          ["-c", `${limits}exec "$0" --input-type=module --eval "$1"`, process.execPath, script],
           { stdio: ["ignore", "pipe", "pipe"], timeout: 60_000, killSignal: "SIGKILL" }
         )
         let output = ""
@@ -43,7 +41,8 @@ const engineFile = new URL("../../src/native/engine.ts", import.meta.url).href
 const opening = (threads: number) => `
   import { readFileSync } from "node:fs"
   import { Effect } from "effect"
-  import { engine } from ${JSON.stringify(engineFile)}
+  import { make } from ${JSON.stringify(engineFile)}
+  const engine = make({ kernels: "" })
   const tensors = [{ name: "w", role: "state", type: "f32", shape: [4] }]
   const open = (threads) =>
     Effect.runPromise(
@@ -112,12 +111,14 @@ describe.skipIf(!here.available)(
       `threads that cannot start are told with their number, and fewer work${absent === undefined ? "" : ` (skipped: ${absent})`}`,
       () =>
         Effect.gen(function* () {
-          const free = yield* child(opening(2))
+          // A gigabyte of stack for each thread, beside which all else that a process asks for is little.
+          const stacks = "ulimit -s 1048576 && "
+          const free = yield* child(opening(2), stacks)
           assert.strictEqual(free.code, 0, free.output)
           const { kilobytes, two } = JSON.parse(free.output)
           assert.strictEqual(two, "opened")
           // Addresses for eight threads more.
-          const limited = yield* child(opening(64), kilobytes + 8 * 1_048_576)
+          const limited = yield* child(opening(64), `${stacks}ulimit -v ${kilobytes + 8 * 1_048_576} && `)
           assert.strictEqual(limited.signal, null, `it hung or crashed: ${limited.output}`)
           assert.strictEqual(limited.code, 0, limited.output)
           const told = JSON.parse(limited.output)
@@ -136,7 +137,8 @@ describe.skipIf(!here.available)(
       Effect.gen(function* () {
         const script = `
           import { Effect } from "effect"
-          import { engine } from ${JSON.stringify(engineFile)}
+          import { make } from ${JSON.stringify(engineFile)}
+          const engine = make({ kernels: "" })
           import * as gpt from ${JSON.stringify(new URL("../contract/tinyGpt.ts", import.meta.url).href)}
           const shape = { ...gpt.tiny, batch: 16, time: 64, vocabulary: 4000, width: 128, heads: 4 }
           const program = gpt.trainProgram(shape)
