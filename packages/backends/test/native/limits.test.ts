@@ -19,7 +19,7 @@ interface Ended {
   readonly output: string
 }
 
-/** Runs a script in a process of its own, under limits that the shell sets; killed after a minute. */
+/** Runs a script in a process of its own, under limits that the shell sets; killed after two minutes. */
 const child = (script: string, limits = "") =>
   Effect.promise(
     () =>
@@ -27,7 +27,7 @@ const child = (script: string, limits = "") =>
         const started = spawn(
           "/bin/sh",
           ["-c", `${limits}exec "$0" --input-type=module --eval "$1"`, process.execPath, script],
-          { stdio: ["ignore", "pipe", "pipe"], timeout: 60_000, killSignal: "SIGKILL" }
+          { stdio: ["ignore", "pipe", "pipe"], timeout: 120_000, killSignal: "SIGKILL" }
         )
         let output = ""
         started.stdout.on("data", (text) => (output += text))
@@ -133,27 +133,52 @@ describe.skipIf(!here.available)(
       120_000
     )
 
-    it.live("a process that ends in the middle of a run ends at once and in order", () =>
-      Effect.gen(function* () {
-        const script = `
-          import { Effect } from "effect"
-          import { make } from ${JSON.stringify(engineFile)}
-          const engine = make({ kernels: "" })
-          import * as gpt from ${JSON.stringify(new URL("../contract/tinyGpt.ts", import.meta.url).href)}
-          const shape = { ...gpt.tiny, batch: 16, time: 64, vocabulary: 4000, width: 128, heads: 4 }
-          const program = gpt.trainProgram(shape)
-          const tensors = gpt.heldBy([program])
-          setTimeout(() => process.exit(7), Number(process.argv[1] ?? 40))
-          await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
-            const session = yield* engine.open(tensors, { threads: 2, precision: "f32" })
-            const prepared = yield* session.prepare(program)
-            for (let step = 1; ; step++) yield* prepared.run(gpt.trainInputs(shape, step))
-          })))`
-        for (let i = 0; i < 3; i++) {
-          const ended = yield* child(script)
-          assert.strictEqual(ended.code, 7, `${ended.signal} ${ended.output}`)
-        }
-      })
+    /** Trains on and on; `begun` is what it does after the first step. */
+    const training = (begun: string) => `
+      const { Effect } = await import("effect")
+      const { parentPort } = await import("node:worker_threads")
+      const { make } = await import(${JSON.stringify(engineFile)})
+      const gpt = await import(${JSON.stringify(new URL("../contract/tinyGpt.ts", import.meta.url).href)})
+      const shape = { ...gpt.tiny, batch: 16, time: 64, vocabulary: 4000, width: 128, heads: 4 }
+      const program = gpt.trainProgram(shape)
+      const tensors = gpt.heldBy([program])
+      await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+        const session = yield* make({ kernels: "" }).open(tensors, { threads: 2, precision: "f32" })
+        const prepared = yield* session.prepare(program)
+        yield* prepared.run(gpt.trainInputs(shape, 1))
+        ${begun}
+        for (let step = 2; ; step++) yield* prepared.run(gpt.trainInputs(shape, step))
+      })))`
+
+    it.live(
+      "a process that ends in the middle of a run ends at once and in order",
+      () =>
+        Effect.gen(function* () {
+          for (const milliseconds of [0, 3, 10]) {
+            const ended = yield* child(training(`setTimeout(() => process.exit(7), ${milliseconds})`))
+            assert.strictEqual(ended.code, 7, `${ended.signal} ${ended.output}`)
+          }
+        }),
+      120_000
+    )
+
+    it.live(
+      "a thread of JavaScript that is ended in the middle of a run leaves the process whole",
+      () =>
+        Effect.gen(function* () {
+          const inside = training("parentPort.postMessage(0)")
+          const ended = yield* child(`
+          import { Worker } from "node:worker_threads"
+          for (let i = 0; i < 4; i++) {
+            const worker = new Worker(${JSON.stringify(inside)}, { eval: true })
+            await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject))
+            await new Promise((resolve) => setTimeout(resolve, i))
+            await worker.terminate()
+          }
+          console.log("whole")`)
+          assert.deepStrictEqual(ended, { code: 0, signal: null, output: "whole\n" })
+        }),
+      120_000
     )
   }
 )
