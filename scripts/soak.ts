@@ -6,7 +6,7 @@
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
  *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
- * Options: --backend NAME (cpu), --threads N (1), --steps N (800), --seed N;
+ * Options: --backend NAME (cpu), --threads N (1) or N,N,..., which killed and resumed runs take in turn, --steps N (800), --seed N;
  * --collections N (8), how often the memory run's garbage is collected for it: with 0 it is left alone, and judged by its resident memory.
  */
 import type { ChildProcess } from "node:child_process"
@@ -47,7 +47,7 @@ process.on("SIGINT", () => process.exit(130))
 const job: Job = {
   corpus,
   backend: options.backend,
-  threads: options.threads,
+  threads: options.threads.split(","),
   steps: options.steps,
   onStart: (child) => {
     running = child
@@ -81,6 +81,7 @@ const kills = async (count: number) => {
   )
   // The share of the run that passes before it trains; hardly any change to the file system is made there.
   const beginning = options.mode === "writes" ? 0 : 1 - Runs.trainingSeconds(whole) / whole.seconds
+  let turn = 0
   const fell = { before: 0, in: 0, after: 0 }
   let resumed = 0
   for (let kill = 1; kill <= count; kill++) {
@@ -99,10 +100,10 @@ const kills = async (count: number) => {
         job,
         workspace,
         !attack
-          ? {}
+          ? { turn: ++turn }
           : options.mode === "writes"
-            ? { killAtWrite: 1 + Math.floor(place * reach * changes) }
-            : { killAfter: place * reach * whole.seconds }
+            ? { turn: ++turn, killAtWrite: 1 + Math.floor(place * reach * changes) }
+            : { turn: ++turn, killAfter: place * reach * whole.seconds }
       )
       if (last.code === null) {
         deaths++

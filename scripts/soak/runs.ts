@@ -22,7 +22,8 @@ export interface Ended {
 export interface Job {
   readonly corpus: string
   readonly backend: string
-  readonly threads: string
+  /** Numbers of threads, of which the runs take one after the other. */
+  readonly threads: ReadonlyArray<string>
   readonly steps: string
   /** Told of each process as it starts. */
   readonly onStart?: (child: ChildProcess) => void
@@ -36,6 +37,8 @@ export interface Fate {
   /** Where the count goes. */
   readonly countFile?: string
   readonly only?: string
+  /** Which of the job's numbers of threads it takes, from 0 and round again; the first unless told. */
+  readonly turn?: number
   /** Notes the process's memory by step. */
   readonly watch?: Watch
 }
@@ -71,7 +74,7 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
         "--backend",
         job.backend,
         "--threads",
-        job.threads,
+        job.threads[(fate.turn ?? 0) % job.threads.length] ?? "1",
         "--json",
         ...(fate.only === undefined ? [] : ["--only", fate.only])
       ],

@@ -23,6 +23,10 @@ export const mostThreads = 64
 export const Threads = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: mostThreads })))
 export const isThreads = Schema.is(Threads)
 
+/** What to do where the system does not start as many threads as were asked for. */
+export const fewerThreads =
+  "Lower --threads (or TRAINYARD_THREADS), or raise the limits of this process (ulimit -a)."
+
 /** The engine cannot run on this machine. `mend` says what would make it run. */
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   engine: EngineName,
@@ -125,7 +129,7 @@ export interface Session {
 
 /** How an engine is to compute. */
 export interface Settings {
-  /** Worker threads, 1 to `mostThreads`. The same count gives the same bits on every run. */
+  /** Worker threads, 1 to `mostThreads`. Any number of them gives the same bits on every run. */
   readonly threads: number
   readonly precision: Precision
 }

@@ -116,6 +116,8 @@ const written = (table: Table): string => {
     "- **delegated**: handed to reference.",
     "- **absent**: programs with this operation are refused.",
     "",
+    "Within a column, any number of threads gives the same bits; the contract suite checks it.",
+    "",
     line(["operation", ...titles]),
     line(["---", ...titles.map(() => "---")]),
     ...names.map((name) => line([name, ...titles.map((title) => table.get(title)?.get(name) ?? "absent")])),

@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os"
 import { extname } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Effect, type Scope } from "effect"
-import { EngineFailure } from "../Backend.ts"
+import { EngineFailure, EngineUnavailable, fewerThreads } from "../Backend.ts"
 import type { Heap } from "./Heap.ts"
 import { busy, control, sabotage, workerLine } from "./layout.ts"
 import type { WorkerData } from "./worker.ts"
@@ -59,8 +59,9 @@ export class Pool {
   readonly #patience: number
   readonly #words: Int32Array
   readonly #tickets: BigInt64Array
-  readonly #workers: ReadonlyArray<Worker>
-  #alive: number
+  readonly #workers: Array<Worker> = []
+  readonly #data: Omit<WorkerData, "worker">
+  #alive = 0
   #runs = 0
   #longest = 0
   #broken: EngineFailure | undefined
@@ -79,9 +80,13 @@ export class Pool {
     this.cores = Math.min(threads, cores)
     this.#words[control.awake] = this.cores
     this.#words[control.spins] = spins
-    this.#alive = threads
-    this.#workers = Array.from({ length: threads }, (_, worker) => {
-      const data: WorkerData = { baggage, module, memory: heap.memory, worker }
+    this.#data = { baggage, module, memory: heap.memory }
+  }
+
+  /** Starts all workers. One that cannot start is thrown, and those before it live on until the pool is closed. */
+  #startWorkers(): void {
+    for (let worker = 0; worker < this.threads; worker++) {
+      const data: WorkerData = { ...this.#data, worker }
       const thread = new Worker(workerModule, {
         workerData: data,
         name: `cpu-${worker + 1}`,
@@ -89,26 +94,37 @@ export class Pool {
         stdout: false,
         stderr: false
       })
-      const who = `worker ${worker + 1} of ${threads}`
+      this.#workers.push(thread)
+      this.#alive++
+      const who = `worker ${worker + 1} of ${this.threads}`
       thread.on("error", (error) => this.#break(`${who} broke: ${told(error)}`))
       thread.on("exit", (code) => {
         this.#alive--
         this.#break(`${who} died (exit code ${code})`)
       })
-      return thread
-    })
+    }
   }
 
-  /** Starts the workers; closing the scope ends them. */
-  static readonly open = (options: PoolOptions): Effect.Effect<Pool, EngineFailure, Scope.Scope> =>
+  /** Starts the workers, all or none; closing the scope ends them. */
+  static readonly open = (options: PoolOptions): Effect.Effect<Pool, EngineUnavailable, Scope.Scope> =>
     Effect.acquireRelease(
-      Effect.try({
-        try: () => new Pool(options),
-        catch: (cause) =>
-          failure(`its workers cannot be started: ${cause instanceof Error ? cause.message : cause}`)
+      Effect.suspend(() => {
+        const pool = new Pool(options)
+        return Effect.try({
+          try: () => {
+            pool.#startWorkers()
+            return pool
+          },
+          catch: (cause) => pool.#tooFew(cause)
+        }).pipe(Effect.onError(() => Effect.promise(() => pool.#close())))
       }),
       (pool) => Effect.promise(() => pool.#close())
     )
+
+  #tooFew(cause: unknown): EngineUnavailable {
+    const why = `${this.threads} threads were asked for, and the system started ${this.#workers.length} (${cause instanceof Error ? cause.message : cause})`
+    return new EngineUnavailable({ engine: "cpu", why, mend: fewerThreads })
+  }
 
   /** Fails when a worker has died or hung; nothing can be trusted then. */
   get health(): Effect.Effect<void, EngineFailure> {

@@ -38,7 +38,11 @@ export interface PreparedStep {
   readonly barrier: number
 }
 
-/** The functions that cpp/addon.cc exports. All but `run` return at once; those that fail throw an Error with a sentence. */
+/**
+ * The functions that cpp/addon.cc exports. All but `run` return at once; those that fail throw an Error with a sentence. Its `code` is
+ * "memory" when the system gave no more, "threads" when it would not start as many, and "native" otherwise. What failed has changed
+ * nothing: sessions and prepared programs that are there go on.
+ */
 export interface Addon {
   /** All paths, best first; `quickBf16Dots` tells whether avx512-bf16 beats avx512 at bf16 on this processor. */
   readonly paths: () => ReadonlyArray<KernelPath> & { readonly quickBf16Dots: boolean }
@@ -47,6 +51,8 @@ export interface Addon {
     readonly bf16: boolean
     readonly threads: number
     readonly sizes: ReadonlyArray<number>
+    /** Debug build: 1 lays activations into one arena, as the fast build always does. */
+    readonly arena?: number
   }) => SessionHandle
   readonly close: (session: SessionHandle) => void
   readonly prepare: (
@@ -58,11 +64,14 @@ export interface Addon {
     }
   ) => PreparedHandle
   readonly release: (prepared: PreparedHandle) => void
-  /** Copies the inputs, starts the run on the session's threads, and calls back when it ended: with null, or why it failed. */
+  /**
+   * Copies the inputs, starts the run on the session's threads, and calls back when it ended: with null, or why it failed (undefined when
+   * there was no memory even for that).
+   */
   readonly run: (
     prepared: PreparedHandle,
     inputs: ReadonlyArray<readonly [index: number, values: Float32Array | Int32Array]>,
-    callback: (failure: string | null) => void,
+    callback: (failure: string | null | undefined) => void,
     isTimed: boolean
   ) => void
   /** Makes a run that is under way end before its next step. */
@@ -83,6 +92,13 @@ export interface Addon {
     readonly threads: number
     readonly seconds: number
   }) => number
+  /**
+   * Debug build: the nth allocation, Node-API call or thread start from now on fails, once or with all that follow (0: none). Gives
+   * whether one failed since the last call.
+   */
+  readonly failAt?: (nth: number, lasting: boolean) => boolean
+  /** Debug build: bytes of tensors and working memory of all sessions of this process. */
+  readonly heldBytes?: () => number
 }
 
 export type Loaded =

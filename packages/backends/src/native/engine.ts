@@ -8,6 +8,7 @@ import {
   type Engine,
   EngineFailure,
   EngineUnavailable,
+  fewerThreads,
   type Inputs,
   isThreads,
   mostThreads,
@@ -73,15 +74,20 @@ const choose = (options: NativeOptions): Choice => {
   }
 }
 
+const failed = (why: string) => new EngineFailure({ engine: name, why, transient: false })
+const failureOf = (cause: unknown) => failed(cause instanceof Error ? cause.message : String(cause))
+
 const attempt = <A>(what: () => A): Effect.Effect<A, EngineFailure> =>
+  Effect.try({ try: what, catch: failureOf })
+
+/** As `attempt`, for what starts threads: the system may not start as many. */
+const attemptThreads = <A>(what: () => A): Effect.Effect<A, EngineFailure | EngineUnavailable> =>
   Effect.try({
     try: what,
     catch: (cause) =>
-      new EngineFailure({
-        engine: name,
-        why: cause instanceof Error ? cause.message : String(cause),
-        transient: false
-      })
+      cause instanceof Error && "code" in cause && cause.code === "threads"
+        ? new EngineUnavailable({ engine: name, why: cause.message, mend: fewerThreads })
+        : failureOf(cause)
   })
 
 /** A program in the form that the addon takes: tensors and steps by number, activations with their places. */
@@ -129,20 +135,20 @@ const execute = <A>(
   Effect.callback((resume) => {
     let ended = false
     let whenEnded = () => {}
-    addon.run(
-      prepared,
-      inputs,
-      (failure) => {
-        ended = true
-        whenEnded()
-        resume(
-          failure === null
-            ? taken
-            : Effect.fail(new EngineFailure({ engine: name, why: failure, transient: false }))
-        )
-      },
-      isTimed
-    )
+    try {
+      addon.run(
+        prepared,
+        inputs,
+        (failure) => {
+          ended = true
+          whenEnded()
+          resume(failure === null ? taken : Effect.fail(failed(failure ?? "the run failed")))
+        },
+        isTimed
+      )
+    } catch (cause) {
+      return resume(Effect.fail(failureOf(cause)))
+    }
     return Effect.callback<void>((resume) => {
       if (ended) return resume(Effect.void)
       whenEnded = () => resume(Effect.void)
@@ -160,7 +166,7 @@ const openSession = Effect.fn("native.open")(function* (
   const sizes = tensors.map((tensor) => sizeOf(tensor.shape))
   const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0)
   const session: SessionHandle = yield* Effect.acquireRelease(
-    attempt(() => {
+    attemptThreads(() => {
       lightenFor(addon, bytes)
       return addon.open({
         path: path.index,
@@ -238,9 +244,13 @@ const openSession = Effect.fn("native.open")(function* (
     prepare,
     read: Effect.fnUntraced(function* (tensor) {
       const index = yield* find(tensor)
-      const values = new Float32Array(sizeOf(tensors[index]!.shape))
-      yield* turns.withPermit(attempt(() => addon.read(session, index, values)))
-      return values
+      return yield* turns.withPermit(
+        attempt(() => {
+          const values = new Float32Array(sizeOf(tensors[index]!.shape))
+          addon.read(session, index, values)
+          return values
+        })
+      )
     }),
     write: Effect.fnUntraced(function* (tensor, values) {
       const index = yield* find(tensor)
@@ -288,7 +298,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
     const choice = choose(options)
     if (choice.addon === undefined)
       return yield* new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend })
-    return yield* attempt(() => peak(choice.addon, choice.path, settings))
+    return yield* attemptThreads(() => peak(choice.addon, choice.path, settings))
   })
 })
 

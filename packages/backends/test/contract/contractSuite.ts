@@ -26,6 +26,8 @@ export interface Contract {
   readonly engine: Engine
   readonly settings: Settings
   readonly threads: ReadonlyArray<number>
+  /** Thread counts that must give the same bits. */
+  readonly alike: ReadonlyArray<number>
   /** Tolerance of operations that multiply matrices, which may do so in the session's precision. */
   readonly tolerance: number
   /** Tolerance of all others, which compute in float32 always. */
@@ -55,6 +57,7 @@ export const contractSuite = async (engine: Engine, options: ContractOptions = {
   const contract: Contract = {
     engine,
     threads,
+    alike: here.available && here.ownThreads === true ? [1] : [1, 2, 3, 5],
     settings: { threads: threads[0] ?? 1, precision },
     tolerance: options.tolerance ?? (precision === "f32" ? f32 : 4e-2),
     exactTolerance: precision === "f32" ? (options.tolerance ?? f32) : f32,

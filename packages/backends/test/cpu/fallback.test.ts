@@ -41,6 +41,7 @@ describe("the binary without relaxed SIMD", () =>
     engine: make({ binary: "simd" }),
     settings: { threads: 2, precision: "f32" },
     threads: [2],
+    alike: [2],
     tolerance: 3e-5,
     exactTolerance: 3e-5,
     cases: 4

@@ -107,12 +107,6 @@ export const train = Stage.make({
         directory: checkpoint.directory,
         skipped
       })
-      if (restored.origin.threads !== origin.threads)
-        yield* journal.publish({
-          type: "Note",
-          level: "warning",
-          message: `Training began with ${restored.origin.threads} threads and goes on with ${origin.threads}: sums are taken in another order, so the result will differ in its last digits from an unbroken run.`
-        })
       return { state: restored.state, restored }
     })
 

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
-import { Backend, type Session } from "@trainyard/backends/Backend"
+import { Backend, type Engine, type Session } from "@trainyard/backends/Backend"
 import { engine } from "@trainyard/backends/reference/engine"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
@@ -171,12 +171,21 @@ export const journalOf = (
   })
 
 /** The reference engine, with a chance to tamper with each session. */
-export const backendOf = (tamper: (session: Session) => Session = (session) => session, threads = 1) =>
+export const backendOf = (tamper: (session: Session) => Session = (session) => session) =>
   Layer.succeed(Backend, {
     engine: "reference",
-    settings: { threads, precision: "f32" },
+    settings: { threads: 1, precision: "f32" },
     why: "asked for",
     open: (tensors) => Effect.map(engine.open(tensors, { threads: 1, precision: "f32" }), tamper)
+  })
+
+/** An engine on so many threads. */
+export const backendOn = (engine: Engine, threads: number) =>
+  Layer.succeed(Backend, {
+    engine: engine.name,
+    settings: { threads, precision: "f32" },
+    why: "asked for",
+    open: (tensors) => engine.open(tensors, { threads, precision: "f32" })
   })
 
 export interface Place {

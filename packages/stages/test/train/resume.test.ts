@@ -1,18 +1,27 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { engine as cpu } from "@trainyard/backends/cpu/engine"
+import { engine as native } from "@trainyard/backends/native/engine"
 import { Effect, Fiber } from "effect"
 import {
   backendOf,
+  backendOn,
+  type Place,
   place,
   resultOf,
   runTraining,
   type Settings,
   services,
   settings,
-  sibling
+  sibling,
+  trainee
 } from "./laboratory.ts"
 import { interruptAt, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+
+const engines = await Promise.all(
+  [cpu, native].map(async (engine) => ({ engine, here: await Effect.runPromise(engine.availability) }))
+)
 
 describe("resume", () => {
   const config: Settings = {
@@ -142,15 +151,35 @@ describe("resume", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says when the number of threads is another", () =>
-    Effect.gen(function* () {
-      const at = yield* place
-      yield* interruptAt(at, config, (event) => event.type === "CheckpointSaved")
-      const heard = listen()
-      yield* runTraining(at, config).pipe(
-        Effect.provide(services(heard, { backend: backendOf((session) => session, 2) }))
-      )
-      assert.isTrue(ofType(heard, "Note").some((note) => note.message.includes("2")))
-    }).pipe(Effect.scoped)
-  )
+  for (const { engine, here } of engines)
+    it.live.skipIf(!here.available)(
+      `with another number of threads on ${engine.name} it ends bit-identical${here.available ? "" : ` (skipped: ${here.why})`}`,
+      () =>
+        Effect.gen(function* () {
+          const plain = yield* place
+          const on = (at: Place, threads: number, heard = listen()) =>
+            runTraining(at, trainee).pipe(
+              Effect.provide(services(heard, { backend: backendOn(engine, threads) }))
+            )
+          yield* on(plain, 1)
+          const stopped = sibling(plain, "stopped")
+          // Two attempts that are stopped and one that is not, each with other threads.
+          for (const threads of [3, 2])
+            yield* interruptAt(
+              stopped,
+              trainee,
+              (event) => event.type === "CheckpointSaved",
+              listen(),
+              backendOn(engine, threads)
+            )
+          const heard = listen()
+          yield* on(stopped, 5, heard)
+          assert.isAbove(ofType(heard, "Resumed").at(0)?.step ?? 0, 0)
+          assert.deepStrictEqual(
+            ofType(heard, "Note").filter((note) => note.level === "warning"),
+            []
+          )
+          assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
+        }).pipe(Effect.scoped)
+    )
 })

@@ -6,11 +6,11 @@ import { writeCorpus } from "../../../../scripts/soak/corpus.ts"
 import * as Runs from "../../../../scripts/soak/runs.ts"
 import { emptyFolder } from "../spawn.ts"
 
-test("kill -9, three times in one run: it goes on by itself and ends bit-identical", async () => {
+test("kill -9, three times in one run: it goes on by itself, on other numbers of threads, and ends bit-identical", async () => {
   const home = emptyFolder()
   const corpus = join(home, "corpus")
   writeCorpus(corpus, 12)
-  const job: Runs.Job = { corpus, backend: "cpu", threads: "1", steps: "60" }
+  const job: Runs.Job = { corpus, backend: "cpu", threads: ["1", "3", "2"], steps: "60" }
   const unkilled = join(home, "unkilled")
   expect((await Runs.run(job, unkilled, { only: "collect,tokenize,dataset" })).code).toBe(0)
   const killed = join(home, "killed")
@@ -29,7 +29,8 @@ test("kill -9, three times in one run: it goes on by itself and ends bit-identic
     { killAfter: whole.seconds * 0.8 }
   ]
   const ends: Array<Runs.Ended> = []
-  for (const fate of fates) ends.push(await Runs.run(job, killed, fate))
+  for (const [turn, fate] of fates.entries())
+    ends.push(await Runs.run(job, killed, { ...fate, turn: turn + 1 }))
   expect(ends.slice(0, 2).map(({ code }) => code)).toEqual([null, null])
   const last = await Runs.run(job, killed)
   expect(last.code).toBe(0)

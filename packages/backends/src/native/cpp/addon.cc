@@ -1,24 +1,16 @@
 // The Node-API face of the engine: sessions and prepared programs as externals, runs that call back when they are done.
-#include <node_api.h>
-
+#include <cstdio>
 #include <cstring>
-#include <stdexcept>
 #include <thread>
 
 #include "detect.h"
+#include "faults.h"
 #include "footprint.h"
 #include "session.h"
+#include "values.h"
 
 namespace trainyard {
 namespace {
-
-struct Fault : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-void check(napi_status status, const char* what) {
-  if (status != napi_ok) throw Fault(std::string("unexpected value: ") + what);
-}
 
 // The order is that of preference, but for the bf16 dot products: see `listPaths`.
 const Path* const paths[] = {
@@ -33,109 +25,22 @@ const char* const operationNames[] = {
     "gelu", "geluBackward", "add", "dropout", "projectionLoss", "gradientNorm", "adamW"};
 static_assert(sizeof operationNames / sizeof operationNames[0] == operationCount, "every operation has a name");
 
-// Reading JavaScript values.
-
-napi_value field(napi_env env, napi_value object, const char* name) {
-  napi_value value;
-  check(napi_get_named_property(env, object, name, &value), name);
-  return value;
-}
-bool absent(napi_env env, napi_value value) {
-  napi_valuetype type;
-  check(napi_typeof(env, value, &type), "a value");
-  return type == napi_undefined;
-}
-double number(napi_env env, napi_value value, const char* what) {
-  double result;
-  check(napi_get_value_double(env, value, &result), what);
-  return result;
-}
-double number(napi_env env, napi_value object, const char* name, double otherwise) {
-  const napi_value value = field(env, object, name);
-  return absent(env, value) ? otherwise : number(env, value, name);
-}
-std::string text(napi_env env, napi_value value, const char* what) {
-  size_t length;
-  check(napi_get_value_string_utf8(env, value, nullptr, 0, &length), what);
-  std::string result(length, '\0');
-  check(napi_get_value_string_utf8(env, value, &result[0], length + 1, &length), what);
-  return result;
-}
-template <typename F>
-void each(napi_env env, napi_value array, const char* what, F body) {
-  uint32_t length;
-  check(napi_get_array_length(env, array, &length), what);
-  for (uint32_t i = 0; i < length; i++) {
-    napi_handle_scope scope;
-    check(napi_open_handle_scope(env, &scope), what);
-    napi_value item;
-    check(napi_get_element(env, array, i, &item), what);
-    body(item);
-    napi_close_handle_scope(env, scope);
-  }
-}
-struct Bytes {
-  void* data;
-  size_t count;  // elements of four bytes
-};
-Bytes fourByteArray(napi_env env, napi_value value) {
-  napi_typedarray_type type;
-  Bytes bytes;
-  check(napi_get_typedarray_info(env, value, &type, &bytes.count, &bytes.data, nullptr, nullptr), "a typed array");
-  if (type != napi_float32_array && type != napi_int32_array) throw Fault("unexpected value: not a four-byte array");
-  return bytes;
-}
-template <typename T>
-std::shared_ptr<T>& handle(napi_env env, napi_value value) {
-  void* data;
-  check(napi_get_value_external(env, value, &data), "a handle");
-  auto& pointer = *static_cast<std::shared_ptr<T>*>(data);
-  if (pointer == nullptr) throw Fault("it is closed");
-  return pointer;
-}
-template <typename T>
-napi_value external(napi_env env, std::shared_ptr<T> pointer) {
-  auto* box = new std::shared_ptr<T>(std::move(pointer));
-  napi_value result;
-  check(napi_create_external(
-            env, box, [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<T>*>(data); }, nullptr, &result),
-        "a handle");
-  return result;
-}
-
-napi_value undefined(napi_env env) {
-  napi_value result;
-  napi_get_undefined(env, &result);
-  return result;
-}
-napi_value numberOf(napi_env env, double value) {
-  napi_value result;
-  check(napi_create_double(env, value, &result), "a number");
-  return result;
-}
-napi_value textOf(napi_env env, const std::string& value) {
-  napi_value result;
-  check(napi_create_string_utf8(env, value.data(), value.size(), &result), "a string");
-  return result;
-}
-
-struct Arguments {
-  napi_value at[4];
-};
-Arguments arguments(napi_env env, napi_callback_info info) {
-  Arguments result;
-  size_t count = 4;
-  check(napi_get_cb_info(env, info, &count, result.at, nullptr, nullptr), "arguments");
-  return result;
-}
-
 // Turns C++ exceptions into JavaScript ones.
 template <napi_value (*body)(napi_env, const Arguments&)>
 napi_value entry(napi_env env, napi_callback_info info) {
   try {
     return body(env, arguments(env, info));
+  } catch (const OutOfMemory& error) {
+    // In a buffer of its own: there is no more.
+    char message[160];
+    std::snprintf(message, sizeof message,
+                  "the system gave no more memory (%.1f MB more were asked for); a smaller batch, sequence or model needs less",
+                  (double)error.bytes / 1e6);
+    napi_throw_error(env, "memory", message);
   } catch (const std::bad_alloc&) {
-    napi_throw_error(env, "memory", "the system gave no more memory");
+    napi_throw_error(env, "memory", "the system gave no more memory; a smaller batch, sequence or model needs less");
+  } catch (const TooFewThreads& error) {
+    napi_throw_error(env, "threads", error.what());
   } catch (const std::exception& error) {
     napi_throw_error(env, "native", error.what());
   }
@@ -171,7 +76,7 @@ napi_value listPaths(napi_env env, const Arguments&) {
   return list;
 }
 
-// open({ path, bf16, threads, sizes })
+// open({ path, bf16, threads, sizes, arena? }): only the debug build can do without an arena, and does unless it is asked for.
 napi_value open(napi_env env, const Arguments& a) {
   std::vector<int64_t> sizes;
   each(env, field(env, a.at[0], "sizes"), "sizes", [&](napi_value v) { sizes.push_back((int64_t)number(env, v, "a size")); });
@@ -180,8 +85,13 @@ napi_value open(napi_env env, const Arguments& a) {
   bool bf16;
   check(napi_get_value_bool(env, field(env, a.at[0], "bf16"), &bf16), "bf16");
   const Path& path = pathNamed((int)number(env, field(env, a.at[0], "path"), "path"));
+#if defined(TRAINYARD_DEBUG)
+  const bool sharesArena = number(env, a.at[0], "arena", 0) != 0;
+#else
+  const bool sharesArena = true;
+#endif
   trimHeap();
-  return external(env, std::make_shared<Session>(path, bf16 ? precisionBf16 : precisionF32, threads, std::move(sizes)));
+  return external(env, std::make_shared<Session>(path, bf16 ? precisionBf16 : precisionF32, threads, sizes, sharesArena));
 }
 
 template <typename T>
@@ -247,18 +157,38 @@ napi_value prepare(napi_env env, const Arguments& a) {
   return external(env, std::make_shared<Prepared>(session, std::move(tensors), std::move(steps), arena));
 }
 
+// A run that is under way. Its thread-safe function owns it.
 struct Call {
-  std::shared_ptr<Prepared> prepared;
-  std::string message;
+  napi_threadsafe_function function = nullptr;
   bool failed = false;
+  char message[sizeof Failure::message];
+  std::shared_ptr<Prepared> prepared;
 };
 
+// Ends a run that the environment no longer waits for.
+void leave(void* data) {
+  auto& prepared = static_cast<Call*>(data)->prepared;
+  if (prepared == nullptr) return;
+  prepared->cancel();
+  prepared->settle();
+}
+
+void finalize(napi_env env, void* data, void*) {
+  leave(data);
+  napi_remove_env_cleanup_hook(env, leave, data);
+  delete static_cast<Call*>(data);
+}
+
 void finish(napi_env env, napi_value callback, void*, void* data) {
-  std::unique_ptr<Call> call(static_cast<Call*>(data));
+  // Without an environment nobody listens, and the call is gone already.
   if (env == nullptr) return;
+  auto* call = static_cast<Call*>(data);
+  // Whoever is called may close the session, and find its memory given back.
+  call->prepared.reset();
   napi_value argument, ignored;
-  if (call->failed) napi_create_string_utf8(env, call->message.data(), call->message.size(), &argument);
-  else napi_get_null(env, &argument);
+  napi_get_null(env, &argument);
+  if (call->failed && napi_create_string_utf8(env, call->message, NAPI_AUTO_LENGTH, &argument) != napi_ok)
+    napi_get_undefined(env, &argument);
   napi_call_function(env, undefined(env), callback, 1, &argument, &ignored);
 }
 
@@ -277,19 +207,32 @@ napi_value run(napi_env env, const Arguments& a) {
     if (at >= prepared->tensorCount() || (size_t)prepared->tensor(at).size != bytes.count) throw Fault("an input has the wrong size");
     std::memcpy(prepared->tensor(at).data, bytes.data, bytes.count * 4);
   });
-  napi_threadsafe_function function;
-  check(napi_create_threadsafe_function(env, a.at[2], nullptr, textOf(env, "trainyard.run"), 0, 1, nullptr, nullptr, nullptr,
-                                        finish, &function),
+  const napi_value name = textOf(env, "trainyard.run");
+  auto owned = std::make_unique<Call>();
+  owned->prepared = prepared;
+  check(napi_create_threadsafe_function(env, a.at[2], nullptr, name, 0, 1, owned.get(), finalize, nullptr, finish,
+                                        &owned->function),
         "a callback");
-  auto* call = new Call{prepared, {}, false};
-  prepared->start(isTimed, [function, call](const char* message) {
-    if (message != nullptr) {
-      call->failed = true;
-      call->message = message;
-    }
-    napi_call_threadsafe_function(function, call, napi_tsfn_blocking);
-    napi_release_threadsafe_function(function, napi_tsfn_release);
-  });
+  Call* const call = owned.release();
+  try {
+    // Called before the function's own hook, which was there earlier: it ends when the run has.
+    check(napi_add_env_cleanup_hook(env, leave, call), "a hook");
+    prepared->start(isTimed, [call](const char* message) {
+      if (message != nullptr) {
+        call->failed = true;
+        std::snprintf(call->message, sizeof call->message, "%s", message);
+      }
+      const napi_threadsafe_function function = call->function;
+      // One that is closing has let go of this thread, and may be gone.
+      if (napi_call_threadsafe_function(function, call, napi_tsfn_nonblocking) != napi_closing)
+        napi_release_threadsafe_function(function, napi_tsfn_release);
+    });
+  } catch (...) {
+    // There is no run to end: the program's next one is not this call's.
+    call->prepared.reset();
+    napi_release_threadsafe_function(call->function, napi_tsfn_abort);
+    throw;
+  }
   return undefined(env);
 }
 
@@ -350,13 +293,29 @@ napi_value peak(napi_env env, const Arguments& a) {
   const double seconds = number(env, field(env, a.at[0], "seconds"), "seconds");
   std::vector<double> rates((size_t)threads);
   std::vector<std::thread> team;
-  for (int i = 0; i < threads; i++)
-    team.emplace_back([&, i] { rates[(size_t)i] = path.peak(bf16 ? precisionBf16 : precisionF32, seconds); });
+  startThreads(
+      team, threads, [&](int i) { rates[(size_t)i] = path.peak(bf16 ? precisionBf16 : precisionF32, seconds); }, [] {});
   for (auto& thread : team) thread.join();
   double total = 0.0;
   for (const double rate : rates) total += rate;
   return numberOf(env, total);
 }
+
+#if defined(TRAINYARD_DEBUG)
+// failAt(nth, lasting), see faults.h: gives whether something failed since the last call.
+napi_value failAtNth(napi_env env, const Arguments& a) {
+  int64_t nth;
+  bool lasting;
+  // Nothing here may be made to fail.
+  if (napi_get_value_int64(env, a.at[0], &nth) != napi_ok || napi_get_value_bool(env, a.at[1], &lasting) != napi_ok)
+    throw Fault("failAt takes a number and a boolean");
+  napi_value failed;
+  check(napi_get_boolean(env, failAt(nth, lasting), &failed), "a boolean");
+  return failed;
+}
+// heldBytes(): bytes of tensors and working memory of all sessions of the process.
+napi_value heldBytes(napi_env env, const Arguments&) { return numberOf(env, (double)Memory::held()); }
+#endif
 
 napi_value start(napi_env env, napi_value exports) {
   trimHeap();
@@ -369,6 +328,9 @@ napi_value start(napi_env env, napi_value exports) {
                  {"cancel", entry<cancel>},        {"take", entry<take>},
                  {"times", entry<times>},          {"read", entry<copy<false>>},
                  {"write", entry<copy<true>>},     {"bytes", entry<bytesOf>},
+#if defined(TRAINYARD_DEBUG)
+                 {"failAt", entry<failAtNth>},     {"heldBytes", entry<heldBytes>},
+#endif
                  {"lighten", entry<lighten>},      {"peak", entry<peak>}};
   for (const auto& e : entries) {
     napi_value function;

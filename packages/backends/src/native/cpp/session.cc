@@ -19,20 +19,29 @@ constexpr size_t maximumArguments = 8;
 // Packing a weight costs about as much as multiplying it with this many rows.
 constexpr int64_t fewRows = 32;
 
+#if defined(TRAINYARD_DEBUG)
+static std::atomic<size_t> heldBytes{0};
+size_t Memory::held() { return heldBytes.load(); }
+#endif
+
 Memory::Memory(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
+  if (failsNow()) throw OutOfMemory(bytes);
 #if defined(TRAINYARD_MAPPED)
   data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data_ == MAP_FAILED) {
     data_ = nullptr;
-    throw std::bad_alloc();
+    throw OutOfMemory(bytes);
   }
 #if defined(MADV_HUGEPAGE)
   if (bytes >= (4u << 20)) madvise(data_, bytes, MADV_HUGEPAGE);
 #endif
 #else
   data_ = std::calloc(bytes, 1);
-  if (data_ == nullptr) throw std::bad_alloc();
+  if (data_ == nullptr) throw OutOfMemory(bytes);
+#endif
+#if defined(TRAINYARD_DEBUG)
+  heldBytes += bytes;
 #endif
 }
 Memory::~Memory() {
@@ -41,6 +50,9 @@ Memory::~Memory() {
   munmap(data_, bytes_);
 #else
   std::free(data_);
+#endif
+#if defined(TRAINYARD_DEBUG)
+  heldBytes -= bytes_;
 #endif
 }
 Memory::Memory(Memory&& other) noexcept { *this = std::move(other); }
@@ -56,12 +68,12 @@ static uint64_t nanoseconds(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-Session::Session(const Path& path, Precision precision, int threads, std::vector<int64_t> sizes)
-    : path_(path), precision_(precision), team_(threads) {
+Session::Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, bool sharesArena)
+    : path_(path), precision_(precision), sharesArena_(sharesArena), team_(threads) {
   for (const int64_t size : sizes) tensors_.emplace_back((size_t)size * 4);
   versions_.assign((size_t)threads, std::vector<uint32_t>(sizes.size(), 1));
   packedVersions_.resize((size_t)threads);
-  locals_.resize((size_t)threads);
+  working_.locals.resize((size_t)threads);
 }
 
 void Session::read(size_t index, float* to) { std::memcpy(to, tensors_[index].floats(), tensors_[index].bytes()); }
@@ -72,72 +84,84 @@ void Session::write(size_t index, const float* from) {
 }
 
 size_t Session::bytes() const {
-  size_t total = packedBytes_ + arena_.bytes();
+  const Working& w = working_;
+  size_t total = packedBytes_;
   for (const auto& t : tensors_) total += t.bytes();
-  for (const Memory* m : {&left_, &right_, &rightSecond_, &rightThird_, &rows_, &partial_}) total += m->bytes();
-  for (const auto& m : locals_) total += m.bytes();
+  for (const Memory* m : {&w.arena, &w.left, &w.right, &w.rightSecond, &w.rightThird, &w.rows, &w.partial}) total += m->bytes();
+  for (const auto& m : w.locals) total += m.bytes();
   return total;
 }
+
+// A packed copy and its slot, which it gives back.
+struct Session::Copy {
+  Copy(Session& session, size_t bytes) : session(session), memory(bytes) {}
+  ~Copy() {
+    if (packed.slot < 0) return;
+    session.freeSlots_.push_back(packed.slot);
+    session.packedBytes_ -= memory.bytes();
+  }
+  Session& session;
+  Memory memory;
+  Packed packed = {nullptr, -1, -1, false};
+};
 
 std::shared_ptr<Packed> Session::packed(int held, bool turned, bool halves, int64_t k, int64_t n) {
   auto& known = packs_[{held, turned, halves}];
   if (auto mine = known.lock()) return mine;
-  auto memory = std::make_shared<Memory>(path_.packedSize(k, n, precision_) * (halves ? 2 : 4));
-  int slot = slots_;
-  if (!freeSlots_.empty()) {
-    slot = *freeSlots_.begin();
-    freeSlots_.erase(freeSlots_.begin());
-  } else {
-    slots_++;
+  const auto copy = std::make_shared<Copy>(*this, path_.packedSize(k, n, precision_) * (halves ? 2 : 4));
+  if (freeSlots_.empty()) {
+    // All that may fail comes before the first change: the workers' lists must not differ in length.
+    const size_t slots = (size_t)slots_ + 1;
+    freeSlots_.reserve(slots);
+    for (auto& mine : packedVersions_) mine.reserve(slots);
     for (auto& mine : packedVersions_) mine.push_back(0);
+    freeSlots_.push_back(slots_++);
   }
+  const int slot = freeSlots_.back();
+  freeSlots_.pop_back();
   for (auto& mine : packedVersions_) mine[(size_t)slot] = 0;
-  packedBytes_ += memory->bytes();
-  std::shared_ptr<Packed> made(new Packed{memory->floats(), held, slot, halves}, [this, memory](Packed* p) {
-    freeSlots_.insert(p->slot);
-    packedBytes_ -= memory->bytes();
-    delete p;
-  });
+  packedBytes_ += copy->memory.bytes();
+  copy->packed = {copy->memory.floats(), held, slot, halves};
+  std::shared_ptr<Packed> made(copy, &copy->packed);
   known = made;
   return made;
 }
 
-// Programs run one at a time, and what one leaves in the arena is taken before the next begins: they share it.
-void Session::reserveArena(size_t bytes) {
-  team_.settle();
-  if (arena_.bytes() >= bytes) return;
-  arena_ = Memory();
-  arena_ = Memory(bytes);
+Session::Working Session::larger(size_t arenaBytes, const Need& need) const {
+  const auto unless = [](const Memory& has, size_t bytes) { return has.bytes() < bytes ? Memory(bytes) : Memory(); };
+  const Working& has = working_;
+  Working w;
+  w.arena = unless(has.arena, sharesArena_ ? arenaBytes : 0);
+  w.left = unless(has.left, need.left * 4);
+  w.right = unless(has.right, need.right * 4);
+  w.rightSecond = unless(has.rightSecond, need.rightSecond * 4);
+  w.rightThird = unless(has.rightThird, need.rightThird * 4);
+  w.rows = unless(has.rows, need.rows * 4);
+  w.partial = unless(has.partial, need.partial * 4);
+  w.locals.reserve(has.locals.size());
+  for (const auto& local : has.locals) w.locals.push_back(unless(local, need.local * 4));
+  return w;
 }
 
-void Session::reserve(const Need& need) {
-  const auto atLeast = [](Memory& memory, size_t floats, float*& at) {
-    if (memory.bytes() < floats * 4) {
-      memory = Memory();
-      memory = Memory(floats * 4);
-    }
-    at = memory.floats();
+void Session::take(Working&& larger) noexcept {
+  const auto instead = [](Memory& has, Memory& other) {
+    if (other.bytes() > 0) has = std::move(other);
   };
-  atLeast(left_, need.left, scratch_.left);
-  atLeast(right_, need.right, scratch_.right);
-  atLeast(rightSecond_, need.rightSecond, scratch_.rightSecond);
-  atLeast(rightThird_, need.rightThird, scratch_.rightThird);
-  atLeast(rows_, need.rows, scratch_.rows);
-  atLeast(partial_, need.partial, scratch_.partial);
-  for (auto& local : locals_) {
-    float* at;
-    atLeast(local, need.local, at);
-  }
+  instead(working_.arena, larger.arena);
+  instead(working_.left, larger.left);
+  instead(working_.right, larger.right);
+  instead(working_.rightSecond, larger.rightSecond);
+  instead(working_.rightThird, larger.rightThird);
+  instead(working_.rows, larger.rows);
+  instead(working_.partial, larger.partial);
+  for (size_t i = 0; i < larger.locals.size(); i++) instead(working_.locals[i], larger.locals[i]);
 }
 
 Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescription> tensors,
                    std::vector<StepDescription> steps, size_t arenaBytes)
     : session_(std::move(session)), times_(steps.size(), Time{0, 0, 0}) {
-#if !defined(TRAINYARD_DEBUG)
-  session_->reserveArena(arenaBytes);
-#else
-  (void)arenaBytes;
-#endif
+  // A run of another program uses what is about to change.
+  session_->team_.settle();
   tensors_.resize(tensors.size());
   places_.assign(tensors.size(), -1);
   for (size_t i = 0; i < tensors.size(); i++) {
@@ -150,17 +174,17 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     t.held = from.held;
     if (from.held >= 0) {
       t.data = session_->tensors_[(size_t)from.held].floats();
-    } else if (from.offset >= 0 && session_->arena_.bytes() > 0) {
+    } else if (from.offset >= 0 && session_->sharesArena_) {
       places_[i] = from.offset / 4;
     } else {
       own_.emplace_back((size_t)t.size * 4);
       t.data = own_.back().floats();
     }
   }
-  bind();
+  auto written = session_->written_;
   for (const auto& step : steps)
     for (const int output : step.outputs)
-      if (output >= 0 && tensors_[(size_t)output].held >= 0) session_->written_.insert(tensors_[(size_t)output].held);
+      if (output >= 0 && tensors_[(size_t)output].held >= 0) written.insert(tensors_[(size_t)output].held);
 
   lists_.reserve(2 * steps.size());
   Need need = {};
@@ -186,7 +210,7 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
                              (step.operation == operationProjectionLoss && session_->path_.multipliesBf16 &&
                               session_->precision_ == precisionBf16);
     const bool isFew = takesWeight && inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows;
-    if (takesWeight && inputs[1]->held >= 0 && (session_->written_.empty() || isFew)) {
+    if (takesWeight && inputs[1]->held >= 0 && (written.empty() || isFew)) {
       const bool turned = step.operation != operationLinearBackwardInput;
       // Where bf16 products are taken in float32 of rounded operands, and rows are few, reading the weight is most of the work.
       const bool halves = step.operation == operationLinear && isFew && session_->precision_ == precisionBf16 &&
@@ -198,17 +222,22 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);
     steps_.push_back(step);
   }
-  session_->reserve(need);
+  // Whatever may fail is done: until here the session's other programs have lost nothing.
+  session_->take(session_->larger(arenaBytes, need));
+  session_->written_.swap(written);
+  bind();
 }
 
-Prepared::~Prepared() { session_->team_.settle(); }
+Prepared::~Prepared() { settle(); }
+
+void Prepared::settle() { session_->team_.settle(); }
 
 void Prepared::bind() {
-  const float* arena = session_->arena_.floats();
+  float* arena = session_->working_.arena.floats();
   if (bound_ == arena) return;
   bound_ = arena;
   for (size_t i = 0; i < tensors_.size(); i++)
-    if (places_[i] >= 0) tensors_[i].data = session_->arena_.floats() + places_[i];
+    if (places_[i] >= 0) tensors_[i].data = arena + places_[i];
 }
 
 void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
@@ -244,8 +273,9 @@ void Prepared::walk(int index) {
   worker.index = index;
   worker.count = session.team_.count();
   worker.precision = session.precision_;
-  worker.shared = session.scratch_;
-  worker.local = session.locals_[(size_t)index].floats();
+  const Session::Working& w = session.working_;
+  worker.shared = {w.left.floats(), w.right.floats(), w.rightSecond.floats(), w.rightThird.floats(), w.rows.floats(), w.partial.floats()};
+  worker.local = w.locals[(size_t)index].floats();
   worker.versions = session.versions_[(size_t)index].data();
   worker.packedVersions = session.packedVersions_[(size_t)index].data();
   worker.failure = &failure_;
@@ -255,9 +285,11 @@ void Prepared::walk(int index) {
     stop_ = failure_.raised != 0 || cancelled_.load(std::memory_order_relaxed);
   };
   size_t i = 0;
-  const std::function<void()> meanwhile = [&] {
+  const auto next = [&] {
     if (i + 1 < steps_.size()) session.path_.fetch(&steps_[i + 1], &worker);
   };
+  // By reference: a worker allocates nothing, because nobody could hear of its failure.
+  const std::function<void()> meanwhile = std::ref(next);
   const bool isTimed = isTimed_ && index == 0;
   uint64_t before = nanoseconds(CLOCK_MONOTONIC), busyBefore = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
   for (; i < steps_.size(); i++) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <tuple>
@@ -14,6 +15,12 @@
 #include "team.h"
 
 namespace trainyard {
+
+// The system gave no more memory: `bytes` were asked for at once.
+struct OutOfMemory : std::bad_alloc {
+  explicit OutOfMemory(size_t bytes) : bytes(bytes) {}
+  size_t bytes;
+};
 
 // Zeroed memory, given back to the system when it goes. In the debug build each block is its own allocation of exactly the
 // right size, so that the address sanitizer sees every access beyond it.
@@ -26,6 +33,10 @@ class Memory {
   Memory& operator=(Memory&& other) noexcept;
   float* floats() const { return static_cast<float*>(data_); }
   size_t bytes() const { return bytes_; }
+#if defined(TRAINYARD_DEBUG)
+  // Bytes of all memory of this kind that the process holds.
+  static size_t held();
+#endif
 
  private:
   void* data_ = nullptr;
@@ -63,6 +74,8 @@ class Prepared {
   // a few microseconds a step.
   void start(bool isTimed, std::function<void(const char*)> done);
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // Waits until no run is under way.
+  void settle();
 
   struct Time {
     // Of the first worker: time on the clock, and time that it had the processor.
@@ -91,7 +104,8 @@ class Prepared {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(const Path& path, Precision precision, int threads, std::vector<int64_t> sizes);
+  // `sharesArena`: activations lie in one arena; otherwise each is an allocation of its own.
+  Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, bool sharesArena);
 
   size_t tensorCount() const { return tensors_.size(); }
   const Memory& tensor(size_t index) const { return tensors_[index]; }
@@ -102,23 +116,30 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   friend class Prepared;
+  struct Copy;
+  // What programs use while they run, and share, because they run one at a time. The arena holds activations; each worker has one of
+  // the locals.
+  struct Working {
+    Memory arena, left, right, rightSecond, rightThird, rows, partial;
+    std::vector<Memory> locals;
+  };
   // A packed copy of a held weight, shared by all programs that want the same one.
   std::shared_ptr<Packed> packed(int held, bool turned, bool halves, int64_t k, int64_t n);
-  void reserve(const Need& need);
-  void reserveArena(size_t bytes);
+  // Larger memory for whatever is too small, and nothing for the rest. The session stays as it is until it takes them: programs that
+  // are there already can run on when there is no more memory.
+  Working larger(size_t arenaBytes, const Need& need) const;
+  void take(Working&& larger) noexcept;
 
   const Path& path_;
   const Precision precision_;
+  const bool sharesArena_;
   std::vector<Memory> tensors_;
-  // Activations of whichever program runs.
-  Memory arena_;
+  Working working_;
   // Tensors that some program of this session writes.
   std::set<int> written_;
-  Memory left_, right_, rightSecond_, rightThird_, rows_, partial_;
-  std::vector<Memory> locals_;
-  Scratch scratch_ = {};
   std::map<std::tuple<int, bool, bool>, std::weak_ptr<Packed>> packs_;
-  std::set<int> freeSlots_;
+  // Has room for all slots, so that giving one back cannot fail.
+  std::vector<int> freeSlots_;
   int slots_ = 0;
   // By worker: writes of each tensor, and the write that each packed copy holds.
   std::vector<std::vector<uint32_t>> versions_, packedVersions_;

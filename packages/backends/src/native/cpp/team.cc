@@ -1,5 +1,7 @@
 #include "team.h"
 
+#include <string>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -32,18 +34,26 @@ int cores() {
 // Runs that begin so soon after the one before are looked out for.
 constexpr std::chrono::microseconds patience(300);
 
+TooFewThreads::TooFewThreads(int asked, int started)
+    : std::runtime_error(std::to_string(asked) + " threads were asked for, and the system started " + std::to_string(started)) {}
+
 // About 100 microseconds of spinning: a good deal longer than two threads' shares of a step differ on a quiet machine.
 Team::Team(int count) : count_(count), cores_(cores()), spins_(count <= cores_ ? 2500 : 0) {
-  for (int i = 0; i < count; i++) threads_.emplace_back([this, i] { live(i); });
+  // A condition variable waits in its destructor for threads that wait on it: none may be left when this fails.
+  startThreads(threads_, count, [this](int index) { live(index); }, [this] { dissolve(); });
 }
 
-Team::~Team() {
-  settle();
+void Team::dissolve() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
+}
+
+Team::~Team() {
+  settle();
+  dissolve();
   for (auto& thread : threads_) thread.join();
 }
 

@@ -9,10 +9,44 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "faults.h"
+
 namespace trainyard {
+
+// The system would not start as many threads as were asked for. None of them is left.
+struct TooFewThreads : std::runtime_error {
+  TooFewThreads(int asked, int started);
+};
+
+// Starts `count` threads, each with `body(index)`. Where one cannot start, those that did are told by `abandon`, which must not fail, and
+// joined: all or none.
+template <typename Body, typename Abandon>
+void startThreads(std::vector<std::thread>& threads, int count, Body body, Abandon abandon) {
+  const auto leave = [&] {
+    const int started = (int)threads.size();
+    abandon();
+    for (auto& thread : threads) thread.join();
+    threads.clear();
+    return started;
+  };
+  try {
+    threads.reserve((size_t)count);
+    for (int i = 0; i < count; i++) {
+      if (failsNow()) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+      threads.emplace_back([body, i] { body(i); });
+    }
+  } catch (const std::system_error&) {
+    throw TooFewThreads(count, leave());
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
 
 class Team {
  public:
@@ -25,7 +59,7 @@ class Team {
   // Every thread calls `work(index)`; when all have, the first of them calls `done`. Returns at once. One run at a time.
   void start(std::function<void(int)> work, std::function<void()> done);
   // Waits for all threads of the run. `decide`, when given, is called by the last to arrive, before anyone goes on; `meanwhile` by
-  // all others before they wait.
+  // all others before they wait. Neither may fail.
   void meet(const std::function<void()>* decide = nullptr, const std::function<void()>* meanwhile = nullptr);
   // Waits until no run is under way.
   void settle();
@@ -34,6 +68,8 @@ class Team {
   using Clock = std::chrono::steady_clock;
 
   void live(int index);
+  // Lets all threads end once no run is under way.
+  void dissolve();
   // Until there is another run than `seen`, or the team is dissolved.
   void lookOut(int index, uint64_t seen);
 

@@ -45,17 +45,34 @@ static void layerNorm(const Step& s, Worker& w) {
   }
 }
 
-// The gradients of gain and bias are summed by each worker over its rows, then over workers in their order.
+// Rows whose gradients of gain and bias are summed together: by the shape alone, so that the bits are the same for any number of
+// workers. At most 256 blocks, so that the sums over blocks stay small beside the rest.
+struct RowBlocks {
+  int64_t rows, count;
+};
+FORCE RowBlocks rowBlocksOf(int64_t rows) {
+  const int64_t even = (rows + 255) / 256, some = even < 32 ? 32 : even;
+  return {some, (rows + some - 1) / some};
+}
+
+// Floats of the sums of all blocks.
+FORCE size_t normalisationSums(int64_t rows, int64_t width) { return (size_t)(2 * width * rowBlocksOf(rows).count); }
+
+// The gradients of gain and bias are summed over each block of rows, then over the blocks in their order.
 static void layerNormBackward(const Step& s, Worker& w) {
   const Tensor *dy = s.inputs[0], *x = s.inputs[1], *gain = s.inputs[2], *means = s.inputs[3], *rstds = s.inputs[4];
   const Tensor *dx = s.outputs[0], *dGain = s.outputs[1], *dBias = s.outputs[2];
   const int64_t rows = rowsOf(x), width = widthOf(x);
-  float* gainSum = w.shared.partial + w.index * 2 * width;
-  float* biasSum = gainSum + width;
-  std::memset(gainSum, 0, (size_t)width * 8);
+  const RowBlocks blocks = rowBlocksOf(rows);
+  float *gainSum = nullptr, *biasSum = nullptr;
   const bool sums = dGain != nullptr || dBias != nullptr;
-  const Range mine = share(rows, w.index, w.count);
+  const Range mine = share(rows, w.index, w.count, blocks.rows);
   for (int64_t r = mine.begin; r < mine.end; r++) {
+    if (r % blocks.rows == 0) {
+      gainSum = w.shared.partial + r / blocks.rows * 2 * width;
+      biasSum = gainSum + width;
+      std::memset(gainSum, 0, (size_t)width * 8);
+    }
     const float *g = dy->data + r * width, *at = x->data + r * width;
     const vf mean = all(means->data[r]), rstd = all(rstds->data[r]);
     vf first = all(0.0f), second = all(0.0f);
@@ -87,8 +104,8 @@ static void layerNormBackward(const Step& s, Worker& w) {
     const int64_t some = columns.end - i < LANES ? columns.end - i : LANES;
     vf g = dGain != nullptr && adds(s, 1) ? load(dGain->data + i, some) : all(0.0f);
     vf b = dBias != nullptr && adds(s, 2) ? load(dBias->data + i, some) : all(0.0f);
-    for (int other = 0; other < w.count; other++) {
-      const float* from = w.shared.partial + other * 2 * width + i;
+    for (int64_t block = 0; block < blocks.count; block++) {
+      const float* from = w.shared.partial + block * 2 * width + i;
       g = g + load(from, some);
       b = b + load(from + width, some);
     }

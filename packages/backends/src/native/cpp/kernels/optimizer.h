@@ -11,8 +11,15 @@ namespace {
 // Floats in a stretch that is summed in float32 before it joins the double-precision total.
 constexpr int64_t stretch = 4096;
 
+// Stretches of all tensors together. Each has a sum of its own, so that the total has the same bits for any number of workers.
+FORCE int64_t stretchesOf(const Step& s) {
+  int64_t count = 0;
+  for (int t = 0; t < s.inputCount; t++) count += (s.inputs[t]->size + stretch - 1) / stretch;
+  return count;
+}
+
 static void gradientNorm(const Step& s, Worker& w) {
-  double total = 0.0;
+  double* sums = (double*)w.shared.partial;
   for (int t = 0; t < s.inputCount; t++) {
     const float* g = s.inputs[t]->data;
     const Range mine = share(s.inputs[t]->size, w.index, w.count, stretch);
@@ -31,16 +38,17 @@ static void gradientNorm(const Step& s, Worker& w) {
         const vf p = take(g + i, end - i < LANES ? end - i : LANES);
         a = a + p * p;
       }
-      total += (double)sum((a + b) + (c + d));
+      sums[from / stretch] = (double)sum((a + b) + (c + d));
     }
+    sums += (s.inputs[t]->size + stretch - 1) / stretch;
   }
-  double* partial = (double*)w.shared.partial;
-  partial[w.index] = total;
   w.meet(w.team);
   if (w.index != 0) return;
-  double all = 0.0;
-  for (int i = 0; i < w.count; i++) all += partial[i];
-  const double norm = std::sqrt(all);
+  const double* partial = (const double*)w.shared.partial;
+  const int64_t count = stretchesOf(s);
+  double total = 0.0;
+  for (int64_t i = 0; i < count; i++) total += partial[i];
+  const double norm = std::sqrt(total);
   float scale = 1.0f;
   if (!std::isfinite(norm)) scale = NAN;
   else if (s.maximum > 0.0f && (double)s.maximum / (norm + 1e-6) < 1.0) scale = (float)((double)s.maximum / (norm + 1e-6));

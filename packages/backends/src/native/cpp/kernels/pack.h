@@ -224,7 +224,7 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   const int64_t step = rowsOf(mode);
   for (int64_t u = 0; u < units; u++) {
     const int64_t at = k0 + u * wide;
-    fetchRow(a, at + rowsAhead, k, m0, rows + 2);
+    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + rowsAhead + i, k, m0, rows + 2);
     packAcross(mode, a.data + at * a.row + m0, mode == paired && at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows,
                to + u * step);
   }
@@ -258,7 +258,7 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
       int64_t done = 0;
       if (at < k) {
         const bool both = mode == paired && at + 1 < k;
-        fetchRow(b, at + rowsAhead, k, n0, columns);
+        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + rowsAhead + i, k, n0, columns);
         const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
         float made[2][panel];
         if (b.again != nullptr) {

@@ -104,10 +104,10 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       break;
     }
     case operationLayerNormBackward:
-      atLeast(need->partial, (size_t)(2 * widthOf(s.inputs[1]) * workers));
+      atLeast(need->partial, normalisationSums(rowsOf(s.inputs[1]), widthOf(s.inputs[1])));
       break;
     case operationGradientNorm:
-      atLeast(need->partial, (size_t)(2 * workers));
+      atLeast(need->partial, (size_t)(2 * stretchesOf(s)));
       break;
     default:
       break;
