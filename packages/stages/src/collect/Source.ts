@@ -20,7 +20,8 @@ const globs = {
 
 const commit = Schema.String.check(
   Schema.isPattern(/^[0-9a-f]{40}([0-9a-f]{24})?$/, {
-    expected: "a full commit id of 40 hexadecimal digits, as `git rev-parse HEAD` prints it"
+    expected:
+      "a full commit id of 40 hexadecimal digits (64 in a SHA-256 repository), as `git rev-parse HEAD` prints it"
   })
 )
 
@@ -82,7 +83,10 @@ export const folder = (path: string, options: Globs & { readonly gitignore?: boo
   ...options
 })
 
-/** The files of a git repository at a commit, fetched with the `git` command. */
+/**
+ * The files of a git repository at a commit, fetched with the `git` command: the bytes that were committed, whatever attributes and
+ * configuration say. Links, submodules and names that not every system can hold are left out and listed.
+ */
 export const git = (repository: string, options: Globs & { readonly commit: string }): Git => ({
   type: "git",
   repository,

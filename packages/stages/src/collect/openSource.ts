@@ -9,7 +9,7 @@ import { type ReadError, SourceUnavailable } from "./CollectError.ts"
 import type { Downloads } from "./Downloads.ts"
 import { readFolder } from "./folder.ts"
 import * as Globs from "./Globs.ts"
-import { archiveCommit } from "./git.ts"
+import { readCommit } from "./git.ts"
 import type { ArchiveLimits } from "./guard.ts"
 import { licenceOfSource, manifestName } from "./licence.ts"
 import { fetchTarball } from "./npm.ts"
@@ -19,7 +19,11 @@ import type { Found } from "./screening.ts"
 export interface OpenSource {
   readonly source: Source
   readonly origin: string
-  readonly files: Stream.Stream<Found, ReadError, FileSystem.FileSystem | Path.Path>
+  readonly files: Stream.Stream<
+    Found,
+    ReadError | Workspace.WorkspaceError,
+    FileSystem.FileSystem | Path.Path
+  >
   /** Files met that the globs do not take, once `files` has been read. */
   readonly notMatched: () => number
   readonly matches: (path: string) => boolean
@@ -85,10 +89,8 @@ const filesOf = Effect.fnUntraced(function* (
       const { fetched, file } = yield* fetchTarball(source, name)
       return { files: readArchive(file, { ...reading, strip: 1 }), fetched }
     }
-    case "git": {
-      const { fetched, file } = yield* archiveCommit(source, name)
-      return { files: readArchive(file, { ...reading, strip: 0 }), fetched }
-    }
+    case "git":
+      return yield* readCommit({ source, origin: name, wanted, maximumFileBytes: limits.maximumFileBytes })
   }
 })
 
