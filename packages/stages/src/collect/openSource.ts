@@ -13,6 +13,7 @@ import { readCommit } from "./git.ts"
 import type { ArchiveLimits } from "./guard.ts"
 import { licenceOfSource, manifestName } from "./licence.ts"
 import { fetchTarball } from "./npm.ts"
+import { OtherPaths } from "./otherPaths.ts"
 import { type Archive, origin, type Source } from "./Source.ts"
 import type { Found } from "./screening.ts"
 
@@ -26,6 +27,8 @@ export interface OpenSource {
   >
   /** Files met that the globs do not take, once `files` has been read. */
   readonly notMatched: () => number
+  /** What those files were, in words that follow their number: a few paths, and the folder that all of them lie in. */
+  readonly describeOthers: () => string
   readonly matches: (path: string) => boolean
   /** Whether something came over the network. */
   readonly fetched: boolean
@@ -100,10 +103,10 @@ export const openSource = Effect.fn("collect.openSource")(function* (
   limits: ArchiveLimits & { readonly maximumFileBytes: number }
 ) {
   const matches = Globs.make(source)
-  let notMatched = 0
+  const others = new OtherPaths()
   const wanted = (path: string): boolean => {
     if (matches(path)) return true
-    notMatched++
+    others.add(path)
     return path === manifestName
   }
   const { fetched, files } = yield* filesOf(source, wanted, limits)
@@ -117,7 +120,8 @@ export const openSource = Effect.fn("collect.openSource")(function* (
     files,
     fetched,
     matches,
-    notMatched: () => notMatched
+    notMatched: () => others.count,
+    describeOthers: () => others.describe(source.include?.[0])
   }
   return opened
 })
