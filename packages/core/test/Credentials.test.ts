@@ -25,6 +25,14 @@ describe("credentials in addresses", () => {
     }
   })
 
+  it("are looked for in any length of text in no time", () => {
+    const started = performance.now()
+    for (const piece of ["a.", "a:", "://", "http://a:", "?token", "&a", "http://a@"]) {
+      withoutCredentials(`@ ${piece.repeat(50_000)}`)
+    }
+    assert.isBelow(performance.now() - started, 5000)
+  })
+
   it("are not seen where there are none", () => {
     for (const text of [
       "https://example.com/x.git",
