@@ -106,8 +106,8 @@ export const folder = (path: string, options: Globs & { readonly gitignore?: boo
 })
 
 /**
- * The files of a git repository at a commit, fetched with the `git` command: the bytes that were committed, whatever attributes and
- * configuration say. Links, submodules and names that not every system can hold are left out and listed.
+ * The files of a git repository at a commit, fetched with the `git` command: the bytes that were committed, under all attributes and
+ * configuration. Links, submodules and names that not every system can hold are left out and listed.
  */
 export const git = (repository: string, options: Globs & { readonly commit: string }): Git => ({
   type: "git",

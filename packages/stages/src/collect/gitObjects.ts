@@ -163,7 +163,7 @@ export const readObjects = (repository: Repository, names: ReadonlyArray<string>
         // What is wrong with an object stands on standard error, in more words.
         const said = yield* Effect.raceFirst(
           Effect.orElseSucceed(Fiber.join(complaints), () => ""),
-          Effect.as(Effect.sleep("2 seconds"), "")
+          Effect.as(Effect.sleep("500 millis"), "")
         )
         return yield* damaged(said.trim() === "" ? (parser.fault ?? "objects are missing") : complaint(said))
       })

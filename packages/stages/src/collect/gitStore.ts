@@ -55,7 +55,7 @@ const packBytes = Effect.fnUntraced(
   Effect.orElseSucceed(() => 0)
 )
 
-/** The same transfer, whatever the user's configuration says. */
+/** The same transfer under every configuration. */
 const fetching = [
   ["protocol.version", "2"],
   ["core.hooksPath", "/dev/null"],

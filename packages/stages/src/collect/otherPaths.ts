@@ -33,7 +33,7 @@ export class OtherPaths {
     const hint =
       folder === "" || glob === undefined || glob.startsWith(folder) || /^(\*\*?|\{)/.test(glob)
         ? ""
-        : `; all lie in ${folder}, so write ${JSON.stringify(folder + glob)}, or ${JSON.stringify(`*/${glob}`)} whatever its name`
+        : `; all lie in ${folder}, so write ${JSON.stringify(folder + glob)}, or ${JSON.stringify(`*/${glob}`)} for any version`
     return `: ${this.#examples.join(", ")}${rest}${hint}`
   }
 }

@@ -42,7 +42,7 @@ const attributes = {
 }
 
 layer(Running.layer, { excludeTestServices: true })("the bytes of a git commit", (it) => {
-  it.effect("are those of its blobs, whatever attributes and configuration say", () =>
+  it.effect("are those of its blobs, under all attributes and configuration", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const { root } = yield* repositoryOf(attributes)
