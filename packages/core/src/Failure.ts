@@ -3,6 +3,7 @@
  */
 import { inspect } from "node:util"
 import { Cause, PlatformError, Predicate } from "effect"
+import { withoutCredentials } from "./Credentials.ts"
 import { explain, explainUnknown } from "./Workspace.ts"
 
 /** A stage's failure. `E` is the union of the errors that the pipeline's stages declare. */
@@ -38,8 +39,7 @@ const messageOf = (error: unknown): string => {
 export const isTransient = (error: unknown): boolean =>
   Predicate.hasProperty(error, "transient") && error.transient === true
 
-/** Turns the cause of a stage's end into its failure. */
-export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
+const describe = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
   const expected = cause.reasons.find(Cause.isFailReason)
   if (expected !== undefined) {
     const { error } = expected
@@ -85,5 +85,15 @@ export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
     message: `Stage ${stage} was interrupted.`,
     details: null,
     cause
+  }
+}
+
+/** Turns the cause of a stage's end into its failure. What is shown and kept of it holds no credentials. */
+export const of = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
+  const failure = describe(stage, cause)
+  return {
+    ...failure,
+    message: withoutCredentials(failure.message),
+    details: failure.details === null ? null : withoutCredentials(failure.details)
   }
 }

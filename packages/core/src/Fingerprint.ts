@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto"
 import { Context, Equal, Predicate, Schema } from "effect"
 import { Code } from "./Code.ts"
+import { withoutCredentials } from "./Credentials.ts"
 import type { Declaration, ExternalDigest } from "./Stage.ts"
 
 /** What computes, as far as results depend on it. */
@@ -85,7 +86,7 @@ export const ingredients = (options: {
 
 const show = (value: unknown): string => {
   if (value === undefined) return "nothing"
-  const text = typeof value === "string" ? value : JSON.stringify(value)
+  const text = withoutCredentials(typeof value === "string" ? value : JSON.stringify(value))
   return text.length > 40 ? `${text.slice(0, 37)}…` : text
 }
 

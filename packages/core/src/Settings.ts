@@ -3,6 +3,7 @@
  * unknown keys refused. Every refusal says what is allowed.
  */
 import { Effect, Predicate, Result, Schema, SchemaAST, SchemaIssue } from "effect"
+import { withoutCredentials } from "./Credentials.ts"
 import type { Any } from "./Pipeline.ts"
 import { list, suggestion } from "./Spelling.ts"
 import type { Node } from "./Stage.ts"
@@ -67,7 +68,10 @@ const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
 })
 
 /** A setting as messages repeat it. */
-const cited = (text: string): string => (text.length > 120 ? `--set ${text.slice(0, 119)}…` : `--set ${text}`)
+const cited = (text: string): string => {
+  const clean = withoutCredentials(text)
+  return clean.length > 120 ? `--set ${clean.slice(0, 119)}…` : `--set ${clean}`
+}
 
 /** The list that a setting reaches past the end of: its path and its length. */
 const pastEnd = (
@@ -126,7 +130,8 @@ interface Problem {
 }
 
 const show = (value: unknown): string => {
-  const text = value === undefined ? "nothing" : JSON.stringify(value)
+  const json = value === undefined ? "nothing" : JSON.stringify(value)
+  const text = json === undefined ? undefined : withoutCredentials(json)
   return text === undefined ? String(value) : text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
 
@@ -226,7 +231,8 @@ const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<
     )
     const origin = blamed.length > 0 ? blamed.map((setting) => `${cited(setting.text)}: `).join("") : ""
     return yield* new InvalidSettings({
-      message: origin + problems.map((problem) => problem.sentence).join(" ")
+      // What a Schema says of a value may hold the value itself.
+      message: withoutCredentials(origin + problems.map((problem) => problem.sentence).join(" "))
     })
   }
   const encoded = yield* Schema.encodeUnknownEffect(codecOf(node))(decoded.success).pipe(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FileSystem, Schedule } from "effect"
+import { Cause, Effect, FileSystem, Schedule } from "effect"
+import * as Failure from "../src/Failure.ts"
 import * as Pipeline from "../src/Pipeline.ts"
 import * as Runner from "../src/Runner.ts"
 import * as Stage from "../src/Stage.ts"
@@ -7,6 +8,18 @@ import { Workspace } from "../src/Workspace.ts"
 import { chain, Flaky, filesBelow, live, runAll, statuses, Text, textStages } from "./harness.ts"
 
 describe("failures", () => {
+  it("tell no login that stands in an address, nor does what is kept of them", () => {
+    const address = "https://me:MARKER@example.com/x"
+    for (const cause of [
+      Cause.fail(new Flaky({ message: `No answer from ${address}.`, transient: true })),
+      Cause.die(new Error(`No answer from ${address}.`))
+    ]) {
+      const { details, message } = Failure.of("failing", cause)
+      expect(message).toContain("No answer from https://***@example.com/x.")
+      expect(String(details)).not.toContain("MARKER")
+    }
+  })
+
   const failing = <E>(
     run: () => Effect.Effect<{ readonly length: number }, E>,
     retry?: Schedule.Schedule<unknown, unknown>

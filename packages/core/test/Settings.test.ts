@@ -76,6 +76,9 @@ describe("--set", () => {
         `--set tokenize.vocabularySize=lots: tokenize.vocabularySize is "lots": expected number.`
       )
       expect(yield* refusal("tokenize.vocabularySize=0")).toContain("greater than 0")
+      expect(yield* refusal("tokenize.vocabularySize=https://me:MARKER@example.com/x")).toBe(
+        `--set tokenize.vocabularySize=https://***@example.com/x: tokenize.vocabularySize is "https://***@example.com/x": expected number.`
+      )
       expect(yield* refusal("tokenize.model.kind=cnn")).toContain(
         `tokenize.model.kind is "cnn": expected "gpt" | "rnn"`
       )

@@ -6,6 +6,7 @@
  * collect({ sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**\/*.{c,h,md}"] }), Source.folder("../firmware")] })
  * ```
  */
+import { carriesCredentials } from "@trainyard/core/Credentials"
 import { Schema } from "effect"
 
 const globs = {
@@ -20,7 +21,8 @@ const globs = {
 
 const commit = Schema.String.check(
   Schema.isPattern(/^[0-9a-f]{40}([0-9a-f]{24})?$/, {
-    expected: "a full commit id of 40 hexadecimal digits, as `git rev-parse HEAD` prints it"
+    expected:
+      "a full commit id of 40 hexadecimal digits (64 in a SHA-256 repository), as `git rev-parse HEAD` prints it"
   })
 )
 
@@ -31,10 +33,31 @@ const npmSpecification = Schema.String.check(
   )
 )
 
+/**
+ * What a pipeline says is kept with what it makes, down to the model card, so a password or token has no place in it. Git has its own: a
+ * credential helper, an ssh key, or `url.….insteadOf` in its configuration.
+ */
+const repository = Schema.NonEmptyString.check(
+  Schema.makeFilter((address) =>
+    carriesCredentials(address)
+      ? "an address must not hold a user, password or token, as it is stored and published with what is made. Leave them out, and give them to git: with a credential helper (git help credentials) or an ssh key"
+      : undefined
+  )
+)
+
+/** A path on this machine. */
+const localPath = Schema.NonEmptyString.check(
+  Schema.makeFilter((path) =>
+    /^[a-z][a-z0-9+.-]+:\/\//i.test(path)
+      ? "a path on this machine is needed, and this is an address. Download it first, or use Source.git or Source.npm"
+      : undefined
+  )
+)
+
 export const Folder = Schema.Struct({
   type: Schema.Literal("folder"),
   /** Relative paths are read from the current folder. */
-  path: Schema.NonEmptyString,
+  path: localPath,
   /** Whether files that `.gitignore` files name are left out. True when absent. */
   gitignore: Schema.optionalKey(Schema.Boolean),
   ...globs
@@ -43,8 +66,8 @@ export type Folder = typeof Folder.Type
 
 export const Git = Schema.Struct({
   type: Schema.Literal("git"),
-  /** URL or path, as `git fetch` takes it. */
-  repository: Schema.NonEmptyString,
+  /** URL or path, as `git fetch` takes it, without a password or token. */
+  repository,
   commit,
   ...globs
 })
@@ -62,7 +85,7 @@ export type Npm = typeof Npm.Type
 export const Archive = Schema.Struct({
   type: Schema.Literal("archive"),
   /** A .tar, .tar.gz or .zip file; what it is is told by its content. */
-  path: Schema.NonEmptyString,
+  path: localPath,
   ...globs
 })
 export type Archive = typeof Archive.Type
@@ -82,7 +105,10 @@ export const folder = (path: string, options: Globs & { readonly gitignore?: boo
   ...options
 })
 
-/** The files of a git repository at a commit, fetched with the `git` command. */
+/**
+ * The files of a git repository at a commit, fetched with the `git` command: the bytes that were committed, under all attributes and
+ * configuration. Links, submodules and names that not every system can hold are left out and listed.
+ */
 export const git = (repository: string, options: Globs & { readonly commit: string }): Git => ({
   type: "git",
   repository,

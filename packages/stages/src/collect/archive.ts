@@ -41,25 +41,55 @@ const toReading = (options: ArchiveReading): Reading => ({
   maximumFileBytes: options.maximumFileBytes
 })
 
-const isZip = async (file: string): Promise<boolean> => {
+/**
+ * How a file of a kind that is not read begins, the kind, and how to make one that is. Letters alone will not do: a tar file begins with
+ * the name of its first file.
+ */
+const unsupported: ReadonlyArray<readonly [string, string, string]> = [
+  ["fd377a585a00", "compressed with xz", "Unpack it with `xz -d`"],
+  ["425a683[1-9](314159265359|177245385090)", "compressed with bzip2", "Unpack it with `bzip2 -d`"],
+  ["28b52ffd", "compressed with Zstandard", "Unpack it with `zstd -d`"],
+  ["4c5a495001", "compressed with lzip", "Unpack it with `lzip -d`"],
+  ["04224d18", "compressed with LZ4", "Unpack it with `lz4 -d`"],
+  ["1f9d", "compressed with compress", "Unpack it with `uncompress`"],
+  ["377abcaf271c", "a 7-Zip archive", "Unpack it with `7z x`"],
+  ["526172211a07", "a RAR archive", "Unpack it with `unrar x`"]
+]
+
+/** The first bytes of a file, in hexadecimal. */
+const headOf = async (file: string): Promise<string> => {
   const handle = await open(file)
-  const head = Buffer.alloc(4)
-  const { bytesRead } = await handle.read(head, 0, 4, 0).finally(() => handle.close())
-  // "PK" and the number of a local header, or of the end of an empty archive.
-  return bytesRead === 4 && head.readUInt16BE(0) === 0x504b && [0x0304, 0x0506].includes(head.readUInt16BE(2))
+  const head = Buffer.alloc(16)
+  const { bytesRead } = await handle.read(head, 0, 16, 0).finally(() => handle.close())
+  return head.toString("hex", 0, bytesRead)
+}
+
+/** "PK" and the number of a local header, or of the end of an empty archive. */
+const isZip = (head: string): boolean => /^504b(0304|0506)/.test(head)
+
+const refuse = (source: string, head: string): SourceUnavailable | undefined => {
+  const [, what, how] = unsupported.find(([magic]) => new RegExp(`^${magic}`).test(head)) ?? []
+  if (what === undefined) return undefined
+  return new SourceUnavailable({
+    source,
+    message: `${source} is ${what}, which is not supported. ${how}, and give the tar file, or the folder with Source.folder.`,
+    transient: false
+  })
 }
 
 /** The wanted files of a tar, tar.gz or zip file. */
 export const readArchive = (file: string, options: ArchiveReading): Stream.Stream<Found, ReadError> =>
   Stream.unwrap(
-    Effect.tryPromise({ try: () => isZip(file), catch: toReadError(options.source) }).pipe(
-      Effect.map((zip) =>
-        Stream.fromAsyncIterable(
-          zip
+    Effect.tryPromise({ try: () => headOf(file), catch: toReadError(options.source) }).pipe(
+      Effect.map((head): Stream.Stream<Found, ReadError> => {
+        const refused = refuse(options.source, head)
+        if (refused !== undefined) return Stream.fail(refused)
+        return Stream.fromAsyncIterable(
+          isZip(head)
             ? readZip(file, toReading(options))
             : readTar(createReadStream(file, { highWaterMark: 1 << 18 }), toReading(options)),
           toReadError(options.source)
         )
-      )
+      })
     )
   )

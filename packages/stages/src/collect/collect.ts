@@ -73,7 +73,9 @@ const whyEmpty = (
       ([reason, files]) => `${files.length} ${reason}`
     )
     if (source.notMatched() > 0)
-      reasons.push(`${source.notMatched()} not matched by ${Globs.describe(source.source)}`)
+      reasons.push(
+        `${source.notMatched()} not matched by ${Globs.describe(source.source)}${source.describeOthers()}`
+      )
     const seen = here.length + source.notMatched()
     return `${nameOf(source, path)} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
   })

@@ -7,13 +7,17 @@ import { createHash } from "node:crypto"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { realpathSync } from "node:fs"
 import { delimiter, dirname, join } from "node:path"
+import { withoutCredentials } from "@trainyard/core/Credentials"
 import * as Folders from "@trainyard/core/Folders"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
 import { CorruptArchive, SourceUnavailable } from "./CollectError.ts"
 import { Downloads } from "./Downloads.ts"
 import type { Npm } from "./Source.ts"
-import { reasonOf } from "./tar.ts"
+import * as Tar from "./tar.ts"
+
+/** Why one of npm's libraries gave up, in one line. It may name addresses of proxies and servers as they are. */
+const reasonOf = (cause: unknown): string => withoutCredentials(Tar.reasonOf(cause))
 
 /** Where the user's own npm stands, so that its built-in and global settings are read as well. */
 const findNpm = (): { readonly npmPath: string; readonly execPath: string } => {
@@ -26,6 +30,31 @@ const findNpm = (): { readonly npmPath: string; readonly execPath: string } => {
     }
   }
   return { npmPath: dirname(process.execPath), execPath: process.execPath }
+}
+
+const decoded = (text: string): string =>
+  Result.getOrElse(
+    Result.try(() => decodeURIComponent(text)),
+    () => text
+  )
+
+/**
+ * Settings in which credentials that stand in a registry's address are where npm's libraries look for them instead, so that no message,
+ * cache or record of a download holds them.
+ */
+const withLogins = (flat: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+  const settings: Record<string, unknown> = { ...flat }
+  for (const [key, value] of Object.entries(flat)) {
+    if ((key !== "registry" && !key.endsWith(":registry")) || typeof value !== "string") continue
+    const url = URL.parse(value)
+    if (url === null || (url.username === "" && url.password === "")) continue
+    const login = `${decoded(url.username)}:${decoded(url.password)}`
+    url.username = ""
+    url.password = ""
+    settings[key] = url.href
+    settings[`//${url.host}${url.pathname}:_auth`] ??= Buffer.from(login).toString("base64")
+  }
+  return settings
 }
 
 /** npm's settings as its libraries take them: registry, scopes, proxy, certificates, credentials. */
@@ -44,12 +73,12 @@ const settings = Effect.tryPromise({
       warn: false
     })
     await config.load()
-    return config.flat
+    return withLogins(config.flat)
   },
   catch: (cause) =>
     new SourceUnavailable({
       source: "npm",
-      message: `npm's settings cannot be read: ${reasonOf(cause)}. See what \`npm config list\` says and mend the .npmrc it names.`,
+      message: `npm's settings cannot be read: ${reasonOf(cause)}. See what \`npm config list\` says and correct the .npmrc that it names.`,
       transient: false
     })
 })
@@ -175,7 +204,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
 
   const flat = yield* settings
   const scope = source.package.startsWith("@") ? source.package.slice(0, source.package.indexOf("/")) : ""
-  const registry = String(flat[`${scope}:registry`] ?? flat.registry)
+  const registry = withoutCredentials(String(flat[`${scope}:registry`] ?? flat.registry))
   const temporary = yield* Workspace.temporaryDirectory(`the download of ${source.package}`)
   const whole = path.join(temporary, "whole")
   const write = Workspace.explain("Keeping a download", workspace.root)
@@ -206,7 +235,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm
     const bytes = yield* fs.readFile(path.join(whole, "package.tgz"))
     const record = yield* Schema.encodeEffect(Download)({
       package: source.package,
-      resolved: result.resolved,
+      resolved: withoutCredentials(result.resolved),
       integrity: source.integrity ?? result.integrity,
       digest: digestOf(bytes)
     }).pipe(Effect.orDie)

@@ -9,19 +9,26 @@ import { type ReadError, SourceUnavailable } from "./CollectError.ts"
 import type { Downloads } from "./Downloads.ts"
 import { readFolder } from "./folder.ts"
 import * as Globs from "./Globs.ts"
-import { archiveCommit } from "./git.ts"
+import { readCommit } from "./git.ts"
 import type { ArchiveLimits } from "./guard.ts"
 import { licenceOfSource, manifestName } from "./licence.ts"
 import { fetchTarball } from "./npm.ts"
+import { OtherPaths } from "./otherPaths.ts"
 import { type Archive, origin, type Source } from "./Source.ts"
 import type { Found } from "./screening.ts"
 
 export interface OpenSource {
   readonly source: Source
   readonly origin: string
-  readonly files: Stream.Stream<Found, ReadError, FileSystem.FileSystem | Path.Path>
+  readonly files: Stream.Stream<
+    Found,
+    ReadError | Workspace.WorkspaceError,
+    FileSystem.FileSystem | Path.Path
+  >
   /** Files met that the globs do not take, once `files` has been read. */
   readonly notMatched: () => number
+  /** What those files were, in words that follow their number: a few paths, and the folder that all lie in, for a glob without effect. */
+  readonly describeOthers: (glob?: string) => string
   readonly matches: (path: string) => boolean
   /** Whether something came over the network. */
   readonly fetched: boolean
@@ -85,10 +92,8 @@ const filesOf = Effect.fnUntraced(function* (
       const { fetched, file } = yield* fetchTarball(source, name)
       return { files: readArchive(file, { ...reading, strip: 1 }), fetched }
     }
-    case "git": {
-      const { fetched, file } = yield* archiveCommit(source, name)
-      return { files: readArchive(file, { ...reading, strip: 0 }), fetched }
-    }
+    case "git":
+      return yield* readCommit({ source, origin: name, wanted, maximumFileBytes: limits.maximumFileBytes })
   }
 })
 
@@ -98,10 +103,10 @@ export const openSource = Effect.fn("collect.openSource")(function* (
   limits: ArchiveLimits & { readonly maximumFileBytes: number }
 ) {
   const matches = Globs.make(source)
-  let notMatched = 0
+  const others = new OtherPaths()
   const wanted = (path: string): boolean => {
     if (matches(path)) return true
-    notMatched++
+    others.add(path)
     return path === manifestName
   }
   const { fetched, files } = yield* filesOf(source, wanted, limits)
@@ -115,7 +120,8 @@ export const openSource = Effect.fn("collect.openSource")(function* (
     files,
     fetched,
     matches,
-    notMatched: () => notMatched
+    notMatched: () => others.count,
+    describeOthers: (glob = source.include?.[0]) => others.describe(glob)
   }
   return opened
 })

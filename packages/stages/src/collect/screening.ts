@@ -1,5 +1,6 @@
 /** Whether a file is text that a model should learn from, and if not, why not. */
 import { isUtf8 } from "node:buffer"
+import { isLfsPointer } from "./lfsPointer.ts"
 
 /** A file found in a source: its bytes, or why they were not read. */
 export type Found =
@@ -14,6 +15,9 @@ export type Reason =
   | "over-long line"
   | "duplicate"
   | "link"
+  | "submodule"
+  | "odd name"
+  | "Git LFS pointer"
   | "not readable"
   | "over a limit"
 
@@ -49,6 +53,7 @@ export const judge = (bytes: Uint8Array, limits: Limits): Reason | undefined => 
   if (utf16) return "not UTF-8"
   if (bytes.includes(0)) return "binary"
   if (!isUtf8(bytes)) return "not UTF-8"
+  if (isLfsPointer(bytes)) return "Git LFS pointer"
   if (hasOverlongLine(bytes, limits.maximumLineBytes)) return "over-long line"
   return undefined
 }

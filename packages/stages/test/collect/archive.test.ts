@@ -6,6 +6,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Stream } from "effect"
 import * as fc from "fast-check"
 import { readArchive } from "../../src/collect/archive.ts"
+import { collect } from "../../src/collect/collect.ts"
+import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
 import { type Entry, tarGzOf, tarOf, zipOf } from "./archives.ts"
 
@@ -126,6 +128,54 @@ layer(Running.layer)("archives", (it) => {
       }
       // Endless padding after the end is not read.
       assert.deepStrictEqual(yield* read(gzipSync(zeros)), [])
+    })
+  )
+
+  it.effect("names a compression that is not supported, and what to do", () =>
+    Effect.gen(function* () {
+      for (const [head, says] of [
+        ["fd377a585a000004", "is compressed with xz, which is not supported. Unpack it with `xz -d`"],
+        [
+          "425a6839314159265359",
+          "is compressed with bzip2, which is not supported. Unpack it with `bzip2 -d`"
+        ],
+        ["28b52ffd00", "is compressed with Zstandard"],
+        ["377abcaf271c0004", "is a 7-Zip archive"]
+      ] as const) {
+        const error = yield* Effect.flip(read(Buffer.concat([Buffer.from(head, "hex"), randomBytes(600)])))
+        assert.strictEqual(error._tag, "SourceUnavailable")
+        assert.include(error.message, `archive:test ${says}`)
+        assert.notInclude(error.message, "damaged")
+      }
+      // A tar file begins with the name of its first file.
+      const named = yield* read(tarOf([{ path: "BZh9.c", text: "int a;\n" }]))
+      assert.strictEqual(named[0]?.path, "BZh9.c")
+    })
+  )
+
+  it.effect("shows what there was where an include takes nothing", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const message = Effect.fnUntraced(function* (names: ReadonlyArray<string>, ...include: Array<string>) {
+        const file = yield* fs.makeTempFileScoped({ prefix: "trainyard-archive-" })
+        yield* fs.writeFile(file, tarGzOf(names.map((path) => ({ path, text: "int a;\n" }))))
+        const source = Source.archive(file, { include })
+        const error = yield* Effect.flip(Running.runStage(collect({ sources: [source] })))
+        assert.strictEqual(error._tag, "EmptyCorpus")
+        return error.message
+      })
+      const names = ["README", "src/a.c", "src/b.c", "src/deep/c.c"]
+      assert.include(
+        yield* message(
+          names.map((name) => `redis-7.2/${name}`),
+          "src/**"
+        ),
+        'has 4 files (4 not matched by include src/**: redis-7.2/README, redis-7.2/src/a.c, redis-7.2/src/b.c and 1 more; all lie in redis-7.2/, so write "redis-7.2/src/**", or "*/src/**" for any version)'
+      )
+      assert.include(
+        yield* message(names, "lib/**"),
+        "has 4 files (4 not matched by include lib/**: README, src/a.c, src/b.c and 1 more)"
+      )
     })
   )
 

@@ -169,7 +169,7 @@ layer(Running.layer)("collect", (it) => {
       )
       assert.include(
         yield* message({ "a.py": "x" }, ["**/*.c"]),
-        "has 1 file (1 not matched by include **/*.c)"
+        "has 1 file (1 not matched by include **/*.c: a.py)"
       )
     })
   )

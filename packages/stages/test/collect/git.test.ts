@@ -1,26 +1,13 @@
 import { createServer, type Server } from "node:http"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { collect } from "../../src/collect/collect.ts"
 import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
-import { folderOf, jsonLines } from "./folders.ts"
+import { jsonLines } from "./folders.ts"
+import { git, repositoryOf } from "./repositories.ts"
 
-const git = Effect.fnUntraced(function* (directory: string, ...args: ReadonlyArray<string>) {
-  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-  const said = yield* spawner.string(ChildProcess.make("git", ["-C", directory, ...identity, ...args]))
-  return said.trim()
-})
-
-const repository = Effect.gen(function* () {
-  const root = yield* folderOf({ "a.c": "int a;\n", "notes.txt": "notes\n" })
-  yield* git(root, "init", "--quiet")
-  yield* git(root, "add", ".")
-  yield* git(root, "commit", "--quiet", "-m", "First")
-  return { root, commit: yield* git(root, "rev-parse", "HEAD") }
-})
+const repository = repositoryOf({ "a.c": "int a;\n", "notes.txt": "notes\n" })
 
 /** A web server on loopback that answers every request with one status. */
 const answering = (status: number) =>
