@@ -54,8 +54,8 @@ class Pattern {
     const folder = /^(.+?)\/\*\*(\/\*)?$/.exec(text)?.[1]
     this.#folders =
       folder !== undefined ? compile(folder) : /^\*\*(\/\*)?$/.test(text) ? compile("**") : undefined
-    // What somebody may have meant: another case, a folder without what is in it, a path from "./".
-    const meant = text.toLowerCase().replace(/^(\.?\/)+/, "")
+    // What somebody may have meant: another case, a folder without what is in it, a path from "/".
+    const meant = text.toLowerCase().replace(/^\/+/, "")
     this.#anyCase = compile(meant)
     this.#asFolder = compile(`${meant.replace(/\/+$/, "")}/**`)
   }
