@@ -39,6 +39,7 @@ const lowerEndings = (pattern: string): string =>
 
 class Pattern {
   readonly text: string
+  readonly #hints: boolean
   readonly #exact: Glob.Glob
   readonly #loose: Glob.Glob | undefined
   readonly #folders: Glob.Glob | undefined
@@ -47,8 +48,9 @@ class Pattern {
   used = false
   near: string | undefined
 
-  constructor(text: string, caseSensitiveEndings: boolean) {
+  constructor(text: string, caseSensitiveEndings: boolean, hints: boolean) {
     this.text = text
+    this.#hints = hints
     this.#exact = compile(text)
     this.#loose = caseSensitiveEndings ? undefined : compile(lowerEndings(text))
     const folder = /^(.+?)\/\*\*(\/\*)?$/.exec(text)?.[1]
@@ -61,15 +63,19 @@ class Pattern {
   }
 
   matches(path: string): boolean {
-    const matched =
-      Glob.match(this.#exact, path) ||
-      (this.#loose !== undefined && Glob.match(this.#loose, lowerEnding(path)))
+    const matched = Glob.match(this.#exact, path) || this.#matchesLoosely(path)
     if (matched) this.used = true
-    else if (!this.used && this.near === undefined) {
+    else if (this.#hints && !this.used && this.near === undefined) {
       const lower = path.toLowerCase()
       if (Glob.match(this.#anyCase, lower) || Glob.match(this.#asFolder, lower)) this.near = path
     }
     return matched
+  }
+
+  #matchesLoosely(path: string): boolean {
+    if (this.#loose === undefined) return false
+    const lower = lowerEnding(path)
+    return (lower !== path || this.#loose.pattern !== this.text) && Glob.match(this.#loose, lower)
   }
 
   takesFolder(folder: string): boolean {
@@ -79,10 +85,10 @@ class Pattern {
   }
 }
 
-/** Compiles a source's globs. Names with a dot match too. */
-export const make = (patterns: Patterns): Globs => {
+/** Compiles a source's globs. Names with a dot match too. Without `hints` the search for what unmatched globs may mean is saved. */
+export const make = (patterns: Patterns, { hints = true } = {}): Globs => {
   const of = (texts: ReadonlyArray<string>) =>
-    texts.map((text) => new Pattern(text, patterns.caseSensitiveEndings ?? false))
+    texts.map((text) => new Pattern(text, patterns.caseSensitiveEndings ?? false, hints))
   const include = of(patterns.include ?? ["**/*"])
   const exclude = of(patterns.exclude ?? [])
   /** Whether one matches. A pattern that has not matched yet is asked as well, so that one without effect can be told. */

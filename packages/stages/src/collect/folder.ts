@@ -106,8 +106,6 @@ export const digestFolder = Effect.fnUntraced(function* (
   const fileOf = (entry: Entry) => path.join(options.directory, entry.path)
   const digest = Effect.fnUntraced(
     function* (found: Present) {
-      const known = remembered.get(found)
-      if (known !== undefined) return known
       const bytes = yield* fs.readFile(found.file)
       const value = createHash("sha256").update(bytes).digest("hex")
       const after = yield* Effect.promise(() =>
@@ -123,11 +121,18 @@ export const digestFolder = Effect.fnUntraced(function* (
     const found = yield* Effect.promise(() =>
       Promise.all(some.map((entry) => look(entry, fileOf(entry), options.maximumFileBytes)))
     )
+    // Nearly all are known, and an effect for each would take longer than the looking.
+    const known = found.map((item) =>
+      "skipped" in item ? `${item.skipped}, ${item.size} bytes` : (remembered.get(item) ?? item)
+    )
     const traces = yield* Effect.forEach(
-      found,
-      (item) => ("skipped" in item ? Effect.succeed(`${item.skipped}, ${item.size} bytes`) : digest(item)),
+      known.filter((item) => typeof item !== "string"),
+      digest,
       { concurrency: 8 }
     )
-    for (const [index, trace] of traces.entries()) tell(some[index]!.path, trace)
+    let read = 0
+    for (const [index, item] of known.entries()) {
+      tell(some[index]!.path, typeof item === "string" ? item : traces[read++]!)
+    }
   }
 })

@@ -145,7 +145,7 @@ export const openSource = Effect.fn("collect.openSource")(function* (
 const digestOfFolder = Effect.fnUntraced(function* (source: Folder, maximumFileBytes: number) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { excludesFolder, matches } = Globs.make(source)
+  const { excludesFolder, matches } = Globs.make(source, { hints: false })
   const hash = createHash("sha256")
   const reading = yield* folderReading(source, maximumFileBytes)
   // A different choice of the same folder's files has a memory of its own.
