@@ -31,7 +31,7 @@ const notUtf8: Schema.Codec<NotUtf8, string> = Schema.String.check(
   Schema.makeFilter((name) =>
     name === "skip" || name === "detect" || isEncoding(name)
       ? undefined
-      : `${JSON.stringify(name)} is no encoding that can be decoded: give "skip", "detect" or a name such as "latin1", "windows-1252", "shift_jis", "gb18030" or "utf-16le"`
+      : `no encoding of this name can be decoded. Give "skip", "detect" or a name such as "latin1", "windows-1252", "shift_jis", "gb18030" or "utf-16le"`
   )
 )
 

@@ -54,7 +54,9 @@ const namesIn = (directory: string) => Effect.promise(() => readdir(directory).c
 const makeDraft = (options: Listing, path: Path.Path) => {
   const entries: Array<Entry> = []
   const at = (relative: string) => path.join(options.directory, relative)
-  const isApart = (relative: string) => at(relative) === options.apart
+  // Compared as text: it is asked for every folder above every file.
+  const apart = path.relative(options.directory, options.apart).split(path.sep).join("/")
+  const isApart = (relative: string) => relative === apart && apart !== ""
   const isExcluded = (folder: string) =>
     [...foldersAbove(folder), folder].some((name) => options.excludesFolder(name))
   const file = (entry: Entry): void => {

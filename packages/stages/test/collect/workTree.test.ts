@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { delimiter, join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -191,6 +200,35 @@ layer(Running.layer)("work trees", (it) => {
       assert.deepStrictEqual(without.documents, found.documents)
       assert.include(without.warnings[0]!, "the git command was not found")
     })
+  )
+
+  it.effect.skipIf(process.getuid?.() !== 0)(
+    "of another owner are read without git, with git's own advice",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* repositoryOf({ ".gitignore": "*.o.c\n", "a.c": "int a;\n", "a.o.c": "int o;\n" })
+        chownSync(root, 65534, 65534)
+        yield* setting({ HOME: root })
+        const found = yield* collected(root)
+        assert.deepStrictEqual(found.documents, [".gitignore", "a.c"])
+        assert.include(found.warnings[0]!, `git config --global --add safe.directory ${root}`)
+      })
+  )
+
+  it.effect.skipIf(process.getuid?.() === 0)(
+    "with a folder that may not be read are collected without it",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* repositoryOf({ "a.c": "int a;\n", "shut/b.c": "int b;\n" })
+        chmodSync(join(root, "shut"), 0)
+        yield* Effect.addFinalizer(() => Effect.sync(() => chmodSync(join(root, "shut"), 0o700)))
+        for (const gitignore of [true, false]) {
+          const found = yield* collected(root, { gitignore })
+          assert.deepStrictEqual(found.documents, ["a.c"])
+          assert.deepStrictEqual(found.skipped, { "shut/": "not readable" })
+          assert.deepStrictEqual((yield* collected(root, { gitignore, exclude: ["shut/**"] })).skipped, {})
+        }
+      })
   )
 
   it.effect("do not collect what runs make in them", () =>
