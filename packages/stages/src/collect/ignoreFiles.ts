@@ -9,15 +9,30 @@ export interface Rules {
   readonly from: (path: string) => string
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const ascii = /^[\x00-\x7f]*$/
+
+/**
+ * One character for each byte, because git compares bytes: its `?` is half of an é. Those that are not ASCII become characters of the
+ * private use area, which are neither letters nor spaces.
+ */
+const bytewise = (text: string): string =>
+  ascii.test(text)
+    ? text
+    : Buffer.from(text)
+        .toString("latin1")
+        .replace(/[\x80-\xff]/g, (byte) => String.fromCharCode(0xe100 + byte.charCodeAt(0)))
+
 /** The rules of a file's text. The case of letters counts, as it does for git unless it was told otherwise. */
-export const parse = (text: string): Ignore => ignore({ ignorecase: false }).add(text.replace(/^\uFEFF/, ""))
+export const parse = (text: string): Ignore =>
+  ignore({ ignorecase: false }).add(bytewise(text.replace(/^\uFEFF/, "")))
 
 /** Whether the rules, those of outer folders first, ignore a path. A folder's path ends with `/`. */
 export const isIgnored = (rules: ReadonlyArray<Rules>, path: string): boolean => {
   // The innermost file that names a path decides.
   for (let i = rules.length - 1; i >= 0; i--) {
     const { from, matcher } = rules[i]!
-    const result = matcher.test(from(path))
+    const result = matcher.test(bytewise(from(path)))
     if (result.ignored) return true
     if (result.unignored) return false
   }

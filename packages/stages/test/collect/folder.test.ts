@@ -33,17 +33,27 @@ layer(Running.layer)("folders", (it) => {
   it.effect("outside of work trees read .gitignore files as git does, and tell of what they name", () =>
     Effect.gen(function* () {
       const root = yield* folderOf({
-        ".gitignore": "\uFEFFBUILD/\n[[:upper:]]*.c\n[![:alpha:]]*.h\n",
+        ".gitignore": "\uFEFFBUILD/\n[[:upper:]]*.c\n[![:alpha:]]*.h\n?.txt\nvoilà\n",
         "build/a.c": "int a;\n",
         "BUILD/b.c": "int b;\n",
         "lower.c": "int lower;\n",
         "Upper.c": "int upper;\n",
         "1.h": "int one;\n",
-        "h.h": "int h;\n"
+        "h.h": "int h;\n",
+        "x.txt": "x\n",
+        // Of two bytes, and git's ? is one.
+        "é.txt": "e\n",
+        voilà: "voilà\n"
       })
       const { documents, skipped } = yield* collected(root)
-      assert.deepStrictEqual(documents, [".gitignore", "build/a.c", "h.h", "lower.c"])
-      assert.deepStrictEqual(skipped, { "1.h": "ignored", "BUILD/": "ignored", "Upper.c": "ignored" })
+      assert.deepStrictEqual(documents, [".gitignore", "build/a.c", "h.h", "lower.c", "é.txt"])
+      assert.deepStrictEqual(skipped, {
+        "1.h": "ignored",
+        "BUILD/": "ignored",
+        "Upper.c": "ignored",
+        voilà: "ignored",
+        "x.txt": "ignored"
+      })
       // What the globs would not have taken is not missed.
       const some = yield* collected(root, { include: ["**/*.h"], exclude: ["BUILD/**"] })
       assert.deepStrictEqual(some.skipped, { "1.h": "ignored" })
