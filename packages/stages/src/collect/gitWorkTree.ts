@@ -43,9 +43,14 @@ export const nameOf = (bytes: Buffer): Name => {
   return { path, odd: true }
 }
 
-/** The environment without what would lead git to another repository or other settings than those of the folder and the user. */
+/** Where git and the user's configuration lie is the user's. */
+const passedOn = /^GIT_(EXEC_PATH|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+))$/i
+
+/** The environment without what would lead git to another repository than the folder's, or another index of it. */
 const environment = (): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^GIT_/i.test(name))),
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^GIT_/i.test(name) || passedOn.test(name))
+  ),
   // Looking at a work tree must not write to it.
   GIT_OPTIONAL_LOCKS: "0",
   LC_ALL: "C"
