@@ -28,8 +28,8 @@ export interface OpenSource {
   >
   /** Files met that the globs do not take, once `files` has been read. */
   readonly notMatched: () => number
-  /** What those files were, in words that follow their number: a few paths, and the folder that all of them lie in. */
-  readonly describeOthers: () => string
+  /** What those files were, in words that follow their number: a few paths, and the folder that all lie in, for a glob without effect. */
+  readonly describeOthers: (glob?: string) => string
   readonly matches: (path: string) => boolean
   /** The globs that took nothing, once `files` has been read. */
   readonly unmatched: () => ReadonlyArray<Globs.Unmatched>
@@ -140,7 +140,7 @@ export const openSource = Effect.fn("collect.openSource")(function* (
     fetched,
     matches,
     notMatched: () => others.count + excludedFolders.size,
-    describeOthers: () => others.describe(source.include?.[0]),
+    describeOthers: (glob = source.include?.[0]) => others.describe(glob),
     unmatched: globs.unmatched,
     warnings: () => warnings
   }
