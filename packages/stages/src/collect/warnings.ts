@@ -29,11 +29,19 @@ const some = (files: ReadonlyArray<Skipped>): string => {
 
 const firstFolders = (near: string): string => near.slice(0, near.lastIndexOf("/") + 1)
 
-const withoutEffect = (name: string, { glob, near, setting }: Globs.Unmatched): string => {
+const withoutEffect = (
+  source: OpenSource,
+  name: string,
+  { glob, near, setting }: Globs.Unmatched
+): string => {
   const what = setting === "include" ? "takes no file" : "leaves out nothing"
+  // What is in an archive cannot be looked up as easily as what is in a folder.
+  const others = setting === "include" && source.source.type === "archive" ? source.describeOthers(glob) : ""
   const hint =
     near === undefined
-      ? `Globs match paths from the top of the source, as in "src/**/*.c". Correct it, or remove it.`
+      ? others !== ""
+        ? `It has other files${others}.`
+        : `Globs match paths from the top of the source, as in "src/**/*.c". Correct it, or remove it.`
       : `There is ${near}, though: the case of letters counts, and a folder is named with what is in it, as in "${firstFolders(near)}**".`
   return `${setting} ${JSON.stringify(glob)} ${what} of ${name}. ${hint}`
 }
@@ -76,7 +84,7 @@ export const warningsOf = (
   const name = nameOf(source, path)
   return [
     ...source.warnings(),
-    ...source.unmatched().map((glob) => withoutEffect(name, glob)),
+    ...source.unmatched().map((glob) => withoutEffect(source, name, glob)),
     ...absent(source, name, skipped, path)
   ]
 }
