@@ -1,6 +1,6 @@
 /**
- * Your own code instead of an npm package: name a folder, and a model learns from what is in it. Files that `.gitignore` names, binary
- * files and duplicates are left out and counted.
+ * Your own code instead of an npm package: name a folder, and a model learns from what is in it. What git ignores, binary files and
+ * duplicates are left out, counted and listed.
  *
  *     CORPUS=~/my/firmware npx trainyard run examples/own-corpus/pipeline.ts
  *
@@ -24,7 +24,8 @@ const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/includ
 export default Pipeline.make("own-corpus", () => {
   const corpus = collect({
     sources: [
-      Source.folder(process.env.CORPUS ?? sample, { include: ["**/*.{c,h}"], exclude: ["**/third_party/**"] })
+      // A folder in it is left out by `exclude: ["third_party/**"]`.
+      Source.folder(process.env.CORPUS ?? sample, { include: ["**/*.{c,h}"] })
     ]
   })
   // A vocabulary wants some hundred bytes of text for each entry: raise it with the corpus.

@@ -6,6 +6,7 @@
  * scratch/<fingerprint>/             work that a later attempt can go on with, such as checkpoints
  * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
+ * folders/                           what is known of the files of folders, so that plans read only what changed
  * code.json                          what the scripts behind stages come down to, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process

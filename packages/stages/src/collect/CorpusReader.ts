@@ -1,7 +1,7 @@
 /** Opens a corpus folder: documents by number, their text read when asked for. Only numbers are held in memory, never texts. */
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DamagedCorpus } from "./CollectError.ts"
-import { Document } from "./Corpus.ts"
+import { Document, maximumTextBytes } from "./Corpus.ts"
 import * as Spool from "./Spool.ts"
 
 /** An open corpus; its files are closed with the scope in which it was opened. */
@@ -101,6 +101,12 @@ export const open = Effect.fn("CorpusReader.open")(function* (directory: string)
       )
     }),
     text: Effect.fnUntraced(function* (id: number) {
+      if (lengths.values[id]! > maximumTextBytes) {
+        return yield* new DamagedCorpus({
+          file: textFile,
+          message: `Document ${id} of the corpus ${directory} has ${lengths.values[id]!.toLocaleString("en")} bytes, and the longest text that JavaScript holds has ${maximumTextBytes.toLocaleString("en")}. Make the corpus anew from smaller texts.`
+        })
+      }
       const part = yield* texts
         .read(offsets.values[id]!, lengths.values[id]!)
         .pipe(Effect.mapError((error) => damaged(textFile, error.message)))

@@ -16,7 +16,9 @@ const globs = {
    */
   include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).pipe(Schema.check(Schema.isMinLength(1)))),
   /** Globs of files to leave out though `include` matches them. */
-  exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString))
+  exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  /** Whether the case of file endings counts in globs. False when absent: `*.c` takes `A.C` too. */
+  caseSensitiveEndings: Schema.optionalKey(Schema.Boolean)
 }
 
 const commit = Schema.String.check(
@@ -58,7 +60,7 @@ export const Folder = Schema.Struct({
   type: Schema.Literal("folder"),
   /** Relative paths are read from the current folder. */
   path: localPath,
-  /** Whether files that `.gitignore` files name are left out. True when absent. */
+  /** Whether files that git ignores are left out. True when absent. */
   gitignore: Schema.optionalKey(Schema.Boolean),
   ...globs
 })
@@ -96,9 +98,13 @@ export type Source = typeof Source.Type
 interface Globs {
   readonly include?: ReadonlyArray<string>
   readonly exclude?: ReadonlyArray<string>
+  readonly caseSensitiveEndings?: boolean
 }
 
-/** The files of a folder, those of workspaces and those that its `.gitignore` files name left out. Links are not followed. */
+/**
+ * The files of a folder, those of workspaces left out. In a git work tree they are the files that git tracks or would track; elsewhere
+ * those that no `.gitignore` file names. Links are not followed.
+ */
 export const folder = (path: string, options: Globs & { readonly gitignore?: boolean } = {}): Folder => ({
   type: "folder",
   path,

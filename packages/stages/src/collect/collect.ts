@@ -7,32 +7,33 @@ import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, Path, Schedule, Schema, Stream } from "effect"
 import { EmptyCorpus } from "./CollectError.ts"
-import { Corpus, type Document } from "./Corpus.ts"
+import { Corpus, type Document, maximumTextBytes } from "./Corpus.ts"
 import { Downloads } from "./Downloads.ts"
+import { isEncoding, type NotUtf8 } from "./encodings.ts"
 import { facts } from "./facts.ts"
-import * as Globs from "./Globs.ts"
 import { licenceOfFile, licenceOfSource, manifestName } from "./licence.ts"
 import { digestOutside, type OpenSource, openSource } from "./openSource.ts"
 import * as Source from "./Source.ts"
 import * as Spool from "./Spool.ts"
-import { type Found, judge, kindOf, type Reason, withoutMark } from "./screening.ts"
-import { select } from "./selection.ts"
+import { type Found, kindOf, type Limits, type Reason, screen } from "./screening.ts"
+import { normalizeKinds, select, unmetKinds } from "./selection.ts"
+import { type Skipped, warningsOf, whyEmpty } from "./warnings.ts"
 
 /** A document that may be kept; `offset` is its place in the spool. */
 interface Candidate extends Omit<Document, "id"> {
   readonly source: number
 }
 
-interface Skipped {
-  readonly path: string
-  readonly origin: string
-  readonly reason: Reason
-  readonly bytes: number
-}
-
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const quotas = Schema.Record(Schema.String, count)
+const notUtf8: Schema.Codec<NotUtf8, string> = Schema.String.check(
+  Schema.makeFilter((name) =>
+    name === "skip" || name === "detect" || isEncoding(name)
+      ? undefined
+      : `no encoding of this name can be decoded. Give "skip", "detect" or a name such as "latin1", "windows-1252", "shift_jis", "gb18030" or "utf-16le"`
+  )
+)
 
 const config = {
   sources: Schema.Array(Source.Source).check(Schema.isMinLength(1)),
@@ -46,51 +47,36 @@ const config = {
   /** Limits on the whole corpus. */
   maximumDocuments: Schema.optionalKey(positive),
   maximumBytes: Schema.optionalKey(positive),
-  /** A larger file is left out: it is data or generated code. */
-  maximumFileBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1 << 20))),
+  /** A larger file is left out: it is data or generated code. At most 536,870,888, JavaScript's longest text. */
+  maximumFileBytes: positive.pipe(
+    Schema.check(
+      Schema.isLessThanOrEqualTo(maximumTextBytes, {
+        expected: `at most ${maximumTextBytes.toLocaleString("en")}, the longest text that JavaScript holds`
+      })
+    ),
+    Schema.withDecodingDefaultKey(Effect.succeed(1 << 20))
+  ),
   /** A file with a longer line is left out: it is minified or generated. */
   maximumLineBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10_000))),
+  /**
+   * What is done with text that is not UTF-8: "skip" leaves it out, "detect" decodes what can be told with some certainty, and the name of
+   * an encoding, such as "latin1" or "shift_jis", decodes it as that. A byte order mark is believed before the name.
+   */
+  notUtf8: notUtf8.pipe(Schema.withDecodingDefaultKey(Effect.succeed("skip"))),
   /** An archive that unpacks to more is refused. */
   maximumUnpackedBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2 ** 31))),
   /** Decides which documents are kept where there are more than the limits allow. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
-/** A source as messages name it: a folder or file by its whole path. */
-const nameOf = ({ origin, source }: OpenSource, path: Path.Path): string =>
-  source.type === "folder" || source.type === "archive"
-    ? `${source.type} ${path.resolve(source.path)}`
-    : origin
-
-const whyEmpty = (
-  opened: ReadonlyArray<OpenSource>,
-  skipped: ReadonlyArray<Skipped>,
-  path: Path.Path
-): EmptyCorpus => {
-  const perSource = opened.map((source) => {
-    const here = skipped.filter((file) => file.origin === source.origin)
-    const reasons = Object.entries(Object.groupBy(here, (file) => file.reason)).map(
-      ([reason, files]) => `${files.length} ${reason}`
-    )
-    if (source.notMatched() > 0)
-      reasons.push(
-        `${source.notMatched()} not matched by ${Globs.describe(source.source)}${source.describeOthers()}`
-      )
-    const seen = here.length + source.notMatched()
-    return `${nameOf(source, path)} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
-  })
-  return new EmptyCorpus({
-    message: `No document was collected: ${perSource.join("; ")}. Point sources at text in UTF-8, or widen include.`
-  })
-}
-
 /** Reads every source into the spool, in order. */
 const gather = Effect.fn("collect.gather")(function* (
   opened: ReadonlyArray<OpenSource>,
-  limits: { readonly maximumFileBytes: number; readonly maximumLineBytes: number },
+  limits: Limits,
   spool: Effect.Success<ReturnType<typeof Spool.writer>>
 ) {
   const journal = yield* Journal
+  const path = yield* Path.Path
   const candidates: Array<Candidate> = []
   const skipped: Array<Skipped> = []
   const seen = new Set<string>()
@@ -98,17 +84,19 @@ const gather = Effect.fn("collect.gather")(function* (
   for (const [index, source] of opened.entries()) {
     let sourceLicence: string | null = null
     const first = candidates.length
+    const firstSkipped = skipped.length
     const skip = (path: string, reason: Reason, bytes: number) =>
       skipped.push({ path, origin: source.origin, reason, bytes })
     yield* Stream.runForEach(source.files, (found: Found) =>
       Effect.gen(function* () {
         if (found.path === manifestName && "bytes" in found) sourceLicence = licenceOfSource(found.bytes)
-        if (!source.matches(found.path)) return
+        // A folder that was left out as a whole is told of, whatever files the globs would take from it.
+        if (!found.path.endsWith("/") && !source.matches(found.path)) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
         if ("skipped" in found) return void skip(found.path, found.skipped, found.size)
-        const reason = judge(found.bytes, limits)
-        if (reason !== undefined) return void skip(found.path, reason, found.bytes.length)
-        const text = withoutMark(found.bytes)
+        const screened = screen(found.bytes, limits)
+        if ("reason" in screened) return void skip(found.path, screened.reason, screened.bytes)
+        const { encoding, text } = screened
         const digest = createHash("sha256").update(text).digest("hex")
         if (seen.has(digest)) return void skip(found.path, "duplicate", text.length)
         seen.add(digest)
@@ -120,12 +108,16 @@ const gather = Effect.fn("collect.gather")(function* (
           kind: kindOf(found.path),
           offset: yield* spool.append(text),
           bytes: text.length,
-          digest
+          digest,
+          ...(encoding === undefined ? {} : { encoding })
         })
       })
     )
     for (let i = first; i < candidates.length; i++) {
       candidates[i] = { ...candidates[i]!, licence: candidates[i]!.licence ?? sourceLicence }
+    }
+    for (const message of warningsOf(source, skipped.slice(firstSkipped), path)) {
+      yield* journal.publish({ type: "Note", level: "warning", message })
     }
   }
   yield* journal.publish({ type: "Progress", done: files, total: files, unit: "files" })
@@ -140,6 +132,15 @@ const tally = (documents: ReadonlyArray<Candidate>) =>
       bytes: group!.reduce((sum, document) => sum + document.bytes, 0)
     }))
     .toSorted((a, b) => b.documents - a.documents || (a.kind < b.kind ? -1 : 1))
+
+/** From which encodings documents were decoded, most first; nothing where all were UTF-8. */
+const decoded = (documents: ReadonlyArray<Candidate>) => {
+  const groups = Object.entries(Object.groupBy(documents, ({ encoding }) => encoding ?? ""))
+    .filter(([encoding]) => encoding !== "")
+    .map(([encoding, group]) => ({ encoding, documents: group!.length }))
+    .toSorted((a, b) => b.documents - a.documents || (a.encoding < b.encoding ? -1 : 1))
+  return groups.length === 0 ? {} : { decoded: groups }
+}
 
 const encoder = new TextEncoder()
 const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`)
@@ -198,9 +199,13 @@ export const collect = Stage.make({
       )
     )
     yield* spool.flush.pipe(onDisk)
-    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, path)
+    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, config, path)
 
-    const chosen = yield* select(candidates, config)
+    const quotas = normalizeKinds(config)
+    for (const message of unmetKinds(candidates, quotas)) {
+      yield* journal.publish({ type: "Note", level: "warning", message })
+    }
+    const chosen = yield* select(candidates, { ...config, ...quotas })
     if (chosen.length === 0) {
       return yield* new EmptyCorpus({
         message: `The limits leave none of the ${candidates.length} documents found. Raise maximumBytes, maximumDocuments, atMost or exactly.`
@@ -228,6 +233,7 @@ export const collect = Stage.make({
       skipped: Object.entries(Object.groupBy(leftOut, (file) => file.reason))
         .map(([reason, files]) => ({ reason, files: files!.length }))
         .toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1)),
+      ...decoded(kept),
       sources: opened.map((source) => source.origin)
     }
     yield* journal.publish({ type: "Facts", facts: facts(value, opened.filter((s) => s.fetched).length) })

@@ -39,6 +39,16 @@ export const facts = (
             )}, ${size(rest.reduce((sum, row) => sum + row.bytes, 0))}`
           }
         ]),
+    ...(corpus.decoded === undefined
+      ? []
+      : [
+          {
+            label: "decoded",
+            text: corpus.decoded
+              .map(({ documents, encoding }) => `${documents.toLocaleString("en")} from ${encoding}`)
+              .join(", ")
+          }
+        ]),
     {
       label: "left out",
       text:

@@ -1,134 +1,73 @@
-/** Walks a folder in the order of its names, `.gitignore` files honoured as git does. Links are never followed. */
-import { isWorkspace } from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Option, Path, Stream } from "effect"
-import ignore, { type Ignore } from "ignore"
-import { type ReadError, SourceUnavailable } from "./CollectError.ts"
-import type { Found } from "./screening.ts"
+/** Reads the files of a folder, and digests them for planning. */
+import { createHash } from "node:crypto"
+import { lstat } from "node:fs/promises"
+import { Effect, FileSystem, Option, Path, Predicate, Stream } from "effect"
+import { SourceUnavailable } from "./CollectError.ts"
+import type { Remembered } from "./fileDigests.ts"
+import { type Entry, type Listing, list } from "./listing.ts"
+import type { Found, Reason } from "./screening.ts"
 
-export interface FolderReading {
+export interface FolderReading extends Listing {
   readonly source: string
-  readonly directory: string
-  readonly gitignore: boolean
-  /** Absolute path of a folder to leave out wherever it is met: the workspace, before it has anything in it. */
-  readonly apart: string
-  readonly wanted: (path: string) => boolean
   readonly maximumFileBytes: number
 }
 
-/** A `.gitignore` file's rules. */
-interface Rules {
-  readonly matcher: Ignore
-  /** Path as seen from the file's own folder, of a path as seen from the top of the walk. */
-  readonly from: (path: string) => string
+type Left = { readonly path: string; readonly skipped: Reason; readonly size: number }
+
+/** A file to be read, as it was when it was looked at. */
+interface Present {
+  readonly path: string
+  readonly file: string
+  readonly size: number
+  /** Changes with the file: its size, when it and what is known of it changed, and which file it is. */
+  readonly stamp: string
+  /** When the file was last changed, in milliseconds of the file system's clock. */
+  readonly changed: number
 }
 
-const isIgnored = (rules: ReadonlyArray<Rules>, path: string): boolean => {
-  // The innermost file that says anything about a path decides.
-  for (let i = rules.length - 1; i >= 0; i--) {
-    const { from, matcher } = rules[i]!
-    const verdict = matcher.test(from(path))
-    if (verdict.ignored) return true
-    if (verdict.unignored) return false
+const isAbsent = (error: unknown): boolean =>
+  Predicate.hasProperty(error, "code") && (error.code === "ENOENT" || error.code === "ENOTDIR")
+
+/** Looks at a file without opening it. Pipes, sockets and devices are never opened: that may wait for ever. */
+const look = async (entry: Entry, file: string, maximumFileBytes: number): Promise<Left | Present> => {
+  const { left, path } = entry
+  if (left !== undefined) return { path, skipped: left, size: 0 }
+  try {
+    const info = await lstat(file, { bigint: true })
+    const size = Number(info.size)
+    if (info.isSymbolicLink()) return { path, skipped: "link", size: 0 }
+    if (!info.isFile()) return { path, skipped: "not readable", size: 0 }
+    if (size > maximumFileBytes) return { path, skipped: "too large", size }
+    const stamp = [info.size, info.mtimeNs, info.ctimeNs, info.ino].join(":")
+    return { path, file, size, stamp, changed: Math.max(Number(info.mtimeMs), Number(info.ctimeMs)) }
+  } catch (error) {
+    const gone = entry.tracked === true && isAbsent(error)
+    return { path, skipped: gone ? "not in the work tree" : "not readable", size: 0 }
   }
-  return false
 }
 
-/**
- * Rules of the folders above, up to the top of the git repository; none outside a repository. Where they ignore the folder itself they
- * do not count: whoever names an ignored folder wants it.
- */
-const rulesAbove = Effect.fnUntraced(function* (directory: string) {
+/** The entries of a folder. Fails when it is not there, is no folder or cannot be read. */
+const entriesOf = Effect.fnUntraced(function* (options: FolderReading) {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const rules: Array<Rules> = []
-  let prefix = ""
-  for (let here = directory; ; here = path.dirname(here)) {
-    if (here !== directory) {
-      const below = prefix
-      const text = yield* fs
-        .readFileString(path.join(here, ".gitignore"))
-        .pipe(Effect.orElseSucceed(() => ""))
-      if (text !== "") rules.unshift({ matcher: ignore().add(text), from: (item) => below + item })
-    }
-    if (yield* fs.exists(path.join(here, ".git")).pipe(Effect.orElseSucceed(() => false))) {
-      return isIgnored(rules, "") ? [] : rules
-    }
-    if (path.dirname(here) === here) return []
-    prefix = `${path.basename(here)}/${prefix}`
+  const { directory, source } = options
+  const unavailable = (message: string) => new SourceUnavailable({ source, message, transient: false })
+  const info = yield* fs.stat(directory).pipe(Effect.option)
+  if (Option.isNone(info)) {
+    return yield* unavailable(
+      `There is no folder ${directory}. Give Source.folder a folder that exists; relative paths are read from the current folder.`
+    )
   }
-})
-
-const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
-  a.name < b.name ? -1 : a.name > b.name ? 1 : 0
-
-type Item = { readonly path: string; readonly type: "File" | "SymbolicLink" | "Other" }
-
-/** Every wanted file, link and other thing below the folder, in order, without its content. */
-export const walk = (options: FolderReading) =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const path = yield* Path.Path
-      const visit = (relative: string, rules: ReadonlyArray<Rules>): Stream.Stream<Item, ReadError> =>
-        Stream.unwrap(
-          Effect.gen(function* () {
-            const directory = path.join(options.directory, relative)
-            const entries = yield* fs.readDirectoryEntries(directory).pipe(
-              Effect.mapError(
-                (error) =>
-                  new SourceUnavailable({
-                    source: options.source,
-                    message: `The folder ${directory} cannot be read: ${error.message}`,
-                    transient: false
-                  })
-              )
-            )
-            // What runs have made here is nobody's source, and would grow with each of them.
-            const folders = entries.flatMap(({ name, type }) => (type === "Directory" ? [name] : []))
-            if (relative !== "" && isWorkspace(folders)) return Stream.empty
-            const own =
-              options.gitignore &&
-              entries.some((entry) => entry.name === ".gitignore" && entry.type === "File")
-                ? yield* fs
-                    .readFileString(path.join(directory, ".gitignore"))
-                    .pipe(Effect.orElseSucceed(() => ""))
-                : ""
-            const all: ReadonlyArray<Rules> =
-              own === ""
-                ? rules
-                : [...rules, { matcher: ignore().add(own), from: (item) => item.slice(relative.length) }]
-            return Stream.fromIterable([...entries].sort(byName)).pipe(
-              Stream.flatMap((entry): Stream.Stream<Item, ReadError> => {
-                const itemPath = relative + entry.name
-                if (entry.type === "Directory") {
-                  if (entry.name === ".git" || path.join(directory, entry.name) === options.apart)
-                    return Stream.empty
-                  return isIgnored(all, `${itemPath}/`) ? Stream.empty : visit(`${itemPath}/`, all)
-                }
-                // Pipes, sockets and devices: opening one may wait for ever.
-                const type = entry.type === "File" || entry.type === "SymbolicLink" ? entry.type : "Other"
-                return isIgnored(all, itemPath) || !options.wanted(itemPath)
-                  ? Stream.empty
-                  : Stream.succeed({ path: itemPath, type })
-              })
-            )
-          })
-        )
-      const info = yield* fs.stat(options.directory).pipe(Effect.option)
-      if (Option.isNone(info) || info.value.type !== "Directory") {
-        return Stream.fail(
-          new SourceUnavailable({
-            source: options.source,
-            message: Option.isNone(info)
-              ? `There is no folder ${options.directory}. Give Source.folder a folder that exists; relative paths are read from the current folder.`
-              : `${options.directory} is not a folder. For a tar or zip file use Source.archive.`,
-            transient: false
-          })
-        )
-      }
-      return visit("", options.gitignore ? yield* rulesAbove(options.directory) : [])
-    })
+  if (info.value.type !== "Directory") {
+    return yield* unavailable(`${directory} is not a folder. For a tar or zip file use Source.archive.`)
+  }
+  return yield* list(options).pipe(
+    Effect.mapError((error) =>
+      unavailable(
+        `The folder ${directory} cannot be read: ${error.cause instanceof Error ? error.cause.message : error.message}`
+      )
+    )
   )
+})
 
 /** The wanted files of a folder. A file that cannot be read, or is too large to be wanted, is passed on as skipped. */
 export const readFolder = (options: FolderReading) =>
@@ -136,24 +75,64 @@ export const readFolder = (options: FolderReading) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
-      return walk(options).pipe(
-        Stream.mapEffect(
-          (item): Effect.Effect<Found> =>
-            item.type === "SymbolicLink"
-              ? Effect.succeed({ path: item.path, skipped: "link", size: 0 })
-              : item.type === "Other"
-                ? Effect.succeed({ path: item.path, skipped: "not readable", size: 0 })
-                : Effect.gen(function* () {
-                    const file = path.join(options.directory, item.path)
-                    const size = Number((yield* fs.stat(file)).size)
-                    return size > options.maximumFileBytes
-                      ? ({ path: item.path, skipped: "too large", size } as const)
-                      : { path: item.path, bytes: yield* fs.readFile(file) }
-                  }).pipe(
-                    Effect.orElseSucceed((): Found => ({ path: item.path, skipped: "not readable", size: 0 }))
-                  ),
-          { concurrency: 8 }
+      const read = Effect.fnUntraced(function* (entry: Entry): Effect.fn.Return<Found> {
+        const file = path.join(options.directory, entry.path)
+        const found = yield* Effect.promise(() => look(entry, file, options.maximumFileBytes))
+        if ("skipped" in found) return found
+        return yield* fs.readFile(file).pipe(
+          Effect.map((bytes): Found => ({ path: entry.path, bytes })),
+          Effect.orElseSucceed((): Found => ({ path: entry.path, skipped: "not readable", size: 0 }))
         )
-      )
+      })
+      return Stream.fromIterable(yield* entriesOf(options)).pipe(Stream.mapEffect(read, { concurrency: 8 }))
     })
   )
+
+/** How many files are looked at at once: the answers come from a cache, or from a disk that sorts its work. */
+const together = 256
+
+/**
+ * Tells of each entry of a folder what a corpus depends on: the digest of its bytes, or why it is left out. What git ignores does not count:
+ * a build beside the sources changes no corpus. Digests of files that have not changed since are taken from those remembered.
+ */
+export const digestFolder = Effect.fnUntraced(function* (
+  options: FolderReading,
+  remembered: Remembered,
+  tell: (path: string, trace: string) => void
+) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const entries = (yield* entriesOf(options)).filter(({ left }) => left !== "ignored")
+  const fileOf = (entry: Entry) => path.join(options.directory, entry.path)
+  const digest = Effect.fnUntraced(
+    function* (found: Present) {
+      const bytes = yield* fs.readFile(found.file)
+      const value = createHash("sha256").update(bytes).digest("hex")
+      const after = yield* Effect.promise(() =>
+        look({ path: found.path }, found.file, options.maximumFileBytes)
+      )
+      if ("stamp" in after && after.stamp === found.stamp) remembered.set(found, value)
+      return value
+    },
+    Effect.orElseSucceed(() => "not readable, 0 bytes")
+  )
+  for (let start = 0; start < entries.length; start += together) {
+    const some = entries.slice(start, start + together)
+    const found = yield* Effect.promise(() =>
+      Promise.all(some.map((entry) => look(entry, fileOf(entry), options.maximumFileBytes)))
+    )
+    // Nearly all are known, and an effect for each would take longer than the looking.
+    const known = found.map((item) =>
+      "skipped" in item ? `${item.skipped}, ${item.size} bytes` : (remembered.get(item) ?? item)
+    )
+    const traces = yield* Effect.forEach(
+      known.filter((item) => typeof item !== "string"),
+      digest,
+      { concurrency: 8 }
+    )
+    let read = 0
+    for (const [index, item] of known.entries()) {
+      tell(some[index]!.path, typeof item === "string" ? item : traces[read++]!)
+    }
+  }
+})

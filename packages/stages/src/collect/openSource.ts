@@ -7,14 +7,15 @@ import type { ChildProcessSpawner } from "effect/process"
 import { readArchive } from "./archive.ts"
 import { type ReadError, SourceUnavailable } from "./CollectError.ts"
 import type { Downloads } from "./Downloads.ts"
-import { readFolder } from "./folder.ts"
+import { withMemory } from "./fileDigests.ts"
+import { digestFolder, type FolderReading, readFolder } from "./folder.ts"
 import * as Globs from "./Globs.ts"
 import { readCommit } from "./git.ts"
 import type { ArchiveLimits } from "./guard.ts"
 import { licenceOfSource, manifestName } from "./licence.ts"
 import { fetchTarball } from "./npm.ts"
 import { OtherPaths } from "./otherPaths.ts"
-import { type Archive, origin, type Source } from "./Source.ts"
+import { type Archive, type Folder, origin, type Source } from "./Source.ts"
 import type { Found } from "./screening.ts"
 
 export interface OpenSource {
@@ -30,6 +31,10 @@ export interface OpenSource {
   /** What those files were, in words that follow their number: a few paths, and the folder that all lie in, for a glob without effect. */
   readonly describeOthers: (glob?: string) => string
   readonly matches: (path: string) => boolean
+  /** The globs that took nothing, once `files` has been read. */
+  readonly unmatched: () => ReadonlyArray<Globs.Unmatched>
+  /** What else is worth a warning, once `files` has been read. */
+  readonly warnings: () => ReadonlyArray<string>
   /** Whether something came over the network. */
   readonly fetched: boolean
 }
@@ -51,9 +56,22 @@ const existingArchive = Effect.fnUntraced(function* (source: Archive) {
   return file
 })
 
+/** What reading a folder takes beside the choice of its files. */
+const folderReading = Effect.fnUntraced(function* (source: Folder, maximumFileBytes: number) {
+  const path = yield* Path.Path
+  const workspace = yield* Workspace.Workspace
+  return {
+    source: origin(source),
+    directory: path.resolve(source.path),
+    gitignore: source.gitignore ?? true,
+    apart: workspace.root,
+    maximumFileBytes
+  }
+})
+
 const filesOf = Effect.fnUntraced(function* (
   source: Source,
-  wanted: (path: string) => boolean,
+  choice: Pick<FolderReading, "wanted" | "excludesFolder" | "warn">,
   limits: ArchiveLimits & { readonly maximumFileBytes: number }
 ): Effect.fn.Return<
   { readonly files: OpenSource["files"]; readonly fetched: boolean },
@@ -66,21 +84,13 @@ const filesOf = Effect.fnUntraced(function* (
   | Downloads
   | Scope.Scope
 > {
-  const path = yield* Path.Path
-  const workspace = yield* Workspace.Workspace
   const name = origin(source)
+  const { wanted } = choice
   const reading = { source: name, wanted, limits, maximumFileBytes: limits.maximumFileBytes }
   switch (source.type) {
     case "folder":
       return {
-        files: readFolder({
-          source: name,
-          directory: path.resolve(source.path),
-          gitignore: source.gitignore ?? true,
-          apart: workspace.root,
-          wanted,
-          maximumFileBytes: limits.maximumFileBytes
-        }),
+        files: readFolder({ ...(yield* folderReading(source, limits.maximumFileBytes)), ...choice }),
         fetched: false
       }
     case "archive":
@@ -102,14 +112,23 @@ export const openSource = Effect.fn("collect.openSource")(function* (
   source: Source,
   limits: ArchiveLimits & { readonly maximumFileBytes: number }
 ) {
-  const matches = Globs.make(source)
+  const globs = Globs.make(source)
+  const { matches } = globs
+  const warnings: Array<string> = []
+  const excludedFolders = new Set<string>()
   const others = new OtherPaths()
   const wanted = (path: string): boolean => {
     if (matches(path)) return true
     others.add(path)
     return path === manifestName
   }
-  const { fetched, files } = yield* filesOf(source, wanted, limits)
+  const excludesFolder = (folder: string): boolean => {
+    const excluded = globs.excludesFolder(folder)
+    if (excluded) excludedFolders.add(folder)
+    return excluded
+  }
+  const warn = (message: string): void => void warnings.push(message)
+  const { fetched, files } = yield* filesOf(source, { wanted, excludesFolder, warn }, limits)
   if (fetched) {
     const journal = yield* Journal
     yield* journal.publish({ type: "Note", level: "info", message: `Fetched ${origin(source)}` })
@@ -120,20 +139,39 @@ export const openSource = Effect.fn("collect.openSource")(function* (
     files,
     fetched,
     matches,
-    notMatched: () => others.count,
-    describeOthers: (glob = source.include?.[0]) => others.describe(glob)
+    notMatched: () => others.count + excludedFolders.size,
+    describeOthers: (glob = source.include?.[0]) => others.describe(glob),
+    unmatched: globs.unmatched,
+    warnings: () => warnings
   }
   return opened
 })
 
-/** What of a folder's file a corpus depends on: its bytes, why it is left out unread, or of a manifest nobody asked for its licence alone. */
-const trace = (file: Found, matches: (path: string) => boolean): string | undefined => {
-  if (matches(file.path))
-    return "bytes" in file
-      ? createHash("sha256").update(file.bytes).digest("hex")
-      : `${file.skipped}, ${file.size} bytes`
-  return "bytes" in file ? (licenceOfSource(file.bytes) ?? undefined) : undefined
-}
+/** Digests what of a folder a corpus depends on. Of a manifest that nobody asked for that is its licence alone. */
+const digestOfFolder = Effect.fnUntraced(function* (source: Folder, maximumFileBytes: number) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { excludesFolder, matches } = Globs.make(source, { hints: false })
+  const hash = createHash("sha256")
+  const reading = yield* folderReading(source, maximumFileBytes)
+  // A different choice of the same folder's files has a memory of its own.
+  const choice = JSON.stringify([reading.directory, source.include, source.exclude])
+  yield* withMemory(choice, (remembered) =>
+    digestFolder(
+      { ...reading, wanted: matches, excludesFolder, warn: () => {} },
+      remembered,
+      (file, trace) => void hash.update(`\0file\0${file}\0${trace}`)
+    )
+  )
+  if (!matches(manifestName)) {
+    const manifest = yield* fs.readFile(path.join(reading.directory, manifestName)).pipe(
+      Effect.map(licenceOfSource),
+      Effect.orElseSucceed(() => null)
+    )
+    if (manifest !== null) hash.update(`\0licence\0${manifest}`)
+  }
+  return hash.digest("hex")
+})
 
 /**
  * A digest of what sources hold that their config does not pin: the files of folders and the bytes of archive files. Npm packages and
@@ -143,27 +181,11 @@ export const digestOutside = Effect.fn("collect.digestOutside")(function* (
   sources: ReadonlyArray<Source>,
   maximumFileBytes: number
 ) {
-  const path = yield* Path.Path
   const fs = yield* FileSystem.FileSystem
-  const workspace = yield* Workspace.Workspace
   const hash = createHash("sha256")
   for (const source of sources) {
     if (source.type === "folder") {
-      const matches = Globs.make(source)
-      const files = readFolder({
-        source: origin(source),
-        directory: path.resolve(source.path),
-        gitignore: source.gitignore ?? true,
-        apart: workspace.root,
-        wanted: (file) => file === manifestName || matches(file),
-        maximumFileBytes
-      })
-      yield* Stream.runForEach(files, (file) =>
-        Effect.sync(() => {
-          const left = trace(file, matches)
-          if (left !== undefined) hash.update(`\0file\0${file.path}\0${left}`)
-        })
-      )
+      hash.update(`\0folder\0${yield* digestOfFolder(source, maximumFileBytes)}`)
     } else if (source.type === "archive") {
       const file = yield* existingArchive(source)
       hash.update("\0archive\0")

@@ -23,6 +23,37 @@ export interface Selection {
 const rank = (seed: number, document: Selectable): number =>
   createHash("sha256").update(`${seed}\0${document.source}\0${document.path}`).digest().readUIntBE(0, 6)
 
+type Quotas = Readonly<Record<string, number>>
+
+/** Quotas by kind as documents have it: `.C` means `c`. */
+export const normalizeKinds = (options: {
+  readonly exactly?: Quotas
+  readonly atMost?: Quotas
+}): { readonly exactly?: Quotas; readonly atMost?: Quotas } => {
+  const normal = (quotas: Quotas): Quotas =>
+    Object.fromEntries(
+      Object.entries(quotas).map(([kind, count]) => [kind.toLowerCase().replace(/^\./, ""), count])
+    )
+  return {
+    ...(options.exactly === undefined ? {} : { exactly: normal(options.exactly) }),
+    ...(options.atMost === undefined ? {} : { atMost: normal(options.atMost) })
+  }
+}
+
+/** A sentence for each kind that `atMost` limits though no document is of it. */
+export const unmetKinds = (
+  documents: ReadonlyArray<Selectable>,
+  { atMost = {} }: { readonly atMost?: Quotas }
+): ReadonlyArray<string> => {
+  const kinds = new Set(documents.map(({ kind }) => kind))
+  return Object.keys(atMost)
+    .filter((kind) => kind !== "other" && !kinds.has(kind))
+    .map(
+      (kind) =>
+        `atMost limits documents of kind ${dotted(kind)}, but the sources give none. The kinds are: ${[...kinds].sort().map(dotted).join(", ")}.`
+    )
+}
+
 const dotted = (kind: string): string =>
   kind === "other" ? "other" : kind === "" ? "files without an ending" : `.${kind}`
 

@@ -179,6 +179,22 @@ layer(Running.layer)("archives", (it) => {
     })
   )
 
+  it.effect("shows what there was also where other sources give something", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = yield* fs.makeTempFileScoped({ prefix: "trainyard-archive-" })
+      yield* fs.writeFile(file, tarGzOf([{ path: "redis-7.2/src/a.c", text: "int a;\n" }]))
+      const sources = [Source.archive(file), Source.archive(file, { include: ["src/**"] })]
+      const { events } = yield* Running.runStage(collect({ sources }))
+      const warnings = events.flatMap((event) =>
+        event.type === "Note" && event.level === "warning" ? [event.message] : []
+      )
+      assert.deepStrictEqual(warnings, [
+        `include "src/**" takes no file of archive ${file}. It has other files: redis-7.2/src/a.c; all lie in redis-7.2/, so write "redis-7.2/src/**", or "*/src/**" for any version.`
+      ])
+    })
+  )
+
   it.effect("names damage", () =>
     Effect.gen(function* () {
       const damaged = [

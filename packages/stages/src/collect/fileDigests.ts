@@ -1,0 +1,80 @@
+/**
+ * Digests of a folder's files, remembered in the workspace, so that planning reads only what changed. As git does, a file is taken to be
+ * the same while its size, its times to the nanosecond and its inode are; and a file that changed just before it was read is read again the
+ * next time, because a change within the same tick of the clock would not show.
+ */
+import { createHash } from "node:crypto"
+import * as Durable from "@trainyard/core/Durable"
+import * as Workspace from "@trainyard/core/Workspace"
+import { Clock, Effect, FileSystem, Path } from "effect"
+
+/** What tells one state of a file from another. */
+export interface Stamped {
+  readonly path: string
+  readonly stamp: string
+  /** Milliseconds at which the file was last changed. */
+  readonly changed: number
+}
+
+export interface Remembered {
+  readonly get: (file: Stamped) => string | undefined
+  readonly set: (file: Stamped, digest: string) => void
+}
+
+const title = "file digests 1"
+/** Of the slowest clock of a file system that is in use, FAT's, which ticks every other second; and one more. */
+const settledMilliseconds = 3000
+
+const checksum = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+/** Lines of `<stamp> <digest> <path, percent-encoded>` below a line with their checksum: a damaged memory is no memory. */
+const parse = (text: string): Map<string, { readonly stamp: string; readonly digest: string }> => {
+  const files = new Map<string, { readonly stamp: string; readonly digest: string }>()
+  const end = text.indexOf("\n")
+  const rest = text.slice(end + 1)
+  if (end === -1 || text.slice(0, end) !== `${title} ${checksum(rest)}`) return files
+  for (const line of rest.split("\n")) {
+    const [stamp, digest] = line.split(" ", 2)
+    if (stamp === undefined || digest === undefined) continue
+    files.set(decodeURIComponent(line.slice(stamp.length + digest.length + 2)), { stamp, digest })
+  }
+  return files
+}
+
+/**
+ * Runs work with what is remembered of a folder, and keeps what it found out. Only the files it asked about are kept. A workspace that is not
+ * there or cannot be written is done without.
+ */
+export const withMemory = Effect.fnUntraced(function* <A, E, R>(
+  directory: string,
+  work: (remembered: Remembered) => Effect.Effect<A, E, R>
+) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace.Workspace
+  const folder = path.join(workspace.root, "folders")
+  const file = path.join(folder, `${checksum(directory).slice(0, 16)}.txt`)
+  const before = parse(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
+  const started = yield* Clock.currentTimeMillis
+  const after = new Map<string, string>()
+  let fresh = 0
+  const result = yield* work({
+    get: ({ path: name, stamp }) => {
+      const known = before.get(name)
+      if (known === undefined || known.stamp !== stamp) return undefined
+      after.set(name, `${stamp} ${known.digest}`)
+      return known.digest
+    },
+    set: ({ changed, path: name, stamp }, digest) => {
+      if (changed > started - settledMilliseconds) return
+      after.set(name, `${stamp} ${digest}`)
+      fresh++
+    }
+  })
+  if (fresh > 0 || after.size !== before.size) {
+    const rest = [...after].map(([name, known]) => `${known} ${encodeURIComponent(name)}\n`).join("")
+    yield* fs.makeDirectory(folder).pipe(Effect.ignore)
+    yield* Durable.writeFile(file, `${title} ${checksum(rest)}\n${rest}`).pipe(Effect.ignore)
+  }
+  return result
+})
