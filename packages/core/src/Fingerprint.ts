@@ -53,9 +53,12 @@ export const canonical = (value: unknown): string =>
       : part
   )
 
-/** 32 hexadecimal digits. */
-export const of = (ingredients: Ingredients): string =>
-  createHash("sha256").update(canonical(ingredients)).digest("hex").slice(0, 32)
+/** 32 hexadecimal digits. Of the code, its digest and packages count: where it lies in files only tells a reader where it changed. */
+export const of = ({ code: { digest, packages }, ...ingredients }: Ingredients): string =>
+  createHash("sha256")
+    .update(canonical({ ...ingredients, code: { digest, packages } }))
+    .digest("hex")
+    .slice(0, 32)
 
 /** Gathers the ingredients of a stage's artifact. */
 export const ingredients = (options: {
@@ -133,8 +136,13 @@ const codeChange = (before: Code, after: Code): string | undefined => {
     .filter((name) => before.packages[name] !== after.packages[name])
     .map((name) => `${name} ${before.packages[name] ?? "unused"} → ${after.packages[name] ?? "unused"}`)
   const all = [...files, ...packages]
-  const own = before.entry !== after.entry || before.files[before.entry] !== after.files[after.entry]
-  if (all.length === 0) return own ? `code of ${baseName(after.entry)} changed` : undefined
+  if (before.digest === undefined && after.digest !== undefined) {
+    return `code of ${baseName(after.entry)} is counted in another way: what it uses, not whole files`
+  }
+  const own = before.files[before.entry] !== after.files[after.entry]
+  const changed = before.digest !== after.digest || packages.length > 0
+  if (!changed) return undefined
+  if (all.length === 0) return `code of ${baseName(after.entry)} changed`
   return `code of ${baseName(after.entry)} changed: ${few(own ? [baseName(after.entry), ...all] : all, ", ")}`
 }
 

@@ -133,12 +133,23 @@ const outsideOf = (node: Node, config: unknown) =>
           )
         )
 
+/** The code behind each node. Read side by side, since the bundler of what is not remembered uses several cores. */
+const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
+  const { codeMemory } = yield* Workspace
+  yield* Code.recall(codeMemory)
+  const codes = yield* Effect.forEach(
+    pipeline.nodes,
+    ({ name, stage }) => Effect.map(Code.read(stage.source, stage.name), (code) => [name, code] as const),
+    { concurrency: 8 }
+  )
+  yield* Code.remember(codeMemory)
+  return new Map(codes)
+})
+
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
   const settings = yield* resolve(pipeline, options.set)
-  const { codeMemory } = yield* Workspace
-  yield* Code.recall(codeMemory)
   const compute = yield* ComputeIdentity
   const supply = options.supply ?? {}
   const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
@@ -149,6 +160,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     }
   }
 
+  const codes = yield* codesOf(pipeline)
   const planned = new Map<string, PlannedStage>()
   const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
   for (const node of pipeline.nodes) {
@@ -160,7 +172,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
       inputs: Object.fromEntries(
         Object.entries(node.inputs).map(([input, source]) => [input, planned.get(source.name)!.fingerprint])
       ),
-      code: yield* Code.read(node.stage.source),
+      code: codes.get(name)!,
       outside: yield* outsideOf(node, own.config),
       compute
     })
@@ -207,7 +219,6 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     for (const [stage, input] of readers) missing.push({ stage, input, from: name, why })
     planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: undefined })
   }
-  yield* Code.remember(codeMemory)
   if (missing.length > 0) {
     const sentences = missing.map(
       ({ from, input, stage, why }) =>
