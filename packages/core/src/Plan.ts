@@ -5,7 +5,15 @@
 import { Effect, Schema } from "effect"
 import type { Artifact } from "./Artifact.ts"
 import * as Code from "./Code.ts"
-import { ComputeIdentity, difference, type Ingredients, ingredients, of } from "./Fingerprint.ts"
+import {
+  buildOf,
+  type Compute,
+  ComputeIdentity,
+  difference,
+  type Ingredients,
+  ingredients,
+  of
+} from "./Fingerprint.ts"
 import * as Latest from "./Latest.ts"
 import { type Any, dependencies, downstream } from "./Pipeline.ts"
 import { checkNames, resolve, type Settings } from "./Settings.ts"
@@ -133,7 +141,17 @@ const outsideOf = (node: Node, config: unknown) =>
           )
         )
 
-/** The code behind each node. Read side by side, since the bundler of what is not remembered uses several cores. */
+/** What computes, where a stage of the pipeline does. */
+const computeOf = Effect.fnUntraced(function* (pipeline: Any) {
+  const identity = yield* ComputeIdentity
+  if (identity === undefined || !pipeline.nodes.some(({ stage }) => stage.computes)) return null
+  const { engine, kernels, precision, sources } = identity
+  const codes = yield* Effect.forEach(sources, (source) => Code.read(source))
+  const compute: Compute = { engine, precision, build: buildOf(codes, kernels) }
+  return compute
+})
+
+/** The code behind each node, and what computes. Read side by side: the bundler of what is not remembered uses several cores. */
 const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
   const { codeMemory } = yield* Workspace
   yield* Code.recall(codeMemory)
@@ -142,15 +160,15 @@ const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
     ({ name, stage }) => Effect.map(Code.read(stage.source, stage.name), (code) => [name, code] as const),
     { concurrency: 8 }
   )
+  const compute = yield* computeOf(pipeline)
   yield* Code.remember(codeMemory)
-  return new Map(codes)
+  return { codes: new Map(codes), compute }
 })
 
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
   const settings = yield* resolve(pipeline, options.set)
-  const compute = yield* ComputeIdentity
   const supply = options.supply ?? {}
   const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
   for (const node of pipeline.nodes) {
@@ -160,7 +178,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     }
   }
 
-  const codes = yield* codesOf(pipeline)
+  const { codes, compute } = yield* codesOf(pipeline)
   const planned = new Map<string, PlannedStage>()
   const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
   for (const node of pipeline.nodes) {
