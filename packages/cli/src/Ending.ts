@@ -25,6 +25,7 @@ const wrongUsage = new Set([
   "UnreadableCode",
   "UnknownRun",
   "EngineUnavailable",
+  "NotAdoptable",
   "WrongUsage"
 ])
 

@@ -1,5 +1,6 @@
 /** The command line: every command with its flags and help, in one place. */
 import { Command } from "effect/cli"
+import { adopt } from "./commands/adopt.ts"
 import { bench } from "./commands/bench.ts"
 import { doctor } from "./commands/doctor.ts"
 import { gc } from "./commands/gc.ts"
@@ -24,5 +25,18 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph, status, monitor, validate, verify, generate, doctor, gc, bench])
+  Command.withSubcommands([
+    run,
+    plan,
+    adopt,
+    graph,
+    status,
+    monitor,
+    validate,
+    verify,
+    generate,
+    doctor,
+    gc,
+    bench
+  ])
 )

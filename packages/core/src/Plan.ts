@@ -3,6 +3,7 @@
  * before anything runs.
  */
 import { Effect, Schema } from "effect"
+import * as Adoption from "./Adoption.ts"
 import type { Artifact } from "./Artifact.ts"
 import * as Code from "./Code.ts"
 import {
@@ -62,6 +63,10 @@ export interface PlannedStage {
   /** What is wrong with the artifact that stands in its place, if it is damaged. */
   readonly damage: string | undefined
   readonly artifact: Artifact | undefined
+  /** The user's word that `artifact` is kept, though it was made by other code or another build of the engine. */
+  readonly adopted?: Adoption.Adoption | undefined
+  /** Of a stage that will run: artifacts that differ in code and engine build alone, and can be adopted; the newest first. */
+  readonly candidates?: ReadonlyArray<Store.Manifest>
 }
 
 /** A pipeline's stages, each after those that it waits for. */
@@ -165,6 +170,29 @@ const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
   return { codes: new Map(codes), compute }
 })
 
+/** What a user has adopted for an artifact of this name, if no artifact has it and the adopted one is whole. */
+const adoptedFor = Effect.fnUntraced(function* (node: Node, fingerprint: string) {
+  const adopted = yield* Adoption.read(node.stage.name, fingerprint)
+  if (adopted === undefined || (yield* find(node, fingerprint))._tag === "Whole") return undefined
+  const found = yield* find(node, adopted.artifact)
+  return found._tag === "Whole" ? { adopted, artifact: found.artifact } : undefined
+})
+
+/** What can be adopted for a stage. */
+const candidatesFor = Effect.fnUntraced(function* (
+  node: Node,
+  now: Ingredients,
+  planned: ReadonlyMap<string, PlannedStage>
+) {
+  if (!node.stage.reusable) return []
+  const manifests = yield* Store.history(node.stage.name)
+  // What is there under its own name needs no adopting.
+  if (manifests.some(({ fingerprint }) => fingerprint === of(now))) return []
+  return Adoption.candidates(manifests, now, (input) =>
+    (planned.get(node.inputs[input]?.name ?? "")?.candidates ?? []).map(({ fingerprint }) => fingerprint)
+  )
+})
+
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
@@ -208,8 +236,18 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
       continue
     }
     const fingerprint = of(now)
+    const isForced = chosen.has(name) && reasonToForce(name) !== undefined
+    const kept = isForced ? undefined : yield* adoptedFor(node, fingerprint)
+    if (kept !== undefined) {
+      const { adopted, artifact } = kept
+      const why = `adopted ${adopted.at.slice(0, 10)} in spite of: ${adopted.why}`
+      const action = chosen.has(name) ? "reuse" : "skip"
+      planned.set(name, { ...common, fingerprint: artifact.fingerprint, action, why, artifact, adopted })
+      continue
+    }
     if (chosen.has(name)) {
-      planned.set(name, { ...common, fingerprint, action: "run", why: "", artifact: undefined })
+      const candidates = isForced ? [] : yield* candidatesFor(node, now, planned)
+      planned.set(name, { ...common, fingerprint, action: "run", why: "", artifact: undefined, candidates })
       continue
     }
     const skipped = { ...common, action: "skip" as const }

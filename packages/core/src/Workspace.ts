@@ -6,6 +6,7 @@
  * scratch/<fingerprint>/             work that a later attempt can go on with, such as checkpoints
  * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
+ * adopted/<stage>/<fingerprint>.json  that a node keeps an artifact in spite of changed code
  * code.json                          what the scripts behind stages come down to, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process
@@ -122,6 +123,8 @@ export interface Layout {
   readonly scratch: string
   readonly runs: string
   readonly latest: string
+  /** Records of artifacts that are kept in spite of changed code. */
+  readonly adopted: string
   /** File in which code hashing keeps what it found out. */
   readonly codeMemory: string
   readonly locks: string
@@ -143,6 +146,7 @@ export class Workspace extends Context.Service<Workspace, Layout>()("@trainyard/
           scratch: path.join(root, "scratch"),
           runs: path.join(root, "runs"),
           latest: path.join(root, "latest"),
+          adopted: path.join(root, "adopted"),
           codeMemory: path.join(root, "code.json"),
           locks: path.join(root, "locks"),
           tmp: path.join(root, "tmp")

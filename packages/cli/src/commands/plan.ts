@@ -1,4 +1,5 @@
 /** `trainyard plan`: what a run would do, and why, stage by stage. */
+import type { PlannedStage } from "@trainyard/core/Plan"
 import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Console, Effect } from "effect"
@@ -6,6 +7,9 @@ import { Command } from "effect/cli"
 import { make, table } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+
+const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
+  action === "run" && (candidates ?? []).length > 0
 
 const words = { run: "run", reuse: "reuse", skip: "leave out" } as const
 
@@ -17,9 +21,19 @@ export const plan = Command.make(
     const show = Effect.gen(function* () {
       const { stages } = yield* Runner.plan(pipeline, planOptions(flags))
       if (flags.json) {
-        for (const { action, artifact, fingerprint, name, why } of stages) {
+        for (const stage of stages) {
+          const { action, adopted, artifact, fingerprint, name, why } = stage
+          const directory = artifact?.directory ?? null
           yield* Console.log(
-            JSON.stringify({ name, action, why, fingerprint, directory: artifact?.directory ?? null })
+            JSON.stringify({
+              name,
+              action,
+              why,
+              fingerprint,
+              directory,
+              adopted: adopted !== undefined,
+              adoptable: isAdoptable(stage)
+            })
           )
         }
         return
@@ -30,12 +44,21 @@ export const plan = Command.make(
       yield* Console.log(
         `${screen.style("bold", pipeline.name)}: ${runs} of ${stages.length} stages would run in ${workspace.root}`
       )
-      const rows = stages.map(({ action, name, why }) => [
-        screen.style("cyan", name),
-        screen.style(action === "run" ? "yellow" : action === "reuse" ? "green" : "gray", words[action]),
-        why
+      const rows = stages.map((stage) => [
+        screen.style("cyan", stage.name),
+        screen.style(
+          stage.action === "run" ? "yellow" : stage.action === "reuse" ? "green" : "gray",
+          words[stage.action]
+        ),
+        isAdoptable(stage) ? `${stage.why} (can be kept)` : stage.why
       ])
       for (const line of table(rows)) yield* Console.log(line)
+      const kept = stages.filter(isAdoptable).map(({ name }) => name)
+      if (kept.length > 0) {
+        yield* Console.log(
+          `Only code, or the engine's build, changed for ${kept.join(", ")}. If that cannot change what they make, keep their artifacts: trainyard adopt ${flags.file} ${kept.join(",")}`
+        )
+      }
     })
     yield* show.pipe(Effect.provide(Workbench.layer(chosen, pipeline)))
   })
