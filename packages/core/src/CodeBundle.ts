@@ -84,6 +84,9 @@ const packageOf = (survey: Survey, file: string): Manifest | undefined => {
   return manifest === undefined ? undefined : manifestOf(survey, manifest)
 }
 
+const hasSideEffects = (survey: Survey, file: string): boolean =>
+  packageOf(survey, file)?.hasSideEffects(file) ?? true
+
 export const label = (survey: Survey, file: string): string =>
   labelOf(file, packageOf(survey, file), dirname(survey.entry))
 
@@ -137,7 +140,7 @@ const prepared = (
   entry: Entry | undefined
 ): Promise<Prepared> => {
   const stamp = look(survey, file)
-  const isPure = packageOf(survey, file)?.sideEffects === false
+  const isPure = !hasSideEffects(survey, file)
   const key = [file, entry === undefined ? "imported" : `entry ${entry.stage}`, isPure].join("\0")
   const known = memory.modules.get(key)
   if (known?.stamp === stamp && isSettled(stamp)) return known.made
@@ -185,7 +188,7 @@ const plugin = (
         return {
           path: name,
           namespace: space,
-          sideEffects: packageOf(survey, found.file)?.sideEffects ?? true
+          sideEffects: hasSideEffects(survey, found.file)
         }
       })
       build.onLoad({ filter: /.*/, namespace: startSpace }, async () => {

@@ -10,8 +10,8 @@ export interface Manifest {
   readonly file: string
   readonly name: string
   readonly version: string
-  /** False when the package says that importing a module of it does nothing but give what the module exports. */
-  readonly sideEffects: boolean
+  /** Whether importing a module may do more than give what the module exports: as package.json's `sideEffects` says, or true. */
+  readonly hasSideEffects: (file: string) => boolean
   /**
    * `"trainyard": { "revision": 1 }`: for other packages' stages the package counts by this number, not by its code. It is raised when
    * stages would make something else with it.
@@ -24,15 +24,25 @@ const decode = Schema.decodeUnknownSync(
     Schema.Struct({
       name: Schema.optionalKey(Schema.String),
       version: Schema.optionalKey(Schema.String),
-      sideEffects: Schema.optionalKey(Schema.Unknown),
+      sideEffects: Schema.optionalKey(Schema.Union([Schema.Boolean, Schema.Array(Schema.String)])),
       trainyard: Schema.optionalKey(Schema.Struct({ revision: Schema.optionalKey(Schema.Int) }))
     })
   )
 )
 
 export const readManifest = (file: string): Manifest => {
-  const { name = "", sideEffects, trainyard, version = "" } = decode(readFileSync(file, "utf8"))
-  return { file, name, version, sideEffects: sideEffects !== false, revision: trainyard?.revision }
+  const { name = "", sideEffects = true, trainyard, version = "" } = decode(readFileSync(file, "utf8"))
+  const some = typeof sideEffects === "boolean" ? [] : sideEffects
+  // Patterns are left to bundlers that run what they write: a hash may as well count too much.
+  const all = sideEffects === true || some.some((path) => /[*?[{]/.test(path))
+  const files = new Set(some.map((path) => resolve(dirname(file), path)))
+  return {
+    file,
+    name,
+    version,
+    hasSideEffects: (module) => all || files.has(module),
+    revision: trainyard?.revision
+  }
 }
 
 export const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false

@@ -242,6 +242,29 @@ describe("of a package without side effects", () => {
   )
 })
 
+describe("a package that lists its modules with side effects", () => {
+  it.live("keeps those, and no others", () =>
+    Effect.gen(function* () {
+      const read = Effect.fnUntraced(function* (sideEffects: string) {
+        const code = yield* Code.read(
+          pathToFileURL(
+            `${yield* folder({
+              "package.json": `{ "name": "own", "sideEffects": ${sideEffects} }`,
+              "stage.ts": `import "./main.ts"\nimport "./other.ts"\nexport const x = 1`,
+              "main.ts": "console.log(1)",
+              "other.ts": "console.log(2)"
+            })}/stage.ts`
+          ).href
+        )
+        return Object.keys(code.files)
+      })
+      expect(yield* read("false")).toEqual(["own/stage.ts"])
+      expect(yield* read(`["./main.ts"]`)).toEqual(["own/main.ts", "own/stage.ts"])
+      expect(yield* read(`["./main.*"]`)).toEqual(["own/main.ts", "own/other.ts", "own/stage.ts"])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
 describe("a stage that is declared beside others", () => {
   const file = (options: { readonly words?: string; readonly lines?: string; readonly rate?: number }) => `
     import { Stage, Pipeline } from "./trainyard.ts"
