@@ -1,12 +1,12 @@
 /**
  * The code behind a stage, hashed: what the stage really uses of its own module and of all that it imports, files named by
- * `new URL("./x", import.meta.url)`, and the versions of npm packages. Types, comments, layout and what nothing uses do not count.
+ * `new URL("./x", import.meta.url)` or `import.meta.resolve("x")`, and the versions of npm packages. Types, comments, layout and what nothing uses do not count.
  */
 import { readFileSync, realpathSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import {
   type Bundler,
   bundle,
@@ -30,9 +30,30 @@ export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("Unread
 
 const asset = /new\s+URL\(\s*["'`](\.{1,2}\/[^"'`$]+)["'`]\s*,\s*import\.meta\.url\s*\)/g
 
+const resolved = /import\.meta\.resolve\(\s*["'`]([^"'`$]+)["'`]\s*\)/g
+
 /** A module's text as it counts: a file that it names is hashed itself, so how compiling renames it does not matter. */
 const counted = (text: string): string =>
   text.replace(asset, (match, path: string) => match.replace(path, path.replace(/\.[cm]?[jt]sx?$/, "")))
+
+/** Files, and manifests of packages, that a module names without importing them. One that is not there is the module's own affair. */
+const namedBy = (seen: Survey, file: string, text: string) => {
+  const files: Array<string> = []
+  const manifests: Array<string> = []
+  for (const [, path] of text.matchAll(asset)) {
+    const target = join(dirname(file), path!)
+    look(seen, target)
+    if (isFile(target)) files.push(target)
+  }
+  for (const [, specifier] of text.matchAll(resolved)) {
+    const found = Result.getOrUndefined(Result.try(() => importOf(specifier!, file)))
+    if (found?._tag === "File") files.push(found.file)
+    if (found?._tag !== "Package") continue
+    seen.packages.set(`${specifier}\0${dirname(file)}`, found.manifest)
+    manifests.push(found.manifest)
+  }
+  return { files, manifests }
+}
 
 const sorted = (record: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -47,6 +68,10 @@ const survey = async (
   const parts = new Map<string, Array<string>>()
   const whole: Array<string> = []
   const packages: Record<string, string> = {}
+  const count = (manifest: string) => {
+    const { name, revision, version } = manifestOf(seen, manifest)
+    packages[name] = revision === undefined ? version : `revision ${revision}`
+  }
   const pending: Array<Entry> = [entry]
   const entered = new Set<string>()
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
@@ -65,17 +90,12 @@ const survey = async (
       whole.push(piece)
       if (file === "") continue
       parts.set(file, [...(parts.get(file) ?? []), piece])
-      for (const [, path] of text.matchAll(asset)) {
-        const target = join(dirname(file), path!)
-        look(seen, target)
-        if (isFile(target)) pending.push({ file: target })
-      }
+      const named = namedBy(seen, file, text)
+      pending.push(...named.files.map((target) => ({ file: target })))
+      for (const manifest of named.manifests) count(manifest)
     }
     pending.push(...made.dynamic.map((file) => ({ file })))
-    for (const manifest of made.packages) {
-      const { name, revision, version } = manifestOf(seen, manifest)
-      packages[name] = revision === undefined ? version : `revision ${revision}`
-    }
+    for (const manifest of made.packages) count(manifest)
   }
   const files = Object.fromEntries(
     [...parts].map(([file, texts]) => [label(seen, file), Memory.digestOf(texts.join("\0")).slice(0, 16)])

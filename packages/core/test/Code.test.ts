@@ -74,9 +74,9 @@ describe("read", () => {
       Effect.gen(function* () {
         const directory = yield* folder({
           "package.json": `{ "name": "own", "sideEffects": false }`,
-          "stage.ts": `import { used } from "used"\nimport { idle } from "idle"\nimport { core } from "core"\nexport const x = [used, core]\nexport const y = () => import("later")\n`,
+          "stage.ts": `import { used } from "used"\nimport { idle } from "idle"\nimport { core } from "core"\nexport const x = [used, core]\nexport const y = () => import("later")\nexport const z = import.meta.resolve("table/data.bin")\n`,
           ...Object.fromEntries(
-            ["used", "idle", "later"].flatMap((name) => [
+            ["used", "idle", "later", "table"].flatMap((name) => [
               [
                 `node_modules/${name}/package.json`,
                 `{ "name": "${name}", "version": "1.2.3", "exports": "./index.js" }`
@@ -90,7 +90,7 @@ describe("read", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.symlink(`${directory}/core`, `${directory}/node_modules/core`)
         const before = yield* read(directory)
-        expect(before.packages).toEqual({ core: "revision 4", later: "1.2.3", used: "1.2.3" })
+        expect(before.packages).toEqual({ core: "revision 4", later: "1.2.3", table: "1.2.3", used: "1.2.3" })
         expect(Object.keys(before.files)).toEqual(["own/stage.ts"])
         yield* write(directory, { "core/index.ts": "export const core = 2" })
         expect(yield* read(directory)).toEqual(before)
