@@ -124,20 +124,27 @@ const holds = (known: Memory.Known): boolean => {
   }
 }
 
+const firstLine = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message : String(cause)).split("\n")[0]!.replace(/\.$/, "")
+
 /** esbuild's own process starts with the first reader, and ends with the last. */
 const bundlerOf = (memory: Memory.Memory) =>
   Effect.acquireRelease(
     Effect.tryPromise({
       try: async () => {
         const esbuild = await import("esbuild")
-        await esbuild.transform("")
+        // Counted at once, so that no other reader ends what is starting.
         memory.readers++
+        await esbuild.transform("").catch((cause: unknown) => {
+          memory.readers--
+          throw cause
+        })
         return esbuild
       },
       catch: (cause) =>
         new UnreadableCode({
           source: "esbuild",
-          message: `esbuild, which reads the code of stages, cannot start: ${cause instanceof Error ? cause.message.split("\n")[0] : cause}. Install Trainyard's dependencies again, the optional ones included.`
+          message: `esbuild, which reads the code of stages, cannot start: ${firstLine(cause)}. Install Trainyard's dependencies again, the optional ones included.`
         })
     }),
     ({ stop }) =>

@@ -122,6 +122,7 @@ const prepare = async (
     tsconfigRaw
   })
   const program = parseModule(code)
+  if (program === undefined) return { text: code, isStage: false }
   const binding = entry?.stage === undefined ? undefined : bindingOf(program, entry.stage)
   if (binding !== undefined) {
     return { text: `${markPure(code, program, true)}\nexport { ${binding} as ${exported} }`, isStage: true }

@@ -103,9 +103,14 @@ const insertionsFor = (node: Program["body"][number], withDefault: boolean): Rea
   return []
 }
 
-/** Parses a module without types. Throws a `SyntaxError` where it is none. */
-export const parseModule = (text: string): Program =>
-  parse(text, { ecmaVersion: "latest", sourceType: "module", allowHashBang: true })
+/** Parses a module without types. Undefined for syntax too new for the parser: such a module is not prepared, and counts with more of itself. */
+export const parseModule = (text: string): Program | undefined => {
+  try {
+    return parse(text, { ecmaVersion: "latest", sourceType: "module", allowHashBang: true })
+  } catch {
+    return undefined
+  }
+}
 
 /** The text with every top-level declaration marked as pure, `export default` among them when told. */
 export const markPure = (text: string, program: Program, withDefault: boolean): string => {

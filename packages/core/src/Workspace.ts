@@ -6,8 +6,8 @@
  * scratch/<fingerprint>/             work that a later attempt can go on with, such as checkpoints
  * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
- * adopted/<stage>/<fingerprint>.json  that a node keeps an artifact in spite of changed code
- * code.json                          what the scripts behind stages come down to, so that plans are quick
+ * adopted/<stage>/<fingerprint>.json that an artifact is kept in spite of changed code
+ * code.json                          the digests of stages' code, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process
  * ```

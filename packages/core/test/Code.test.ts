@@ -139,6 +139,37 @@ describe("read", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
+  it.live("reads what Node runs: JSON, CommonJS, top-level await, and syntax that is new", () =>
+    Effect.gen(function* () {
+      const files: Files = {
+        "package.json": `{ "name": "own", "sideEffects": false }`,
+        "stage.ts": `import table from "./table.json" with { type: "json" }
+          import old from "./old.cjs"
+          import { later } from "./later.ts"
+          import { open } from "./using.ts"
+          export const x = [table, old, later, open]`,
+        "table.json": `{ "a": 1 }`,
+        "old.cjs": `const { b } = require("./older.cjs"); module.exports = b`,
+        "older.cjs": "exports.b = 2",
+        "later.ts": "export const later = await Promise.resolve(3)",
+        "using.ts": "export const open = () => { using file = { [Symbol.dispose]() {} }; return file }"
+      }
+      const directory = yield* folder(files)
+      const seen = new Set([(yield* read(directory)).digest])
+      for (const [file, from, to] of [
+        ["table.json", "1", "10"],
+        ["older.cjs", "2", "20"],
+        ["later.ts", "3", "30"],
+        ["using.ts", "return file", "return [file]"]
+      ] as const) {
+        yield* write(directory, { [file]: files[file]!.replace(from, to) })
+        seen.add((yield* read(directory)).digest)
+      }
+      expect(seen.size).toBe(5)
+      expect(yield* read(yield* folder(files))).toEqual(yield* read(yield* folder(files)))
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
   it.live("code that cannot be read is a sentence", () =>
     Effect.gen(function* () {
       const gone = yield* Effect.flip(Code.read("file:///nowhere/stage.ts"))
