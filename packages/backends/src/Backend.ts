@@ -148,7 +148,7 @@ export type Availability =
 
 /**
  * What decides an engine's results besides the program and the precision: a part of the cache key of what it computes. The same on every
- * machine whose results are the same, whichever compiler built the kernels there.
+ * machine whose results are the same; the compiler that built the kernels there does not count.
  */
 export interface Build {
   /** URLs of the modules that decide which kernels run on what. They are hashed as the code of stages is: by what they use. */

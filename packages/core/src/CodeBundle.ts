@@ -1,5 +1,5 @@
 /**
- * A tree-shaken bundle of a module: what it really uses of all that it imports. npm packages stay outside, and so do modules that are loaded
+ * A tree-shaken bundle of a module: what it really uses of all that it imports. npm packages are not bundled, nor are modules that are loaded
  * later (dynamic imports, workers), each of which is an entry of its own. Names come from packages, never from where they lie, so the bundle of
  * the same code is the same on every machine.
  */
