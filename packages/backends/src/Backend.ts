@@ -150,11 +150,24 @@ export type Availability =
     }
   | { readonly available: false; readonly why: string; readonly mend: string }
 
+/**
+ * What decides an engine's results besides the program and the precision: a part of the cache key of what it computes. The same on every
+ * machine whose results are the same; the compiler that built the kernels there does not count.
+ */
+export interface Build {
+  /** URLs of the modules that decide which kernels run on what. They are hashed as the code of stages is: by what they use. */
+  readonly sources: ReadonlyArray<string>
+  /** Digest of compiled kernels, and which kind of them this machine takes; empty when the sources are all there is. */
+  readonly kernels: string
+}
+
 /** One way of running programs: `reference`, `cpu`, `gpujs` or `native`. */
 export interface Engine {
   readonly name: EngineName
   /** Operations that this engine has no kernel of its own for and hands to reference; none unless told. */
   readonly delegates?: ReadonlyArray<string>
+  /** Identity of what computes here. Fails as `open` does where the kernels are not there. */
+  readonly build: Effect.Effect<Build, EngineUnavailable>
   /** Looks at the machine once and says whether the engine can run. Never fails. */
   readonly availability: Effect.Effect<Availability>
   /** Opens a session that holds these parameters and states. Closing the scope gives everything back. */

@@ -30,10 +30,12 @@ export const names: ReadonlyArray<EngineName> = ["native", "cpu", "gpujs", "refe
 export const load = (name: EngineName): Effect.Effect<Engine> => {
   const absent = (why: string): Engine => {
     const mend = "Install Trainyard's dependencies again, or take another --backend."
+    const unavailable = Effect.fail(new EngineUnavailable({ engine: name, why, mend }))
     return {
       name,
+      build: unavailable,
       availability: Effect.succeed({ available: false, why, mend }),
-      open: () => Effect.fail(new EngineUnavailable({ engine: name, why, mend }))
+      open: () => unavailable
     }
   }
   return Effect.tryPromise({ try: loaders[name], catch: (cause) => cause }).pipe(
@@ -131,16 +133,15 @@ export const select = Effect.fn("Engines.select")(function* (
     new EngineUnavailable({ engine: "reference", why: passed.join("; "), mend: "Ask for an engine by name." })
 })
 
-/** The chosen engine as the service that stages ask for. */
+/** A chosen engine as the service that stages ask for. */
+export const service = ({ engine, settings, why }: Selected): Backend["Service"] =>
+  Backend.of({
+    engine: engine.name,
+    settings,
+    why,
+    open: (tensors) => engine.open(tensors, settings)
+  })
+
+/** The service for a choice. */
 export const layer = (choice: Choice = {}): Layer.Layer<Backend, EngineUnavailable> =>
-  Layer.effect(
-    Backend,
-    Effect.map(select(choice), ({ engine, settings, why }) =>
-      Backend.of({
-        engine: engine.name,
-        settings,
-        why,
-        open: (tensors) => engine.open(tensors, settings)
-      })
-    )
-  )
+  Layer.effect(Backend, Effect.map(select(choice), service))

@@ -1,27 +1,26 @@
 /**
- * The code behind a stage, hashed: its own module, every file it imports in turn (relative ones and those of packages in this
- * repository), files named by `new URL("./x", import.meta.url)`, and the versions of npm packages. Types, comments and layout do not
- * count, nor does `import type`. Node's own transformation decides what is left, so another version of Node may name artifacts anew.
+ * The code behind a stage, hashed: what the stage really uses of its own module and of all that it imports, files named by
+ * `new URL("./x", import.meta.url)` or `import.meta.resolve("x")`, and the versions of npm packages. Types, comments, layout and what nothing uses do not count.
  */
-import { createHash } from "node:crypto"
-import { readFileSync, realpathSync, statSync } from "node:fs"
-import { createRequire, findPackageJSON, isBuiltin, stripTypeScriptTypes } from "node:module"
-import { dirname, extname, join, relative, resolve, sep } from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
-import { Effect, FileSystem, Option, Schema } from "effect"
-import { init, parse } from "es-module-lexer"
-import * as Durable from "./Durable.ts"
+import { readFileSync, realpathSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect, Result, Schema } from "effect"
+import {
+  type Bundler,
+  bundle,
+  type Entry,
+  isScript,
+  label,
+  look,
+  manifestOf,
+  type Survey
+} from "./CodeBundle.ts"
+import * as Memory from "./CodeMemory.ts"
+import { importOf, isFile, manifestAbove, readManifest } from "./Modules.ts"
 
-/** What a stage's behaviour rests on, by name. */
-export const Code = Schema.Struct({
-  /** The stage's own module, as `package/path`. */
-  entry: Schema.String,
-  /** Digest of each file, by `package/path`. */
-  files: Schema.Record(Schema.String, Schema.String),
-  /** Version of each npm package. */
-  packages: Schema.Record(Schema.String, Schema.String)
-})
-export type Code = typeof Code.Type
+export { Code } from "./CodeMemory.ts"
 
 /** A stage whose code cannot be read, so that nobody can tell whether its artifacts are still its own. */
 export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("UnreadableCode", {
@@ -29,240 +28,194 @@ export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("Unread
   message: Schema.String
 }) {}
 
-interface Module {
-  readonly stamp: string
-  readonly digest: string
-  /** Absolute paths of the files that it rests on. */
-  readonly files: ReadonlyArray<string>
-  readonly packages: ReadonlyArray<readonly [name: string, version: string]>
-}
-
-interface Manifest {
-  readonly directory: string
-  readonly name: string
-  readonly version: string
-}
-
-const ManifestFile = Schema.fromJsonString(
-  Schema.Struct({ name: Schema.optionalKey(Schema.String), version: Schema.optionalKey(Schema.String) })
-)
-const decodeManifest = Schema.decodeUnknownSync(ManifestFile)
-
-// Files change under a process that plans again and again, so what is remembered carries the file's size and time.
-const modules = new Map<string, Module>()
-const manifests = new Map<string, Manifest>()
-
-const manifestAt = (file: string): Manifest => {
-  const known = manifests.get(file)
-  if (known !== undefined) return known
-  const { name, version } = decodeManifest(readFileSync(file, "utf8"))
-  const manifest = { directory: dirname(file), name: name ?? "", version: version ?? "" }
-  manifests.set(file, manifest)
-  return manifest
-}
-
-const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
-
-const isInstalled = (file: string): boolean => file.split(sep).includes("node_modules")
-
-/** `package/path`, the same wherever the repository lies; a path from the stage's folder for a file of no package. */
-const labelOf = (file: string, folder: string): string => {
-  const manifestFile = findPackageJSON(".", pathToFileURL(file))
-  // Where no package.json is above the file, Node answers with the folder instead.
-  const manifest =
-    manifestFile === undefined || !isFile(manifestFile)
-      ? { directory: folder, name: "" }
-      : manifestAt(manifestFile)
-  return [manifest.name, ...relative(manifest.directory, file).split(sep)]
-    .filter((part) => part !== "")
-    .join("/")
-}
-
-const scripts = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"])
-
-// Node says once on standard error that its type stripping is young. Users of a pipeline cannot act on that.
-const quietly = <A>(work: () => A): A => {
-  const emitWarning = process.emitWarning
-  process.emitWarning = () => {}
-  try {
-    return work()
-  } finally {
-    process.emitWarning = emitWarning
-  }
-}
-
-/** The script without types, comments and layout; as it stands when it is no TypeScript that Node can transform. */
-const bare = (text: string): string => {
-  try {
-    return quietly(() => stripTypeScriptTypes(text, { mode: "transform" }))
-  } catch {
-    return text
-  }
-}
-
-/** What a script comes down to: its digest, what it imports, and the files that it names by URL. */
-const Form = Schema.Struct({
-  digest: Schema.String,
-  imports: Schema.Array(Schema.String),
-  assets: Schema.Array(Schema.String)
-})
-type Form = typeof Form.Type
-
-// Transforming is the slow part, so its outcomes are kept by the digest of the text: here, and in a file between processes.
-const forms = new Map<string, Form>()
-let unsaved = false
-const digestOf = (content: string | Uint8Array): string => createHash("sha256").update(content).digest("hex")
-
-const formOf = (text: string, file: string): Form => {
-  const key = digestOf(text)
-  const known = forms.get(key)
-  if (known !== undefined) return known
-  const left = bare(text)
-  const form: Form = {
-    digest: digestOf(left).slice(0, 16),
-    imports: parse(left, file)[0].flatMap(({ n }) => (n === undefined ? [] : [n])),
-    assets: [...left.matchAll(asset)].map((match) => match[1]!)
-  }
-  forms.set(key, form)
-  unsaved = true
-  return form
-}
-
 const asset = /new\s+URL\(\s*["'`](\.{1,2}\/[^"'`$]+)["'`]\s*,\s*import\.meta\.url\s*\)/g
 
-// A pipeline file elsewhere on disk means this Trainyard, and its effect, by these names: see the command line's Resolution.
-const repository = fileURLToPath(new URL("../../../package.json", import.meta.url))
+const resolved = /import\.meta\.resolve\(\s*["'`]([^"'`$]+)["'`]\s*\)/g
 
-/** The file or the installed package that an import means. */
-const importOf = (specifier: string, from: string) => {
-  const manifestFile = specifier.startsWith("#") ? undefined : findPackageJSON(specifier, pathToFileURL(from))
-  const manifest = manifestFile === undefined ? undefined : realpathSync(manifestFile)
-  return manifest !== undefined && isInstalled(manifest)
-    ? ({ _tag: "Package", manifest } as const)
-    : ({ _tag: "File", file: realpathSync(createRequire(from).resolve(specifier)) } as const)
-}
+/** A module's text as it counts: a file that it names is hashed itself, so how compiling renames it does not matter. */
+const counted = (text: string): string =>
+  text.replace(asset, (match, path: string) => match.replace(path, path.replace(/\.[cm]?[jt]sx?$/, "")))
 
-const importedBy = (specifier: string, file: string) => {
-  try {
-    return importOf(specifier, file)
-  } catch (cause) {
-    try {
-      return importOf(specifier, repository)
-    } catch {
-      throw cause
-    }
-  }
-}
-
-const analyse = (file: string): Module => {
-  const { mtimeMs, size } = statSync(file)
-  const stamp = `${mtimeMs}:${size}`
-  const known = modules.get(file)
-  if (known?.stamp === stamp) return known
-  const bytes = readFileSync(file)
+/** Files, and manifests of packages, that a module names without importing them. One that is not there is the module's own affair. */
+const namedBy = (seen: Survey, file: string, text: string) => {
   const files: Array<string> = []
-  const packages: Array<readonly [string, string]> = []
-  let digest = ""
-  if (scripts.has(extname(file))) {
-    const form = formOf(bytes.toString("utf8"), file)
-    digest = form.digest
-    const require = createRequire(file)
-    for (const specifier of form.imports) {
-      if (isBuiltin(specifier) || /^[a-z]+:\/\//.test(specifier)) continue
-      if (/^\.{0,2}\//.test(specifier)) {
-        const target = resolve(dirname(file), specifier.replace(/[?#].*$/, ""))
-        files.push(isFile(target) ? target : require.resolve(target))
-        continue
-      }
-      const imported = importedBy(specifier, file)
-      if (imported._tag === "Package") {
-        const manifest = manifestAt(imported.manifest)
-        packages.push([manifest.name, manifest.version])
-      } else {
-        files.push(imported.file)
-      }
-    }
-    for (const path of form.assets) {
-      const target = join(dirname(file), path)
-      if (isFile(target)) files.push(target)
-    }
+  const manifests: Array<string> = []
+  for (const [, path] of text.matchAll(asset)) {
+    const target = join(dirname(file), path!)
+    look(seen, target)
+    if (isFile(target)) files.push(target)
   }
-  const module: Module = {
-    stamp,
-    digest: digest === "" ? digestOf(bytes).slice(0, 16) : digest,
-    files,
-    packages
+  for (const [, specifier] of text.matchAll(resolved)) {
+    const found = Result.getOrUndefined(Result.try(() => importOf(specifier!, file)))
+    if (found?._tag === "File") files.push(found.file)
+    if (found?._tag !== "Package") continue
+    seen.packages.set(`${specifier}\0${dirname(file)}`, found.manifest)
+    manifests.push(found.manifest)
   }
-  modules.set(file, module)
-  return module
+  return { files, manifests }
 }
 
-const walk = (entry: string): Code => {
-  const files: Record<string, string> = {}
+const sorted = (record: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+/** Bundles a stage's module, then what that loads later, and so on. */
+const survey = async (
+  bundler: Bundler,
+  memory: Memory.Memory,
+  entry: Entry,
+  seen: Survey
+): Promise<Memory.Code> => {
+  const parts = new Map<string, Array<string>>()
+  const whole: Array<string> = []
   const packages: Record<string, string> = {}
-  const seen = new Set<string>()
-  const pending = [entry]
-  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
-    if (seen.has(file)) continue
-    seen.add(file)
-    const module = analyse(file)
-    files[labelOf(file, dirname(entry))] = module.digest
-    for (const [name, version] of module.packages) packages[name] = version
-    pending.push(...module.files)
+  const count = (manifest: string) => {
+    const { name, revision, version } = manifestOf(seen, manifest)
+    packages[name] = revision === undefined ? version : `revision ${revision}`
   }
-  const sorted = (record: Record<string, string>) =>
-    Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
-  return { entry: labelOf(entry, dirname(entry)), files: sorted(files), packages: sorted(packages) }
+  const pending: Array<Entry> = [entry]
+  const entered = new Set<string>()
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+    if (entered.has(next.file)) continue
+    entered.add(next.file)
+    if (!isScript(next.file)) {
+      look(seen, next.file)
+      const digest = Memory.digestOf(readFileSync(next.file))
+      parts.set(next.file, [digest])
+      whole.push(digest)
+      continue
+    }
+    const made = await bundle(bundler, memory, seen, next)
+    for (const [file, text] of made.pieces) {
+      const piece = counted(text)
+      whole.push(piece)
+      if (file === "") continue
+      parts.set(file, [...(parts.get(file) ?? []), piece])
+      const named = namedBy(seen, file, text)
+      pending.push(...named.files.map((target) => ({ file: target })))
+      for (const manifest of named.manifests) count(manifest)
+    }
+    pending.push(...made.dynamic.map((file) => ({ file })))
+    for (const manifest of made.packages) count(manifest)
+  }
+  const files = Object.fromEntries(
+    [...parts].map(([file, texts]) => [label(seen, file), Memory.digestOf(texts.join("\0")).slice(0, 16)])
+  )
+  return {
+    digest: Memory.digestOf(whole.join("\0")).slice(0, 32),
+    entry: label(seen, entry.file),
+    files: sorted(files),
+    packages: sorted(packages)
+  }
 }
 
-/** Hashes the module at a file URL with all that it imports. Only what changed since the last call is read again. */
-export const read = Effect.fnUntraced(function* (source: string) {
-  yield* Effect.promise(() => init)
-  return yield* Effect.try({
-    try: () => walk(realpathSync(fileURLToPath(source.replace(/[?#].*$/, "")))),
-    catch: (cause) =>
-      new UnreadableCode({
-        source: String(source),
-        message: `The code of the stage at ${source} cannot be read, so its artifacts cannot be named: ${
-          cause instanceof Error ? cause.message.split("\n")[0] : String(cause)
-        }. Give the stage source: import.meta.url.`
+/** Whether what was found out about a stage's code still holds. */
+const holds = (known: Memory.Known): boolean => {
+  try {
+    return (
+      Object.entries(known.files).every(([file, stamp]) => Memory.stampOf(file) === stamp) &&
+      known.packages.every(({ from, manifest, specifier }) => {
+        const found = importOf(specifier, join(from, "module.js"))
+        if (found._tag === "Builtin") return false
+        return manifest === (found._tag === "Package" ? found.manifest : manifestAbove(found.file))
       })
-  })
-})
+    )
+  } catch {
+    return false
+  }
+}
 
-const Memory = Schema.Struct({
-  /** Forms depend on the Node that made them. */
-  node: Schema.String,
-  /** SHA-256 of the forms as JSON: a damaged memory is no memory. */
-  digest: Schema.String,
-  forms: Schema.Record(Schema.String, Form)
-})
-const decodeMemory = Schema.decodeUnknownOption(Schema.fromJsonString(Memory))
+const firstLine = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message : String(cause)).split("\n")[0]!.replace(/\.$/, "")
+
+/** esbuild's own process starts with the first reader, and ends with the last. */
+const bundlerOf = (memory: Memory.Memory) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: async () => {
+        const esbuild = await import("esbuild")
+        // Counted at once, so that no other reader ends what is starting.
+        memory.readers++
+        await esbuild.transform("").catch((cause: unknown) => {
+          memory.readers--
+          throw cause
+        })
+        return esbuild
+      },
+      catch: (cause) =>
+        new UnreadableCode({
+          source: "esbuild",
+          message: `esbuild, which reads the code of stages, cannot start: ${firstLine(cause)}. Install Trainyard's dependencies again, the optional ones included.`
+        })
+    }),
+    ({ stop }) =>
+      Effect.promise(async () => {
+        memory.readers--
+        if (memory.readers === 0) await stop()
+      })
+  )
+
+/** What decides how a bundle is written: one made by others hashes to something else. */
+const made = (): string => {
+  const require = createRequire(import.meta.url)
+  const versions = ["esbuild", "acorn"].map(
+    (name) => `${name} ${readManifest(require.resolve(`${name}/package.json`)).version}`
+  )
+  return [...versions, "form 1"].join(", ")
+}
+
+const unreadable = (source: string, cause: unknown) => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  // The bundler's own message begins with how many errors there are; the first of them follows.
+  const first = /^Build failed[^\n]*\n([^\n]+)/.exec(message)?.[1] ?? message.split("\n")[0]
+  return new UnreadableCode({
+    source,
+    message: `The code of the stage at ${source} cannot be read, so its artifacts cannot be named: ${first}. Give the stage source: import.meta.url.`
+  })
+}
+
+/**
+ * Hashes what a stage uses of the module at a file URL and of all that it imports. Where the module declares a stage of this name
+ * (`Stage.make({ name, source: import.meta.url, … })`), what that declaration uses counts; else all that the module exports.
+ */
+export const read = Effect.fn("Code.read")(function* (source: string, stage?: string) {
+  const memory = yield* Memory.CodeMemory
+  const file = yield* Effect.try({
+    try: () => realpathSync(fileURLToPath(source.replace(/[?#].*$/, ""))),
+    catch: (cause) => unreadable(source, cause)
+  })
+  const key = `${file}#${stage ?? ""}`
+  const known = memory.known.get(key)
+  if (known !== undefined && holds(known)) return known.code
+  const bundler = yield* bundlerOf(memory)
+  const seen: Survey = {
+    entry: file,
+    stamps: new Map(),
+    manifests: new Map(),
+    above: new Map(),
+    packages: new Map()
+  }
+  const code = yield* Effect.tryPromise({
+    try: () => survey(bundler, memory, { file, stage: stage ?? "" }, seen),
+    catch: (cause) => unreadable(source, cause)
+  })
+  if ([...seen.stamps.values()].every(Memory.isSettled)) {
+    memory.known.set(key, {
+      code,
+      files: Object.fromEntries(seen.stamps),
+      packages: [...seen.packages].map(([at, manifest]) => {
+        const [specifier = "", from = ""] = at.split("\0")
+        return { specifier, from, manifest }
+      })
+    })
+    memory.unsaved = true
+  } else {
+    memory.known.delete(key)
+  }
+  return code
+}, Effect.scoped)
 
 /** Takes up what an earlier process kept in a file. */
-export const recall = Effect.fnUntraced(function* (file: string) {
-  if (forms.size > 0) return
-  const fs = yield* FileSystem.FileSystem
-  const memory = decodeMemory(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
-  if (Option.isNone(memory) || memory.value.node !== process.version) return
-  if (digestOf(JSON.stringify(memory.value.forms)) !== memory.value.digest) return
-  for (const [key, form] of Object.entries(memory.value.forms)) forms.set(key, form)
-})
-
-// More than the scripts of any pipeline; old forms go first.
-const mostForms = 2000
+export const recall = (file: string) => Effect.suspend(() => Memory.recall(file, made()))
 
 /** Keeps what was found out for later processes. A file that cannot be written is done without. */
-export const remember = Effect.fnUntraced(function* (file: string) {
-  if (!unsaved) return
-  const kept = Object.fromEntries([...forms].slice(-mostForms))
-  const memory: typeof Memory.Type = {
-    node: process.version,
-    digest: digestOf(JSON.stringify(kept)),
-    forms: kept
-  }
-  yield* Durable.writeFile(file, JSON.stringify(memory)).pipe(
-    Effect.andThen(Effect.sync(() => (unsaved = false))),
-    Effect.ignore
-  )
-})
+export const remember = (file: string) => Effect.suspend(() => Memory.remember(file, made()))

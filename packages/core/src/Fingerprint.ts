@@ -13,7 +13,9 @@ export const Compute = Schema.Struct({
   /** Name of the engine, such as "cpu". */
   engine: Schema.String,
   /** Precision of its arithmetic, such as "f32". */
-  precision: Schema.String
+  precision: Schema.String,
+  /** Digest of the engine's kernels and of what chooses among them. Absent in manifests of versions that did not count it. */
+  build: Schema.optionalKey(Schema.String)
 })
 export type Compute = typeof Compute.Type
 
@@ -21,8 +23,14 @@ export type Compute = typeof Compute.Type
  * The engine that stages with `computes` will run on, provided by whoever chooses it. `description` goes into the run's first event:
  * engine, precision, threads and why they were chosen.
  */
-export interface Identity extends Compute {
+export interface Identity {
+  readonly engine: string
+  readonly precision: string
   readonly description: string
+  /** URLs of the engine's modules that decide its results: they are hashed as the code of stages is. */
+  readonly sources: ReadonlyArray<string>
+  /** Digest of its compiled kernels; empty when the modules are all there is. */
+  readonly kernels: string
 }
 
 export const ComputeIdentity: Context.Reference<Identity | undefined> = Context.Reference<
@@ -54,9 +62,19 @@ export const canonical = (value: unknown): string =>
       : part
   )
 
-/** 32 hexadecimal digits. */
-export const of = (ingredients: Ingredients): string =>
-  createHash("sha256").update(canonical(ingredients)).digest("hex").slice(0, 32)
+/** 32 hexadecimal digits. Of the code, its digest and packages count: where it lies in files only tells a reader where it changed. */
+export const of = ({ code: { digest, packages }, ...ingredients }: Ingredients): string =>
+  createHash("sha256")
+    .update(canonical({ ...ingredients, code: { digest, packages } }))
+    .digest("hex")
+    .slice(0, 32)
+
+/** An engine's build: 32 hexadecimal digits of the code of its modules and of its kernels. */
+export const buildOf = (codes: ReadonlyArray<Code>, kernels: string): string =>
+  createHash("sha256")
+    .update(canonical([kernels, ...codes.map(({ digest, packages }) => ({ digest, packages }))]))
+    .digest("hex")
+    .slice(0, 32)
 
 /** Gathers the ingredients of a stage's artifact. */
 export const ingredients = (options: {
@@ -65,7 +83,7 @@ export const ingredients = (options: {
   readonly inputs: Readonly<Record<string, string>>
   readonly code: Code
   readonly outside: ExternalDigest | null
-  readonly compute: Identity | undefined
+  readonly compute: Compute | null
 }): Ingredients => ({
   stage: options.stage.name,
   version: options.stage.version,
@@ -78,10 +96,7 @@ export const ingredients = (options: {
   inputs: options.inputs,
   code: options.code,
   outside: options.outside,
-  compute:
-    options.stage.computes && options.compute !== undefined
-      ? { engine: options.compute.engine, precision: options.compute.precision }
-      : null
+  compute: options.stage.computes ? options.compute : null
 })
 
 const show = (value: unknown): string => {
@@ -134,8 +149,13 @@ const codeChange = (before: Code, after: Code): string | undefined => {
     .filter((name) => before.packages[name] !== after.packages[name])
     .map((name) => `${name} ${before.packages[name] ?? "unused"} → ${after.packages[name] ?? "unused"}`)
   const all = [...files, ...packages]
-  const own = before.entry !== after.entry || before.files[before.entry] !== after.files[after.entry]
-  if (all.length === 0) return own ? `code of ${baseName(after.entry)} changed` : undefined
+  if (before.digest === undefined && after.digest !== undefined) {
+    return `code of ${baseName(after.entry)} is counted in another way: what it uses, not whole files`
+  }
+  const own = before.files[before.entry] !== after.files[after.entry]
+  const changed = before.digest !== after.digest || packages.length > 0
+  if (!changed) return undefined
+  if (all.length === 0) return `code of ${baseName(after.entry)} changed`
   return `code of ${baseName(after.entry)} changed: ${few(own ? [baseName(after.entry), ...all] : all, ", ")}`
 }
 
@@ -156,6 +176,12 @@ const externalChange = (
 const computeText = (compute: Compute | null): string =>
   compute === null ? "no engine" : `${compute.engine} ${compute.precision}`
 
+const computeChange = (before: Compute | null, after: Compute | null): string | undefined => {
+  if (computeText(before) !== computeText(after))
+    return `engine ${computeText(before)} → ${computeText(after)}`
+  return before?.build === after?.build ? undefined : `build of the ${after?.engine} engine changed`
+}
+
 /** What differs between two sets of ingredients, in one line; undefined when nothing does. */
 export const difference = (before: Ingredients, after: Ingredients): string | undefined => {
   const config = changes("config", before.config, after.config)
@@ -168,9 +194,7 @@ export const difference = (before: Ingredients, after: Ingredients): string | un
     config.length === 0 ? undefined : few(config, ", "),
     codeChange(before.code, after.code),
     externalChange(before.outside, after.outside),
-    canonical(before.compute) === canonical(after.compute)
-      ? undefined
-      : `engine ${computeText(before.compute)} → ${computeText(after.compute)}`,
+    computeChange(before.compute, after.compute),
     inputs.length === 0 ? undefined : `input${inputs.length > 1 ? "s" : ""} ${inputs.join(", ")} changed`
   ].filter((reason) => reason !== undefined)
   return reasons.length === 0 ? undefined : reasons.join("; ")

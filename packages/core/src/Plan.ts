@@ -3,9 +3,18 @@
  * before anything runs.
  */
 import { Effect, Schema } from "effect"
+import * as Adoption from "./Adoption.ts"
 import type { Artifact } from "./Artifact.ts"
 import * as Code from "./Code.ts"
-import { ComputeIdentity, difference, type Ingredients, ingredients, of } from "./Fingerprint.ts"
+import {
+  buildOf,
+  type Compute,
+  ComputeIdentity,
+  difference,
+  type Ingredients,
+  ingredients,
+  of
+} from "./Fingerprint.ts"
 import * as Latest from "./Latest.ts"
 import { type Any, dependencies, downstream } from "./Pipeline.ts"
 import { checkNames, resolve, type Settings } from "./Settings.ts"
@@ -54,6 +63,10 @@ export interface PlannedStage {
   /** What is wrong with the artifact that stands in its place, if it is damaged. */
   readonly damage: string | undefined
   readonly artifact: Artifact | undefined
+  /** The user's word that `artifact` is kept, though it was made by other code or another build of the engine. */
+  readonly adopted?: Adoption.Adoption | undefined
+  /** Of a stage that will run: artifacts that differ in code and engine build alone, and can be adopted; the newest first. */
+  readonly candidates?: ReadonlyArray<Store.Manifest>
 }
 
 /** A pipeline's stages, each after those that it waits for. */
@@ -133,13 +146,57 @@ const outsideOf = (node: Node, config: unknown) =>
           )
         )
 
+/** What computes, where a stage of the pipeline does. */
+const computeOf = Effect.fnUntraced(function* (pipeline: Any) {
+  const identity = yield* ComputeIdentity
+  if (identity === undefined || !pipeline.nodes.some(({ stage }) => stage.computes)) return null
+  const { engine, kernels, precision, sources } = identity
+  const codes = yield* Effect.forEach(sources, (source) => Code.read(source))
+  const compute: Compute = { engine, precision, build: buildOf(codes, kernels) }
+  return compute
+})
+
+/** The code behind each node, and what computes. Read side by side: the bundler of what is not remembered uses several cores. */
+const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
+  const { codeMemory } = yield* Workspace
+  yield* Code.recall(codeMemory)
+  const codes = yield* Effect.forEach(
+    pipeline.nodes,
+    ({ name, stage }) => Effect.map(Code.read(stage.source, stage.name), (code) => [name, code] as const),
+    { concurrency: 8 }
+  )
+  const compute = yield* computeOf(pipeline)
+  yield* Code.remember(codeMemory)
+  return { codes: new Map(codes), compute }
+})
+
+/** What a user has adopted for an artifact of this name, if no artifact has it and the adopted one is whole. */
+const adoptedFor = Effect.fnUntraced(function* (node: Node, fingerprint: string) {
+  const adopted = yield* Adoption.read(node.stage.name, fingerprint)
+  if (adopted === undefined || (yield* find(node, fingerprint))._tag === "Whole") return undefined
+  const found = yield* find(node, adopted.artifact)
+  return found._tag === "Whole" ? { adopted, artifact: found.artifact } : undefined
+})
+
+/** What can be adopted for a stage. */
+const candidatesFor = Effect.fnUntraced(function* (
+  node: Node,
+  now: Ingredients,
+  planned: ReadonlyMap<string, PlannedStage>
+) {
+  if (!node.stage.reusable) return []
+  const manifests = yield* Store.history(node.stage.name)
+  // What is there under its own name needs no adopting.
+  if (manifests.some(({ fingerprint }) => fingerprint === of(now))) return []
+  return Adoption.candidates(manifests, now, (input) =>
+    (planned.get(node.inputs[input]?.name ?? "")?.candidates ?? []).map(({ fingerprint }) => fingerprint)
+  )
+})
+
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
   const { chosen, reasonToForce } = yield* choices(pipeline, options)
   const settings = yield* resolve(pipeline, options.set)
-  const { codeMemory } = yield* Workspace
-  yield* Code.recall(codeMemory)
-  const compute = yield* ComputeIdentity
   const supply = options.supply ?? {}
   const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
   for (const node of pipeline.nodes) {
@@ -149,6 +206,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     }
   }
 
+  const { codes, compute } = yield* codesOf(pipeline)
   const planned = new Map<string, PlannedStage>()
   const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
   for (const node of pipeline.nodes) {
@@ -160,7 +218,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
       inputs: Object.fromEntries(
         Object.entries(node.inputs).map(([input, source]) => [input, planned.get(source.name)!.fingerprint])
       ),
-      code: yield* Code.read(node.stage.source),
+      code: codes.get(name)!,
       outside: yield* outsideOf(node, own.config),
       compute
     })
@@ -178,8 +236,18 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
       continue
     }
     const fingerprint = of(now)
+    const isForced = chosen.has(name) && reasonToForce(name) !== undefined
+    const kept = isForced ? undefined : yield* adoptedFor(node, fingerprint)
+    if (kept !== undefined) {
+      const { adopted, artifact } = kept
+      const why = `adopted ${adopted.at.slice(0, 10)} in spite of: ${adopted.why}`
+      const action = chosen.has(name) ? "reuse" : "skip"
+      planned.set(name, { ...common, fingerprint: artifact.fingerprint, action, why, artifact, adopted })
+      continue
+    }
     if (chosen.has(name)) {
-      planned.set(name, { ...common, fingerprint, action: "run", why: "", artifact: undefined })
+      const candidates = isForced ? [] : yield* candidatesFor(node, now, planned)
+      planned.set(name, { ...common, fingerprint, action: "run", why: "", artifact: undefined, candidates })
       continue
     }
     const skipped = { ...common, action: "skip" as const }
@@ -207,7 +275,6 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     for (const [stage, input] of readers) missing.push({ stage, input, from: name, why })
     planned.set(name, { ...skipped, fingerprint, why: "not chosen", artifact: undefined })
   }
-  yield* Code.remember(codeMemory)
   if (missing.length > 0) {
     const sentences = missing.map(
       ({ from, input, stage, why }) =>

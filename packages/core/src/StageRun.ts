@@ -214,6 +214,17 @@ const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
       const made: Made = { artifact: found.artifact, status: "cached" }
       return made
     }
+    // Anew it would have another name, and what follows is planned with this one.
+    if (job.stage.adopted !== undefined) {
+      const { directory } = job.stage.artifact!
+      const problem = found._tag === "Damaged" ? found.problem : "it is not there"
+      return yield* new Store.ArtifactError({
+        directory,
+        reason: found._tag === "Damaged" ? "damaged" : "missing",
+        problem,
+        message: `The artifact that was adopted, ${directory}, went away during the run: ${problem}. Run again: it is then made anew.`
+      })
+    }
     return yield* make({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
   }
   return yield* make(job)

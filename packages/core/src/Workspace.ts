@@ -7,7 +7,8 @@
  * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
  * folders/                           what is known of the files of folders, so that plans read only what changed
- * code.json                          what the scripts behind stages come down to, so that plans are quick
+ * adopted/<stage>/<fingerprint>.json that an artifact is kept in spite of changed code
+ * code.json                          the digests of stages' code, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process
  * ```
@@ -134,6 +135,8 @@ export interface Layout {
   readonly scratch: string
   readonly runs: string
   readonly latest: string
+  /** Records of artifacts that are kept in spite of changed code. */
+  readonly adopted: string
   /** File in which code hashing keeps what it found out. */
   readonly codeMemory: string
   readonly locks: string
@@ -155,6 +158,7 @@ export class Workspace extends Context.Service<Workspace, Layout>()("@trainyard/
           scratch: path.join(root, "scratch"),
           runs: path.join(root, "runs"),
           latest: path.join(root, "latest"),
+          adopted: path.join(root, "adopted"),
           codeMemory: path.join(root, "code.json"),
           locks: path.join(root, "locks"),
           tmp: path.join(root, "tmp")

@@ -1,4 +1,6 @@
 /** Trainyard's core: stages, pipelines, artifacts, the store, and the runner. Knows nothing of models. */
+
+export * as Adopt from "./Adopt.ts"
 export * as Artifact from "./Artifact.ts"
 export * as Durable from "./Durable.ts"
 export { EventStream, RunStream } from "./EventStream.ts"

@@ -9,6 +9,7 @@ const base: Ingredients = {
   config: { vocabularySize: 5000, model: { kind: "byte-pair", layers: 2 }, prompts: ["int main"] },
   inputs: { corpus: "aa" },
   code: {
+    digest: "d",
     entry: "p/tokenize.ts",
     files: { "p/tokenize.ts": "1", "p/bpe.ts": "2" },
     packages: { effect: "4.1.0" }
@@ -28,20 +29,27 @@ describe("difference", () => {
     ["makes tokenizer@2 instead of tokenizer@1", { output: "tokenizer@2" }],
     ["input corpus changed", { inputs: { corpus: "bb" } }],
     ["inputs corpus, tokenizer changed", { inputs: { corpus: "bb", tokenizer: "cc" } }],
-    ["code of tokenize.ts changed: bpe.ts", { code: { ...code, files: { ...code.files, "p/bpe.ts": "9" } } }],
-    ["code of tokenize.ts changed", { code: { ...code, files: { ...code.files, "p/tokenize.ts": "9" } } }],
+    [
+      "code of tokenize.ts changed: bpe.ts",
+      { code: { ...code, digest: "e", files: { ...code.files, "p/bpe.ts": "9" } } }
+    ],
+    [
+      "code of tokenize.ts changed",
+      { code: { ...code, digest: "e", files: { ...code.files, "p/tokenize.ts": "9" } } }
+    ],
     [
       "code of tokenize.ts changed: bpe.ts no longer used",
-      { code: { ...code, files: { "p/tokenize.ts": "1" } } }
+      { code: { ...code, digest: "e", files: { "p/tokenize.ts": "1" } } }
     ],
     [
       "code of tokenize.ts changed: new.ts now used",
-      { code: { ...code, files: { ...code.files, "p/new.ts": "3" } } }
+      { code: { ...code, digest: "e", files: { ...code.files, "p/new.ts": "3" } } }
     ],
     [
       "code of tokenize.ts changed: effect 4.1.0 → 4.2.0",
       { code: { ...code, packages: { effect: "4.2.0" } } }
     ],
+    ["code of tokenize.ts changed", { code: { ...code, digest: "e" } }],
     ["engine no engine → cpu f32", { compute: { engine: "cpu", precision: "f32" } }],
     ["what it reads beside its inputs changed", { outside: "dd" }]
   ]

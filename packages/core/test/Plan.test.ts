@@ -118,7 +118,9 @@ describe("plan", () => {
         Effect.provideService(ComputeIdentity, {
           engine,
           precision: "f32",
-          description: `${engine}, 2 threads`
+          description: `${engine}, 2 threads`,
+          sources: [],
+          kernels: ""
         })
       const { events } = yield* runAll(pipeline).pipe(on("cpu"))
       expect(events[0]).toMatchObject({ type: "RunStarted", backend: "cpu, 2 threads" })
@@ -126,7 +128,27 @@ describe("plan", () => {
         write: "reuse: unchanged",
         learn: "run: engine cpu f32 → native f32"
       })
-    }).pipe(Effect.provide(live))
+      // Another build of the same engine: new kernels, or other code that chooses among them.
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      const lowering = (text: string) => fs.writeFileString(`${folder}/lower.ts`, text)
+      yield* lowering("export const lower = (n: number) => n")
+      const built = (kernels: string) =>
+        Effect.provideService(ComputeIdentity, {
+          engine: "cpu",
+          precision: "f32",
+          description: "",
+          sources: [pathToFileURL(`${folder}/lower.ts`).href],
+          kernels
+        })
+      yield* runAll(pipeline).pipe(built("one"))
+      yield* lowering("// The same.\nexport const lower = (n: number): number => n")
+      expect((yield* whys(pipeline).pipe(built("one"))).learn).toBe("reuse: unchanged")
+      const other = { write: "reuse: unchanged", learn: "run: build of the cpu engine changed" }
+      expect(yield* whys(pipeline).pipe(built("two"))).toEqual(other)
+      yield* lowering("export const lower = (n: number) => n + 1")
+      expect(yield* whys(pipeline).pipe(built("one"))).toEqual(other)
+    }).pipe(Effect.scoped, Effect.provide(live))
   )
 })
 

@@ -26,6 +26,7 @@ const wrongUsage = new Set([
   "UnknownRun",
   "AmbiguousRun",
   "EngineUnavailable",
+  "NotAdoptable",
   "WrongUsage"
 ])
 

@@ -2,7 +2,7 @@
 import { Backend, EngineFailure, type EngineUnavailable } from "@trainyard/backends/Backend"
 import * as Engines from "@trainyard/backends/Engines"
 import { ComputeIdentity } from "@trainyard/core/Fingerprint"
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Chosen } from "./Choices.ts"
 
 export interface Options {
@@ -32,19 +32,22 @@ export const none: Layer.Layer<Backend> = Layer.succeed(
 export const describe = ({ engine, settings: { precision, threads }, why }: Backend["Service"]): string =>
   `${engine}, ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"} (${why})`
 
-/** The chosen engine, and its name and precision for the fingerprints of what it computes. */
+/** The chosen engine, and its name, precision and build for the fingerprints of what it computes. */
 export const layer = (
   { backend, precision, threads }: Chosen,
   { checked = false }: Options = {}
-): Layer.Layer<Backend, EngineUnavailable> => {
-  const chosen = Engines.layer({ backend, precision, threads, checked })
-  const identity = Layer.effect(
-    ComputeIdentity,
-    Effect.map(Backend, (service) => ({
-      engine: service.engine,
-      precision: service.settings.precision,
-      description: `${describe(service)}${checked ? ", checked beside reference" : ""}`
-    }))
+): Layer.Layer<Backend, EngineUnavailable> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const selected = yield* Engines.select({ backend, precision, threads, checked })
+      const service = Engines.service(selected)
+      return Context.make(Backend, service).pipe(
+        Context.add(ComputeIdentity, {
+          engine: service.engine,
+          precision: service.settings.precision,
+          description: `${describe(service)}${checked ? ", checked beside reference" : ""}`,
+          ...(yield* selected.engine.build)
+        })
+      )
+    })
   )
-  return Layer.provideMerge(identity, chosen)
-}

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module"
 import { Schema } from "effect"
 import { Command } from "effect/cli"
+import { adopt } from "./commands/adopt.ts"
 import { bench } from "./commands/bench.ts"
 import { doctor } from "./commands/doctor.ts"
 import { gc } from "./commands/gc.ts"
@@ -31,5 +32,18 @@ export const trainyard = Command.make("trainyard").pipe(
       description: "Run a pipeline; what is already made is reused"
     }
   ]),
-  Command.withSubcommands([run, plan, graph, status, monitor, validate, verify, generate, doctor, gc, bench])
+  Command.withSubcommands([
+    run,
+    plan,
+    adopt,
+    graph,
+    status,
+    monitor,
+    validate,
+    verify,
+    generate,
+    doctor,
+    gc,
+    bench
+  ])
 )

@@ -144,6 +144,7 @@ const check = Effect.fnUntraced(function* (
 /** The same engine, with every step of every run compared with reference. */
 export const checked = (engine: Engine): Engine => ({
   name: engine.name,
+  build: engine.build,
   availability: Effect.map(engine.availability, (here) =>
     here.available ? { ...here, detail: `${here.detail}, every step checked against reference` } : here
   ),

@@ -1,5 +1,6 @@
 /** The compiled kernels: which of the two binaries this runtime takes, made on the spot when nobody has run the set-up. */
 import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
@@ -78,6 +79,22 @@ const build = Effect.callback<void, EngineUnavailable>((resume) => {
     )
   )
   return Effect.sync(() => child.kill())
+})
+
+/** Digest of a compiled binary. The compiler is JavaScript of one version, so the same sources give the same bytes everywhere. */
+export const digest = Effect.fn("cpu.digestKernels")(function* (binary: Binary) {
+  if (!(yield* Effect.sync(() => fresh(binary)))) yield* build
+  return yield* Effect.try({
+    try: () =>
+      createHash("sha256")
+        .update(readFileSync(path(`build/${binary}.wasm`)))
+        .digest("hex"),
+    catch: (cause) =>
+      unavailable(
+        `its compiled kernels cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+        "Delete packages/backends/src/cpu/build and run npm run setup."
+      )
+  })
 })
 
 const compiled = new Map<Binary, WebAssembly.Module>()

@@ -19,7 +19,7 @@ import {
 } from "../Backend.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
-import { availability, type Binary, best, load, noSimd } from "./binary.ts"
+import { availability, type Binary, best, digest, load, noSimd } from "./binary.ts"
 import { Crew } from "./Crew.ts"
 import { type Compiled, compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
@@ -228,6 +228,15 @@ const openSession = Effect.fn("cpu.open")(function* (
 /** The engine with settings that only tests and measurements want. */
 export const make = (options: CpuOptions): CpuEngine => ({
   name,
+  build: Effect.suspend(() => {
+    const binary = options.binary ?? best()
+    return binary === undefined
+      ? Effect.fail(noSimd)
+      : Effect.map(digest(binary), (kernels) => ({
+          sources: [new URL("./compile.ts", import.meta.url).href],
+          kernels
+        }))
+  }),
   availability,
   open: (tensors, settings) => openSession(tensors, settings, options)
 })

@@ -131,6 +131,18 @@ interface Options {
 
 export const make = (options: Options = {}): Engine => ({
   name,
+  build: Effect.gen(function* () {
+    const found = yield* findMode(options.mode)
+    if (found === undefined) {
+      const why = `gpu.js finds no ${options.mode ?? "way to run"} on this machine`
+      return yield* new EngineUnavailable({ engine: name, why, mend })
+    }
+    const runs = found.mode === "webgpu" ? "./deviceRuns.ts" : "./hostRuns.ts"
+    return {
+      sources: ["./Lowering.ts", "./lowerings.ts", runs].map((file) => new URL(file, import.meta.url).href),
+      kernels: found.mode
+    }
+  }),
   availability: Effect.map(
     findMode(options.mode),
     (found): Availability =>

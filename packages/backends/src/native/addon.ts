@@ -1,4 +1,5 @@
 /** The compiled addon: what it offers, how it is found, and why it is absent when it is. */
+import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
@@ -108,6 +109,8 @@ export type Loaded =
 const Status = Schema.fromJsonString(
   Schema.Struct({
     built: Schema.Boolean,
+    /** Digest of the sources and of the flags that decide results. */
+    identity: Schema.optionalKey(Schema.String),
     why: Schema.optionalKey(Schema.String),
     mend: Schema.optionalKey(Schema.String)
   })
@@ -149,7 +152,22 @@ const attempt = (debug: boolean): Loaded => {
   }
 }
 
+const isDebug = (): boolean => process.env.TRAINYARD_NATIVE_DEBUG === "1"
+
+/** What the addon was built from, the same whichever compiler did it; a digest of the addon itself when the build did not say. */
+export const identity = (): string => {
+  const variant = isDebug() ? "debug" : "fast"
+  try {
+    const status = Schema.decodeUnknownSync(Status)(readFileSync(beside(`status-${variant}.json`), "utf8"))
+    if (status.identity !== undefined) return status.identity
+  } catch {
+    // Without a record of its build the file speaks for itself.
+  }
+  const addon = readFileSync(beside(isDebug() ? "trainyard-debug.node" : "trainyard.node"))
+  return createHash("sha256").update(addon).digest("hex")
+}
+
 let remembered: Loaded | undefined
 
 /** The addon, loaded once. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers. */
-export const load = (): Loaded => (remembered ??= attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1"))
+export const load = (): Loaded => (remembered ??= attempt(isDebug()))

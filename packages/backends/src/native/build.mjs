@@ -141,6 +141,19 @@ const writeStatus = (status) => {
   renameSync(`${record}.${process.pid}`, record)
 }
 
+/** What the engine's results rest on: sources and flags, whichever compiler and machine. It enters the names of what is computed. */
+const identityOf = (files) => {
+  const hash = createHash("sha256")
+  const flags = [...common, ...optimisation].filter((flag) => !flag.startsWith("-W"))
+  hash.update(`${JSON.stringify([flags, pathFlags])}\0`)
+  for (const file of files)
+    hash
+      .update(`${file.slice(sources.length).replaceAll("\\", "/")}\0`)
+      .update(readFileSync(file))
+      .update("\0")
+  return hash.digest("hex")
+}
+
 /** Leaves no addon behind, so that an old one is never taken for this one. */
 const unavailable = (why, mend, fingerprint) => {
   rmSync(addon, { force: true })
@@ -185,7 +198,11 @@ const main = async () => {
   for (const file of files) hash.update(`${file.slice(sources.length)}\0`).update(readFileSync(file))
   const fingerprint = hash.digest("hex")
   const before = readStatus()
-  if (before?.fingerprint === fingerprint && (before.built === false || exists(addon))) return
+  const identity = identityOf(files)
+  if (before?.fingerprint === fingerprint && (before.built === false || exists(addon))) {
+    if (before.built && before.identity !== identity) writeStatus({ ...before, identity })
+    return
+  }
 
   const started = Date.now()
   const objects = join(build, `objects-${variant}-${process.pid}`)
@@ -240,7 +257,7 @@ const main = async () => {
       return
     }
     renameSync(made, addon)
-    writeStatus({ built: true, compiler: compiler.version, fingerprint })
+    writeStatus({ built: true, compiler: compiler.version, fingerprint, identity })
     const seconds = ((Date.now() - started) / 1000).toFixed(0)
     console.log(
       `The native engine${debug ? " (debug build)" : ""} is built with ${compiler.version}, in ${seconds} s.`

@@ -17,17 +17,18 @@ import {
   type RunError,
   type Session
 } from "../Backend.ts"
-import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
-import { type Plan, plan } from "../program/plan.ts"
+import { inputTensors, sizeOf, type Tensor } from "../program/Program.ts"
+import { plan } from "../program/plan.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import {
   type Addon,
+  identity,
   type KernelPath,
   load,
   type PreparedHandle,
-  type PreparedStep,
   type SessionHandle
 } from "./addon.ts"
+import { describe } from "./describe.ts"
 import { fuse } from "./fuse.ts"
 import { lightenFor } from "./lighten.ts"
 import { peak } from "./peak.ts"
@@ -89,40 +90,6 @@ const attemptThreads = <A>(what: () => A): Effect.Effect<A, EngineFailure | Engi
         ? new EngineUnavailable({ engine: name, why: cause.message, mend: fewerThreads })
         : failureOf(cause)
   })
-
-/** A program in the form that the addon takes: tensors and steps by number, activations with their places. */
-const describe = (program: Program, layout: Plan, held: ReadonlyMap<string, number>) => {
-  const names = Object.keys(program.tensors)
-  const numbers = new Map(names.map((name, index) => [name, index]))
-  const number = (name: string) => (name === "" ? -1 : (numbers.get(name) ?? -1))
-  const steps = program.steps.map((step, index): PreparedStep => {
-    const next = program.steps[index + 1]
-    return {
-      operation: step.operation,
-      inputs: step.inputs.map(number),
-      outputs: step.outputs.map(number),
-      attributes: Object.fromEntries(
-        Object.entries(step.attributes).map(([key, value]) => [key, Number(value)])
-      ),
-      accumulate: step.outputs.reduce(
-        (mask, name, output) => (name !== "" && step.accumulate.includes(name) ? mask | (1 << output) : mask),
-        0
-      ),
-      // Updates of different parameters need not wait for each other.
-      barrier:
-        step.operation === "adamW" && next?.operation === "adamW" && next.inputs[0] !== step.inputs[0] ? 0 : 1
-    }
-  })
-  const tensors = names.map((name) => {
-    const tensor = program.tensors[name]!
-    return {
-      shape: tensor.shape,
-      held: tensor.role === "parameter" || tensor.role === "state" ? (held.get(name) ?? -1) : -1,
-      offset: tensor.role === "activation" ? (layout.offsets[name] ?? -1) : -1
-    }
-  })
-  return { number, described: { tensors, steps, bytes: layout.bytes } }
-}
 
 /** Runs a prepared program and gives what `taken` then finds; an interruption waits for the step that is under way, and no longer. */
 const execute = <A>(
@@ -269,6 +236,16 @@ const openSession = Effect.fn("native.open")(function* (
 /** A native engine with the kernels of one's choice; for tests and comparisons. */
 export const make = (options: NativeOptions = {}): Engine => ({
   name,
+  build: Effect.suspend(() => {
+    const choice = choose(options)
+    return choice.addon === undefined
+      ? Effect.fail(new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend }))
+      : Effect.sync(() => ({
+          sources: ["./fuse.ts", "./describe.ts"].map((file) => new URL(file, import.meta.url).href),
+          // Paths sum in different orders.
+          kernels: `${identity()} ${choice.path.name}`
+        }))
+  }),
   availability: Effect.sync((): Availability => {
     const choice = choose(options)
     if (choice.addon === undefined) return { available: false, why: choice.why, mend: choice.mend }

@@ -12,6 +12,7 @@ const name = "reference"
 
 export const engine: Engine = {
   name,
+  build: Effect.succeed({ sources: [new URL("./interpret.ts", import.meta.url).href], kernels: "" }),
   availability: Effect.succeed({
     available: true,
     detail: "plain TypeScript on one thread, slow, for checking the others",

@@ -28,14 +28,24 @@ export const choiceFlags = {
   workspace: Choices.workspaceFlag
 }
 
+const split = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+
+/** Names of stages, one or more. */
+export const stagesArgument = Argument.String("STAGES").pipe(
+  Argument.map(split),
+  Argument.filter(
+    (list) => list.length > 0,
+    () => "names of stages, such as collect,tokenize"
+  )
+)
+
 const names = (name: string) =>
   Flag.String(name).pipe(
-    Flag.map((text) =>
-      text
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== "")
-    ),
+    Flag.map(split),
     Flag.filter(
       (list) => list.length > 0,
       () => "names of stages, such as collect,tokenize"
@@ -49,6 +59,11 @@ export const jobsFlag = { jobs: Choices.jobsFlag }
 /** What core takes of it. */
 export const jobsOption = ({ jobs }: Choices.Chosen): { readonly jobs?: number } =>
   jobs === undefined ? {} : { jobs }
+export const setFlag = Flag.String("set").pipe(
+  Flag.withMetavar("STAGE.KEY=VALUE"),
+  Flag.withDescription("Change a stage's config; may be given again: --set tokenize.vocabularySize=8000"),
+  Flag.atLeast(0)
+)
 
 /** Which stages to run, and with what config. */
 export const stageFlags = {
@@ -64,11 +79,7 @@ export const stageFlags = {
     Flag.withDescription("Make every chosen stage anew, whatever is there"),
     Flag.withDefault(false)
   ),
-  set: Flag.String("set").pipe(
-    Flag.withMetavar("STAGE.KEY=VALUE"),
-    Flag.withDescription("Change a stage's config; may be given again: --set tokenize.vocabularySize=8000"),
-    Flag.atLeast(0)
-  )
+  set: setFlag
 }
 
 /** Those flags as core takes them. */

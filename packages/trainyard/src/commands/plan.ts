@@ -1,4 +1,5 @@
 /** `trainyard plan`: what a run would do, and why, stage by stage. */
+import type { PlannedStage } from "@trainyard/core/Plan"
 import * as Runner from "@trainyard/core/Runner"
 import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
@@ -9,6 +10,9 @@ import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+
+const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
+  action === "run" && (candidates ?? []).length > 0
 
 const words = { run: "run", reuse: "reuse", skip: "leave out" } as const
 
@@ -27,10 +31,19 @@ export const plan = Command.make(
           : undefined
       if (flags.json) {
         for (const stage of stages) {
-          const { action, artifact, fingerprint, name, why } = stage
+          const { action, adopted, artifact, fingerprint, name, why } = stage
           const resumes = goesOnFrom(stage) ?? null
           const directory = artifact?.directory ?? null
-          output.json({ name, action, why, fingerprint, directory, resumes })
+          output.json({
+            name,
+            action,
+            why,
+            fingerprint,
+            directory,
+            adopted: adopted !== undefined,
+            adoptable: isAdoptable(stage),
+            resumes
+          })
         }
         return
       }
@@ -46,9 +59,15 @@ export const plan = Command.make(
           stage.action === "run" ? "yellow" : stage.action === "reuse" ? "green" : "gray",
           words[stage.action]
         ),
-        Resumable.planned(stage.why, goesOnFrom(stage))
+        Resumable.planned(isAdoptable(stage) ? `${stage.why} (can be kept)` : stage.why, goesOnFrom(stage))
       ])
       for (const line of table(rows)) yield* Console.log(line)
+      const kept = stages.filter(isAdoptable).map(({ name }) => name)
+      if (kept.length > 0) {
+        yield* Console.log(
+          `Only code, or the engine's build, changed for ${kept.join(", ")}. If that cannot change what they make, keep their artifacts: trainyard adopt ${flags.file} ${kept.join(",")}`
+        )
+      }
       const own = new Set(stages.map((stage) => goesOnFrom(stage)))
       const others = waiting.filter((work) => !own.has(work))
       if (others.length > 0) {

@@ -1,0 +1,38 @@
+/** A program in the form that the addon takes. */
+import type { Program } from "../program/Program.ts"
+import type { Plan } from "../program/plan.ts"
+import type { PreparedStep } from "./addon.ts"
+
+/** Tensors and steps by number, activations with their places. */
+export const describe = (program: Program, layout: Plan, held: ReadonlyMap<string, number>) => {
+  const names = Object.keys(program.tensors)
+  const numbers = new Map(names.map((name, index) => [name, index]))
+  const number = (name: string) => (name === "" ? -1 : (numbers.get(name) ?? -1))
+  const steps = program.steps.map((step, index): PreparedStep => {
+    const next = program.steps[index + 1]
+    return {
+      operation: step.operation,
+      inputs: step.inputs.map(number),
+      outputs: step.outputs.map(number),
+      attributes: Object.fromEntries(
+        Object.entries(step.attributes).map(([key, value]) => [key, Number(value)])
+      ),
+      accumulate: step.outputs.reduce(
+        (mask, name, output) => (name !== "" && step.accumulate.includes(name) ? mask | (1 << output) : mask),
+        0
+      ),
+      // Updates of different parameters need not wait for each other.
+      barrier:
+        step.operation === "adamW" && next?.operation === "adamW" && next.inputs[0] !== step.inputs[0] ? 0 : 1
+    }
+  })
+  const tensors = names.map((name) => {
+    const tensor = program.tensors[name]!
+    return {
+      shape: tensor.shape,
+      held: tensor.role === "parameter" || tensor.role === "state" ? (held.get(name) ?? -1) : -1,
+      offset: tensor.role === "activation" ? (layout.offsets[name] ?? -1) : -1
+    }
+  })
+  return { number, described: { tensors, steps, bytes: layout.bytes } }
+}

@@ -1,0 +1,48 @@
+/** `trainyard adopt`: keeps artifacts that only a change of code, or of the engine's build, made stale. */
+import * as Adopt from "@trainyard/core/Adopt"
+import { Console, Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import { make, table } from "../show/Screen.ts"
+import * as Workbench from "../Workbench.ts"
+import { choiceFlags, jsonFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
+
+export const adopt = Command.make(
+  "adopt",
+  {
+    file: pipelineArgument,
+    stages: stagesArgument.pipe(
+      Argument.withDescription(
+        "Stages to keep: train, or collect,tokenize. What they were made from is kept too"
+      )
+    ),
+    ...choiceFlags,
+    set: setFlag,
+    json: jsonFlag
+  },
+  Effect.fn("trainyard.adopt")(function* (flags) {
+    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+    const records = yield* Adopt.adopt(pipeline, { set: flags.set }, flags.stages).pipe(
+      Effect.provide(Workbench.layer(chosen, pipeline))
+    )
+    if (flags.json) {
+      for (const { artifact, at, fingerprint, node, why } of records) {
+        yield* Console.log(JSON.stringify({ name: node, fingerprint, artifact, at, why }))
+      }
+      return
+    }
+    const screen = make(process.stdout)
+    yield* Console.log(
+      `${screen.style("bold", pipeline.name)} keeps these artifacts, made by other code, until the next change. To make one anew: trainyard run ${flags.file} --from STAGE`
+    )
+    const rows = records.map(({ artifact, node, why }) => [screen.style("cyan", node), artifact, why])
+    for (const line of table(rows)) yield* Console.log(line)
+  })
+).pipe(
+  Command.withDescription("Keep artifacts that only a change of code, or of the engine's build, made stale"),
+  Command.withExamples([
+    {
+      command: "trainyard adopt pipelines/quickstart.ts train",
+      description: "Keep the trained run, and what it was made from, although their code changed"
+    }
+  ])
+)
