@@ -2,7 +2,7 @@
  * The native engine: whole programs on the threads of a C++ addon, with kernels for the processor it finds. The event loop only
  * copies inputs in and outputs out.
  */
-import { Effect, Semaphore } from "effect"
+import { Effect, Predicate, Semaphore } from "effect"
 import {
   type Availability,
   type Engine,
@@ -80,7 +80,9 @@ const attempt = <A>(what: () => A): Effect.Effect<A, EngineFailure> =>
       new EngineFailure({
         engine: name,
         why: cause instanceof Error ? cause.message : String(cause),
-        transient: false
+        transient: false,
+        // The code with which the addon throws when the system gives no more memory.
+        ...(Predicate.hasProperty(cause, "code") && cause.code === "memory" ? { memory: true } : {})
       })
   })
 

@@ -130,7 +130,7 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   }
 }
 
-export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "name" | "after">
+export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "from" | "name" | "after">
 
 /** Settings of a run that takes a fraction of a second. */
 export const settings = {
@@ -184,6 +184,8 @@ export interface Place {
   readonly dataset: Artifact<typeof Dataset>
   readonly scratch: string
   readonly output: string
+  /** What training starts from, where it does not start with drawn weights. */
+  readonly from?: Artifact<typeof TrainedRun> | Artifact<typeof Model>
 }
 
 /** A place to train in: a dataset, a scratch folder and an output folder. */
@@ -193,6 +195,17 @@ export const place = Effect.map(temporaryFolder, (root): Place => {
   mkdirSync(scratch)
   mkdirSync(output)
   return { root, dataset: makeDataset(root), scratch, output }
+})
+
+/** A finished run as an artifact. */
+export const asRun = (
+  { output }: Place,
+  value: (typeof TrainedRun)["value"]["Type"]
+): Artifact<typeof TrainedRun> => ({
+  kind: "trained-run",
+  value,
+  directory: output,
+  fingerprint: `run-in-${output.split("/").at(-1)}`
 })
 
 /** Another place with the same dataset. */
@@ -209,12 +222,13 @@ const decodeConfig = (node: Stage.Node) =>
 
 /** Runs the train stage as the runner would. */
 export const runTraining = (at: Place, config: Settings) => {
-  const node = train({ dataset: undefined as never, ...config } as never)
+  // The wiring is not looked at: the artifacts are given below.
+  const node = train({ dataset: {}, ...(at.from && { from: {} }), ...config } as never)
   return decodeConfig(node).pipe(
     Effect.flatMap((decoded) =>
       node.run({
         name: "train",
-        inputs: { dataset: at.dataset },
+        inputs: { dataset: at.dataset, ...(at.from && { from: at.from }) },
         config: decoded,
         output: at.output,
         scratch: at.scratch
