@@ -1,7 +1,7 @@
 /** What a pipeline may say about training, and the plan that follows from it. */
 import type { Node } from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
-import type { Model } from "../checkpoint/Model.ts"
+import type { Model } from "../generate/ModelArtifact.ts"
 import { GptConfig, type GptShape } from "../model/Gpt.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"

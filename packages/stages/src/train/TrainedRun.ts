@@ -56,7 +56,9 @@ export const TrainedRun = Artifact.kind({
       Schema.Struct({
         kind: Schema.Literals(["trained-run", "model"]),
         fingerprint: Schema.String,
-        step: Schema.NullOr(Schema.Int)
+        step: Schema.NullOr(Schema.Int),
+        /** Whether the first of the runs that led here began with drawn weights. */
+        fromScratch: Schema.Boolean
       })
     ),
     /** Why training ended: the planned steps were done, or patience ran out. */

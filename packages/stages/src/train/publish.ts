@@ -151,6 +151,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       startedFrom: {
         kind: start.from.kind,
         fingerprint: start.from.fingerprint,
+        fromScratch: start.from.kind !== "model" && (start.from.value.startedFrom?.fromScratch ?? true),
         step: start.from.kind === "model" ? (start.from.value.provenance?.step ?? null) : start.done.steps
       }
     }),

@@ -52,6 +52,7 @@ describe("going on with a finished run", () => {
       assert.deepStrictEqual(result.startedFrom, {
         kind: "trained-run",
         fingerprint: "run-in-first-output",
+        fromScratch: true,
         step: 8
       })
       assert.deepStrictEqual(notes(heard), [])
@@ -191,6 +192,7 @@ describe("training a model further", () => {
       assert.deepStrictEqual(result.startedFrom, {
         kind: "model",
         fingerprint: "model-of-the-tests",
+        fromScratch: false,
         step: value.provenance!.step
       })
       // So small a rate changes next to nothing: the loss is that of the model.
