@@ -75,6 +75,16 @@ describe("examples", () => {
         readFileSync(join(first.artifacts[name] ?? "", "last", "state.json"), "utf8")
       ).state
     expect([state("first").step, state("second").step]).toEqual([20, 40])
+    const whole = await run(
+      "examples/continue/pipeline.ts",
+      directory,
+      "--only",
+      "first",
+      "--set",
+      "first.steps=40"
+    )
+    const weights = (artifact = "") => readFileSync(join(artifact, "last", "parameters.safetensors"))
+    expect(weights(first.artifacts.second).equals(weights(whole.artifacts.first))).toBe(true)
     const longer = await run("examples/continue/pipeline.ts", directory, "--set", "second.steps=44")
     expect(longer.stages.map(({ name, status }) => `${name} ${status}`)).toContain("first cached")
 
