@@ -93,7 +93,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     const earlier =
       own.checkpoint !== undefined || start?.best === undefined || bestStep > start.done.steps
         ? undefined
-        : yield* CheckpointFolder.read(start.best)
+        : yield* Effect.orElseSucceed(CheckpointFolder.read(start.best), () => undefined)
     const found = earlier?.step === bestStep ? { checkpoint: earlier, skipped: [] } : own
     if (found.checkpoint !== undefined) best = { checkpoint: found.checkpoint, ...state.best }
     else

@@ -96,6 +96,12 @@ describe("going on with a finished run", () => {
       assert.strictEqual(result.bestValidationLoss, value.bestValidationLoss)
       const weights = (at: Place) => readFileSync(join(at.output, "best", "parameters.safetensors"))
       assert.isTrue(weights(next).equals(weights(first)))
+      // Its loss cannot be published with weights that are not there.
+      appendFileSync(join(first.output, "best", "parameters.safetensors"), "x")
+      const heard = listen()
+      const broken = yield* undisturbed({ ...sibling(first, "broken"), from: next.from }, worse, heard)
+      assert.strictEqual(broken.bestStep, 24)
+      assert.match(ofType(heard, "Fault")[0]!.message, /best checkpoint, of step \d+, cannot be used/)
     }).pipe(Effect.scoped)
   )
 
