@@ -53,7 +53,9 @@ export class ProgramRejected extends Schema.TaggedError<ProgramRejected>()("Prog
 export class EngineFailure extends Schema.TaggedError<EngineFailure>()("EngineFailure", {
   engine: EngineName,
   why: Schema.String,
-  transient: Schema.Boolean
+  transient: Schema.Boolean,
+  /** Whether it failed for lack of memory, so that a smaller session or program would do. */
+  memory: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
     return `The ${this.engine} engine failed: ${this.why}`
@@ -190,6 +192,8 @@ export class Backend extends Context.Service<
     readonly settings: Settings
     /** Why this engine: "asked for", or what `auto` saw. */
     readonly why: string
+    /** A sentence on a choice that makes it slow here, such as more threads than cores, with its fix. */
+    readonly caution?: string | undefined
     readonly open: (tensors: ReadonlyArray<Tensor>) => Effect.Effect<Session, BackendError, Scope.Scope>
   }
 >()("@trainyard/backends/Backend") {}

@@ -76,6 +76,8 @@ export interface Selected {
   readonly settings: Settings
   /** Why this engine: "asked for", or what `auto` saw. */
   readonly why: string
+  /** A sentence on a choice that makes it slow here, with its fix. */
+  readonly caution: string | undefined
 }
 
 /** A sentence for why an engine cannot do as asked, with its mend, or undefined. */
@@ -91,6 +93,15 @@ const obstacle = (
     why: `it does not offer precision ${precision} on this machine, only ${here.precisions.join(", ")}`,
     mend: `Take --precision ${here.preferred}, or another --backend.`
   })
+}
+
+/** Says so when more threads are asked for than can run: they wait for each other at the end of every operation. */
+const crowded = (name: EngineName, here: Availability, threads: number): string | undefined => {
+  const cores = availableParallelism()
+  // `reference` has one thread, whatever is asked for.
+  if (threads <= cores || name === "reference" || (here.available && here.ownThreads === true))
+    return undefined
+  return `${threads} threads are asked for and this machine runs ${cores} at once, so they wait for each other and training is much slower. Take --threads ${cores}, or leave it out.`
 }
 
 /**
@@ -126,7 +137,8 @@ export const select = Effect.fn("Engines.select")(function* (
     return {
       engine: choice.checked === true ? checked(engine) : engine,
       settings: { threads, precision: choice.precision ?? here.preferred },
-      why: asked === "auto" ? [`${name} works here: ${here.detail}`, ...passed].join("; ") : "asked for"
+      why: asked === "auto" ? [`${name} works here: ${here.detail}`, ...passed].join("; ") : "asked for",
+      caution: crowded(name, here, threads)
     }
   }
   return yield* first ??
@@ -134,11 +146,12 @@ export const select = Effect.fn("Engines.select")(function* (
 })
 
 /** A chosen engine as the service that stages ask for. */
-export const service = ({ engine, settings, why }: Selected): Backend["Service"] =>
+export const service = ({ caution, engine, settings, why }: Selected): Backend["Service"] =>
   Backend.of({
     engine: engine.name,
     settings,
     why,
+    caution,
     open: (tensors) => engine.open(tensors, settings)
   })
 

@@ -1,6 +1,7 @@
+import { availableParallelism } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Backend } from "../src/Backend.ts"
+import { Backend, mostThreads } from "../src/Backend.ts"
 import * as Engines from "../src/Engines.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "./contract/tinyGpt.ts"
 
@@ -41,6 +42,25 @@ describe("Engines", () => {
       assert.strictEqual(engine.name, "reference")
       assert.deepStrictEqual(settings, { threads: 3, precision: "f32" })
       assert.strictEqual(why, "asked for")
+    })
+  )
+
+  it.live("more threads than the machine runs at once is said, with what to take", () =>
+    Effect.gen(function* () {
+      const cores = availableParallelism()
+      const cautionOf = (threads?: number) =>
+        Effect.map(Backend, ({ caution }) => caution).pipe(
+          Effect.provide(Engines.layer({ backend: "cpu", threads }))
+        )
+      if (cores < mostThreads)
+        assert.match(
+          (yield* cautionOf(cores + 1)) ?? "",
+          new RegExp(
+            `^${cores + 1} threads are asked for and this machine runs ${cores} .* Take --threads ${cores}`
+          )
+        )
+      assert.isUndefined(yield* cautionOf(cores))
+      assert.isUndefined(yield* cautionOf())
     })
   )
 

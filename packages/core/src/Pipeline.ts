@@ -4,7 +4,7 @@
  */
 import { Graph, Option, Predicate, Schema } from "effect"
 import type { Kind } from "./Artifact.ts"
-import type { ErrorOf, Node, ServicesOf } from "./Stage.ts"
+import { type ErrorOf, kindsOf, type Node, type ServicesOf } from "./Stage.ts"
 
 /** A graph that cannot be run: a name used twice, an input without a node, a circle. Thrown by `make`. */
 export class InvalidPipeline extends Schema.TaggedError<InvalidPipeline>()("InvalidPipeline", {
@@ -44,12 +44,19 @@ const collect = (pipeline: string, results: ReadonlyArray<Node>): ReadonlyArray<
     if (seen.has(node)) return
     seen.add(node)
     for (const [input, source] of Object.entries(node.inputs)) {
+      const declared = node.stage.inputs[input]
+      const kinds = (declared === undefined ? [] : kindsOf(declared)).map((kind) => kind.name)
       if (!isNode(source)) {
         throw new InvalidPipeline({
           pipeline,
-          message: `Stage "${node.name}" of pipeline "${pipeline}" has no "${input}": give it the stage that makes a ${
-            node.stage.inputs[input]?.name ?? input
-          }.`
+          message: `Stage "${node.name}" of pipeline "${pipeline}" has no "${input}": give it the stage that makes a ${kinds.join(" or a ") || input}.`
+        })
+      }
+      // Types are not checked when a file is run, so the wrong artifact would show only deep inside the stage.
+      if (kinds.length > 0 && !kinds.includes(source.kind.name)) {
+        throw new InvalidPipeline({
+          pipeline,
+          message: `"${input}" of stage "${node.name}" in pipeline "${pipeline}" is ${source.name}, which makes a ${source.kind.name}: give it the stage that makes a ${kinds.join(" or a ")}.`
         })
       }
       visit(source)

@@ -8,11 +8,52 @@ import type { ChildProcessSpawner } from "effect/process"
 import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
 import type { Workspace } from "./Workspace.ts"
 
+/** An input that may be of any one of several kinds, or may be left out. A kind alone is an input that must be given. */
+export interface Input<out K extends Kind = Kind, out Optional extends boolean = boolean> {
+  readonly kinds: ReadonlyArray<K>
+  readonly optional: Optional
+}
+
+/** What a stage declares its inputs with. */
+export type Inputs = Readonly<Record<string, Kind | Input>>
+
+/** An input that must be given, of any one of these kinds. The artifact's `kind` tells which it is. */
+export const oneOf = <const Kinds extends ReadonlyArray<Kind>>(
+  ...kinds: Kinds
+): Input<Kinds[number], false> => ({ kinds, optional: false })
+
+/**
+ * An input that may be left out, of any one of these kinds. The stage's Effect sees undefined where it was left out, and the cache key of
+ * what it makes has no trace of it.
+ *
+ * @example
+ * ```ts
+ * inputs: { dataset: Dataset, from: Stage.optional(TrainedRun, Model) }
+ * ```
+ */
+export const optional = <const Kinds extends ReadonlyArray<Kind>>(
+  ...kinds: Kinds
+): Input<Kinds[number], true> => ({ kinds, optional: true })
+
+/** The kinds that an input accepts. */
+export const kindsOf = (input: Kind | Input): ReadonlyArray<Kind> =>
+  "kinds" in input ? input.kinds : [input]
+
+const isOptional = (input: Kind | Input | undefined): boolean =>
+  input !== undefined && "kinds" in input && input.optional
+
+type KindOf<I> = I extends Input<infer K, boolean> ? K : I extends Kind ? I : never
+// One artifact type for each kind, so that `kind` tells them apart.
+type ArtifactOf<K> = K extends Kind ? Artifact<K> : never
+type Given<I> = ArtifactOf<KindOf<I>> | (I extends Input<Kind, true> ? undefined : never)
+type OptionalIn<I> = { readonly [K in keyof I]: I[K] extends Input<Kind, true> ? K : never }[keyof I]
+
 /** What a stage's Effect is given. */
-export interface Context<Inputs extends Record<string, Kind>, Config> {
+export interface Context<I extends Inputs, Config> {
   /** Name of this node in the pipeline; the stage's own unless the pipeline gave another. */
   readonly name: string
-  readonly inputs: { readonly [K in keyof Inputs]: Artifact<Inputs[K]> }
+  /** The artifact of each input; undefined for an optional one that was left out. */
+  readonly inputs: { readonly [K in keyof I]: Given<I[K]> }
   readonly config: Config
   /** An empty folder to write the artifact's files into. It becomes the artifact when the Effect succeeds, and vanishes otherwise. */
   readonly output: string
@@ -42,7 +83,7 @@ export interface Declaration {
   readonly version: number
   /** `import.meta.url` of the stage's module: the code that is hashed, with all that it imports. */
   readonly source: string
-  readonly inputs: Readonly<Record<string, Kind>>
+  readonly inputs: Inputs
   readonly config: Schema.Struct<Schema.Struct.Fields>
   readonly output: Kind
   /** Whether the result depends on the engine and its precision, which then become part of the fingerprint. */
@@ -61,6 +102,7 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
   readonly name: string
   readonly stage: Declaration
   readonly kind: Out
+  /** The nodes that feed it; an optional input that was left out is absent. */
   readonly inputs: Readonly<Record<string, Node>>
   /** Nodes that must be done first though nothing of theirs is read. */
   readonly after: ReadonlyArray<Node>
@@ -79,8 +121,6 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
 export type ErrorOf<N> = N extends Node<Kind, infer E, unknown> ? E : never
 export type ServicesOf<N> = N extends Node<Kind, unknown, infer R> ? R : never
 
-type Inputs = Readonly<Record<string, Kind>>
-
 /** Arguments every stage takes besides its inputs and config. */
 export interface Placement {
   /** Another name for this node, when a pipeline uses a stage twice. Letters, digits, `-`. */
@@ -91,8 +131,8 @@ export interface Placement {
 
 /** What a stage is called with: a node for each input, its config as it is written, and its placement. */
 export type Arguments<I extends Inputs, Fields extends Schema.Struct.Fields> = {
-  readonly [K in keyof I]: Node<I[K]>
-} & Schema.Struct<Fields>["Encoded"] &
+  readonly [K in Exclude<keyof I, OptionalIn<I>>]: Node<KindOf<I[K]>>
+} & { readonly [K in OptionalIn<I>]?: Node<KindOf<I[K]>> | undefined } & Schema.Struct<Fields>["Encoded"] &
   Placement
 
 /** In the place of a type, so that the compiler's message says what is wrong. */
@@ -113,10 +153,16 @@ type CallParameters<A, I extends Inputs, Fields extends Schema.Struct.Fields> =
     ? [args?: A & Excess<A, keyof I | keyof Fields | keyof Placement>]
     : [args: A & Excess<A, keyof I | keyof Fields | keyof Placement>]
 
-/** A stage, ready to be placed: call it with nodes and config. */
-export interface Stage<I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R>
-  extends Declaration {
-  <const A extends Arguments<I, Fields>>(
+/** A stage, ready to be placed: call it with nodes and config. `Least` is what a call must have beyond that: see `requiring`. */
+export interface Stage<
+  I extends Inputs,
+  Fields extends Schema.Struct.Fields,
+  Out extends Kind,
+  E,
+  R,
+  Least = unknown
+> extends Declaration {
+  <const A extends Arguments<I, Fields> & Least>(
     ...args: CallParameters<A, I, Fields>
   ): Node<Out, E | ErrorOf<NodesIn<A, I>>, R | ServicesOf<NodesIn<A, I>>>
 }
@@ -135,9 +181,12 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly config: Fields
   /**
    * Says in a sentence why values that each fit cannot stand together, naming their keys; undefined when they can. Such a config is refused
-   * before anything runs.
+   * before anything runs. `given` says of each input whether the pipeline gives it, which matters for optional ones.
    */
-  readonly contradiction?: (config: Schema.Struct<Fields>["Type"]) => string | undefined
+  readonly contradiction?: (
+    config: Schema.Struct<Fields>["Type"],
+    given: { readonly [K in keyof I]: boolean }
+  ) => string | undefined
   readonly output: Out
   readonly computes?: boolean
   readonly reusable?: boolean
@@ -186,12 +235,20 @@ export const make = <
 ): Stage<I, Fields, Out, E, Exclude<R, Scope.Scope>> => {
   const { contradiction } = options
   const config = Schema.Struct(options.config)
+  const inputNames = Object.keys(options.inputs)
+  const configOf = (isGiven: (input: string) => boolean) => {
+    if (contradiction === undefined) return config
+    const given = Object.fromEntries(inputNames.map((input) => [input, isGiven(input)]))
+    return config.check(
+      Schema.makeFilter((values) => contradiction(values, given as { readonly [K in keyof I]: boolean }))
+    )
+  }
   const declaration: Declaration = {
     name: options.name,
     version: options.version,
     source: options.source,
     inputs: options.inputs,
-    config: contradiction === undefined ? config : config.check(Schema.makeFilter(contradiction)),
+    config: configOf((input) => !isOptional(options.inputs[input])),
     output: options.output,
     computes: options.computes ?? false,
     reusable: options.reusable ?? true,
@@ -200,13 +257,15 @@ export const make = <
   }
   const place = (args: Readonly<Record<string, unknown>> = {}): Node => {
     const { after, name, ...rest } = args as Readonly<Record<string, unknown>> & Placement
-    const inputNames = Object.keys(options.inputs)
+    const given = inputNames.filter((key) => rest[key] !== undefined || !isOptional(options.inputs[key]))
     return {
       _tag: "Node",
       name: name ?? options.name,
-      stage: declaration,
+      stage: inputNames.some((key) => isOptional(options.inputs[key]))
+        ? { ...declaration, config: configOf((key) => given.includes(key)) }
+        : declaration,
       kind: options.output,
-      inputs: Object.fromEntries(inputNames.map((key) => [key, rest[key] as Node])),
+      inputs: Object.fromEntries(given.map((key) => [key, rest[key] as Node])),
       after: after ?? [],
       config: Object.fromEntries(Object.entries(rest).filter(([key]) => !inputNames.includes(key))),
       run: options.run as Node["run"],
@@ -223,3 +282,19 @@ export const make = <
     Exclude<R, Scope.Scope>
   >
 }
+
+/**
+ * The same stage, whose calls must also have what `Least` says: for an argument that is needed only where an optional input is left out.
+ * For the compiler alone; let `contradiction` say it to those who run without one.
+ *
+ * @example
+ * ```ts
+ * export const train = Stage.requiring<{ readonly model: GptShape } | { readonly from: Node }>()(stage)
+ * ```
+ */
+export const requiring =
+  <Least>() =>
+  <I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R>(
+    stage: Stage<I, Fields, Out, E, R>
+  ): Stage<I, Fields, Out, E, R, Least> =>
+    stage

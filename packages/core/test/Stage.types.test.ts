@@ -116,6 +116,79 @@ describe("a stage's call", () => {
   })
 })
 
+describe("optional inputs, and inputs of several kinds", () => {
+  const stage = Stage.make({
+    name: "optional",
+    version: 1,
+    source: import.meta.url,
+    inputs: { a: A, from: Stage.optional(A, B), base: Stage.oneOf(A, B) },
+    output: A,
+    config: { size: Schema.optionalKey(Schema.Int) },
+    contradiction: (config, given) => {
+      expectTypeOf(given).toEqualTypeOf<{
+        readonly a: boolean
+        readonly from: boolean
+        readonly base: boolean
+      }>()
+      return config.size === undefined && !given.from ? "size is missing" : undefined
+    },
+    run: ({ inputs }) => {
+      expectTypeOf(inputs.a).toEqualTypeOf<Artifact.Artifact<typeof A>>()
+      expectTypeOf(inputs.base).toEqualTypeOf<Artifact.Artifact<typeof A> | Artifact.Artifact<typeof B>>()
+      expectTypeOf(inputs.from).toEqualTypeOf<
+        Artifact.Artifact<typeof A> | Artifact.Artifact<typeof B> | undefined
+      >()
+      // The kind tells which it is.
+      if (inputs.from?.kind === "b") expectTypeOf(inputs.from.value.label).toEqualTypeOf<string>()
+      return Effect.succeed({ size: inputs.a.value.size })
+    }
+  })
+  const a = makeA()
+  const b = makeB({ a, label: "x" })
+
+  it("may be left out, given, or given as undefined, and infer errors through what is given", () => {
+    const without = stage({ a, base: a })
+    expectTypeOf<Stage.ErrorOf<typeof without>>().toEqualTypeOf<never>()
+    const withB = stage({ a, base: a, from: b })
+    expectTypeOf<Stage.ErrorOf<typeof withB>>().toEqualTypeOf<Bad>()
+    const perhaps: typeof b | undefined = [b].at(0)
+    const withPerhaps = stage({ a, base: b, from: perhaps })
+    expectTypeOf<Stage.ErrorOf<typeof withPerhaps>>().toEqualTypeOf<Bad>()
+  })
+
+  it("refuse another kind, a misspelt name, and a required one that is left out", () => {
+    const C = Artifact.kind({ name: "c", version: 1, value: Schema.Struct({ other: Schema.Int }) })
+    const makeC = Stage.make({
+      name: "make-c",
+      version: 1,
+      source: import.meta.url,
+      inputs: {},
+      output: C,
+      config: {},
+      run: () => Effect.succeed({ other: 1 })
+    })
+    // @ts-expect-error a kind that is none of the input's
+    stage({ a, base: a, from: makeC() })
+    // @ts-expect-error a kind that is none of the required input's
+    stage({ a, base: makeC() })
+    // @ts-expect-error a required input of several kinds that is left out
+    stage({ a })
+    // @ts-expect-error a misspelt optional input
+    stage({ a, base: a, form: b })
+  })
+
+  it("requiring: an argument that is needed only where an optional input is left out", () => {
+    const needy = Stage.requiring<{ readonly size: number } | { readonly from: Stage.Node }>()(stage)
+    needy({ a, base: a, size: 1 })
+    const started = needy({ a, base: a, from: b })
+    expectTypeOf<Stage.ErrorOf<typeof started>>().toEqualTypeOf<Bad>()
+    // @ts-expect-error neither of the two
+    needy({ a, base: a })
+    // @ts-expect-error a misspelt config key
+    needy({ a, base: a, size: 1, sized: 2 })
+  })
+})
+
 describe("a pipeline", () => {
   const pipeline = Pipeline.make("typed", () => makeB({ a: makeA(), label: "x" }))
   const branched = Pipeline.make("branched", () => [

@@ -8,6 +8,7 @@ import {
   checkpoint,
   collect,
   Gpt,
+  importModel,
   Pipeline,
   Source,
   Stage,
@@ -79,4 +80,34 @@ test("the stages' own wiring is checked through the facade", () => {
     "tokenize",
     "dataset"
   ])
+})
+
+test("training starts from a model's shape, a run or a model, and from nothing else", () => {
+  const corpus = collect({ sources: [Source.folder("src")] })
+  const tokenizer = tokenize({ corpus })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const first = train({ dataset, model: Gpt.tiny, steps: 20 })
+  const base = importModel({ folder: "gpt2" })
+  const right = [
+    first,
+    train({ dataset, from: first, steps: 40 }),
+    train({ dataset, from: base, epochs: 1 }),
+    train({ dataset, from: checkpoint({ run: first }), model: Gpt.tiny }),
+    train({ dataset, from: process.env.MODEL === undefined ? first : base })
+  ]
+  expect(right.map((node) => Object.keys(node.inputs))).toEqual([
+    ["dataset"],
+    ["dataset", "from"],
+    ["dataset", "from"],
+    ["dataset", "from"],
+    ["dataset", "from"]
+  ])
+  // @ts-expect-error neither a model nor something to start from
+  train({ dataset, steps: 20 })
+  // @ts-expect-error a tokenizer is nothing to start from
+  train({ dataset, from: tokenizer, steps: 20 })
+  // @ts-expect-error the input is misspelt, so the model is missing
+  train({ dataset, form: first, steps: 20 })
+  // @ts-expect-error a key that train does not have
+  train({ dataset, from: first, stepz: 20 })
 })

@@ -15,12 +15,22 @@ const Finished = Schema.fromJsonString(
   })
 )
 
-const run = async (path: string, directory: string, ...args: ReadonlyArray<string>) => {
-  const { code, stderr, stdout } = await trainyard({ directory }, "run", file(path), "--json", ...args)
+const State = Schema.fromJsonString(Schema.Struct({ state: Schema.Struct({ step: Schema.Int }) }))
+
+const runWith = async (
+  env: Readonly<Record<string, string>>,
+  path: string,
+  directory: string,
+  ...args: ReadonlyArray<string>
+) => {
+  const { code, stderr, stdout } = await trainyard({ directory, env }, "run", file(path), "--json", ...args)
   expect(stderr).toBe("")
   expect(code).toBe(0)
   return Schema.decodeUnknownSync(Finished)(stdout.trimEnd().split("\n").at(-1))
 }
+
+const run = (path: string, directory: string, ...args: ReadonlyArray<string>) =>
+  runWith({}, path, directory, ...args)
 
 describe("examples", () => {
   test("own-corpus trains a model of a folder and judges it", async () => {
@@ -54,6 +64,58 @@ describe("examples", () => {
       "without-comments.kinds=[]"
     )
     expect(changed.stages.map(({ status }) => status)).toEqual(["cached", "ran", "ran", "ran"])
+  })
+
+  test("continue goes on with a run, and fine-tune with the model that it published", async () => {
+    const directory = emptyFolder()
+    const first = await run("examples/continue/pipeline.ts", directory)
+    expect(first.status).toBe("succeeded")
+    const state = (name: string) =>
+      Schema.decodeUnknownSync(State)(
+        readFileSync(join(first.artifacts[name] ?? "", "last", "state.json"), "utf8")
+      ).state
+    expect([state("first").step, state("second").step]).toEqual([20, 40])
+    const whole = await run(
+      "examples/continue/pipeline.ts",
+      directory,
+      "--only",
+      "first",
+      "--set",
+      "first.steps=40"
+    )
+    const weights = (artifact = "") => readFileSync(join(artifact, "last", "parameters.safetensors"))
+    expect(weights(first.artifacts.second).equals(weights(whole.artifacts.first))).toBe(true)
+    const longer = await run("examples/continue/pipeline.ts", directory, "--set", "second.steps=44")
+    expect(longer.stages.map(({ name, status }) => `${name} ${status}`)).toContain("first cached")
+
+    const model = first.artifacts.checkpoint ?? ""
+    const tuned = await runWith({ MODEL: model }, "examples/fine-tune/pipeline.ts", directory)
+    expect(tuned.stages.map(({ name, status }) => `${name} ${status}`)).toEqual([
+      "collect cached",
+      "import-tokenizer ran",
+      "dataset ran",
+      "import-model ran",
+      "train ran",
+      "checkpoint ran"
+    ])
+    expect(readFileSync(join(tuned.artifacts.checkpoint ?? "", "README.md"), "utf8")).toContain(
+      "trained further, from the weights of another model, with Trainyard"
+    )
+    const again = await runWith({ MODEL: model }, "examples/fine-tune/pipeline.ts", directory)
+    expect(again.stages.every((stage) => stage.status === "cached")).toBe(true)
+  })
+
+  test("fine-tune without a model says in a sentence what it looked for", async () => {
+    const { code, stderr, stdout } = await trainyard(
+      { directory: emptyFolder(), env: { MODEL: "/nowhere" } },
+      "run",
+      file("examples/fine-tune/pipeline.ts")
+    )
+    expect(code).toBe(1)
+    expect(stdout + stderr).toMatch(
+      /\/nowhere cannot be used as a model: it has no config\.json|\/nowhere\/tokenizer\.json does not exist/
+    )
+    expect(stdout + stderr).not.toMatch(/\n\s+at /)
   })
 
   test("swap-backend: another engine makes what is computed anew, and nothing else", async () => {

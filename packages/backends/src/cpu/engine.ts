@@ -77,7 +77,7 @@ const orOutOfMemory = <A>(allocate: () => A): Effect.Effect<A, EngineFailure> =>
     } catch (cause) {
       if (!(cause instanceof OutOfMemory)) throw cause
       const why = `${cause.message}; a smaller batch, sequence or model needs less`
-      return Effect.fail(new EngineFailure({ engine: name, why, transient: false }))
+      return Effect.fail(new EngineFailure({ engine: name, why, transient: false, memory: true }))
     }
   })
 

@@ -2,7 +2,7 @@
  * The native engine: whole programs on the threads of a C++ addon, with kernels for the processor it finds. The event loop only
  * copies inputs in and outputs out.
  */
-import { Effect, Semaphore } from "effect"
+import { Effect, Predicate, Semaphore } from "effect"
 import {
   type Availability,
   type Engine,
@@ -76,7 +76,15 @@ const choose = (options: NativeOptions): Choice => {
 }
 
 const failed = (why: string) => new EngineFailure({ engine: name, why, transient: false })
-const failureOf = (cause: unknown) => failed(cause instanceof Error ? cause.message : String(cause))
+
+/** What the addon threw. Its code is "memory" when the system gave no more. */
+const failureOf = (cause: unknown) =>
+  new EngineFailure({
+    engine: name,
+    why: cause instanceof Error ? cause.message : String(cause),
+    transient: false,
+    ...(Predicate.hasProperty(cause, "code") && cause.code === "memory" ? { memory: true } : {})
+  })
 
 const attempt = <A>(what: () => A): Effect.Effect<A, EngineFailure> =>
   Effect.try({ try: what, catch: failureOf })

@@ -3,12 +3,30 @@
  * every other engine is judged by it.
  */
 import { Effect, Semaphore } from "effect"
-import { type Engine, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import { type Engine, EngineFailure, EngineUnavailable, ProgramRejected } from "../Backend.ts"
 import { sizeOf } from "../program/Program.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { interpret, remember, results } from "./interpret.ts"
 
 const name = "reference"
+
+/** Makes arrays. JavaScript's refusal of one that is too large becomes a failure of the engine. */
+const allocated = <A>(allocate: () => A): Effect.Effect<A, EngineFailure> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(allocate())
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      return Effect.fail(
+        new EngineFailure({
+          engine: name,
+          why: `no memory for its arrays: ${cause.message}`,
+          transient: false,
+          memory: true
+        })
+      )
+    }
+  })
 
 export const engine: Engine = {
   name,
@@ -29,7 +47,9 @@ export const engine: Engine = {
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)
       return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
-    const held = new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
+    const held = yield* allocated(
+      () => new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
+    )
     yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
 
     // A run gives way to other fibers between its steps, so runs, reads and writes take turns.
@@ -52,7 +72,7 @@ export const engine: Engine = {
             const why = wrongInputs(program, inputs)
             if (why !== undefined)
               return yield* new ProgramRejected({ engine: name, program: program.name, why })
-            const memory = remember(program, held, inputs)
+            const memory = yield* allocated(() => remember(program, held, inputs))
             yield* interpret(name, program, memory)
             return results(program, memory)
           }, turns.withPermits(1))

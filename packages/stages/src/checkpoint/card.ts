@@ -45,13 +45,14 @@ export const modelCard = ({ curve, licence, published, run, title, tokenizer }: 
     "---"
   ].join("\n")
   const { data, learning } = run
+  const fromScratch = run.startedFrom?.fromScratch ?? true
   const entries = count(run.vocabularySize)
   const evaluations = evaluationsOf(curve)
   return Sanitize.text(`${front}
 
 # ${title}
 
-A small code language model of the GPT-2 family with ${count(run.parameters)} parameters, trained from scratch with Trainyard.
+A small code language model of the GPT-2 family with ${count(run.parameters)} parameters, trained ${fromScratch ? "from scratch" : "further, from the weights of another model,"} with Trainyard.
 
 \`\`\`python
 from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -138,7 +139,7 @@ ${table(
 
 The sources keep their own licences; what the model writes may repeat them.
 `
-}
+}${fromScratch ? "" : "\nWhat the model that training began with had learned from is not listed here.\n"}
 ## Training
 
 ${table(

@@ -8,6 +8,7 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { load } from "../generate/Model.ts"
+import { Model } from "../generate/ModelArtifact.ts"
 import { metadataOf, type Provenance } from "../generate/Provenance.ts"
 import { cooled, scaled } from "../model/Calibration.ts"
 import { draws } from "../model/draws.ts"
@@ -23,7 +24,6 @@ import { read as readCheckpoint } from "../train/CheckpointFolder.ts"
 import { curveSvg } from "../train/curveSvg.ts"
 import { CurvePoint, TrainedRun, weightsFile } from "../train/TrainedRun.ts"
 import { modelCard } from "./card.ts"
-import { Model } from "./Model.ts"
 
 /** The trained run does not make a model. */
 export class PublishingImpossible extends Schema.TaggedError<PublishingImpossible>()("PublishingImpossible", {

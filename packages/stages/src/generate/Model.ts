@@ -30,7 +30,7 @@ export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("Mode
   why: Schema.String
 }) {
   override get message() {
-    return `${this.directory} cannot be used as a model: ${this.why}. Give the folder that the checkpoint stage made, whole.`
+    return `${this.directory} cannot be used as a model: ${this.why}. Give a folder that the checkpoint stage or save_pretrained made, whole.`
   }
 }
 

@@ -3,6 +3,9 @@
  *
  * Names are the same. Linear weights are [in, out] there (`Conv1D`) and [out, in] here. There every layer has biases; a model
  * without them is written with zeros. The output layer is tied to `transformer.wte.weight` and not written twice.
+ *
+ * Files made elsewhere may leave out the prefix `transformer.` (those of `GPT2Model`, and the first GPT-2 itself), and hold masks and
+ * a second copy of the table beside the parameters, which are not looked at.
  */
 import { Effect, Schema } from "effect"
 import type { Source } from "../tensors/Safetensors.ts"
@@ -36,6 +39,8 @@ export const toHuggingFace = <E>(spec: Spec, own: ReadonlyMap<string, Source<E>>
       : { name, shape, read }
   })
 
+const prefix = "transformer."
+
 /** The tensors of model.safetensors as our parameters, or a sentence that names the one that is missing or misshapen. */
 export const fromHuggingFace = <E>(
   spec: Spec,
@@ -45,7 +50,7 @@ export const fromHuggingFace = <E>(
   for (const parameter of parameters(spec)) {
     const { name, shape, transposed } = parameter
     const wanted = transposed ? [...shape].reverse() : shape
-    const found = tensors.get(name)
+    const found = tensors.get(name) ?? tensors.get(name.slice(prefix.length))
     if (found === undefined) return `model.safetensors has no tensor ${name}`
     if (found.shape.join() !== wanted.join())
       return `${name} is [${found.shape.join(", ")}] in model.safetensors and [${wanted.join(", ")}] by config.json`

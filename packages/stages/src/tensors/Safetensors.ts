@@ -1,5 +1,6 @@
 /**
- * Safetensors files: named float32 tensors with a JSON header (https://huggingface.co/docs/safetensors, "Format").
+ * Safetensors files: named tensors with a JSON header (https://huggingface.co/docs/safetensors, "Format"). Written in float32; float16 and
+ * bfloat16 are read too, as float32.
  *
  * A file is an unsigned 64-bit little-endian header length, that many bytes of JSON, then the tensors' bytes. The reader
  * trusts nothing: every length, name, type, shape and offset is checked before a byte of data is touched.
@@ -75,9 +76,29 @@ export const encode = (
   ...tensors.map((tensor) => bytesOf(tensor.values))
 ]
 
+/** Bytes of one number of each type that the format has. */
+const typeBytes: Readonly<Record<string, number>> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8
+}
+
 /** Where a tensor lies among a file's data bytes. */
 export interface Slot {
   readonly name: string
+  readonly type: string
   readonly shape: ReadonlyArray<number>
   readonly begin: number
   readonly end: number
@@ -98,14 +119,42 @@ const slotOf = (name: string, value: unknown, room: number): Slot | string => {
   if (entry._tag === "None") return `the header's entry for "${name}" lacks dtype, shape or data_offsets`
   const { data_offsets, dtype, shape } = entry.value
   const [begin, end] = data_offsets
-  if (dtype !== "F32") return `tensor "${name}" has type ${dtype}; only F32 is read here`
+  const numberBytes = Object.hasOwn(typeBytes, dtype) ? typeBytes[dtype] : undefined
+  if (numberBytes === undefined) return `tensor "${name}" has type ${dtype}, which is not known here`
   if (shape.some((side) => side < 0)) return `tensor "${name}" has a negative side`
   if (begin < 0 || end < begin || end > room)
     return `tensor "${name}" lies at bytes ${begin} to ${end}, outside the ${room} bytes of data that are there`
-  const bytes = shape.reduce((product, side) => product * side, 4)
+  const bytes = shape.reduce((product, side) => product * side, numberBytes)
   if (bytes !== end - begin)
     return `tensor "${name}" of shape [${shape.join(", ")}] needs ${bytes} bytes and has ${end - begin}`
-  return { name, shape, begin, end }
+  return { name, type: dtype, shape, begin, end }
+}
+
+/** Why a tensor's numbers cannot be read as float32, or undefined when they can. Others may lie beside those that are wanted. */
+export const whyUnreadable = ({ name, type }: Slot): string | undefined =>
+  type === "F32" || type === "F16" || type === "BF16"
+    ? undefined
+    : `tensor "${name}" has type ${type}; F32, F16 and BF16 are read here`
+
+/** Numbers of half precision as float32, which holds each of them. `bytes` may lie anywhere in memory. */
+export const widened = (type: string, bytes: Uint8Array): Float32Array => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const values = new Float32Array(bytes.byteLength / 2)
+  if (type === "BF16") {
+    // The upper half of a float32.
+    const bits = new Uint32Array(values.buffer)
+    for (let i = 0; i < values.length; i++) bits[i] = view.getUint16(2 * i, true) << 16
+  } else for (let i = 0; i < values.length; i++) values[i] = fromHalf(view.getUint16(2 * i, true))
+  return values
+}
+
+/** A float16 by its bits: a sign, 5 bits of exponent, 10 of fraction (IEEE 754). */
+const fromHalf = (bits: number): number => {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 /** Length of the JSON behind a file's first 8 bytes, or what is wrong with a file of `size` bytes that begins so. */
@@ -170,12 +219,17 @@ const parse = (file: Uint8Array): Contents | string => {
   const layout = layoutOf(file.subarray(8, 8 + length), file.byteLength)
   if (typeof layout === "string") return layout
   const { data, metadata, slots } = layout
-  const tensors = new Map(
-    slots.map(({ begin, end, name, shape }) => [
-      name,
-      { name, shape, values: view(file, data + begin, end - begin) }
-    ])
-  )
+  const tensors = new Map<string, NamedTensor>()
+  for (const slot of slots) {
+    const why = whyUnreadable(slot)
+    if (why !== undefined) return why
+    const { begin, end, name, shape, type } = slot
+    const values =
+      type === "F32"
+        ? view(file, data + begin, end - begin)
+        : widened(type, file.subarray(data + begin, data + end))
+    tensors.set(name, { name, shape, values })
+  }
   return { tensors, metadata }
 }
 

@@ -9,7 +9,9 @@ import {
   layoutOf,
   SafetensorsError,
   type Slot,
-  type Source
+  type Source,
+  whyUnreadable,
+  widened
 } from "./Safetensors.ts"
 
 /** A file's tensors, each read when its turn comes. */
@@ -33,7 +35,7 @@ const fill = Effect.fnUntraced(function* (
   }
 })
 
-const whyUnreadable = (path: string) => (error: PlatformError) =>
+const orRefused = (path: string) => (error: PlatformError) =>
   new SafetensorsError({ file: path, why: `the system does not give it (${error.reason._tag})` })
 
 /** Reads a file's header. Its tensors are read from the file as it is then. */
@@ -55,18 +57,28 @@ export const open = Effect.fn("TensorFile.open")(function* (path: string) {
       return typeof layout === "string" ? yield* damaged(layout) : layout
     })
   )
-  const source = ({ begin, end, name, shape }: Slot): Source<SafetensorsError> => ({
-    name,
-    shape,
-    read: Effect.gen(function* () {
-      const values = new Float32Array((end - begin) / 4)
-      yield* fill(path, yield* opened, data + begin, bytesOf(values))
-      return values
-    }).pipe(
-      Effect.scoped,
-      Effect.catchTag("PlatformError", (error) => Effect.fail(whyUnreadable(path)(error)))
-    )
-  })
+  const source = (slot: Slot): Source<SafetensorsError> => {
+    const { begin, end, name, shape, type } = slot
+    const why = whyUnreadable(slot)
+    return {
+      name,
+      shape,
+      read: Effect.gen(function* () {
+        if (why !== undefined) return yield* damaged(why)
+        if (type !== "F32") {
+          const bytes = new Uint8Array(end - begin)
+          yield* fill(path, yield* opened, data + begin, bytes)
+          return widened(type, bytes)
+        }
+        const values = new Float32Array((end - begin) / 4)
+        yield* fill(path, yield* opened, data + begin, bytesOf(values))
+        return values
+      }).pipe(
+        Effect.scoped,
+        Effect.catchTag("PlatformError", (error) => Effect.fail(orRefused(path)(error)))
+      )
+    }
+  }
   return {
     tensors: new Map(slots.map((slot) => [slot.name, source(slot)])),
     metadata

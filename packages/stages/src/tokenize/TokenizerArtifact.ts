@@ -6,14 +6,15 @@
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
-/** The kind of artifact that `tokenize` makes. `Tokenizer.load` opens its folder. */
+/** The kind of artifact that `tokenize` and `import-tokenizer` make. `Tokenizer.load` opens its folder. */
 export const TokenizerArtifact = Artifact.kind({
   name: "tokenizer",
   version: 2,
   value: Schema.Struct({
     /** What tells this tokenizer from every other. Datasets, runs and models that rest on it carry the same. */
     digest: Schema.String,
-    model: Schema.Literals(["byte-pair", "word-level"]),
+    /** `other` for one that was made elsewhere in a way that Trainyard does not make. */
+    model: Schema.Literals(["byte-pair", "word-level", "other"]),
     /** Entries, special tokens included: every token id is below this. */
     vocabularySize: Schema.Int,
     /** Token that ends a document, and its id. */
@@ -21,10 +22,11 @@ export const TokenizerArtifact = Artifact.kind({
     endTokenId: Schema.Int,
     /** Null for byte-level byte-pair encoding, which knows every text. */
     unknownTokenId: Schema.NullOr(Schema.Int),
-    bytesPerToken: Schema.Finite,
+    /** These three are of the corpus that it was learned from; absent for a tokenizer that was made elsewhere. */
+    bytesPerToken: Schema.optionalKey(Schema.Finite),
     /** Share of the corpus's tokens that are unknown, 0 to 1. */
-    unknownRate: Schema.Finite,
+    unknownRate: Schema.optionalKey(Schema.Finite),
     /** Share of the vocabulary that the corpus uses, 0 to 1. */
-    vocabularyUse: Schema.Finite
+    vocabularyUse: Schema.optionalKey(Schema.Finite)
   })
 })

@@ -44,12 +44,21 @@ export type Ended =
   | { readonly _tag: "Finished"; readonly state: State }
   | { readonly _tag: "Rollback"; readonly nextBatch: number; readonly faults: number; readonly fault: Fault }
 
-/** Steps to which a rollback may return. */
-export const isAnchor = (config: TrainConfig, step: number): boolean =>
-  config.checkpointEvery.steps !== undefined && step % config.checkpointEvery.steps === 0
-
 const rollsBack = (config: TrainConfig): boolean =>
   config.faults.notFinite === "rollback" || config.faults.spike === "rollback"
+
+/**
+ * Steps between scheduled checkpoints, to which a rollback returns. Where the pipeline schedules by time alone, a rollback still needs
+ * points that do not depend on the machine's pace: it then has one at each evaluation.
+ */
+const scheduledEvery = (config: TrainConfig): number | undefined =>
+  config.checkpointEvery.steps ?? (rollsBack(config) ? config.evaluateEvery : undefined)
+
+/** Steps to which a rollback may return. */
+export const isAnchor = (config: TrainConfig, step: number): boolean => {
+  const every = scheduledEvery(config)
+  return every !== undefined && step % every === 0
+}
 
 /** A temperature is fitted on so many of an evaluation's tokens: one number needs no more. */
 const calibrationTokens = 8192
@@ -98,7 +107,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       ...(average.length === 0 ? [] : [{ name: averageFile, tensors: average }])
     ])
     const saved = timed(now)
-    const every = config.checkpointEvery.steps
+    const every = scheduledEvery(config)
     lastSave = now
     changed = false
     owed = false

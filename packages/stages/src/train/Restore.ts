@@ -11,6 +11,7 @@ import { type Origin, type State, StateFile } from "./State.ts"
 import { averageFile } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
+/** What a checkpoint holds. */
 export interface Restored {
   readonly state: State
   readonly origin: Origin
@@ -20,8 +21,8 @@ export interface Restored {
 
 const decodeState = Schema.decodeUnknownOption(StateFile)
 
-/** A checkpoint that is whole and not this run's. */
-class Foreign extends Data.TaggedError("Foreign")<{ readonly why: string }> {}
+/** A checkpoint that is whole and not what is looked for. */
+export class Foreign extends Data.TaggedError("Foreign")<{ readonly why: string }> {}
 
 /** The tensors that are wanted, in that order; fails when one is missing or misshapen. */
 const choose = Effect.fnUntraced(function* (
@@ -55,7 +56,31 @@ const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string
     )
 })
 
-/** Reads a verified checkpoint, or says why it does not belong to this run. Tensors are read when they are loaded. */
+/** Reads a verified checkpoint of a model of this shape. Tensors are read when they are loaded. */
+export const contentsOf = Effect.fnUntraced(function* (checkpoint: Verified, spec: Spec, averages: boolean) {
+  const foreign = (why: string) => new Foreign({ why })
+  const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
+  if (Option.isNone(parsed)) return yield* foreign("its state.json is not one that this version writes")
+  const { origin, state } = parsed.value
+  if (state.step !== checkpoint.step) return yield* foreign(`its state is of step ${state.step}`)
+  const list = parameters(spec)
+  const moments = list.flatMap(({ name, shape }) => [
+    { name: Names.firstMoment(name), shape },
+    { name: Names.secondMoment(name), shape }
+  ])
+  return {
+    state,
+    origin,
+    tensors: {
+      parameters: yield* choose(checkpoint, "parameters.safetensors", list),
+      optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
+      average: averages ? yield* choose(checkpoint, averageFile, list) : []
+    },
+    curve: yield* smallFile(checkpoint, "curve.jsonl")
+  } satisfies Restored as Restored
+})
+
+/** Reads a verified checkpoint, or says why it does not belong to this run. */
 export const restore = (
   checkpoint: Verified,
   spec: Spec,
@@ -64,28 +89,13 @@ export const restore = (
 ): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const foreign = (why: string) => new Foreign({ why })
-    const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
-    if (Option.isNone(parsed)) return yield* foreign("its state.json is not one that this version writes")
-    const { origin: from, state } = parsed.value
-    if (state.step !== checkpoint.step) return yield* foreign(`its state is of step ${state.step}`)
+    const restored = yield* contentsOf(checkpoint, spec, averages)
+    const from = restored.origin
     if (from.dataset !== origin.dataset) return yield* foreign("it was trained on another dataset")
+    if (from.from !== origin.from) return yield* foreign("its training began from something else")
     if (from.engine !== origin.engine || from.precision !== origin.precision)
       return yield* foreign(`it was trained on ${from.engine} in ${from.precision}`)
     if (JSON.stringify(from.config) !== JSON.stringify(origin.config))
       return yield* foreign("it was trained with other settings")
-    const list = parameters(spec)
-    const moments = list.flatMap(({ name, shape }) => [
-      { name: Names.firstMoment(name), shape },
-      { name: Names.secondMoment(name), shape }
-    ])
-    return {
-      state,
-      origin: from,
-      tensors: {
-        parameters: yield* choose(checkpoint, "parameters.safetensors", list),
-        optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
-        average: averages ? yield* choose(checkpoint, averageFile, list) : []
-      },
-      curve: yield* smallFile(checkpoint, "curve.jsonl")
-    } satisfies Restored as Restored
+    return restored
   }).pipe(Effect.catchTag("Foreign", ({ why }) => Effect.succeed(why)))

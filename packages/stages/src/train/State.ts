@@ -57,6 +57,8 @@ export const initial: State = {
 export const Origin = Schema.Struct({
   /** Fingerprint of the dataset. */
   dataset: Schema.String,
+  /** Fingerprint of the run or the model that training began from, where it began from one. */
+  from: Schema.optionalKey(Schema.String),
   engine: Schema.String,
   precision: Schema.String,
   threads: Schema.Int,

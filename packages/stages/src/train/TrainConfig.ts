@@ -1,9 +1,12 @@
 /** What a pipeline may say about training, and the plan that follows from it. */
+import type { Node } from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
-import { GptConfig } from "../model/Gpt.ts"
+import type { Model } from "../generate/ModelArtifact.ts"
+import { GptConfig, type GptShape } from "../model/Gpt.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import type { Schedule } from "./Schedule.ts"
+import type { TrainedRun } from "./TrainedRun.ts"
 
 const positiveInt = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
@@ -15,7 +18,8 @@ const share = notNegative.pipe(Schema.check(Schema.isLessThan(1)))
 export const FaultPolicy = Schema.Struct({
   /**
    * A loss or a gradient norm that is not finite: stop and name the batch's documents; skip the update and go on; or go back to
-   * the last checkpoint made by `checkpointEvery.steps` and go on with the data that follows the bad batch.
+   * the last checkpoint made by `checkpointEvery.steps` (by `evaluateEvery` where that is not given) and go on with the data that
+   * follows the bad batch.
    */
   notFinite: Schema.Literals(["stop", "skip", "rollback"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("stop" as const))
@@ -39,10 +43,14 @@ export type FaultPolicy = typeof FaultPolicy.Type
 
 /** Fields of the train stage's config. */
 export const fields = {
-  model: GptConfig,
-  /** Times that the training split is gone through. Give this or `steps`; one epoch when neither is given. */
+  /** The model's shape. Left out where training starts `from` a run or a model, which has one; what is given must then be the same but for `dropout`. */
+  model: Schema.optionalKey(GptConfig),
+  /**
+   * Times that the training split is gone through, those of the run that it goes on from included. Give this or `steps`; one epoch when
+   * neither is given.
+   */
   epochs: Schema.optionalKey(positive),
-  /** Optimizer steps. */
+  /** Optimizer steps, those of the run that it goes on from included. */
   steps: Schema.optionalKey(positiveInt),
   /** Windows of the dataset's sequence length in a batch. */
   batchSize: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
@@ -50,9 +58,14 @@ export const fields = {
   accumulation: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Learning rate at its peak. */
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
-  /** Steps of linear warm-up; a twentieth of the run, at most 200, when not given. */
+  /** Steps of linear warm-up; a twentieth of `decaySteps`, at most 200, when not given. */
   warmUp: Schema.optionalKey(wholeNumber),
-  /** Learning rate at the end of the cosine; a tenth of the peak when not given. */
+  /**
+   * Step at which the cosine ends; the last step when not given. A run that another will go on from is given the steps of both here, so
+   * that together they are one schedule.
+   */
+  decaySteps: Schema.optionalKey(positiveInt),
+  /** Learning rate at the end of the cosine and after it; a tenth of the peak when not given. */
   finalLearningRate: Schema.optionalKey(notNegative),
   /** Decoupled decay of matrices. */
   weightDecay: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
@@ -118,13 +131,24 @@ export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()
 const finalRateOf = ({ finalLearningRate, learningRate }: TrainConfig): number =>
   finalLearningRate ?? Number((learningRate / 10).toPrecision(12))
 
+/** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
+export type ModelOrStart =
+  | { readonly model: GptShape }
+  | { readonly from: Node<typeof TrainedRun | typeof Model> }
+
+export const missingModel =
+  "model is missing: give model, such as Gpt.tiny, or start from a run or a model with from."
+
 /** Why settings that each fit make no training together, in a sentence; undefined when they do. */
-export const contradiction = (config: TrainConfig): string | undefined => {
-  const { epochs, learningRate, steps } = config
-  const fault = faultOf(config.model)
+export const contradiction = (config: TrainConfig, given: { readonly from: boolean }): string | undefined => {
+  const { decaySteps, epochs, learningRate, model, steps, warmUp } = config
+  if (model === undefined && !given.from) return missingModel
+  const fault = model === undefined ? undefined : faultOf(model)
   if (fault !== undefined) return `The model cannot be built: ${fault}.`
   if (epochs !== undefined && steps !== undefined)
     return `epochs (${epochs}) and steps (${steps}) are both given. Keep the one that you mean, and take the other out of the pipeline.`
+  if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
+    return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
   const floor = finalRateOf(config)
   return floor > learningRate
     ? `finalLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
@@ -147,11 +171,24 @@ export interface Plan {
   readonly tokensPerStep: number
 }
 
+/** Training that is already behind a run when it begins. */
+export interface Done {
+  /** Optimizer steps. */
+  readonly steps: number
+  /** Windows of this training split that they went through. */
+  readonly windows: number
+}
+
 /** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
-export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<Plan, TrainingImpossible> => {
+export const planOf = (
+  config: TrainConfig,
+  model: GptConfig,
+  facts: DatasetFacts,
+  done: Done = { steps: 0, windows: 0 }
+): Effect.Effect<Plan, TrainingImpossible> => {
   const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
   const { sequenceLength, trainTokens, validationTokens, vocabularySize } = facts
-  const spec: Spec = { model: config.model, vocabularySize, sequenceLength }
+  const spec: Spec = { model, vocabularySize, sequenceLength }
   if (trainTokens <= sequenceLength)
     return fail(
       `The training split has ${trainTokens} tokens, too few for a sequence length of ${sequenceLength}. Collect more text or lower sequenceLength.`
@@ -166,13 +203,22 @@ export const planOf = (config: TrainConfig, facts: DatasetFacts): Effect.Effect<
     batchSize: config.batchSize,
     seed: config.seed
   }
-  const steps =
-    config.steps ?? Math.max(1, Math.ceil(Batches.batchesIn(data, config.epochs ?? 1) / config.accumulation))
-  const warmUp = config.warmUp ?? Math.min(200, Math.floor(steps / 20))
+  const epochs = config.epochs ?? 1
+  const batchesToCome = Batches.batchesIn(data, epochs) - Math.round(done.windows / config.batchSize)
+  const stepsToCome = Math.ceil(batchesToCome / config.accumulation)
+  const steps = config.steps ?? (done.steps === 0 ? Math.max(1, stepsToCome) : done.steps + stepsToCome)
+  if (steps <= done.steps)
+    return fail(
+      config.steps === undefined
+        ? `The run that training is to go on from has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
+        : `The run that training is to go on from has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
+    )
+  const decay = config.decaySteps ?? steps
+  const warmUp = config.warmUp ?? Math.min(200, Math.floor(decay / 20))
   return Effect.succeed({
     spec,
     data,
-    schedule: { steps, warmUp, peak: config.learningRate, floor: finalRateOf(config) },
+    schedule: { steps, warmUp, decay, peak: config.learningRate, floor: finalRateOf(config) },
     tokensPerStep: config.batchSize * config.accumulation * sequenceLength
   })
 }

@@ -39,6 +39,7 @@ export const TrainedRun = Artifact.kind({
     engine: Schema.String,
     precision: Schema.String,
     threads: Schema.Int,
+    /** Those of the run that it went on from included, as in `epochs`, `tokensSeen` and `seconds`. */
     steps: Schema.Int,
     epochs: Schema.Finite,
     tokensSeen: Schema.Int,
@@ -50,6 +51,16 @@ export const TrainedRun = Artifact.kind({
     bestValidationLoss: Schema.Finite,
     lastValidationLoss: Schema.Finite,
     lastTrainLoss: Schema.Finite,
+    /** What training began from; absent where it began with drawn weights. `step` is the run's or the model's own, null where it is not known. */
+    startedFrom: Schema.optionalKey(
+      Schema.Struct({
+        kind: Schema.Literals(["trained-run", "model"]),
+        fingerprint: Schema.String,
+        step: Schema.NullOr(Schema.Int),
+        /** Whether the first of the runs that led here began with drawn weights. */
+        fromScratch: Schema.Boolean
+      })
+    ),
     /** Why training ended: the planned steps were done, or patience ran out. */
     stopped: Schema.Literals(["finished", "patience"]),
     /** Time spent training, over all attempts. */

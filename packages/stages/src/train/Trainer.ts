@@ -12,6 +12,7 @@ import { initialValues, type Parameter, parameters, type Spec } from "../model/P
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
+import * as Memory from "./Memory.ts"
 import { type Shelf, ShelfUnusable } from "./Shelf.ts"
 
 export interface Settings {
@@ -128,9 +129,15 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const judged = (parameter: string) => (norm.includes(parameter) ? cooledOf(parameter) : parameter)
   const measure = evaluate(spec, batchSize, judged)
   const speak = generate(spec, 1, judged)
-  const session: Session = yield* backend.open(tensorsOf([...trainPrograms, measure, speak]))
+  const programs = [...trainPrograms, measure, speak]
+  const withFigures = Memory.explain(programs, {
+    batchSize,
+    accumulation,
+    sequenceLength: spec.sequenceLength
+  })
+  const session: Session = yield* withFigures(backend.open(tensorsOf(programs)))
   const prepare = (program: Program) =>
-    Effect.map(session.prepare(program), (prepared) =>
+    Effect.map(withFigures(session.prepare(program)), (prepared) =>
       watched(backend.engine, prepared, settings.hangSeconds)
     )
   const prepared = new Map<string, Prepared>()
@@ -191,10 +198,12 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     )
 
   return {
-    /** Writes the initial weights and clears the optimizer. */
-    begin: Effect.fn("Trainer.begin")(function* () {
+    /** Writes the initial weights, drawn where none are given, and clears the optimizer. */
+    begin: Effect.fn("Trainer.begin")(function* (weights: ReadonlyArray<Source<SafetensorsError>> = []) {
+      const given = new Map(weights.map((tensor) => [tensor.name, tensor]))
       for (const parameter of list) {
-        const values = initialValues(parameter, settings.seed)
+        const values = yield* given.get(parameter.name)?.read ??
+          Effect.sync(() => initialValues(parameter, settings.seed))
         yield* session.write(parameter.name, values)
         if (shelves !== undefined) yield* shelves.mean.write(parameter.name, values)
         const zero = new Float32Array(parameter.shape.reduce((product, side) => product * side, 1))
@@ -202,12 +211,13 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
         release(values)
       }
     }),
-    /** Replaces parameters, optimizer state and running means. */
+    /** Replaces parameters, optimizer state and running means, which begin at the parameters where there are none. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
       for (const { name, read } of [...tensors.parameters, ...tensors.optimizer]) yield* fill(name, read)
-      for (const { name, read } of tensors.average) {
+      if (shelves === undefined) return
+      for (const { name, read } of tensors.average.length > 0 ? tensors.average : tensors.parameters) {
         const values = yield* read
-        yield* shelves?.mean.write(name, values) ?? Effect.void
+        yield* shelves.mean.write(name, values)
         release(values)
       }
     }),

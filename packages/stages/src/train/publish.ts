@@ -13,12 +13,13 @@ import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { CheckpointFailed, type Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
 import { count, rate } from "./figures.ts"
+import type { Start } from "./Start.ts"
 import type { State } from "./State.ts"
 import type { Plan, TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
 
 /** What is worth knowing before the first step. */
-export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => {
+export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
   const { embedding, heads, layers } = plan.spec.model
   const windows = Batches.windowsPerEpoch(plan.data)
   return [
@@ -33,13 +34,23 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number) => 
     },
     {
       label: "Learning rate",
-      text: `${rate(plan.schedule.peak)} after ${count(plan.schedule.warmUp)} steps, then down to ${rate(plan.schedule.floor)}`
-    }
+      text: `${rate(plan.schedule.peak)} after ${count(plan.schedule.warmUp)} steps, then down to ${rate(plan.schedule.floor)} at step ${count(plan.schedule.decay)}`
+    },
+    ...(start === undefined
+      ? []
+      : [
+          {
+            label: "Starts from",
+            text: start.isRun
+              ? `run ${start.from.fingerprint.slice(0, 12)} at step ${count(start.done.steps)}; ${count(plan.schedule.steps - start.done.steps)} steps to come`
+              : `the weights of model ${start.from.fingerprint.slice(0, 12)}`
+          }
+        ])
   ]
 }
 
 /** Predictions in one evaluation. */
-const evaluatedTokens = (plan: Plan, length: number, limit: number): number => {
+export const evaluatedTokens = (plan: Plan, length: number, limit: number): number => {
   const size = plan.data.batchSize * plan.data.sequenceLength
   return batchesWithin(plan.data, length, limit).reduce(
     (sum, batch) => sum + Math.min(size, length - 1 - batch * size),
@@ -53,13 +64,15 @@ export interface Options {
   readonly dataset: Artifact<typeof Dataset>
   readonly checkpoints: Checkpoints
   readonly state: State
+  /** What training started from, if not from drawn weights. */
+  readonly start: Start | undefined
   readonly output: string
   readonly backend: Backend["Service"]
 }
 
 /** Writes `best/`, `last/` and `curve.jsonl` and gives the artifact's value. */
 export const publish = Effect.fn("train.publish")(function* (options: Options) {
-  const { backend, checkpoints, config, dataset, output, plan, state } = options
+  const { backend, checkpoints, config, dataset, output, plan, start, state } = options
   const fs = yield* FileSystem.FileSystem
   const journal = yield* Journal
   const failed = (step: number, why: string) => new CheckpointFailed({ step, directory: output, why })
@@ -74,7 +87,14 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
   const { temperature } = state
   let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss, temperature }
   if (state.best !== null && state.best.step !== state.step) {
-    const found = yield* checkpoints.newest((step) => step === state.best?.step)
+    const bestStep = state.best.step
+    const own = yield* checkpoints.newest((step) => step === bestStep)
+    // The best may be one of the run that this one went on from.
+    const earlier =
+      own.checkpoint !== undefined || start?.best === undefined || bestStep > start.done.steps
+        ? undefined
+        : yield* Effect.orElseSucceed(CheckpointFolder.read(start.best), () => undefined)
+    const found = earlier?.step === bestStep ? { checkpoint: earlier, skipped: [] } : own
     if (found.checkpoint !== undefined) best = { checkpoint: found.checkpoint, ...state.best }
     else
       yield* journal.publish({
@@ -106,7 +126,8 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
         )
       )
 
-  const tokensSeen = state.step * plan.tokensPerStep
+  const steps = state.step - (start?.done.steps ?? 0)
+  const tokensSeen = (start?.tokensSeen ?? 0) + steps * plan.tokensPerStep
   const { schedule, spec } = plan
   const value: (typeof TrainedRun)["value"]["Type"] = {
     tokenizer: dataset.value.tokenizer,
@@ -118,7 +139,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     precision: backend.settings.precision,
     threads: backend.settings.threads,
     steps: state.step,
-    epochs: Batches.epochsAt(plan.data, state.step * config.accumulation),
+    epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.accumulation),
     tokensSeen,
     evaluationTokens: evaluatedTokens(plan, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
@@ -126,6 +147,14 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     bestValidationLoss: best.loss,
     lastValidationLoss: lastLoss,
     lastTrainLoss: state.trainLoss ?? Number.NaN,
+    ...(start && {
+      startedFrom: {
+        kind: start.from.kind,
+        fingerprint: start.from.fingerprint,
+        fromScratch: start.from.kind !== "model" && (start.from.value.startedFrom?.fromScratch ?? true),
+        step: start.from.kind === "model" ? (start.from.value.provenance?.step ?? null) : start.done.steps
+      }
+    }),
     stopped: state.stopped ?? "finished",
     seconds: state.seconds,
     tokensPerSecond: state.seconds > 0 ? tokensSeen / state.seconds : 0,

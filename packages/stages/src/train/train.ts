@@ -10,16 +10,29 @@ import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
 import { OpenTokens } from "../dataset/Tokens.ts"
 import { codecOf } from "../generate/Completion.ts"
+import { Model } from "../generate/ModelArtifact.ts"
 import { parameterCount, parameters } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import { adviceOf } from "./advice.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
 import * as Loop from "./Loop.ts"
 import { factsOf, publish } from "./publish.ts"
-import { type Restored, restore } from "./Restore.ts"
+import { restore } from "./Restore.ts"
 import * as Shelf from "./Shelf.ts"
+import * as Start from "./Start.ts"
 import { initial, type Origin, type State } from "./State.ts"
-import { contradiction, fields, incidental, planOf, TrainConfig } from "./TrainConfig.ts"
+import {
+  contradiction,
+  type DatasetFacts,
+  fields,
+  incidental,
+  type ModelOrStart,
+  missingModel,
+  planOf,
+  TrainConfig,
+  TrainingImpossible
+} from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
 import * as Trainer from "./Trainer.ts"
 
@@ -36,37 +49,49 @@ const decisive = (config: TrainConfig): unknown =>
 /** Where an attempt begins: at a checkpoint, at one with its state moved on by a rollback, or at the beginning. */
 interface Beginning {
   readonly state: State
-  readonly restored: Restored | undefined
+  /** What to load; without them training begins with drawn weights, or with those of a model. */
+  readonly tensors: Trainer.Tensors | undefined
+  readonly curve: Uint8Array | undefined
 }
 
-export const train = Stage.make({
+const stage = Stage.make({
   name: "train",
   version: 1,
   source: import.meta.url,
-  inputs: { dataset: Dataset },
+  inputs: {
+    dataset: Dataset,
+    /** What to start from: a run, which is gone on with, or a model, whose weights are trained further. */
+    from: Stage.optional(TrainedRun, Model)
+  },
   config: fields,
   contradiction,
   incidental: [...incidental],
   output: TrainedRun,
   computes: true,
   run: Effect.fn("train")(function* ({ config, inputs, output, scratch }) {
-    const { dataset } = inputs
+    const { dataset, from } = inputs
     const backend = yield* Backend
     const journal = yield* Journal
     const fileSystem = yield* FileSystem.FileSystem
     const openTokens = yield* OpenTokens
-    const plan = yield* planOf(config, {
+    const opened = from === undefined ? undefined : yield* Start.open(from, dataset, config)
+    const shape = opened?.model ?? config.model
+    if (shape === undefined) return yield* new TrainingImpossible({ message: missingModel })
+    const facts: DatasetFacts = {
       vocabularySize: dataset.value.vocabularySize,
       sequenceLength: dataset.value.sequenceLength,
       trainTokens: dataset.value.train.tokens,
       validationTokens: dataset.value.validation.tokens
-    })
+    }
+    const plan = yield* planOf(config, shape, facts, opened?.done)
+    const start = opened === undefined ? undefined : Start.settle(opened, config, plan, facts)
     const codec = codecOf(yield* Tokenizer.loadExact(dataset.directory, dataset.value.tokenizer))
     const trainTokens = yield* openTokens(join(dataset.directory, "train.bin"), dataset.value.tokenBytes)
     const validation = yield* openTokens(join(dataset.directory, "validation.bin"), dataset.value.tokenBytes)
     const size = parameterCount(plan.spec)
     const origin: Origin = {
       dataset: dataset.fingerprint,
+      ...(from && { from: from.fingerprint }),
       engine: backend.engine,
       precision: backend.settings.precision,
       threads: backend.settings.threads,
@@ -85,7 +110,19 @@ export const train = Stage.make({
     // Parameters, two moments and the mean, float32; the last few, the best, one being written, and the two of the result. The mean
     // and the weights that it takes the place of lie on disk while training.
     yield* checkpoints.spaceFor(size * ((averages ? 16 : 12) * (config.keepLast + 4) + (averages ? 8 : 0)))
-    yield* journal.publish({ type: "Facts", facts: factsOf(plan, config, size) })
+    yield* journal.publish({ type: "Facts", facts: factsOf(plan, config, size, start) })
+    for (const message of start?.notes ?? []) yield* journal.publish({ type: "Note", level: "info", message })
+    for (const message of [
+      ...adviceOf(config, plan, start),
+      ...(backend.caution === undefined ? [] : [backend.caution])
+    ])
+      yield* journal.publish({ type: "Note", level: "warning", message })
+
+    const first: Beginning = {
+      state: start?.state ?? initial,
+      tensors: start?.isRun ? start.tensors : undefined,
+      curve: start?.curve
+    }
 
     /** Finds the newest usable checkpoint among those that `wanted` accepts, and says what it found. */
     const resume = Effect.fnUntraced(function* (wanted?: (step: number) => boolean) {
@@ -97,21 +134,21 @@ export const train = Stage.make({
             level: "warning",
             message: `Checkpoint ${directory} is passed over: ${why}. Training begins again.`
           })
-        return { state: initial, restored: undefined } satisfies Beginning as Beginning
+        return first
       }
       const restored = yield* restore(checkpoint, plan.spec, origin, averages)
-      if (typeof restored === "string") return { state: initial, restored: undefined }
+      if (typeof restored === "string") return first
       yield* journal.publish({
         type: "Resumed",
         step: checkpoint.step,
         directory: checkpoint.directory,
         skipped
       })
-      return { state: restored.state, restored }
+      return restored satisfies Beginning as Beginning
     })
 
     /** Trains from a beginning, on a session of its own. */
-    const attempt = ({ restored, state }: Beginning) =>
+    const attempt = ({ curve, state, tensors }: Beginning) =>
       Effect.scoped(
         Effect.gen(function* () {
           const shelf = Shelf.make(root, parameters(plan.spec))
@@ -130,8 +167,8 @@ export const train = Stage.make({
             seed: config.seed,
             hangSeconds: config.faults.hangSeconds
           })
-          if (restored === undefined) yield* trainer.begin()
-          else yield* trainer.load(restored.tensors)
+          if (tensors === undefined) yield* trainer.begin(start?.tensors.parameters)
+          else yield* trainer.load(tensors)
           return yield* Loop.run({
             config,
             plan,
@@ -145,7 +182,7 @@ export const train = Stage.make({
             journal,
             fileSystem,
             origin,
-            curve: Curve.make(restored?.curve),
+            curve: Curve.make(curve),
             start: state
           })
         })
@@ -154,9 +191,15 @@ export const train = Stage.make({
     /** Goes back to the last anchor and moves the data order on. */
     const rollBack = Effect.fnUntraced(function* (ended: Extract<Loop.Ended, { _tag: "Rollback" }>) {
       const anchor = yield* resume((step) => Loop.isAnchor(config, step))
+      if (anchor === first)
+        yield* journal.publish({
+          type: "Note",
+          level: "warning",
+          message: `There is no checkpoint to roll back to yet, so training begins again at step ${first.state.step}, with other data. Lower checkpointEvery.steps to lose less.`
+        })
       yield* checkpoints.forgetAfter(anchor.state.step)
       return {
-        restored: anchor.restored,
+        ...anchor,
         state: {
           ...anchor.state,
           shift: ended.nextBatch - anchor.state.step * config.accumulation,
@@ -194,6 +237,15 @@ export const train = Stage.make({
       if (gaveUp) return yield* error
       beginning = yield* resume()
     }
-    return yield* publish({ config, plan, dataset, checkpoints, state: finished, output, backend })
+    return yield* publish({ config, plan, dataset, checkpoints, state: finished, start, output, backend })
   })
 })
+
+/**
+ * Trains a model on a dataset: `train({ dataset, model: Gpt.tiny, steps: 1000 })`. With `from` it goes on with a finished run,
+ * `train({ dataset, from: run, steps: 2000 })`, or trains a model further, `train({ dataset, from: importModel({ folder }) })`.
+ *
+ * Fails with `TrainingImpossible` or `StartImpossible` when dataset, settings and start do not fit together, `TrainingStopped` at a bad step,
+ * `DiskTooSmall` and `CheckpointFailed` when the disk refuses, `NotEnoughMemory`, and how the engine and the files that it reads fail.
+ */
+export const train = Stage.requiring<ModelOrStart>()(stage)

@@ -75,6 +75,36 @@ describe("Safetensors", () => {
     })
   })
 
+  it("reads float16 and bfloat16 as the float32 that they stand for", () => {
+    const read = (dtype: string, halves: ReadonlyArray<number>) => {
+      const header = { x: { dtype, shape: [halves.length], data_offsets: [0, 2 * halves.length] } }
+      const file = withHeader(header, 2 * halves.length)
+      for (const [index, half] of halves.entries())
+        file.writeUInt16LE(half, file.length - 2 * (halves.length - index))
+      return [...Effect.runSync(decode(file, "a")).tensors.get("x")!.values]
+    }
+    // One, minus two, the largest, the smallest normal, the smallest of all, zeros, infinities.
+    assert.deepStrictEqual(read("F16", [0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00]), [
+      1,
+      -2,
+      65504,
+      2 ** -14,
+      2 ** -24,
+      -0,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY
+    ])
+    assert.deepStrictEqual(read("BF16", [0x3f80, 0xc000, 0x3e20, 0x0080, 0x8000, 0xff80]), [
+      1,
+      -2,
+      0.15625,
+      2 ** -126,
+      -0,
+      Number.NEGATIVE_INFINITY
+    ])
+    assert.isTrue([...read("F16", [0x7e00]), ...read("BF16", [0x7fc0])].every(Number.isNaN))
+  })
+
   it("refuses every truncation", () => {
     const bytes = bytesOf([{ name: "x", shape: [3], values: new Float32Array(3) }])
     for (let length = 0; length < bytes.length; length++)
@@ -117,7 +147,17 @@ describe("Safetensors", () => {
     ["a header longer than the file", withHeader("{}", 0).fill(9, 0, 1), /ends before/],
     ["a header that is no object", withHeader("[]", 0), /does not begin with/],
     ["a header that is not JSON", withHeader("{x}", 0), /not JSON/],
-    ["another type", withHeader({ x: entry(0, 4, [2], "F16") }, 4), /type F16/],
+    [
+      "a type that is no float",
+      withHeader({ x: entry(0, 16, [2], "I64") }, 16),
+      /type I64; F32, F16 and BF16/
+    ],
+    [
+      "a type that nobody knows",
+      withHeader({ x: entry(0, 4, [2], "F12") }, 4),
+      /type F12, which is not known/
+    ],
+    ["half as many bytes as its type needs", withHeader({ x: entry(0, 4, [1], "F16") }, 4), /needs 2 bytes/],
     ["data outside the file", withHeader({ x: entry(0, 400, [100]) }, 4), /outside/],
     ["negative offsets", withHeader({ x: entry(-4, 0, [1]) }, 4), /outside/],
     ["an end before its beginning", withHeader({ x: entry(4, 0, [1]) }, 4), /outside/],

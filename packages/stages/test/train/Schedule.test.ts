@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { learningRate } from "../../src/train/Schedule.ts"
 
 describe("learning rate", () => {
-  const schedule = { steps: 100, warmUp: 10, peak: 1, floor: 0.1 }
+  const schedule = { steps: 100, warmUp: 10, decay: 100, peak: 1, floor: 0.1 }
 
   it("rises in a line, stands at its peak, and falls to its floor", () => {
     assert.strictEqual(learningRate(schedule, 1), 0.1)
@@ -11,6 +11,15 @@ describe("learning rate", () => {
     assert.strictEqual(learningRate(schedule, 10), 1)
     assert.closeTo(learningRate(schedule, 55), 0.55, 1e-12)
     assert.closeTo(learningRate(schedule, 100), 0.1, 1e-12)
+  })
+
+  it("stays at its floor where the cosine ends before the run", () => {
+    const short = { ...schedule, decay: 55 }
+    assert.isAbove(learningRate(short, 54), 0.1)
+    assert.deepStrictEqual(
+      [55, 56, 100].map((step) => learningRate(short, step)),
+      [0.1, 0.1, 0.1]
+    )
   })
 
   it("never leaves its bounds and never rises after the warm-up", () => {
@@ -21,7 +30,7 @@ describe("learning rate", () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         (steps, warmUp, floor) => {
           const rates = Array.from({ length: steps }, (_, index) =>
-            learningRate({ steps, warmUp, peak: 1, floor }, index + 1)
+            learningRate({ steps, warmUp, decay: steps, peak: 1, floor }, index + 1)
           )
           assert.isTrue(rates.every((rate) => rate >= 0 && rate <= 1))
           const falling = rates.slice(warmUp)

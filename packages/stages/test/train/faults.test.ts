@@ -2,11 +2,13 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure, type Inputs, type Prepared } from "@trainyard/backends/Backend"
-import { Effect, Schedule } from "effect"
+import * as Engines from "@trainyard/backends/Engines"
+import { Effect, Layer, Schedule } from "effect"
 import { OpenTokens, TokensUnreadable } from "../../src/dataset/Tokens.ts"
 import * as Batches from "../../src/train/Batches.ts"
 import { FreeBytes, SaveRetries } from "../../src/train/Checkpoints.ts"
 import {
+  asRun,
   backendOf,
   type Heard,
   type Place,
@@ -119,6 +121,49 @@ describe("faults", () => {
       // Step 5 took batch 7 (counted from 0) in place of batch 4.
       assert.strictEqual(state.shift, 3)
       assert.strictEqual(state.faults, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  for (const faults of [{ notFinite: "rollback" }, { spike: "rollback", spikeAfter: 4 }] as const)
+    it.live(
+      `checkpoints by time alone: a rollback goes to the last evaluation (${JSON.stringify(faults)})`,
+      () =>
+        Effect.gen(function* () {
+          const at = yield* place
+          const heard = listen()
+          const backend = poisoned(11, "train-step", "spike" in faults ? 1e6 : Number.NaN)
+          const byTime = { ...settings, checkpointEvery: { seconds: 3600 }, faults }
+          const value = yield* runTraining(at, byTime).pipe(Effect.provide(services(heard, { backend })))
+          assert.strictEqual(value.steps, 24)
+          assert.deepStrictEqual(
+            ofType(heard, "Resumed").map((event) => event.step),
+            [8]
+          )
+          assert.deepStrictEqual(
+            ofType(heard, "Note").map((note) => note.message),
+            []
+          )
+        }).pipe(Effect.scoped)
+    )
+
+  it.live("a rollback before the first scheduled checkpoint says that training begins again", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const first = yield* undisturbed(at, { ...steady, steps: 6, decaySteps: 24 })
+      const next = { ...sibling(at, "next"), from: asRun(at, first) }
+      const heard = listen()
+      const byTime = { ...settings, checkpointEvery: { seconds: 3600 }, faults: steady.faults }
+      const value = yield* runTraining(next, byTime).pipe(
+        Effect.provide(services(heard, { backend: poisoned(2) }))
+      )
+      assert.strictEqual(value.steps, 24)
+      assert.deepStrictEqual(
+        curveOf(next)
+          .filter((point) => point.validationLoss === undefined)
+          .map((point) => point.step),
+        Array.from({ length: 24 }, (_, index) => index + 1)
+      )
+      assert.match(ofType(heard, "Note")[0]!.message, /no checkpoint to roll back to yet.*again at step 6/)
     }).pipe(Effect.scoped)
   )
 
@@ -236,6 +281,48 @@ describe("faults", () => {
         ["read"]
       )
       assert.deepStrictEqual(hurt, alone)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("memory", () => {
+  it.live("too little: how much was asked for, for what, and what makes it smaller", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const failure = new EngineFailure({
+        engine: "reference",
+        why: "the system gave no more memory",
+        transient: false,
+        memory: true
+      })
+      const backend = backendOf((session) => ({
+        ...session,
+        prepare: (program) =>
+          program.name === "train-step" ? Effect.fail(failure) : session.prepare(program)
+      }))
+      const error = yield* runTraining(at, { ...settings, batchSize: 4096 }).pipe(
+        Effect.provide(services(listen(), { backend })),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "NotEnoughMemory")
+      assert.match(
+        error.message,
+        /^Training needs about \d+ MB of memory on reference and does not get it \(the system gave no more memory\): 1 MB for the model with its optimizer, and \d+ MB for a batch of 4,096 windows of 8 tokens\. Lower batchSize: 2,048 with accumulation 2 /
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an engine that really gets too little says the same", () =>
+    Effect.gen(function* () {
+      const at = yield* place
+      const error = yield* runTraining(at, { ...settings, batchSize: 2_000_000 }).pipe(
+        Effect.provide(services(listen(), { backend: Engines.layer({ backend: "cpu" }).pipe(Layer.orDie) })),
+        Effect.flip
+      )
+      assert.match(
+        error.message,
+        /^Training needs about [\d.]+ GB of memory on cpu .*Lower batchSize: 1,000,000 /
+      )
     }).pipe(Effect.scoped)
   )
 })

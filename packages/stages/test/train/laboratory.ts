@@ -12,8 +12,8 @@ import type { StageEvent } from "@trainyard/core/RunEvent"
 import type * as Stage from "@trainyard/core/Stage"
 import { Effect, type FileSystem, Layer, Schema } from "effect"
 import { checkpoint } from "../../src/checkpoint/checkpoint.ts"
-import type { Model } from "../../src/checkpoint/Model.ts"
 import type { Dataset } from "../../src/dataset/Dataset.ts"
+import type { Model } from "../../src/generate/ModelArtifact.ts"
 import { draws } from "../../src/model/draws.ts"
 import { digestOf } from "../../src/tokenize/digest.ts"
 import type { TrainedRun } from "../../src/train/TrainedRun.ts"
@@ -130,7 +130,7 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   }
 }
 
-export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "name" | "after">
+export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "from" | "name" | "after">
 
 /** Settings of a run that takes a fraction of a second. */
 export const settings = {
@@ -193,6 +193,8 @@ export interface Place {
   readonly dataset: Artifact<typeof Dataset>
   readonly scratch: string
   readonly output: string
+  /** What training starts from, where it does not start with drawn weights. */
+  readonly from?: Artifact<typeof TrainedRun> | Artifact<typeof Model>
 }
 
 /** A place to train in: a dataset, a scratch folder and an output folder. */
@@ -202,6 +204,17 @@ export const place = Effect.map(temporaryFolder, (root): Place => {
   mkdirSync(scratch)
   mkdirSync(output)
   return { root, dataset: makeDataset(root), scratch, output }
+})
+
+/** A finished run as an artifact. */
+export const asRun = (
+  { output }: Place,
+  value: (typeof TrainedRun)["value"]["Type"]
+): Artifact<typeof TrainedRun> => ({
+  kind: "trained-run",
+  value,
+  directory: output,
+  fingerprint: `run-in-${output.split("/").at(-1)}`
 })
 
 /** Another place with the same dataset. */
@@ -218,12 +231,13 @@ const decodeConfig = (node: Stage.Node) =>
 
 /** Runs the train stage as the runner would. */
 export const runTraining = (at: Place, config: Settings) => {
-  const node = train({ dataset: undefined as never, ...config } as never)
+  // The wiring is not looked at: the artifacts are given below.
+  const node = train({ dataset: {}, ...(at.from && { from: {} }), ...config } as never)
   return decodeConfig(node).pipe(
     Effect.flatMap((decoded) =>
       node.run({
         name: "train",
-        inputs: { dataset: at.dataset },
+        inputs: { dataset: at.dataset, ...(at.from && { from: at.from }) },
         config: decoded,
         output: at.output,
         scratch: at.scratch

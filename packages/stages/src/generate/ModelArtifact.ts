@@ -6,8 +6,8 @@
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
-import { Provenance } from "../generate/Provenance.ts"
 import { GptConfig } from "../model/Gpt.ts"
+import { Provenance } from "./Provenance.ts"
 
 /** The kind of artifact that `checkpoint` makes. `generate/Model` loads its folder. */
 export const Model = Artifact.kind({

@@ -1,0 +1,129 @@
+/** The import-model stage: takes a GPT-2 that was made elsewhere, so that it can be trained further, validated, or published again. */
+import { Journal } from "@trainyard/core/Journal"
+import * as Stage from "@trainyard/core/Stage"
+import { Effect, FileSystem, Path, Schema } from "effect"
+import { load, ModelUnreadable } from "../generate/Model.ts"
+import { Model } from "../generate/ModelArtifact.ts"
+import { metadataOf } from "../generate/Provenance.ts"
+import { configJson, generationConfigJson, toHuggingFace } from "../model/huggingFace.ts"
+import { parameterCount } from "../model/Parameters.ts"
+import type { Source } from "../tensors/Safetensors.ts"
+import * as TensorFile from "../tensors/TensorFile.ts"
+import { copyTokenizer, digestOfFiles, tokenizerFiles } from "../tokenize/importTokenizer.ts"
+import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import { count } from "../train/figures.ts"
+
+const weights = "model.safetensors"
+
+/** Weights in a form that is not read here, and how to have them in the one that is. */
+const otherWeights = [
+  [
+    `${weights}.index.json`,
+    'its weights are in several files. Save them in one: model.save_pretrained(folder, max_shard_size="1000GB") in Python'
+  ],
+  [
+    "pytorch_model.bin",
+    "its weights are in pytorch_model.bin, which is code to be run and is not read here. Save them as safetensors: model.save_pretrained(folder) in Python"
+  ]
+] as const
+
+const checkForm = Effect.fnUntraced(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const has = (name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
+  if (yield* has(weights)) return
+  for (const [name, why] of otherWeights)
+    if (yield* has(name)) return yield* new ModelUnreadable({ directory: folder, why })
+})
+
+/** A tensor whose values are checked when they are read: one that is not finite would spoil every step that follows. */
+const finite = <E>(folder: string, { name, read, shape }: Source<E>) => ({
+  name,
+  shape,
+  read: Effect.flatMap(read, (values) => {
+    const at = values.findIndex((value) => !Number.isFinite(value))
+    return at === -1
+      ? Effect.succeed(values)
+      : Effect.fail(
+          new ModelUnreadable({
+            directory: folder,
+            why: `number ${at} of its tensor ${name} is ${values[at]}, so the weights are damaged`
+          })
+        )
+  })
+})
+
+const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
+
+/**
+ * Takes a model folder with the layout of Hugging Face's GPT-2: `config.json`, `model.safetensors` in F32, F16 or BF16, with or without
+ * `transformer.` before the names, and `tokenizer.json`. It is written anew in float32.
+ *
+ * Fails with `ModelUnreadable`, `SafetensorsError` or `InvalidTokenizer` when the folder is not such a model, and how the file system fails.
+ *
+ * @example
+ * ```ts
+ * const run = train({ dataset, from: importModel({ folder: "models/gpt2" }), epochs: 1, learningRate: 1e-4 })
+ * ```
+ */
+export const importModel = Stage.make({
+  name: "import-model",
+  version: 1,
+  source: import.meta.url,
+  inputs: {},
+  config: {
+    /** The model's folder; a relative one is read from the current folder. */
+    folder: Schema.NonEmptyString
+  },
+  output: Model,
+  // The files' digest says what it is, wherever they lie.
+  incidental: ["folder"],
+  outside: ({ folder }) => digestOfFiles(folder, ["config.json", weights, ...tokenizerFiles]),
+  run: Effect.fn("importModel")(function* ({ config, output }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const journal = yield* Journal
+    const folder = path.resolve(config.folder)
+    yield* checkForm(folder)
+    const { endTokenId, parameters, provenance, spec } = yield* load(folder)
+    const tokenizer = yield* Tokenizer.load(folder)
+    if (tokenizer.endTokenId !== endTokenId)
+      yield* journal.publish({
+        type: "Note",
+        level: "warning",
+        message: `${folder}: config.json ends a document with token ${endTokenId} and the tokenizer with ${tokenizer.endToken} (${tokenizer.endTokenId}); the tokenizer's is used. Name the right one as eos_token in tokenizer_config.json, or as eos_token_id in config.json.`
+      })
+    const bytes = yield* TensorFile.write(
+      path.join(output, weights),
+      toHuggingFace(spec, new Map(parameters.map((tensor) => [tensor.name, finite(folder, tensor)]))),
+      { format: "pt", ...(provenance && metadataOf(provenance)) }
+    )
+    yield* copyTokenizer(folder, output, tokenizer, { model_max_length: spec.sequenceLength })
+    const texts = {
+      "config.json": configJson(spec, tokenizer.endTokenId),
+      "generation_config.json": generationConfigJson(tokenizer.endTokenId)
+    }
+    for (const [name, value] of Object.entries(texts))
+      yield* fs.writeFileString(path.join(output, name), pretty(value))
+    const loaded = yield* load(output)
+    const { embedding, heads, layers } = spec.model
+    yield* journal.publish({
+      type: "Facts",
+      facts: [
+        { label: "Model", text: `${embedding} embedding, ${layers} layers, ${heads} heads` },
+        { label: "Parameters", text: count(parameterCount(spec)) },
+        { label: "Vocabulary", text: count(spec.vocabularySize) },
+        { label: "Positions", text: count(spec.sequenceLength) }
+      ]
+    })
+    return {
+      model: spec.model,
+      vocabularySize: spec.vocabularySize,
+      sequenceLength: spec.sequenceLength,
+      parameters: parameterCount(spec),
+      bytes,
+      tokenizer: loaded.tokenizer,
+      ...(provenance && { provenance })
+    }
+  })
+})

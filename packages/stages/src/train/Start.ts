@@ -1,0 +1,256 @@
+/**
+ * What training starts from where it does not start with drawn weights.
+ *
+ * A trained run: its last state, with optimizer, step counter and place in the data, so that both runs together are the run that was never
+ * ended. A model: its weights alone; everything else begins anew.
+ */
+import { join } from "node:path"
+import { Backend } from "@trainyard/backends/Backend"
+import type { Artifact } from "@trainyard/core/Artifact"
+import { Effect, Option, Schema } from "effect"
+import type { Dataset } from "../dataset/Dataset.ts"
+import { load } from "../generate/Model.ts"
+import { Model } from "../generate/ModelArtifact.ts"
+import type { GptConfig } from "../model/Gpt.ts"
+import { names, parameters, type Spec } from "../model/Parameters.ts"
+import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
+import * as CheckpointFolder from "./CheckpointFolder.ts"
+import { rate } from "./figures.ts"
+import { evaluatedTokens } from "./publish.ts"
+import { contentsOf } from "./Restore.ts"
+import { learningRate } from "./Schedule.ts"
+import { initial, type State } from "./State.ts"
+import type { DatasetFacts, Done, Plan, TrainConfig } from "./TrainConfig.ts"
+import { averageFile, CurvePoint, type TrainedRun } from "./TrainedRun.ts"
+import type { Tensors } from "./Trainer.ts"
+
+/** The run or the model cannot be started from, with this dataset and these settings. */
+export class StartImpossible extends Schema.TaggedError<StartImpossible>()("StartImpossible", {
+  message: Schema.String
+}) {}
+
+export interface Start {
+  readonly from: Artifact<typeof TrainedRun> | Artifact<typeof Model>
+  readonly model: GptConfig
+  /** Steps and windows that are behind it. */
+  readonly done: Done
+  /** What the epochs and tokens of the whole begin at. */
+  readonly epochs: number
+  readonly tokensSeen: number
+  readonly state: State
+  readonly curve: Uint8Array
+  /** Everything of a run's last state, or a model's weights. */
+  readonly tensors: Tensors
+  readonly isRun: boolean
+  /** Where the best state so far lies, if its loss may be compared with those to come. */
+  readonly best: string | undefined
+  /** Sentences on what is not as a user might think. */
+  readonly notes: ReadonlyArray<string>
+}
+
+const impossible = (message: string) => new StartImpossible({ message })
+
+const sizes = ({ bias, embedding, heads, layers }: GptConfig): string =>
+  `embedding ${embedding}, layers ${layers}, heads ${heads}, bias ${bias}`
+
+/** The shape to train: that of the start, with the settings' own dropout where they give a model. */
+const shapeOf = (what: string, model: GptConfig, config: TrainConfig) => {
+  if (config.model === undefined) return Effect.succeed(model)
+  return sizes(config.model) === sizes(model)
+    ? Effect.succeed(config.model)
+    : Effect.fail(
+        impossible(
+          `The setting model (${sizes(config.model)}) is not that of the ${what} to start from (${sizes(model)}). Leave model out, or give the same sizes.`
+        )
+      )
+}
+
+const checkVocabulary = (what: string, vocabularySize: number, dataset: Artifact<typeof Dataset>) =>
+  vocabularySize === dataset.value.vocabularySize
+    ? Effect.void
+    : Effect.fail(
+        impossible(
+          `The ${what} to start from has a vocabulary of ${vocabularySize} and the data set one of ${dataset.value.vocabularySize}. Build the data set with the ${what}'s own tokenizer.`
+        )
+      )
+
+const otherTokenizer = (what: string) =>
+  impossible(
+    `The ${what} to start from and the data set have different tokenizers: the same token ids mean other text. Build the data set with the ${what}'s own tokenizer.`
+  )
+
+/** The end of a run. */
+const fromRun = Effect.fn("Start.fromRun")(function* (
+  from: Artifact<typeof TrainedRun>,
+  dataset: Artifact<typeof Dataset>,
+  config: TrainConfig
+) {
+  const { value } = from
+  const backend = yield* Backend
+  const model = yield* shapeOf("run", value.model, config)
+  yield* checkVocabulary("run", value.vocabularySize, dataset)
+  if (value.sequenceLength !== dataset.value.sequenceLength)
+    return yield* impossible(
+      `The run to go on from has a sequence length of ${value.sequenceLength} and the data set one of ${dataset.value.sequenceLength}. Build the data set with sequenceLength ${value.sequenceLength}, or publish the run with checkpoint and start from that model.`
+    )
+  const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
+  const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength: value.sequenceLength }
+  const { curve, origin, state, tensors } = yield* contentsOf(
+    checkpoint,
+    spec,
+    checkpoint.files.has(averageFile)
+  ).pipe(
+    Effect.mapError(({ why }) =>
+      impossible(`The last state of the run at ${from.directory} cannot be gone on from: ${why}.`)
+    )
+  )
+  const isSameData = origin.dataset === dataset.fingerprint
+  if (value.tokenizer !== dataset.value.tokenizer) return yield* otherTokenizer("run")
+  const { accumulation, batchSize } = value.learning
+  const windows = isSameData ? state.step * accumulation * batchSize : 0
+  // The same place in the data, in batches of the size that they have now; the first batch of other data.
+  const batches = isSameData
+    ? Math.round(((state.step * accumulation + state.shift) * batchSize) / config.batchSize)
+    : 0
+  const averages = config.averageOver > 0
+  const isComparable = isSameData && tensors.average.length > 0 === averages
+  return {
+    from,
+    model,
+    done: { steps: state.step, windows },
+    epochs: isSameData ? value.epochs : 0,
+    tokensSeen: value.tokensSeen,
+    state: {
+      ...state,
+      shift: batches - state.step * config.accumulation,
+      stopped: null,
+      // A run that ended because patience ran out would end again at once.
+      evaluationsSinceBest: state.stopped === "patience" || !isComparable ? 0 : state.evaluationsSinceBest,
+      averagedStep: tensors.average.length > 0 ? state.averagedStep : state.step,
+      ...(isComparable ? {} : { best: null }),
+      ...(isSameData ? {} : { usual: initial.usual })
+    },
+    curve,
+    tensors,
+    isRun: true,
+    best: isComparable ? join(from.directory, "best") : undefined,
+    notes: [
+      ...(isSameData
+        ? []
+        : [
+            "The data set is not the one that the run to go on from was trained on, so training begins at its first batch and its losses are not compared with the run's."
+          ]),
+      ...(tensors.average.length > 0 && !averages
+        ? [
+            "The run to go on from kept a mean of its weights, which is what it published; averageOver is 0, so training goes on from the weights themselves and publishes those. Set averageOver to keep the mean."
+          ]
+        : []),
+      ...(value.engine === backend.engine && value.precision === backend.settings.precision
+        ? []
+        : [
+            `The run to go on from was trained on ${value.engine} in ${value.precision} and goes on on ${backend.engine} in ${backend.settings.precision}, so the result is not that of one run on either.`
+          ])
+    ]
+  } satisfies Start as Start
+})
+
+const firstRows = (source: Source<SafetensorsError>, rows: number): Source<SafetensorsError> => {
+  const columns = source.shape[1]!
+  return {
+    name: source.name,
+    shape: [rows, columns],
+    read: Effect.map(source.read, (values) => values.slice(0, rows * columns))
+  }
+}
+
+/** The weights of a published model. */
+const fromModel = Effect.fn("Start.fromModel")(function* (
+  from: Artifact<typeof Model>,
+  dataset: Artifact<typeof Dataset>,
+  config: TrainConfig
+) {
+  const loaded = yield* load(from.directory)
+  const positions = loaded.spec.sequenceLength
+  const { sequenceLength } = dataset.value
+  // A model without biases is published with zeros in their place, which stay out of it.
+  const own = { ...loaded.spec.model, bias: from.value.model.bias }
+  const model = yield* shapeOf("model", own, config)
+  yield* checkVocabulary("model", loaded.spec.vocabularySize, dataset)
+  if (loaded.tokenizer !== dataset.value.tokenizer) return yield* otherTokenizer("model")
+  if (sequenceLength > positions)
+    return yield* impossible(
+      `The model to start from has ${positions} positions and the data set a sequence length of ${sequenceLength}. Build the data set with sequenceLength ${positions} or less.`
+    )
+  const wanted = new Set(parameters({ ...loaded.spec, model }).map((parameter) => parameter.name))
+  return {
+    from,
+    model,
+    done: { steps: 0, windows: 0 },
+    epochs: 0,
+    tokensSeen: 0,
+    state: initial,
+    curve: new Uint8Array(),
+    tensors: {
+      parameters: loaded.parameters
+        .filter((source) => wanted.has(source.name))
+        .map((source) => (source.name === names.positions ? firstRows(source, sequenceLength) : source)),
+      optimizer: [],
+      average: []
+    },
+    isRun: false,
+    best: undefined,
+    notes:
+      sequenceLength < positions
+        ? [
+            `The model to start from has ${positions} positions and the data set a sequence length of ${sequenceLength}: the trained model keeps the first ${sequenceLength}. Build the data set with sequenceLength ${positions} to keep all.`
+          ]
+        : []
+  } satisfies Start as Start
+})
+
+const decodePoint = Schema.decodeUnknownOption(Schema.fromJsonString(CurvePoint))
+
+/** The learning rate of a run's last step. */
+const lastRate = (curve: Uint8Array): number | undefined => {
+  const text = Buffer.from(curve.buffer, curve.byteOffset, curve.byteLength)
+    .subarray(-4096)
+    .toString("latin1")
+  return Option.getOrUndefined(decodePoint(text.trimEnd().split("\n").at(-1)))?.learningRate
+}
+
+/** The start as this training takes it: told where the schedule, or what evaluations measure, is not the run's. */
+export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: DatasetFacts): Start => {
+  if (start.from.kind === Model.name) return start
+  const { schedule } = plan
+  const { steps } = start.done
+  const ended = lastRate(start.curve)
+  const notes = [...start.notes]
+  if (ended !== undefined && Math.abs(ended - learningRate(schedule, steps)) > 1e-9 * ended)
+    notes.push(
+      `The run to go on from ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, finalLearningRate and warmUp.`
+    )
+  const now = evaluatedTokens(plan, facts.validationTokens, config.evaluationTokens)
+  const before = start.from.value.evaluationTokens
+  if (now === before || start.best === undefined) return { ...start, notes }
+  return {
+    ...start,
+    best: undefined,
+    state: { ...start.state, best: null, evaluationsSinceBest: 0 },
+    notes: [
+      ...notes,
+      `Evaluations measure ${now} tokens and those of the run to go on from measured ${before}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
+    ]
+  }
+}
+
+/**
+ * Opens what training is to start from.
+ *
+ * Fails with `StartImpossible` when it does not fit the dataset or the settings, `BrokenCheckpoint`, `ModelUnreadable`, `SafetensorsError` or
+ * `InvalidTokenizer` for damage on the disk.
+ */
+export const open = (
+  from: Artifact<typeof TrainedRun> | Artifact<typeof Model>,
+  dataset: Artifact<typeof Dataset>,
+  config: TrainConfig
+) => (from.kind === Model.name ? fromModel(from, dataset, config) : fromRun(from, dataset, config))

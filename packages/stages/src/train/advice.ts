@@ -1,0 +1,117 @@
+/** Settings that are allowed and do not do what they seem to: what is said of them before the first step, each with its fix. */
+import { Schema } from "effect"
+import * as Batches from "./Batches.ts"
+import { count } from "./figures.ts"
+import type { Start } from "./Start.ts"
+import { type Plan, TrainConfig } from "./TrainConfig.ts"
+
+const defaults = Schema.decodeSync(TrainConfig)({})
+
+type Key = keyof TrainConfig
+
+const isChanged = (config: TrainConfig, key: Key): boolean =>
+  JSON.stringify(config[key]) !== JSON.stringify(defaults[key])
+
+const list = (names: ReadonlyArray<string>): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
+
+const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
+  const windows = Batches.windowsPerEpoch(plan.data)
+  const taken = config.batchSize * config.accumulation
+  if (taken <= windows) return undefined
+  const product =
+    config.accumulation === 1
+      ? `batchSize ${count(config.batchSize)}`
+      : `batchSize ${count(config.batchSize)} times accumulation ${count(config.accumulation)}`
+  const asked =
+    config.steps === undefined
+      ? ` This run goes through it ${Number(Batches.epochsAt(plan.data, plan.schedule.steps * config.accumulation).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
+      : ""
+  return `${product} is more than the ${count(windows)} windows of an epoch: each step goes through the training split ${Number((taken / windows).toFixed(2))} times.${asked} Set batchSize to ${count(Math.max(1, Math.floor(windows / config.accumulation)))} or less, or collect more text.`
+}
+
+const scheduleAdvice = (
+  config: TrainConfig,
+  { schedule }: Plan,
+  begin: number
+): ReadonlyArray<string | undefined> => {
+  const { steps, warmUp } = schedule
+  return [
+    warmUp < steps
+      ? undefined
+      : `warmUp ${count(warmUp)} is as long as the run of ${count(steps)} steps or longer: the learning rate only rises, ${warmUp === steps ? "and reaches its peak at the last step" : "and never reaches learningRate"}. Lower warmUp, or leave it out for a twentieth of the run.`,
+    config.averageOver > steps - begin
+      ? `averageOver ${count(config.averageOver)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`
+      : undefined
+  ]
+}
+
+const evaluationAdvice = (
+  config: TrainConfig,
+  { schedule }: Plan,
+  begin: number
+): ReadonlyArray<string | undefined> => {
+  const { evaluateEvery, patience, sampleEvery } = config
+  const { steps } = schedule
+  const evaluations = Math.ceil(steps / evaluateEvery) - Math.floor(begin / evaluateEvery)
+  const unused = (["prompts", "sampleTokens", "sampleTemperature"] as const).filter((key) =>
+    isChanged(config, key)
+  )
+  return [
+    patience !== undefined && patience >= evaluations
+      ? `patience ${count(patience)} has no effect: the run has ${count(evaluations)} evaluation${evaluations === 1 ? "" : "s"}. Lower evaluateEvery (${count(evaluateEvery)}) or patience.`
+      : undefined,
+    sampleEvery > 0 && Math.floor(steps / sampleEvery) === Math.floor(begin / sampleEvery)
+      ? `sampleEvery ${count(sampleEvery)} is beyond the last step, ${count(steps)}, so no sample is shown. Lower it.`
+      : undefined,
+    sampleEvery === 0 && unused.length > 0
+      ? `${list(unused)} ${unused.length === 1 ? "has" : "have"} no effect, because sampleEvery is 0. Set sampleEvery to see samples.`
+      : undefined
+  ]
+}
+
+const faultAdvice = (
+  { checkpointEvery, faults }: TrainConfig,
+  { schedule }: Plan,
+  begin: number
+): ReadonlyArray<string | undefined> => {
+  const { steps } = schedule
+  const changed = (key: keyof typeof faults) => faults[key] !== defaults.faults[key]
+  const unused = (["spikeDeviations", "spikeAfter"] as const).filter(changed).map((key) => `faults.${key}`)
+  const goesOn = [faults.notFinite, faults.spike].some((policy) => policy === "skip" || policy === "rollback")
+  const isSaved =
+    checkpointEvery.seconds !== undefined ||
+    (checkpointEvery.steps !== undefined &&
+      Math.floor((steps - 1) / checkpointEvery.steps) > Math.floor(begin / checkpointEvery.steps))
+  return [
+    faults.spike === "ignore" && unused.length > 0
+      ? `${list(unused)} ${unused.length === 1 ? "has" : "have"} no effect, because faults.spike is "ignore". Set faults.spike to stop, skip or rollback.`
+      : undefined,
+    faults.spike !== "ignore" && faults.spikeAfter >= steps
+      ? `faults.spike has no effect: spikes are looked for after ${count(faults.spikeAfter)} steps (faults.spikeAfter) and the run has ${count(steps)}. Lower faults.spikeAfter.`
+      : undefined,
+    !goesOn && changed("limit")
+      ? 'faults.limit has no effect, because no fault is skipped or rolled back. Set faults.notFinite or faults.spike to "skip" or "rollback".'
+      : undefined,
+    checkpointEvery.steps === undefined && checkpointEvery.seconds === undefined
+      ? "checkpointEvery gives neither steps nor seconds, so only a new best is saved before the end: a killed run may lose much. Give one of them."
+      : !isSaved && steps - begin >= 100
+        ? `checkpointEvery.steps ${count(checkpointEvery.steps ?? 0)} schedules no checkpoint before the last step, ${count(steps)}: only a new best is saved, and a killed run may lose much. Lower it, or give seconds too.`
+        : undefined
+  ]
+}
+
+/** Sentences on settings without the effect that they seem to have; empty when all is well. */
+export const adviceOf = (
+  config: TrainConfig,
+  plan: Plan,
+  start: Start | undefined
+): ReadonlyArray<string> => {
+  const begin = start?.done.steps ?? 0
+  return [
+    batchAdvice(config, plan),
+    ...scheduleAdvice(config, plan, begin),
+    ...evaluationAdvice(config, plan, begin),
+    ...faultAdvice(config, plan, begin)
+  ].filter((sentence) => sentence !== undefined)
+}
