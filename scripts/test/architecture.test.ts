@@ -92,10 +92,8 @@ test("no module of core keeps state of its own: two runs in one process share no
   const state =
     /^(?:export )?(?:(?:let|var) |const \w+(?:: [^=]+)? = (?:new (?:Weak)?(?:Map|Set)(?:<.*>)?\(\)|\[\]|\{\})$)/m
   expect("const kept = new Map<string, ReadonlyArray<string>>()").toMatch(state)
-  // What it remembers of scripts is the same for every run.
-  const allowed = ["core/src/Code.ts"]
   const found = files.filter(
     (file) => file.startsWith("core/src/") && state.test(readFileSync(join(packages, file), "utf8"))
   )
-  expect(found.filter((file) => !allowed.includes(file))).toEqual([])
+  expect(found).toEqual([])
 })
