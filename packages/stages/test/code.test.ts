@@ -26,6 +26,8 @@ describe("the code of each stage", () => {
         "clean",
         "collect",
         "dataset",
+        "import-model",
+        "import-tokenizer",
         "tokenize",
         "train",
         "validate"

@@ -36,6 +36,15 @@ export const batchesWithin = (shape: Shape, length: number, limit: number): Read
   return Array.from({ length: some }, (_, index) => Math.floor((index * all) / some))
 }
 
+/** Predictions in one evaluation of a split of `length` tokens. */
+export const evaluatedTokens = (shape: Shape, length: number, limit: number): number => {
+  const size = shape.batchSize * shape.sequenceLength
+  return batchesWithin(shape, length, limit).reduce(
+    (sum, batch) => sum + Math.min(size, length - 1 - batch * size),
+    0
+  )
+}
+
 /**
  * Measures a split of `length` tokens (at least 2), or about `limit` tokens of it, with a prepared `evaluate` program.
  */

@@ -11,12 +11,12 @@ import { Effect, Option, Schema } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
+import { evaluatedTokens } from "../model/Evaluation.ts"
 import type { GptConfig } from "../model/Gpt.ts"
 import { names, parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { rate } from "./figures.ts"
-import { evaluatedTokens } from "./publish.ts"
 import { contentsOf } from "./Restore.ts"
 import { learningRate } from "./Schedule.ts"
 import { initial, type State } from "./State.ts"
@@ -229,7 +229,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
     notes.push(
       `The run to go on from ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, finalLearningRate and warmUp.`
     )
-  const now = evaluatedTokens(plan, facts.validationTokens, config.evaluationTokens)
+  const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
   const before = start.from.value.evaluationTokens
   if (now === before || start.best === undefined) return { ...start, notes }
   return {

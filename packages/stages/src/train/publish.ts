@@ -6,7 +6,7 @@ import { Journal } from "@trainyard/core/Journal"
 import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
-import { batchesWithin } from "../model/Evaluation.ts"
+import { evaluatedTokens } from "../model/Evaluation.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
@@ -47,15 +47,6 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
           }
         ])
   ]
-}
-
-/** Predictions in one evaluation. */
-export const evaluatedTokens = (plan: Plan, length: number, limit: number): number => {
-  const size = plan.data.batchSize * plan.data.sequenceLength
-  return batchesWithin(plan.data, length, limit).reduce(
-    (sum, batch) => sum + Math.min(size, length - 1 - batch * size),
-    0
-  )
 }
 
 export interface Options {
@@ -141,7 +132,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     steps: state.step,
     epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.accumulation),
     tokensSeen,
-    evaluationTokens: evaluatedTokens(plan, dataset.value.validation.tokens, config.evaluationTokens),
+    evaluationTokens: evaluatedTokens(plan.data, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
     temperature: { best: best.temperature, last: temperature },
     bestValidationLoss: best.loss,

@@ -2,7 +2,8 @@
 import * as Adopt from "@trainyard/core/Adopt"
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { make, table } from "../show/Screen.ts"
+import { Output } from "../Output.ts"
+import { table } from "../show/Screen.ts"
 import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
 
@@ -20,17 +21,18 @@ export const adopt = Command.make(
     json: jsonFlag
   },
   Effect.fn("trainyard.adopt")(function* (flags) {
+    const output = yield* Output
     const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
     const records = yield* Adopt.adopt(pipeline, { set: flags.set }, flags.stages).pipe(
       Effect.provide(Workbench.layer(chosen, pipeline))
     )
     if (flags.json) {
       for (const { artifact, at, fingerprint, node, why } of records) {
-        yield* Console.log(JSON.stringify({ name: node, fingerprint, artifact, at, why }))
+        output.json({ name: node, fingerprint, artifact, at, why })
       }
       return
     }
-    const screen = make(process.stdout)
+    const { screen } = output
     yield* Console.log(
       `${screen.style("bold", pipeline.name)} keeps these artifacts, made by other code, until the next change. To make one anew: trainyard run ${flags.file} --from STAGE`
     )
