@@ -51,7 +51,7 @@ export default Pipeline.make("c-code", () => {
     epochs: 10,
     batchSize: 8,
     weightDecay: 1,
-    averageOver: 400,
+    emaSteps: 400,
     calibrate: true
   })
   const model = checkpoint({ run })
@@ -61,6 +61,6 @@ export default Pipeline.make("c-code", () => {
     prompts: ["int main", "struct", "#include", "void function"],
     // All of the test split: a tenth of it may say the opposite of another tenth.
     measuredTokens: null,
-    beats: [2, 5]
+    baselinesToBeat: [2, 5]
   })
 })

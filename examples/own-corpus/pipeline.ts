@@ -33,6 +33,6 @@ export default Pipeline.make("own-corpus", () => {
   const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 64 })
   const run = train({ dataset, model: Gpt.tiny, steps: 60, batchSize: 4, evaluateEvery: 20 })
   const model = checkpoint({ run, title: "A model of my own code" })
-  // No gate on the bigram: so short a training does not beat it. Ask for it (`beats: [2]`) when yours does.
-  return validate({ model, dataset, beats: [] })
+  // No gate on the bigram: so short a training does not beat it. Ask for it (`baselinesToBeat: [2]`) when yours does.
+  return validate({ model, dataset, baselinesToBeat: [] })
 })

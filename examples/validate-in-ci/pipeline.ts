@@ -34,7 +34,7 @@ export default Pipeline.make("validate-in-ci", () => {
     maxTokens: 96,
     documentPrompts: 8,
     // The gates. The run ends with exit code 3 when one of them fails.
-    beats: [2],
+    baselinesToBeat: [2],
     bitsPerByteAtMost: 2,
     topOneAccuracyAtLeast: 0.4,
     longestOverlapAtMost: 64

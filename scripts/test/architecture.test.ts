@@ -6,18 +6,31 @@ import { expect, test } from "vitest"
 
 const packages = fileURLToPath(new URL("../../packages", import.meta.url))
 
+/** The source file of each name that a package exports, by `@trainyard/<package>/<name>`. */
+const exported = new Map(
+  ["core", "backends", "stages"].flatMap((name) => {
+    const { exports } = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as {
+      readonly exports: Record<string, string | { readonly "trainyard-source": string }>
+    }
+    return Object.entries(exports).flatMap(([path, target]) =>
+      typeof target === "string" || path.includes("*")
+        ? []
+        : [[`@trainyard/${name}${path.slice(1)}`, `${name}/${target["trainyard-source"].slice(2)}`] as const]
+    )
+  })
+)
+
 /** Paths from packages/, with `/`, of the files that a file imports or hands on, types included. */
 const importsOf = (file: string): ReadonlyArray<string> =>
   [
     ...readFileSync(join(packages, file), "utf8").matchAll(/\bfrom "(\.{1,2}\/[^"]+\.ts|@trainyard\/[^"]+)"/g)
-  ].map(([, specifier = ""]) => {
-    const [, name, path = "index"] = /^@trainyard\/([a-z]+)(?:\/(.+))?$/.exec(specifier) ?? []
-    return name === undefined
-      ? relative(packages, resolve(packages, dirname(file), specifier))
+  ].map(([, specifier = ""]) =>
+    specifier.startsWith("@")
+      ? (exported.get(specifier) ?? specifier)
+      : relative(packages, resolve(packages, dirname(file), specifier))
           .split(sep)
           .join("/")
-      : `${name}/src/${path}.ts`
-  })
+  )
 
 // The kernels of the cpu engine are AssemblyScript, a program of their own.
 const files = globSync("*/src/**/*.ts", { cwd: packages, exclude: ["**/assembly/**", "**/*.d.ts"] }).map(

@@ -31,10 +31,10 @@ export const fewerThreads =
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   engine: EngineName,
   why: Schema.String,
-  mend: Schema.String
+  hint: Schema.String
 }) {
   override get message() {
-    return `The ${this.engine} engine cannot run here: ${this.why}. ${this.mend}`
+    return `The ${this.engine} engine cannot run here: ${this.why}. ${this.hint}`
   }
 }
 
@@ -150,7 +150,7 @@ export type Availability =
       /** It chooses its workers itself, whatever the settings' threads. */
       readonly ownThreads?: boolean
     }
-  | { readonly available: false; readonly why: string; readonly mend: string }
+  | { readonly available: false; readonly why: string; readonly hint: string }
 
 /**
  * What decides an engine's results besides the program and the precision: a part of the cache key of what it computes. The same on every

@@ -29,12 +29,12 @@ export const names: ReadonlyArray<EngineName> = ["native", "cpu", "gpujs", "refe
 /** The engine of this name, loaded. An engine whose own code cannot be loaded here is one that is unavailable. */
 export const load = (name: EngineName): Effect.Effect<Engine> => {
   const absent = (why: string): Engine => {
-    const mend = "Install Trainyard's dependencies again, or take another --backend."
-    const unavailable = Effect.fail(new EngineUnavailable({ engine: name, why, mend }))
+    const hint = "Install Trainyard's dependencies again, or take another --backend."
+    const unavailable = Effect.fail(new EngineUnavailable({ engine: name, why, hint }))
     return {
       name,
       build: unavailable,
-      availability: Effect.succeed({ available: false, why, mend }),
+      availability: Effect.succeed({ available: false, why, hint }),
       open: () => unavailable
     }
   }
@@ -86,12 +86,12 @@ const obstacle = (
   here: Availability,
   precision: Precision | undefined
 ): EngineUnavailable | undefined => {
-  if (!here.available) return new EngineUnavailable({ engine: name, why: here.why, mend: here.mend })
+  if (!here.available) return new EngineUnavailable({ engine: name, why: here.why, hint: here.hint })
   if (precision === undefined || here.precisions.includes(precision)) return undefined
   return new EngineUnavailable({
     engine: name,
     why: `it does not offer precision ${precision} on this machine, only ${here.precisions.join(", ")}`,
-    mend: `Take --precision ${here.preferred}, or another --backend.`
+    hint: `Take --precision ${here.preferred}, or another --backend.`
   })
 }
 
@@ -117,7 +117,7 @@ export const select = Effect.fn("Engines.select")(function* (
     return yield* new EngineUnavailable({
       engine: asked === "auto" ? "cpu" : asked,
       why: `${threads} threads are asked for`,
-      mend: `Give a whole number from 1 to ${mostThreads}.`
+      hint: `Give a whole number from 1 to ${mostThreads}.`
     })
   const passed: Array<string> = []
   let first: EngineUnavailable | undefined
@@ -142,7 +142,7 @@ export const select = Effect.fn("Engines.select")(function* (
     }
   }
   return yield* first ??
-    new EngineUnavailable({ engine: "reference", why: passed.join("; "), mend: "Ask for an engine by name." })
+    new EngineUnavailable({ engine: "reference", why: passed.join("; "), hint: "Ask for an engine by name." })
 })
 
 /** A chosen engine as the service that stages ask for. */

@@ -6,7 +6,7 @@ import * as Engines from "../src/Engines.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "./contract/tinyGpt.ts"
 
 describe("Engines", () => {
-  it.live("survey says for each engine what it would do here, or why not and what would mend it", () =>
+  it.live("survey says for each engine what it would do here, or why not and what would hint it", () =>
     Effect.gen(function* () {
       const all = yield* Engines.survey
       assert.deepStrictEqual(
@@ -19,7 +19,7 @@ describe("Engines", () => {
           assert.include(availability.precisions, availability.preferred)
         } else {
           assert.isNotEmpty(availability.why)
-          assert.isNotEmpty(availability.mend)
+          assert.isNotEmpty(availability.hint)
         }
       }
     })
@@ -80,7 +80,7 @@ describe("Engines", () => {
         if (availability.available) continue
         const error = yield* Effect.flip(Engines.select({ backend: engine }))
         assert.include(error.message, availability.why)
-        assert.include(error.message, availability.mend)
+        assert.include(error.message, availability.hint)
       }
     })
   )

@@ -1,13 +1,13 @@
 /** What the tests share: small stages, a workspace in a temporary folder, and a run with everything that it said. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Fiber, FileSystem, Layer, Schema, Stream } from "effect"
-import * as Artifact from "../src/Artifact.ts"
-import { EventStream } from "../src/EventStream.ts"
-import * as Pipeline from "../src/Pipeline.ts"
-import type { RunEvent } from "../src/RunEvent.ts"
-import * as Runner from "../src/Runner.ts"
-import * as Stage from "../src/Stage.ts"
-import { Workspace } from "../src/Workspace.ts"
+import { EventStream } from "../src/events/EventStream.ts"
+import type { RunEvent } from "../src/events/RunEvent.ts"
+import * as Pipeline from "../src/graph/Pipeline.ts"
+import * as Stage from "../src/graph/Stage.ts"
+import * as Runner from "../src/run/Runner.ts"
+import * as Artifact from "../src/store/Artifact.ts"
+import { Workspace } from "../src/store/Workspace.ts"
 
 export const Text = Artifact.kind({
   name: "text",
@@ -42,7 +42,7 @@ export const textStages = (
       text: Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("hello"))),
       note: Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("")))
     },
-    incidental: ["note"],
+    excludeFromCacheKey: ["note"],
     run: Effect.fn("write")(function* ({ config, name, output }) {
       const fs = yield* FileSystem.FileSystem
       yield* count(name)
@@ -64,7 +64,7 @@ export const textStages = (
       yield* fs.writeFileString(`${output}/text.txt`, text.repeat(config.times))
       return { length: text.length * config.times }
     }),
-    verdict: ({ length }) => (length > 1000 ? `The text has ${length} letters, more than 1000.` : undefined)
+    gate: ({ length }) => (length > 1000 ? `The text has ${length} letters, more than 1000.` : undefined)
   })
   return { write, double }
 }

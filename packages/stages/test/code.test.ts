@@ -2,7 +2,7 @@ import module, { syncBuiltinESMExports } from "node:module"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterEach, describe, expect, it } from "@effect/vitest"
 import * as Code from "@trainyard/core/Code"
-import { CodeMemory } from "@trainyard/core/CodeMemory"
+import { CodeMemory } from "@trainyard/core/cache/CodeMemory"
 import { Effect } from "effect"
 import * as stages from "../src/index.ts"
 

@@ -29,7 +29,7 @@ export const corpusOf = Effect.fnUntraced(function* (texts: ReadonlyArray<string
   const artifact: Artifact.Artifact<typeof Corpus> = {
     kind: "corpus",
     directory,
-    fingerprint: "0",
+    cacheKey: "0",
     value: {
       documents: texts.length,
       bytes: offset,

@@ -50,7 +50,7 @@ export const runStage = <K extends Artifact.Kind, E, R>(
       yield* Schema.encodeUnknownEffect(node.kind.value)(made)
     )
     return {
-      artifact: { kind: node.kind.name, value, directory: output, fingerprint: "0" } as Artifact.Artifact<K>,
+      artifact: { kind: node.kind.name, value, directory: output, cacheKey: "0" } as Artifact.Artifact<K>,
       events
     }
   }) as Effect.Effect<

@@ -1,8 +1,8 @@
 /** A dataset folder given by hand, as the artifact that the dataset stage would have made. */
 import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { canonical } from "@trainyard/core/CacheKey"
 import { digestFile } from "@trainyard/core/Durable"
-import { canonical } from "@trainyard/core/Fingerprint"
 import * as Store from "@trainyard/core/Store"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import * as DatasetReader from "@trainyard/stages/dataset/DatasetReader"
@@ -16,7 +16,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
   const artifact: Artifact<typeof Dataset> = {
     kind: Dataset.name,
     directory,
-    fingerprint: createHash("sha256").update(canonical(value)).update(list.sha256).digest("hex").slice(0, 32),
+    cacheKey: createHash("sha256").update(canonical(value)).update(list.sha256).digest("hex").slice(0, 32),
     value
   }
   return artifact

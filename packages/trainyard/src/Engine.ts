@@ -1,9 +1,9 @@
 /** The engine behind a command: chosen by flag, environment or file, and named in what is fingerprinted. */
 import { Backend, EngineFailure, type EngineUnavailable } from "@trainyard/backends/Backend"
 import * as Engines from "@trainyard/backends/Engines"
-import { ComputeIdentity } from "@trainyard/core/Fingerprint"
+import { ComputeIdentity } from "@trainyard/core/CacheKey"
 import { Context, Effect, Layer } from "effect"
-import type { Chosen } from "./Choices.ts"
+import type { Chosen } from "./RunOptions.ts"
 
 export interface Options {
   /** Whether each step runs beside the reference engine. */
@@ -32,7 +32,7 @@ export const none: Layer.Layer<Backend> = Layer.succeed(
 export const describe = ({ engine, settings: { precision, threads }, why }: Backend["Service"]): string =>
   `${engine}, ${precision}, ${threads} ${threads === 1 ? "thread" : "threads"} (${why})`
 
-/** The chosen engine, and its name, precision and build for the fingerprints of what it computes. */
+/** The chosen engine, and its name, precision and build for the cache keys of what it computes. */
 export const layer = (
   { backend, precision, threads }: Chosen,
   { checked = false }: Options = {}

@@ -1,8 +1,8 @@
 /** A model folder given by hand, as the artifact that the checkpoint stage would have made. */
 import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { canonical } from "@trainyard/core/CacheKey"
 import { digestFile } from "@trainyard/core/Durable"
-import { canonical } from "@trainyard/core/Fingerprint"
 import * as Store from "@trainyard/core/Store"
 import * as LoadedModel from "@trainyard/stages/generate/Model"
 import { Model } from "@trainyard/stages/generate/ModelArtifact"
@@ -26,11 +26,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
   const artifact: Artifact<typeof Model> = {
     kind: Model.name,
     directory,
-    fingerprint: createHash("sha256")
-      .update(canonical(value))
-      .update(weights.sha256)
-      .digest("hex")
-      .slice(0, 32),
+    cacheKey: createHash("sha256").update(canonical(value)).update(weights.sha256).digest("hex").slice(0, 32),
     value
   }
   return artifact

@@ -15,7 +15,7 @@ import { Schema } from "effect"
 export type Provided = Backend | Journal | NodeServices | Workspace
 
 /** What the file would have, where neither a flag nor the environment says otherwise. */
-export const Choices = Schema.Struct({
+export const RunOptions = Schema.Struct({
   backend: Schema.optionalKey(BackendChoice),
   /** Worker threads. */
   threads: Schema.optionalKey(Threads),
@@ -25,12 +25,12 @@ export const Choices = Schema.Struct({
   /** Folder for artifacts and runs, seen from the current folder. */
   workspace: Schema.optionalKey(Schema.NonEmptyString)
 })
-export type Choices = typeof Choices.Type
+export type RunOptions = typeof RunOptions.Type
 
 /** A pipeline that the command line can run. */
 export interface Pipeline<Out extends Kind = Kind, E = unknown, R = Provided>
   extends Core.Pipeline<Out, E, R> {
-  readonly choices?: Choices
+  readonly choices?: RunOptions
 }
 
 /** A sentence in the place of a type, so that the compiler's message says what is missing. */
@@ -63,7 +63,7 @@ type Runnable<N extends Node> =
 export const make = <N extends Node>(
   name: string,
   build: (() => N | readonly [N, ...ReadonlyArray<N>]) & Runnable<N>,
-  choices: Choices = {}
+  choices: RunOptions = {}
 ): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>> => {
   const pipeline = Core.make<N>(name, build)
   return { ...pipeline, choices }

@@ -1,6 +1,6 @@
 /** Ctrl-C and its relatives: the first interrupts what is at work, which gives everything back; a second one stops at once. */
 import { Context, Effect, type Scope } from "effect"
-import { codes } from "./Ending.ts"
+import { codes } from "./ExitCode.ts"
 import type { Output } from "./Output.ts"
 
 /** The signals that this process receives. */

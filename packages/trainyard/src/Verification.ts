@@ -9,9 +9,9 @@ import type { Node } from "@trainyard/core/Stage"
 import { temporaryDirectory, Workspace } from "@trainyard/core/Workspace"
 import { CurvePoint, TrainedRun } from "@trainyard/stages/train/TrainedRun"
 import { Effect, FileSystem, Layer, Path, Schema } from "effect"
-import type { Chosen } from "./Choices.ts"
 import * as Engine from "./Engine.ts"
 import type { Pipeline } from "./Pipeline.ts"
+import type { Chosen } from "./RunOptions.ts"
 
 /** How one way of doing the steps went. */
 export interface Trial {

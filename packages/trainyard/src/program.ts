@@ -4,11 +4,11 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { trainyard, version } from "./command.ts"
-import { codeOf, codes, sentenceOf } from "./Ending.ts"
+import { codeOf, codes, sentenceOf } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
-import * as LastResort from "./LastResort.ts"
 import * as Output from "./Output.ts"
 import * as Signals from "./Signals.ts"
+import * as UncaughtErrors from "./UncaughtErrors.ts"
 
 /** Why standard output lacks something. */
 let unwritten: string | undefined
@@ -18,7 +18,7 @@ const output = Output.make(process, (error) => {
   if (error.code !== "EPIPE" && error.code !== "EIO") unwritten ??= error.message
 })
 const signals = Signals.install(output)
-const lastResort = LastResort.install(output, signals, () => unwritten)
+const lastResort = UncaughtErrors.install(output, signals, () => unwritten)
 
 NodeRuntime.runMain(
   Command.run(trainyard, { version }).pipe(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Engines from "@trainyard/backends/Engines"
+import { ComputeIdentity } from "@trainyard/core/CacheKey"
 import * as Code from "@trainyard/core/Code"
-import { ComputeIdentity } from "@trainyard/core/Fingerprint"
 import { Effect } from "effect"
 import * as Engine from "../src/Engine.ts"
 

@@ -65,14 +65,14 @@ layer(made, { timeout: 60_000 })("folders given by hand", (it) => {
       const own = yield* Store.open(Model, folders.model)
       const { logitDifference: _, ...known } = own.value
       const copy = copied(folders.model)
-      const { fingerprint, value } = yield* ModelFolder.open(copy)
+      const { cacheKey, value } = yield* ModelFolder.open(copy)
       // Published without biases, a model cannot be told from one that has them.
       assert.deepStrictEqual(value, { ...known, model: value.model, parameters: value.parameters })
       assert.strictEqual(value.provenance?.step, 2)
       rewrite(copy)
       const other = yield* ModelFolder.open(copy)
       assert.notProperty(other.value, "provenance")
-      assert.notStrictEqual(other.fingerprint, fingerprint)
+      assert.notStrictEqual(other.cacheKey, cacheKey)
     })
   )
 
@@ -81,11 +81,11 @@ layer(made, { timeout: 60_000 })("folders given by hand", (it) => {
       const folders = yield* Made
       const own = yield* Store.open(Dataset, folders.dataset)
       const copy = copied(folders.dataset)
-      const { fingerprint, value } = yield* DatasetFolder.open(copy)
+      const { cacheKey, value } = yield* DatasetFolder.open(copy)
       assert.deepStrictEqual(value, own.value)
       const list = join(copy, "documents.jsonl")
       writeFileSync(list, readFileSync(list, "utf8").replace("file0.c", "file9.c"))
-      assert.notStrictEqual((yield* DatasetFolder.open(copy)).fingerprint, fingerprint)
+      assert.notStrictEqual((yield* DatasetFolder.open(copy)).cacheKey, cacheKey)
     })
   )
 })

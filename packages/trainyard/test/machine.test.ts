@@ -1,4 +1,4 @@
-/** What `validate` reads of the machine is in its fingerprint: another compiler, or none, is another report. */
+/** What `validate` reads of the machine is in its cache key: another compiler, or none, is another report. */
 import { chmodSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"

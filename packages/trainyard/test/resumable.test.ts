@@ -58,21 +58,21 @@ const scratchOf = (place: Place): ReadonlyArray<string> => {
 describe("an interrupted run", () => {
   test("outlives the next experiment and gc; plan and status say what resumes it, and that does", async () => {
     const place = await interrupted()
-    const [fingerprint = ""] = scratchOf(place)
+    const [cacheKey = ""] = scratchOf(place)
     const planned = await trainyard(place, "plan", "job.ts")
     expect(planned.stdout).toMatch(/train +run +.*; resumes from step 3 \(3\.0 kB\)/)
     expect(planned.stdout).not.toContain("Can be resumed")
     const json = await trainyard(place, "plan", "job.ts", "--json")
-    expect(json.stdout).toContain(`"resumes":{"fingerprint":"${fingerprint}"`)
+    expect(json.stdout).toContain(`"resumes":{"cacheKey":"${cacheKey}"`)
 
     const other = await trainyard(place, "run", "job.ts", "--set", "train.steps=2")
     expect(other.code).toBe(0)
     expect((await trainyard(place, "gc")).stdout).toMatch(
       new RegExp(
-        `can be resumed from them[^]*train of job, step 3, 3\\.0 kB, last changed .* ago \\(${fingerprint.slice(0, 12)}\\)`
+        `can be resumed from them[^]*train of job, step 3, 3\\.0 kB, last changed .* ago \\(${cacheKey.slice(0, 12)}\\)`
       )
     )
-    expect(scratchOf(place)).toEqual([fingerprint])
+    expect(scratchOf(place)).toEqual([cacheKey])
 
     // --force was the first command's; what goes on does not begin anew.
     const goesOn = "Resume with: trainyard run job.ts"
@@ -85,7 +85,7 @@ describe("an interrupted run", () => {
     expect(page.stdout).toContain(goesOn)
     const state = JSON.parse((await trainyard(place, "status", "--json")).stdout)
     expect(state.resumable).toMatchObject([
-      { fingerprint, stage: "train", pipeline: "job", step: 3, command: { words: ["run", "job.ts"] } }
+      { cacheKey, stage: "train", pipeline: "job", step: 3, command: { words: ["run", "job.ts"] } }
     ])
 
     const again = await trainyard(place, "run", "job.ts", "--json")
@@ -96,33 +96,28 @@ describe("an interrupted run", () => {
 
   test("gc removes it by name or by age, and says what it does not know", async () => {
     const place = await interrupted()
-    const [fingerprint = ""] = scratchOf(place)
+    const [cacheKey = ""] = scratchOf(place)
     const unknown = await trainyard(place, "gc", "--scratch", "0000000")
     expect(unknown.code).toBe(2)
     expect(unknown.stderr).toContain(
-      `There is no unfinished work "0000000". There is: ${fingerprint.slice(0, 12)}.`
+      `There is no unfinished work "0000000". There is: ${cacheKey.slice(0, 12)}.`
     )
     const wrong = await trainyard(place, "gc", "--scratch-older-than", "soon")
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain("30d")
     await trainyard(place, "gc", "--scratch-older-than", "30d")
-    expect(scratchOf(place)).toEqual([fingerprint])
-    const claim = join(
-      place.directory,
-      ".trainyard",
-      "locks",
-      `${fingerprint}@far-away-0123456789abcdef.7.9.0`
-    )
+    expect(scratchOf(place)).toEqual([cacheKey])
+    const claim = join(place.directory, ".trainyard", "locks", `${cacheKey}@far-away-0123456789abcdef.7.9.0`)
     write(place.directory, { [`.trainyard/locks/${claim.split("/").at(-1)}`]: "" })
-    const used = await trainyard(place, "gc", "--scratch", fingerprint.slice(0, 8))
+    const used = await trainyard(place, "gc", "--scratch", cacheKey.slice(0, 8))
     expect(used.code).toBe(2)
     expect(used.stderr).toContain("process 7 on far-away works on")
     expect(used.stderr.replaceAll(/\s+/g, "")).toContain(`remove${claim.replaceAll(/\s+/g, "")}first`)
     const longAgo = new Date(Date.now() - 2 * 86_400_000)
     utimesSync(claim, longAgo, longAgo)
-    const dry = await trainyard(place, "gc", "--scratch", fingerprint.slice(0, 8), "--dry-run")
-    expect(dry.stdout).toContain(`scratch/${fingerprint}`)
-    expect(scratchOf(place)).toEqual([fingerprint])
+    const dry = await trainyard(place, "gc", "--scratch", cacheKey.slice(0, 8), "--dry-run")
+    expect(dry.stdout).toContain(`scratch/${cacheKey}`)
+    expect(scratchOf(place)).toEqual([cacheKey])
     await trainyard(place, "gc", "--scratch-older-than", "0m")
     expect(scratchOf(place)).toEqual([])
   })

@@ -42,7 +42,7 @@ import { Effect, Schema } from "effect"
 import { Artifact, Pipeline, Stage } from "trainyard"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const learn = Stage.make({
-  name: "learn", version: 1, source: import.meta.url, inputs: {}, config: { seed: Schema.Int }, output: Nothing, computes: true,
+  name: "learn", version: 1, source: import.meta.url, inputs: {}, config: { seed: Schema.Int }, output: Nothing, usesBackend: true,
   run: () => Effect.as(Effect.sleep("400 millis"), {})
 })
 export default Pipeline.make("computing", () => [learn({ name: "one", seed: 1 }), learn({ name: "two", seed: 2 })])

@@ -37,7 +37,7 @@ const judge = Stage.make({
   inputs: { words: Words },
   config: { atLeast: Schema.Int },
   output: Words,
-  verdict: ({ words }) => (words < 0 ? "There are too few words." : undefined),
+  gate: ({ words }) => (words < 0 ? "There are too few words." : undefined),
   run: ({ config, inputs }) => Effect.succeed({ words: inputs.words.value.words - config.atLeast })
 })
 

@@ -89,7 +89,7 @@ export const plan = Effect.fn("Bench.plan")(function* (options: BenchOptions = {
   for (const engine of options.engines ?? names.filter((name) => name !== "reference")) {
     const here = yield* (yield* load(engine)).availability
     if (!here.available) {
-      absent.push({ engine, unavailable: `${here.why}. ${here.mend}` })
+      absent.push({ engine, unavailable: `${here.why}. ${here.hint}` })
       continue
     }
     const precisions = here.precisions.filter((one) => options.precisions?.includes(one) ?? true)

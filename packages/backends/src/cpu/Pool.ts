@@ -123,7 +123,7 @@ export class Pool {
 
   #tooFew(cause: unknown): EngineUnavailable {
     const why = `${this.threads} threads were asked for, and the system started ${this.#workers.length} (${cause instanceof Error ? cause.message : cause})`
-    return new EngineUnavailable({ engine: "cpu", why, mend: fewerThreads })
+    return new EngineUnavailable({ engine: "cpu", why, hint: fewerThreads })
   }
 
   /** Fails when a worker has died or hung; nothing can be trusted then. */

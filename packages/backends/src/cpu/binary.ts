@@ -32,7 +32,7 @@ export const best = (): Binary | undefined =>
       ? "relaxed"
       : "simd"
 
-const unavailable = (why: string, mend: string) => new EngineUnavailable({ engine: "cpu", why, mend })
+const unavailable = (why: string, hint: string) => new EngineUnavailable({ engine: "cpu", why, hint })
 
 export const noSimd = unavailable(
   "this JavaScript runtime has no WebAssembly SIMD with threads",
@@ -41,7 +41,7 @@ export const noSimd = unavailable(
 
 export const availability: Effect.Effect<Availability> = Effect.sync(() => {
   const binary = best()
-  if (binary === undefined) return { available: false, why: noSimd.why, mend: noSimd.mend }
+  if (binary === undefined) return { available: false, why: noSimd.why, hint: noSimd.hint }
   const cores = availableParallelism()
   const arithmetic =
     binary === "relaxed"

@@ -90,7 +90,7 @@ const openSession = Effect.fn("cpu.open")(function* (
     return yield* new EngineUnavailable({
       engine: name,
       why: `WebAssembly has no ${settings.precision} arithmetic`,
-      mend: "Ask for --precision f32, or for --backend native."
+      hint: "Ask for --precision f32, or for --backend native."
     })
   const { threads } = settings
   if (!isThreads(threads))

@@ -34,7 +34,7 @@ const tooLarge = ({ launches }: Lowered): string | undefined => {
     : `it needs a matrix of ${large.result.rows} × ${large.result.columns}, and kernels count to ${mostElements} elements; take a smaller batch or vocabulary`
 }
 
-const mend =
+const hint =
   "Install a GPU driver with Vulkan, Metal or Direct3D 12, or take another --backend; the cpu engine runs everywhere."
 
 const broken = (cause: unknown) =>
@@ -135,7 +135,7 @@ export const make = (options: Options = {}): Engine => ({
     const found = yield* findMode(options.mode)
     if (found === undefined) {
       const why = `gpu.js finds no ${options.mode ?? "way to run"} on this machine`
-      return yield* new EngineUnavailable({ engine: name, why, mend })
+      return yield* new EngineUnavailable({ engine: name, why, hint })
     }
     const runs = found.mode === "webgpu" ? "./deviceRuns.ts" : "./hostRuns.ts"
     return {
@@ -147,7 +147,7 @@ export const make = (options: Options = {}): Engine => ({
     findMode(options.mode),
     (found): Availability =>
       found === undefined
-        ? { available: false, why: `gpu.js finds no ${options.mode ?? "way to run"} on this machine`, mend }
+        ? { available: false, why: `gpu.js finds no ${options.mode ?? "way to run"} on this machine`, hint }
         : {
             available: true,
             detail: found.detail,
@@ -163,13 +163,13 @@ export const make = (options: Options = {}): Engine => ({
       return yield* new EngineUnavailable({
         engine: name,
         why: `gpu.js finds no ${options.mode ?? "way to run"} on this machine`,
-        mend
+        hint
       })
     if (settings.precision !== "f32")
       return yield* new EngineUnavailable({
         engine: name,
         why: `it computes in f32 alone, not ${settings.precision}`,
-        mend: "Ask for --precision f32, or for another engine."
+        hint: "Ask for --precision f32, or for another engine."
       })
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)

@@ -104,7 +104,7 @@ export interface Addon {
 
 export type Loaded =
   | { readonly loaded: true; readonly addon: Addon }
-  | { readonly loaded: false; readonly why: string; readonly mend: string }
+  | { readonly loaded: false; readonly why: string; readonly hint: string }
 
 const Status = Schema.fromJsonString(
   Schema.Struct({
@@ -112,7 +112,7 @@ const Status = Schema.fromJsonString(
     /** Digest of the sources and of the flags that decide results. */
     identity: Schema.optionalKey(Schema.String),
     why: Schema.optionalKey(Schema.String),
-    mend: Schema.optionalKey(Schema.String)
+    hint: Schema.optionalKey(Schema.String)
   })
 )
 
@@ -124,11 +124,11 @@ const reason = (variant: string): Loaded => {
   try {
     const status = Schema.decodeUnknownSync(Status)(readFileSync(beside(`status-${variant}.json`), "utf8"))
     if (!status.built)
-      return { loaded: false, why: status.why ?? "it could not be built", mend: status.mend ?? rebuild }
+      return { loaded: false, why: status.why ?? "it could not be built", hint: status.hint ?? rebuild }
   } catch {
-    return { loaded: false, why: "it has not been built yet", mend: rebuild }
+    return { loaded: false, why: "it has not been built yet", hint: rebuild }
   }
-  return { loaded: false, why: "its compiled file is missing", mend: rebuild }
+  return { loaded: false, why: "its compiled file is missing", hint: rebuild }
 }
 
 const attempt = (debug: boolean): Loaded => {
@@ -147,7 +147,7 @@ const attempt = (debug: boolean): Loaded => {
       : {
           loaded: false,
           why: `its compiled file does not load (${message})`,
-          mend: "Delete packages/backends/src/native/build and run npm run setup."
+          hint: "Delete packages/backends/src/native/build and run npm run setup."
         }
   }
 }

@@ -155,13 +155,13 @@ const identityOf = (files) => {
 }
 
 /** Leaves no addon behind, so that an old one is never taken for this one. */
-const unavailable = (why, mend, fingerprint) => {
+const unavailable = (why, hint, fingerprint) => {
   rmSync(addon, { force: true })
   const before = readStatus()
-  writeStatus({ built: false, why, mend, fingerprint })
+  writeStatus({ built: false, why, hint, fingerprint })
   // Said once: every command comes by here, and doctor repeats it for whoever asks.
   if (before?.built === false && before.why === why) return
-  console.log(`The native engine is not built: ${why}. ${mend} Everything else works without it.`)
+  console.log(`The native engine is not built: ${why}. ${hint} Everything else works without it.`)
 }
 
 const main = async () => {

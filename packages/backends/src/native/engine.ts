@@ -49,11 +49,11 @@ export interface NativeOptions {
 
 type Choice =
   | { readonly addon: Addon; readonly path: KernelPath }
-  | { readonly addon: undefined; readonly why: string; readonly mend: string }
+  | { readonly addon: undefined; readonly why: string; readonly hint: string }
 
 const choose = (options: NativeOptions): Choice => {
   const loaded = load()
-  if (!loaded.loaded) return { addon: undefined, why: loaded.why, mend: loaded.mend }
+  if (!loaded.loaded) return { addon: undefined, why: loaded.why, hint: loaded.hint }
   const wanted = options.kernels ?? process.env.TRAINYARD_NATIVE_KERNELS ?? ""
   const paths = loaded.addon.paths()
   const here = paths.filter((path) => path.supported)
@@ -71,7 +71,7 @@ const choose = (options: NativeOptions): Choice => {
     why: known
       ? `the kernels ${wanted} that TRAINYARD_NATIVE_KERNELS asks for do not run on this processor`
       : `TRAINYARD_NATIVE_KERNELS asks for ${wanted}, which is none of ${kernelNames.join(", ")}`,
-    mend: `Unset it, or take one of ${names}.`
+    hint: `Unset it, or take one of ${names}.`
   }
 }
 
@@ -95,7 +95,7 @@ const attemptThreads = <A>(what: () => A): Effect.Effect<A, EngineFailure | Engi
     try: what,
     catch: (cause) =>
       cause instanceof Error && "code" in cause && cause.code === "threads"
-        ? new EngineUnavailable({ engine: name, why: cause.message, mend: fewerThreads })
+        ? new EngineUnavailable({ engine: name, why: cause.message, hint: fewerThreads })
         : failureOf(cause)
   })
 
@@ -247,7 +247,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
   build: Effect.suspend(() => {
     const choice = choose(options)
     return choice.addon === undefined
-      ? Effect.fail(new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend }))
+      ? Effect.fail(new EngineUnavailable({ engine: name, why: choice.why, hint: choice.hint }))
       : Effect.sync(() => ({
           sources: ["./fuse.ts", "./describe.ts"].map((file) => new URL(file, import.meta.url).href),
           // Paths sum in different orders.
@@ -256,7 +256,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
   }),
   availability: Effect.sync((): Availability => {
     const choice = choose(options)
-    if (choice.addon === undefined) return { available: false, why: choice.why, mend: choice.mend }
+    if (choice.addon === undefined) return { available: false, why: choice.why, hint: choice.hint }
     return {
       available: true,
       detail: `C++ kernels, ${choice.path.detail}`,
@@ -267,7 +267,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
   open: Effect.fnUntraced(function* (tensors, settings) {
     const choice = choose(options)
     if (choice.addon === undefined)
-      return yield* new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend })
+      return yield* new EngineUnavailable({ engine: name, why: choice.why, hint: choice.hint })
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)
       return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
@@ -275,14 +275,14 @@ export const make = (options: NativeOptions = {}): Engine => ({
       return yield* new EngineUnavailable({
         engine: name,
         why: `${settings.threads} threads are asked for`,
-        mend: `Ask for a whole number from 1 to ${mostThreads}.`
+        hint: `Ask for a whole number from 1 to ${mostThreads}.`
       })
     return yield* openSession(choice.addon, choice.path, tensors, settings)
   }),
   peak: Effect.fnUntraced(function* (settings) {
     const choice = choose(options)
     if (choice.addon === undefined)
-      return yield* new EngineUnavailable({ engine: name, why: choice.why, mend: choice.mend })
+      return yield* new EngineUnavailable({ engine: name, why: choice.why, hint: choice.hint })
     return yield* attemptThreads(() => peak(choice.addon, choice.path, settings))
   })
 })

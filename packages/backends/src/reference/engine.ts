@@ -42,7 +42,7 @@ export const engine: Engine = {
       return yield* new EngineUnavailable({
         engine: name,
         why: `it computes in f32 alone, not ${settings.precision}`,
-        mend: "Ask for --precision f32, or for another engine."
+        hint: "Ask for --precision f32, or for another engine."
       })
     const wrong = wrongSession(tensors)
     if (wrong !== undefined)

@@ -45,7 +45,7 @@ export const contractSuite = async (engine: Engine, options: ContractOptions = {
   const name = `${engine.name} ${precision}`
   const here = await Effect.runPromise(engine.availability)
   const why = !here.available
-    ? `${here.why} (${here.mend})`
+    ? `${here.why} (${here.hint})`
     : here.precisions.includes(precision)
       ? undefined
       : `it offers ${here.precisions.join(", ")} only`

@@ -42,7 +42,7 @@ describe("the native engine's build without a compiler", () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it("says that there is none, in one sentence and its mend, and exits with 0", () => {
+  it("says that there is none, in one sentence and its hint, and exits with 0", () => {
     const first = node([join(native(), "build.mjs")])
     assert.strictEqual(first.status, 0, first.stderr)
     assert.strictEqual(first.stderr, "")
@@ -54,7 +54,7 @@ describe("the native engine's build without a compiler", () => {
     const now = availability()
     assert.isFalse(now.available)
     assert.match(now.why, /no C\+\+ compiler/)
-    assert.match(now.mend, /npm run setup/)
+    assert.match(now.hint, /npm run setup/)
   })
 
   it("names a CXX that does not answer", () => {
@@ -64,6 +64,6 @@ describe("the native engine's build without a compiler", () => {
     const now = availability()
     assert.isFalse(now.available)
     assert.match(now.why, /absent-compiler/)
-    assert.match(now.mend, /CXX/)
+    assert.match(now.hint, /CXX/)
   })
 })

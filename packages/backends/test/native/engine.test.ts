@@ -135,7 +135,7 @@ describe.skipIf(!here.available)(
         assert.isFalse(unknown.available)
         if (!unknown.available) {
           assert.include(unknown.why, "sse9")
-          assert.include(unknown.mend, "portable")
+          assert.include(unknown.hint, "portable")
         }
         const failure = yield* Effect.flip(make({ kernels: "sse9" }).open(tensors, settings))
         assert.strictEqual(failure._tag, "EngineUnavailable")

@@ -151,17 +151,15 @@ ${table(
     ],
     [
       "Learning rate",
-      `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${rate(learning.finalLearningRate)}`
+      `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${rate(learning.minLearningRate)}`
     ],
     [
       "Batch",
-      `${count(learning.batchSize)} windows of ${count(run.sequenceLength)} tokens${learning.accumulation > 1 ? `, ${count(learning.accumulation)} batches a step` : ""}`
+      `${count(learning.batchSize)} windows of ${count(run.sequenceLength)} tokens${learning.gradientAccumulationSteps > 1 ? `, ${count(learning.gradientAccumulationSteps)} batches a step` : ""}`
     ],
     [
       "Weights",
-      learning.averageOver === 0
-        ? "as they stood"
-        : `running mean over about ${count(learning.averageOver)} steps`
+      learning.emaSteps === 0 ? "as they stood" : `running mean over about ${count(learning.emaSteps)} steps`
     ],
     ...(run.temperature.best === 1
       ? []

@@ -10,7 +10,7 @@ import { Effect, FileSystem, Schema } from "effect"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import { metadataOf, type Provenance } from "../generate/Provenance.ts"
-import { cooled, scaled } from "../model/Calibration.ts"
+import { scaled, temperatureScaled } from "../model/Calibration.ts"
 import { draws } from "../model/draws.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "../model/huggingFace.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
@@ -103,7 +103,7 @@ export const checkpoint = Stage.make({
   },
   output: Model,
   // It proves on the engine that the folder computes what the state does.
-  computes: true,
+  usesBackend: true,
   run: Effect.fn("checkpoint")(function* ({ config, inputs, output }) {
     const { run } = inputs
     const fs = yield* FileSystem.FileSystem
@@ -130,7 +130,7 @@ export const checkpoint = Stage.make({
     const trained = wanted.map(({ name }) => {
       const tensor = tensors.get(name)!
       return norm.has(name)
-        ? { ...tensor, read: Effect.map(tensor.read, (values) => cooled(values, temperature)) }
+        ? { ...tensor, read: Effect.map(tensor.read, (values) => temperatureScaled(values, temperature)) }
         : tensor
     })
 

@@ -77,8 +77,8 @@ export const importModel = Stage.make({
   },
   output: Model,
   // The files' digest says what it is, wherever they lie.
-  incidental: ["folder"],
-  outside: ({ folder }) => digestOfFiles(folder, ["config.json", weights, ...tokenizerFiles]),
+  excludeFromCacheKey: ["folder"],
+  externalDigest: ({ folder }) => digestOfFiles(folder, ["config.json", weights, ...tokenizerFiles]),
   run: Effect.fn("importModel")(function* ({ config, output }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

@@ -6,9 +6,9 @@ import * as Lock from "@trainyard/core/Lock"
 import * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
 import { ByteSize, Effect, Schema } from "effect"
+import { CleanReport, type Removed } from "./CleanReport.ts"
 import { everything, lastPart, leftovers } from "./leftovers.ts"
 import { realRoot, removeAll } from "./removal.ts"
-import { type Removed, Slate } from "./Slate.ts"
 
 const config = {
   /**
@@ -55,7 +55,7 @@ export const clean = Stage.make({
   source: import.meta.url,
   inputs: {},
   config,
-  output: Slate,
+  output: CleanReport,
   reusable: false,
   run: Effect.fn("clean")(function* ({ config }) {
     const journal = yield* Journal

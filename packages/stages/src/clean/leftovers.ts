@@ -3,7 +3,7 @@ import * as Gc from "@trainyard/core/Gc"
 import * as RunLog from "@trainyard/core/RunLog"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path } from "effect"
-import type { Removed } from "./Slate.ts"
+import type { Removed } from "./CleanReport.ts"
 
 /** The last name of a path within the workspace. */
 export const lastPart = (path: string): string => path.slice(path.lastIndexOf("/") + 1)

@@ -24,14 +24,14 @@ export const realRoot = Effect.fnUntraced(function* (root: string) {
   const path = yield* Path.Path
   const real = yield* fs.realPath(root).pipe(Effect.mapError(explain("Looking at the workspace", root)))
   const home = yield* fs.realPath(homedir()).pipe(Effect.orElseSucceed(() => homedir()))
-  const mend = "Give a folder of its own with --workspace, such as .trainyard."
-  if (path.dirname(real) === real) return yield* refuse(root, `it is the root of a disk. ${mend}`)
-  if (real === home) return yield* refuse(root, `it is a home folder. ${mend}`)
+  const hint = "Give a folder of its own with --workspace, such as .trainyard."
+  if (path.dirname(real) === real) return yield* refuse(root, `it is the root of a disk. ${hint}`)
+  if (real === home) return yield* refuse(root, `it is a home folder. ${hint}`)
   if (home.startsWith(real + path.sep)) {
-    return yield* refuse(root, `a home folder lies in it. ${mend}`)
+    return yield* refuse(root, `a home folder lies in it. ${hint}`)
   }
   if (yield* fs.exists(path.join(real, ".git")).pipe(Effect.orElseSucceed(() => false))) {
-    return yield* refuse(root, `a git repository lies in it. ${mend}`)
+    return yield* refuse(root, `a git repository lies in it. ${hint}`)
   }
   return real
 })

@@ -182,7 +182,7 @@ export const collect = Stage.make({
   config,
   output: Corpus,
   retry: Schedule.exponential("500 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 })),
-  outside: ({ maximumFileBytes, sources }) => digestOutside(sources, maximumFileBytes),
+  externalDigest: ({ maximumFileBytes, sources }) => digestOutside(sources, maximumFileBytes),
   run: Effect.fn("collect")(function* ({ config, output }) {
     const path = yield* Path.Path
     const journal = yield* Journal

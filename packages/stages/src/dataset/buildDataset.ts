@@ -124,7 +124,7 @@ export const buildDataset = Stage.make({
   source: import.meta.url,
   inputs: { corpus: Corpus, tokenizer: TokenizerArtifact },
   config,
-  contradiction: ({ testShare, validationShare }) =>
+  validateConfig: ({ testShare, validationShare }) =>
     testShare + validationShare <= 0.95
       ? undefined
       : `validationShare ${validationShare} and testShare ${testShare} leave too little to learn from: together they may be 0.95. Lower one; testShare 0 sets no test split apart.`,

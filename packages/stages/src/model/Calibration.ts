@@ -15,7 +15,7 @@ export const scaled = (spec: Spec): ReadonlyArray<Parameter> =>
   parameters(spec).filter(({ name }) => name.startsWith(`${names.finalNorm}.`))
 
 /** Their values for a temperature. */
-export const cooled = (values: Float32Array, temperature: number): Float32Array =>
+export const temperatureScaled = (values: Float32Array, temperature: number): Float32Array =>
   values.map((value) => value / temperature)
 
 /** Ratio of neighbouring temperatures that are tried: the loss is flat around its least. */

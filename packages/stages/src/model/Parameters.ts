@@ -27,7 +27,7 @@ export interface Parameter {
   readonly initial:
     | { readonly constant: number }
     | { readonly deviation: number }
-    | { readonly waves: number }
+    | { readonly sinusoidal: number }
 }
 
 export const names = {
@@ -82,7 +82,7 @@ export const parameters = (spec: Spec): ReadonlyArray<Parameter> => {
       shape: [spec.sequenceLength, embedding],
       decays: false,
       transposed: false,
-      initial: { waves: 0.02 }
+      initial: { sinusoidal: 0.02 }
     },
     ...Array.from({ length: layers }, (_, index) => names.layer(index)).flatMap((layer) => [
       ...norm(layer.attentionNorm),
@@ -126,7 +126,7 @@ export const initialValues = (parameter: Parameter, seed: number): Float32Array 
   const { initial, name, shape } = parameter
   const values = new Float32Array(sizeOf(parameter))
   if ("constant" in initial) values.fill(initial.constant)
-  else if ("waves" in initial) fillWaves(values, shape, initial.waves)
+  else if ("sinusoidal" in initial) fillWaves(values, shape, initial.sinusoidal)
   else fillNormal(values, initial.deviation, draws(seed, "initial", name))
   return values
 }

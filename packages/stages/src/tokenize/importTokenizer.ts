@@ -85,8 +85,8 @@ export const importTokenizer = Stage.make({
   },
   output: TokenizerArtifact,
   // The files' digest says what it is, wherever they lie.
-  incidental: ["folder"],
-  outside: ({ folder }) => digestOfFiles(folder, tokenizerFiles),
+  excludeFromCacheKey: ["folder"],
+  externalDigest: ({ folder }) => digestOfFiles(folder, tokenizerFiles),
   run: Effect.fn("importTokenizer")(function* ({ config, output }) {
     const path = yield* Path.Path
     const journal = yield* Journal

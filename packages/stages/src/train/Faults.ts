@@ -30,27 +30,33 @@ export interface Fault {
   readonly action: Action
 }
 
-type Usual = State["usual"]
+type LossStatistics = State["lossStatistics"]
 
 /** The running mean and variance with one more loss: plain averages at first, then exponential ones over about 50 steps. */
-export const withLoss = (usual: Usual, loss: number): Usual => {
-  const weight = Math.max(1 / (usual.steps + 1), 0.02)
-  const difference = loss - usual.mean
+export const withLoss = (lossStatistics: LossStatistics, loss: number): LossStatistics => {
+  const weight = Math.max(1 / (lossStatistics.steps + 1), 0.02)
+  const difference = loss - lossStatistics.mean
   return {
-    mean: usual.mean + weight * difference,
-    variance: (1 - weight) * (usual.variance + weight * difference * difference),
-    steps: usual.steps + 1
+    mean: lossStatistics.mean + weight * difference,
+    variance: (1 - weight) * (lossStatistics.variance + weight * difference * difference),
+    steps: lossStatistics.steps + 1
   }
 }
 
 /** Largest loss that is no spike; infinite while spikes are not looked for. */
-export const spikeLimit = (policy: FaultPolicy, usual: Usual): number =>
-  policy.spike === "ignore" || usual.steps < policy.spikeAfter
+export const spikeLimit = (policy: FaultPolicy, lossStatistics: LossStatistics): number =>
+  policy.spike === "ignore" || lossStatistics.steps < policy.spikeAfter
     ? Number.POSITIVE_INFINITY
-    : usual.mean + policy.spikeDeviations * Math.max(Math.sqrt(usual.variance), 0.01 * Math.abs(usual.mean))
+    : lossStatistics.mean +
+      policy.spikeDeviations *
+        Math.max(Math.sqrt(lossStatistics.variance), 0.01 * Math.abs(lossStatistics.mean))
 
 /** What is wrong with a step, or undefined when nothing is. */
-export const faultOf = (policy: FaultPolicy, usual: Usual, result: StepResult): Fault | undefined => {
+export const faultOf = (
+  policy: FaultPolicy,
+  lossStatistics: LossStatistics,
+  result: StepResult
+): Fault | undefined => {
   if (!Number.isFinite(result.loss))
     return { kind: "loss-not-finite", why: `the loss is ${result.loss}`, action: policy.notFinite }
   if (result.gradientNorm !== undefined && !Number.isFinite(result.gradientNorm))
@@ -59,10 +65,10 @@ export const faultOf = (policy: FaultPolicy, usual: Usual, result: StepResult): 
       why: `the gradient norm is ${result.gradientNorm}`,
       action: policy.notFinite
     }
-  if (result.loss > spikeLimit(policy, usual) && policy.spike !== "ignore")
+  if (result.loss > spikeLimit(policy, lossStatistics) && policy.spike !== "ignore")
     return {
       kind: "loss-spike",
-      why: `the loss is ${result.loss.toFixed(3)}, far above its usual ${usual.mean.toFixed(3)}`,
+      why: `the loss is ${result.loss.toFixed(3)}, far above its lossStatistics ${lossStatistics.mean.toFixed(3)}`,
       action: policy.spike
     }
   return undefined

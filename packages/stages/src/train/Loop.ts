@@ -70,7 +70,7 @@ const finite = (value: number): number | null => (Number.isFinite(value) ? value
 /** Runs training from a state to its end. Interruption waits for the step under way and saves. */
 export const run = Effect.fnUntraced(function* (context: Context) {
   const { checkpoints, config, curve, journal, plan, trainer } = context
-  const { accumulation } = config
+  const { gradientAccumulationSteps } = config
   const { schedule, spec } = plan
   const batches = Batches.make(plan.data)
   const meter = Meter.make({
@@ -91,7 +91,8 @@ export const run = Effect.fnUntraced(function* (context: Context) {
   // Whether a checkpoint has fallen due that the one being written then kept waiting.
   let owed = false
 
-  const epochAt = (step: number) => Batches.epochsAt(plan.data, step * accumulation + state.shift)
+  const epochAt = (step: number) =>
+    Batches.epochsAt(plan.data, step * gradientAccumulationSteps + state.shift)
 
   const timed = (now: number): State => ({
     ...state,
@@ -192,12 +193,12 @@ export const run = Effect.fnUntraced(function* (context: Context) {
 
   /** Brings the weights' running mean up to date: now and then, and before it is judged. */
   const average = Effect.fnUntraced(function* (step: number) {
-    const { averageOver } = config
-    if (averageOver === 0) return
-    const interval = Math.max(1, Math.round(averageOver / 16))
+    const { emaSteps } = config
+    if (emaSteps === 0) return
+    const interval = Math.max(1, Math.round(emaSteps / 16))
     if (step % interval !== 0 && !evaluatesAt(step)) return
     // The mean of all steps so far until there are as many as it goes over.
-    yield* trainer.average(Math.min(1, (step - state.averagedStep) / Math.min(averageOver, step)))
+    yield* trainer.average(Math.min(1, (step - state.averagedStep) / Math.min(emaSteps, step)))
     state = { ...state, averagedStep: step }
   })
 
@@ -205,10 +206,10 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     const before = performance.now()
     const step = state.step + 1
     const rate = learningRate(schedule, step)
-    const first = state.step * accumulation + state.shift
-    const indices = Array.from({ length: accumulation }, (_, index) => first + index)
+    const first = state.step * gradientAccumulationSteps + state.shift
+    const indices = Array.from({ length: gradientAccumulationSteps }, (_, index) => first + index)
     const read = yield* Effect.forEach(indices, readBatch)
-    const limit = spikeLimit(config.faults, state.usual)
+    const limit = spikeLimit(config.faults, state.lossStatistics)
     const result = yield* trainer.step(
       read,
       step,
@@ -217,7 +218,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     )
     const milliseconds = performance.now() - before
     const gradientNorm = result.gradientNorm === undefined ? null : finite(result.gradientNorm)
-    const fault = faultOf(config.faults, state.usual, result)
+    const fault = faultOf(config.faults, state.lossStatistics, result)
     if (fault !== undefined) yield* meet(fault, step, indices)
     else
       state = {
@@ -225,7 +226,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
         step,
         trainLoss: result.loss,
         gradientNorm,
-        usual: withLoss(state.usual, result.loss)
+        lossStatistics: withLoss(state.lossStatistics, result.loss)
       }
     if (ended !== undefined) return
     yield* average(step)

@@ -16,17 +16,17 @@ export class NotEnoughMemory extends Schema.TaggedError<NotEnoughMemory>()("NotE
   /** What one batch takes while it is computed. */
   batch: Schema.Finite,
   batchSize: Schema.Int,
-  accumulation: Schema.Int,
+  gradientAccumulationSteps: Schema.Int,
   sequenceLength: Schema.Int,
   /** What the engine said. */
   why: Schema.String
 }) {
   override get message() {
-    const { accumulation, batch, batchSize, engine, model, sequenceLength, why } = this
+    const { gradientAccumulationSteps, batch, batchSize, engine, model, sequenceLength, why } = this
     const half = Math.ceil(batchSize / 2)
     const smaller =
       batchSize > 1
-        ? `Lower batchSize: ${count(half)} with accumulation ${count(accumulation * 2)} makes the same steps in about ${size(model + (batch * half) / batchSize)}. Or lower`
+        ? `Lower batchSize: ${count(half)} with gradientAccumulationSteps ${count(gradientAccumulationSteps * 2)} makes the same steps in about ${size(model + (batch * half) / batchSize)}. Or lower`
         : "Lower"
     return `Training needs about ${size(model + batch)} of memory on ${engine} and does not get it (${why}): ${size(model)} for the model with its optimizer, and ${size(batch)} for a batch of ${count(batchSize)} windows of ${count(sequenceLength)} tokens. ${smaller} the data set's sequenceLength, or take a smaller model.`
   }
@@ -36,7 +36,11 @@ export class NotEnoughMemory extends Schema.TaggedError<NotEnoughMemory>()("NotE
 export const explain =
   (
     programs: ReadonlyArray<Program>,
-    sizes: { readonly batchSize: number; readonly accumulation: number; readonly sequenceLength: number }
+    sizes: {
+      readonly batchSize: number
+      readonly gradientAccumulationSteps: number
+      readonly sequenceLength: number
+    }
   ) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | NotEnoughMemory, R> =>
     Effect.mapError(self, (error) => {

@@ -104,15 +104,15 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
       impossible(`The last state of the run at ${from.directory} cannot be gone on from: ${why}.`)
     )
   )
-  const isSameData = origin.dataset === dataset.fingerprint
+  const isSameData = origin.dataset === dataset.cacheKey
   if (value.tokenizer !== dataset.value.tokenizer) return yield* otherTokenizer("run")
-  const { accumulation, batchSize } = value.learning
-  const windows = isSameData ? state.step * accumulation * batchSize : 0
+  const { gradientAccumulationSteps, batchSize } = value.learning
+  const windows = isSameData ? state.step * gradientAccumulationSteps * batchSize : 0
   // The same place in the data, in batches of the size that they have now; the first batch of other data.
   const batches = isSameData
-    ? Math.round(((state.step * accumulation + state.shift) * batchSize) / config.batchSize)
+    ? Math.round(((state.step * gradientAccumulationSteps + state.shift) * batchSize) / config.batchSize)
     : 0
-  const averages = config.averageOver > 0
+  const averages = config.emaSteps > 0
   const isComparable = isSameData && tensors.average.length > 0 === averages
   return {
     from,
@@ -122,13 +122,13 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     tokensSeen: value.tokensSeen,
     state: {
       ...state,
-      shift: batches - state.step * config.accumulation,
+      shift: batches - state.step * config.gradientAccumulationSteps,
       stopped: null,
       // A run that ended because patience ran out would end again at once.
       evaluationsSinceBest: state.stopped === "patience" || !isComparable ? 0 : state.evaluationsSinceBest,
       averagedStep: tensors.average.length > 0 ? state.averagedStep : state.step,
       ...(isComparable ? {} : { best: null }),
-      ...(isSameData ? {} : { usual: initial.usual })
+      ...(isSameData ? {} : { lossStatistics: initial.lossStatistics })
     },
     curve,
     tensors,
@@ -142,7 +142,7 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
           ]),
       ...(tensors.average.length > 0 && !averages
         ? [
-            "The run to go on from kept a mean of its weights, which is what it published; averageOver is 0, so training goes on from the weights themselves and publishes those. Set averageOver to keep the mean."
+            "The run to go on from kept a mean of its weights, which is what it published; emaSteps is 0, so training goes on from the weights themselves and publishes those. Set emaSteps to keep the mean."
           ]
         : []),
       ...(value.engine === backend.engine && value.precision === backend.settings.precision
@@ -227,7 +227,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
   const notes = [...start.notes]
   if (ended !== undefined && Math.abs(ended - learningRate(schedule, steps)) > 1e-9 * ended)
     notes.push(
-      `The run to go on from ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, finalLearningRate and warmUp.`
+      `The run to go on from ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate and warmUp.`
     )
   const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
   const before = start.from.value.evaluationTokens

@@ -25,7 +25,7 @@ export const State = Schema.Struct({
   trainLoss: Schema.NullOr(Schema.Finite),
   gradientNorm: Schema.NullOr(Schema.Finite),
   /** Running mean and variance of the training loss, and over how many steps. */
-  usual: Schema.Struct({ mean: Schema.Finite, variance: Schema.Finite, steps: Schema.Int }),
+  lossStatistics: Schema.Struct({ mean: Schema.Finite, variance: Schema.Finite, steps: Schema.Int }),
   /** Updates skipped and rollbacks made so far. */
   faults: Schema.Int,
   /** Null while training goes on. */
@@ -47,7 +47,7 @@ export const initial: State = {
   validationLoss: null,
   trainLoss: null,
   gradientNorm: null,
-  usual: { mean: 0, variance: 0, steps: 0 },
+  lossStatistics: { mean: 0, variance: 0, steps: 0 },
   faults: 0,
   stopped: null,
   seconds: 0
@@ -55,9 +55,9 @@ export const initial: State = {
 
 /** What made a checkpoint: a checkpoint with another dataset or other settings belongs to another run. */
 export const Origin = Schema.Struct({
-  /** Fingerprint of the dataset. */
+  /** Cache key of the dataset. */
   dataset: Schema.String,
-  /** Fingerprint of the run or the model that training began from, where it began from one. */
+  /** Cache key of the run or the model that training began from, where it began from one. */
   from: Schema.optionalKey(Schema.String),
   engine: Schema.String,
   precision: Schema.String,

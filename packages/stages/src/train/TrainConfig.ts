@@ -55,7 +55,7 @@ export const fields = {
   /** Windows of the dataset's sequence length in a batch. */
   batchSize: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
   /** Batches whose gradients make one step. */
-  accumulation: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  gradientAccumulationSteps: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Learning rate at its peak. */
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
   /** Steps of linear warm-up; a twentieth of `decaySteps`, at most 200, when not given. */
@@ -66,7 +66,7 @@ export const fields = {
    */
   decaySteps: Schema.optionalKey(positiveInt),
   /** Learning rate at the end of the cosine and after it; a tenth of the peak when not given. */
-  finalLearningRate: Schema.optionalKey(notNegative),
+  minLearningRate: Schema.optionalKey(notNegative),
   /** Decoupled decay of matrices. */
   weightDecay: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
   beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
@@ -78,7 +78,7 @@ export const fields = {
    * Steps over which a running mean of the weights is taken, which is then what is evaluated, sampled and published in place of the last
    * weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
    */
-  averageOver: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  emaSteps: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /**
    * Whether each evaluation also fits one number, by which all logits are divided, on part of the validation split: for models that go
    * through little text many times and grow too sure of it. It is published within the final norm.
@@ -111,7 +111,7 @@ export const fields = {
 } as const
 
 /** Keys that say how to work and not what to make. */
-export const incidental = [
+export const excludeFromCacheKey = [
   "sampleEvery",
   "prompts",
   "sampleTokens",
@@ -128,8 +128,8 @@ export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()
   message: Schema.String
 }) {}
 
-const finalRateOf = ({ finalLearningRate, learningRate }: TrainConfig): number =>
-  finalLearningRate ?? Number((learningRate / 10).toPrecision(12))
+const finalRateOf = ({ minLearningRate, learningRate }: TrainConfig): number =>
+  minLearningRate ?? Number((learningRate / 10).toPrecision(12))
 
 /** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
 export type ModelOrStart =
@@ -140,7 +140,10 @@ export const missingModel =
   "model is missing: give model, such as Gpt.tiny, or start from a run or a model with from."
 
 /** Why settings that each fit make no training together, in a sentence; undefined when they do. */
-export const contradiction = (config: TrainConfig, given: { readonly from: boolean }): string | undefined => {
+export const validateConfig = (
+  config: TrainConfig,
+  given: { readonly from: boolean }
+): string | undefined => {
   const { decaySteps, epochs, learningRate, model, steps, warmUp } = config
   if (model === undefined && !given.from) return missingModel
   const fault = model === undefined ? undefined : faultOf(model)
@@ -151,7 +154,7 @@ export const contradiction = (config: TrainConfig, given: { readonly from: boole
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
   const floor = finalRateOf(config)
   return floor > learningRate
-    ? `finalLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
+    ? `minLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
     : undefined
 }
 
@@ -205,7 +208,7 @@ export const planOf = (
   }
   const epochs = config.epochs ?? 1
   const batchesToCome = Batches.batchesIn(data, epochs) - Math.round(done.windows / config.batchSize)
-  const stepsToCome = Math.ceil(batchesToCome / config.accumulation)
+  const stepsToCome = Math.ceil(batchesToCome / config.gradientAccumulationSteps)
   const steps = config.steps ?? (done.steps === 0 ? Math.max(1, stepsToCome) : done.steps + stepsToCome)
   if (steps <= done.steps)
     return fail(
@@ -219,6 +222,6 @@ export const planOf = (
     spec,
     data,
     schedule: { steps, warmUp, decay, peak: config.learningRate, floor: finalRateOf(config) },
-    tokensPerStep: config.batchSize * config.accumulation * sequenceLength
+    tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength
   })
 }

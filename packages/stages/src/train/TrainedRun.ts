@@ -55,7 +55,7 @@ export const TrainedRun = Artifact.kind({
     startedFrom: Schema.optionalKey(
       Schema.Struct({
         kind: Schema.Literals(["trained-run", "model"]),
-        fingerprint: Schema.String,
+        cacheKey: Schema.String,
         step: Schema.NullOr(Schema.Int),
         /** Whether the first of the runs that led here began with drawn weights. */
         fromScratch: Schema.Boolean
@@ -78,15 +78,15 @@ export const TrainedRun = Artifact.kind({
     /** How it learned. */
     learning: Schema.Struct({
       batchSize: Schema.Int,
-      accumulation: Schema.Int,
+      gradientAccumulationSteps: Schema.Int,
       learningRate: Schema.Finite,
-      finalLearningRate: Schema.Finite,
+      minLearningRate: Schema.Finite,
       warmUp: Schema.Int,
       weightDecay: Schema.Finite,
       beta1: Schema.Finite,
       beta2: Schema.Finite,
       gradientClip: Schema.Finite,
-      averageOver: Schema.Int,
+      emaSteps: Schema.Int,
       seed: Schema.Int
     })
   })

@@ -6,20 +6,20 @@ import { Backend, EngineFailure, type Prepared, type Session } from "@trainyard/
 import { Names } from "@trainyard/backends/program/optimize"
 import type { Program } from "@trainyard/backends/program/Program"
 import { Duration, Effect } from "effect"
-import { cooled, scaled } from "../model/Calibration.ts"
+import { scaled, temperatureScaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
+import { type DiskTensors, ShelfUnusable } from "./DiskTensors.ts"
 import * as Memory from "./Memory.ts"
-import { type Shelf, ShelfUnusable } from "./Shelf.ts"
 
 export interface Settings {
   readonly spec: Spec
   readonly batchSize: number
   /** Batches whose gradients make one update. */
-  readonly accumulation: number
+  readonly gradientAccumulationSteps: number
   /** Whether the loss must be seen before the update is made, so that it can be left out. */
   readonly deliberate: boolean
   readonly weightDecay: number
@@ -31,7 +31,7 @@ export interface Settings {
    * Where a running mean of the weights is kept, and the weights while the mean is in their place, being measured or speaking.
    * Without them, the weights themselves are.
    */
-  readonly shelves?: { readonly mean: Shelf; readonly weights: Shelf } | undefined
+  readonly shelves?: { readonly mean: DiskTensors; readonly weights: DiskTensors } | undefined
   /** Whether what is measured and what speaks takes a temperature into its final norm. */
   readonly calibrates: boolean
   readonly seed: number
@@ -60,7 +60,7 @@ export interface Tensors {
   readonly average: ReadonlyArray<Source<SafetensorsError>>
 }
 
-const cooledOf = (parameter: string): string => `${parameter}.cooled`
+const cooledOf = (parameter: string): string => `${parameter}.temperatureScaled`
 
 /**
  * The same program under watch: a run that takes far longer than any before it fails as a transient engine failure, because a worker that
@@ -107,8 +107,8 @@ export type Trainer = Effect.Success<ReturnType<typeof make>>
 /** Opens a session for training. Its tensors are zero until `load` or `begin`. */
 export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const backend = yield* Backend
-  const { accumulation, batchSize, spec } = settings
-  const whole = accumulation === 1 && !settings.deliberate
+  const { gradientAccumulationSteps, batchSize, spec } = settings
+  const whole = gradientAccumulationSteps === 1 && !settings.deliberate
   const list = parameters(spec)
   const decays = new Set(list.filter((parameter) => parameter.decays).map((parameter) => parameter.name))
   const train = training(spec, batchSize, {
@@ -121,7 +121,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   })
   const trainPrograms = whole
     ? [train.step]
-    : accumulation === 1
+    : gradientAccumulationSteps === 1
       ? [train.first, train.update]
       : [train.first, train.more, train.update]
   const { shelves } = settings
@@ -132,7 +132,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const programs = [...trainPrograms, measure, speak]
   const withFigures = Memory.explain(programs, {
     batchSize,
-    accumulation,
+    gradientAccumulationSteps,
     sequenceLength: spec.sequenceLength
   })
   const session: Session = yield* withFigures(backend.open(tensorsOf(programs)))
@@ -149,7 +149,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     [Ports.tokens]: batch.tokens,
     [Ports.targets]: batch.targets,
     [Ports.offset]: zeros,
-    [Ports.lossGradient]: Float32Array.of(1 / accumulation),
+    [Ports.lossGradient]: Float32Array.of(1 / gradientAccumulationSteps),
     ...(spec.model.dropout > 0
       ? { [Ports.dropoutSeed]: Int32Array.of(integerSeed(settings.seed, "dropout", step, index)) }
       : {})
@@ -262,7 +262,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
               )
           ),
     /**
-     * One optimizer step, counted from 1, over `accumulation` batches. `refuse` is asked with the loss before the update where the
+     * One optimizer step, counted from 1, over `gradientAccumulationSteps` batches. `refuse` is asked with the loss before the update where the
      * settings say `deliberate`: when it answers true, nothing changes.
      */
     step: Effect.fnUntraced(function* (
@@ -287,7 +287,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
         const outputs = yield* prepared.get(program.name)!.run(gradientsOf(batch, step, index))
         sum += outputs[Ports.loss]![0]!
       }
-      const loss = Math.fround(sum / accumulation)
+      const loss = Math.fround(sum / gradientAccumulationSteps)
       if (refuse(loss)) return { loss, gradientNorm: undefined } as StepResult
       const outputs = yield* prepared.get(train.update.name)!.run(updateOf(step, learningRate))
       return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
@@ -295,7 +295,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     /** Prepares what is measured and what speaks for a temperature, inside `judge`; nothing to do unless it calibrates. */
     cool: Effect.fn("Trainer.cool")(function* (temperature: number) {
       for (const name of norm)
-        yield* session.write(cooledOf(name), cooled(yield* session.read(name), temperature))
+        yield* session.write(cooledOf(name), temperatureScaled(yield* session.read(name), temperature))
     }),
     /** The evaluation program over the weights that are judged: to be run inside `judge`, and after `cool` where it calibrates. */
     measuring,

@@ -17,17 +17,17 @@ const list = (names: ReadonlyArray<string>): string =>
 
 const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
   const windows = Batches.windowsPerEpoch(plan.data)
-  const taken = config.batchSize * config.accumulation
+  const taken = config.batchSize * config.gradientAccumulationSteps
   if (taken <= windows) return undefined
   const product =
-    config.accumulation === 1
+    config.gradientAccumulationSteps === 1
       ? `batchSize ${count(config.batchSize)}`
-      : `batchSize ${count(config.batchSize)} times accumulation ${count(config.accumulation)}`
+      : `batchSize ${count(config.batchSize)} times gradientAccumulationSteps ${count(config.gradientAccumulationSteps)}`
   const asked =
     config.steps === undefined
-      ? ` This run goes through it ${Number(Batches.epochsAt(plan.data, plan.schedule.steps * config.accumulation).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
+      ? ` This run goes through it ${Number(Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
       : ""
-  return `${product} is more than the ${count(windows)} windows of an epoch: each step goes through the training split ${Number((taken / windows).toFixed(2))} times.${asked} Set batchSize to ${count(Math.max(1, Math.floor(windows / config.accumulation)))} or less, or collect more text.`
+  return `${product} is more than the ${count(windows)} windows of an epoch: each step goes through the training split ${Number((taken / windows).toFixed(2))} times.${asked} Set batchSize to ${count(Math.max(1, Math.floor(windows / config.gradientAccumulationSteps)))} or less, or collect more text.`
 }
 
 const scheduleAdvice = (
@@ -40,8 +40,8 @@ const scheduleAdvice = (
     warmUp < steps
       ? undefined
       : `warmUp ${count(warmUp)} is as long as the run of ${count(steps)} steps or longer: the learning rate only rises, ${warmUp === steps ? "and reaches its peak at the last step" : "and never reaches learningRate"}. Lower warmUp, or leave it out for a twentieth of the run.`,
-    config.averageOver > steps - begin
-      ? `averageOver ${count(config.averageOver)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`
+    config.emaSteps > steps - begin
+      ? `emaSteps ${count(config.emaSteps)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`
       : undefined
   ]
 }

@@ -30,7 +30,7 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
     { label: "Training tokens", text: `${count(plan.data.tokens)} in ${count(windows)} windows an epoch` },
     {
       label: "Steps",
-      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.accumulation).toFixed(2)} epochs`
+      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
     },
     {
       label: "Learning rate",
@@ -42,8 +42,8 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
           {
             label: "Starts from",
             text: start.isRun
-              ? `run ${start.from.fingerprint.slice(0, 12)} at step ${count(start.done.steps)}; ${count(plan.schedule.steps - start.done.steps)} steps to come`
-              : `the weights of model ${start.from.fingerprint.slice(0, 12)}`
+              ? `run ${start.from.cacheKey.slice(0, 12)} at step ${count(start.done.steps)}; ${count(plan.schedule.steps - start.done.steps)} steps to come`
+              : `the weights of model ${start.from.cacheKey.slice(0, 12)}`
           }
         ])
   ]
@@ -130,7 +130,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     precision: backend.settings.precision,
     threads: backend.settings.threads,
     steps: state.step,
-    epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.accumulation),
+    epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.gradientAccumulationSteps),
     tokensSeen,
     evaluationTokens: evaluatedTokens(plan.data, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
@@ -141,7 +141,7 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     ...(start && {
       startedFrom: {
         kind: start.from.kind,
-        fingerprint: start.from.fingerprint,
+        cacheKey: start.from.cacheKey,
         fromScratch: start.from.kind !== "model" && (start.from.value.startedFrom?.fromScratch ?? true),
         step: start.from.kind === "model" ? (start.from.value.provenance?.step ?? null) : start.done.steps
       }
@@ -157,15 +157,15 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     },
     learning: {
       batchSize: config.batchSize,
-      accumulation: config.accumulation,
+      gradientAccumulationSteps: config.gradientAccumulationSteps,
       learningRate: schedule.peak,
-      finalLearningRate: schedule.floor,
+      minLearningRate: schedule.floor,
       warmUp: schedule.warmUp,
       weightDecay: config.weightDecay,
       beta1: config.beta1,
       beta2: config.beta2,
       gradientClip: config.gradientClip,
-      averageOver: config.averageOver,
+      emaSteps: config.emaSteps,
       seed: config.seed
     }
   }

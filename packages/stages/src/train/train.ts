@@ -16,22 +16,22 @@ import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { adviceOf } from "./advice.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
+import * as DiskTensors from "./DiskTensors.ts"
 import * as Loop from "./Loop.ts"
 import { factsOf, publish } from "./publish.ts"
 import { restore } from "./Restore.ts"
-import * as Shelf from "./Shelf.ts"
 import * as Start from "./Start.ts"
 import { initial, type Origin, type State } from "./State.ts"
 import {
-  contradiction,
   type DatasetFacts,
+  excludeFromCacheKey,
   fields,
-  incidental,
   type ModelOrStart,
   missingModel,
   planOf,
   TrainConfig,
-  TrainingImpossible
+  TrainingImpossible,
+  validateConfig
 } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
 import * as Trainer from "./Trainer.ts"
@@ -42,7 +42,7 @@ const encodeConfig = Schema.encodeSync(TrainConfig)
 const decisive = (config: TrainConfig): unknown =>
   Object.fromEntries(
     Object.entries(encodeConfig(config)).filter(
-      ([key]) => !(incidental as ReadonlyArray<string>).includes(key)
+      ([key]) => !(excludeFromCacheKey as ReadonlyArray<string>).includes(key)
     )
   )
 
@@ -64,10 +64,10 @@ const stage = Stage.make({
     from: Stage.optional(TrainedRun, Model)
   },
   config: fields,
-  contradiction,
-  incidental: [...incidental],
+  validateConfig,
+  excludeFromCacheKey: [...excludeFromCacheKey],
   output: TrainedRun,
-  computes: true,
+  usesBackend: true,
   run: Effect.fn("train")(function* ({ config, inputs, output, scratch }) {
     const { dataset, from } = inputs
     const backend = yield* Backend
@@ -90,14 +90,14 @@ const stage = Stage.make({
     const validation = yield* openTokens(join(dataset.directory, "validation.bin"), dataset.value.tokenBytes)
     const size = parameterCount(plan.spec)
     const origin: Origin = {
-      dataset: dataset.fingerprint,
-      ...(from && { from: from.fingerprint }),
+      dataset: dataset.cacheKey,
+      ...(from && { from: from.cacheKey }),
       engine: backend.engine,
       precision: backend.settings.precision,
       threads: backend.settings.threads,
       config: decisive(config)
     }
-    const averages = config.averageOver > 0
+    const averages = config.emaSteps > 0
     const root = join(scratch, "checkpoints")
     const checkpoints = yield* Checkpoints.make({
       root,
@@ -151,11 +151,11 @@ const stage = Stage.make({
     const attempt = ({ curve, state, tensors }: Beginning) =>
       Effect.scoped(
         Effect.gen(function* () {
-          const shelf = Shelf.make(root, parameters(plan.spec))
+          const shelf = DiskTensors.make(root, parameters(plan.spec))
           const trainer = yield* Trainer.make({
             spec: plan.spec,
             batchSize: config.batchSize,
-            accumulation: config.accumulation,
+            gradientAccumulationSteps: config.gradientAccumulationSteps,
             deliberate: config.faults.spike === "skip",
             weightDecay: config.weightDecay,
             beta1: config.beta1,
@@ -190,19 +190,19 @@ const stage = Stage.make({
 
     /** Goes back to the last anchor and moves the data order on. */
     const rollBack = Effect.fnUntraced(function* (ended: Extract<Loop.Ended, { _tag: "Rollback" }>) {
-      const anchor = yield* resume((step) => Loop.isAnchor(config, step))
-      if (anchor === first)
+      const rollbackPoint = yield* resume((step) => Loop.isAnchor(config, step))
+      if (rollbackPoint === first)
         yield* journal.publish({
           type: "Note",
           level: "warning",
           message: `There is no checkpoint to roll back to yet, so training begins again at step ${first.state.step}, with other data. Lower checkpointEvery.steps to lose less.`
         })
-      yield* checkpoints.forgetAfter(anchor.state.step)
+      yield* checkpoints.forgetAfter(rollbackPoint.state.step)
       return {
-        ...anchor,
+        ...rollbackPoint,
         state: {
-          ...anchor.state,
-          shift: ended.nextBatch - anchor.state.step * config.accumulation,
+          ...rollbackPoint.state,
+          shift: ended.nextBatch - rollbackPoint.state.step * config.gradientAccumulationSteps,
           faults: ended.faults
         }
       } satisfies Beginning as Beginning

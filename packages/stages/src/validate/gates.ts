@@ -11,7 +11,7 @@ export const order = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1,
 /** Config keys of the gates. */
 export const thresholds = {
   /** Orders of the n-gram baselines that the model must beat in bits per byte; by default the bigram. */
-  beats: Schema.Array(order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2]))),
+  baselinesToBeat: Schema.Array(order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2]))),
   bitsPerByteAtMost: threshold,
   perplexityAtMost: threshold,
   /** Shares are from 0 to 1, so that a gate above 1 is out of reach. */
@@ -98,7 +98,7 @@ const noCompletions = "there are no completions: give prompts, or documentPrompt
 
 /** Every gate that was asked for, compared. */
 export const judge = (figures: Figures, asked: Thresholds): ReadonlyArray<Gate> => {
-  const gates = [...new Set(asked.beats)].map((order) => beats(figures, order))
+  const gates = [...new Set(asked.baselinesToBeat)].map((order) => beats(figures, order))
   const add = (
     gate: string,
     value: number | null,

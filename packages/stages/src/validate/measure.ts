@@ -157,7 +157,7 @@ const whereMemoryEnds = (order: number, tokens: number) =>
     defect instanceof RangeError
       ? Effect.fail(
           new ValidationImpossible({
-            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine gives (${defect.message}). Leave the order out of baselines and beats, or judge where there is more memory.`
+            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine gives (${defect.message}). Leave the order out of baselines and baselinesToBeat, or judge where there is more memory.`
           })
         )
       : Effect.die(defect)

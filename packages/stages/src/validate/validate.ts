@@ -67,10 +67,10 @@ export const validate = Stage.make({
     ...gates.thresholds
   },
   output: Report,
-  computes: true,
+  usesBackend: true,
   // What judges completions belongs to the machine and not to the inputs.
-  outside: () => Effect.all({ compiler: describeGcc(), grammar: digestGrammar }),
-  verdict: (report) => gates.sentence(report.gates),
+  externalDigest: () => Effect.all({ compiler: describeGcc(), grammar: digestGrammar }),
+  gate: (report) => gates.sentence(report.gates),
   run: Effect.fn("validate")(function* ({ config, inputs, output }) {
     const { dataset, model } = inputs
     const journal = yield* Journal
@@ -119,7 +119,7 @@ export const validate = Stage.make({
         progress(`windows of the ${name} split`)
       )
     )
-    const orders = [...new Set([...config.baselines, ...config.beats])].sort((a, b) => a - b)
+    const orders = [...new Set([...config.baselines, ...config.baselinesToBeat])].sort((a, b) => a - b)
     const baselineScores = yield* Effect.forEach(orders, (order) =>
       Effect.map(
         scoreBaseline(
@@ -206,7 +206,7 @@ export const validate = Stage.make({
       completions,
       modelDirectory: model.directory,
       about: {
-        model: `model ${model.fingerprint.slice(0, 12)}`,
+        model: `model ${model.cacheKey.slice(0, 12)}`,
         parameters: parameterCount(spec),
         vocabularySize,
         sequenceLength,

@@ -37,7 +37,7 @@ const independently = (file: string) => {
 
 describe("checkpoint", () => {
   it("says that it computes, so that it is given an engine in a pipeline in which nothing else does", () => {
-    assert.isTrue(checkpoint.computes)
+    assert.isTrue(checkpoint.usesBackend)
   })
 
   it.live("publishes what GPT2LMHeadModel.from_pretrained wants to find", () =>
@@ -155,7 +155,7 @@ describe("checkpoint", () => {
         ...settings,
         steps: 40,
         learningRate: 0.5,
-        finalLearningRate: 0.5,
+        minLearningRate: 0.5,
         evaluateEvery: 4
       })
       assert.isBelow(value.bestStep, 40)

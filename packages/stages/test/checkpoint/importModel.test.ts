@@ -78,11 +78,11 @@ describe("import-model", () => {
     Effect.gen(function* () {
       const { directory } = yield* published
       const node = importModel({ folder: directory })
-      const key = node.outside!({ folder: directory })
+      const key = node.externalDigest!({ folder: directory })
       const moved = `${directory}-moved`
       cpSync(directory, moved, { recursive: true })
-      assert.deepStrictEqual(node.stage.incidental, ["folder"])
-      assert.strictEqual(yield* node.outside!({ folder: moved }), yield* key)
+      assert.deepStrictEqual(node.stage.excludeFromCacheKey, ["folder"])
+      assert.strictEqual(yield* node.externalDigest!({ folder: moved }), yield* key)
       const before = yield* key
       const bytes = readFileSync(join(directory, "model.safetensors"))
       bytes[bytes.length - 1]! ^= 1

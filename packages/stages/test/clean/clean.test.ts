@@ -47,7 +47,7 @@ const within = <A, E, R>(
 
 const exists = (file: string) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.exists(file))
 
-const started = (pipeline: string, owner: Processes.Process, fingerprint: string) =>
+const started = (pipeline: string, owner: Processes.Process, cacheKey: string) =>
   `${encodeLine({
     run: "r",
     at: new Date().toISOString(),
@@ -58,7 +58,7 @@ const started = (pipeline: string, owner: Processes.Process, fingerprint: string
       process: owner.pid,
       owner,
       backend: "",
-      stages: [{ name: "collect", runs: true, why: "", after: [], fingerprint, config: {} }]
+      stages: [{ name: "collect", runs: true, why: "", after: [], cacheKey, config: {} }]
     }
   })}\n`
 

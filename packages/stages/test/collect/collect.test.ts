@@ -262,7 +262,7 @@ layer(Running.layer)("collect", (it) => {
       const config = yield* Schema.decodeUnknownEffect(node.stage.config)(
         node.config
       ) as Effect.Effect<unknown>
-      const digest = node.outside!(config)
+      const digest = node.externalDigest!(config)
       const first = yield* digest
       yield* fs.utimes(`${root}/a.c`, new Date(0), new Date(0))
       yield* fs.writeFileString(`${root}/b.py`, "changed, but not collected\n")

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { engine } from "@trainyard/backends/reference/engine"
 import { Effect } from "effect"
 import * as fc from "fast-check"
-import { cooled, fit, scaled } from "../../src/model/Calibration.ts"
+import { fit, scaled, temperatureScaled } from "../../src/model/Calibration.ts"
 import { initialValues, parameters } from "../../src/model/Parameters.ts"
 import { generate, Ports, tensorsOf } from "../../src/model/Programs.ts"
 
@@ -24,7 +24,7 @@ const logitsAt = (model: typeof spec.model, temperature: number) =>
         const values = initialValues(parameter, 3).map((value, index) => value + Math.sin(index))
         yield* session.write(
           parameter.name,
-          norm.includes(parameter.name) ? cooled(values, temperature) : values
+          norm.includes(parameter.name) ? temperatureScaled(values, temperature) : values
         )
       }
       const prepared = yield* session.prepare(program)
@@ -36,7 +36,7 @@ const logitsAt = (model: typeof spec.model, temperature: number) =>
     })
   )
 
-describe("cooled", () => {
+describe("temperatureScaled", () => {
   for (const bias of [true, false])
     it.effect(`the final norm ${bias ? "with" : "without"} bias divides every logit by the temperature`, () =>
       Effect.gen(function* () {

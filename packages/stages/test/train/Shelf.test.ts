@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Shelf from "../../src/train/Shelf.ts"
+import * as DiskTensors from "../../src/train/DiskTensors.ts"
 import { temporaryFolder } from "./laboratory.ts"
 
 // The second is longer than what is changed at once.
@@ -18,8 +18,8 @@ describe("a shelf", () => {
       const root = yield* temporaryFolder
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const shelf = yield* Shelf.make(root, tensors)
-          const other = yield* Shelf.make(root, tensors)
+          const shelf = yield* DiskTensors.make(root, tensors)
+          const other = yield* DiskTensors.make(root, tensors)
           const large = new Float32Array(700_000).map((_, index) => index / 3)
           yield* shelf.write("last", Float32Array.of(1, 2, 3))
           yield* shelf.write("large", large)

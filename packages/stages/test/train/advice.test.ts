@@ -21,8 +21,8 @@ const cases: ReadonlyArray<readonly [name: string, config: Settings, warning: Re
   ],
   [
     "batches that together are larger than an epoch",
-    { ...short, batchSize: 10, accumulation: 4 },
-    /^batchSize 10 times accumulation 4 is more than the 25 windows.* 1\.6 times\. Set batchSize to 6 or less/
+    { ...short, batchSize: 10, gradientAccumulationSteps: 4 },
+    /^batchSize 10 times gradientAccumulationSteps 4 is more than the 25 windows.* 1\.6 times\. Set batchSize to 6 or less/
   ],
   [
     "a warm-up longer than the run",
@@ -30,11 +30,7 @@ const cases: ReadonlyArray<readonly [name: string, config: Settings, warning: Re
     /^warmUp 9 is as long as the run of 4 steps or longer: .* never reaches learningRate\. Lower warmUp/
   ],
   ["a warm-up as long as the run", { ...short, warmUp: 4 }, /reaches its peak at the last step/],
-  [
-    "a mean over more than the run",
-    { ...short, averageOver: 9 },
-    /^averageOver 9 is longer than the 4 steps/
-  ],
+  ["a mean over more than the run", { ...short, emaSteps: 9 }, /^emaSteps 9 is longer than the 4 steps/],
   [
     "patience that cannot run out",
     { ...short, patience: 3 },

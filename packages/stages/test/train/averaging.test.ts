@@ -24,7 +24,7 @@ import { interruptAt } from "./trials.ts"
 
 const averaged = {
   ...steady,
-  averageOver: 6,
+  emaSteps: 6,
   checkpointEvery: { steps: 1 },
   keepLast: 50
 } satisfies Settings
@@ -71,7 +71,7 @@ const backendThat = (nth: number, instead: Effect.Effect<never, EngineFailure>, 
 const lossesOf = ({ events }: Heard, type: "Step" | "Evaluation") =>
   events.flatMap((event) => (event.type === type ? [event.loss ?? Number.NaN] : []))
 
-describe("averageOver", () => {
+describe("emaSteps", () => {
   it.live(
     "is the mean of the first weights, then one that forgets, and training itself does not see it",
     () =>
@@ -79,14 +79,14 @@ describe("averageOver", () => {
         const at = yield* place
         const plain = sibling(at, "plain")
         yield* trained(at, averaged)
-        yield* trained(plain, { ...averaged, averageOver: 0 })
+        yield* trained(plain, { ...averaged, emaSteps: 0 })
         const mean: Array<number> = []
         for (let step = 1; step <= averaged.steps; step++) {
           const folder = join(plain.scratch, "checkpoints", `step-${String(step).padStart(7, "0")}`)
           const weights = yield* valuesOf(folder, "parameters.safetensors")
           for (const [index, value] of weights.entries())
             mean[index] =
-              (mean[index] ?? 0) + (value - (mean[index] ?? 0)) / Math.min(step, averaged.averageOver)
+              (mean[index] ?? 0) + (value - (mean[index] ?? 0)) / Math.min(step, averaged.emaSteps)
         }
         const kept = yield* valuesOf(join(at.output, "last"), "average.safetensors")
         assert.isAbove(mean.length, 0)
@@ -103,8 +103,8 @@ describe("averageOver", () => {
       const at = yield* place
       const [none, one, six]: ReadonlyArray<Heard> = [{ events: [] }, { events: [] }, { events: [] }]
       yield* trained(at, settings, none)
-      yield* trained(sibling(at, "one"), { ...settings, averageOver: 1 }, one)
-      yield* trained(sibling(at, "six"), { ...settings, averageOver: 6 }, six)
+      yield* trained(sibling(at, "one"), { ...settings, emaSteps: 1 }, one)
+      yield* trained(sibling(at, "six"), { ...settings, emaSteps: 6 }, six)
       assert.strictEqual(lossesOf(six!, "Evaluation").length, lossesOf(none!, "Evaluation").length)
       for (const [index, loss] of lossesOf(none!, "Evaluation").entries()) {
         // The mean over one step is the weights themselves, but for a rounding.
@@ -116,7 +116,7 @@ describe("averageOver", () => {
 
   it.live("goes on bit-identical after an interruption", () =>
     Effect.gen(function* () {
-      const config = { ...averaged, averageOver: 40, evaluateEvery: 7, checkpointEvery: { steps: 4 } }
+      const config = { ...averaged, emaSteps: 40, evaluateEvery: 7, checkpointEvery: { steps: 4 } }
       const plain = yield* place
       yield* trained(plain, config)
       for (const step of [3, 11, 18]) {

@@ -24,7 +24,7 @@ const config = {
   ...steady,
   steps: 120,
   learningRate: 0.05,
-  averageOver: 6,
+  emaSteps: 6,
   calibrate: true
 } satisfies Settings
 

@@ -31,14 +31,14 @@ describe("going on with a finished run", () => {
   it.live("8 steps, then 40, end with the same bits as 40 where the schedule is the same", () =>
     Effect.gen(function* () {
       const plain = yield* place
-      yield* undisturbed(plain, { ...whole, averageOver: 16, calibrate: true })
+      yield* undisturbed(plain, { ...whole, emaSteps: 16, calibrate: true })
       const { next, value } = yield* ended(
-        { ...whole, averageOver: 16, calibrate: true, steps: 8, decaySteps: 40 },
+        { ...whole, emaSteps: 16, calibrate: true, steps: 8, decaySteps: 40 },
         sibling(plain, "first")
       )
       assert.strictEqual(value.steps, 8)
       const heard = listen()
-      const result = yield* undisturbed(next, { ...without, averageOver: 16, calibrate: true }, heard)
+      const result = yield* undisturbed(next, { ...without, emaSteps: 16, calibrate: true }, heard)
       assert.deepStrictEqual(resultOf(next), resultOf(plain))
       const average = (at: Place) => readFileSync(join(at.output, "last", "average.safetensors"))
       assert.isTrue(average(next).equals(average(plain)))
@@ -51,7 +51,7 @@ describe("going on with a finished run", () => {
       assert.closeTo(result.epochs, (40 * 2) / 25, 1e-9)
       assert.deepStrictEqual(result.startedFrom, {
         kind: "trained-run",
-        fingerprint: "run-in-first-output",
+        cacheKey: "run-in-first-output",
         fromScratch: true,
         step: 8
       })
@@ -90,7 +90,7 @@ describe("going on with a finished run", () => {
   it.live("the best state may be one of the run that it goes on from", () =>
     Effect.gen(function* () {
       const { first, next, value } = yield* ended({ ...settings, steps: 16 })
-      const worse = { ...settings, steps: 24, learningRate: 3, finalLearningRate: 3 }
+      const worse = { ...settings, steps: 24, learningRate: 3, minLearningRate: 3 }
       const result = yield* undisturbed(next, worse)
       assert.strictEqual(result.bestStep, value.bestStep)
       assert.strictEqual(result.bestValidationLoss, value.bestValidationLoss)
@@ -107,7 +107,7 @@ describe("going on with a finished run", () => {
 
   it.live("a run that ended by patience gets new patience", () =>
     Effect.gen(function* () {
-      const impatient = { ...settings, learningRate: 2, finalLearningRate: 2, evaluateEvery: 2, patience: 3 }
+      const impatient = { ...settings, learningRate: 2, minLearningRate: 2, evaluateEvery: 2, patience: 3 }
       const { next, value } = yield* ended({ ...impatient, steps: 400 })
       assert.strictEqual(value.stopped, "patience")
       const result = yield* undisturbed(next, { ...impatient, steps: 400 })
@@ -133,7 +133,7 @@ describe("going on with a finished run", () => {
   it.live("other data begins at its first batch, and the best is looked for anew", () =>
     Effect.gen(function* () {
       const { next } = yield* ended({ ...settings, steps: 8 })
-      const dataset = { ...next.dataset, fingerprint: "other-dataset" }
+      const dataset = { ...next.dataset, cacheKey: "other-dataset" }
       const heard = listen()
       const result = yield* undisturbed({ ...next, dataset }, { ...settings, steps: 16 }, heard)
       assert.closeTo(result.epochs, (8 * 2) / 25, 1e-9)
@@ -157,7 +157,7 @@ describe("going on with a finished run", () => {
       )
       const dataset = {
         ...next.dataset,
-        fingerprint: "other",
+        cacheKey: "other",
         value: { ...next.dataset.value, tokenizer: "other" }
       }
       yield* refused({ ...next, dataset }, settings, /have different tokenizers/)
@@ -189,7 +189,7 @@ describe("training a model further", () => {
       const at = yield* place
       const model = { ...settings.model, bias: false }
       const { directory, value } = yield* publishModel(at, { ...settings, model })
-      const from = { kind: "model" as const, directory, value, fingerprint: "model-of-the-tests" }
+      const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
       const heard = listen()
       const next = { ...sibling(at, "next"), from }
       const tuning: Settings = { steps: 2, batchSize: 2, learningRate: 1e-9, evaluateEvery: 1, seed: 3 }
@@ -197,7 +197,7 @@ describe("training a model further", () => {
       assert.deepStrictEqual(result.model, { ...model, dropout: 0 })
       assert.deepStrictEqual(result.startedFrom, {
         kind: "model",
-        fingerprint: "model-of-the-tests",
+        cacheKey: "model-of-the-tests",
         fromScratch: false,
         step: value.provenance!.step
       })
@@ -207,7 +207,7 @@ describe("training a model further", () => {
         curveOf(next).map((point) => point.step),
         [1, 1, 2, 2]
       )
-      yield* undisturbed({ ...next, ...sibling(at, "mean"), from }, { ...tuning, averageOver: 2 })
+      yield* undisturbed({ ...next, ...sibling(at, "mean"), from }, { ...tuning, emaSteps: 2 })
     }).pipe(Effect.scoped)
   )
 
@@ -215,7 +215,7 @@ describe("training a model further", () => {
     Effect.gen(function* () {
       const at = yield* place
       const { directory, value } = yield* publishModel(at)
-      const from = { kind: "model" as const, directory, value, fingerprint: "model-of-the-tests" }
+      const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
       const withLength = (sequenceLength: number, name: string): Place => ({
         ...sibling(at, name),
         from,

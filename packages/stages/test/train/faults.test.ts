@@ -307,7 +307,7 @@ describe("memory", () => {
       assert.strictEqual(error._tag, "NotEnoughMemory")
       assert.match(
         error.message,
-        /^Training needs about \d+ MB of memory on reference and does not get it \(the system gave no more memory\): 1 MB for the model with its optimizer, and \d+ MB for a batch of 4,096 windows of 8 tokens\. Lower batchSize: 2,048 with accumulation 2 /
+        /^Training needs about \d+ MB of memory on reference and does not get it \(the system gave no more memory\): 1 MB for the model with its optimizer, and \d+ MB for a batch of 4,096 windows of 8 tokens\. Lower batchSize: 2,048 with gradientAccumulationSteps 2 /
       )
     }).pipe(Effect.scoped)
   )

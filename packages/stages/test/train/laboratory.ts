@@ -114,7 +114,7 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   return {
     kind: "dataset",
     directory,
-    fingerprint: "dataset-of-the-tests",
+    cacheKey: "dataset-of-the-tests",
     value: {
       tokenizer: digestOf(JSON.parse(tokenizerJson), endTokenId),
       vocabularySize,
@@ -214,7 +214,7 @@ export const asRun = (
   kind: "trained-run",
   value,
   directory: output,
-  fingerprint: `run-in-${output.split("/").at(-1)}`
+  cacheKey: `run-in-${output.split("/").at(-1)}`
 })
 
 /** Another place with the same dataset. */
@@ -278,7 +278,7 @@ export const publishRun = Effect.fn("publishRun")(function* (
 ) {
   const output = join(at.root, name)
   mkdirSync(output, { recursive: true })
-  const run = { kind: "trained-run", value, directory: at.output, fingerprint: "run-of-the-tests" }
+  const run = { kind: "trained-run", value, directory: at.output, cacheKey: "run-of-the-tests" }
   const node = checkpoint({ ...config, run: undefined as never } as never)
   const decoded = yield* decodeConfig(node)
   return yield* Effect.scoped(

@@ -90,7 +90,7 @@ describe("train", () => {
       // A rate this high makes the validation loss rise again, so that the best is not the last.
       const value = yield* undisturbed(
         at,
-        { ...steady, steps: 40, learningRate: 0.5, finalLearningRate: 0.5, keepLast: 2, evaluateEvery: 4 },
+        { ...steady, steps: 40, learningRate: 0.5, minLearningRate: 0.5, keepLast: 2, evaluateEvery: 4 },
         heard
       )
       const kept = stepsOf(at).map((name) => Number(name.slice(5)))
@@ -108,7 +108,7 @@ describe("train", () => {
       const heard = listen()
       const value = yield* undisturbed(
         at,
-        { ...settings, steps: 400, learningRate: 2, finalLearningRate: 2, evaluateEvery: 2, patience: 3 },
+        { ...settings, steps: 400, learningRate: 2, minLearningRate: 2, evaluateEvery: 2, patience: 3 },
         heard
       )
       assert.strictEqual(value.stopped, "patience")
@@ -123,7 +123,7 @@ describe("train", () => {
       const parts = sibling(whole, "parts")
       const config = { ...settings, steps: 6, evaluateEvery: 6 }
       yield* undisturbed(whole, { ...config, batchSize: 4 })
-      yield* undisturbed(parts, { ...config, batchSize: 2, accumulation: 2 })
+      yield* undisturbed(parts, { ...config, batchSize: 2, gradientAccumulationSteps: 2 })
       const [a, b] = [curveOf(whole), curveOf(parts)]
       assert.strictEqual(a.length, b.length)
       for (const [index, point] of a.entries()) {
@@ -150,7 +150,7 @@ describe("refusals", () => {
     refused({ ...settings, epochs: 2 }, /epochs \(2\) and steps \(\d+\) are both given/)
   )
   it.live("a final rate above the peak", () =>
-    refused({ ...settings, finalLearningRate: 1 }, /finalLearningRate \(1\) is above/)
+    refused({ ...settings, minLearningRate: 1 }, /minLearningRate \(1\) is above/)
   )
   it.live("a sequence longer than the corpus", () =>
     Effect.gen(function* () {

@@ -15,7 +15,7 @@ const figures: Figures = {
   longestOverlap: 12
 }
 const nothing: Thresholds = {
-  beats: [],
+  baselinesToBeat: [],
   bitsPerByteAtMost: null,
   perplexityAtMost: null,
   topOneAccuracyAtLeast: null,
@@ -45,8 +45,8 @@ describe("gates", () => {
     [{ parseShareAtLeast: 1.1 }, false],
     [{ longestOverlapAtMost: 12 }, true],
     [{ longestOverlapAtMost: 11 }, false],
-    [{ beats: [2] }, true],
-    [{ beats: [5] }, false]
+    [{ baselinesToBeat: [2] }, true],
+    [{ baselinesToBeat: [5] }, false]
   ] as const) {
     it(`${passes ? "pass" : "fail"} at ${JSON.stringify(asked)}`, () => {
       expect(gate(asked).passed).toBe(passes)
@@ -61,16 +61,21 @@ describe("gates", () => {
     expect(parse).toMatchObject({ passed: false, value: null })
     expect(parse.why).toContain("no completions")
     expect(gate({ perplexityAtMost: 1e9 }, { perplexity: Number.POSITIVE_INFINITY }).passed).toBe(false)
-    expect(gate({ beats: [3] }).why).toContain("trigram baseline was not measured")
+    expect(gate({ baselinesToBeat: [3] }).why).toContain("trigram baseline was not measured")
   })
 
   it("do not take a tie with a baseline for beating it", () => {
-    expect(gate({ beats: [2] }, { bitsPerByte: 2.5 }).passed).toBe(false)
+    expect(gate({ baselinesToBeat: [2] }, { bitsPerByte: 2.5 }).passed).toBe(false)
   })
 
   it("speak in one sentence that names each failure, its value and its threshold", () => {
     expect(sentence(judge(figures, { ...nothing, bitsPerByteAtMost: 3 }))).toBeUndefined()
-    const failed = judge(figures, { ...nothing, bitsPerByteAtMost: 1.5, parseShareAtLeast: 0.75, beats: [2] })
+    const failed = judge(figures, {
+      ...nothing,
+      bitsPerByteAtMost: 1.5,
+      parseShareAtLeast: 0.75,
+      baselinesToBeat: [2]
+    })
     expect(sentence(failed)).toBe(
       "2 of 3 validation gates failed: bits-per-byte (2, at most 1.5 asked for); parse-share (0.5, at least 0.75 asked for)."
     )

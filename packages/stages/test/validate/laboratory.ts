@@ -136,7 +136,7 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string, teste
     ...(tested && { test: test.counts })
   }
   yield* write("dataset.json", JSON.stringify(value))
-  const dataset: Artifact<typeof Dataset> = { kind: "dataset", directory, fingerprint: "d0", value }
+  const dataset: Artifact<typeof Dataset> = { kind: "dataset", directory, cacheKey: "d0", value }
   return dataset
 })
 
@@ -185,7 +185,7 @@ export const makeModel = Effect.fnUntraced(function* (directory: string) {
   const model: Artifact<typeof Model> = {
     kind: "model",
     directory,
-    fingerprint: "0123456789abcdef",
+    cacheKey: "0123456789abcdef",
     value: {
       model: spec.model,
       vocabularySize,

@@ -45,7 +45,7 @@ const workspace = Layer.unwrap(
   }).pipe(Effect.orDie)
 ).pipe(Layer.provideMerge(layer))
 
-const quick = { maxTokens: 6, documentPrompts: 2, beats: [] } as const
+const quick = { maxTokens: 6, documentPrompts: 2, baselinesToBeat: [] } as const
 
 it.layer(workspace)("validate", (it) => {
   it.effect("measures, lets the model write, and leaves a whole report", () =>
@@ -173,9 +173,9 @@ it.layer(workspace)("validate", (it) => {
     })
   )
 
-  it.effect("has the compiler and the grammar of this machine in its fingerprint", () =>
+  it.effect("has the compiler and the grammar of this machine in its cacheKey", () =>
     Effect.gen(function* () {
-      const digest = yield* node(quick).outside!({})
+      const digest = yield* node(quick).externalDigest!({})
       const grammar = fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm"))
       expect(digest).toEqual({
         compiler: yield* describeGcc(),
@@ -198,7 +198,7 @@ it.layer(workspace)("validate", (it) => {
       const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, bitsPerByteAtMost: 0.01 })
       const { artifact, events } = yield* runStage(stage, yield* place)
       expect(artifact.value.passed).toBe(false)
-      expect(stage.stage.verdict(artifact.value)).toMatch(
+      expect(stage.gate(artifact.value)).toMatch(
         /^1 of 1 validation gates failed: bits-per-byte \([\d.]+, at most 0.01 asked for\)\.$/
       )
       expect(events).toContainEqual(
@@ -212,7 +212,7 @@ it.layer(workspace)("validate", (it) => {
       const stage = node({ maxTokens: 1, documentPrompts: 0, prompts: [], baselines: [] })
       const { artifact } = yield* runStage(stage, yield* place)
       expect(artifact.value.baselines.map((each) => each.order)).toEqual([2])
-      expect(stage.stage.verdict(artifact.value)).toContain("bits-per-byte-below-bigram")
+      expect(stage.gate(artifact.value)).toContain("bits-per-byte-below-bigram")
     })
   )
 
@@ -233,14 +233,14 @@ it.layer(workspace)("validate", (it) => {
       )
       expect(artifact.value.gccShare).toBeNull()
       expect(artifact.value.gcc).toContain("no working gcc")
-      expect(stage.stage.verdict(artifact.value)).toContain("no working gcc")
+      expect(stage.gate(artifact.value)).toContain("no working gcc")
       expect(events).toContainEqual(
         expect.objectContaining({ type: "Note", level: "warning", message: expect.stringContaining("gcc") })
       )
     })
   )
 
-  describe("refuses, naming the thing and the mend,", () => {
+  describe("refuses, naming the thing and the hint,", () => {
     const refusal = (
       spoil: (inputs: Effect.Success<typeof place>) => Effect.Effect<unknown, unknown, FileSystem.FileSystem>
     ) =>

@@ -2,9 +2,9 @@
 import * as Adopt from "@trainyard/core/Adopt"
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
 import { table } from "../show/Screen.ts"
-import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
 
 export const adopt = Command.make(
@@ -22,13 +22,13 @@ export const adopt = Command.make(
   },
   Effect.fn("trainyard.adopt")(function* (flags) {
     const output = yield* Output
-    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+    const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
     const records = yield* Adopt.adopt(pipeline, { set: flags.set }, flags.stages).pipe(
-      Effect.provide(Workbench.layer(chosen, pipeline))
+      Effect.provide(CommandServices.layer(chosen, pipeline))
     )
     if (flags.json) {
-      for (const { artifact, at, fingerprint, node, why } of records) {
-        output.json({ name: node, fingerprint, artifact, at, why })
+      for (const { artifact, at, cacheKey, node, why } of records) {
+        output.json({ name: node, cacheKey, artifact, at, why })
       }
       return
     }

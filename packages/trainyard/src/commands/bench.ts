@@ -3,8 +3,8 @@ import * as Bench from "@trainyard/backends/bench/Bench"
 import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
-import * as Choices from "../Choices.ts"
 import { Output } from "../Output.ts"
+import * as RunOptions from "../RunOptions.ts"
 import * as BenchPage from "../show/BenchPage.ts"
 import { cut, type Screen } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
@@ -32,12 +32,12 @@ export const bench = Command.make(
       ),
       Flag.optional
     ),
-    threads: Choices.threadsFlag.pipe(
+    threads: RunOptions.threadsFlag.pipe(
       Flag.withDescription(
         "Worker threads, 1 to 64 (TRAINYARD_THREADS); one and as many as there are cores, unless told"
       )
     ),
-    precision: Choices.precisionFlag.pipe(
+    precision: RunOptions.precisionFlag.pipe(
       Flag.withDescription(
         "Precision of the matrix products (TRAINYARD_PRECISION); all that an engine has, unless told"
       )
@@ -66,7 +66,7 @@ export const bench = Command.make(
   Effect.fn("trainyard.bench")(function* (flags) {
     const output = yield* Output
     const all = Option.contains(flags.backend, "all")
-    const chosen = yield* Choices.settle({
+    const chosen = yield* RunOptions.settle({
       backend: Option.filter(flags.backend, (backend) => backend !== "all"),
       threads: flags.threads,
       precision: flags.precision

@@ -4,9 +4,9 @@ import type { Surveyed } from "@trainyard/backends/Engines"
 import * as Engines from "@trainyard/backends/Engines"
 import { Console, Effect, Option } from "effect"
 import { Command } from "effect/cli"
-import * as Choices from "../Choices.ts"
 import * as Machine from "../Machine.ts"
 import { Output } from "../Output.ts"
+import * as RunOptions from "../RunOptions.ts"
 import { type Screen, table } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
 
@@ -20,15 +20,15 @@ const engineRow = (screen: Screen, { availability, engine }: Surveyed) =>
     : [
         `  ${screen.style("cyan", engine)}`,
         screen.style("yellow", "not here"),
-        `${availability.why}. ${availability.mend}`
+        `${availability.why}. ${availability.hint}`
       ]
 
 export const doctor = Command.make(
   "doctor",
-  { workspace: Choices.workspaceFlag, json: jsonFlag },
+  { workspace: RunOptions.workspaceFlag, json: jsonFlag },
   Effect.fn("trainyard.doctor")(function* (flags) {
     const output = yield* Output
-    const chosen = yield* Choices.settle(flags)
+    const chosen = yield* RunOptions.settle(flags)
     const engines = yield* Engines.survey
     const auto = yield* Engines.select({ threads: chosen.threads, precision: chosen.precision }).pipe(
       Effect.option
@@ -63,7 +63,7 @@ export const doctor = Command.make(
     for (const line of table(rows)) yield* Console.log(line)
   })
 ).pipe(
-  Command.withDescription("Say which engines run here and why others do not, and what would mend it"),
+  Command.withDescription("Say which engines run here and why others do not, and what would hint it"),
   Command.withExamples([
     { command: "trainyard doctor", description: "Engines, processor, compiler, git, disk" },
     { command: "trainyard doctor --json", description: "One JSON object, for a script or a bug report" }

@@ -2,7 +2,7 @@
 import type { Options } from "@trainyard/core/Plan"
 import { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import * as Choices from "../Choices.ts"
+import * as RunOptions from "../RunOptions.ts"
 
 export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
   Argument.withDescription("Pipeline file: TypeScript with `export default Pipeline.make(…)`")
@@ -22,10 +22,10 @@ export const jsonFlag = Flag.Boolean("json").pipe(
 
 /** Where and with what to compute. */
 export const choiceFlags = {
-  backend: Choices.backendFlag,
-  threads: Choices.threadsFlag,
-  precision: Choices.precisionFlag,
-  workspace: Choices.workspaceFlag
+  backend: RunOptions.backendFlag,
+  threads: RunOptions.threadsFlag,
+  precision: RunOptions.precisionFlag,
+  workspace: RunOptions.workspaceFlag
 }
 
 const split = (text: string): ReadonlyArray<string> =>
@@ -54,10 +54,10 @@ const names = (name: string) =>
   )
 
 /** How many stages may compute at the same time. */
-export const jobsFlag = { jobs: Choices.jobsFlag }
+export const jobsFlag = { jobs: RunOptions.jobsFlag }
 
 /** What core takes of it. */
-export const jobsOption = ({ jobs }: Choices.Chosen): { readonly jobs?: number } =>
+export const jobsOption = ({ jobs }: RunOptions.Chosen): { readonly jobs?: number } =>
   jobs === undefined ? {} : { jobs }
 export const setFlag = Flag.String("set").pipe(
   Flag.withMetavar("STAGE.KEY=VALUE"),

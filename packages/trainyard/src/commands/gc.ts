@@ -4,8 +4,8 @@ import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Console, Duration, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Choices from "../Choices.ts"
-import { WrongUsage } from "../Ending.ts"
+import { WrongUsage } from "../ExitCode.ts"
+import * as RunOptions from "../RunOptions.ts"
 import { bytes } from "../show/format.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
@@ -24,7 +24,7 @@ const age = (text: string): Option.Option<Duration.Duration> => {
   return match === null || unit === undefined ? Option.none() : Option.some(unit(Number(match[1])))
 }
 
-/** The fingerprints that names, each the beginning of one, stand for. Refuses what is unknown, ambiguous or in use. */
+/** The cache keys that names, each the beginning of one, stand for. Refuses what is unknown, ambiguous or in use. */
 const chosenScratch = Effect.fnUntraced(function* (
   names: ReadonlyArray<string>,
   waiting: ReadonlyArray<Unfinished.Unfinished>
@@ -32,23 +32,23 @@ const chosenScratch = Effect.fnUntraced(function* (
   return yield* Effect.forEach(
     names,
     Effect.fnUntraced(function* (name) {
-      const matches = waiting.filter(({ fingerprint }) => fingerprint.startsWith(name))
+      const matches = waiting.filter(({ cacheKey }) => cacheKey.startsWith(name))
       const [work] = matches
       if (work === undefined || matches.length > 1) {
-        const known = waiting.map(({ fingerprint }) => Resumable.short(fingerprint)).join(", ")
+        const known = waiting.map(({ cacheKey }) => Resumable.short(cacheKey)).join(", ")
         return yield* new WrongUsage({
           message:
             matches.length > 1
-              ? `--scratch ${name} could be ${matches.length} folders. Give more of the name: ${matches.map(({ fingerprint }) => fingerprint).join(", ")}.`
+              ? `--scratch ${name} could be ${matches.length} folders. Give more of the name: ${matches.map(({ cacheKey }) => cacheKey).join(", ")}.`
               : `There is no unfinished work "${name}". ${known === "" ? "There is none at all." : `There is: ${known}.`}`
         })
       }
       if (work.inUse !== null) {
         return yield* new WrongUsage({
-          message: `${work.inUse.holder} works on ${Resumable.short(work.fingerprint)}, so it stays. If that machine will not come back, remove ${work.inUse.file} first.`
+          message: `${work.inUse.holder} works on ${Resumable.short(work.cacheKey)}, so it stays. If that machine will not come back, remove ${work.inUse.file} first.`
         })
       }
-      return work.fingerprint
+      return work.cacheKey
     })
   )
 })
@@ -59,7 +59,7 @@ const showStaying = Effect.fnUntraced(function* (
   going: ReadonlyArray<Gc.Item>
 ) {
   const paths = new Set(going.map(({ path }) => path))
-  const staying = Resumable.idle(waiting).filter(({ fingerprint }) => !paths.has(`scratch/${fingerprint}`))
+  const staying = Resumable.idle(waiting).filter(({ cacheKey }) => !paths.has(`scratch/${cacheKey}`))
   if (staying.length === 0) return
   const total = bytes(staying.reduce((sum, work) => sum + work.bytes, 0))
   yield* Console.log(
@@ -79,7 +79,7 @@ export const gc = Command.make(
       Flag.withMetavar("FINGERPRINT"),
       Flag.filter(
         (text) => /^[0-9a-f]{4,}$/.test(text),
-        () => "a fingerprint or the beginning of one, as plan, status and gc list it"
+        () => "a cacheKey or the beginning of one, as plan, status and gc list it"
       ),
       Flag.withDescription(
         "Also remove this unfinished work; may be given again. Without it all that can be resumed stays"
@@ -92,10 +92,10 @@ export const gc = Command.make(
       Flag.withDescription("Also remove unfinished work that has not changed for so long: 30d"),
       Flag.optional
     ),
-    workspace: Choices.workspaceFlag
+    workspace: RunOptions.workspaceFlag
   },
   Effect.fn("trainyard.gc")(function* (flags) {
-    const chosen = yield* Choices.settle(flags)
+    const chosen = yield* RunOptions.settle(flags)
     const collect = Effect.gen(function* () {
       const { root } = yield* Workspace
       const fs = yield* FileSystem.FileSystem

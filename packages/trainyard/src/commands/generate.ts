@@ -3,16 +3,16 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Choices from "../Choices.ts"
-import { asWrongUsage } from "../Ending.ts"
 import * as Engine from "../Engine.ts"
+import { asWrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
+import * as RunOptions from "../RunOptions.ts"
 import { jsonFlag } from "./flags.ts"
 
 export const generate = Command.make(
   "generate",
   {
-    model: Choices.pathFlag("model", "DIR").pipe(
+    model: RunOptions.pathFlag("model", "DIR").pipe(
       Flag.withDescription("Model folder, as the checkpoint stage makes it")
     ),
     prompt: Flag.String("prompt").pipe(
@@ -51,13 +51,13 @@ export const generate = Command.make(
       Flag.withDescription("Decides the draws: the same seed gives the same text"),
       Flag.withDefault(1)
     ),
-    backend: Choices.backendFlag,
-    threads: Choices.threadsFlag,
-    precision: Choices.precisionFlag,
+    backend: RunOptions.backendFlag,
+    threads: RunOptions.threadsFlag,
+    precision: RunOptions.precisionFlag,
     json: jsonFlag
   },
   Effect.fn("trainyard.generate")(function* (flags) {
-    const chosen = yield* Choices.settle(flags)
+    const chosen = yield* RunOptions.settle(flags)
     const { maxTokens, prompt, seed, temperature, topK } = flags
     const output = yield* Output
     // What a model writes may come cut inside a line break.

@@ -4,8 +4,8 @@ import type { RunStatus } from "@trainyard/core/RunStatus"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Option } from "effect"
 import { Command } from "effect/cli"
-import * as Choices from "../Choices.ts"
 import { Output } from "../Output.ts"
+import * as RunOptions from "../RunOptions.ts"
 import * as FullScreen from "../show/FullScreen.ts"
 import * as MonitorScreen from "../show/MonitorScreen.ts"
 import type { Screen } from "../show/Screen.ts"
@@ -65,9 +65,9 @@ const plain = (screen: Screen, directory: string) => {
 
 export const monitor = Command.make(
   "monitor",
-  { run: runArgument, workspace: Choices.workspaceFlag },
+  { run: runArgument, workspace: RunOptions.workspaceFlag },
   Effect.fn("trainyard.monitor")(function* (flags) {
-    const chosen = yield* Choices.settle(flags)
+    const chosen = yield* RunOptions.settle(flags)
     const { screen } = yield* Output
     const show = Effect.gen(function* () {
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))

@@ -5,10 +5,10 @@ import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
-import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
 
 const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
@@ -21,24 +21,24 @@ export const plan = Command.make(
   { file: pipelineArgument, ...choiceFlags, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.plan")(function* (flags) {
     const output = yield* Output
-    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+    const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
     const show = Effect.gen(function* () {
       const { stages } = yield* Runner.plan(pipeline, planOptions(flags))
       const waiting = Resumable.idle((yield* Unfinished.list()).waiting)
       const goesOnFrom = (stage: (typeof stages)[number]) =>
         stage.action === "run" && !(stage.forced && stage.node.stage.reusable)
-          ? waiting.find(({ fingerprint }) => fingerprint === stage.fingerprint)
+          ? waiting.find(({ cacheKey }) => cacheKey === stage.cacheKey)
           : undefined
       if (flags.json) {
         for (const stage of stages) {
-          const { action, adopted, artifact, fingerprint, name, why } = stage
+          const { action, adopted, artifact, cacheKey, name, why } = stage
           const resumes = goesOnFrom(stage) ?? null
           const directory = artifact?.directory ?? null
           output.json({
             name,
             action,
             why,
-            fingerprint,
+            cacheKey,
             directory,
             adopted: adopted !== undefined,
             adoptable: isAdoptable(stage),
@@ -78,7 +78,7 @@ export const plan = Command.make(
           yield* Console.log(`  ${line}`)
       }
     })
-    yield* show.pipe(Effect.provide(Workbench.layer(chosen, pipeline)))
+    yield* show.pipe(Effect.provide(CommandServices.layer(chosen, pipeline)))
   })
 ).pipe(
   Command.withDescription("Show what a run would do, and why; nothing runs"),

@@ -2,13 +2,13 @@
 import * as Runner from "@trainyard/core/Runner"
 import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { goingOn } from "../CommandWords.ts"
-import { Ended } from "../Ending.ts"
+import { Ended } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
-import * as Workbench from "../Workbench.ts"
 import {
   choiceFlags,
   jobsFlag,
@@ -43,7 +43,7 @@ export const run = Command.make(
     const { screen } = output
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
-      const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+      const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
@@ -51,7 +51,7 @@ export const run = Command.make(
         command
       }).pipe(
         flags.json ? json.show : RunView.onScreen(screen),
-        Effect.provide(Workbench.layer(chosen, pipeline, { checked: flags.checked })),
+        Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
       )
       return { pipeline, result }

@@ -5,10 +5,10 @@ import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Choices from "../Choices.ts"
 import { Output } from "../Output.ts"
+import * as RunOptions from "../RunOptions.ts"
 import * as FullScreen from "../show/FullScreen.ts"
-import { glance } from "../show/Glance.ts"
+import { glance } from "../show/LiveSummary.ts"
 import * as Resumable from "../show/Resumable.ts"
 import type { Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
@@ -61,10 +61,10 @@ export const status = Command.make(
       Flag.withDefault(false)
     ),
     json: jsonFlag,
-    workspace: Choices.workspaceFlag
+    workspace: RunOptions.workspaceFlag
   },
   Effect.fn("trainyard.status")(function* (flags) {
-    const chosen = yield* Choices.settle(flags)
+    const chosen = yield* RunOptions.settle(flags)
     const show = Effect.gen(function* () {
       const output = yield* Output
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))

@@ -10,17 +10,17 @@ import { annotations } from "@trainyard/stages/validate/annotations"
 import { Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Choices from "../Choices.ts"
+import * as CommandServices from "../CommandServices.ts"
 import * as DatasetFolder from "../DatasetFolder.ts"
-import { asWrongUsage, Ended, WrongUsage } from "../Ending.ts"
+import { asWrongUsage, Ended, WrongUsage } from "../ExitCode.ts"
 import * as ModelFolder from "../ModelFolder.ts"
 import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
+import * as RunOptions from "../RunOptions.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
 import type { Screen } from "../show/Screen.ts"
-import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jobsFlag, jobsOption, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
 
 /** The artifacts that validation needs are not where it looks for them. */
@@ -116,15 +116,15 @@ export const validate = Command.make(
   "validate",
   {
     file: pipelineArgument,
-    model: Choices.pathFlag("model", "DIR").pipe(
+    model: RunOptions.pathFlag("model", "DIR").pipe(
       Flag.withDescription("Judge this model folder; the workspace's newest model unless given"),
       Flag.optional
     ),
-    dataset: Choices.pathFlag("dataset", "DIR").pipe(
+    dataset: RunOptions.pathFlag("dataset", "DIR").pipe(
       Flag.withDescription("Judge against this dataset folder; the workspace's newest dataset unless given"),
       Flag.optional
     ),
-    junit: Choices.pathFlag("junit", "FILE").pipe(
+    junit: RunOptions.pathFlag("junit", "FILE").pipe(
       Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
       Flag.optional
     ),
@@ -140,7 +140,7 @@ export const validate = Command.make(
     const { screen } = output
     const json = RunView.json(output)
     const command = Effect.gen(function* () {
-      const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+      const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
       const reports = namesOf(pipeline, Report.name)
       if (reports.length === 0) {
         return yield* new WrongUsage({
@@ -174,7 +174,7 @@ export const validate = Command.make(
       })
       const result = yield* judging.pipe(
         flags.json ? json.show : RunView.onScreen(screen),
-        Effect.provide(Workbench.layer(chosen, pipeline)),
+        Effect.provide(CommandServices.layer(chosen, pipeline)),
         Signals.saying("Interrupted.")
       )
       if (!flags.json) {

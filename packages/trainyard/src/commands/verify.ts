@@ -3,14 +3,14 @@ import * as Engines from "@trainyard/backends/Engines"
 import * as Runner from "@trainyard/core/Runner"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { codes, Ended, WrongUsage } from "../Ending.ts"
+import * as CommandServices from "../CommandServices.ts"
+import { codes, Ended, WrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import { figure } from "../show/format.ts"
 import * as RunView from "../show/RunView.ts"
 import { table } from "../show/Screen.ts"
 import * as Verification from "../Verification.ts"
-import * as Workbench from "../Workbench.ts"
 import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
 
 export const verify = Command.make(
@@ -34,7 +34,7 @@ export const verify = Command.make(
     const output = yield* Output
     if (flags.json) yield* output.onlyJson
     const { screen } = output
-    const { chosen, pipeline } = yield* Workbench.open(flags.file, flags)
+    const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
     const node = Verification.trainers(pipeline)[0]
     if (node === undefined) {
       return yield* new WrongUsage({
@@ -59,7 +59,7 @@ export const verify = Command.make(
       return yield* Verification.verify(pipeline, node, flags.set, supply, chosen, flags.steps)
     })
     const trials = yield* work.pipe(
-      Effect.provide(Workbench.layer(chosen, pipeline)),
+      Effect.provide(CommandServices.layer(chosen, pipeline)),
       Signals.saying("Interrupted.")
     )
     const verdict = Verification.judge(settings.precision, trials)

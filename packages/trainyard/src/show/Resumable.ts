@@ -13,8 +13,8 @@ export const commandLine = ({ directory, words }: Command, here = process.cwd())
   return oneLine(directory === here ? line : `cd ${quoted(directory)} && ${line}`, 2000)
 }
 
-/** The beginning of a fingerprint: enough to name it. */
-export const short = (fingerprint: string): string => fingerprint.slice(0, 12)
+/** The beginning of a cache key: enough to name it. */
+export const short = (cacheKey: string): string => cacheKey.slice(0, 12)
 
 /** `train of c-code, step 200, 12.3 MB, last changed 3 h 05 min ago`. */
 const what = (work: Unfinished, now: number): string =>
@@ -36,11 +36,11 @@ const how = (work: Unfinished): string => {
 
 /** What waits and is in nobody's hands: two lines each. */
 export const lines = (works: ReadonlyArray<Unfinished>, now: number): ReadonlyArray<string> =>
-  works.flatMap((work) => [`${oneLine(what(work, now), 300)} (${short(work.fingerprint)})`, `  ${how(work)}`])
+  works.flatMap((work) => [`${oneLine(what(work, now), 300)} (${short(work.cacheKey)})`, `  ${how(work)}`])
 
 /** The same as a list in Markdown. */
 export const markdown = (works: ReadonlyArray<Unfinished>, now: number): ReadonlyArray<string> =>
-  works.map((work) => `- ${oneLine(what(work, now), 300)} (${short(work.fingerprint)}). ${how(work)}`)
+  works.map((work) => `- ${oneLine(what(work, now), 300)} (${short(work.cacheKey)}). ${how(work)}`)
 
 /** Those that no process works on. */
 export const idle = (works: ReadonlyArray<Unfinished>): ReadonlyArray<Unfinished> =>

@@ -126,9 +126,9 @@ export const lines = Effect.fn("RunSummary.lines")(function* (
   result: Result
 ) {
   const path = yield* Path.Path
-  const rows = result.stages.map(({ name, seconds, status, verdict }) => [
+  const rows = result.stages.map(({ name, seconds, status, gateFailure }) => [
     `  ${screen.style("cyan", name)}`,
-    verdict === null
+    gateFailure === null
       ? screen.style(statusStyle[status], statusWord[status])
       : screen.style("red", `${statusWord[status]}, gate failed`),
     status === "ran" || status === "failed" || seconds >= 0.05 ? duration(seconds) : ""

@@ -46,7 +46,7 @@ test("lists what can be resumed, with the command, or why that takes more than a
   const status = RunStatus.of(events)
   const now = Date.parse(status.updatedAt)
   const work: Unfinished = {
-    fingerprint: "8e16e560ce93aaaa8e16e560ce93aaaa",
+    cacheKey: "8e16e560ce93aaaa8e16e560ce93aaaa",
     bytes: 12_300_000,
     changedAt: now - 3_600_000,
     stage: "train",

@@ -2,7 +2,7 @@
 import * as RunStatus from "@trainyard/core/RunStatus"
 import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
-import { glance } from "../../src/show/Glance.ts"
+import { glance } from "../../src/show/LiveSummary.ts"
 import { compose } from "../../src/show/MonitorScreen.ts"
 import * as Renderer from "../../src/show/Renderer.ts"
 import { completionLines } from "../../src/show/RunSummary.ts"

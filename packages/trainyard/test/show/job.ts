@@ -50,7 +50,7 @@ export const events: ReadonlyArray<RunEvent> = [
       status: "ran",
       seconds: 0.5,
       directory: `/home/somebody/.trainyard/artifacts/${stage}`,
-      fingerprint: stage
+      cacheKey: stage
     })
   ]),
   stamped(5, { type: "StageStarted", stage: "train", why: "never made", attempt: 1 }),

@@ -1,0 +1,114 @@
+/**
+ * What code hashing found out, kept within the process and, in the workspace's `code.json`, between processes, so that a plan looks at the
+ * times of files and reads none of them. As git does, it knows a file by size, times and inode, and trusts no file that was changed just now.
+ */
+import { createHash } from "node:crypto"
+import { statSync } from "node:fs"
+import { Context, Effect, FileSystem, Option, Schema } from "effect"
+import * as Durable from "../store/Durable.ts"
+
+/** What a stage's behaviour rests on. */
+export const Code = Schema.Struct({
+  /**
+   * Digest of all code that the stage really uses: what counts in the artifact's name. Absent in manifests of versions that counted whole
+   * files.
+   */
+  digest: Schema.optionalKey(Schema.String),
+  /** The stage's own module, as `package/path`. */
+  entry: Schema.String,
+  /** Digest of what is used of each file, by `package/path`: to say where a change was. */
+  files: Schema.Record(Schema.String, Schema.String),
+  /** Version of each npm package. */
+  packages: Schema.Record(Schema.String, Schema.String)
+})
+export type Code = typeof Code.Type
+
+/** The manifest of the npm package that a bare import means, as seen from a folder. */
+const Resolved = Schema.Struct({ specifier: Schema.String, from: Schema.String, manifest: Schema.String })
+export type Resolved = typeof Resolved.Type
+
+const Known = Schema.Struct({
+  code: Code,
+  /** Stamp of each file that was looked at, by absolute path. */
+  files: Schema.Record(Schema.String, Schema.String),
+  packages: Schema.Array(Resolved)
+})
+export type Known = typeof Known.Type
+
+const File = Schema.Struct({
+  /** What made the entries: another bundler may write the same code in other words. */
+  made: Schema.String,
+  /** SHA-256 of the entries as JSON: a damaged memory is no memory. */
+  digest: Schema.String,
+  known: Schema.Record(Schema.String, Known)
+})
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(File))
+
+/** A module as the bundler is given it. */
+export interface Prepared {
+  readonly text: string
+  /** Whether a stage's declaration was found in it, and made its one export. */
+  readonly isStage: boolean
+}
+
+export interface Memory {
+  readonly known: Map<string, Known>
+  /** By path and how it is used. */
+  readonly modules: Map<string, { readonly stamp: string; readonly made: Promise<Prepared> }>
+  unsaved: boolean
+  /** Readers at work: the bundler is a process of its own, and goes when there are none. */
+  readers: number
+}
+
+/** One for the process unless another is provided. */
+export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("@trainyard/core/CodeMemory", {
+  defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
+})
+
+export const digestOf = (content: string | Uint8Array): string =>
+  createHash("sha256").update(content).digest("hex")
+
+/** Tells one state of a file from another; of a file that is not there too. */
+export const stampOf = (file: string): string => {
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found === undefined ? "absent" : `${found.size}:${found.mtimeMs}:${found.ctimeMs}:${found.ino}`
+}
+
+/** Some file systems tell times by 2 seconds: within those, a second change would go unseen. */
+const settleMilliseconds = 2000
+
+/** Whether a stamp is old enough that a later change of the file must change it. */
+export const isSettled = (stamp: string): boolean => {
+  const [, modified, changed] = stamp.split(":")
+  return stamp === "absent" || Date.now() - Math.max(Number(modified), Number(changed)) > settleMilliseconds
+}
+
+/** Takes up what an earlier process kept in a file. */
+export const recall = Effect.fnUntraced(function* (file: string, made: string) {
+  const memory = yield* CodeMemory
+  if (memory.known.size > 0) return
+  const fs = yield* FileSystem.FileSystem
+  const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
+  if (Option.isNone(found) || found.value.made !== made) return
+  if (digestOf(JSON.stringify(found.value.known)) !== found.value.digest) return
+  for (const [key, known] of Object.entries(found.value.known)) memory.known.set(key, known)
+})
+
+// More than the stages of any pipeline; old entries go first.
+const mostKnown = 200
+
+/** Keeps what was found out for later processes. A file that cannot be written is done without. */
+export const remember = Effect.fnUntraced(function* (file: string, made: string) {
+  const memory = yield* CodeMemory
+  if (!memory.unsaved) return
+  const known = Object.fromEntries([...memory.known].slice(-mostKnown))
+  const text = JSON.stringify({
+    made,
+    digest: digestOf(JSON.stringify(known)),
+    known
+  } satisfies typeof File.Type)
+  yield* Durable.writeFile(file, text).pipe(
+    Effect.andThen(Effect.sync(() => (memory.unsaved = false))),
+    Effect.ignore
+  )
+})

@@ -1,0 +1,40 @@
+/**
+ * Artifacts: what stages make and take. A kind of artifact has a name, a version and a Schema for its value; an artifact is one
+ * such value with the folder of files that belongs to it and the cache key that names it.
+ */
+import type { Schema } from "effect"
+
+/** A kind of artifact, such as "corpus". */
+export interface Kind<Name extends string = string, Value = unknown> {
+  readonly name: Name
+  /** Raised when the files or the value change shape: older artifacts are then made again. */
+  readonly version: number
+  /** The artifact's own account of itself: counts, settings, file names. Kept in its manifest as JSON. */
+  readonly value: Schema.Codec<Value, unknown>
+}
+
+/**
+ * Declares a kind of artifact.
+ *
+ * @example
+ * ```ts
+ * export const Corpus = Artifact.kind({ name: "corpus", version: 1, value: Schema.Struct({ documents: Schema.Int }) })
+ * ```
+ */
+export const kind = <const Name extends string, Value>(options: {
+  readonly name: Name
+  readonly version: number
+  readonly value: Schema.Codec<Value, unknown>
+}): Kind<Name, Value> => options
+
+/** A whole, verified artifact in the store. */
+export interface Artifact<K extends Kind = Kind> {
+  readonly kind: K["name"]
+  readonly value: ValueOf<K>
+  /** Absolute path of the folder with the artifact's files. Read only. */
+  readonly directory: string
+  /** Name of the artifact: what made it, hashed (hexadecimal). */
+  readonly cacheKey: string
+}
+
+export type ValueOf<K extends Kind> = K extends Kind<string, infer Value> ? Value : never

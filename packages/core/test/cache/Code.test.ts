@@ -1,0 +1,377 @@
+import { pathToFileURL } from "node:url"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as Code from "../../src/cache/Code.ts"
+import { CodeMemory, type Memory } from "../../src/cache/CodeMemory.ts"
+import { live } from "../harness.ts"
+
+type Files = Readonly<Record<string, string>>
+
+const write = Effect.fnUntraced(function* (directory: string, files: Files) {
+  const fs = yield* FileSystem.FileSystem
+  for (const [name, text] of Object.entries(files)) {
+    yield* fs.makeDirectory(`${directory}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true })
+    yield* fs.writeFileString(`${directory}/${name}`, text)
+  }
+})
+const folder = Effect.fnUntraced(function* (files: Files) {
+  const fs = yield* FileSystem.FileSystem
+  const directory = yield* fs.realPath(yield* fs.makeTempDirectoryScoped())
+  yield* write(directory, { "package.json": `{ "name": "own" }`, ...files })
+  return directory
+})
+const fresh = (): Memory => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
+const read = (directory: string, file = "stage.ts", stage?: string) =>
+  Code.read(pathToFileURL(`${directory}/${file}`).href, stage)
+
+describe("read", () => {
+  it.live("follows what is used: imports, dynamic ones, re-exports and files named by URL; not types", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder({
+        "stage.ts": `import { a } from "./a.ts"
+          import type { B } from "./b.ts"
+          import { type C } from "./c.ts"
+          export * from "./inner/d.ts"
+          import { unused } from "./unused.ts"
+          const e = () => import("./e.js")
+          const kernel = new URL("./kernel.wasm", import.meta.url)
+          const worker = new URL("./worker.ts", import.meta.url)
+          const none = () => new URL("./notUsed.ts", import.meta.url)
+          import { readFile } from "node:fs"
+          export const x: B | C = [a, e, kernel, worker, readFile]`,
+        "a.ts": "export const a = 1",
+        "b.ts": "export type B = 1",
+        "c.ts": "export type C = 1; console.log('run')",
+        "inner/d.ts": `import "../effects.ts"; export const d = 1`,
+        "effects.ts": "console.log('run')",
+        "unused.ts": "export const unused = 1",
+        "notUsed.ts": "export const notUsed = 1",
+        "e.js": "export const e = 1",
+        "kernel.wasm": "\u0000asm",
+        "worker.ts": `import "./inWorker.ts"; console.log('worker')`,
+        "inWorker.ts": "console.log('in worker')"
+      })
+      const code = yield* read(directory)
+      expect(code.entry).toBe("own/stage.ts")
+      expect(Object.keys(code.files)).toEqual([
+        "own/a.ts",
+        "own/c.ts",
+        "own/e.js",
+        "own/effects.ts",
+        "own/inWorker.ts",
+        "own/inner/d.ts",
+        "own/kernel.wasm",
+        "own/stage.ts",
+        "own/worker.ts"
+      ])
+      expect(code.packages).toEqual({})
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live(
+    "takes npm packages by the version of those that are used, and a package with a revision by that",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* folder({
+          "package.json": `{ "name": "own", "sideEffects": false }`,
+          "stage.ts": `import { used } from "used"\nimport { idle } from "idle"\nimport { core } from "core"\nexport const x = [used, core]\nexport const y = () => import("later")\nexport const z = import.meta.resolve("table/data.bin")\n`,
+          ...Object.fromEntries(
+            ["used", "idle", "later", "table"].flatMap((name) => [
+              [
+                `node_modules/${name}/package.json`,
+                `{ "name": "${name}", "version": "1.2.3", "exports": "./index.js" }`
+              ],
+              [`node_modules/${name}/index.js`, `export const ${name} = 1`]
+            ])
+          ),
+          "core/package.json": `{ "name": "core", "version": "9.9.9", "exports": "./index.ts", "trainyard": { "revision": 4 } }`,
+          "core/index.ts": "export const core = 1"
+        })
+        const fs = yield* FileSystem.FileSystem
+        yield* fs.symlink(`${directory}/core`, `${directory}/node_modules/core`)
+        const before = yield* read(directory)
+        expect(before.packages).toEqual({ core: "revision 4", later: "1.2.3", table: "1.2.3", used: "1.2.3" })
+        expect(Object.keys(before.files)).toEqual(["own/stage.ts"])
+        yield* write(directory, { "core/index.ts": "export const core = 2" })
+        expect(yield* read(directory)).toEqual(before)
+      }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("is the same wherever the code lies, as TypeScript or compiled and installed; circles end", () =>
+    Effect.gen(function* () {
+      const source = {
+        "src/stage.ts": `import { other, type T } from "./other.ts"
+          // Says what it does.
+          export const x = (a: T): URL => other(a) ? new URL("./worker.ts", import.meta.url) : import("./late.ts") as never`,
+        "src/other.ts": `import { x } from "./stage.ts"; export type T = number; export const other = (a: T): boolean => x === undefined`,
+        "src/worker.ts": "console.log(1 as number)",
+        "src/late.ts": "export const late: number = 1"
+      }
+      const code = yield* read(yield* folder(source), "src/stage.ts")
+      expect(yield* read(yield* folder(source), "src/stage.ts")).toEqual(code)
+      const installed = yield* folder(
+        Object.fromEntries(
+          Object.entries({
+            "package.json": `{ "name": "own" }`,
+            "dist/stage.js": `import { other } from "./other.js";\nexport const x = (a) => other(a) ? new URL("./worker.js", import.meta.url) : import("./late.js");\n`,
+            "dist/other.js": `import { x } from "./stage.js";\nexport const other = (a) => x === undefined;\n`,
+            "dist/worker.js": "console.log(1);\n",
+            "dist/late.js": "export const late = 1;\n"
+          }).map(([file, text]) => [`node_modules/own/${file}`, text])
+        )
+      )
+      expect((yield* read(`${installed}/node_modules/own`, "dist/stage.js")).digest).toBe(code.digest)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("works for a file of no package, with Trainyard's own names meaning this one", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* folder({
+        "stage.ts": `import { Schema } from "effect"\nimport * as Artifact from "@trainyard/core/Artifact"\nimport { own } from "./inner/own.ts"\nexport const x = [Schema, Artifact, own]`,
+        "inner/own.ts": "export const own = 1"
+      })
+      yield* fs.remove(`${directory}/package.json`)
+      const code = yield* read(directory)
+      expect(code.entry).toBe("stage.ts")
+      expect(Object.keys(code.files)).toEqual(["inner/own.ts", "stage.ts"])
+      expect(Object.keys(code.packages)).toEqual(["@trainyard/core", "effect"])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("reads what Node runs: JSON, CommonJS, top-level await, and syntax that is new", () =>
+    Effect.gen(function* () {
+      const files: Files = {
+        "package.json": `{ "name": "own", "sideEffects": false }`,
+        "stage.ts": `import table from "./table.json" with { type: "json" }
+          import old from "./old.cjs"
+          import { later } from "./later.ts"
+          import { open } from "./using.ts"
+          export const x = [table, old, later, open]`,
+        "table.json": `{ "a": 1 }`,
+        "old.cjs": `const { b } = require("./older.cjs"); module.exports = b`,
+        "older.cjs": "exports.b = 2",
+        "later.ts": "export const later = await Promise.resolve(3)",
+        "using.ts": "export const open = () => { using file = { [Symbol.dispose]() {} }; return file }"
+      }
+      const directory = yield* folder(files)
+      const seen = new Set([(yield* read(directory)).digest])
+      for (const [file, from, to] of [
+        ["table.json", "1", "10"],
+        ["older.cjs", "2", "20"],
+        ["later.ts", "3", "30"],
+        ["using.ts", "return file", "return [file]"]
+      ] as const) {
+        yield* write(directory, { [file]: files[file]!.replace(from, to) })
+        seen.add((yield* read(directory)).digest)
+      }
+      expect(seen.size).toBe(5)
+      expect(yield* read(yield* folder(files))).toEqual(yield* read(yield* folder(files)))
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("code that cannot be read is a sentence", () =>
+    Effect.gen(function* () {
+      const gone = yield* Effect.flip(Code.read("file:///nowhere/stage.ts"))
+      expect(gone.message).toContain("Give the stage source: import.meta.url.")
+      expect((yield* Effect.flip(Code.read("data:text/javascript,1"))).message).toContain("cannot be read")
+      const directory = yield* folder({ "stage.ts": `import "./missing.ts"` })
+      const missing = yield* Effect.flip(read(directory))
+      expect(missing.message).toContain("missing.ts")
+      expect(missing.message).not.toContain("\n")
+      yield* write(directory, { "stage.ts": `export const = 1` })
+      expect((yield* Effect.flip(read(directory))).message).toContain("cannot be read")
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+// A package of stages as one writes them: functions made by calls, errors made by classes, names from everywhere.
+const job: Files = {
+  "package.json": `{ "name": "own", "sideEffects": false }`,
+  "stage.ts": `import * as Text from "./text.ts"
+    import { inner } from "./index.ts"
+    import { Refused } from "./errors.ts"
+    const Settings = make({ long: true })
+    export const count = Object.assign(() => [Text.shorten("a"), inner.half(2), new Refused(), Settings, Table.size], {})
+    class Table { static size = make({ rows: 1 }) }
+    function make<T>(value: T): T { return value }`,
+  "text.ts": `const wrap = <T>(f: T): T => f
+    export const shorten = wrap((text: string) => text.slice(limit))
+    export const lengthen = wrap((text: string) => { if (text === "") throw new Error("nothing to lengthen"); return text + text })
+    export const table = wrap({ names: ["a"] })
+    const limit = wrap(3)`,
+  "errors.ts": `const error = (name: string) => class { name = name; advice = "" }
+    export class Refused extends error("Refused") { override advice = "ask again" }
+    export class Broken extends error("Broken") { override advice = "try later" }`,
+  "index.ts": `export * as inner from "./inner.ts"\nexport * from "./text.ts"\nexport { other } from "./other.ts"`,
+  "inner.ts": "export const half = (n: number) => n / 2",
+  "other.ts": `console.log("loaded")\nexport const other = 1`
+}
+
+const counts: ReadonlyArray<readonly [what: string, file: string, from: string, to: string]> = [
+  ["a function that is used", "text.ts", "text.slice(limit)", "text.slice(0, limit)"],
+  ["what that function rests on", "text.ts", "wrap(3)", "wrap(4)"],
+  ["an error that is used", "errors.ts", "ask again", "ask twice"],
+  ["through a namespace of a barrel", "inner.ts", "n / 2", "n / 4"],
+  ["a value of the stage's own module", "stage.ts", "long: true", "long: false"],
+  ["a static field", "stage.ts", "rows: 1", "rows: 2"]
+]
+const doesNotCount: typeof counts = [
+  [
+    "the message of a function that is not used",
+    "text.ts",
+    "nothing to lengthen",
+    "there is nothing to lengthen"
+  ],
+  ["a value that is not used, made by a call", "text.ts", `["a"]`, `["b"]`],
+  ["an error that is not used", "errors.ts", "try later", "make it anew"],
+  ["a new export", "text.ts", "const limit", "export const fresh = wrap(1)\nconst limit"],
+  ["a module of a barrel that is not used", "other.ts", "other = 1", "other = 2"],
+  ["a comment", "text.ts", "const limit", "// How long.\n/** @see shorten */ const limit"],
+  ["a comment within an expression", "stage.ts", "{ long: true }", "{ /* or not */ long: true // so\n }"],
+  ["a type", "text.ts", "(text: string) => text.slice", "(text: string & {}): string => text.slice"],
+  ["layout", "inner.ts", "n / 2", "(n\n  / 2)"]
+]
+
+describe("of a package without side effects", () => {
+  for (const [cases, expected] of [
+    [counts, true],
+    [doesNotCount, false]
+  ] as const) {
+    for (const [what, file, from, to] of cases) {
+      it.live(`${what} ${expected ? "counts" : "does not count"}`, () =>
+        Effect.gen(function* () {
+          const directory = yield* folder(job)
+          const before = yield* read(directory)
+          expect(job[file]).toContain(from)
+          yield* write(directory, { [file]: job[file]!.replace(from, to) })
+          const after = yield* read(directory)
+          expect(after.digest !== before.digest).toBe(expected)
+          expect(after.files[`own/${file}`] !== before.files[`own/${file}`]).toBe(expected)
+        }).pipe(Effect.scoped, Effect.provide(live))
+      )
+    }
+  }
+
+  it.live(
+    "a module that is loaded for its effects keeps them: a worker, and a module of a package that promises nothing",
+    () =>
+      Effect.gen(function* () {
+        const files = (start: number, promise: boolean): Files => ({
+          "package.json": promise ? `{ "name": "own", "sideEffects": false }` : `{ "name": "own" }`,
+          "stage.ts": promise
+            ? `export const x = new URL("./worker.ts", import.meta.url)`
+            : `import "./worker.ts"\nexport const x = 1`,
+          "worker.ts": `const server = start(${start})\nfunction start(n) { postMessage(n) }`
+        })
+        for (const promise of [true, false]) {
+          const one = yield* read(yield* folder(files(1, promise)))
+          const two = yield* read(yield* folder(files(2, promise)))
+          expect(one.digest).not.toBe(two.digest)
+        }
+      }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("a package that lists its modules with side effects", () => {
+  it.live("keeps those, and no others", () =>
+    Effect.gen(function* () {
+      const read = Effect.fnUntraced(function* (sideEffects: string) {
+        const code = yield* Code.read(
+          pathToFileURL(
+            `${yield* folder({
+              "package.json": `{ "name": "own", "sideEffects": ${sideEffects} }`,
+              "stage.ts": `import "./main.ts"\nimport "./other.ts"\nexport const x = 1`,
+              "main.ts": "console.log(1)",
+              "other.ts": "console.log(2)"
+            })}/stage.ts`
+          ).href
+        )
+        return Object.keys(code.files)
+      })
+      expect(yield* read("false")).toEqual(["own/stage.ts"])
+      expect(yield* read(`["./main.ts"]`)).toEqual(["own/main.ts", "own/stage.ts"])
+      expect(yield* read(`["./main.*"]`)).toEqual(["own/main.ts", "own/other.ts", "own/stage.ts"])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("a stage that is declared beside others", () => {
+  const file = (options: { readonly words?: string; readonly lines?: string; readonly rate?: number }) => `
+    import { Stage, Pipeline } from "./trainyard.ts"
+    const count = (text) => text.length + ${options.words ?? 1}
+    const words = Stage.make({ name: "words", source: import.meta.url, run: () => count("a") })
+    export const lines = Stage.make({ name: "lines", source: import.meta.url, run: () => ${options.lines ?? 1} })
+    const rate = Math.max(${options.rate ?? 1}, 0)
+    export default Pipeline.make("p", () => lines({ rate, words: words() }))`
+  const trainyard = `export const Stage = { make: (x) => x }; export const Pipeline = { make: (name, f) => f() }`
+
+  it.live("counts by what its declaration uses; the rest of the pipeline file does not re-run it", () =>
+    Effect.gen(function* () {
+      const digests = Effect.fnUntraced(function* (options: Parameters<typeof file>[0]) {
+        const directory = yield* folder({ "job.ts": file(options), "trainyard.ts": trainyard })
+        return {
+          words: (yield* read(directory, "job.ts", "words")).digest,
+          lines: (yield* read(directory, "job.ts", "lines")).digest,
+          all: (yield* read(directory, "job.ts", "unknown")).digest
+        }
+      })
+      const before = yield* digests({})
+      expect(before.words).not.toBe(before.lines)
+      const rate = yield* digests({ rate: 2 })
+      expect(rate).toMatchObject({ words: before.words, lines: before.lines })
+      expect(rate.all).not.toBe(before.all)
+      const words = yield* digests({ words: "2" })
+      expect(words.lines).toBe(before.lines)
+      expect(words.words).not.toBe(before.words)
+      const lines = yield* digests({ lines: "2" })
+      expect(lines.words).toBe(before.words)
+      expect(lines.lines).not.toBe(before.lines)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("memory", () => {
+  // A file of this repository, which nobody has changed just now.
+  const source = import.meta.resolve("../../src/graph/Spelling.ts")
+
+  it.live("a later process reads no file again; a damaged memory is none", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/code.json`
+      const first = yield* Code.read(source).pipe(
+        Effect.tap(() => Code.remember(file)),
+        Effect.provideService(CodeMemory, fresh())
+      )
+      const second = fresh()
+      const again = yield* Code.recall(file).pipe(
+        Effect.andThen(Code.read(source)),
+        Effect.provideService(CodeMemory, second)
+      )
+      expect(again).toEqual(first)
+      expect(second.modules.size).toBe(0)
+      yield* fs.writeFileString(file, (yield* fs.readFileString(file)).replace(first.digest!, "0".repeat(32)))
+      const third = fresh()
+      yield* Code.recall(file).pipe(Effect.provideService(CodeMemory, third))
+      expect(third.known.size).toBe(0)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("a change is seen at once, also one of the same length, or a file that comes to be", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder({
+        "stage.ts": `import { a } from "./a.ts"\nexport const x = [a, new URL("./table.txt", import.meta.url)]`,
+        "a.ts": "export const a = 1"
+      })
+      const seen = new Set<string | undefined>()
+      seen.add((yield* read(directory)).digest)
+      for (const n of [2, 3, 4]) {
+        yield* write(directory, { "a.ts": `export const a = ${n}` })
+        seen.add((yield* read(directory)).digest)
+      }
+      yield* write(directory, { "table.txt": "1" })
+      seen.add((yield* read(directory)).digest)
+      expect(seen.size).toBe(5)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})

@@ -1,0 +1,36 @@
+/** What a command that works on a pipeline needs: the file's pipeline, the settled choices, and the services behind them. */
+import { EventStream } from "@trainyard/core/EventStream"
+import { Workspace } from "@trainyard/core/Workspace"
+import { Effect, Layer } from "effect"
+import * as Engine from "./Engine.ts"
+import type { Pipeline } from "./Pipeline.ts"
+import * as PipelineFile from "./PipelineFile.ts"
+import * as RunOptions from "./RunOptions.ts"
+import { Signals } from "./Signals.ts"
+
+/** Loads a pipeline file and settles its choices with the flags and the environment. */
+export const open = Effect.fn("CommandServices.open")(function* (
+  file: string,
+  flags: Partial<RunOptions.Flags>
+) {
+  const loaded = yield* PipelineFile.load(file)
+  const chosen = yield* RunOptions.settle(flags, loaded.pipeline.choices)
+  return { ...loaded, chosen }
+})
+
+/** The stream of the command's run. A second signal ends the run's log before it ends the process. */
+const events = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const signals = yield* Signals
+    const { appendSync } = yield* EventStream
+    yield* signals.beforeStop(() => appendSync({ type: "RunStopped" }))
+  })
+).pipe(Layer.provideMerge(EventStream.layer))
+
+/** The workspace, the event stream, and the engine where a stage of the pipeline computes. */
+export const layer = (chosen: RunOptions.Chosen, pipeline: Pipeline, options?: Engine.Options) =>
+  Layer.mergeAll(
+    Workspace.layer(chosen.workspace),
+    events,
+    pipeline.nodes.some((node) => node.stage.usesBackend) ? Engine.layer(chosen, options) : Engine.none
+  )

@@ -1,0 +1,160 @@
+/**
+ * What engine, threads, precision and workspace a command works with: a flag, else the environment, else the pipeline file, else the
+ * built-in default.
+ */
+import { BackendChoice, isThreads, mostThreads, Precision } from "@trainyard/backends/Backend"
+import { list, suggestion } from "@trainyard/core/Spelling"
+import { Effect, Option, Schema } from "effect"
+import { Flag } from "effect/cli"
+import { RunOptions } from "./Pipeline.ts"
+
+/** A choice that means nothing. Ends a command as wrong usage (exit code 2). */
+export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidChoice", {
+  message: Schema.String
+}) {}
+
+const threadsInWords = `a number from 1 to ${mostThreads}`
+
+export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe(
+  Flag.withDescription("Engine that computes; auto takes the fastest that works here (TRAINYARD_BACKEND)"),
+  Flag.optional
+)
+
+export const threadsFlag = Flag.Int("threads").pipe(
+  Flag.filter(isThreads, () => threadsInWords),
+  Flag.withMetavar("N"),
+  Flag.withDescription(`Worker threads, 1 to ${mostThreads} (TRAINYARD_THREADS)`),
+  Flag.optional
+)
+
+export const precisionFlag = Flag.Literals("precision", Precision.literals).pipe(
+  Flag.withDescription("Precision of the matrix products (TRAINYARD_PRECISION)"),
+  Flag.optional
+)
+
+export const jobsFlag = Flag.Int("jobs").pipe(
+  Flag.filter(
+    (jobs) => jobs >= 1,
+    () => "a whole number above 0"
+  ),
+  Flag.withMetavar("N"),
+  Flag.withDescription(
+    "How many stages that compute may do so at the same time, each with all --threads; 1 unless told (TRAINYARD_JOBS)"
+  ),
+  Flag.optional
+)
+
+/** A flag that names a file or a folder. Without words, as from a script's variable that is not set, it would mean this folder. */
+export const pathFlag = (name: string, metavar: "DIR" | "FILE") =>
+  Flag.String(name).pipe(
+    Flag.filter(
+      (path) => path.trim() !== "",
+      () => (metavar === "DIR" ? "a folder" : "a file")
+    ),
+    Flag.withMetavar(metavar)
+  )
+
+export const workspaceFlag = pathFlag("workspace", "DIR").pipe(
+  Flag.withDescription("Folder for artifacts and runs; .trainyard unless told (TRAINYARD_WORKSPACE)"),
+  Flag.optional
+)
+
+export interface Flags {
+  readonly backend: Option.Option<BackendChoice>
+  readonly threads: Option.Option<number>
+  readonly precision: Option.Option<Precision>
+  readonly jobs: Option.Option<number>
+  readonly workspace: Option.Option<string>
+}
+
+/** The choices that were made; what nobody chose is absent. */
+export interface Chosen {
+  readonly backend: BackendChoice
+  readonly threads: number | undefined
+  readonly precision: Precision | undefined
+  readonly jobs?: number | undefined
+  readonly workspace: string
+}
+
+const variables = {
+  backend: "TRAINYARD_BACKEND",
+  threads: "TRAINYARD_THREADS",
+  precision: "TRAINYARD_PRECISION",
+  jobs: "TRAINYARD_JOBS",
+  workspace: "TRAINYARD_WORKSPACE"
+} as const
+
+const meanings = {
+  backend: `use ${BackendChoice.literals.join(", ")}`,
+  threads: `give ${threadsInWords}`,
+  precision: `use ${Precision.literals.join(" or ")}`,
+  jobs: "give a whole number above 0",
+  workspace: "give a folder"
+} as const
+
+type Key = keyof typeof variables
+
+const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "jobs", "workspace"]
+
+/** RunOptions as text, decoded key by key so that a refusal names where the value came from. */
+const decode = Effect.fnUntraced(function* (
+  from: (key: Key) => string,
+  values: Partial<Record<Key, unknown>>
+) {
+  const present: Partial<Record<Key, unknown>> = {}
+  for (const key of keys) {
+    const value = values[key]
+    if (value === undefined) continue
+    present[key] = value
+    yield* Schema.decodeUnknownEffect(RunOptions)({ [key]: value }).pipe(
+      Effect.mapError(
+        () => new InvalidChoice({ message: `${from(key)} is ${JSON.stringify(value)}: ${meanings[key]}.` })
+      )
+    )
+  }
+  return yield* Schema.decodeUnknownEffect(RunOptions)(present).pipe(
+    Effect.mapError((error) => new InvalidChoice({ message: error.message }))
+  )
+})
+
+const numeric = (text: string): unknown => (/^\d+$/.test(text) ? Number(text) : text)
+
+/** Weighs flags, environment and pipeline file against each other. An empty variable counts as unset. */
+export const settle = Effect.fn("RunOptions.settle")(function* (
+  flags: Partial<Flags>,
+  file: RunOptions = {},
+  env: Readonly<Record<string, string | undefined>> = process.env
+): Effect.fn.Return<Chosen, InvalidChoice> {
+  const fromEnvironment = (key: Key) => env[variables[key]]?.trim() || undefined
+  const number = (key: "jobs" | "threads") => {
+    const text = fromEnvironment(key)
+    return text === undefined ? undefined : numeric(text)
+  }
+  const environment = yield* decode((key) => variables[key], {
+    backend: fromEnvironment("backend"),
+    threads: number("threads"),
+    precision: fromEnvironment("precision"),
+    jobs: number("jobs"),
+    workspace: fromEnvironment("workspace")
+  })
+  for (const key of Object.keys(file)) {
+    if (keys.some((known) => known === key)) continue
+    return yield* new InvalidChoice({
+      message: `The pipeline file chooses "${key}", which means nothing.${suggestion(key, keys)} Its choices: ${list(keys)}.`
+    })
+  }
+  const inFile = yield* decode((key) => `"${key}" in the pipeline file`, file)
+  const pick = <A>(
+    flag: Option.Option<A> | undefined,
+    ...others: ReadonlyArray<A | undefined>
+  ): A | undefined =>
+    (flag === undefined ? undefined : Option.getOrUndefined(flag)) ??
+    others.find((other) => other !== undefined)
+  return {
+    backend: pick(flags.backend, environment.backend, inFile.backend) ?? "auto",
+    threads: pick(flags.threads, environment.threads, inFile.threads),
+    precision: pick(flags.precision, environment.precision, inFile.precision),
+    jobs: pick(flags.jobs, environment.jobs, inFile.jobs),
+    workspace: pick(flags.workspace, environment.workspace, inFile.workspace) ?? ".trainyard"
+  }
+})
