@@ -7,7 +7,7 @@ import { expect, test } from "vitest"
 const packages = fileURLToPath(new URL("../../packages", import.meta.url))
 
 /** The source file of each name that a package exports, by `@trainyard/<package>/<name>`. */
-const exported = new Map(
+const exported = new Map<string, string>(
   ["core", "backends", "stages"].flatMap((name) => {
     const { exports } = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as {
       readonly exports: Record<string, string | { readonly "trainyard-source": string }>

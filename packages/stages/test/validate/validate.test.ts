@@ -198,7 +198,7 @@ it.layer(workspace)("validate", (it) => {
       const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, bitsPerByteAtMost: 0.01 })
       const { artifact, events } = yield* runStage(stage, yield* place)
       expect(artifact.value.passed).toBe(false)
-      expect(stage.gate(artifact.value)).toMatch(
+      expect(stage.stage.gate(artifact.value)).toMatch(
         /^1 of 1 validation gates failed: bits-per-byte \([\d.]+, at most 0.01 asked for\)\.$/
       )
       expect(events).toContainEqual(
@@ -212,7 +212,7 @@ it.layer(workspace)("validate", (it) => {
       const stage = node({ maxTokens: 1, documentPrompts: 0, prompts: [], baselines: [] })
       const { artifact } = yield* runStage(stage, yield* place)
       expect(artifact.value.baselines.map((each) => each.order)).toEqual([2])
-      expect(stage.gate(artifact.value)).toContain("bits-per-byte-below-bigram")
+      expect(stage.stage.gate(artifact.value)).toContain("bits-per-byte-below-bigram")
     })
   )
 
@@ -233,7 +233,7 @@ it.layer(workspace)("validate", (it) => {
       )
       expect(artifact.value.gccShare).toBeNull()
       expect(artifact.value.gcc).toContain("no working gcc")
-      expect(stage.gate(artifact.value)).toContain("no working gcc")
+      expect(stage.stage.gate(artifact.value)).toContain("no working gcc")
       expect(events).toContainEqual(
         expect.objectContaining({ type: "Note", level: "warning", message: expect.stringContaining("gcc") })
       )
