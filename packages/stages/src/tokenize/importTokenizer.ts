@@ -71,7 +71,7 @@ export const copyTokenizer = Effect.fn("copyTokenizer")(function* (
  * @example
  * ```ts
  * const tokenizer = importTokenizer({ folder: "models/gpt2" })
- * const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 256 })
+ * const dataset = buildDataset({ corpus, tokenizer })
  * ```
  */
 export const importTokenizer = Stage.make({

@@ -52,7 +52,13 @@ export const fields = {
   epochs: Schema.optionalKey(positive),
   /** Optimizer steps, those of the run that it goes on from included. */
   steps: Schema.optionalKey(positiveInt),
-  /** Windows of the dataset's sequence length in a batch. */
+  /**
+   * The model's context length in tokens, published as `n_positions`: training cuts the splits into windows of this length. Where it is
+   * left out, a run or a model that training starts `from` keeps its own; a new model has 128. A run's cannot be changed; a model's can be
+   * shortened.
+   */
+  sequenceLength: Schema.optionalKey(positiveInt),
+  /** Windows of `sequenceLength` tokens in a batch. */
   batchSize: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
   /** Batches whose gradients make one step. */
   gradientAccumulationSteps: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
@@ -161,10 +167,12 @@ export const validateConfig = (
 /** What is known of the dataset before training. */
 export interface DatasetFacts {
   readonly vocabularySize: number
-  readonly sequenceLength: number
   readonly trainTokens: number
   readonly validationTokens: number
 }
+
+/** The context length of a new model for which none is given. */
+const defaultSequenceLength = 128
 
 export interface Plan {
   readonly spec: Spec
@@ -187,19 +195,23 @@ export const planOf = (
   config: TrainConfig,
   model: GptConfig,
   facts: DatasetFacts,
-  done: Done = { steps: 0, windows: 0 }
+  start?: { readonly sequenceLength: number; readonly done: Done }
 ): Effect.Effect<Plan, TrainingImpossible> => {
   const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
-  const { sequenceLength, trainTokens, validationTokens, vocabularySize } = facts
+  const { trainTokens, validationTokens, vocabularySize } = facts
+  const done = start?.done ?? { steps: 0, windows: 0 }
+  const sequenceLength = start?.sequenceLength ?? config.sequenceLength ?? defaultSequenceLength
   const spec: Spec = { model, vocabularySize, sequenceLength }
-  if (trainTokens <= sequenceLength)
+  // A window of n tokens has n targets, shifted by one: it takes n + 1 tokens.
+  const longest = Math.min(trainTokens, validationTokens) - 1
+  if (sequenceLength > longest) {
+    const split = trainTokens < validationTokens ? "training" : "validation"
     return fail(
-      `The training split has ${trainTokens} tokens, too few for a sequence length of ${sequenceLength}. Collect more text or lower sequenceLength.`
+      longest < 1
+        ? `The ${split} split has ${longest + 1} tokens, and a prediction takes two. Collect more documents.`
+        : `sequenceLength ${sequenceLength} is too long for the ${split} split of ${longest + 1} tokens. Set sequenceLength to ${longest} or less, change validationShare or testShare of the dataset, or collect more text.`
     )
-  if (validationTokens < 2)
-    return fail(
-      `The validation split has ${validationTokens} tokens, so nothing can be measured. Collect more documents or raise the validation share of the dataset.`
-    )
+  }
   const data: Batches.Plan = {
     tokens: trainTokens,
     sequenceLength,

@@ -163,11 +163,10 @@ describe("going on with a finished run", () => {
       yield* refused({ ...next, dataset }, settings, /have different tokenizers/)
       const larger = { ...next.dataset, value: { ...next.dataset.value, vocabularySize: 25 } }
       yield* refused({ ...next, dataset: larger }, settings, /vocabulary of 24 and the data set one of 25/)
-      const longer = { ...next.dataset, value: { ...next.dataset.value, sequenceLength: 16 } }
       yield* refused(
-        { ...next, dataset: longer },
-        settings,
-        /sequence length of 8 and the data set one of 16/
+        next,
+        { ...settings, sequenceLength: 16 },
+        /sequenceLength is 16, and the run to continue was trained with 8/
       )
       appendFileSync(join(next.from.directory, "last", "parameters.safetensors"), "x")
       yield* refused(next, settings, /is not a whole checkpoint/)
@@ -211,23 +210,22 @@ describe("training a model further", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("keeps the positions that the data set uses, and refuses more than it has", () =>
-    Effect.gen(function* () {
-      const at = yield* place
-      const { directory, value } = yield* publishModel(at)
-      const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
-      const withLength = (sequenceLength: number, name: string): Place => ({
-        ...sibling(at, name),
-        from,
-        dataset: { ...at.dataset, value: { ...at.dataset.value, sequenceLength } }
-      })
-      const heard = listen()
-      const tuning: Settings = { steps: 2, batchSize: 2 }
-      const result = yield* undisturbed(withLength(4, "short"), tuning, heard)
-      assert.strictEqual(result.sequenceLength, 4)
-      assert.match(notes(heard).join(), /has 8 positions and the data set a sequence length of 4/)
-      const error = yield* undisturbed(withLength(9, "long"), tuning).pipe(Effect.flip)
-      assert.match(error.message, /has 8 positions and the data set a sequence length of 9/)
-    }).pipe(Effect.scoped)
+  it.live(
+    "keeps as many positions as sequenceLength says, all by default, and refuses more than it has",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* place
+        const { directory, value } = yield* publishModel(at)
+        const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
+        const withLength = (name: string, length: Pick<Settings, "sequenceLength">, heard = listen()) =>
+          undisturbed({ ...sibling(at, name), from }, { ...length, steps: 2, batchSize: 2 }, heard)
+        assert.strictEqual((yield* withLength("whole", {})).sequenceLength, 8)
+        const heard = listen()
+        const result = yield* withLength("short", { sequenceLength: 4 }, heard)
+        assert.strictEqual(result.sequenceLength, 4)
+        assert.match(notes(heard).join(), /has 8 positions and sequenceLength is 4/)
+        const error = yield* withLength("long", { sequenceLength: 9 }).pipe(Effect.flip)
+        assert.match(error.message, /sequenceLength is 9, and the model to start from has 8 positions/)
+      }).pipe(Effect.scoped)
   )
 })

@@ -152,12 +152,21 @@ describe("refusals", () => {
   it.live("a final rate above the peak", () =>
     refused({ ...settings, minLearningRate: 1 }, /minLearningRate \(1\) is above/)
   )
-  it.live("a sequence longer than the corpus", () =>
+  it.live("a context longer than a split, of which the longest is named", () =>
     Effect.gen(function* () {
       const at = yield* place
-      const value = { ...at.dataset.value, sequenceLength: 4096 }
-      const error = yield* undisturbed({ ...at, dataset: { ...at.dataset, value } }).pipe(Effect.flip)
-      assert.match(error.message, /too few for a sequence length of 4096/)
+      const ofLength = (sequenceLength: number) =>
+        undisturbed(
+          { ...at, ...sibling(at, `of-${sequenceLength}`) },
+          { ...settings, steps: 1, sequenceLength }
+        )
+      assert.match(
+        (yield* Effect.flip(ofLength(42))).message,
+        /sequenceLength 42 is too long for the validation split of 42 tokens. Set sequenceLength to 41 or less/
+      )
+      // The same dataset serves every context length.
+      assert.strictEqual((yield* ofLength(41)).sequenceLength, 41)
+      assert.strictEqual((yield* ofLength(16)).sequenceLength, 16)
     }).pipe(Effect.scoped)
   )
 })
