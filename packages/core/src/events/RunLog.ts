@@ -52,7 +52,7 @@ export const find = Effect.fn("RunLog.find")(function* (run?: string) {
     return newest === undefined
       ? yield* new UnknownRun({
           run: null,
-          message: `There has been no run in ${root} yet. Start one with trainyard run PIPELINE.ts, or name another folder with --workspace.`
+          message: `There has been no run in ${root} yet. Run a pipeline first, or choose the workspace that has its runs.`
         })
       : path.join(runs, newest)
   }
