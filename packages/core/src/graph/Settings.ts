@@ -70,7 +70,7 @@ const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
 /** A setting as messages repeat it. */
 const cited = (text: string): string => {
   const clean = withoutCredentials(text)
-  return clean.length > 120 ? `--set ${clean.slice(0, 119)}…` : `--set ${clean}`
+  return clean.length > 120 ? `Setting ${clean.slice(0, 119)}…` : `Setting ${clean}`
 }
 
 /** The list that a setting reaches past the end of: its path and its length. */

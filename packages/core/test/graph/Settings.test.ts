@@ -64,20 +64,20 @@ describe("--set", () => {
   it.effect("says what is allowed, with the nearest spelling", () =>
     Effect.gen(function* () {
       expect(yield* refusal("tokenise.vocabularySize=1")).toBe(
-        `--set tokenise.vocabularySize=1: pipeline "settings" has no stage "tokenise". Did you mean "tokenize"? Its stages: tokenize.`
+        `Setting tokenise.vocabularySize=1: pipeline "settings" has no stage "tokenise". Did you mean "tokenize"? Its stages: tokenize.`
       )
       expect(yield* refusal("tokenize.vocabularysize=1")).toBe(
-        `--set tokenize.vocabularysize=1: tokenize has no setting "vocabularysize". Did you mean "vocabularySize"? Its settings: vocabularySize, title, model, sources.`
+        `Setting tokenize.vocabularysize=1: tokenize has no setting "vocabularysize". Did you mean "vocabularySize"? Its settings: vocabularySize, title, model, sources.`
       )
       expect(yield* refusal("tokenize.model.layer=1")).toContain(
         `tokenize.model has no setting "layer". Did you mean "layers"? Its settings: layers, kind.`
       )
       expect(yield* refusal("tokenize.vocabularySize=lots")).toBe(
-        `--set tokenize.vocabularySize=lots: tokenize.vocabularySize is "lots": expected number.`
+        `Setting tokenize.vocabularySize=lots: tokenize.vocabularySize is "lots": expected number.`
       )
       expect(yield* refusal("tokenize.vocabularySize=0")).toContain("greater than 0")
       expect(yield* refusal("tokenize.vocabularySize=https://me:MARKER@example.com/x")).toBe(
-        `--set tokenize.vocabularySize=https://***@example.com/x: tokenize.vocabularySize is "https://***@example.com/x": expected number.`
+        `Setting tokenize.vocabularySize=https://***@example.com/x: tokenize.vocabularySize is "https://***@example.com/x": expected number.`
       )
       expect(yield* refusal("tokenize.model.kind=cnn")).toContain(
         `tokenize.model.kind is "cnn": expected "gpt" | "rnn"`
@@ -164,7 +164,7 @@ describe("values that each fit and cannot stand together", () => {
       const both = yield* Effect.flip(tried({ parts: 2, size: 3 }))
       expect(both.message).toBe("halves: parts (2) and size (3) are both given.")
       const set = yield* Effect.flip(tried({ parts: 2 }, "halves.size=3"))
-      expect(set.message).toBe("--set halves.size=3: halves: parts (2) and size (3) are both given.")
+      expect(set.message).toBe("Setting halves.size=3: halves: parts (2) and size (3) are both given.")
     })
   )
 })

@@ -13,7 +13,7 @@ import {
   sibling,
   steady
 } from "./laboratory.ts"
-import { curveOf, interruptAt, listen, ofType, undisturbed } from "./trials.ts"
+import { curveOf, evaluations, interruptAt, listen, ofType, undisturbed } from "./trials.ts"
 
 /** A first run, and a place in which to go on with it. */
 const ended = Effect.fn("ended")(function* (config: Settings, at?: Place) {
@@ -43,7 +43,7 @@ describe("going on with a finished run", () => {
       const average = (at: Place) => readFileSync(join(at.output, "last", "average.safetensors"))
       assert.isTrue(average(next).equals(average(plain)))
       assert.deepStrictEqual(
-        ofType(heard, "Evaluation").map((event) => event.step),
+        evaluations(heard).map((event) => event.step),
         [16, 24, 32, 40]
       )
       assert.strictEqual(result.steps, 40)
@@ -79,7 +79,7 @@ describe("going on with a finished run", () => {
       const { first, next } = yield* ended({ ...steady, steps: 8, decaySteps: 24 })
       yield* undisturbed(next, steady)
       const stopped = { ...sibling(first, "stopped"), from: next.from }
-      yield* interruptAt(stopped, steady, (event) => event.type === "CheckpointSaved" && event.step === 12)
+      yield* interruptAt(stopped, steady, (event) => event.type === "Saved" && event.step === 12)
       const heard = listen()
       yield* undisturbed(stopped, steady, heard)
       assert.isAtLeast(ofType(heard, "Resumed")[0]!.step, 12)
@@ -137,7 +137,7 @@ describe("going on with a finished run", () => {
       const heard = listen()
       const result = yield* undisturbed({ ...next, dataset }, { ...settings, steps: 16 }, heard)
       assert.closeTo(result.epochs, (8 * 2) / 25, 1e-9)
-      assert.strictEqual(ofType(heard, "Evaluation")[0]?.best, true)
+      assert.strictEqual(evaluations(heard)[0]?.best, true)
       assert.match(notes(heard).join(), /not the one that the run to go on from was trained on/)
     }).pipe(Effect.scoped)
   )
@@ -201,7 +201,7 @@ describe("training a model further", () => {
         step: value.provenance!.step
       })
       // So small a rate changes next to nothing: the loss is that of the model.
-      assert.closeTo(ofType(heard, "Evaluation")[0]!.loss!, value.provenance!.validationLoss, 1e-4)
+      assert.closeTo(evaluations(heard)[0]!.loss!, value.provenance!.validationLoss, 1e-4)
       assert.deepStrictEqual(
         curveOf(next).map((point) => point.step),
         [1, 1, 2, 2]

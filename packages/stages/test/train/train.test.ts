@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { vi } from "vitest"
 import * as CheckpointFolder from "../../src/train/CheckpointFolder.ts"
 import { place, resultOf, type Settings, services, settings, sibling, steady } from "./laboratory.ts"
-import { curveOf, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+import { curveOf, evaluations, listen, ofType, stepEvents, stepsOf, undisturbed } from "./trials.ts"
 
 describe("train", () => {
   it.live("goes by time that only goes forward: a clock that is set back changes nothing", () =>
@@ -17,7 +17,7 @@ describe("train", () => {
       const checkpointEvery = { seconds: 1e-6 }
       const value = yield* undisturbed(yield* place, { ...settings, checkpointEvery }, heard)
       assert.isAbove(value.seconds, 0)
-      const saved = ofType(heard, "CheckpointSaved")
+      const saved = ofType(heard, "Saved")
       assert.isAbove(saved.filter((event) => !event.best && event.step < value.steps).length, 0)
       for (const { seconds } of saved) assert.isAtLeast(seconds, 0)
     }).pipe(Effect.scoped)
@@ -36,7 +36,7 @@ describe("train", () => {
       )
       assert.isBelow(losses.at(-1).loss, losses[0].loss)
       assert.deepStrictEqual(
-        ofType(heard, "Evaluation").map((event) => event.step),
+        evaluations(heard).map((event) => event.step),
         [8, 16, 24]
       )
       assert.deepStrictEqual(
@@ -51,7 +51,7 @@ describe("train", () => {
       assert.isAbove(value.seconds, 0)
       for (const state of ["best", "last"])
         yield* CheckpointFolder.read(join(at.output, state)).pipe(Effect.provide(services(heard)))
-      assert.strictEqual(ofType(heard, "Step").at(-1)?.step, 24)
+      assert.strictEqual(stepEvents(heard).at(-1)?.step, 24)
     }).pipe(Effect.scoped)
   )
 
