@@ -86,6 +86,32 @@ describe("--set", () => {
     })
   )
 
+  it.effect("finds a stage whose name has dots, and keeps its own words for a missing or unknown key", () =>
+    Effect.gen(function* () {
+      const sweep = Pipeline.make("sweep", () =>
+        [0.1, 0.001].map((rate) => tokenize({ name: `tokenize-${rate}` }))
+      )
+      const settings = yield* resolve(sweep, ["tokenize-0.001.model.layers=7"])
+      expect(settings.get("tokenize-0.001")!.encoded).toMatchObject({ model: { layers: 7, kind: "gpt" } })
+      expect(settings.get("tokenize-0.1")!.encoded).toMatchObject({ model: { layers: 2 } })
+      const wrong = yield* Effect.flip(resolve(sweep, ["tokenise-0.001.model.layers=7"]))
+      expect(wrong.message).toContain(`has no stage "tokenise-0.001". Did you mean "tokenize-0.001"?`)
+
+      // The kind of a problem is told by its tag: a Schema's own messages may say anything.
+      const renamed = Stage.make({
+        name: "renamed",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: { size: Schema.Int.pipe(Schema.annotateKey({ messageMissingKey: "Wie gross?" })) },
+        run: () => Effect.succeed({ length: 1 })
+      })
+      const missing = yield* Effect.flip(resolve(Pipeline.make("p", () => renamed(JSON.parse("{}")))))
+      expect(missing.message).toBe(`renamed needs a value for "size".`)
+    })
+  )
+
   it.effect("any text is taken or refused with a sentence", () =>
     Effect.promise(() =>
       fc.assert(
