@@ -11,13 +11,19 @@ import { Schema } from "effect"
 
 const globs = {
   /**
-   * Globs of the files to take, matched against the path within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`. All files when
-   * absent.
+   * Globs of files to collect, matched against the path within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`.
+   * @defaultValue all files
    */
   include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).pipe(Schema.check(Schema.isMinLength(1)))),
-  /** Globs of files to leave out though `include` matches them. */
+  /**
+   * Globs of files to leave out although `include` matches them.
+   * @defaultValue none
+   */
   exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
-  /** Whether the case of file endings counts in globs. False when absent: `*.c` takes `A.C` too. */
+  /**
+   * Whether the case of file endings matters in globs. When false, `*.c` also matches `A.C`.
+   * @defaultValue `false`
+   */
   caseSensitiveEndings: Schema.optionalKey(Schema.Boolean)
 }
 
@@ -57,36 +63,48 @@ const localPath = Schema.NonEmptyString.check(
 )
 
 export const Folder = Schema.Struct({
+  /** Made by `Source.folder`. */
   type: Schema.Literal("folder"),
-  /** Relative paths are read from the current folder. */
+  /** Path of a folder. Relative paths start at the current folder. */
   path: localPath,
-  /** Whether files that git ignores are left out. True when absent. */
+  /**
+   * Whether files that git ignores are left out.
+   * @defaultValue `true`
+   */
   gitignore: Schema.optionalKey(Schema.Boolean),
   ...globs
 })
 export type Folder = typeof Folder.Type
 
 export const Git = Schema.Struct({
+  /** Made by `Source.git`. */
   type: Schema.Literal("git"),
   /** URL or path, as `git fetch` takes it, without a password or token. */
   repository,
+  /** Full commit id: 40 hexadecimal digits, or 64 in a SHA-256 repository. */
   commit,
   ...globs
 })
 export type Git = typeof Git.Type
 
 export const Npm = Schema.Struct({
+  /** Made by `Source.npm`. */
   type: Schema.Literal("npm"),
+  /** Package with its exact version, such as `node-rdkafka@3.6.1`. */
   package: npmSpecification,
-  /** The tarball's integrity, such as `sha512-…`, when the registry's own word for it is not enough. */
+  /**
+   * The tarball's integrity, such as `sha512-…`, if the registry's own is not to be trusted.
+   * @defaultValue that of the registry
+   */
   integrity: Schema.optionalKey(Schema.NonEmptyString),
   ...globs
 })
 export type Npm = typeof Npm.Type
 
 export const Archive = Schema.Struct({
+  /** Made by `Source.archive`. */
   type: Schema.Literal("archive"),
-  /** A .tar, .tar.gz or .zip file; what it is is told by its content. */
+  /** Path of a .tar, .tar.gz or .zip file. The format is detected from its content. */
   path: localPath,
   ...globs
 })

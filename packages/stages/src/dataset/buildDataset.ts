@@ -16,21 +16,33 @@ import { ImpossibleSplit } from "./DatasetError.ts"
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const config = {
-  /** Share of the corpus's bytes that is set apart for training to choose by, in whole documents. */
+  /** Share of the corpus's bytes in the validation split, in whole documents. */
   validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Share of the bytes that nothing before the `validate` stage looks at, in whole documents; 0 sets none apart. */
+  /** Share of the corpus's bytes in the test split, in whole documents. 0 makes no test split. */
   testShare: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Cuts the training split to its first so many tokens; what comes after is left out. No limit when absent. */
+  /**
+   * Cuts the training split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumTokens: Schema.optionalKey(positive),
-  /** The same for the validation split. */
+  /**
+   * Cuts the validation split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumValidationTokens: Schema.optionalKey(positive),
-  /** The same for the test split. */
+  /**
+   * Cuts the test split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumTestTokens: Schema.optionalKey(positive),
-  /** Decides which documents go where and the order of all. */
+  /** Draws the documents of each split and the order of the documents. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 

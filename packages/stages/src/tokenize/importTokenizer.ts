@@ -80,7 +80,7 @@ export const importTokenizer = Stage.make({
   source: import.meta.url,
   inputs: {},
   config: {
-    /** Folder with the tokenizer.json; a relative one is read from the current folder. */
+    /** Folder with a `tokenizer.json`. Relative paths start at the current folder. */
     folder: Schema.NonEmptyString
   },
   output: TokenizerArtifact,
