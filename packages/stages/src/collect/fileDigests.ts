@@ -4,9 +4,11 @@
  * next time, because a change within the same tick of the clock would not show.
  */
 import { createHash } from "node:crypto"
+import { stat } from "node:fs/promises"
 import * as Durable from "@trainyard/core/Durable"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Clock, Effect, FileSystem, Path } from "effect"
+import { Clock, Effect, FileSystem, Path, Stream } from "effect"
+import { SourceUnavailable } from "./CollectError.ts"
 
 /** What tells one state of a file from another. */
 export interface Stamped {
@@ -77,4 +79,43 @@ export const withMemory = Effect.fnUntraced(function* <A, E, R>(
     yield* Durable.writeFile(file, `${title} ${checksum(rest)}\n${rest}`).pipe(Effect.ignore)
   }
   return result
+})
+
+/**
+ * A digest of the bytes of files, for a source's `digest`. A file that has not changed since its bytes were last digested in this workspace
+ * is not read again. Fails with `SourceUnavailable` for a file that cannot be read.
+ */
+export const digestFiles = Effect.fn("Source.digestFiles")(function* (files: ReadonlyArray<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const unavailable = (file: string) => (error: { readonly message: string }) =>
+    new SourceUnavailable({
+      source: file,
+      message: `${file} cannot be read: ${error.message}`,
+      transient: false
+    })
+  const digest = Effect.fnUntraced(function* (file: string, remembered: Remembered) {
+    const info = yield* Effect.tryPromise(() => stat(file, { bigint: true })).pipe(
+      Effect.mapError(unavailable(file))
+    )
+    const stamped: Stamped = {
+      path: file,
+      stamp: [info.size, info.mtimeNs, info.ctimeNs, info.ino].join(":"),
+      changed: Math.max(Number(info.mtimeMs), Number(info.ctimeMs))
+    }
+    const known = remembered.get(stamped)
+    if (known !== undefined) return known
+    const hash = createHash("sha256")
+    yield* Stream.runForEach(fs.stream(file, { chunkSize: 1 << 18 }), (chunk) =>
+      Effect.sync(() => void hash.update(chunk))
+    ).pipe(Effect.mapError(unavailable(file)))
+    const value = hash.digest("hex")
+    remembered.set(stamped, value)
+    return value
+  })
+  const absolute = files.map((file) => path.resolve(file))
+  const digests = yield* withMemory(`files ${JSON.stringify(absolute)}`, (remembered) =>
+    Effect.forEach(absolute, (file) => digest(file, remembered), { concurrency: 4 })
+  )
+  return checksum(digests.join("\n"))
 })

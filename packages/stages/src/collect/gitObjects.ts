@@ -202,7 +202,7 @@ export const listTree = Effect.fn("Git.listTree")(function* (repository: Reposit
     args: [`--git-dir=${directory}`, "ls-tree", "-r", "-t", "-z", "--full-tree", tree]
   })
   const entries = listed.code === 0 ? parseTree(listed.output) : undefined
-  if (entries === undefined) return yield* damaged(complaint(listed.said))
+  if (entries === undefined) return yield* damaged(complaint(listed.stderr))
   const trees = entries.filter(({ mode }) => mode === "040000").map(({ object }) => object)
   yield* Stream.runDrain(readObjects(repository, [...new Set([tree, ...trees])], 0))
   return entries.filter(({ mode }) => mode !== "040000")

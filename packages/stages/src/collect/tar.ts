@@ -58,7 +58,7 @@ async function* unzipped(source: AsyncIterable<Uint8Array>, guard: Guard): Async
   try {
     for await (const chunk of input.pipe(gunzip) as AsyncIterable<Uint8Array>) {
       unpacked += chunk.length
-      guard.weigh(packed, unpacked)
+      guard.checkRatio(packed, unpacked)
       yield chunk
     }
   } finally {
