@@ -6,21 +6,7 @@
  * collect({ sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**\/*.{c,h,md}"] }), Source.folder("../firmware")] })
  * ```
  */
-export { SourceUnavailable as Unavailable } from "./CollectError.ts"
-export { digestFiles } from "./fileDigests.ts"
-export {
-  type Document,
-  type Item,
-  type LeftOut,
-  make,
-  type OpenContext,
-  type Opened,
-  type Options,
-  type Services,
-  type Source,
-  type SourceLicence,
-  type SourceOf
-} from "./SourceDefinition.ts"
+export * from "./makeSource.ts"
 export { archive } from "./sources/archive.ts"
 export { folder } from "./sources/folder.ts"
 export { git } from "./sources/git.ts"

@@ -1,6 +1,7 @@
 /** Documents from files of JSON lines, plain or compressed with gzip or Zstandard. */
 import { isUtf8 } from "node:buffer"
 import { createReadStream } from "node:fs"
+import { open, stat } from "node:fs/promises"
 import { createGunzip, createZstdDecompress } from "node:zlib"
 import { Effect, Predicate, Result, type Schema, Stream } from "effect"
 import { CorruptArchive, SourceUnavailable, type UnsafeArchive } from "../CollectError.ts"
@@ -15,31 +16,38 @@ const endings = ["jsonl", "ndjson"].flatMap((name) =>
 )
 
 /** What a file is compressed with, by its first bytes. */
-const decompressorOf = (head: Buffer) =>
-  head.readUInt16BE(0) === 0x1f8b
-    ? createGunzip()
-    : head.readUInt32LE(0) === 0xfd2fb528
-      ? createZstdDecompress()
-      : undefined
+const compressionOf = async (file: string): Promise<"none" | "gzip" | "zstd"> => {
+  const handle = await open(file)
+  const head = Buffer.alloc(4)
+  await handle.read(head, 0, 4, 0).finally(() => handle.close())
+  if (head.readUInt16BE(0) === 0x1f8b) return "gzip"
+  return head.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : "none"
+}
 
+/** A file's bytes, decompressed. */
 async function* bytesOf(file: string, guard: Guard): AsyncGenerator<Buffer> {
-  const input = createReadStream(file, { highWaterMark: 1 << 18 })
-  try {
-    let head = Buffer.alloc(0)
-    for await (const chunk of createReadStream(file, { end: 3 })) head = Buffer.concat([head, chunk])
-    const decompressor = decompressorOf(Buffer.concat([head, Buffer.alloc(4)]))
-    if (decompressor === undefined) return yield* input
-    input.on("error", (error) => decompressor.destroy(error))
-    let unpacked = 0
-    for await (const chunk of input.pipe(decompressor)) {
-      unpacked += chunk.length
-      guard.checkRatio(input.bytesRead, unpacked)
-      yield chunk
+  const compression = await compressionOf(file)
+  let start = 0
+  let unpacked = 0
+  do {
+    const input = createReadStream(file, { start, highWaterMark: 1 << 18 })
+    try {
+      if (compression === "none") return yield* input
+      const decompressor = compression === "gzip" ? createGunzip() : createZstdDecompress()
+      input.on("error", (error) => decompressor.destroy(error))
+      for await (const chunk of input.pipe(decompressor)) {
+        unpacked += chunk.length
+        guard.checkRatio(start + input.bytesRead, unpacked)
+        yield chunk
+      }
+      // Node's Zstandard stream ends with a frame, and a file may have several.
+      if (compression === "gzip" || decompressor.bytesWritten === 0) return
+      start += decompressor.bytesWritten
+    } finally {
+      // A pipe that is left early does not close the file at its beginning.
+      input.destroy()
     }
-  } finally {
-    // A pipe that is left early does not close the file at its beginning.
-    input.destroy()
-  }
+  } while (start < (await stat(file)).size)
 }
 
 interface Line {

@@ -1,5 +1,6 @@
 /** Documents from the rows of Parquet files, such as those of a data set from Hugging Face. */
 import { Effect, Predicate, type Schema, Stream } from "effect"
+import type { Compressors } from "hyparquet"
 import { CorruptArchive, SourceUnavailable, UnsafeArchive } from "../CollectError.ts"
 import { type Globs, type Item, make, type OpenContext } from "../SourceDefinition.ts"
 import { reasonOf } from "../tar.ts"
@@ -26,6 +27,15 @@ const columnsOf = (settings: Fields, all: ReadonlyArray<string>): ReadonlyArray<
     )
   ]
 }
+
+/** The decompressors, with an empty page as what it is: that of LZ4 fails on one. */
+const withEmptyPages = (compressors: Compressors): Compressors =>
+  Object.fromEntries(
+    Object.entries(compressors).map(([codec, decompress]) => [
+      codec,
+      (input: Uint8Array, length: number) => (length === 0 ? new Uint8Array() : decompress(input, length))
+    ])
+  )
 
 /** The rows of a file, one row group in memory at a time. */
 async function* itemsOf(
@@ -70,7 +80,7 @@ async function* itemsOf(
       columns: [...columns],
       rowStart,
       rowEnd,
-      compressors,
+      compressors: withEmptyPages(compressors),
       // What is not marked as text stays bytes, which `collect` looks at as at a file's.
       utf8: false
     })
