@@ -1,5 +1,6 @@
 /**
- * The clean stage: gives a run a clean slate. Place it first: `const slate = clean()`, then `collect({ after: [slate], … })`.
+ * The clean stage: removes what earlier runs left in the workspace. Place it first: `const cleaned = clean()`, then
+ * `collect({ after: [cleaned], … })`.
  */
 import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"
@@ -13,7 +14,8 @@ import { realRoot, removeAll } from "./removal.ts"
 const config = {
   /**
    * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all logs and artifacts, so that each stage runs
-   * again. In either case what a running process uses stays, what other pipelines' latest runs made, work from which an interrupted run can be resumed, and downloads.
+   * again. Either way these stay: what a running process uses, what other pipelines' latest runs made, work from which an interrupted run
+   * can be resumed, and downloads.
    */
   extent: Schema.Literals(["leftovers", "everything"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("leftovers" as const))
@@ -24,7 +26,7 @@ const config = {
   ),
   /** Work that can be resumed goes too when it has not changed for so many days. */
   scratchOlderThanDays: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
-  /** Work that can be resumed goes too when its folder below `scratch` bears one of these names. */
+  /** Work that can be resumed goes too when its folder below `scratch` has one of these names. */
   scratch: Schema.Array(Schema.String.check(Schema.isPattern(/^[0-9a-f]{16,128}$/))).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed([]))
   )
@@ -46,8 +48,8 @@ const tally = (removed: ReadonlyArray<Removed>): string =>
     .join(", ")
 
 /**
- * Removes what earlier runs left in the workspace, and says what. It runs every time. Fails with `UnsafeRemoval` when the workspace is no
- * folder of its own or holds links that lead out, or `WorkspaceError` when the disk refuses.
+ * Removes what earlier runs left in the workspace, and reports what. It runs every time. Fails with `UnsafeRemoval` when the workspace is
+ * not a folder of its own or has links that lead out of it, or `WorkspaceError` when the disk refuses.
  */
 export const clean = Stage.make({
   name: "clean",
@@ -69,7 +71,7 @@ export const clean = Stage.make({
     const found = yield* config.extent === "everything"
       ? everything(options)
       : leftovers(config.keepRuns, options)
-    // Claimed until the stage ends, so that no run begins to use meanwhile what is about to go.
+    // Locked until the stage ends, so that no run starts to use what is being removed.
     const removed = yield* Effect.filter(found, ({ path, what }) =>
       what === "scratch" || what === "artifact" ? Lock.tryAcquire(lastPart(path)) : Effect.succeed(true)
     )

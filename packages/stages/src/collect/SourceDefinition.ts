@@ -43,7 +43,7 @@ export type Item = Document | LeftOut | SourceLicence
 /** What `open` may use. */
 export type Services = ExternalServices | Journal | Downloads | Scope.Scope
 
-/** What `open` may use, and is told. */
+/** What `open` is given besides the settings. */
 export interface OpenContext {
   /** The source's name in the corpus, for messages. */
   readonly origin: string
@@ -115,7 +115,7 @@ export type Globs = Schema.Struct<typeof globs>["Type"]
 type Encoded<Fields extends Schema.Struct.Fields> = Schema.Struct<Fields>["Encoded"] & Globs
 type Decoded<Fields extends Schema.Struct.Fields> = Schema.Struct<Fields>["Type"] & Globs
 
-/** What `make` is told of a source. */
+/** The arguments of `make`. */
 export interface Options<Fields extends Schema.Struct.Fields> {
   /** Lower-case letters, digits, `-`. It begins the origin of documents, and is the `type` in configs. */
   readonly name: string
@@ -237,7 +237,7 @@ const schemaOf = (definition: Definition): Schema.Codec<Bound, unknown> =>
     })
   ) as unknown as Schema.Codec<Bound, unknown>
 
-/** Settings of any of these sources, told apart by their `type`. */
+/** Settings of any of these sources, distinguished by their `type`. */
 export const oneOf = (definitions: ReadonlyArray<Definition>): Schema.Codec<Bound, unknown> =>
   Schema.Union(definitions.map(schemaOf))
 

@@ -1,5 +1,5 @@
 /**
- * The collect stage: reads sources, leaves out what is no text, drops duplicates, keeps what the limits allow, and writes the corpus.
+ * The collect stage: reads sources, leaves out what is not text, drops duplicates, applies the limits, and writes the corpus.
  */
 import { Journal } from "@trainyard/core/Journal"
 import { InvalidPipeline } from "@trainyard/core/Pipeline"
@@ -61,8 +61,8 @@ const config = {
   /** A file with a longer line is left out: it is minified or generated. */
   maximumLineBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10_000))),
   /**
-   * What is done with text that is not UTF-8: "skip" leaves it out, "detect" decodes what can be told with some certainty, and the name of
-   * an encoding, such as "latin1" or "shift_jis", decodes it as that. A byte order mark is believed before the name.
+   * What is done with text that is not UTF-8: "skip" leaves it out, "detect" decodes where the encoding can be detected, and the name of
+   * an encoding, such as "latin1" or "shift_jis", decodes it as that. A byte order mark overrides the name.
    */
   notUtf8: notUtf8.pipe(Schema.withDecodingDefaultKey(Effect.succeed("skip"))),
   /** An archive that unpacks to more is refused. */

@@ -10,7 +10,7 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Clock, Effect, FileSystem, Path, Stream } from "effect"
 import { SourceUnavailable } from "./CollectError.ts"
 
-/** What tells one state of a file from another. */
+/** The state of a file. Two states with the same stamp are taken to be the same. */
 export interface Stamped {
   readonly path: string
   readonly stamp: string
@@ -24,12 +24,12 @@ export interface Remembered {
 }
 
 const title = "file digests 1"
-/** Of the slowest clock of a file system that is in use, FAT's, which ticks every other second; and one more. */
+/** FAT has the coarsest time stamps in use, two seconds; and one second more. */
 const settledMilliseconds = 3000
 
 const checksum = (text: string): string => createHash("sha256").update(text).digest("hex")
 
-/** Lines of `<stamp> <digest> <path, percent-encoded>` below a line with their checksum: a damaged memory is no memory. */
+/** Lines of `<stamp> <digest> <path, percent-encoded>` below a line with their checksum: a damaged file is ignored. */
 const parse = (text: string): Map<string, { readonly stamp: string; readonly digest: string }> => {
   const files = new Map<string, { readonly stamp: string; readonly digest: string }>()
   const end = text.indexOf("\n")
@@ -44,8 +44,8 @@ const parse = (text: string): Map<string, { readonly stamp: string; readonly dig
 }
 
 /**
- * Runs work with what is remembered of a folder, and keeps what it found out. Only the files it asked about are kept. A workspace that is not
- * there or cannot be written is done without.
+ * Runs work with the digests remembered for a folder, and stores those of the files that it asked about. A workspace that does not exist or
+ * cannot be written is no error.
  */
 export const withMemory = Effect.fnUntraced(function* <A, E, R>(
   directory: string,

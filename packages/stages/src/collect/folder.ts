@@ -28,7 +28,7 @@ interface Present {
 const isAbsent = (error: unknown): boolean =>
   Predicate.hasProperty(error, "code") && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
-/** Looks at a file without opening it. Pipes, sockets and devices are never opened: that may wait for ever. */
+/** Looks at a file without opening it. Pipes, sockets and devices are never opened, as that may block. */
 const look = async (entry: Entry, file: string, maximumFileBytes: number): Promise<Left | Present> => {
   const { left, path } = entry
   if (left !== undefined) return { path, skipped: left, size: 0 }

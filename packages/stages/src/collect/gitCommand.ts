@@ -78,7 +78,7 @@ export const complaint = (text: string): string => {
 }
 
 /**
- * Work in a scope of its own that nobody waits for when the work is done. The release of a process that failed waits up to a second for
+ * Runs work in a scope of its own that is closed in the background. The release of a process that failed waits up to a second for
  * the processes that it started, which have long ended where nothing clears them away.
  */
 const releasedLater = <A, E, R>(work: Effect.Effect<A, E, R>) =>

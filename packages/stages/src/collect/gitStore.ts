@@ -28,18 +28,18 @@ const settled =
 const login =
   /authentication failed|could not read (username|password)|permission denied|access denied|returned error: 40[13]|repository .* not found/i
 
-/** A path or a file address: nothing there changes by being asked again. As git tells it. */
+/** Whether git takes it for a path or a file address, where a retry gives the same answer. */
 const isLocal = (repository: string): boolean =>
   /^file:\/\//i.test(repository) || !/^[^/\\]*:/.test(repository) || /^[A-Za-z]:[\\/]/.test(repository)
 
-/** What a user can do about a failed fetch, where git's own words do not tell. */
+/** What a user can do about a failed fetch, where git's own message has no hint. */
 const advice = (repository: string, complaints: string): string => {
   if (/dubious ownership/i.test(complaints)) return ""
   if (/promisor remote/i.test(complaints))
     return " It is a partial clone: fetch the rest into it with `git fetch --refetch`, or give the address that it was cloned from."
   if (isLocal(repository)) return " Check the path, and the repository there with `git fsck`."
   return login.test(complaints)
-    ? " Check the address. If it needs a login, give it to git, through a credential helper or an ssh key: nobody is asked for a password here."
+    ? " Check the address. If it needs a login, give it to git, through a credential helper or an ssh key: Trainyard never asks for a password."
     : " Check the address and the network."
 }
 

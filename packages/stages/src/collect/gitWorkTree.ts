@@ -31,7 +31,7 @@ export type Answer =
   /** Git would not say. */
   | { readonly _tag: "Refused"; readonly why: string }
 
-/** Readable whatever the bytes. */
+/** A readable name for any bytes. */
 export const nameOf = (bytes: Buffer): Name => {
   if (isUtf8(bytes)) {
     const path = bytes.toString("utf8")
@@ -133,7 +133,7 @@ export const listWorkTree = Effect.fn("collect.listWorkTree")(function* (directo
   const refused = (ended: Ended): Answer => ({ _tag: "Refused", why: oneLine(ended.complaint) })
   if (asked.code !== 0) return refused(asked)
   if (asked.output.toString("latin1").trim() !== "true") return { _tag: "NotTracked" } satisfies Answer
-  // Whoever names an ignored folder wants it.
+  // A folder that is named explicitly is collected even if it is ignored.
   const own = yield* git(directory, "check-ignore", "--quiet", ".")
   if (own.code === 0) return { _tag: "NotTracked" } satisfies Answer
   const list = (...args: ReadonlyArray<string>) => git(directory, "ls-files", "-z", ...args)

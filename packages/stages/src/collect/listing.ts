@@ -92,7 +92,7 @@ const linkedFolders = Effect.fnUntraced(function* (draft: Draft, paths: Readonly
   return linked
 })
 
-/** Folders of untracked files that are workspaces. What runs have made is nobody's source, and would grow with each of them. */
+/** Folders of untracked files that are workspaces. What runs have made is not a source, and would grow with each run. */
 const workspaces = Effect.fnUntraced(function* (draft: Draft, paths: ReadonlyArray<string>) {
   const found: Array<string> = []
   const folders = new Set(paths.flatMap(foldersAbove))
@@ -110,7 +110,7 @@ const addSubmodule = Effect.fnUntraced(function* (draft: Draft, relative: string
   else draft.folder(relative, "empty submodule")
 })
 
-/** Adds what git lists below a folder. Its answer tells whether it did. */
+/** Adds what git lists below a folder. The result is whether it did. */
 const addWorkTree = Effect.fnUntraced(function* (draft: Draft, prefix: string) {
   const answer = yield* listWorkTree(draft.at(prefix))
   if (answer._tag !== "Listed") return answer

@@ -18,7 +18,7 @@ const config = {
 }
 type Config = Schema.Struct<typeof config>["Type"] & Patterns
 
-/** How a folder is read, apart from the choice of its files. */
+/** How a folder is read, except for the choice of its files. */
 const readingOf = Effect.fnUntraced(function* (source: Config, maximumFileBytes: number) {
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace
@@ -31,7 +31,7 @@ const readingOf = Effect.fnUntraced(function* (source: Config, maximumFileBytes:
   }
 })
 
-/** Digests the files that globs take. Of a manifest that nobody asked for only its licence counts. */
+/** Digests the files that globs take. Of a package.json that they do not take, only its licence counts. */
 const digest = Effect.fnUntraced(function* (source: Config, maximumFileBytes: number) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
