@@ -375,3 +375,26 @@ describe("memory", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 })
+
+describe("the code of a stage with that of what its config names", () => {
+  const code = (entry: string, digest: string, packages: Readonly<Record<string, string>> = {}) => ({
+    entry,
+    digest,
+    files: { [entry]: digest, "shared.js": digest },
+    packages
+  })
+  const own = code("stage.js", "0", { effect: "4.1.0" })
+  const one = code("one.js", "1", { effect: "4.1.0", tar: "7.0.0" })
+  const two = code("two.js", "2", { tar: "8.0.0" })
+
+  it("is one digest, whatever their order, and however often one is named", () => {
+    const merged = Code.merge(own, [one, two, one])
+    expect(Code.merge(own, [two, one])).toEqual(merged)
+    expect(merged.entry).toBe("stage.js")
+    expect(merged.digest).not.toBe(own.digest)
+    expect(Code.merge(own, [one]).digest).not.toBe(Code.merge(own, [{ ...one, digest: "3" }]).digest)
+    expect(Object.keys(merged.files)).toEqual(["one.js", "shared.js", "stage.js", "two.js"])
+    expect(merged.packages).toEqual({ effect: "4.1.0", tar: "7.0.0, 8.0.0" })
+    expect(Code.merge(own, [])).toBe(own)
+  })
+})

@@ -1,5 +1,6 @@
 /**
- * The clean stage: gives a run a clean slate. Place it first: `const slate = clean()`, then `collect({ after: [slate], … })`.
+ * The clean stage: removes what earlier runs left in the workspace. Place it first: `const cleaned = clean()`, then
+ * `collect({ after: [cleaned], … })`.
  */
 import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"
@@ -53,8 +54,8 @@ const tally = (removed: ReadonlyArray<Removed>): string =>
     .join(", ")
 
 /**
- * Removes what earlier runs left in the workspace, and says what. It runs every time. Fails with `UnsafeRemoval` when the workspace is no
- * folder of its own or holds links that lead out, or `WorkspaceError` when the disk refuses.
+ * Removes what earlier runs left in the workspace, and reports what. It runs every time. Fails with `UnsafeRemoval` when the workspace is
+ * not a folder of its own or has links that lead out of it, or `WorkspaceError` when the disk refuses.
  */
 export const clean = Stage.make({
   name: "clean",
@@ -76,7 +77,7 @@ export const clean = Stage.make({
     const found = yield* config.extent === "everything"
       ? everything(options)
       : leftovers(config.keepRuns, options)
-    // Claimed until the stage ends, so that no run begins to use meanwhile what is about to go.
+    // Locked until the stage ends, so that no run starts to use what is being removed.
     const removed = yield* Effect.filter(found, ({ path, what }) =>
       what === "scratch" || what === "artifact" ? Lock.tryAcquire(lastPart(path)) : Effect.succeed(true)
     )

@@ -1,4 +1,4 @@
-/** What a workspace holds that cleaning may remove. What a living process uses, or this run has used already, is not in the lists. */
+/** Lists what cleaning may remove from a workspace. What a running process uses, or this run has used, is not listed. */
 import * as Gc from "@trainyard/core/Gc"
 import * as RunLog from "@trainyard/core/RunLog"
 import { Workspace } from "@trainyard/core/Workspace"
@@ -18,8 +18,8 @@ export const leftovers = Effect.fn("clean.leftovers")(function* (keepRuns: numbe
 })
 
 /**
- * Every artifact, all logs and all that killed processes left, but for what is in use, what other pipelines' latest runs need, and work that
- * can be resumed unless `options` ask for it. Downloads stay: no run made them.
+ * All artifacts, logs and files of killed processes, except what is in use, what other pipelines' latest runs need, and work that can be
+ * resumed unless `options` ask for it. Downloads stay.
  */
 export const everything = Effect.fn("clean.everything")(function* (options: Gc.Options) {
   const fs = yield* FileSystem.FileSystem

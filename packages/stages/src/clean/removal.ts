@@ -1,4 +1,4 @@
-/** Removing inside the workspace, and nowhere else. Every path is checked before the first one goes. */
+/** Removes paths inside the workspace. All paths are checked before the first is removed. */
 import { homedir } from "node:os"
 import * as Folders from "@trainyard/core/Folders"
 import * as Processes from "@trainyard/core/Processes"
@@ -6,7 +6,7 @@ import { explain, Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { rimraf } from "rimraf"
 
-/** A workspace that must not be cleaned, or something in it that leads out of it. Nothing was removed. */
+/** A workspace that must not be cleaned, or a link in it that leads out. Nothing was removed. */
 export class UnsafeRemoval extends Schema.TaggedError<UnsafeRemoval>()("UnsafeRemoval", {
   path: Schema.String,
   message: Schema.String
@@ -55,8 +55,8 @@ const inside = Effect.fnUntraced(function* (real: string, relative: string) {
 })
 
 /**
- * Removes paths within the workspace (relative to it). Each is first moved aside, so that it vanishes at once and whole. What is gone
- * already is as good as removed.
+ * Removes paths within the workspace (relative to it). Each is first moved to the trash folder `tmp`, so that it disappears in one step.
+ * Paths that do not exist are skipped.
  */
 export const removeAll = Effect.fn("clean.removeAll")(function* (paths: ReadonlyArray<string>) {
   const fs = yield* FileSystem.FileSystem
@@ -67,11 +67,11 @@ export const removeAll = Effect.fn("clean.removeAll")(function* (paths: Readonly
   const targets = yield* Effect.forEach(paths, (relative) => inside(real, relative))
   const failed = Effect.mapError(explain("Cleaning", workspace.root))
   const self = yield* Processes.self
-  const aside = yield* inside(real, path.relative(workspace.root, workspace.tmp))
-  yield* Folders.make(aside).pipe(failed)
+  const trash = yield* inside(real, path.relative(workspace.root, workspace.tmp))
+  yield* Folders.make(trash).pipe(failed)
   for (const target of targets) {
-    const moved = path.join(aside, `${Processes.toText(self)}.${Processes.unique()}`)
-    const there = yield* fs.rename(target, moved).pipe(
+    const moved = path.join(trash, `${Processes.toText(self)}.${Processes.unique()}`)
+    const exists = yield* fs.rename(target, moved).pipe(
       Effect.as(true),
       Effect.catchIf(
         (error) => error.reason._tag === "NotFound",
@@ -79,13 +79,13 @@ export const removeAll = Effect.fn("clean.removeAll")(function* (paths: Readonly
       ),
       failed
     )
-    if (!there) continue
+    if (!exists) continue
     yield* Effect.tryPromise({
       try: () => rimraf(moved, { glob: false, preserveRoot: true }),
       catch: (cause) =>
         new UnsafeRemoval({
           path: target,
-          message: `${target} could not be removed whole (${cause instanceof Error ? cause.message : cause}). What is left of it is ${moved}; check its permissions.`
+          message: `${target} could not be removed completely (${cause instanceof Error ? cause.message : cause}). What is left of it is ${moved}; check its permissions.`
         })
     })
   }

@@ -1,4 +1,4 @@
-/** How collecting fails. Every message names the source or file and the mend. */
+/** How collecting fails. Every message names the source or file and a hint. */
 import { Schema } from "effect"
 
 /** A source that cannot be read: a folder that is not there, a package that does not exist, a network that does not answer. */

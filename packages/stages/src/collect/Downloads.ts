@@ -1,47 +1,47 @@
-/** How far the downloads of the collect stage are, in bytes and all together. Small ones are over before anybody could read it. */
+/** Progress of the collect stage's downloads, in bytes, summed. Small downloads report none. */
 import { Journal } from "@trainyard/core/Journal"
 import { Clock, Context, Effect } from "effect"
 
-/** What has come of a download, in bytes; `total` where the sender said it. */
-export interface Arrived {
+/** Bytes received of a download; `total` where the server announced it. */
+export interface Received {
   readonly received: number
   readonly total: number | undefined
 }
 
-/** Less than this is not told of. */
-const worthTelling = 1e6
+/** Bytes below which no progress is reported. */
+const minimumReportedBytes = 1e6
 
-/** Milliseconds from one look to the next. */
+/** Milliseconds between two measurements. */
 const interval = 250
 
 export class Downloads extends Context.Service<
   Downloads,
   {
-    /** Looks at a download again and again while work goes on, and once more at its end. */
+    /** Measures a download repeatedly while work runs, and once when it ends. */
     readonly during: <R2>(
-      look: Effect.Effect<Arrived, never, R2>
+      measure: Effect.Effect<Received, never, R2>
     ) => <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | R2>
   }
 >()("@trainyard/stages/collect/Downloads") {
   /** Publishes to the stage's journal. */
   static readonly make = Effect.gen(function* () {
     const journal = yield* Journal
-    const downloads = new Map<symbol, Arrived>()
-    let told = { at: 0, received: 0 }
-    const tell = (always: boolean) =>
+    const downloads = new Map<symbol, Received>()
+    let reported = { at: 0, received: 0 }
+    const report = (always: boolean) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        // Several downloads look in turn, and are told of together.
-        if (!always && now - told.at < interval) return
+        // Several downloads are measured in turn and reported together.
+        if (!always && now - reported.at < interval) return
         let received = 0
         let total: number | undefined = 0
         for (const one of downloads.values()) {
           received += one.received
           total = total === undefined || one.total === undefined ? undefined : total + one.total
         }
-        const small = Math.max(received, total ?? 0) < worthTelling
-        if (small || received === told.received) return
-        told = { at: now, received }
+        const small = Math.max(received, total ?? 0) < minimumReportedBytes
+        if (small || received === reported.received) return
+        reported = { at: now, received }
         yield* journal.publish({
           type: "Progress",
           doing: "downloading",
@@ -51,15 +51,15 @@ export class Downloads extends Context.Service<
         })
       })
     return Downloads.of({
-      during: (look) => (work) =>
+      during: (measure) => (work) =>
         Effect.suspend(() => {
           const key = Symbol("download")
-          const note = Effect.map(look, (arrived) => void downloads.set(key, arrived))
+          const note = Effect.map(measure, (received) => void downloads.set(key, received))
           const watching = Effect.forever(
-            Effect.andThen(Effect.sleep(interval), Effect.andThen(note, tell(false)))
+            Effect.andThen(Effect.sleep(interval), Effect.andThen(note, report(false)))
           )
           return Effect.raceFirst(work, watching).pipe(
-            Effect.tap(() => Effect.andThen(note, told.received > 0 ? tell(true) : Effect.void))
+            Effect.tap(() => Effect.andThen(note, reported.received > 0 ? report(true) : Effect.void))
           )
         })
     })

@@ -91,7 +91,7 @@ export const make = (patterns: Patterns, { hints = true } = {}): Globs => {
     texts.map((text) => new Pattern(text, patterns.caseSensitiveEndings ?? false, hints))
   const include = of(patterns.include ?? ["**/*"])
   const exclude = of(patterns.exclude ?? [])
-  /** Whether one matches. A pattern that has not matched yet is asked as well, so that one without effect can be told. */
+  /** Whether one matches. A pattern that has not matched yet is asked as well, so that one without effect is known. */
   const one = (list: ReadonlyArray<Pattern>, path: string): boolean => {
     let matched = false
     for (const pattern of list) if (!(matched && pattern.used) && pattern.matches(path)) matched = true

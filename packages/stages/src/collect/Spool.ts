@@ -1,4 +1,4 @@
-/** A file that texts are put into one after the other and taken out of again, through large reads and writes. */
+/** A temporary file of texts, appended one after the other and read back by offset, through large reads and writes. */
 import { Effect, FileSystem } from "effect"
 
 const chunkBytes = 1 << 20
@@ -32,7 +32,7 @@ export const writer = Effect.fnUntraced(function* (file: string) {
   }
 })
 
-/** Reads stretches of a file; far ahead when they come in order. The bytes given are valid until the next read. */
+/** Reads ranges of a file; ahead when they are in order. The bytes given are valid until the next read. */
 export const reader = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const handle = yield* fs.open(file, { flag: "r" })

@@ -1,4 +1,4 @@
-/** Opens an archive file and tells by its first bytes what it is. */
+/** Opens an archive file and detects its format by its first bytes. */
 import { createReadStream } from "node:fs"
 import { open } from "node:fs/promises"
 import { Effect, Predicate, Stream } from "effect"
@@ -19,13 +19,13 @@ export interface ArchiveReading {
 const isArchiveError = (error: unknown): error is UnsafeArchive | CorruptArchive =>
   Predicate.isTagged(error, "UnsafeArchive") || Predicate.isTagged(error, "CorruptArchive")
 
-/** Whatever a reader threw, as an error of collecting. */
+/** What a reader threw, as an error of collecting. */
 const toReadError =
   (source: string) =>
   (error: unknown): ReadError => {
     if (isArchiveError(error)) return error
     const code = Predicate.hasProperty(error, "code") ? String(error.code) : ""
-    // zlib's own words for a stream that is cut off or damaged.
+    // zlib's error codes for a stream that is cut off or damaged.
     if (code.startsWith("Z_")) return damaged(source, reasonOf(error))
     return new SourceUnavailable({
       source,

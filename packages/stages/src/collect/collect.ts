@@ -1,22 +1,23 @@
 /**
- * The collect stage: reads sources, leaves out what is no text, drops duplicates, keeps what the limits allow, and writes the corpus.
+ * The collect stage: reads sources, leaves out what is not text, drops duplicates, applies the limits, and writes the corpus.
  */
-import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
+import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, Path, Schedule, Schema, Stream } from "effect"
+import { Effect, Path, Predicate, Schedule, Schema, Stream } from "effect"
+import { accept } from "./accept.ts"
 import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, type Document, maximumTextBytes } from "./Corpus.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
 import { facts } from "./facts.ts"
-import { licenceOfFile, licenceOfSource, manifestName } from "./licence.ts"
-import { digestOutside, type OpenSource, openSource } from "./openSource.ts"
-import * as Source from "./Source.ts"
+import { digestSources, type OpenSource, openSource } from "./openSource.ts"
+import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
-import { type Found, kindOf, type Limits, type Reason, screen } from "./screening.ts"
+import type { Limits } from "./screening.ts"
 import { normalizeKinds, select, unmetKinds } from "./selection.ts"
+import { builtIn } from "./sources/builtIn.ts"
 import { type Skipped, warningsOf, whyEmpty } from "./warnings.ts"
 
 /** A document that may be kept; `offset` is its place in the spool. */
@@ -36,8 +37,8 @@ const notUtf8: Schema.Codec<NotUtf8, string> = Schema.String.check(
 )
 
 const config = {
-  /** Where documents come from. Make them with `Source.folder`, `Source.npm`, `Source.git` and `Source.archive`. */
-  sources: Schema.Array(Source.Source).check(Schema.isMinLength(1)),
+  /** Values that `Source.folder` and others give, or any declared with `Source.make`. */
+  sources: Schema.Array(SourceDefinition.Any).check(Schema.isMinLength(1)),
   /**
    * Number of documents of each kind, such as `{ c: 123, h: 80, other: 13 }`. Kinds that are not named count as `other`. Fewer is an
    * error; where there are more, `seed` chooses.
@@ -101,7 +102,6 @@ const gather = Effect.fn("collect.gather")(function* (
   spool: Effect.Success<ReturnType<typeof Spool.writer>>
 ) {
   const journal = yield* Journal
-  const path = yield* Path.Path
   const candidates: Array<Candidate> = []
   const skipped: Array<Skipped> = []
   const seen = new Set<string>()
@@ -110,38 +110,21 @@ const gather = Effect.fn("collect.gather")(function* (
     let sourceLicence: string | null = null
     const first = candidates.length
     const firstSkipped = skipped.length
-    const skip = (path: string, reason: Reason, bytes: number) =>
-      skipped.push({ path, origin: source.origin, reason, bytes })
-    yield* Stream.runForEach(source.files, (found: Found) =>
+    yield* Stream.runForEach(source.items, (item) =>
       Effect.gen(function* () {
-        if (found.path === manifestName && "bytes" in found) sourceLicence = licenceOfSource(found.bytes)
-        // A folder that was left out as a whole is told of, whatever files the globs would take from it.
-        if (!found.path.endsWith("/") && !source.matches(found.path)) return
+        if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
+        const accepted = accept(item, source, limits, seen)
+        if (accepted === undefined) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
-        if ("skipped" in found) return void skip(found.path, found.skipped, found.size)
-        const screened = screen(found.bytes, limits)
-        if ("reason" in screened) return void skip(found.path, screened.reason, screened.bytes)
-        const { encoding, text } = screened
-        const digest = createHash("sha256").update(text).digest("hex")
-        if (seen.has(digest)) return void skip(found.path, "duplicate", text.length)
-        seen.add(digest)
-        candidates.push({
-          source: index,
-          path: found.path,
-          origin: source.origin,
-          licence: licenceOfFile(text),
-          kind: kindOf(found.path),
-          offset: yield* spool.append(text),
-          bytes: text.length,
-          digest,
-          ...(encoding === undefined ? {} : { encoding })
-        })
+        if ("reason" in accepted) return void skipped.push({ ...accepted, source: index })
+        const { text, ...document } = accepted
+        candidates.push({ ...document, source: index, offset: yield* spool.append(text) })
       })
     )
     for (let i = first; i < candidates.length; i++) {
       candidates[i] = { ...candidates[i]!, licence: candidates[i]!.licence ?? sourceLicence }
     }
-    for (const message of warningsOf(source, skipped.slice(firstSkipped), path)) {
+    for (const message of warningsOf(source, skipped.slice(firstSkipped))) {
       yield* journal.publish({ type: "Note", level: "warning", message })
     }
   }
@@ -187,19 +170,13 @@ const write = Effect.fn("collect.write")(function* (
     const document: Document = { id, ...candidate, offset }
     yield* documents.append(line(document))
   }
-  for (const file of skipped) yield* left.append(line(file))
+  for (const { source: _, ...file } of skipped) yield* left.append(line(file))
   yield* text.flush
   yield* documents.flush
   yield* left.flush
 })
 
-/**
- * Collects documents from sources into a corpus.
- *
- * Fails with `SourceUnavailable`, `UnsafeArchive`, `CorruptArchive`, `EmptyCorpus`, `TooFewDocuments`, or `WorkspaceError` when the
- * disk refuses.
- */
-export const collect = Stage.make({
+const stage = Stage.make({
   name: "collect",
   version: 1,
   source: import.meta.url,
@@ -207,24 +184,27 @@ export const collect = Stage.make({
   config,
   output: Corpus,
   retry: Schedule.exponential("500 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 })),
-  externalDigest: ({ maximumFileBytes, sources }) => digestOutside(sources, maximumFileBytes),
+  externalDigest: ({ maximumFileBytes, sources }) => digestSources(sources, { maximumFileBytes }),
+  modules: ({ sources }) => sources.map(({ definition: { name, source } }) => ({ name, source })),
   run: Effect.fn("collect")(function* ({ config, output }) {
     const path = yield* Path.Path
     const journal = yield* Journal
     const onDisk = Effect.mapError(Workspace.explain("Writing the corpus", output))
+    const downloads = yield* Downloads.make
     const opened = yield* Effect.forEach(config.sources, (source) => openSource(source, config), {
       concurrency: 4
-    }).pipe(Effect.provideServiceEffect(Downloads, Downloads.make))
+    }).pipe(Effect.provideService(Downloads, downloads))
     const temporary = yield* Workspace.temporaryDirectory("collecting")
     const spoolFile = path.join(temporary, "spool")
     const spool = yield* Spool.writer(spoolFile).pipe(onDisk)
     const { candidates, skipped } = yield* gather(opened, config, spool).pipe(
+      Effect.provideService(Downloads, downloads),
       Effect.catchTag("PlatformError", (error) =>
         Effect.fail(Workspace.explain("Writing the corpus", output)(error))
       )
     )
     yield* spool.flush.pipe(onDisk)
-    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, config, path)
+    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, config)
 
     const quotas = normalizeKinds(config)
     for (const message of unmetKinds(candidates, quotas)) {
@@ -245,8 +225,9 @@ export const collect = Stage.make({
         .map((document) => ({
           path: document.path,
           origin: document.origin,
-          reason: "over a limit" as const,
-          bytes: document.bytes
+          reason: "over a limit",
+          bytes: document.bytes,
+          source: document.source
         }))
     ]
     yield* write(output, spoolFile, kept, leftOut).pipe(onDisk)
@@ -265,3 +246,59 @@ export const collect = Stage.make({
     return value
   }, Effect.scoped)
 })
+
+/** The config, with the settings of these sources in the place of `sources`. */
+const configOf = (
+  declared: typeof stage.config,
+  definitions: ReadonlyArray<SourceDefinition.Definition>
+): typeof stage.config =>
+  Schema.Struct({
+    ...declared.fields,
+    sources: Schema.Array(SourceDefinition.oneOf(definitions)).check(Schema.isMinLength(1))
+  })
+
+/** The declarations that a list of sources carries, and those of Trainyard. Throws where two are called the same. */
+const definitionsIn = (sources: ReadonlyArray<unknown>): ReadonlyArray<SourceDefinition.Definition> => {
+  const given = new Map<string, SourceDefinition.Definition>()
+  for (const definition of sources.map(SourceDefinition.definitionOf)) {
+    if (definition === undefined) continue
+    const before = given.get(definition.name)
+    if (before !== undefined && before.source !== definition.source) {
+      throw new InvalidPipeline({
+        pipeline: "",
+        message: `collect is given two different sources that are called "${definition.name}", from ${before.source} and ${definition.source}. Use one of them, or a stage for each.`
+      })
+    }
+    given.set(definition.name, definition)
+  }
+  return [...given.values(), ...builtIn.filter(({ name }) => !given.has(name))]
+}
+
+/** The node with a config that is plain data, and a Schema that decodes it to the sources that it names. */
+const withSources = <N extends Stage.Node>(node: N): N => {
+  const { sources } = node.config
+  const list: ReadonlyArray<unknown> = Array.isArray(sources) ? sources : []
+  const config = configOf(stage.config, definitionsIn(list))
+  // Symbols are left out by entries, and with them the declarations.
+  const plain = list.map((source) =>
+    Predicate.isObject(source) ? Object.fromEntries(Object.entries(source)) : source
+  )
+  return {
+    ...node,
+    stage: { ...node.stage, config },
+    config: { ...node.config, ...(Array.isArray(sources) ? { sources: plain } : {}) }
+  }
+}
+
+const place = (...args: Parameters<typeof stage>) => withSources(stage(...args))
+
+/**
+ * Collects documents from sources into a corpus.
+ *
+ * Fails with `SourceUnavailable`, `UnsafeArchive`, `CorruptArchive`, `EmptyCorpus`, `TooFewDocuments`, or `WorkspaceError` when the
+ * disk refuses.
+ */
+export const collect: typeof stage = Object.defineProperties(place, {
+  ...Object.getOwnPropertyDescriptors(stage),
+  config: { value: configOf(stage.config, builtIn), enumerable: true }
+}) as typeof stage

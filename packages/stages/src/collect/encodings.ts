@@ -50,14 +50,14 @@ const decodeUnmarked = (bytes: Uint8Array): Decoded | undefined =>
 
 /** Below this the library guesses. */
 const minimumConfidence = 10
-/** Enough to tell an encoding, and little enough that a large file does not take minutes. */
+/** Enough to detect an encoding; a limit, so that a large file does not take minutes. */
 const sampleBytes = 1 << 16
-/** Fewer bytes beyond ASCII than this tell nothing about a language. */
-const tellingBytes = 4
+/** Fewer bytes beyond ASCII than this are not enough to detect an encoding. */
+const minimumSampleBytes = 4
 const lineFeed = 0x0a
 
-/** The lines that are not all ASCII, which are those that tell an encoding, and how many of their bytes are not. */
-const tellingLines = (bytes: Uint8Array): { readonly sample: Uint8Array; readonly high: number } => {
+/** The lines that are not all ASCII, which are those that depend on the encoding, and how many of their bytes are not. */
+const sampleLines = (bytes: Uint8Array): { readonly sample: Uint8Array; readonly high: number } => {
   const lines: Array<Uint8Array> = []
   let taken = 0
   let high = 0
@@ -75,13 +75,13 @@ const tellingLines = (bytes: Uint8Array): { readonly sample: Uint8Array; readonl
   return { sample: Buffer.concat(lines).subarray(0, sampleBytes), high }
 }
 
-/** The most confident encoding whose decoding is a text throughout; that of Western Europe where little tells. */
+/** The most confident encoding whose decoding is a text throughout; Western European where the sample is too small. */
 const detect = (bytes: Uint8Array): Decoded | undefined => {
-  const { high, sample } = tellingLines(bytes)
+  const { high, sample } = sampleLines(bytes)
   const likely = analyse(sample).flatMap(({ confidence, name }) =>
     confidence < minimumConfidence || /^(UTF-|ASCII)/i.test(name) || !isEncoding(name) ? [] : [name]
   )
-  for (const encoding of high < tellingBytes ? ["windows-1252", ...likely] : likely) {
+  for (const encoding of high < minimumSampleBytes ? ["windows-1252", ...likely] : likely) {
     const decoded = decodeAs(bytes, encoding)
     if (decoded !== undefined) return decoded
   }
@@ -90,7 +90,7 @@ const detect = (bytes: Uint8Array): Decoded | undefined => {
 
 /**
  * The text of bytes that are not UTF-8; undefined when they are no text in the named encoding, or in any that can be detected. A byte
- * order mark is believed before the name.
+ * order mark overrides the name.
  */
 export const decode = (bytes: Uint8Array, choice: NotUtf8): Decoded | undefined => {
   const marked = markOf(bytes)

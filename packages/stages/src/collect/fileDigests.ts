@@ -4,11 +4,13 @@
  * next time, because a change within the same tick of the clock would not show.
  */
 import { createHash } from "node:crypto"
+import { stat } from "node:fs/promises"
 import * as Durable from "@trainyard/core/Durable"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Clock, Effect, FileSystem, Path } from "effect"
+import { Clock, Effect, FileSystem, Path, Stream } from "effect"
+import { SourceUnavailable } from "./CollectError.ts"
 
-/** What tells one state of a file from another. */
+/** The state of a file. Two states with the same stamp are taken to be the same. */
 export interface Stamped {
   readonly path: string
   readonly stamp: string
@@ -22,12 +24,12 @@ export interface Remembered {
 }
 
 const title = "file digests 1"
-/** Of the slowest clock of a file system that is in use, FAT's, which ticks every other second; and one more. */
+/** FAT has the coarsest time stamps in use, two seconds; and one second more. */
 const settledMilliseconds = 3000
 
 const checksum = (text: string): string => createHash("sha256").update(text).digest("hex")
 
-/** Lines of `<stamp> <digest> <path, percent-encoded>` below a line with their checksum: a damaged memory is no memory. */
+/** Lines of `<stamp> <digest> <path, percent-encoded>` below a line with their checksum: a damaged file is ignored. */
 const parse = (text: string): Map<string, { readonly stamp: string; readonly digest: string }> => {
   const files = new Map<string, { readonly stamp: string; readonly digest: string }>()
   const end = text.indexOf("\n")
@@ -42,8 +44,8 @@ const parse = (text: string): Map<string, { readonly stamp: string; readonly dig
 }
 
 /**
- * Runs work with what is remembered of a folder, and keeps what it found out. Only the files it asked about are kept. A workspace that is not
- * there or cannot be written is done without.
+ * Runs work with the digests remembered for a folder, and stores those of the files that it asked about. A workspace that does not exist or
+ * cannot be written is no error.
  */
 export const withMemory = Effect.fnUntraced(function* <A, E, R>(
   directory: string,
@@ -77,4 +79,43 @@ export const withMemory = Effect.fnUntraced(function* <A, E, R>(
     yield* Durable.writeFile(file, `${title} ${checksum(rest)}\n${rest}`).pipe(Effect.ignore)
   }
   return result
+})
+
+/**
+ * A digest of the bytes of files, for a source's `digest`. A file that has not changed since its bytes were last digested in this workspace
+ * is not read again. Fails with `SourceUnavailable` for a file that cannot be read.
+ */
+export const digestFiles = Effect.fn("Source.digestFiles")(function* (files: ReadonlyArray<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const unavailable = (file: string) => (error: { readonly message: string }) =>
+    new SourceUnavailable({
+      source: file,
+      message: `${file} cannot be read: ${error.message}`,
+      transient: false
+    })
+  const digest = Effect.fnUntraced(function* (file: string, remembered: Remembered) {
+    const info = yield* Effect.tryPromise(() => stat(file, { bigint: true })).pipe(
+      Effect.mapError(unavailable(file))
+    )
+    const stamped: Stamped = {
+      path: file,
+      stamp: [info.size, info.mtimeNs, info.ctimeNs, info.ino].join(":"),
+      changed: Math.max(Number(info.mtimeMs), Number(info.ctimeMs))
+    }
+    const known = remembered.get(stamped)
+    if (known !== undefined) return known
+    const hash = createHash("sha256")
+    yield* Stream.runForEach(fs.stream(file, { chunkSize: 1 << 18 }), (chunk) =>
+      Effect.sync(() => void hash.update(chunk))
+    ).pipe(Effect.mapError(unavailable(file)))
+    const value = hash.digest("hex")
+    remembered.set(stamped, value)
+    return value
+  })
+  const absolute = files.map((file) => path.resolve(file))
+  const digests = yield* withMemory(`files ${JSON.stringify(absolute)}`, (remembered) =>
+    Effect.forEach(absolute, (file) => digest(file, remembered), { concurrency: 4 })
+  )
+  return checksum(digests.join("\n"))
 })

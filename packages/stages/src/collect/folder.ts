@@ -5,14 +5,14 @@ import { Effect, FileSystem, Option, Path, Predicate, Stream } from "effect"
 import { SourceUnavailable } from "./CollectError.ts"
 import type { Remembered } from "./fileDigests.ts"
 import { type Entry, type Listing, list } from "./listing.ts"
-import type { Found, Reason } from "./screening.ts"
+import type { Found } from "./screening.ts"
 
 export interface FolderReading extends Listing {
   readonly source: string
   readonly maximumFileBytes: number
 }
 
-type Left = { readonly path: string; readonly skipped: Reason; readonly size: number }
+type Left = { readonly path: string; readonly skipped: string; readonly size: number }
 
 /** A file to be read, as it was when it was looked at. */
 interface Present {
@@ -28,7 +28,7 @@ interface Present {
 const isAbsent = (error: unknown): boolean =>
   Predicate.hasProperty(error, "code") && (error.code === "ENOENT" || error.code === "ENOTDIR")
 
-/** Looks at a file without opening it. Pipes, sockets and devices are never opened: that may wait for ever. */
+/** Looks at a file without opening it. Pipes, sockets and devices are never opened, as that may block. */
 const look = async (entry: Entry, file: string, maximumFileBytes: number): Promise<Left | Present> => {
   const { left, path } = entry
   if (left !== undefined) return { path, skipped: left, size: 0 }
@@ -88,17 +88,17 @@ export const readFolder = (options: FolderReading) =>
     })
   )
 
-/** How many files are looked at at once: the answers come from a cache, or from a disk that sorts its work. */
-const together = 256
+/** How many files are examined at the same time. */
+const batchSize = 256
 
 /**
- * Tells of each entry of a folder what a corpus depends on: the digest of its bytes, or why it is left out. What git ignores does not count:
- * a build beside the sources changes no corpus. Digests of files that have not changed since are taken from those remembered.
+ * Reports of each entry of a folder what a corpus depends on: the digest of its bytes, or why it is left out. What git ignores does not
+ * count: a build beside the sources changes no corpus. Digests of unchanged files come from those remembered.
  */
 export const digestFolder = Effect.fnUntraced(function* (
   options: FolderReading,
   remembered: Remembered,
-  tell: (path: string, trace: string) => void
+  report: (path: string, state: string) => void
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -116,8 +116,8 @@ export const digestFolder = Effect.fnUntraced(function* (
     },
     Effect.orElseSucceed(() => "not readable, 0 bytes")
   )
-  for (let start = 0; start < entries.length; start += together) {
-    const some = entries.slice(start, start + together)
+  for (let start = 0; start < entries.length; start += batchSize) {
+    const some = entries.slice(start, start + batchSize)
     const found = yield* Effect.promise(() =>
       Promise.all(some.map((entry) => look(entry, fileOf(entry), options.maximumFileBytes)))
     )
@@ -125,14 +125,14 @@ export const digestFolder = Effect.fnUntraced(function* (
     const known = found.map((item) =>
       "skipped" in item ? `${item.skipped}, ${item.size} bytes` : (remembered.get(item) ?? item)
     )
-    const traces = yield* Effect.forEach(
+    const digests = yield* Effect.forEach(
       known.filter((item) => typeof item !== "string"),
       digest,
       { concurrency: 8 }
     )
     let read = 0
     for (const [index, item] of known.entries()) {
-      tell(some[index]!.path, typeof item === "string" ? item : traces[read++]!)
+      report(some[index]!.path, typeof item === "string" ? item : digests[read++]!)
     }
   }
 })

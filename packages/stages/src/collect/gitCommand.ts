@@ -61,8 +61,8 @@ export const complaint = (text: string): string => {
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "")
-  const telling = lines.filter((line) => !noise.test(line))
-  const plain = (telling.length > 0 ? telling : lines)
+  const relevant = lines.filter((line) => !noise.test(line))
+  const plain = (relevant.length > 0 ? relevant : lines)
     .map((line) =>
       line
         .replace(/^remote: /, "")
@@ -78,7 +78,7 @@ export const complaint = (text: string): string => {
 }
 
 /**
- * Work in a scope of its own that nobody waits for when the work is done. The release of a process that failed waits up to a second for
+ * Runs work in a scope of its own that is closed in the background. The release of a process that failed waits up to a second for
  * the processes that it started, which have long ended where nothing clears them away.
  */
 const releasedLater = <A, E, R>(work: Effect.Effect<A, E, R>) =>
@@ -126,9 +126,9 @@ export const broken = (source: string) => (error: { readonly message: string }) 
 /** Runs git to its end: its output, what it wrote to standard error, and its exit code. */
 export const run = Effect.fnUntraced(function* (command: Command) {
   const handle = yield* start(command, "pipe")
-  const [output, said, code] = yield* Effect.all(
+  const [output, stderr, code] = yield* Effect.all(
     [Stream.runCollect(handle.stdout), Stream.mkString(Stream.decodeText(handle.stderr)), handle.exitCode],
     { concurrency: 3 }
   ).pipe(Effect.mapError(broken(command.source)))
-  return { output: Buffer.concat(output), said, code: Number(code) }
+  return { output: Buffer.concat(output), stderr, code: Number(code) }
 }, releasedLater)

@@ -65,7 +65,7 @@ export const parseTree = (output: Buffer): ReadonlyArray<Entry> | undefined => {
   return entries
 }
 
-/** Takes what `git cat-file --batch` prints apart, piece by piece, and compares each object with its name. */
+/** Parses the output of `git cat-file --batch` incrementally, and compares each object with its hash. */
 export class BatchParser {
   readonly #names: ReadonlyArray<string>
   readonly #keepBytes: number
@@ -105,7 +105,7 @@ export class BatchParser {
     const name = this.#names[this.#next]
     const match = /^([0-9a-f]{40,64}) (blob|tree|commit|tag) (\d{1,15})$/.exec(line)
     if (name === undefined || match === null || match[1] !== name) {
-      this.fault = `object ${name ?? "that nobody asked for"}: ${line.slice(0, 100)}`
+      this.fault = `object ${name ?? "that was not requested"}: ${line.slice(0, 100)}`
       return piece.subarray(piece.length)
     }
     const type = match[2]!
@@ -161,11 +161,13 @@ export const readObjects = (repository: Repository, names: ReadonlyArray<string>
       const complaints = yield* Effect.forkScoped(Stream.mkString(Stream.decodeText(handle.stderr)))
       const fault = Effect.gen(function* () {
         // What is wrong with an object stands on standard error, in more words.
-        const said = yield* Effect.raceFirst(
+        const stderr = yield* Effect.raceFirst(
           Effect.orElseSucceed(Fiber.join(complaints), () => ""),
           Effect.as(Effect.sleep("500 millis"), "")
         )
-        return yield* damaged(said.trim() === "" ? (parser.fault ?? "objects are missing") : complaint(said))
+        return yield* damaged(
+          stderr.trim() === "" ? (parser.fault ?? "objects are missing") : complaint(stderr)
+        )
       })
       const objects = Stream.flatMap(Stream.mapError(handle.stdout, broken(source)), (piece) => {
         const whole = Stream.fromIterable(parser.push(piece))
@@ -202,7 +204,7 @@ export const listTree = Effect.fn("Git.listTree")(function* (repository: Reposit
     args: [`--git-dir=${directory}`, "ls-tree", "-r", "-t", "-z", "--full-tree", tree]
   })
   const entries = listed.code === 0 ? parseTree(listed.output) : undefined
-  if (entries === undefined) return yield* damaged(complaint(listed.said))
+  if (entries === undefined) return yield* damaged(complaint(listed.stderr))
   const trees = entries.filter(({ mode }) => mode === "040000").map(({ object }) => object)
   yield* Stream.runDrain(readObjects(repository, [...new Set([tree, ...trees])], 0))
   return entries.filter(({ mode }) => mode !== "040000")

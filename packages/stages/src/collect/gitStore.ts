@@ -11,7 +11,12 @@ import { Effect, FileSystem, Path } from "effect"
 import { SourceUnavailable } from "./CollectError.ts"
 import { Downloads } from "./Downloads.ts"
 import { complaint, run } from "./gitCommand.ts"
-import type { Git } from "./Source.ts"
+
+/** A commit of a repository. */
+export interface Commit {
+  readonly repository: string
+  readonly commit: string
+}
 
 const networkTrouble =
   /could not resolve host|connection (refused|timed out|reset)|unable to access|early EOF|remote end hung up|operation timed out|temporary failure/i
@@ -23,18 +28,18 @@ const settled =
 const login =
   /authentication failed|could not read (username|password)|permission denied|access denied|returned error: 40[13]|repository .* not found/i
 
-/** A path or a file address: nothing there changes by being asked again. As git tells it. */
+/** Whether git takes it for a path or a file address, where a retry gives the same answer. */
 const isLocal = (repository: string): boolean =>
   /^file:\/\//i.test(repository) || !/^[^/\\]*:/.test(repository) || /^[A-Za-z]:[\\/]/.test(repository)
 
-/** What a user can do about a failed fetch, where git's own words do not tell. */
+/** What a user can do about a failed fetch, where git's own message has no hint. */
 const advice = (repository: string, complaints: string): string => {
   if (/dubious ownership/i.test(complaints)) return ""
   if (/promisor remote/i.test(complaints))
     return " It is a partial clone: fetch the rest into it with `git fetch --refetch`, or give the address that it was cloned from."
   if (isLocal(repository)) return " Check the path, and the repository there with `git fsck`."
   return login.test(complaints)
-    ? " Check the address. If it needs a login, give it to git, through a credential helper or an ssh key: nobody is asked for a password here."
+    ? " Check the address. If it needs a login, give it to git, through a credential helper or an ssh key: Trainyard never asks for a password."
     : " Check the address and the network."
 }
 
@@ -69,14 +74,14 @@ const fetching = [
 ].flatMap(([name, value]) => ["-c", `${name}=${value}`])
 
 /** Whether a repository has a commit. */
-const has = (directory: string, source: Git, origin: string) =>
+const has = (directory: string, source: Commit, origin: string) =>
   run({
     source: origin,
     args: [`--git-dir=${directory}`, "cat-file", "-e", `${source.commit}^{commit}`]
   }).pipe(Effect.map(({ code }) => code === 0))
 
 /** Fetches a commit into a repository. */
-const fetchInto = Effect.fnUntraced(function* (directory: string, source: Git, origin: string) {
+const fetchInto = Effect.fnUntraced(function* (directory: string, source: Commit, origin: string) {
   const downloads = yield* Downloads
   const fetch = Effect.fnUntraced(function* (...what: ReadonlyArray<string>) {
     const before = yield* packBytes(directory)
@@ -91,21 +96,21 @@ const fetchInto = Effect.fnUntraced(function* (directory: string, source: Git, o
       outward: true
     }).pipe(downloads.during(received))
   })
-  const refused = (said: string) => {
-    const complaints = complaint(said)
+  const refused = (stderr: string) => {
+    const complaints = complaint(stderr)
     return new SourceUnavailable({
       source: origin,
       message: `${origin}: git cannot fetch: ${complaints}.${advice(source.repository, complaints)}`,
-      transient: !isLocal(source.repository) && networkTrouble.test(said) && !settled.test(said)
+      transient: !isLocal(source.repository) && networkTrouble.test(stderr) && !settled.test(stderr)
     })
   }
   const one = yield* fetch("--depth=1", "--", source.repository, source.commit)
   if (one.code === 0 && (yield* has(directory, source, origin))) return
-  if (one.code !== 0 && (networkTrouble.test(one.said) || settled.test(one.said)))
-    return yield* refused(one.said)
+  if (one.code !== 0 && (networkTrouble.test(one.stderr) || settled.test(one.stderr)))
+    return yield* refused(one.stderr)
   // Some servers give out branches and tags only: take them all, then look again.
   const all = yield* fetch("--force", "--", source.repository, "+refs/*:refs/trainyard/*")
-  if (all.code !== 0) return yield* refused(all.said)
+  if (all.code !== 0) return yield* refused(all.stderr)
   if (!(yield* has(directory, source, origin))) {
     return yield* new SourceUnavailable({
       source: origin,
@@ -116,7 +121,7 @@ const fetchInto = Effect.fnUntraced(function* (directory: string, source: Git, o
 })
 
 /** A repository made anew with the commit in it, in the place of what was there. */
-const replace = Effect.fnUntraced(function* (directory: string, source: Git, origin: string) {
+const replace = Effect.fnUntraced(function* (directory: string, source: Commit, origin: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace
@@ -132,7 +137,7 @@ const replace = Effect.fnUntraced(function* (directory: string, source: Git, ori
     ]
   })
   if (made.code !== 0) {
-    const message = `${origin}: git cannot make a repository: ${complaint(made.said)}.`
+    const message = `${origin}: git cannot make a repository: ${complaint(made.stderr)}.`
     return yield* new SourceUnavailable({ source: origin, message, transient: false })
   }
   yield* fetchInto(fresh, source, origin)
@@ -155,7 +160,7 @@ const alone = Effect.fnUntraced(function* (name: string, origin: string) {
   )
 })
 
-const tellDamage = Effect.fnUntraced(function* (origin: string, why: string) {
+const reportDamage = Effect.fnUntraced(function* (origin: string, why: string) {
   const journal = yield* Journal
   yield* journal.publish({
     type: "Note",
@@ -167,18 +172,18 @@ const tellDamage = Effect.fnUntraced(function* (origin: string, why: string) {
 /** Fetches the commit again, as what is kept of it is damaged. */
 export const renew = Effect.fn("Git.renew")(function* (
   directory: string,
-  source: Git,
+  source: Commit,
   origin: string,
   why: string
 ) {
   const path = yield* Path.Path
   yield* alone(path.basename(directory, ".git"), origin)
-  yield* tellDamage(origin, why)
+  yield* reportDamage(origin, why)
   yield* replace(directory, source, origin)
 }, Effect.scoped)
 
 /** The kept repository with the commit in it: its folder, whether something was fetched, and whether all of it was made just now. */
-export const obtain = Effect.fn("Git.obtain")(function* (source: Git, origin: string) {
+export const obtain = Effect.fn("Git.obtain")(function* (source: Commit, origin: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace
@@ -193,7 +198,7 @@ export const obtain = Effect.fn("Git.obtain")(function* (source: Git, origin: st
   if (yield* has(directory, source, origin)) return { directory, fetched: false, fresh: false }
   const opened = yield* run({ source: origin, args: [`--git-dir=${directory}`, "rev-parse", "--git-dir"] })
   if (opened.code !== 0) {
-    yield* tellDamage(origin, complaint(opened.said))
+    yield* reportDamage(origin, complaint(opened.stderr))
     yield* replace(directory, source, origin)
     return { directory, fetched: true, fresh: true }
   }

@@ -1,5 +1,5 @@
 /**
- * What git itself says of a folder in a work tree: which files it tracks, which it would, and which it ignores. That counts the index,
+ * What git itself reports of a folder in a work tree: which files it tracks, which it would, and which it ignores. That counts the index,
  * `.gitignore` files, `.git/info/exclude`, the user's global excludes file and `core.ignoreCase`, as no copy of git's rules could.
  */
 import { isUtf8 } from "node:buffer"
@@ -27,11 +27,11 @@ export type Answer =
       readonly unreadable: ReadonlyArray<string>
     }
   /** The folder is in no work tree, or is ignored as a whole by the repository around it. */
-  | { readonly _tag: "Apart" }
+  | { readonly _tag: "NotTracked" }
   /** Git would not say. */
   | { readonly _tag: "Refused"; readonly why: string }
 
-/** Readable whatever the bytes. */
+/** A readable name for any bytes. */
 export const nameOf = (bytes: Buffer): Name => {
   if (isUtf8(bytes)) {
     const path = bytes.toString("utf8")
@@ -132,10 +132,10 @@ export const listWorkTree = Effect.fn("collect.listWorkTree")(function* (directo
   const asked = yield* git(directory, "rev-parse", "--is-inside-work-tree")
   const refused = (ended: Ended): Answer => ({ _tag: "Refused", why: oneLine(ended.complaint) })
   if (asked.code !== 0) return refused(asked)
-  if (asked.output.toString("latin1").trim() !== "true") return { _tag: "Apart" } satisfies Answer
-  // Whoever names an ignored folder wants it.
+  if (asked.output.toString("latin1").trim() !== "true") return { _tag: "NotTracked" } satisfies Answer
+  // A folder that is named explicitly is collected even if it is ignored.
   const own = yield* git(directory, "check-ignore", "--quiet", ".")
-  if (own.code === 0) return { _tag: "Apart" } satisfies Answer
+  if (own.code === 0) return { _tag: "NotTracked" } satisfies Answer
   const list = (...args: ReadonlyArray<string>) => git(directory, "ls-files", "-z", ...args)
   const [index, others, ignored] = yield* Effect.all(
     [

@@ -1,4 +1,4 @@
-/** What an archive may hold. Each reader asks here before it touches an entry, so that nothing hostile is ever unpacked. */
+/** Limits on what an archive may hold. Readers check each entry here before they read it, so nothing hostile is unpacked. */
 import { CorruptArchive, UnsafeArchive } from "./CollectError.ts"
 
 export interface ArchiveLimits {
@@ -8,7 +8,7 @@ export interface ArchiveLimits {
 
 const maximumEntries = 500_000
 
-/** Text shrinks three to thirty times; far beyond that, and large, is a bomb. */
+/** Text shrinks three to thirty times; far beyond that, and large, is a decompression bomb. */
 const maximumRatio = 250
 const ratioMatters = 16 * 1024 * 1024
 
@@ -38,7 +38,7 @@ export const damaged = (source: string, why: string): CorruptArchive =>
     message: `${source} is damaged or is no tar, tar.gz or zip archive (${why}). Make or download it again.`
   })
 
-/** Keeps the account of one archive. Its methods throw `UnsafeArchive`. */
+/** Checks the entries of one archive. Its methods throw `UnsafeArchive`. */
 export class Guard {
   readonly source: string
   readonly limits: ArchiveLimits
@@ -73,25 +73,28 @@ export class Guard {
     if (this.unpackedBytes > this.limits.maximumUnpackedBytes) {
       throw this.refuse(
         "",
-        `unpacks to more than ${megabytes(this.limits.maximumUnpackedBytes)}. If it is honest, raise maximumUnpackedBytes.`
+        `unpacks to more than ${megabytes(this.limits.maximumUnpackedBytes)}. If that is right, raise maximumUnpackedBytes.`
       )
     }
   }
 
   /** Compares what came out of a compressed stream with what went in. */
-  weigh(packed: number, unpacked: number): void {
+  checkRatio(packed: number, unpacked: number): void {
     if (unpacked > ratioMatters && unpacked > packed * maximumRatio) {
-      throw this.refuse("", `unpacks to more than ${maximumRatio} times its size, as only a bomb does.`)
+      throw this.refuse(
+        "",
+        `unpacks to more than ${maximumRatio} times its size, as only a decompression bomb does.`
+      )
     }
     if (unpacked > this.limits.maximumUnpackedBytes + ratioMatters) {
       throw this.refuse(
         "",
-        `unpacks to more than ${megabytes(this.limits.maximumUnpackedBytes)}. If it is honest, raise maximumUnpackedBytes.`
+        `unpacks to more than ${megabytes(this.limits.maximumUnpackedBytes)}. If that is right, raise maximumUnpackedBytes.`
       )
     }
   }
 
-  /** A link inside the archive is passed over; one that leads out condemns the archive. */
+  /** A link within the archive is skipped; for one that leads out of it the archive is refused. */
   link(path: string, target: string): void {
     if (leadsOut(path, target)) {
       throw this.refuse(

@@ -23,7 +23,7 @@ const bytewise = (text: string): string =>
         .toString("latin1")
         .replace(/[\x80-\xff]/g, (byte) => String.fromCharCode(0xe100 + byte.charCodeAt(0)))
 
-/** The rules of a file's text. The case of letters counts, as it does for git unless it was told otherwise. */
+/** The rules of a file's text. The case of letters counts, as it does for git by default. */
 export const parse = (text: string): Ignore =>
   ignore({ ignorecase: false }).add(bytewise(text.replace(/^\uFEFF/, "")))
 
@@ -50,7 +50,7 @@ export const read = Effect.fnUntraced(
 
 /**
  * The rules of a repository that count at a folder in it: those of the folders above, and of `.git/info/exclude`. Where they ignore the
- * folder itself there are none: whoever names an ignored folder wants it.
+ * folder itself there are none: a folder that is named explicitly is collected even if it is ignored.
  */
 export const above = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem

@@ -1,32 +1,31 @@
 /**
  * What is in a folder: in a git work tree what git lists, elsewhere what a walk finds that `.gitignore` files do not name. Links are never
- * followed. Nothing that could have been a document is passed over: it is an entry with the reason why it is left out.
+ * followed. What could have been a document and is not read is an entry with the reason.
  */
 import { lstat, readdir } from "node:fs/promises"
 import { isWorkspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path } from "effect"
 import { listWorkTree, type Name, nameOf } from "./gitWorkTree.ts"
 import { above, isIgnored, parse, type Rules, read } from "./ignoreFiles.ts"
-import type { Reason } from "./screening.ts"
 
 export interface Listing {
   readonly directory: string
   /** Whether what git would ignore is left out. */
   readonly gitignore: boolean
-  /** Absolute path of a folder to leave out wherever it is met: the workspace, before it has anything in it. */
-  readonly apart: string
+  /** Absolute path of the workspace, which is left out even before anything is in it. */
+  readonly workspace: string
   readonly wanted: (path: string) => boolean
   /** Whether nothing in a folder is wanted; its path has no `/` at the end. */
   readonly excludesFolder: (folder: string) => boolean
-  /** Told in a sentence of what keeps the list from being what git would make of it. */
+  /** Called with a sentence when git cannot list the files. */
   readonly warn: (message: string) => void
 }
 
 /** A wanted file, or with a reason what is left out unopened. The path of a folder ends with `/`: it stands for all that is in it. */
 export interface Entry {
   readonly path: string
-  readonly left?: Reason
-  /** Git has it in its index, so its absence is worth telling. */
+  readonly left?: string
+  /** Git has it in its index, so its absence is reported. */
   readonly tracked?: boolean
 }
 
@@ -55,26 +54,26 @@ const makeDraft = (options: Listing, path: Path.Path) => {
   const entries: Array<Entry> = []
   const at = (relative: string) => path.join(options.directory, relative)
   // Compared as text: it is asked for every folder above every file.
-  const apart = path.relative(options.directory, options.apart).split(path.sep).join("/")
-  const isApart = (relative: string) => relative === apart && apart !== ""
+  const workspace = path.relative(options.directory, options.workspace).split(path.sep).join("/")
+  const isWorkspaceFolder = (relative: string) => relative === workspace && workspace !== ""
   const isExcluded = (folder: string) =>
     [...foldersAbove(folder), folder].some((name) => options.excludesFolder(name))
   const file = (entry: Entry): void => {
     if (options.wanted(entry.path)) entries.push(entry)
   }
-  const folder = (relative: string, left: Reason): void => {
-    if (!isApart(relative) && !isExcluded(relative)) entries.push({ path: `${relative}/`, left })
+  const folder = (relative: string, left: string): void => {
+    if (!isWorkspaceFolder(relative) && !isExcluded(relative)) entries.push({ path: `${relative}/`, left })
   }
   return {
     options,
     entries,
     at,
-    isApart,
+    isWorkspaceFolder,
     isExcluded,
     file,
     folder,
     /** An entry of which only the path is known: it ends with a `/` where it is a folder. */
-    leave: (name: string, left: Reason): void =>
+    leave: (name: string, left: string): void =>
       name.endsWith("/") ? folder(withoutSlash(name), left) : file({ path: name, left }),
     /** Where submodules belong, as `.gitmodules` files met so far say. */
     submodules: new Set<string>()
@@ -93,7 +92,7 @@ const linkedFolders = Effect.fnUntraced(function* (draft: Draft, paths: Readonly
   return linked
 })
 
-/** Folders of untracked files that are workspaces. What runs have made is nobody's source, and would grow with each of them. */
+/** Folders of untracked files that are workspaces. What runs have made is not a source, and would grow with each run. */
 const workspaces = Effect.fnUntraced(function* (draft: Draft, paths: ReadonlyArray<string>) {
   const found: Array<string> = []
   const folders = new Set(paths.flatMap(foldersAbove))
@@ -111,7 +110,7 @@ const addSubmodule = Effect.fnUntraced(function* (draft: Draft, relative: string
   else draft.folder(relative, "empty submodule")
 })
 
-/** Adds what git lists below a folder. Its answer tells whether it did. */
+/** Adds what git lists below a folder. The result is whether it did. */
 const addWorkTree = Effect.fnUntraced(function* (draft: Draft, prefix: string) {
   const answer = yield* listWorkTree(draft.at(prefix))
   if (answer._tag !== "Listed") return answer
@@ -139,7 +138,10 @@ const addWorkTree = Effect.fnUntraced(function* (draft: Draft, prefix: string) {
     untracked.map(({ path }) => path)
   )
   for (const { odd, path } of untracked) {
-    if (made.some((workspace) => path.startsWith(workspace)) || foldersAbove(path).some(draft.isApart))
+    if (
+      made.some((workspace) => path.startsWith(workspace)) ||
+      foldersAbove(path).some(draft.isWorkspaceFolder)
+    )
       continue
     if (odd) draft.leave(path, "odd name")
     else if (!path.endsWith("/")) draft.file({ path })
@@ -147,7 +149,7 @@ const addWorkTree = Effect.fnUntraced(function* (draft: Draft, prefix: string) {
     else if (!draft.isExcluded(withoutSlash(path))) yield* visit(draft, path, [])
   }
   for (const { path } of answer.ignored.map(within)) {
-    if (!foldersAbove(path).some(draft.isApart)) draft.leave(path, "ignored")
+    if (!foldersAbove(path).some(draft.isWorkspaceFolder)) draft.leave(path, "ignored")
   }
   for (const path of answer.unreadable) draft.folder(prefix + path, "not readable")
   return answer
@@ -183,7 +185,7 @@ const addWalked = Effect.fnUntraced(function* (
     if (!entry.isDirectory()) {
       if (odd) draft.file({ path, left: "odd name" })
       else draft.file(isIgnored(rules, path) ? { path, left: "ignored" } : { path })
-    } else if (!draft.isApart(path) && !draft.isExcluded(path)) {
+    } else if (!draft.isWorkspaceFolder(path) && !draft.isExcluded(path)) {
       if (odd) draft.folder(path, "odd name")
       else if (isIgnored(rules, `${path}/`)) draft.folder(path, "ignored")
       else if (draft.submodules.has(path)) yield* addSubmodule(draft, path)
@@ -200,7 +202,7 @@ const visit = (
 ): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const directory = draft.at(prefix)
-    if (draft.isApart(withoutSlash(prefix))) return
+    if (draft.isWorkspaceFolder(withoutSlash(prefix))) return
     if (draft.options.gitignore && (yield* holdsRepository(directory))) {
       const answer = yield* addWorkTree(draft, prefix)
       if (answer._tag === "Listed") return
@@ -229,7 +231,7 @@ const isInRepository = Effect.fnUntraced(function* (directory: string) {
   }
 })
 
-/** Everything in the folder that is wanted or worth telling of, in order. Fails with an `UnknownError` when the folder cannot be read. */
+/** Everything in the folder that is wanted or that is left out, in order. Fails with an `UnknownError` when the folder cannot be read. */
 export const list = Effect.fn("collect.list")(function* (options: Listing) {
   const path = yield* Path.Path
   const draft = makeDraft(options, path)
@@ -242,6 +244,6 @@ export const list = Effect.fn("collect.list")(function* (options: Listing) {
   if (answer._tag === "Refused") {
     options.warn(withoutGit(options.directory, answer.why))
     yield* addWalked(draft, "", yield* above(options.directory), inside)
-  } else if (answer._tag === "Apart") yield* addWalked(draft, "", [], inside)
+  } else if (answer._tag === "NotTracked") yield* addWalked(draft, "", [], inside)
   return inOrder(draft.entries)
 })

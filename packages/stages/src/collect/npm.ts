@@ -13,7 +13,6 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
 import { CorruptArchive, SourceUnavailable } from "./CollectError.ts"
 import { Downloads } from "./Downloads.ts"
-import type { Npm } from "./Source.ts"
 import * as Tar from "./tar.ts"
 
 /** Why one of npm's libraries gave up, in one line. It may name addresses of proxies and servers as they are. */
@@ -118,8 +117,14 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   )
 }
 
+/** A package with its exact version, and the integrity of its tarball where the user states it. */
+export interface Package {
+  readonly package: string
+  readonly integrity?: string
+}
+
 /** How addresses end at a registry that name a package's tarball: `name-1.0.0.tgz`, without the scope, as it is and as it is encoded. */
-const tarballNames = (source: Npm): ReadonlyArray<string> => {
+const tarballNames = (source: Package): ReadonlyArray<string> => {
   const at = source.package.lastIndexOf("@")
   const name = source.package.slice(source.package.lastIndexOf("/", at) + 1, at)
   const file = `${name}-${source.package.slice(at + 1)}.tgz`
@@ -175,7 +180,7 @@ const Download = Schema.fromJsonString(
 const digestOf = (bytes: Uint8Array): string => createHash("sha512").update(bytes).digest("hex")
 
 /** The tarball's file when it was fetched before and is still whole. */
-const kept = Effect.fnUntraced(function* (directory: string, source: Npm) {
+const kept = Effect.fnUntraced(function* (directory: string, source: Package) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(directory, "package.tgz")
@@ -189,7 +194,7 @@ const kept = Effect.fnUntraced(function* (directory: string, source: Npm) {
 })
 
 /** Fetches the tarball unless it is kept. Succeeds with the file and whether it came over the network. */
-export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Npm, origin: string) {
+export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Package, origin: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace.Workspace

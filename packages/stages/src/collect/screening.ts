@@ -4,28 +4,10 @@ import { maximumTextBytes } from "./Corpus.ts"
 import { decode, hasWideMark, type NotUtf8 } from "./encodings.ts"
 import { isLfsPointer } from "./lfsPointer.ts"
 
-/** A file found in a source: its bytes, or why they were not read. A path that ends in `/` is a folder, left out with all that is in it. */
+/** A file found in a tree: its bytes, or why they were not read. A path that ends in `/` is a folder, left out with all that is in it. */
 export type Found =
   | { readonly path: string; readonly bytes: Uint8Array }
-  | { readonly path: string; readonly skipped: Reason; readonly size: number }
-
-export type Reason =
-  | "empty"
-  | "binary"
-  | "not UTF-8"
-  | "not decodable"
-  | "too large"
-  | "over-long line"
-  | "duplicate"
-  | "link"
-  | "submodule"
-  | "odd name"
-  | "ignored"
-  | "not in the work tree"
-  | "empty submodule"
-  | "Git LFS pointer"
-  | "not readable"
-  | "over a limit"
+  | { readonly path: string; readonly skipped: string; readonly size: number }
 
 export interface Limits {
   readonly maximumFileBytes: number
@@ -38,7 +20,7 @@ export interface Limits {
 /** A text in UTF-8 without a byte order mark, and the encoding that it was in if that was another; or why the file is left out. */
 export type Screened =
   | { readonly text: Uint8Array; readonly encoding?: string }
-  | { readonly reason: Reason; readonly bytes: number }
+  | { readonly reason: string; readonly bytes: number }
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
@@ -70,7 +52,7 @@ const notText = (bytes: Uint8Array): "binary" | "not UTF-8" | undefined => {
 
 /** The file as text, decoded where the limits ask for that, or the reason to leave it out. */
 export const screen = (bytes: Uint8Array, limits: Limits): Screened => {
-  const leave = (reason: Reason): Screened => ({ reason, bytes: bytes.length })
+  const leave = (reason: string): Screened => ({ reason, bytes: bytes.length })
   if (bytes.length > limits.maximumFileBytes) return leave("too large")
   if (isLfsPointer(bytes)) return leave("Git LFS pointer")
   if (!hasVisible(withoutMark(bytes))) return leave(bytes.includes(0) ? "binary" : "empty")

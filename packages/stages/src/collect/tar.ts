@@ -1,4 +1,4 @@
-/** Reads a tar stream, gzipped or not, entry by entry. Nothing is unpacked to disk: an entry's bytes go to whoever asked, or nowhere. */
+/** Reads a tar stream, gzipped or not, entry by entry. Nothing is unpacked to disk: the bytes of wanted entries are passed on. */
 import { Readable } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { Predicate } from "effect"
@@ -25,11 +25,11 @@ const stripped = (path: string, count: number): string =>
 const isOurs = (error: unknown): error is UnsafeArchive | CorruptArchive =>
   Predicate.isTagged(error, "UnsafeArchive") || Predicate.isTagged(error, "CorruptArchive")
 
-/** Why a library gave up, in one line. */
+/** A library's error message, in one line. */
 export const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0]!.slice(0, 300)
 
-/** Unpacked bytes of a stream that may be gzipped; what it is is told by its first two bytes. */
+/** Unpacked bytes of a stream that may be gzipped; its first two bytes decide which. */
 async function* unzipped(source: AsyncIterable<Uint8Array>, guard: Guard): AsyncGenerator<Uint8Array> {
   const chunks = source[Symbol.asyncIterator]()
   const first = await chunks.next()
@@ -58,7 +58,7 @@ async function* unzipped(source: AsyncIterable<Uint8Array>, guard: Guard): Async
   try {
     for await (const chunk of input.pipe(gunzip) as AsyncIterable<Uint8Array>) {
       unpacked += chunk.length
-      guard.weigh(packed, unpacked)
+      guard.checkRatio(packed, unpacked)
       yield chunk
     }
   } finally {
@@ -119,7 +119,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, reading: Readi
     entry.resume()
   }
   parser.on("entry", (entry: ReadEntry) => {
-    // Listeners are called from inside the parser; what they throw must not tear it.
+    // Listeners are called from inside the parser and must not throw.
     if (failure !== undefined) return entry.resume()
     try {
       accept(entry)

@@ -1,23 +1,18 @@
 /** What a user should know of sources: settings without effect, files that are not there to be read, and why nothing was collected. */
-import type { Path } from "effect"
 import { EmptyCorpus } from "./CollectError.ts"
 import * as Globs from "./Globs.ts"
 import type { OpenSource } from "./openSource.ts"
-import type { Limits, Reason } from "./screening.ts"
+import type { Limits } from "./screening.ts"
 
 /** A file that was left out, as a line of `skipped.jsonl`. */
 export interface Skipped {
   readonly path: string
   readonly origin: string
-  readonly reason: Reason
+  readonly reason: string
   readonly bytes: number
+  /** Position of its source in the config; not written. */
+  readonly source: number
 }
-
-/** A source as messages name it: a folder or file by its whole path. */
-const nameOf = ({ origin, source }: OpenSource, path: Path.Path): string =>
-  source.type === "folder" || source.type === "archive"
-    ? `${source.type} ${path.resolve(source.path)}`
-    : origin
 
 const figure = (count: number): string => count.toLocaleString("en")
 
@@ -29,32 +24,25 @@ const some = (files: ReadonlyArray<Skipped>): string => {
 
 const firstFolders = (near: string): string => near.slice(0, near.lastIndexOf("/") + 1)
 
-const withoutEffect = (
-  source: OpenSource,
-  name: string,
-  { glob, near, setting }: Globs.Unmatched
-): string => {
+const withoutEffect = (source: OpenSource, { glob, near, setting }: Globs.Unmatched): string => {
   const what = setting === "include" ? "takes no file" : "leaves out nothing"
-  // What is in an archive cannot be looked up as easily as what is in a folder.
-  const others = setting === "include" && source.source.type === "archive" ? source.describeOthers(glob) : ""
+  // What is in a folder can be looked up; what is in an archive or a package cannot as easily.
+  const others =
+    setting === "include" && source.location?.type !== "folder" ? source.describeOthers(glob) : ""
   const hint =
     near === undefined
       ? others !== ""
         ? `It has other files${others}.`
         : `Globs match paths from the top of the source, as in "src/**/*.c". Correct it, or remove it.`
       : `There is ${near}, though: the case of letters counts, and a folder is named with what is in it, as in "${firstFolders(near)}**".`
-  return `${setting} ${JSON.stringify(glob)} ${what} of ${name}. ${hint}`
+  return `${setting} ${JSON.stringify(glob)} ${what} of ${source.label}. ${hint}`
 }
 
-const absent = (
-  source: OpenSource,
-  name: string,
-  skipped: ReadonlyArray<Skipped>,
-  path: Path.Path
-): ReadonlyArray<string> => {
-  const here = source.source.type === "folder" ? path.resolve(source.source.path) : undefined
+const absent = (source: OpenSource, skipped: ReadonlyArray<Skipped>): ReadonlyArray<string> => {
+  const name = source.label
+  const here = source.location?.type === "folder" ? source.location.path : undefined
   const where = here === undefined ? "" : ` in ${here}`
-  const of = (reason: Reason) => skipped.filter((file) => file.reason === reason)
+  const of = (reason: string) => skipped.filter((file) => file.reason === reason)
   const submodules = of("empty submodule")
   const pointers = of("Git LFS pointer")
   return [
@@ -76,21 +64,14 @@ const absent = (
 }
 
 /** Sentences about a source that has been read, and of which these files were left out. */
-export const warningsOf = (
-  source: OpenSource,
-  skipped: ReadonlyArray<Skipped>,
-  path: Path.Path
-): ReadonlyArray<string> => {
-  const name = nameOf(source, path)
-  return [
-    ...source.warnings(),
-    ...source.unmatched().map((glob) => withoutEffect(source, name, glob)),
-    ...absent(source, name, skipped, path)
-  ]
-}
+export const warningsOf = (source: OpenSource, skipped: ReadonlyArray<Skipped>): ReadonlyArray<string> => [
+  ...source.warnings(),
+  ...source.unmatched().map((glob) => withoutEffect(source, glob)),
+  ...absent(source, skipped)
+]
 
 /** What would let files in that were left out for a reason, with the figures that matter. */
-const remedy = (reason: Reason, files: ReadonlyArray<Skipped>, limits: Limits): string | undefined => {
+const remedy = (reason: string, files: ReadonlyArray<Skipped>, limits: Limits): string | undefined => {
   const largest = files.reduce((most, file) => (file.bytes > most.bytes ? file : most))
   switch (reason) {
     case "too large":
@@ -112,22 +93,18 @@ const remedy = (reason: Reason, files: ReadonlyArray<Skipped>, limits: Limits): 
 export const whyEmpty = (
   opened: ReadonlyArray<OpenSource>,
   skipped: ReadonlyArray<Skipped>,
-  limits: Limits,
-  path: Path.Path
+  limits: Limits
 ): EmptyCorpus => {
-  const byReason = (files: ReadonlyArray<Skipped>) =>
-    Object.entries(Object.groupBy(files, (file) => file.reason)) as ReadonlyArray<
-      readonly [Reason, ReadonlyArray<Skipped>]
-    >
-  const perSource = opened.map((source) => {
-    const here = skipped.filter((file) => file.origin === source.origin)
+  const byReason = (files: ReadonlyArray<Skipped>) => [...Map.groupBy(files, (file) => file.reason)]
+  const perSource = opened.map((source, index) => {
+    const here = skipped.filter((file) => file.source === index)
     const reasons = byReason(here).map(([reason, files]) => `${files.length} ${reason}`)
     if (source.notMatched() > 0)
       reasons.push(
-        `${source.notMatched()} not matched by ${Globs.describe(source.source)}${source.describeOthers()}`
+        `${source.notMatched()} not matched by ${Globs.describe(source.globs)}${source.describeOthers()}`
       )
     const seen = here.length + source.notMatched()
-    return `${nameOf(source, path)} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
+    return `${source.label} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
   })
   const remedies = byReason(skipped).flatMap(([reason, files]) => remedy(reason, files, limits) ?? [])
   const advice =

@@ -26,7 +26,7 @@ async function* entries(zip: ZipFile, reading: Reading): AsyncGenerator<Found> {
   for await (const entry of zip.eachEntry()) {
     const path = entry.fileName
     guard.admit(path, entry.uncompressedSize)
-    guard.weigh(entry.compressedSize, entry.uncompressedSize)
+    guard.checkRatio(entry.compressedSize, entry.uncompressedSize)
     if (path.endsWith("/") || typeOf(entry) === directory) continue
     if (typeOf(entry) === symbolicLink) {
       if (entry.uncompressedSize > 4096) throw guard.refuse(path, "is a link with an endless target.")

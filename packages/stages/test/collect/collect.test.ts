@@ -2,9 +2,11 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import * as CorpusReader from "../../src/collect/CorpusReader.ts"
 import { collect } from "../../src/collect/collect.ts"
-import { digestOutside } from "../../src/collect/openSource.ts"
+
+import { digestSources } from "../../src/collect/openSource.ts"
 import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
+import { bound } from "./bound.ts"
 import { folderOf, jsonLines } from "./folders.ts"
 
 const paths = (lines: ReadonlyArray<Record<string, unknown>>) => lines.map((line) => line.path)
@@ -285,17 +287,23 @@ layer(Running.layer)("collect", (it) => {
       const root = yield* folderOf({ "a.c": "int a;\n", "data.c": "" })
       // Without a single block on the disk; reading it would take all the memory there is.
       yield* fs.truncate(`${root}/data.c`, 2 ** 33)
-      const sources = [Source.folder(root)]
-      const first = yield* digestOutside(sources, 1000)
-      assert.strictEqual(yield* digestOutside(sources, 1000), first)
+      const digest = digestSources(bound(Source.folder(root)), { maximumFileBytes: 1000 })
+      const first = yield* digest
+      assert.strictEqual(yield* digest, first)
       yield* fs.truncate(`${root}/data.c`, 2 ** 33 + 1)
-      assert.notStrictEqual(yield* digestOutside(sources, 1000), first)
+      assert.notStrictEqual(yield* digest, first)
     })
   )
 
   it.effect("refuses sources that are not pinned", () =>
     Effect.gen(function* () {
-      const decode = Schema.decodeUnknownEffect(Source.Source)
+      const decode = (source: Source.Source) => {
+        const node = collect({ sources: [source] })
+        return Schema.decodeUnknownEffect(node.stage.config)(node.config) as Effect.Effect<
+          unknown,
+          Schema.SchemaError
+        >
+      }
       for (const source of [
         Source.npm("node-rdkafka@^3"),
         Source.npm("node-rdkafka"),

@@ -4,9 +4,11 @@ import { assert, layer } from "@effect/vitest"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem } from "effect"
 import { TestClock } from "effect/testing"
-import { digestOutside } from "../../src/collect/openSource.ts"
+
+import { digestSources } from "../../src/collect/openSource.ts"
 import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
+import { bound } from "./bound.ts"
 import { folderOf } from "./folders.ts"
 
 /** Counts how often a folder's files are opened while work runs. */
@@ -30,7 +32,7 @@ layer(Running.layer)("planning a folder", (it) => {
     const workspace = yield* Workspace
     yield* fs.makeDirectory(workspace.root, { recursive: true })
     const root = yield* folderOf({ "a.c": "int a;\n", "b.c": "int b;\n", ".gitignore": "*.o\n" })
-    const digest = counting(digestOutside([Source.folder(root)], 1 << 20))
+    const digest = counting(digestSources(bound(Source.folder(root)), { maximumFileBytes: 1 << 20 }))
     return { root, digest, now: yield* Effect.sync(() => Date.now()) }
   })
 
