@@ -214,6 +214,36 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
   return code
 }, Effect.scoped)
 
+/** The code of a stage together with that of modules which its config names. Their order does not count. */
+export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Memory.Code => {
+  const distinct = new Map(others.map((code) => [`${code.entry}\0${code.digest}`, code] as const))
+  const added = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, code]) => code)
+  if (added.length === 0) return own
+  return {
+    digest: Memory.digestOf([own, ...added].map(({ digest }) => digest).join("\0")).slice(0, 32),
+    entry: own.entry,
+    // A file that several use is told with what each uses of it.
+    files: sorted(
+      [own, ...added].reduce<Record<string, string>>((all, { files }) => {
+        for (const [file, digest] of Object.entries(files)) {
+          const before = all[file]
+          all[file] = before === undefined ? digest : Memory.digestOf(`${before}\0${digest}`).slice(0, 16)
+        }
+        return all
+      }, {})
+    ),
+    packages: sorted(
+      [own, ...added].reduce<Record<string, string>>((all, { packages }) => {
+        for (const [name, version] of Object.entries(packages)) {
+          const before = all[name]?.split(", ") ?? []
+          all[name] = [...new Set([...before, version])].sort().join(", ")
+        }
+        return all
+      }, {})
+    )
+  }
+}
+
 /** Takes up what an earlier process kept in a file. */
 export const recall = (file: string) => Effect.suspend(() => Memory.recall(file, made()))
 

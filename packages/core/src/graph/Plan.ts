@@ -156,13 +156,21 @@ const computeOf = Effect.fnUntraced(function* (pipeline: Any) {
   return compute
 })
 
-/** The code behind each node, and what computes. Read side by side: the bundler of what is not remembered uses several cores. */
-const codesOf = Effect.fnUntraced(function* (pipeline: Any) {
+/** The code of a node's stage, and of what its config names. */
+const codeOf = Effect.fnUntraced(function* ({ modules, stage }: Node, config: unknown) {
+  const own = yield* Code.read(stage.source, stage.name)
+  if (modules === undefined) return own
+  const others = yield* Effect.forEach(modules(config), ({ name, source }) => Code.read(source, name))
+  return Code.merge(own, others)
+})
+
+/** The code behind each node, and what computes. Read concurrently: the bundler of what is not remembered uses several cores. */
+const codesOf = Effect.fnUntraced(function* (pipeline: Any, settings: ReadonlyMap<string, Settings>) {
   const { codeMemory } = yield* Workspace
   yield* Code.recall(codeMemory)
   const codes = yield* Effect.forEach(
     pipeline.nodes,
-    ({ name, stage }) => Effect.map(Code.read(stage.source, stage.name), (code) => [name, code] as const),
+    (node) => Effect.map(codeOf(node, settings.get(node.name)!.config), (code) => [node.name, code] as const),
     { concurrency: 8 }
   )
   const compute = yield* computeOf(pipeline)
@@ -206,7 +214,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     }
   }
 
-  const { codes, compute } = yield* codesOf(pipeline)
+  const { codes, compute } = yield* codesOf(pipeline, settings)
   const planned = new Map<string, PlannedStage>()
   const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
   for (const node of pipeline.nodes) {

@@ -70,6 +70,12 @@ export interface Context<I extends Inputs, Config> {
  */
 export type ExternalDigest = string | Readonly<Record<string, string>>
 
+/** A module of which a declaration's code counts: `import.meta.url` of the module, and the name that is declared in it. */
+export interface CodeModule {
+  readonly source: string
+  readonly name: string
+}
+
 /** What computing an external digest may use. */
 export type ExternalServices =
   | FileSystem.FileSystem
@@ -116,6 +122,8 @@ export interface Node<out Out extends Kind = Kind, out E = unknown, out R = unkn
   readonly externalDigest:
     | ((config: unknown) => Effect.Effect<ExternalDigest, unknown, ExternalServices>)
     | undefined
+  /** See `Options`. Undefined for a stage whose code is that of its own module. */
+  readonly modules?: ((config: unknown) => ReadonlyArray<CodeModule>) | undefined
 }
 
 export type ErrorOf<N> = N extends Node<Kind, infer E, unknown> ? E : never
@@ -203,6 +211,11 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly externalDigest?: (
     config: Schema.Struct<Fields>["Type"]
   ) => Effect.Effect<ExternalDigest, unknown, ExternalServices>
+  /**
+   * Modules whose code is part of the cache key besides the stage's own: those of values that the config names and that were declared
+   * elsewhere, such as the sources of `collect`.
+   */
+  readonly modules?: (config: Schema.Struct<Fields>["Type"]) => ReadonlyArray<CodeModule>
   readonly run: (
     context: Context<I, Schema.Struct<Fields>["Type"]>
   ) => Effect.Effect<ValueOf<Out>, E, R | Scope.Scope>
@@ -270,7 +283,8 @@ export const make = <
       config: Object.fromEntries(Object.entries(rest).filter(([key]) => !inputNames.includes(key))),
       run: options.run as Node["run"],
       retry: options.retry,
-      externalDigest: options.externalDigest as Node["externalDigest"]
+      externalDigest: options.externalDigest as Node["externalDigest"],
+      modules: options.modules as Node["modules"]
     }
   }
   // A function's own `name` cannot be assigned, only defined.
