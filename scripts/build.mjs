@@ -25,15 +25,13 @@ const assets = {
 
 /** A development dependency's file that ships inside a package, so that nobody has to install the rest of it. */
 const bundled = {
-  stages: [
-    {
-      from: "tree-sitter-c/tree-sitter-c.wasm",
-      to: "validate/tree-sitter-c.wasm",
-      module: "validate/parseC.js",
-      replace: 'import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm")',
-      by: 'new URL("./tree-sitter-c.wasm", import.meta.url).href'
-    }
-  ]
+  stages: ["c", "python"].map((language) => ({
+    from: `tree-sitter-${language}/tree-sitter-${language}.wasm`,
+    to: `languages/${language}/tree-sitter-${language}.wasm`,
+    module: `languages/${language}/grammar.js`,
+    replace: `import.meta.resolve("tree-sitter-${language}/tree-sitter-${language}.wasm")`,
+    by: `new URL("./tree-sitter-${language}.wasm", import.meta.url).href`
+  }))
 }
 
 const fail = (message) => {

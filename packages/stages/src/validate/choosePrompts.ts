@@ -1,12 +1,18 @@
-/** Choosing prompts from the documents of the judged split. */
+/** Chooses prompts from the documents of the measured split: heads of functions and the like, each with the text that follows it there. */
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec } from "../generate/Completion.ts"
+import type { Language, Tools } from "../languages/Language.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { tokensOf } from "./measure.ts"
-import type { Prefix } from "./prompts.ts"
 
-export interface ChosenPrefix extends Prefix {
+/** A prompt and the text that follows it in its document. */
+export interface DocumentPrompt {
+  readonly prompt: string
+  /** To the end of the document. */
+  readonly rest: string
+  /** The beginning of `rest` that ends the item. */
+  readonly item: string
   /** Path of the document. */
   readonly document: string
 }
@@ -16,32 +22,32 @@ export interface Options {
   readonly seed: number
   /** Longest prompt, in tokens. */
   readonly longestPrompt: number
-  /** Most tokens that the document itself needs to end the item: a model that is given twice as many can be asked to. */
+  /** Most tokens that the document itself needs to end the item, so that a model with twice as many can be expected to end it. */
   readonly longestItem: number
 }
 
 /**
- * Chooses prompts among those that the .c and .h documents offer: documents in an order that the seed decides, one prompt from each, then
+ * Chooses prompts among the items of the language's documents: documents in an order that the seed decides, one prompt from each, then
  * a second from each, and so on until there are enough. Fewer when there are no more.
  */
-export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>(
+export const choosePrompts = Effect.fn("validate.choosePrompts")(function* <E>(
   split: SplitReader,
   codec: Codec<E>,
-  prefixesOf: (text: string) => ReadonlyArray<Prefix>,
+  { endings, items }: Pick<Language, "endings"> & Pick<Tools, "items">,
   { count, longestItem, longestPrompt, seed }: Options
 ) {
-  const candidates = split.documents.filter(({ kind }) => kind === "c" || kind === "h")
+  const candidates = split.documents.filter(({ kind }) => endings.includes(kind))
   const order = permutation(candidates.length, draws(seed, "validate", "documents"))
-  const offers: Array<{ readonly document: string; readonly left: Array<Prefix> }> = []
-  const chosen: Array<ChosenPrefix> = []
+  const queues: Array<Array<DocumentPrompt>> = []
+  const chosen: Array<DocumentPrompt> = []
 
   /** The next prompt of a document that is short enough. */
-  const take = Effect.fnUntraced(function* ({ document, left }: (typeof offers)[number]) {
-    for (let prefix = left.pop(); prefix !== undefined; prefix = left.pop()) {
-      const prompt = yield* codec.encode(prefix.prompt)
-      const item = yield* codec.encode(prefix.item)
+  const take = Effect.fnUntraced(function* (queue: Array<DocumentPrompt>) {
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      const prompt = yield* codec.encode(next.prompt)
+      const item = yield* codec.encode(next.item)
       if (prompt.length <= longestPrompt && item.length <= longestItem) {
-        chosen.push({ ...prefix, document })
+        chosen.push(next)
         return
       }
     }
@@ -52,14 +58,21 @@ export const choosePrefixes = Effect.fn("validate.choosePrefixes")(function* <E>
     const document = candidates[index]!
     const tokens = yield* tokensOf(split, document)
     const text = yield* codec.decode(Array.from(tokens.subarray(0, -1)))
-    const found = prefixesOf(text)
+    const found = items(text).map(
+      ({ body, end, start }): DocumentPrompt => ({
+        prompt: text.slice(start, body),
+        rest: text.slice(body),
+        item: text.slice(body, end),
+        document: document.path
+      })
+    )
     const shuffled = permutation(found.length, draws(seed, "validate", "prefixes", document.id))
-    const offer = { document: document.path, left: Array.from(shuffled, (at) => found[at]!) }
-    yield* take(offer)
-    if (offer.left.length > 0) offers.push(offer)
+    const queue = Array.from(shuffled, (at) => found[at]!)
+    yield* take(queue)
+    if (queue.length > 0) queues.push(queue)
   }
-  while (chosen.length < count && offers.some((offer) => offer.left.length > 0)) {
-    for (const offer of offers) if (chosen.length < count) yield* take(offer)
+  while (chosen.length < count && queues.some((queue) => queue.length > 0)) {
+    for (const queue of queues) if (chosen.length < count) yield* take(queue)
   }
   return chosen
 })

@@ -1,56 +1,94 @@
-/** Lets the model write after each prompt and judges what it wrote: as C, by gcc, and against the training text. */
+/**
+ * Lets the model complete prompts and checks what it wrote: by the parser and the compiler of a language, where there is one, and against
+ * the training text.
+ */
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec, Speaker } from "../generate/Completion.ts"
-import { type ChosenPrefix, choosePrefixes } from "./choosePrefixes.ts"
-import { complete, real } from "./complete.ts"
-import { findGcc } from "./gcc.ts"
+import type { Compiler } from "../languages/Compiler.ts"
+import { type Language, type Parsed, parse } from "../languages/Language.ts"
+import { choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
+import { type Continued, complete, real } from "./complete.ts"
 import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
-import { cParser } from "./parseC.ts"
 import type { Completion } from "./Report.ts"
 
+export interface Config {
+  readonly prompts?: ReadonlyArray<string>
+  readonly documentPrompts: number
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly topK: number
+  readonly seed: number
+}
+
 export interface Options<E, E2, R> {
-  readonly config: {
-    readonly prompts: ReadonlyArray<string>
-    readonly documentPrompts: number
-    readonly maxTokens: number
-    readonly temperature: number
-    readonly topK: number
-    readonly seed: number
-  }
+  readonly config: Config
+  /** Undefined where completions are to be neither parsed nor compiled. */
+  readonly language: Language | undefined
   readonly codec: Codec<E>
   readonly speaker: Speaker
   readonly endTokenId: number
   readonly train: SplitReader
-  /** Where prompts are taken from: the judged split. */
+  /** Where prompts are taken from: the measured split. */
   readonly documents: SplitReader
   readonly progress: (done: number, total: number) => Effect.Effect<void, E2, R>
 }
 
-const shareOf = (verdicts: ReadonlyArray<boolean>): number | null =>
-  verdicts.length === 0 ? null : verdicts.filter((passes) => passes).length / verdicts.length
+interface Written {
+  readonly prompt: string
+  readonly document: string | null
+  readonly made: Continued
+  /** Null where there is no language. */
+  readonly parsed: Parsed | null
+}
 
-/** The completions, each judged, and the shares over them. */
-export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function* <E, E2, R>(
+const shareOf = (passes: ReadonlyArray<boolean>): number | null =>
+  passes.length === 0 ? null : passes.filter((each) => each).length / passes.length
+
+/** The compiler of a language, or why completions are not compiled. */
+const compilerOf = (language: Language | undefined, compiler: Compiler | undefined): Compiler =>
+  compiler ?? {
+    available: false,
+    why: language === undefined ? "no language is chosen" : `${language.title} has no compiler check`
+  }
+
+/** Whether a completion compiles; null where no compiler is available. */
+const compile = (compiler: Compiler, parsed: Parsed | null): Effect.Effect<Completion["compile"]> => {
+  if (!compiler.available || parsed === null) return Effect.succeed(null)
+  return parsed.status === "unfinished"
+    ? Effect.succeed({ passes: false, error: "no item finished" })
+    : compiler.check(parsed.text)
+}
+
+/** The completions, and the shares of them that parse and compile. */
+export const measureCompletions = Effect.fn("validate.measureCompletions")(function* <E, E2, R>(
   options: Options<E, E2, R>
 ) {
-  const { codec, config, documents, endTokenId, speaker, train } = options
-  const parser = yield* cParser
-  const compiler = yield* findGcc()
-  const prefixes = yield* choosePrefixes(documents, codec, parser.prefixesOf, {
-    count: config.documentPrompts,
-    seed: config.seed,
-    longestPrompt: Math.floor(speaker.sequenceLength / 2),
-    longestItem: Math.floor(config.maxTokens / 2)
-  })
-  const asked: ReadonlyArray<ChosenPrefix | { readonly prompt: string; readonly document: null }> = [
-    ...config.prompts.map((prompt) => ({ prompt, document: null })),
-    ...prefixes
+  const { codec, config, documents, endTokenId, language, speaker, train } = options
+  const tools = language === undefined ? undefined : yield* language.open
+  const compiler = compilerOf(language, tools?.compiler)
+  const fromDocuments: ReadonlyArray<DocumentPrompt> =
+    language === undefined || tools === undefined
+      ? []
+      : yield* choosePrompts(
+          documents,
+          codec,
+          { endings: language.endings, items: tools.items },
+          {
+            count: config.documentPrompts,
+            seed: config.seed,
+            longestPrompt: Math.floor(speaker.sequenceLength / 2),
+            longestItem: Math.floor(config.maxTokens / 2)
+          }
+        )
+  const prompts: ReadonlyArray<DocumentPrompt | { readonly prompt: string; readonly document: null }> = [
+    ...(config.prompts ?? language?.prompts ?? []).map((prompt) => ({ prompt, document: null })),
+    ...fromDocuments
   ]
 
-  const written = []
-  for (const [index, { document, prompt }] of asked.entries()) {
+  const written: Array<Written> = []
+  for (const [index, { document, prompt }] of prompts.entries()) {
     const made = yield* complete(speaker, codec, prompt, {
       maxTokens: config.maxTokens,
       temperature: config.temperature,
@@ -58,9 +96,10 @@ export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function*
       seed: config.seed + index,
       endTokenId
     })
-    const parsed = parser.judge({ prompt, completion: made.text, ended: made.ended })
+    const parsed =
+      tools === undefined ? null : parse(tools, { prompt, completion: made.text, ended: made.ended })
     written.push({ prompt, document, made, parsed })
-    yield* options.progress(index + 1, asked.length)
+    yield* options.progress(index + 1, prompts.length)
   }
 
   const overlap = new Overlap(written.map(({ made }) => made.tokens))
@@ -70,40 +109,41 @@ export const judgeCompletions = Effect.fn("validate.judgeCompletions")(function*
   const completions = yield* Effect.forEach(
     written,
     Effect.fnUntraced(function* ({ document, made, parsed, prompt }, index) {
-      const gcc = !compiler.available
-        ? null
-        : parsed.verdict === "unfinished"
-          ? { passes: false, error: "no item finished" }
-          : yield* compiler.check(parsed)
       const { start, tokens } = runs[index]!
-      const shared = yield* codec.decode(made.tokens.slice(start, start + tokens))
       const completion: Completion = {
         prompt,
         document,
         completion: made.text,
         tokens: made.tokens.length,
         ended: made.ended,
-        verdict: parsed.verdict,
-        error: parsed.error,
-        gcc,
-        overlap: { tokens, text: shared }
+        status: parsed?.status ?? null,
+        error: parsed?.error ?? null,
+        compile: yield* compile(compiler, parsed),
+        overlap: { tokens, text: yield* codec.decode(made.tokens.slice(start, start + tokens)) }
       }
       return completion
     }),
     { concurrency: 2 }
   )
 
-  const realTexts = yield* Effect.forEach(prefixes, ({ prompt, rest }) =>
-    Effect.map(real(codec, rest, config.maxTokens), ({ ended, text }) => {
-      return parser.judge({ prompt, completion: text, ended }).verdict === "parses"
-    })
-  )
+  const realTexts =
+    tools === undefined
+      ? []
+      : yield* Effect.forEach(fromDocuments, ({ prompt, rest }) =>
+          Effect.map(
+            real(codec, rest, config.maxTokens),
+            ({ ended, text }) => parse(tools, { prompt, completion: text, ended }).status === "parses"
+          )
+        )
   return {
     completions,
-    parseShare: shareOf(completions.map((each) => each.verdict === "parses")),
+    language: language?.name ?? null,
+    parseShare: tools === undefined ? null : shareOf(completions.map(({ status }) => status === "parses")),
     realParseShare: shareOf(realTexts),
-    gccShare: compiler.available ? shareOf(completions.map((each) => each.gcc?.passes === true)) : null,
-    gcc: compiler.available ? compiler.version : compiler.why,
+    compileShare: compiler.available
+      ? shareOf(completions.map((each) => each.compile?.passes === true))
+      : null,
+    compiler: compiler.available ? compiler.name : compiler.why,
     longestOverlap:
       completions.length === 0 ? null : Math.max(...completions.map((each) => each.overlap.tokens))
   }

@@ -41,8 +41,9 @@ export const junit = (report: ReportValue, seconds: number): string => {
       ? []
       : [["bitsPerByte.validation", report.validation.bitsPerByte] as const]),
     ["parseShare", report.parseShare ?? "not measured"],
-    ["gccShare", report.gccShare ?? "not measured"],
-    ["gcc", report.gcc],
+    ["compileShare", report.compileShare ?? "not measured"],
+    ["language", report.language ?? "none"],
+    ["compiler", report.compiler],
     ["longestOverlap", report.longestOverlap ?? "not measured"]
   ]
   return [
