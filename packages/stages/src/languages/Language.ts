@@ -92,9 +92,6 @@ export const make = (options: Options): Language => ({ ...options, _tag: "Langua
 export const isLanguage = (value: unknown): value is Language =>
   Predicate.isTagged(value, "Language") && "open" in value
 
-/** A language as a value of a stage's config. */
-export const LanguageValue = Schema.declare(isLanguage, { expected: "a Language value" })
-
 export const Status = Schema.Literals(["parses", "errors", "unfinished"])
 
 /** What came of parsing a completion. "unfinished": no item after the prompt is complete, so there is nothing to parse. */

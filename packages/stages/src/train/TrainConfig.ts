@@ -92,10 +92,8 @@ export const fields = {
   patience: Schema.optionalKey(positiveInt),
   /** Steps between samples; 0 for none. */
   sampleEvery: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
-  /** What the samples begin with. */
-  prompts: Schema.Array(Schema.String).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
-  ),
+  /** Prompts of the samples. Those of the built-in language of most of the dataset's text when not given; elsewhere the empty prompt. */
+  prompts: Schema.optionalKey(Schema.Array(Schema.String)),
   sampleTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(48))),
   sampleTemperature: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.8))),
   /** When to save: every so many steps, every so many seconds, whichever comes first. A new best is always saved. */

@@ -2,9 +2,10 @@
 import { Journal } from "@trainyard/core/Journal"
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
-import { mainLanguage } from "../languages/builtIn.ts"
+import { builtIn } from "../languages/builtIn.ts"
 import { c } from "../languages/c/c.ts"
 import type { Language } from "../languages/Language.ts"
+import { mainLanguage } from "../languages/mainLanguage.ts"
 
 /**
  * "auto" is C where the split is mostly C. Elsewhere it is none, and a note names the language to choose: which compiler counts for the
@@ -16,7 +17,7 @@ export const chooseLanguage = Effect.fn("validate.chooseLanguage")(function* (
 ) {
   if (setting === "none") return undefined
   if (setting !== "auto") return setting
-  const main = mainLanguage(split.documents)
+  const main = mainLanguage(builtIn, split.documents)
   if (main === c) return c
   const journal = yield* Journal
   yield* journal.publish({

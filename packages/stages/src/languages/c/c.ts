@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Compiler from "../Compiler.ts"
 import * as Grammar from "../Grammar.ts"
 import * as Language from "../Language.ts"
+import { basics } from "./basics.ts"
 import { forCompiler, gcc } from "./gcc.ts"
 import { firstError, grammar } from "./grammar.ts"
 import { itemsWithBodies } from "./items.ts"
@@ -10,11 +11,8 @@ import { lastItem } from "./lastItem.ts"
 import { undefinedTypes } from "./undefinedTypes.ts"
 
 export const c = Language.make({
-  name: "c",
-  title: "C",
-  endings: ["c", "h"],
+  ...basics,
   source: import.meta.url,
-  prompts: ["int main", "struct", "#include", "void function"],
   notes: [
     "A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. What only C++ reads is left out; conditionals that are still open at the cut are closed.",
     "gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is run."

@@ -3,17 +3,15 @@ import { Effect } from "effect"
 import * as Compiler from "../Compiler.ts"
 import * as Grammar from "../Grammar.ts"
 import * as Language from "../Language.ts"
+import { basics } from "./basics.ts"
 import { python3 } from "./compile.ts"
 import { firstError, grammar } from "./grammar.ts"
 import { definitions } from "./items.ts"
 import { lastItem } from "./lastItem.ts"
 
 export const python = Language.make({
-  name: "python",
-  title: "Python",
-  endings: ["py"],
+  ...basics,
   source: import.meta.url,
-  prompts: ["def main", "class", "import", "if __name__"],
   notes: [
     "A text parses when tree-sitter's Python grammar finds no error in it, no statement of Python 2, no block without a statement, no uneven indentation, and no return, yield, break or continue in a wrong place.",
     "python3 compiles the text, isolated and without site packages, and does not run it."
