@@ -1,5 +1,5 @@
 /**
- * What validation and training know about a programming language: which documents are written in it, what a complete top-level item is,
+ * What validation and training know about a language: which documents are written in it, what a complete top-level item is,
  * which texts are well formed, and what prompts to begin with. A language is a value; C and Python are built in, and any package can
  * export another one.
  */
@@ -55,7 +55,7 @@ export interface Options {
   /** Sentences for the report that say what counts as well formed and what the compiler checks. */
   readonly notes?: ReadonlyArray<string>
   /**
-   * Digests or versions of what the language reads beside its code, by name: the compiler of this machine, a grammar file. They are
+   * Digests or versions of what the language reads besides its code, by name: the compiler of this machine, a grammar file. They are
    * part of the cache key. Planning asks for them, so this must be quick.
    */
   readonly externalDigest?: Effect.Effect<Readonly<Record<string, string>>, unknown, ExternalServices>

@@ -15,7 +15,7 @@ export const Gate = Schema.Struct({
   relation: Schema.Literals(["at-least", "at-most"]),
   threshold: Schema.Finite,
   passed: Schema.Boolean,
-  /** One sentence: the value beside its threshold, or why there is none. */
+  /** One sentence: the value and its threshold, or why there is no value. */
   why: Schema.String
 })
 export type Gate = typeof Gate.Type

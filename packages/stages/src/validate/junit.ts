@@ -2,7 +2,7 @@
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Gate, ReportValue } from "./Report.ts"
 
-/** Text as it may stand in XML 1.0, in an element or in an attribute. */
+/** Escapes text for XML 1.0, for elements and attributes. */
 export const escapeXml = (text: string): string =>
   [...Sanitize.text(text)]
     .map((character) => {

@@ -1,4 +1,4 @@
-/** How well the model and the n-gram baselines predict the text of the test and the validation split, whatever it is written in. */
+/** How well the model and the n-gram baselines predict the text of the test and the validation split in any language. */
 import type { Journal } from "@trainyard/core/Journal"
 import { type Context, Effect } from "effect"
 import type { DatasetReader } from "../dataset/DatasetReader.ts"
@@ -24,7 +24,7 @@ export interface Options {
   readonly journal: Context.Service.Shape<typeof Journal>
 }
 
-/** The figures of each split: the one that the gates go by, then the one beside it. */
+/** The figures of each split: first the one that the gates use, then the other. */
 export const predictions = Effect.fn("validate.predictions")(function* (options: Options) {
   const { config, directories, journal, model } = options
   const { endTokenId } = options.dataset.value

@@ -32,7 +32,7 @@ const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0
 
 const fields = {
   /**
-   * About how many tokens of the test split, and of the validation split beside it, are measured: whole documents, drawn by the
+   * About how many tokens of the test split, and as many of the validation split, are measured: whole documents, drawn by the
    * seed, until there are so many. Null measures all of them.
    */
   measuredTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
@@ -83,7 +83,7 @@ const checkSplits = Effect.fnUntraced(function* (
   const warn = (message: string) => journal.publish({ type: "Note", level: "warning", message })
   if (dataset.value.test === undefined) {
     yield* warn(
-      "The dataset has no test split, so the figures and the gates go by the validation split, by which training chose too. Build the dataset with a test split (testShare) to measure on text that no stage has used."
+      "The dataset has no test split, so the figures and the gates use the validation split, with which training chose the model too. Build the dataset with a test split (testShare) to measure on text that no stage has used."
     )
   }
   const { provenance } = model.value
