@@ -22,7 +22,7 @@ import { measureCompletions } from "./completions.ts"
 import { factsOf } from "./facts.ts"
 import * as gates from "./gates.ts"
 import { predictions } from "./predictions.ts"
-import { Report, type ReportValue } from "./Report.ts"
+import { type Completion, type Gate, Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
 import { leastContext } from "./windows.ts"
 import { writeReport } from "./writeReport.ts"
@@ -96,6 +96,39 @@ const checkSplits = Effect.fnUntraced(function* (
   return sameTraining
 })
 
+const countsOf = (completions: ReadonlyArray<Completion>): ReportValue["completions"] => {
+  const count = (status: string) => completions.filter((each) => each.status === status).length
+  return {
+    total: completions.length,
+    parses: count("parses"),
+    errors: count("errors"),
+    unfinished: count("unfinished")
+  }
+}
+
+/** Publishes the completions of the config's prompts, and the gates. `step`: of the model, where it is known. */
+const publish = Effect.fnUntraced(function* (
+  measured: Effect.Success<ReturnType<typeof measureCompletions>>,
+  compared: ReadonlyArray<Gate>,
+  step: number | null
+) {
+  const journal = yield* Journal
+  const { completions, compiler, compileShare, language } = measured
+  for (const { completion, document, prompt } of completions) {
+    if (document === null) yield* journal.publish({ type: "Sample", step, prompt, completion })
+  }
+  if (language !== null && compileShare === null && completions.length > 0) {
+    yield* journal.publish({
+      type: "Note",
+      level: "warning",
+      message: `Completions were not compiled: ${compiler}.`
+    })
+  }
+  for (const { gate, passed, relation, threshold, value } of compared) {
+    yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
+  }
+})
+
 export const validate = Stage.make({
   name: "validate",
   version: 3,
@@ -136,7 +169,7 @@ export const validate = Stage.make({
     })
     const { figures: prediction, kinds, name: split, whole } = first!
 
-    const { completions, ...figures } = yield* measureCompletions({
+    const measured = yield* measureCompletions({
       config,
       language,
       codec: codecOf(tokenizer),
@@ -146,25 +179,10 @@ export const validate = Stage.make({
       documents: whole,
       progress: (done, total) => journal.publish({ type: "Progress", done, total, unit: "completions" })
     })
+    const { completions, ...figures } = measured
     const { provenance } = model.value
-    for (const { completion, document, prompt } of completions) {
-      if (document === null) {
-        yield* journal.publish({ type: "Sample", step: provenance?.step ?? null, prompt, completion })
-      }
-    }
-    if (language !== undefined && figures.compileShare === null && completions.length > 0) {
-      yield* journal.publish({
-        type: "Note",
-        level: "warning",
-        message: `Completions were not compiled: ${figures.compiler}.`
-      })
-    }
-
     const compared = gates.compareAll({ ...prediction, ...figures }, config)
-    for (const { gate, passed, relation, threshold, value } of compared) {
-      yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
-    }
-    const count = (status: string) => completions.filter((each) => each.status === status).length
+    yield* publish(measured, compared, provenance?.step ?? null)
     const value: ReportValue = {
       passed: compared.every((gate) => gate.passed),
       gates: compared,
@@ -173,13 +191,8 @@ export const validate = Stage.make({
       validation: second?.figures ?? null,
       context: { longest: spec.sequenceLength, least: leastContext(spec.sequenceLength) },
       kinds,
-      completions: {
-        total: completions.length,
-        parses: count("parses"),
-        errors: count("errors"),
-        unfinished: count("unfinished")
-      },
-      ...figures
+      ...figures,
+      completions: countsOf(completions)
     }
     yield* writeReport({
       output,
