@@ -47,15 +47,13 @@ const copies = {
       manifest: { type: "commonjs" }
     }
   ],
-  stages: [
-    {
-      from: ["tree-sitter-c/tree-sitter-c.wasm"],
-      to: "validate",
-      modules: ["validate/parseC.js"],
-      replace: 'import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm")',
-      by: 'new URL("./tree-sitter-c.wasm", import.meta.url).href'
-    }
-  ]
+  stages: ["c", "python"].map((language) => ({
+    from: [`tree-sitter-${language}/tree-sitter-${language}.wasm`],
+    to: `languages/${language}`,
+    modules: [`languages/${language}/grammar.js`],
+    replace: `import.meta.resolve("tree-sitter-${language}/tree-sitter-${language}.wasm")`,
+    by: `new URL("./tree-sitter-${language}.wasm", import.meta.url).href`
+  }))
 }
 
 const modules = join(root, "node_modules")

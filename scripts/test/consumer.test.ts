@@ -3,7 +3,16 @@
  * home folder, and used there. Nothing of the repository's own node_modules or sources is in reach.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -59,7 +68,7 @@ export default Pipeline.make("mine", () => {
   const dataset = buildDataset({ corpus, tokenizer })
   const run = train({ dataset, model: Gpt.tiny, sequenceLength: 32, steps: 4, batchSize: 2 })
   const model = checkpoint({ run })
-  return validate({ model, dataset, beats: [], maxTokens: 8, baselines: [2] })
+  return validate({ model, dataset, baselinesToBeat: [], maxTokens: 8, baselines: [2] })
 })
 `
 
@@ -158,5 +167,51 @@ describe("the installed packages", () => {
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
     }
+  })
+
+  test("a language from another package judges completions, and its code counts for the cache key", {
+    timeout: 240_000
+  }, () => {
+    const language = join(place, "language")
+    cpSync(join(root, "examples", "packages", "language"), language, { recursive: true })
+    symlinkSync(join(project, "node_modules"), join(language, "node_modules"))
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
+    expect(run(process.execPath, [tsc, "-p", "."], { cwd: language }).output).toBe("")
+    rmSync(join(language, "node_modules"))
+    const packed = run("npm", ["pack", "--silent"], { cwd: language, compilers: true }).stdout.trim()
+    const installed = run("npm", ["install", "--no-audit", "--no-fund", join(language, packed)], {
+      compilers: true
+    })
+    expect(installed.code, installed.output).toBe(0)
+
+    mkdirSync(join(project, "data"))
+    for (let index = 0; index < 60; index++) {
+      const value = { name: `item ${index}`, size: index * 7, tags: ["a", "b"], nested: { index } }
+      writeFileSync(join(project, "data", `${index}.json`), `${JSON.stringify(value, null, 2)}\n`)
+    }
+    writeFileSync(
+      join(project, "json.ts"),
+      pipeline
+        .replace('"trainyard"', '"trainyard"\nimport { json } from "trainyard-language-json"')
+        .replace('"mine"', '"json"')
+        .replace('"code", { include: ["**/*.{c,h}"] }', '"data"')
+        .replace("maxTokens: 8", "maxTokens: 96, language: json")
+    )
+    const first = trainyard("run", "json.ts", "--backend", "cpu", "--json")
+    const finished = JSON.parse(first.stdout.trimEnd().split("\n").at(-1)!)
+    expect(finished, first.output).toMatchObject({ type: "RunFinished", status: "succeeded" })
+    const report = JSON.parse(readFileSync(join(finished.artifacts.validate, "report.json"), "utf8"))
+    expect(report).toMatchObject({
+      language: "json",
+      compiler: "JSON has no compiler check",
+      realParseShare: 1
+    })
+    expect(report.completions.total).toBeGreaterThan(2)
+
+    const plan = () => trainyard("plan", "json.ts", "--backend", "cpu").output
+    expect(plan()).not.toMatch(/code of validate/)
+    const module = join(project, "node_modules", "trainyard-language-json", "dist", "json.js")
+    writeFileSync(module, readFileSync(module, "utf8").replace("depth <= 0", "depth < 1"))
+    expect(plan()).toMatch(/code of validate\S* changed: json\.js/)
   })
 })

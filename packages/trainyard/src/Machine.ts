@@ -107,7 +107,13 @@ export const look = Effect.fn("Machine.look")(function* (workspace: string) {
         "gcc",
         ["gcc"],
         "checks the syntax of generated C",
-        "none: validate judges generated C by tree-sitter alone. On Debian or Ubuntu: apt-get install gcc"
+        "none: validate parses generated C and does not compile it. On Debian or Ubuntu: apt-get install gcc"
+      ),
+      program(
+        "python3",
+        ["python3"],
+        "checks the syntax of generated Python",
+        "none: validate parses generated Python and does not compile it. On Debian or Ubuntu: apt-get install python3"
       ),
       program(
         "git",

@@ -17,13 +17,13 @@ fi
 `
 
 const quick = [
-  ["gccShareAtLeast", 0],
+  ["compileShareAtLeast", 0],
   ["measuredTokens", 300],
   ["maxTokens", 8],
   ["documentPrompts", 0],
   ["prompts", '["int main"]'],
   ["baselines", "[]"],
-  ["beats", "[]"],
+  ["baselinesToBeat", "[]"],
   ["bitsPerByteAtMost", 100],
   ["topOneAccuracyAtLeast", 0]
 ].flatMap(([key, value]) => ["--set", `validate.${key}=${value}`])

@@ -330,7 +330,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       yield* trainer.judge(
         Effect.andThen(
           trainer.cool(state.temperature),
-          Effect.forEach(config.prompts, sample, { discard: true })
+          Effect.forEach(config.prompts ?? [], sample, { discard: true })
         )
       )
     }

@@ -145,10 +145,11 @@ export const fields = {
    * @unit steps
    */
   sampleEvery: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
-  /** Prompts of the samples. */
-  prompts: Schema.Array(Schema.String).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
-  ),
+  /**
+   * Prompts of the samples.
+   * @defaultValue those of the language of most of the data set's text; the empty prompt elsewhere
+   */
+  prompts: Schema.optionalKey(Schema.Array(Schema.String)),
   /**
    * Length of a sample.
    * @unit tokens

@@ -17,6 +17,7 @@ import { adviceOf } from "./advice.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
 import * as DiskTensors from "./DiskTensors.ts"
+import { defaultPrompts } from "./defaultPrompts.ts"
 import * as Loop from "./Loop.ts"
 import { factsOf, publish } from "./publish.ts"
 import { restore } from "./Restore.ts"
@@ -117,6 +118,9 @@ const stage = Stage.make({
     ])
       yield* journal.publish({ type: "Note", level: "warning", message })
 
+    const prompts =
+      config.prompts ?? (config.sampleEvery === 0 ? [] : yield* defaultPrompts(dataset.directory))
+
     const first: Beginning = {
       state: start?.state ?? initial,
       tensors: start?.isRun ? start.tensors : undefined,
@@ -169,7 +173,7 @@ const stage = Stage.make({
           if (tensors === undefined) yield* trainer.begin(start?.tensors.parameters)
           else yield* trainer.load(tensors)
           return yield* Loop.run({
-            config,
+            config: { ...config, prompts },
             plan,
             dataset: dataset.directory,
             train: trainTokens,

@@ -1,11 +1,11 @@
 /**
- * The verdict on a model.
+ * What validation measured, and whether the model passes its gates.
  *
  * Files: `report.md` (with `curve.svg` beside it), `report.json`, `junit.xml`, `completions.jsonl`.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
-import { Verdict } from "./parseC.ts"
+import { Status } from "../languages/Language.ts"
 
 export const Gate = Schema.Struct({
   /** What was measured, for example "bits-per-byte". */
@@ -15,7 +15,7 @@ export const Gate = Schema.Struct({
   relation: Schema.Literals(["at-least", "at-most"]),
   threshold: Schema.Finite,
   passed: Schema.Boolean,
-  /** One sentence: the value beside its threshold, or why there is none. */
+  /** One sentence: the value and its threshold, or why there is no value. */
   why: Schema.String
 })
 export type Gate = typeof Gate.Type
@@ -58,17 +58,18 @@ export type KindFigures = typeof KindFigures.Type
 /** One completion, as a line of `completions.jsonl`. */
 export const Completion = Schema.Struct({
   prompt: Schema.String,
-  /** Path of the document of the judged split that the prompt was taken from; null for a prompt of the config. */
+  /** Path of the document of the measured split that the prompt was taken from; null for a prompt of the config. */
   document: Schema.NullOr(Schema.String),
   completion: Schema.String,
   tokens: Schema.Int,
   /** Whether the model ended the text itself; otherwise the token limit did. */
   ended: Schema.Boolean,
-  verdict: Verdict,
-  /** The first thing in it that is not C. */
+  /** What came of parsing it; null where no language is chosen. */
+  status: Schema.NullOr(Status),
+  /** Its first syntax error. */
   error: Schema.NullOr(Schema.String),
-  /** What gcc says; null where there is no gcc. */
-  gcc: Schema.NullOr(Schema.Struct({ passes: Schema.Boolean, error: Schema.NullOr(Schema.String) })),
+  /** Whether it compiles; null where no compiler is available. */
+  compile: Schema.NullOr(Schema.Struct({ passes: Schema.Boolean, error: Schema.NullOr(Schema.String) })),
   /** Longest run of its tokens that is in the training text as well, and that run as text. */
   overlap: Schema.Struct({ tokens: Schema.Int, text: Schema.String })
 })
@@ -76,11 +77,11 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 2,
+  version: 3,
   value: Schema.Struct({
     passed: Schema.Boolean,
     gates: Schema.Array(Gate),
-    /** What the gates go by and the figures are over: the test split, or the validation split where the dataset has no other. */
+    /** The split that the figures and the gates are over: the test split, or the validation split where the dataset has no other. */
     split: Schema.Literals(["test", "validation"]),
     ...SplitFigures.fields,
     /** The same on the validation split, by which training chose; null where the figures above are that. */
@@ -89,21 +90,23 @@ export const Report = Artifact.kind({
     context: Schema.Struct({ longest: Schema.Int, least: Schema.Int }),
     /** By kind of document, most bytes first. */
     kinds: Schema.Array(KindFigures),
-    /** Completions by verdict. */
+    /** Name of the language that completions are checked as; null for none. */
+    language: Schema.NullOr(Schema.String),
+    /** Completions by what came of parsing them. Without a language only the total is above 0. */
     completions: Schema.Struct({
       total: Schema.Int,
       parses: Schema.Int,
       errors: Schema.Int,
       unfinished: Schema.Int
     }),
-    /** Share of completions whose cut text parses as C; null when there are none. */
+    /** Share of completions that parse, each up to its last complete item; null when there are none, or no language is chosen. */
     parseShare: Schema.NullOr(Schema.Finite),
-    /** The same for what the documents really say after the prompts taken from them: what a perfect model would get. */
+    /** The same for the documents' own text after the prompts taken from them: what a perfect model would reach. */
     realParseShare: Schema.NullOr(Schema.Finite),
-    /** Share of completions that gcc takes; null where there is no gcc, or no completion. */
-    gccShare: Schema.NullOr(Schema.Finite),
-    /** Which gcc, or why there was none. */
-    gcc: Schema.String,
+    /** Share of completions that compile; null where no compiler is available, or no completion. */
+    compileShare: Schema.NullOr(Schema.Finite),
+    /** Name and version of the compiler, or why none was used. */
+    compiler: Schema.String,
     /** Longest run of tokens that a completion shares with the training text; null when there are no completions. */
     longestOverlap: Schema.NullOr(Schema.Int)
   })

@@ -1,4 +1,4 @@
-/** Why a model cannot be judged. */
+/** Why a model cannot be validated. */
 import { Schema } from "effect"
 
 /** The model or the dataset is not what validation needs. */

@@ -1,4 +1,4 @@
-/** Completions: what the model writes after a prompt, and what a document really says there. */
+/** Completions: what the model writes after a prompt, and the text that follows it in its document. */
 import { Effect, Stream } from "effect"
 import { type Codec, type Speaker, tokens } from "../generate/Completion.ts"
 import type { Sampling } from "../generate/Sampling.ts"
@@ -16,7 +16,7 @@ export interface Continued {
   readonly ended: boolean
 }
 
-/** Lets the model go on after a prompt. An empty prompt is the start of a document. */
+/** Lets the model continue a prompt. An empty prompt is the start of a document. */
 export const complete = Effect.fn("validate.complete")(function* <E>(
   speaker: Speaker,
   codec: Codec<E>,
@@ -36,7 +36,7 @@ export const complete = Effect.fn("validate.complete")(function* <E>(
       })
     ))
   ]
-  // Decoded together with the prompt, since a word may be told from the one before it by what stands between them.
+  // Decoded together with the prompt, since the space between two words may belong to either.
   const whole = yield* codec.decode([...encoded, ...made])
   const text = whole.startsWith(prompt) ? whole.slice(prompt.length) : yield* codec.decode(made)
   const result: Continued = {
@@ -48,13 +48,13 @@ export const complete = Effect.fn("validate.complete")(function* <E>(
   return result
 })
 
-/** The same amount of what a document really says after a prompt. */
+/** As much of the text that follows a prompt in its document. */
 export const real = Effect.fn("validate.real")(function* <E>(
   codec: Codec<E>,
   rest: string,
   maxTokens: number
 ) {
-  // No token is longer than this many characters on average; encoding a whole long document would be waste.
+  // No token is longer than this many characters on average; encoding a whole long document would waste time.
   const enough = rest.slice(0, maxTokens * 64)
   const encoded = yield* codec.encode(enough)
   const cut = encoded.slice(0, maxTokens)

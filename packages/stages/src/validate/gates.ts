@@ -1,6 +1,6 @@
 /**
- * Gates: thresholds that a model must keep for a run to succeed. Each is a key of the stage's config; null asks for nothing. A
- * gate that was asked for and cannot be measured fails, and says why.
+ * Gates: thresholds that a model must meet for a run to succeed. Each is a key of the stage's config; null sets no gate. A gate that is
+ * set and cannot be measured fails, and says why.
  */
 import { Effect, Schema } from "effect"
 import type { Gate } from "./Report.ts"
@@ -23,8 +23,8 @@ export const thresholds = {
   topOneAccuracyAtLeast: threshold,
   /** Lowest share of completions that must parse, 0 to 1. `null` asks for nothing. */
   parseShareAtLeast: threshold,
-  /** Lowest share of completions that must compile with gcc, 0 to 1. `null` asks for nothing. */
-  gccShareAtLeast: threshold,
+  /** Lowest share of completions that must compile, 0 to 1. `null` asks for nothing. */
+  compileShareAtLeast: threshold,
   /**
    * Longest run of tokens that a completion may share with the training split. `null` asks for nothing.
    * @unit tokens
@@ -34,16 +34,26 @@ export const thresholds = {
 const Thresholds = Schema.Struct(thresholds)
 export type Thresholds = typeof Thresholds.Type
 
-/** What the gates look at. */
+/** Gates that need a language, where the config chooses none; undefined when there are none. */
+export const withoutLanguage = (asked: Thresholds): string | undefined => {
+  const set = (["parseShareAtLeast", "compileShareAtLeast"] as const).filter((key) => asked[key] !== null)
+  return set.length === 0
+    ? undefined
+    : `${set.join(" and ")} cannot be measured, because language is "none". Choose a language, such as "c", or take the gate out.`
+}
+
+/** What the gates compare. */
 export interface Figures {
   readonly bitsPerByte: number
   readonly perplexity: number
   readonly topOneAccuracy: number
   readonly baselines: ReadonlyArray<{ readonly order: number; readonly bitsPerByte: number }>
   readonly parseShare: number | null
-  readonly gccShare: number | null
-  /** Which gcc, or why there was none. */
-  readonly gcc: string
+  readonly compileShare: number | null
+  /** Name of the language that completions were checked as; null for none. */
+  readonly language: string | null
+  /** Name of the compiler, or why none was used. */
+  readonly compiler: string
   readonly longestOverlap: number | null
 }
 
@@ -80,7 +90,7 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 export const baselineName = (order: number): string =>
   ["unigram", "bigram", "trigram"][order - 1] ?? `${order}-gram`
 
-const beats = (figures: Figures, order: number): Gate => {
+const beatsBaseline = (figures: Figures, order: number): Gate => {
   const gate = `bits-per-byte-below-${baselineName(order)}`
   const baseline = figures.baselines.find((each) => each.order === order)
   if (baseline === undefined) {
@@ -104,11 +114,12 @@ const beats = (figures: Figures, order: number): Gate => {
   }
 }
 
+const noLanguage = "no language is chosen: give validate a language"
 const noCompletions = "there are no completions: give prompts, or documentPrompts above 0"
 
-/** Every gate that was asked for, compared. */
-export const judge = (figures: Figures, asked: Thresholds): ReadonlyArray<Gate> => {
-  const gates = [...new Set(asked.baselinesToBeat)].map((order) => beats(figures, order))
+/** Compares every gate that is set. */
+export const compareAll = (figures: Figures, asked: Thresholds): ReadonlyArray<Gate> => {
+  const gates = [...new Set(asked.baselinesToBeat)].map((order) => beatsBaseline(figures, order))
   const add = (
     gate: string,
     value: number | null,
@@ -121,19 +132,20 @@ export const judge = (figures: Figures, asked: Thresholds): ReadonlyArray<Gate> 
   add("bits-per-byte", figures.bitsPerByte, "at-most", asked.bitsPerByteAtMost)
   add("perplexity", figures.perplexity, "at-most", asked.perplexityAtMost)
   add("top-one-accuracy", figures.topOneAccuracy, "at-least", asked.topOneAccuracyAtLeast)
-  add("parse-share", figures.parseShare, "at-least", asked.parseShareAtLeast, noCompletions)
+  const unparsed = figures.language === null ? noLanguage : noCompletions
+  add("parse-share", figures.parseShare, "at-least", asked.parseShareAtLeast, unparsed)
   add(
-    "gcc-share",
-    figures.gccShare,
+    "compile-share",
+    figures.compileShare,
     "at-least",
-    asked.gccShareAtLeast,
-    figures.parseShare === null ? noCompletions : figures.gcc
+    asked.compileShareAtLeast,
+    figures.parseShare === null ? unparsed : figures.compiler
   )
   add("longest-overlap", figures.longestOverlap, "at-most", asked.longestOverlapAtMost, noCompletions)
   return gates
 }
 
-/** The stage's verdict: a sentence when a gate failed, undefined when all passed. */
+/** The result of all gates: a sentence when one failed, undefined when all passed. */
 export const sentence = (gates: ReadonlyArray<Gate>): string | undefined => {
   const failed = gates.filter((gate) => !gate.passed)
   if (failed.length === 0) return undefined

@@ -2,7 +2,7 @@
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Gate, ReportValue } from "./Report.ts"
 
-/** Text as it may stand in XML 1.0, in an element or in an attribute. */
+/** Escapes text for XML 1.0, for elements and attributes. */
 export const escapeXml = (text: string): string =>
   [...Sanitize.text(text)]
     .map((character) => {
@@ -41,8 +41,9 @@ export const junit = (report: ReportValue, seconds: number): string => {
       ? []
       : [["bitsPerByte.validation", report.validation.bitsPerByte] as const]),
     ["parseShare", report.parseShare ?? "not measured"],
-    ["gccShare", report.gccShare ?? "not measured"],
-    ["gcc", report.gcc],
+    ["compileShare", report.compileShare ?? "not measured"],
+    ["language", report.language ?? "none"],
+    ["compiler", report.compiler],
     ["longestOverlap", report.longestOverlap ?? "not measured"]
   ]
   return [

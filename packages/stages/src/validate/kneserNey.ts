@@ -10,82 +10,13 @@
  * c counts the different tokens seen before `h w`, except where `h w` begins a document and nothing can stand before it: there
  * it counts occurrences again. D has three values an order (for counts of 1, 2, and 3 or more), estimated from the counts.
  *
- * Documents are kept apart: a context never reaches back over the end token into another document. The start of a document is
+ * A context never reaches over the end token into another document. The start of a document is
  * itself a context, as the end token before it is for a transformer that reads the same stream.
  */
 
-/** n-grams of one order: (prefix, token) to a dense id, by open addressing in typed arrays. */
-class NgramTable {
-  size = 0
-  /** The n-gram without its last token: its id in the table one order below. */
-  prefix: Int32Array
-  token: Int32Array
-  count: Int32Array
-  /** id + 1 in each taken slot, 0 in a free one. */
-  private slots: Int32Array
+import { NgramTable } from "./ngramTable.ts"
 
-  constructor(capacity: number) {
-    this.prefix = new Int32Array(capacity)
-    this.token = new Int32Array(capacity)
-    this.count = new Int32Array(capacity)
-    this.slots = new Int32Array(capacity * 2)
-  }
-
-  /** The n-gram's id, or -1. */
-  find(prefix: number, token: number): number {
-    const mask = this.slots.length - 1
-    for (let slot = hash(prefix, token) & mask; ; slot = (slot + 1) & mask) {
-      const id = this.slots[slot]! - 1
-      if (id < 0 || (this.prefix[id] === prefix && this.token[id] === token)) return id
-    }
-  }
-
-  /** The n-gram's id; a new one, equal to the former `size`, when it was not there. */
-  findOrAdd(prefix: number, token: number): number {
-    const mask = this.slots.length - 1
-    let slot = hash(prefix, token) & mask
-    for (let id = this.slots[slot]! - 1; id >= 0; id = this.slots[slot]! - 1) {
-      if (this.prefix[id] === prefix && this.token[id] === token) return id
-      slot = (slot + 1) & mask
-    }
-    if (this.size === this.prefix.length) {
-      this.grow()
-      return this.findOrAdd(prefix, token)
-    }
-    const id = this.size++
-    this.prefix[id] = prefix
-    this.token[id] = token
-    this.slots[slot] = id + 1
-    return id
-  }
-
-  private grow(): void {
-    const capacity = this.prefix.length * 2
-    this.prefix = lengthened(this.prefix, capacity)
-    this.token = lengthened(this.token, capacity)
-    this.count = lengthened(this.count, capacity)
-    this.slots = new Int32Array(capacity * 2)
-    const mask = this.slots.length - 1
-    for (let id = 0; id < this.size; id++) {
-      let slot = hash(this.prefix[id]!, this.token[id]!) & mask
-      while (this.slots[slot] !== 0) slot = (slot + 1) & mask
-      this.slots[slot] = id + 1
-    }
-  }
-}
-
-const hash = (prefix: number, token: number): number => {
-  const mixed = Math.imul(prefix, 0x9e3779b1) ^ Math.imul(token + 1, 0x85ebca6b)
-  return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> 4
-}
-
-const lengthened = (values: Int32Array, capacity: number): Int32Array<ArrayBuffer> => {
-  const longer = new Int32Array(capacity)
-  longer.set(values)
-  return longer
-}
-
-/** What is taken from counts of 1, of 2, and of 3 or more. */
+/** What is subtracted from counts of 1, of 2, and of 3 or more. */
 export type Discounts = readonly [one: number, two: number, more: number]
 
 /** Totals of one order, by context. */
@@ -100,7 +31,7 @@ interface Level {
   readonly first: Int32Array
   readonly members: Int32Array
   /** Most likely token by context, -1 where not yet asked for. Filled as it is needed. */
-  readonly likeliest: Int32Array
+  readonly mostLikely: Int32Array
 }
 
 /** What scoring a document gives. `correct` counts tokens that were the model's most likely one. */
@@ -175,13 +106,12 @@ const level = (table: NgramTable, contexts: number): Level => {
   for (let id = 0; id < table.size; id++) {
     if (table.count[id] !== 0) members[next[table.prefix[id]!]!++] = id
   }
-  return { table, discounts, total, mass, first, members, likeliest: new Int32Array(contexts).fill(-1) }
+  return { table, discounts, total, mass, first, members, mostLikely: new Int32Array(contexts).fill(-1) }
 }
 
 /**
- * Chen and Goodman's closed form from n1 to n4, the numbers of n-grams with those counts. Where the counts are too few for it
- * (one of them is zero, or a discount would leave its range), one discount for all, n1 / (n1 + 2 n2); where even that
- * cannot be had, 0.5, 1 and 1.5.
+ * Chen and Goodman's closed form from n1 to n4, the numbers of n-grams with those counts. Where there are too few counts for it
+ * (one of them is zero, or a discount would leave its range), one discount for all, n1 / (n1 + 2 n2); where there are too few even for that, 0.5, 1 and 1.5.
  */
 export const estimateDiscounts = (counts: ArrayLike<number>): Discounts => {
   const n = [0, 0, 0, 0, 0]
@@ -205,9 +135,9 @@ export const estimateDiscounts = (counts: ArrayLike<number>): Discounts => {
 export class KneserNey {
   readonly vocabularySize: number
   private readonly levels: ReadonlyArray<Level>
-  /** Unigram probabilities by token, and the likeliest token by them. */
+  /** Unigram probabilities by token, and the most likely token by them. */
   private readonly unigrams: Float64Array
-  private readonly likeliestUnigram: number
+  private readonly mostLikelyUnigram: number
   private readonly scratch: Float64Array
 
   constructor(vocabularySize: number, levels: ReadonlyArray<Level>) {
@@ -227,7 +157,7 @@ export class KneserNey {
     for (let token = 1; token < vocabularySize; token++) {
       if (this.unigrams[token]! > this.unigrams[best]!) best = token
     }
-    this.likeliestUnigram = best
+    this.mostLikelyUnigram = best
   }
 
   get order(): number {
@@ -244,14 +174,14 @@ export class KneserNey {
     return this.levels.reduce((sum, each) => sum + each.members.length, 0)
   }
 
-  /** Scores every token of a document, its end token included. `each` is told each token's bits. */
+  /** Scores every token of a document, its end token included. `each` gets the bits of each token. */
   score(document: ArrayLike<number>, each?: (at: number, bits: number) => void): Score {
     const walk = new Walk(this.order)
     let bits = 0
     let correct = 0
     for (let at = 0; at < document.length; at++) {
       const token = document[at]!
-      if (this.likeliest(walk) === token) correct++
+      if (this.mostLikely(walk) === token) correct++
       const cost = -Math.log2(this.advance(walk, token))
       bits += cost
       each?.(at, cost)
@@ -266,7 +196,7 @@ export class KneserNey {
     return Float64Array.from({ length: this.vocabularySize }, (_, token) => this.advance(walk.copy(), token))
   }
 
-  /** The probability of `token` after what was walked; the walk then stands behind it. */
+  /** The probability of `token` at the walk's position; the walk then moves past it. */
   private advance(walk: Walk, token: number): number {
     let probability = this.unigrams[token]!
     let id = this.levels[0]!.table.find(0, token)
@@ -293,14 +223,14 @@ export class KneserNey {
   }
 
   /** The most likely next token. */
-  private likeliest(walk: Walk): number {
+  private mostLikely(walk: Walk): number {
     // The longest context that was ever followed by anything decides everything, so its answer is kept.
     let longest = this.levels.length - 1
     while (longest > 0 && !this.follows(longest, walk.contexts[longest - 1]!)) longest--
-    if (longest === 0) return this.likeliestUnigram
-    const known = this.levels[longest]!.likeliest
+    if (longest === 0) return this.mostLikelyUnigram
+    const known = this.levels[longest]!.mostLikely
     const context = walk.contexts[longest - 1]!
-    if (known[context] === -1) known[context] = this.searchLikeliest(walk, longest)
+    if (known[context] === -1) known[context] = this.searchMostLikely(walk, longest)
     return known[context]!
   }
 
@@ -308,10 +238,10 @@ export class KneserNey {
     return context >= 0 && this.levels[k]!.total[context]! > 0
   }
 
-  private searchLikeliest(walk: Walk, longest: number): number {
+  private searchMostLikely(walk: Walk, longest: number): number {
     const { scratch } = this
     // What follows a context also follows each shorter one: the followers of the last token are all candidates there are,
-    // beside the likeliest unigram.
+    // beside the most likely unigram.
     let weight = 1
     for (let k = longest; k >= 1; k--) {
       const context = walk.contexts[k - 1]!
@@ -323,7 +253,7 @@ export class KneserNey {
       }
       weight *= mass[context]! / all
     }
-    let best = this.likeliestUnigram
+    let best = this.mostLikelyUnigram
     let highest = scratch[best]! + weight * this.unigrams[best]!
     const context = walk.contexts[0]!
     const { first, members, table } = this.levels[1]!
@@ -340,7 +270,7 @@ export class KneserNey {
   }
 }
 
-/** A place in a document: the id of the n-gram of k + 1 tokens that ends there, -1 where it was never seen. */
+/** A position in a document: the ids of the n-grams of k + 1 tokens that end there, -1 where one was never seen. */
 class Walk {
   readonly contexts: Int32Array
 

@@ -1,6 +1,6 @@
 /**
  * How well the model and the n-gram baselines predict documents that they were not trained on: bits and hits by document, on the same tokens
- * and with contexts by the same rule (see `windows.ts`).
+ * and with the same rule for contexts (see `windows.ts`).
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
@@ -83,8 +83,7 @@ interface Row extends Window {
 }
 
 /**
- * Scores documents with a prepared `evaluate` program. `progress` is told, after each batch, how many windows are done and how many
- * there are.
+ * Scores documents with a prepared `evaluate` program. After each batch `progress` gets the number of windows that are done, and of all.
  */
 export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
   program: Prepared,
@@ -135,7 +134,7 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
 /** Tokens after which a long computation lets other work of the process run. */
 const pause = 1 << 16
 
-/** Goes through the documents one after the other, and lets other work of the process run now and then. */
+/** Reads the documents in order, and yields to other work of the process now and then. */
 export const forEachDocument = Effect.fnUntraced(function* (
   split: Split,
   use: (tokens: Int32Array, index: number) => void
@@ -151,13 +150,13 @@ export const forEachDocument = Effect.fnUntraced(function* (
   }
 })
 
-/** JavaScript's way to say that memory cannot be had is a RangeError, which nobody declares. */
-const whereMemoryEnds = (order: number, tokens: number) =>
+/** Where an allocation fails, JavaScript throws a RangeError. */
+const orOutOfMemory = (order: number, tokens: number) =>
   Effect.catchDefect((defect: unknown) =>
     defect instanceof RangeError
       ? Effect.fail(
           new ValidationImpossible({
-            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine gives (${defect.message}). Leave the order out of baselines and baselinesToBeat, or judge where there is more memory.`
+            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine has (${defect.message}). Leave the order out of baselines and baselinesToBeat, or validate on a machine with more memory.`
           })
         )
       : Effect.die(defect)
@@ -185,5 +184,5 @@ export const scoreBaseline = Effect.fn("validate.scoreBaseline")(
       })
     )
   },
-  (effect, order, _, train) => whereMemoryEnds(order, train.length)(effect)
+  (effect, order, _, train) => orOutOfMemory(order, train.length)(effect)
 )

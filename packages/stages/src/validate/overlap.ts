@@ -12,8 +12,8 @@ export class Overlap {
   private readonly link: Array<number> = [-1]
   /** Length of the longest run that each state stands for. */
   private readonly length: Array<number> = [0]
-  /** Length of the longest run of each state that was met in the training text. */
-  private readonly met: Array<number> = [0]
+  /** Length of the longest run of each state that occurs in the training text. */
+  private readonly found: Array<number> = [0]
   private state = 0
   private matched = 0
 
@@ -38,44 +38,44 @@ export class Overlap {
       if (next === undefined) continue
       this.state = next
       this.matched++
-      if (this.matched > this.met[next]!) this.met[next] = this.matched
+      if (this.matched > this.found[next]!) this.found[next] = this.matched
     }
   }
 
-  /** For each completion, its longest run met so far: where it starts, and how many tokens. */
+  /** For each completion, its longest run found so far: where it starts, and how many tokens. */
   longest(): ReadonlyArray<{ readonly start: number; readonly tokens: number }> {
-    const met = this.metWithShorter()
+    const found = this.foundWithShorter()
     return this.completions.map((completion) => {
       let longest = { start: 0, tokens: 0 }
       let state = 0
       for (let at = 0; at < completion.length; at++) {
         state = this.transitions[state]!.get(completion[at]!)!
-        // The longest run that ends here: the first state on the way to the root that was met.
+        // The longest run that ends here: the first state on the way to the root that was found.
         let suffix = state
-        while (suffix !== 0 && met[suffix] === 0) suffix = this.link[suffix]!
-        const tokens = met[suffix]!
+        while (suffix !== 0 && found[suffix] === 0) suffix = this.link[suffix]!
+        const tokens = found[suffix]!
         if (tokens > longest.tokens) longest = { start: at + 1 - tokens, tokens }
       }
       return longest
     })
   }
 
-  /** A run that was met was met with all its endings, which belong to the states on its way to the root. */
-  private metWithShorter(): ReadonlyArray<number> {
-    const met = [...this.met]
-    const byLength = [...met.keys()].sort((a, b) => this.length[b]! - this.length[a]!)
+  /** A run that was found was found with all its endings, which belong to the states on its way to the root. */
+  private foundWithShorter(): ReadonlyArray<number> {
+    const found = [...this.found]
+    const byLength = [...found.keys()].sort((a, b) => this.length[b]! - this.length[a]!)
     for (const state of byLength) {
       const link = this.link[state]!
-      if (met[state]! > 0 && link > 0) met[link] = this.length[link]!
+      if (found[state]! > 0 && link > 0) found[link] = this.length[link]!
     }
-    return met
+    return found
   }
 
   private add(length: number, link: number, transitions: Map<number, number>): number {
     this.transitions.push(transitions)
     this.link.push(link)
     this.length.push(length)
-    this.met.push(0)
+    this.found.push(0)
     return this.length.length - 1
   }
 

@@ -1,5 +1,6 @@
 /** The report as a Markdown page. */
 import * as Sanitize from "@trainyard/core/Sanitize"
+import type { Language } from "../languages/Language.ts"
 import { count } from "../train/figures.ts"
 import { baselineName, figure, percent } from "./gates.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
@@ -20,9 +21,11 @@ export interface About {
   readonly sampling: string
   /** Whether decoding the tokens gives back the text to the byte. */
   readonly lossless: boolean
+  /** The language that completions were checked as. */
+  readonly language: Language | undefined
 }
 
-/** A table cell: no pipe and no line break may end it early. */
+/** A table cell, with pipes escaped and line breaks removed. */
 const cell = (text: string): string => text.replace(/\|/g, "\\|").replace(/\s*\n\s*/g, " ")
 
 const table = (
@@ -61,14 +64,14 @@ const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string>
     ]
   )
 
-/** What training chose by, and what of that the figures rest on. */
+/** What training chose on which split, and what that means for the figures. */
 const chosenBy = (report: ReportValue, about: About): string => {
   const chosen =
     about.calibration === undefined
       ? "the state that was published"
       : `the state that was published and the number by which all logits are divided (${about.calibration.toPrecision(3)})`
   return report.split === "test"
-    ? `Training chose ${chosen} on the validation split. No stage before this one looked at the test split; only the vocabulary, which the model and the baselines share, was learned from the whole corpus. The gates go by the test split.`
+    ? `Training chose ${chosen} on the validation split. No stage before this one used the test split; only the vocabulary, which the model and the baselines share, was learned from the whole corpus. The gates use the test split.`
     : `The dataset has no test split. Training chose ${chosen} on this same validation split, of which the baselines saw nothing, so the model's lead over them may be smaller on other text. Build the dataset with a test split (\`testShare\`) to know.`
 }
 
@@ -80,58 +83,87 @@ const gates = (report: ReportValue): ReadonlyArray<string> =>
         report.gates.map((gate) => [gate.gate, gate.passed ? "passed" : "**failed**", gate.why])
       )
 
-const verdictOf = (completion: Completion): string => {
-  const c =
-    completion.verdict === "parses"
-      ? "parses as C"
-      : completion.verdict === "unfinished"
-        ? "no item finished"
-        : `not C at ${completion.error}`
-  const gcc =
-    completion.gcc === null || completion.verdict === "unfinished"
+/** How a completion fared, in a line. */
+const outcomeOf = (completion: Completion, language: Language | undefined): string => {
+  const parse =
+    completion.status === null
       ? []
-      : [completion.gcc.passes ? "gcc takes it" : `gcc refuses it at ${completion.gcc.error}`]
+      : completion.status === "parses"
+        ? [`parses as ${language?.title}`]
+        : completion.status === "unfinished"
+          ? ["no item finished"]
+          : [`syntax error at ${completion.error}`]
+  const compile =
+    completion.compile === null || completion.status === "unfinished"
+      ? []
+      : [completion.compile.passes ? "compiles" : `does not compile: ${completion.compile.error}`]
   const ended = completion.ended ? ["ended by the model"] : []
-  return [c, ...gcc, ...ended, `longest overlap ${completion.overlap.tokens} tokens`].join("; ")
+  return [...parse, ...compile, ...ended, `longest overlap ${completion.overlap.tokens} tokens`].join("; ")
 }
 
-const completionSection = (completion: Completion): ReadonlyArray<string> => [
+const completionSection = (completion: Completion, language: Language | undefined): ReadonlyArray<string> => [
   `### ${cell(completion.document === null ? codeSpan(completion.prompt) : `From ${completion.document}`)}`,
   "",
-  `${verdictOf(completion)}.`,
+  `${outcomeOf(completion, language)}.`,
   "",
-  codeBlock(completion.prompt + completion.completion, "c"),
+  codeBlock(completion.prompt + completion.completion, language?.name ?? ""),
   ""
 ]
 
 const codeSpan = (text: string): string =>
   text.trim() === "" ? "(empty prompt)" : `\`${text.replace(/`/g, "'").replace(/\s+/g, " ")}\``
 
-const parseFigures = (report: ReportValue): ReadonlyArray<string> => {
+const completionFigures = (report: ReportValue, language: Language | undefined): ReadonlyArray<string> => {
   const { completions } = report
   if (completions.total === 0) return ["No completions were asked for."]
-  return [
-    ...table(
-      ["completions", ""],
+  const overlap = ["longest run of tokens shared with the training text", String(report.longestOverlap ?? 0)]
+  if (language === undefined)
+    return [
+      "No language is chosen, so completions were neither parsed nor compiled.",
+      "",
+      ...table(["completions", String(completions.total)], [overlap])
+    ]
+  return table(
+    ["completions", ""],
+    [
       [
-        ["parse as C", `${completions.parses} of ${completions.total} (${percent(report.parseShare ?? 0)})`],
-        ["have an error", String(completions.errors)],
-        ["finished no item", String(completions.unfinished)],
-        [
-          "real text after the same prompts from documents parses",
-          report.realParseShare === null ? "no such prompts" : percent(report.realParseShare)
-        ],
-        [
-          "gcc takes",
-          report.gccShare === null
-            ? `not measured: ${report.gcc}`
-            : `${percent(report.gccShare)} (${report.gcc})`
-        ],
-        ["longest run of tokens shared with the training text", String(report.longestOverlap ?? 0)]
-      ]
-    )
-  ]
+        `parses as ${language.title}`,
+        `${completions.parses} of ${completions.total} (${percent(report.parseShare ?? 0)})`
+      ],
+      ["has a syntax error", String(completions.errors)],
+      ["finished no item", String(completions.unfinished)],
+      [
+        "the documents' own text after the same prompts parses",
+        report.realParseShare === null ? "no such prompts" : percent(report.realParseShare)
+      ],
+      report.compileShare === null
+        ? ["compiles", `not measured: ${report.compiler}`]
+        : [`compiles (${report.compiler})`, percent(report.compileShare)],
+      overlap
+    ]
+  )
 }
+
+/** How the figures were measured, as the items of a list. */
+const method = (report: ReportValue, about: About): ReadonlyArray<string> => [
+  `- Engine: ${about.engine}. Vocabulary ${count(about.vocabularySize)}, sequence length ${about.sequenceLength}.`,
+  `- Each token of each document is predicted once, end tokens included, from its own document and the document's start alone: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
+  "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
+  ...(about.sameTraining === true
+    ? []
+    : [
+        about.sameTraining === false
+          ? "- **The model was trained on another training split than this dataset's**, so documents that are measured here may be among those that it was trained on."
+          : "- The model does not say what it was trained on. The figures hold if that was this dataset's training split."
+      ]),
+  ...(report.completions.total === 0 ? [] : [`- Completions: ${about.sampling}.`]),
+  ...(about.language === undefined || report.completions.total === 0
+    ? []
+    : [
+        "- The text that is parsed is prompt and completion, up to the last complete top-level item unless the model ended it. One in which nothing after the prompt is complete does not parse.",
+        ...(about.language.notes ?? []).map((note) => `- ${note}`)
+      ])
+]
 
 export const page = (report: ReportValue, completions: ReadonlyArray<Completion>, about: About): string => {
   const failed = report.gates.filter((gate) => !gate.passed).length
@@ -168,13 +200,13 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
       ? []
       : [
           "",
-          "This tokenizer does not keep every byte (unknown words, spacing), so bits per byte flatter it beside a tokenizer that does."
+          "This tokenizer does not keep every byte (unknown words, spacing), so bits per byte understate its error beside a tokenizer that does."
         ]),
     "",
     ...(report.validation === null
       ? []
       : [
-          "### Beside it, the validation split",
+          "### The validation split",
           "",
           over("validation", report.validation),
           "",
@@ -187,24 +219,12 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     "## Completions",
     "",
-    ...parseFigures(report),
+    ...completionFigures(report, about.language),
     "",
-    ...completions.flatMap(completionSection),
+    ...completions.flatMap((completion) => completionSection(completion, about.language)),
     "## How this was measured",
     "",
-    `- Engine: ${about.engine}. Vocabulary ${count(about.vocabularySize)}, sequence length ${about.sequenceLength}.`,
-    `- Each token of each document is predicted once, end tokens included, from its own document alone and the document's start: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
-    "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
-    ...(about.sameTraining === true
-      ? []
-      : [
-          about.sameTraining === false
-            ? "- **The model was trained on another training split than this dataset's**, so documents that judge it here may be among those that it learned from."
-            : "- The model does not say what it was trained on. The figures hold if that was this dataset's training split."
-        ]),
-    `- Completions: ${about.sampling}. The text judged is prompt and completion, cut at the last complete top-level item unless the model ended it, without what only C++ reads; conditionals still open there are closed.`,
-    "- A text parses when tree-sitter's C grammar finds no error in it, nothing is missing, and there is no statement outside a function and no #endif without its #if. One in which nothing after the prompt is complete does not parse.",
-    "- gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is ever run.",
+    ...method(report, about),
     ""
   ]
   // Prompts and completions may hold any character, and the page is read in terminals too.

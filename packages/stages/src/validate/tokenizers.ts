@@ -1,11 +1,11 @@
-/** Whether a model and a dataset speak of the same tokens. */
+/** Whether a model and a dataset share a tokenizer. */
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import type { Loaded } from "../generate/Model.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
 
-/** Fails when the ids of one mean other tokens to the other. */
+/** Fails when token ids mean different tokens in the model and in the dataset. */
 export const checkTokenizers = Effect.fn("validate.checkTokenizers")(function* (
   model: Loaded,
   dataset: Artifact<typeof Dataset>

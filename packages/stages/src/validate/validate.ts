@@ -1,8 +1,10 @@
 /**
- * The validate stage: judges a model against a dataset. It measures how well the model predicts the documents of the test split, which
- * no stage before it opens, beside n-gram baselines, lets it write, judges what it wrote as C, and compares all of it with the gates of its config.
+ * The validate stage: measures a model against a dataset. It measures how well the model predicts the documents of the test split, which no
+ * earlier stage opens, beside n-gram baselines; lets it complete prompts, which the parser and the compiler of a language check; and
+ * compares all of that with the gates of its config.
  */
 import { Backend } from "@trainyard/backends/Backend"
+import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
@@ -11,72 +13,147 @@ import * as DatasetReader from "../dataset/DatasetReader.ts"
 import { codecOf } from "../generate/Completion.ts"
 import * as LoadedModel from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
+import { c } from "../languages/c/c.ts"
+import { LanguageSetting } from "../languages/LanguageSetting.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import { chooseLanguage } from "./chooseLanguage.ts"
+import { measureCompletions } from "./completions.ts"
+import { factsOf } from "./facts.ts"
 import * as gates from "./gates.ts"
-import { describeGcc } from "./gcc.ts"
-import { judgeCompletions } from "./judgeCompletions.ts"
-import { sample, scoreBaseline, scoreModel } from "./measure.ts"
-import { digestGrammar } from "./parseC.ts"
-import { kindFigures, splitFigures } from "./predict.ts"
-import { Report, type ReportValue } from "./Report.ts"
+import { predictions } from "./predictions.ts"
+import { type Completion, type Gate, Report, type ReportValue } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
-import { ValidationImpossible } from "./ValidationError.ts"
 import { leastContext } from "./windows.ts"
 import { writeReport } from "./writeReport.ts"
 
 const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
 
-/** Windows that the model reads at a time. */
-const batchSize = 8
+const fields = {
+  /**
+   * How much of each split is measured: whole documents, drawn by `seed`, until there are this many tokens. `null` measures all.
+   * @unit tokens
+   */
+  measuredTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
+  /**
+   * The language whose parser and compiler check completions: `c`, `python`, a Language value, or `none`. `auto` is C where more than half
+   * of the measured split is C by its file endings, and none elsewhere.
+   */
+  language: LanguageSetting,
+  /**
+   * Prompts of the completions.
+   * @defaultValue those of the language; none without a language
+   */
+  prompts: Schema.optionalKey(Schema.Array(Schema.String)),
+  /**
+   * Prompts taken from documents of the test split, beside `prompts`: beginnings of functions and the like that the document ends within
+   * half of `maxTokens`. Has no effect without a language.
+   * @unit prompts
+   */
+  documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
+  /**
+   * Length of a completion.
+   * @unit tokens
+   */
+  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
+  /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
+  temperature: Schema.Finite.pipe(
+    Schema.check(Schema.isGreaterThanOrEqualTo(0)),
+    Schema.withDecodingDefaultKey(Effect.succeed(0.5))
+  ),
+  /**
+   * Samples from this many of the most likely tokens only.
+   * @unit tokens
+   */
+  topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
+  /** Draws the documents, the prompts and the completions. */
+  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /** Orders of the Kneser-Ney n-gram baselines that are measured. */
+  baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
+  ...gates.thresholds
+}
+type Config = Schema.Struct<typeof fields>["Type"]
+
+/** The language that a plan counts with: what "auto" may become. */
+const plannedLanguage = ({ language }: Config) =>
+  language === "none" ? undefined : language === "auto" ? c : language
+
+const samplingOf = ({ maxTokens, seed, temperature, topK }: Config): string =>
+  temperature === 0
+    ? `at most ${maxTokens} tokens, always the most likely one`
+    : `at most ${maxTokens} tokens, drawn at temperature ${temperature} from the ${topK} most likely (seed ${seed})`
+
+/** Whether the model was trained on this dataset's training split, undefined where that is not known; warns about what limits the figures. */
+const checkSplits = Effect.fnUntraced(function* (
+  model: Artifact<typeof Model>,
+  dataset: Artifact<typeof Dataset>
+) {
+  const journal = yield* Journal
+  const warn = (message: string) => journal.publish({ type: "Note", level: "warning", message })
+  if (dataset.value.test === undefined) {
+    yield* warn(
+      "The dataset has no test split, so the figures and the gates use the validation split, with which training chose the model too. Build the dataset with a test split (testShare) to measure on text that no stage has used."
+    )
+  }
+  const { provenance } = model.value
+  const sameTraining = provenance && provenance.trainedOn.digest === dataset.value.train.digest
+  if (sameTraining === false) {
+    yield* warn(
+      `The model at ${model.directory} was trained on another training split than that of ${dataset.directory}, so documents that are measured here may be among those that it was trained on. Train it on this dataset, or validate it against its own.`
+    )
+  }
+  return sameTraining
+})
+
+const countsOf = (completions: ReadonlyArray<Completion>): ReportValue["completions"] => {
+  const count = (status: string) => completions.filter((each) => each.status === status).length
+  return {
+    total: completions.length,
+    parses: count("parses"),
+    errors: count("errors"),
+    unfinished: count("unfinished")
+  }
+}
+
+/** Publishes the completions of the config's prompts, and the gates. `step`: of the model, where it is known. */
+const publish = Effect.fnUntraced(function* (
+  measured: Effect.Success<ReturnType<typeof measureCompletions>>,
+  compared: ReadonlyArray<Gate>,
+  step: number | null
+) {
+  const journal = yield* Journal
+  const { completions, compiler, compileShare, language } = measured
+  for (const { completion, document, prompt } of completions) {
+    if (document === null) yield* journal.publish({ type: "Sample", step, prompt, completion })
+  }
+  if (language !== null && compileShare === null && completions.length > 0) {
+    yield* journal.publish({
+      type: "Note",
+      level: "warning",
+      message: `Completions were not compiled: ${compiler}.`
+    })
+  }
+  for (const { gate, passed, relation, threshold, value } of compared) {
+    yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
+  }
+})
 
 export const validate = Stage.make({
   name: "validate",
-  version: 2,
+  version: 3,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
-  config: {
-    /**
-     * How much of each split is measured: whole documents, drawn by `seed`, until there are this many tokens. `null` measures all.
-     * @unit tokens
-     */
-    measuredTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
-    /** Prompts of the completions. */
-    prompts: Schema.Array(Schema.String).pipe(
-      Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
-    ),
-    /**
-     * Prompts taken from documents of the test split, beside `prompts`: beginnings of functions and structures that the document ends
-     * within half of `maxTokens`.
-     * @unit prompts
-     */
-    documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
-    /**
-     * Length of a completion.
-     * @unit tokens
-     */
-    maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
-    /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
-    temperature: Schema.Finite.pipe(
-      Schema.check(Schema.isGreaterThanOrEqualTo(0)),
-      Schema.withDecodingDefaultKey(Effect.succeed(0.5))
-    ),
-    /**
-     * Samples from this many of the most likely tokens only.
-     * @unit tokens
-     */
-    topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
-    /** Draws the documents, the prompts and the completions. */
-    seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
-    /** Orders of the Kneser-Ney n-gram baselines that are measured. */
-    baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
-    ...gates.thresholds
-  },
+  config: fields,
+  validateConfig: (config) => (config.language === "none" ? gates.withoutLanguage(config) : undefined),
   output: Report,
   usesBackend: true,
-  // What judges completions belongs to the machine and not to the inputs.
-  externalDigest: () => Effect.all({ compiler: describeGcc(), grammar: digestGrammar }),
+  // The compiler and the grammar belong to the machine and not to the inputs.
+  externalDigest: (config) => plannedLanguage(config)?.externalDigest ?? Effect.succeed({}),
+  modules: (config) => {
+    const language = plannedLanguage(config)
+    return language === undefined ? [] : [{ name: language.name, source: language.source }]
+  },
   gate: (report) => gates.sentence(report.gates),
   run: Effect.fn("validate")(function* ({ config, inputs, output }) {
     const { dataset, model } = inputs
@@ -85,127 +162,47 @@ export const validate = Stage.make({
     const started = performance.now()
     const loaded = yield* LoadedModel.load(model.directory)
     const { spec } = loaded
-    const { sequenceLength, vocabularySize } = spec
     yield* checkTokenizers(loaded, dataset)
     const tokenizer = yield* Tokenizer.loadExact(dataset.directory, dataset.value.tokenizer)
-    const codec = codecOf(tokenizer)
-    const { test, train, validation } = yield* DatasetReader.open(dataset.directory)
-    if (test === undefined) {
-      yield* journal.publish({
-        type: "Note",
-        level: "warning",
-        message: `The dataset has no test split, so the figures and the gates go by the validation split, by which training chose too. Build the dataset with a test split (testShare) to judge on text that nothing has seen.`
-      })
-    }
-    const { provenance } = model.value
-    const sameTraining = provenance && provenance.trainedOn.digest === dataset.value.train.digest
-    if (sameTraining === false) {
-      yield* journal.publish({
-        type: "Note",
-        level: "warning",
-        message: `The model at ${model.directory} was trained on another training split than that of ${dataset.directory}, so documents that judge it here may be among those that it learned from. Train it on this dataset, or judge it by its own.`
-      })
-    }
-    const most = config.measuredTokens ?? Number.POSITIVE_INFINITY
-    /** The split that is judged, then the one shown beside it. */
-    const splits = [
-      ...(test === undefined ? [] : [{ name: "test", whole: test } as const]),
-      { name: "validation", whole: validation } as const
-    ].map((each) => ({ ...each, measured: sample(each.whole, most, config.seed) }))
-    const progress = (unit: string) => (done: number, total: number) =>
-      journal.publish({ type: "Progress", done, total, unit })
+    const reader = yield* DatasetReader.open(dataset.directory)
+    const sameTraining = yield* checkSplits(model, dataset)
+    const language = yield* chooseLanguage(config.language, reader.test ?? reader.validation)
 
     const opened = yield* LoadedModel.open(loaded)
-    const evaluating = yield* opened.evaluating(batchSize)
-    const modelScores = yield* Effect.forEach(splits, ({ measured, name }) =>
-      scoreModel(
-        evaluating,
-        { batchSize, sequenceLength },
-        dataset.value.endTokenId,
-        measured,
-        progress(`windows of the ${name} split`)
-      )
-    )
-    const orders = [...new Set([...config.baselines, ...config.baselinesToBeat])].sort((a, b) => a - b)
-    const baselineScores = yield* Effect.forEach(orders, (order) =>
-      Effect.map(
-        scoreBaseline(
-          order,
-          vocabularySize,
-          train,
-          splits.map(({ measured }) => measured)
-        ),
-        (scores) => ({ order, scores })
-      )
-    )
-    const [first, second] = yield* Effect.forEach(
-      splits,
-      Effect.fnUntraced(function* ({ measured, name, whole }, index) {
-        const scored = {
-          measured,
-          ofDocuments: whole.documents.length,
-          model: modelScores[index]!,
-          baselines: baselineScores.map(({ order, scores }) => ({ order, scores: scores[index]! }))
-        }
-        const figures = splitFigures(scored)
-        if (figures === null) {
-          return yield* new ValidationImpossible({
-            message: `The ${name} split of ${dataset.directory} holds no text. Collect more documents, or raise the ${name} share of the dataset.`
-          })
-        }
-        if (!Number.isFinite(figures.loss)) {
-          return yield* new ValidationImpossible({
-            message: `The model at ${model.directory} gives a loss that is no number on the ${name} split: its weights are damaged or training went astray. Train again, with a smaller learning rate if it does so again.`
-          })
-        }
-        return { name, whole, figures, kinds: kindFigures(scored) }
-      })
-    )
+    const [first, second] = yield* predictions({
+      config,
+      directories: { model: model.directory, dataset: dataset.directory },
+      model: opened,
+      spec,
+      dataset: reader,
+      journal
+    })
     const { figures: prediction, kinds, name: split, whole } = first!
 
-    const judged = yield* judgeCompletions({
+    const measured = yield* measureCompletions({
       config,
-      codec,
+      language,
+      codec: codecOf(tokenizer),
       speaker: opened.speaker,
       endTokenId: dataset.value.endTokenId,
-      train,
+      train: reader.train,
       documents: whole,
-      progress: progress("completions")
+      progress: (done, total) => journal.publish({ type: "Progress", done, total, unit: "completions" })
     })
-    for (const { completion, document, prompt } of judged.completions) {
-      if (document === null) {
-        yield* journal.publish({ type: "Sample", step: provenance?.step ?? null, prompt, completion })
-      }
-    }
-    if (judged.gccShare === null && judged.completions.length > 0) {
-      yield* journal.publish({
-        type: "Note",
-        level: "warning",
-        message: `gcc's opinion is missing: ${judged.gcc}.`
-      })
-    }
-
-    const { completions, ...figures } = judged
-    const compared = gates.judge({ ...prediction, ...figures }, config)
-    for (const { gate, passed, relation, threshold, value } of compared) {
-      yield* journal.publish({ type: "Gate", gate, value, relation, threshold, passed })
-    }
-    const count = (verdict: string) => completions.filter((each) => each.verdict === verdict).length
+    const { completions, ...figures } = measured
+    const { provenance } = model.value
+    const compared = gates.compareAll({ ...prediction, ...figures }, config)
+    yield* publish(measured, compared, provenance?.step ?? null)
     const value: ReportValue = {
       passed: compared.every((gate) => gate.passed),
       gates: compared,
       split,
       ...prediction,
       validation: second?.figures ?? null,
-      context: { longest: sequenceLength, least: leastContext(sequenceLength) },
+      context: { longest: spec.sequenceLength, least: leastContext(spec.sequenceLength) },
       kinds,
-      completions: {
-        total: completions.length,
-        parses: count("parses"),
-        errors: count("errors"),
-        unfinished: count("unfinished")
-      },
-      ...figures
+      ...figures,
+      completions: countsOf(completions)
     }
     yield* writeReport({
       output,
@@ -215,52 +212,18 @@ export const validate = Stage.make({
       about: {
         model: `model ${model.cacheKey.slice(0, 12)}`,
         parameters: parameterCount(spec),
-        vocabularySize,
-        sequenceLength,
+        vocabularySize: spec.vocabularySize,
+        sequenceLength: spec.sequenceLength,
         lossless: tokenizer.unknownTokenId === null,
         sameTraining,
         calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
-        sampling:
-          config.temperature === 0
-            ? `at most ${config.maxTokens} tokens, always the most likely one`
-            : `at most ${config.maxTokens} tokens, drawn at temperature ${config.temperature} from the ${config.topK} most likely (seed ${config.seed})`
+        sampling: samplingOf(config),
+        language
       },
       seconds: (performance.now() - started) / 1000
     })
-    yield* journal.publish({ type: "Facts", facts: factsOf(value) })
+    yield* journal.publish({ type: "Facts", facts: factsOf(value, language) })
     return value
   })
 })
-
-const factsOf = (report: ReportValue) => [
-  {
-    label: "Judged on",
-    text: `${report.split} split, ${report.documents.toLocaleString("en")} document${report.documents === 1 ? "" : "s"}, ${report.tokens.toLocaleString("en")} tokens`
-  },
-  { label: "Bits per byte", text: gates.figure(report.bitsPerByte) },
-  ...report.baselines.map((each) => ({
-    label: `Bits per byte, ${gates.baselineName(each.order)}`,
-    text: gates.figure(each.bitsPerByte)
-  })),
-  ...(report.validation === null
-    ? []
-    : [{ label: "Bits per byte, validation split", text: gates.figure(report.validation.bitsPerByte) }]),
-  { label: "Loss", text: `${report.loss.toFixed(4)} (perplexity ${gates.figure(report.perplexity)})` },
-  { label: "Top-1 accuracy", text: gates.percent(report.topOneAccuracy) },
-  {
-    label: "Parse as C",
-    text:
-      report.parseShare === null
-        ? "no completions"
-        : `${report.completions.parses} of ${report.completions.total}`
-  },
-  {
-    label: "gcc takes",
-    text: report.gccShare === null ? `not measured: ${report.gcc}` : gates.percent(report.gccShare)
-  },
-  {
-    label: "Longest overlap",
-    text: report.longestOverlap === null ? "no completions" : `${report.longestOverlap} tokens`
-  }
-]

@@ -1,5 +1,5 @@
 /**
- * How a document is shown to a transformer so that each of its tokens is predicted once, with as much context as there is.
+ * How a document is divided into windows so that a transformer predicts each of its tokens once, with as much context as there is.
  *
  * The rule, the same for the model and for the n-gram baselines: a token is predicted from what comes before it in its own document
  * and from the document's start, which is an end token, as it is in the training stream; never from another document. A

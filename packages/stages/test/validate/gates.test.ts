@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type Figures, judge, sentence, type Thresholds } from "../../src/validate/gates.ts"
+import { compareAll, type Figures, sentence, type Thresholds } from "../../src/validate/gates.ts"
 
 const figures: Figures = {
   bitsPerByte: 2,
@@ -10,8 +10,9 @@ const figures: Figures = {
     { order: 5, bitsPerByte: 1.9 }
   ],
   parseShare: 0.5,
-  gccShare: null,
-  gcc: "no working gcc is on the PATH",
+  compileShare: null,
+  language: "c",
+  compiler: "no working gcc is on the PATH",
   longestOverlap: 12
 }
 const nothing: Thresholds = {
@@ -20,18 +21,18 @@ const nothing: Thresholds = {
   perplexityAtMost: null,
   topOneAccuracyAtLeast: null,
   parseShareAtLeast: null,
-  gccShareAtLeast: null,
+  compileShareAtLeast: null,
   longestOverlapAtMost: null
 }
 const gate = (asked: Partial<Thresholds>, over: Partial<Figures> = {}) => {
-  const gates = judge({ ...figures, ...over }, { ...nothing, ...asked })
+  const gates = compareAll({ ...figures, ...over }, { ...nothing, ...asked })
   expect(gates).toHaveLength(1)
   return gates[0]!
 }
 
 describe("gates", () => {
   it("ask for nothing when no threshold is given", () => {
-    expect(judge(figures, nothing)).toEqual([])
+    expect(compareAll(figures, nothing)).toEqual([])
   })
 
   for (const [asked, passes] of [
@@ -54,12 +55,15 @@ describe("gates", () => {
   }
 
   it("fail, with the reason, when they cannot be measured here", () => {
-    const gcc = gate({ gccShareAtLeast: 0 })
-    expect(gcc).toMatchObject({ passed: false, value: null })
-    expect(gcc.why).toContain("no working gcc is on the PATH")
+    const compiled = gate({ compileShareAtLeast: 0 })
+    expect(compiled).toMatchObject({ passed: false, value: null })
+    expect(compiled.why).toContain("no working gcc is on the PATH")
     const parse = gate({ parseShareAtLeast: 0 }, { parseShare: null })
     expect(parse).toMatchObject({ passed: false, value: null })
     expect(parse.why).toContain("no completions")
+    const noLanguage = { parseShare: null, language: null }
+    expect(gate({ parseShareAtLeast: 0 }, noLanguage).why).toContain("no language is chosen")
+    expect(gate({ compileShareAtLeast: 0 }, noLanguage).why).toContain("no language is chosen")
     expect(gate({ perplexityAtMost: 1e9 }, { perplexity: Number.POSITIVE_INFINITY }).passed).toBe(false)
     expect(gate({ baselinesToBeat: [3] }).why).toContain("trigram baseline was not measured")
   })
@@ -69,8 +73,8 @@ describe("gates", () => {
   })
 
   it("speak in one sentence that names each failure, its value and its threshold", () => {
-    expect(sentence(judge(figures, { ...nothing, bitsPerByteAtMost: 3 }))).toBeUndefined()
-    const failed = judge(figures, {
+    expect(sentence(compareAll(figures, { ...nothing, bitsPerByteAtMost: 3 }))).toBeUndefined()
+    const failed = compareAll(figures, {
       ...nothing,
       bitsPerByteAtMost: 1.5,
       parseShareAtLeast: 0.75,

@@ -80,13 +80,13 @@ const testTexts = [
   "# More notes\n"
 ]
 
-const split = (texts: ReadonlyArray<string>, name: Split, firstId: number) => {
+const split = (texts: ReadonlyArray<string>, name: Split, firstId: number, ending = "c") => {
   const tokens: Array<number> = []
   const placed = texts.map((text, index): Placed => {
     const bytes = Buffer.from(text)
     const start = tokens.length
     tokens.push(...bytes, endTokenId)
-    const kind = text.startsWith("# ") ? "md" : "c"
+    const kind = text.startsWith("# ") ? "md" : ending
     return {
       id: firstId + index,
       path: `${name}/${index}.${kind}`,
@@ -104,14 +104,14 @@ const split = (texts: ReadonlyArray<string>, name: Split, firstId: number) => {
   return { data, placed, counts: { documents: texts.length, tokens: tokens.length, bytes, digest } }
 }
 
-/** Writes the dataset's files and gives its artifact. `tested`: whether it has a test split. */
-export const makeDataset = Effect.fnUntraced(function* (directory: string, tested = true) {
+/** Writes the dataset's files and gives its artifact. `tested`: whether it has a test split. `ending`: of most of its documents. */
+export const makeDataset = Effect.fnUntraced(function* (directory: string, tested = true, ending = "c") {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* fs.makeDirectory(directory, { recursive: true })
-  const train = split(trainTexts, "train", 0)
-  const validation = split(validationTexts, "validation", trainTexts.length)
-  const test = split(testTexts, "test", trainTexts.length + validationTexts.length)
+  const train = split(trainTexts, "train", 0, ending)
+  const validation = split(validationTexts, "validation", trainTexts.length, ending)
+  const test = split(testTexts, "test", trainTexts.length + validationTexts.length, ending)
   const write = (name: string, data: Uint8Array | string) =>
     fs.writeFile(path.join(directory, name), typeof data === "string" ? Buffer.from(data) : data)
   if (tested) yield* write("test.bin", test.data)

@@ -3,10 +3,12 @@ import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import type { SplitReader } from "../../src/dataset/DatasetReader.ts"
 import type { Codec } from "../../src/generate/Completion.ts"
+import { grammar } from "../../src/languages/c/grammar.ts"
+import { itemsWithBodies } from "../../src/languages/c/items.ts"
+import * as Grammar from "../../src/languages/Grammar.ts"
 import { Ports } from "../../src/model/Programs.ts"
-import { choosePrefixes } from "../../src/validate/choosePrefixes.ts"
+import { choosePrompts } from "../../src/validate/choosePrompts.ts"
 import { complete, real } from "../../src/validate/complete.ts"
-import { cParser } from "../../src/validate/parseC.ts"
 
 const endTokenId = 0
 
@@ -51,13 +53,12 @@ const split: SplitReader = (() => {
 const choose = (count: number, seed = 1) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { prefixesOf } = yield* cParser
-      return yield* choosePrefixes(split, bytes, prefixesOf, {
-        count,
-        seed,
-        longestPrompt: 24,
-        longestItem: 24
-      })
+      const parser = yield* Grammar.open(grammar)
+      const language = {
+        endings: ["c", "h"],
+        items: (document: string) => itemsWithBodies(parser, document)
+      }
+      return yield* choosePrompts(split, bytes, language, { count, seed, longestPrompt: 24, longestItem: 24 })
     })
   )
 

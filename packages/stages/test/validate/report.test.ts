@@ -1,5 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { c } from "../../src/languages/c/c.ts"
 import { annotations } from "../../src/validate/annotations.ts"
 import { escapeXml, junit } from "../../src/validate/junit.ts"
 import { codeBlock, page } from "../../src/validate/page.ts"
@@ -18,7 +19,7 @@ const report: ReportValue = {
       why: "2.1, at most 3 asked for"
     },
     {
-      gate: "gcc-share",
+      gate: "compile-share",
       value: null,
       relation: "at-least",
       threshold: 0.5,
@@ -52,8 +53,9 @@ const report: ReportValue = {
   completions: { total: 2, parses: 1, errors: 1, unfinished: 0 },
   parseShare: 0.5,
   realParseShare: null,
-  gccShare: null,
-  gcc: "no working gcc is on the PATH",
+  language: "c",
+  compileShare: null,
+  compiler: "no working gcc is on the PATH",
   longestOverlap: 7
 }
 const completions: ReadonlyArray<Completion> = [
@@ -63,9 +65,9 @@ const completions: ReadonlyArray<Completion> = [
     completion: "(void) { return 0; }\n```\nint",
     tokens: 12,
     ended: false,
-    verdict: "errors",
+    status: "errors",
     error: "2:1: not C",
-    gcc: null,
+    compile: null,
     overlap: { tokens: 7, text: "(void)" }
   }
 ]
@@ -78,7 +80,8 @@ const about = {
   sampling: "greedy",
   lossless: true,
   sameTraining: true,
-  calibration: undefined
+  calibration: undefined,
+  language: c
 }
 
 describe("report.md", () => {
@@ -92,7 +95,7 @@ describe("report.md", () => {
   })
 
   it("says which split each figure belongs to, and when it is over a part of one", () => {
-    const [test, validation] = text.split("### Beside it, the validation split")
+    const [test, validation] = text.split("### The validation split")
     expect(test).toContain("Over the test split: 4 documents")
     expect(test).toContain("bits-per-byte | passed")
     expect(validation).toContain(
@@ -112,7 +115,7 @@ describe("report.md", () => {
     const fallen = page(alone, completions, calibrated)
     expect(fallen).toContain("The dataset has no test split.")
     expect(fallen).toContain("logits are divided (1.22) on this same validation split")
-    expect(fallen).not.toContain("Beside it")
+    expect(fallen).not.toContain("### The validation split")
   })
 
   it("says whether the model was trained beside this split, where that is not so or not known", () => {
@@ -123,7 +126,7 @@ describe("report.md", () => {
     )
   })
 
-  it("says why gcc was not asked", () => {
+  it("says why nothing was compiled", () => {
     expect(text).toContain("not measured: no working gcc is on the PATH")
   })
 
@@ -171,7 +174,7 @@ describe("junit.xml", () => {
     expect(wellFormed(xml)).toBe(true)
     expect(xml).toContain('tests="2" failures="1"')
     expect(xml).toContain('<testcase classname="validation" name="bits-per-byte" time="0"/>')
-    expect(xml).toMatch(/<failure type="gate" message="gcc-share: not measured/)
+    expect(xml).toMatch(/<failure type="gate" message="compile-share: not measured/)
   })
 
   it("stays well formed whatever a gate says", () => {
@@ -189,7 +192,7 @@ describe("junit.xml", () => {
 describe("GitHub annotations", () => {
   it("are one error a failed gate, escaped onto one line", () => {
     expect(annotations(report)).toEqual([
-      '::error title=Validation gate gcc-share::not measured (no "gcc" <here> & now), 100%25%0Aasked for'
+      '::error title=Validation gate compile-share::not measured (no "gcc" <here> & now), 100%25%0Aasked for'
     ])
   })
 

@@ -8,7 +8,9 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path, Schema } from "effect"
 import { Dataset } from "../../src/dataset/Dataset.ts"
 import { Model } from "../../src/generate/ModelArtifact.ts"
-import { describeGcc } from "../../src/validate/gcc.ts"
+import * as Compiler from "../../src/languages/Compiler.ts"
+import { c } from "../../src/languages/c/c.ts"
+import { gcc } from "../../src/languages/c/gcc.ts"
 import { Completion, Report } from "../../src/validate/Report.ts"
 import { validate } from "../../src/validate/validate.ts"
 import { runStage } from "../runStage.ts"
@@ -175,10 +177,10 @@ it.layer(workspace)("validate", (it) => {
 
   it.effect("has the compiler and the grammar of this machine in its cacheKey", () =>
     Effect.gen(function* () {
-      const digest = yield* node(quick).externalDigest!({})
+      const digest = yield* node(quick).externalDigest!({ language: c })
       const grammar = fileURLToPath(import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm"))
       expect(digest).toEqual({
-        compiler: yield* describeGcc(),
+        compiler: yield* Compiler.describe(gcc),
         grammar: createHash("sha256").update(readFileSync(grammar)).digest("hex")
       })
     })
@@ -219,7 +221,7 @@ it.layer(workspace)("validate", (it) => {
   it.effect("fails a gate that cannot be measured, and shows why", () =>
     Effect.gen(function* () {
       const path = process.env.PATH
-      const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, gccShareAtLeast: 0 })
+      const stage = node({ ...quick, prompts: ["int"], documentPrompts: 0, compileShareAtLeast: 0 })
       const inputs = yield* place
       const { artifact, events } = yield* Effect.acquireUseRelease(
         Effect.sync(() => {
@@ -231,8 +233,8 @@ it.layer(workspace)("validate", (it) => {
             process.env.PATH = path
           })
       )
-      expect(artifact.value.gccShare).toBeNull()
-      expect(artifact.value.gcc).toContain("no working gcc")
+      expect(artifact.value.compileShare).toBeNull()
+      expect(artifact.value.compiler).toContain("no working gcc")
       expect(stage.stage.gate(artifact.value)).toContain("no working gcc")
       expect(events).toContainEqual(
         expect.objectContaining({ type: "Note", level: "warning", message: expect.stringContaining("gcc") })

@@ -1,37 +1,28 @@
 import { NodeServices } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { describeGcc, findGcc, firstCountedError, forCompiler } from "../../src/validate/gcc.ts"
-import { cParser } from "../../src/validate/parseC.ts"
-
-const parsed = (text: string) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const { judge } = yield* cParser
-      return judge({ prompt: "", completion: text, ended: true })
-    })
-  )
+import * as Compiler from "../../../src/languages/Compiler.ts"
+import { c } from "../../../src/languages/c/c.ts"
+import { firstCountedError, forCompiler, gcc } from "../../../src/languages/c/gcc.ts"
 
 describe("what gcc is given", () => {
-  it.effect("has no include left, however it is spelt", () =>
-    Effect.gen(function* () {
-      const text = [
-        "#include <stdio.h>",
-        '  #  include "a.h"',
-        "%:include <b.h>",
-        "/* c */ #include <c.h>",
-        "/* d",
-        " */#/* */include <d.h>",
-        "#inc\\",
-        "lude <e.h>",
-        "#include_next <f.h>",
-        "int include;",
-        ""
-      ].join("\n")
-      const given = forCompiler(yield* parsed(text))
-      expect(given.match(/\binclude.*/g)).toEqual(["include;"])
-    })
-  )
+  it("has no include left, however it is spelled", () => {
+    const text = [
+      "#include <stdio.h>",
+      '  #  include "a.h"',
+      "%:include <b.h>",
+      "/* c */ #include <c.h>",
+      "/* d",
+      " */#/* */include <d.h>",
+      "#inc\\",
+      "lude <e.h>",
+      "#include_next <f.h>",
+      "int include;",
+      ""
+    ].join("\n")
+    const given = forCompiler(text, [])
+    expect(given.match(/\binclude.*/g)).toEqual(["include;"])
+  })
 })
 
 describe("gcc's errors", () => {
@@ -51,7 +42,7 @@ describe("gcc's errors", () => {
 it.layer(NodeServices.layer)("gcc", (it) => {
   it.effect("is reported as absent, with what to do, when it is not on the path", () =>
     Effect.gen(function* () {
-      const compiler = yield* findGcc("/nowhere")
+      const compiler = yield* Compiler.find(gcc, "/nowhere")
       expect(compiler).toEqual({ available: false, why: expect.stringContaining("install gcc") })
     })
   )
@@ -63,12 +54,12 @@ it.layer(NodeServices.layer)("gcc", (it) => {
       const script = '#!/bin/sh\n[ "$1" = --version ] && echo "gcc 9" && exit 0\necho "no cc1" >&2\nexit 1\n'
       yield* fs.writeFileString(`${directory}/gcc`, script)
       yield* fs.chmod(`${directory}/gcc`, 0o755)
-      expect(yield* describeGcc(directory)).toBe("none")
-      const compiler = yield* findGcc(directory)
+      expect(yield* Compiler.describe(gcc, directory)).toBe("none")
+      const compiler = yield* Compiler.find(gcc, directory)
       expect(compiler).toEqual({ available: false, why: expect.stringContaining("cannot compile: no cc1") })
       // Only installing what is missing changes this, and then the version may be the same.
       yield* fs.writeFileString(`${directory}/gcc`, script.replace("exit 1", "exit 0"))
-      expect(yield* describeGcc(directory)).toBe("gcc 9")
+      expect(yield* Compiler.describe(gcc, directory)).toBe("gcc 9")
     })
   )
 
@@ -83,7 +74,7 @@ it.layer(NodeServices.layer)("gcc", (it) => {
     ],
     ["lets unknown structures pass", "static const struct ops o = { .open = f, .size = N };\n", true],
     ["refuses a missing semicolon", "int f(void) { return 1 }\n", false],
-    ["refuses what the grammar lets pass: break outside a loop", "int f(void) { break; }\n", false],
+    ["refuses what the grammar accepts: break outside a loop", "int f(void) { break; }\n", false],
     ["refuses a second definition", "int f(void) { return 1; }\nint f(void) { return 1; }\n", false],
     ["refuses a statement outside a function", "return 1;\n", false],
     ["refuses a stray #endif", "int a;\n#endif\n", false],
@@ -91,9 +82,9 @@ it.layer(NodeServices.layer)("gcc", (it) => {
   ] as const) {
     it.effect(what, ({ skip }) =>
       Effect.gen(function* () {
-        const compiler = yield* findGcc()
-        if (!compiler.available) return skip(compiler.why)
-        const { error, passes: passed } = yield* compiler.check(yield* parsed(text))
+        const { compiler } = yield* c.open
+        if (!compiler?.available) return skip(compiler?.why)
+        const { error, passes: passed } = yield* compiler.check(text)
         expect({ error, passed }).toEqual({ error: passes ? null : expect.any(String), passed: passes })
       })
     )

@@ -1,15 +1,20 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { cParser } from "../../src/validate/parseC.ts"
-import { cutAtLastItem, withoutCplusplus } from "../../src/validate/topLevel.ts"
+import { withoutCplusplus } from "../../../src/languages/c/cplusplus.ts"
+import { firstError, grammar } from "../../../src/languages/c/grammar.ts"
+import { itemsWithBodies } from "../../../src/languages/c/items.ts"
+import { lastItem } from "../../../src/languages/c/lastItem.ts"
+import { undefinedTypes } from "../../../src/languages/c/undefinedTypes.ts"
+import * as Grammar from "../../../src/languages/Grammar.ts"
+import { parse } from "../../../src/languages/Language.ts"
 
 /** What is left of a text that was broken off. */
 const kept = (text: string) => {
-  const { closing, end } = cutAtLastItem(text)
+  const { closing, end } = lastItem(text)
   return text.slice(0, end) + (closing === "" ? "" : `|${closing}`)
 }
 
-describe("cutting at the last complete top-level item", () => {
+describe("the last complete top-level item of C", () => {
   for (const [what, text, expected] of [
     ["a function that was finished", "int f(void) { return 0; }\nint g(", "int f(void) { return 0; }"],
     ["a declaration", "int a;\nint b", "int a;"],
@@ -74,15 +79,21 @@ describe("cutting at the last complete top-level item", () => {
 })
 
 describe("parsing as C", () => {
-  const verdicts = (prompt: string, completion: string, ended = false) =>
+  const parsed = (prompt: string, completion: string, ended = false) =>
     Effect.scoped(
-      Effect.gen(function* () {
-        const { judge } = yield* cParser
-        return judge({ prompt, completion, ended })
-      })
+      Effect.map(Grammar.open(grammar), (parser) =>
+        parse(
+          {
+            lastItem,
+            firstError: (text) => firstError(parser, text),
+            items: (document) => itemsWithBodies(parser, document)
+          },
+          { prompt, completion, ended }
+        )
+      )
     )
 
-  for (const [prompt, completion, verdict] of [
+  for (const [prompt, completion, status] of [
     ["int main", "(void)\n{\n  return 0;\n}\nint x", "parses"],
     ["int main", "(void) { return 0 }\n", "errors"],
     ["int main", "(void) { return", "unfinished"],
@@ -101,37 +112,36 @@ describe("parsing as C", () => {
     ["#ifndef A\n#define A\n", "typedef struct { foo_t b; } a_t;\na_t *", "parses"],
     ["", "", "unfinished"]
   ] as const) {
-    it.effect(`finds that ${JSON.stringify(prompt + completion)} ${verdict}`, () =>
+    it.effect(`finds that ${JSON.stringify(prompt + completion)} ${status}`, () =>
       Effect.gen(function* () {
-        const parsed = yield* verdicts(prompt, completion)
-        expect(parsed.verdict).toBe(verdict)
-        expect(parsed.error === null).toBe(verdict !== "errors")
+        const { error, status: found } = yield* parsed(prompt, completion)
+        expect(found).toBe(status)
+        expect(error === null).toBe(status !== "errors")
       })
     )
   }
 
-  it.effect("judges a text that the model ended to its very end", () =>
+  it.effect("parses a text that the model ended to its very end", () =>
     Effect.gen(function* () {
-      expect((yield* verdicts("int a", ";\nint b", true)).verdict).toBe("errors")
-      expect((yield* verdicts("int a", ";\nint b;\n", true)).verdict).toBe("parses")
-      expect((yield* verdicts("/* a", " */\n", true)).error).toContain("nothing but comments")
+      expect((yield* parsed("int a", ";\nint b", true)).status).toBe("errors")
+      expect((yield* parsed("int a", ";\nint b;\n", true)).status).toBe("parses")
+      expect((yield* parsed("/* a", " */\n", true)).error).toContain("nothing but comments")
     })
   )
 
   it.effect("names the first error's line and column", () =>
     Effect.gen(function* () {
-      const parsed = yield* verdicts("int a;\n", "int f(void) {\n  return 0\n}\n")
-      expect(parsed.error).toMatch(/^3:\d+: missing ;$/)
+      const { error } = yield* parsed("int a;\n", "int f(void) {\n  return 0\n}\n")
+      expect(error).toMatch(/^3:\d+: missing ;$/)
     })
   )
 
   it.effect("lists the types that the text uses and does not define", () =>
     Effect.gen(function* () {
-      const parsed = yield* verdicts(
-        "typedef struct a { foo_t b; } a_t;\n",
-        "typedef int (*call_t)(a_t *, size_t);\ncall_t f(struct x *p) { bar_t *q = (bar_t *)p; return q; }\n"
-      )
-      expect(parsed.undefinedTypes.toSorted()).toEqual(["bar_t", "foo_t", "size_t"])
-    })
+      const parser = yield* Grammar.open(grammar)
+      const text =
+        "typedef struct a { foo_t b; } a_t;\ntypedef int (*call_t)(a_t *, size_t);\ncall_t f(struct x *p) { bar_t *q = (bar_t *)p; return q; }\n"
+      expect(undefinedTypes(parser, text).toSorted()).toEqual(["bar_t", "foo_t", "size_t"])
+    }).pipe(Effect.scoped)
   )
 })
