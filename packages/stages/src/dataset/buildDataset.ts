@@ -16,21 +16,21 @@ import { ImpossibleSplit } from "./DatasetError.ts"
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const config = {
-  /** Share of the corpus's bytes that is set apart for training to choose by, in whole documents. */
+  /** Share of the corpus's bytes for the validation split, by which training chooses its best state, in whole documents. */
   validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Share of the bytes that nothing before the `validate` stage looks at, in whole documents; 0 sets none apart. */
+  /** Share of the bytes for the test split, which only the `validate` stage reads, in whole documents; 0 for no test split. */
   testShare: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Cuts the training split to its first so many tokens; what comes after is left out. No limit when absent. */
+  /** Most tokens of the training split; the rest is left out. No limit when absent. */
   maximumTokens: Schema.optionalKey(positive),
-  /** The same for the validation split. */
+  /** Most tokens of the validation split. */
   maximumValidationTokens: Schema.optionalKey(positive),
-  /** The same for the test split. */
+  /** Most tokens of the test split. */
   maximumTestTokens: Schema.optionalKey(positive),
-  /** Decides which documents go where and the order of all. */
+  /** Seed of the split and of the order of the documents. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
@@ -149,7 +149,7 @@ export const buildDataset = Stage.make({
       yield* journal.publish({
         type: "Note",
         level: "warning",
-        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be judged on the validation split, by which training chooses too. Collect more documents, raise testShare, or set it to 0 to be told nothing.`
+        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be evaluated on the validation split, by which training also chooses its best state. Collect more documents, raise testShare, or set testShare to 0 to silence this warning.`
       })
     }
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)

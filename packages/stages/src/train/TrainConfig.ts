@@ -46,11 +46,11 @@ export const fields = {
   /** The model's shape. Left out where training starts `from` a run or a model, which has one; what is given must then be the same but for `dropout`. */
   model: Schema.optionalKey(GptConfig),
   /**
-   * Times that the training split is gone through, those of the run that it goes on from included. Give this or `steps`; one epoch when
-   * neither is given.
+   * Passes through the training split, including those of the run that this one continues. Give this or `steps`; one epoch when neither is
+   * given.
    */
   epochs: Schema.optionalKey(positive),
-  /** Optimizer steps, those of the run that it goes on from included. */
+  /** Optimizer steps, including those of the run that this one continues. */
   steps: Schema.optionalKey(positiveInt),
   /**
    * The model's context length in tokens, published as `n_positions`: training cuts the splits into windows of this length. Where it is
@@ -78,16 +78,16 @@ export const fields = {
   beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
   beta2: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
   epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
-  /** Largest norm of all gradients together; 0 does not clip. */
+  /** Gradient clipping: the largest global norm of the gradients; 0 does not clip. */
   gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /**
-   * Steps over which a running mean of the weights is taken, which is then what is evaluated, sampled and published in place of the last
-   * weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
+   * Steps over which an exponential moving average (EMA) of the weights is taken, which is then evaluated, sampled and published in place
+   * of the last weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
    */
   emaSteps: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /**
-   * Whether each evaluation also fits one number, by which all logits are divided, on part of the validation split: for models that go
-   * through little text many times and grow too sure of it. It is published within the final norm.
+   * Temperature scaling: whether each evaluation also fits one number, by which all logits are divided, on part of the validation split. For
+   * models that see little text many times and become too confident. It is published as part of the final norm.
    */
   calibrate: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   /** Steps between evaluations on the validation split; the end of training always has one. */

@@ -1,7 +1,7 @@
 /** Lets the model write after each prompt and judges what it wrote: as C, by gcc, and against the training text. */
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
-import type { Codec, Speaker } from "../generate/Completion.ts"
+import type { Codec, TextGenerator } from "../generate/Completion.ts"
 import { type ChosenPrefix, choosePrefixes } from "./choosePrefixes.ts"
 import { complete, real } from "./complete.ts"
 import { findGcc } from "./gcc.ts"
@@ -20,7 +20,7 @@ export interface Options<E, E2, R> {
     readonly seed: number
   }
   readonly codec: Codec<E>
-  readonly speaker: Speaker
+  readonly speaker: TextGenerator
   readonly endTokenId: number
   readonly train: SplitReader
   /** Where prompts are taken from: the judged split. */

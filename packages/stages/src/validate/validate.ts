@@ -159,7 +159,7 @@ export const validate = Stage.make({
     const judged = yield* judgeCompletions({
       config,
       codec,
-      speaker: opened.speaker,
+      speaker: opened.generator,
       endTokenId: dataset.value.endTokenId,
       train,
       documents: whole,
