@@ -161,7 +161,7 @@ export const buildDataset = Stage.make({
       yield* journal.publish({
         type: "Note",
         level: "warning",
-        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be judged on the validation split, by which training chooses too. Collect more documents, raise testShare, or set it to 0 to be told nothing.`
+        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be evaluated on the validation split, by which training also chooses its best state. Collect more documents, raise testShare, or set testShare to 0 to silence this warning.`
       })
     }
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)

@@ -14,7 +14,7 @@ import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
 /** A prepared `generate` program that reads one token a run. */
-export interface Speaker {
+export interface TextGenerator {
   readonly program: Prepared
   /** A prepared `read` program for what is only read, a prompt above all: so many tokens a run. Without one they are read singly. */
   readonly block?: { readonly program: Prepared; readonly length: number } | undefined
@@ -40,13 +40,13 @@ const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) 
   program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
 
 /** Reads what of the context is not in the cache and gives the logits of what follows. */
-const advance = Effect.fnUntraced(function* (speaker: Speaker, reading: Reading) {
+const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: Reading) {
   let { cached, context } = reading
-  if (context.length > speaker.sequenceLength) {
-    context = context.slice(-Math.max(1, Math.floor(speaker.sequenceLength / 2)))
+  if (context.length > generator.sequenceLength) {
+    context = context.slice(-Math.max(1, Math.floor(generator.sequenceLength / 2)))
     cached = 0
   }
-  const { block, program } = speaker
+  const { block, program } = generator
   // The last token is not among them: its logits are wanted.
   for (; block !== undefined && cached + block.length < context.length; cached += block.length)
     yield* read(block.program, context.slice(cached, cached + block.length), cached)
@@ -60,18 +60,18 @@ const advance = Effect.fnUntraced(function* (speaker: Speaker, reading: Reading)
 
 /**
  * Token ids that follow a prompt of at least one token. The same prompt, options and parameters give the same tokens. One completion
- * at a time on one speaker: they share its cache.
+ * at a time on one generator, since completions share its cache.
  */
 export const tokens = (
-  speaker: Speaker,
+  generator: TextGenerator,
   prompt: ReadonlyArray<number>,
   options: CompletionOptions
 ): Stream.Stream<number, RunError> =>
   Stream.unfold<Reading, number, RunError, never>(
-    { context: prompt.slice(-speaker.sequenceLength), cached: 0, made: 0 },
+    { context: prompt.slice(-generator.sequenceLength), cached: 0, made: 0 },
     Effect.fnUntraced(function* (reading) {
       if (reading.made >= options.maxTokens) return undefined
-      const { cached, context, logits } = yield* advance(speaker, reading)
+      const { cached, context, logits } = yield* advance(generator, reading)
       const token = pick(logits, options, draws(options.seed, "token", reading.made)())
       if (token === options.stopToken) return undefined
       return [token, { context: [...context, token], cached, made: reading.made + 1 }] as const
@@ -93,7 +93,7 @@ export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
 /** Ids that are decoded together at most, but for a character that is not whole yet. */
 const mostDecoded = 64
 
-interface Telling {
+interface Decoding {
   /** The last ids: enough that a decoder sees what stands before a token. */
   readonly ids: ReadonlyArray<number>
   /** Their text as far as it was given out. */
@@ -110,15 +110,15 @@ export const text = <E, R, E2>(
 ): Stream.Stream<string, E | E2, R> =>
   ids.pipe(
     Stream.mapAccumEffect(
-      (): Telling => ({ ids: [], shown: "" }),
+      (): Decoding => ({ ids: [], shown: "" }),
       Effect.fnUntraced(function* (state, id) {
         const ids = [...state.ids, id]
         const full = yield* codec.decode(ids)
         const certain = full.replace(/\uFFFD+$/u, "")
         const grows = certain.startsWith(state.shown) && certain.length > state.shown.length
         const pieces = grows ? [certain.slice(state.shown.length)] : []
-        const told: Telling = { ids, shown: grows ? certain : state.shown }
-        if (ids.length < mostDecoded || told.shown !== full) return [told, pieces] as const
+        const decoding: Decoding = { ids, shown: grows ? certain : state.shown }
+        if (ids.length < mostDecoded || decoding.shown !== full) return [decoding, pieces] as const
         const last = ids.slice(-mostDecoded / 2)
         return [{ ids: last, shown: yield* codec.decode(last) }, pieces] as const
       })

@@ -20,7 +20,7 @@ import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
-import { type Codec, codecOf, type Speaker, text, tokens } from "./Completion.ts"
+import { type Codec, codecOf, type TextGenerator, text, tokens } from "./Completion.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import type { Sampling } from "./Sampling.ts"
 
@@ -44,7 +44,7 @@ export interface Loaded {
   readonly endTokenId: number
   /** Digest of the tokenizer in the folder. */
   readonly tokenizer: string
-  /** What the weights say of how they were made; undefined where they say nothing. */
+  /** How the weights were trained, from their metadata; undefined where there is none. */
   readonly provenance: Provenance | undefined
 }
 
@@ -101,7 +101,7 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
     )
   const provenance = provenanceOf(metadata)
   if (provenance === "damaged")
-    return yield* unreadable(`${weights} has an account of its training that cannot be read`)
+    return yield* unreadable(`${weights} has metadata on its training that cannot be read`)
   if (provenance !== undefined && provenance.tokenizer !== tokenizer.digest)
     return yield* unreadable("tokenizer.json is not the one that this model was trained with")
   return {
@@ -120,7 +120,7 @@ const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim()
 /** A model on an engine. */
 export interface Opened {
   readonly model: Loaded
-  readonly speaker: Speaker
+  readonly generator: TextGenerator
   /** The prepared `evaluate` program for batches of this many windows; prepared anew at each call. */
   readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
 }
@@ -132,8 +132,8 @@ const blockLength = 8
 export const open = Effect.fn("Model.open")(function* (model: Loaded) {
   const backend = yield* Backend
   const scope = yield* Effect.scope
-  const speak = generateProgram(model.spec, 1)
-  const session = yield* backend.open(tensorsOf([speak]))
+  const program = generateProgram(model.spec, 1)
+  const session = yield* backend.open(tensorsOf([program]))
   for (const { name, read } of model.parameters) {
     const values = yield* read
     yield* session.write(name, values)
@@ -141,15 +141,15 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
   }
   const { sequenceLength } = model.spec
   const length = Math.min(blockLength, Math.floor(sequenceLength / 2))
-  const speaker: Speaker = {
-    program: yield* session.prepare(speak),
+  const generator: TextGenerator = {
+    program: yield* session.prepare(program),
     block:
       length < 2 ? undefined : { program: yield* session.prepare(readProgram(model.spec, length)), length },
     sequenceLength
   }
   return {
     model,
-    speaker,
+    generator,
     evaluating: (batch) =>
       session.prepare(evaluate(model.spec, batch)).pipe(Effect.provideService(Scope.Scope, scope))
   } satisfies Opened as Opened
@@ -165,7 +165,7 @@ export interface GenerateOptions extends Sampling {
  * model, prompt and options give the same text. One completion at a time on one session.
  */
 export const generate = (
-  { model, speaker }: Opened,
+  { model, generator }: Opened,
   prompt: string,
   options: GenerateOptions
 ): Stream.Stream<string, RunError | TokenizerMismatch> =>
@@ -173,7 +173,7 @@ export const generate = (
     Effect.map(model.codec.encode(prompt), (ids) =>
       text(
         model.codec,
-        tokens(speaker, ids.length === 0 ? [model.endTokenId] : ids, {
+        tokens(generator, ids.length === 0 ? [model.endTokenId] : ids, {
           ...options,
           stopToken: model.endTokenId
         })

@@ -1,6 +1,6 @@
 /**
- * Making a model as sure as it is right. A model that has seen its text many times is too sure of the next token elsewhere; dividing
- * all its logits by one number, the temperature, mends that and changes no order among tokens.
+ * Temperature scaling: calibrates a model that is too confident because it has seen its text many times. All logits are divided by one
+ * number, the temperature, which does not change the order of the tokens.
  *
  * The logits are linear in the output of the final norm, so the number goes into that norm's gain and bias: the weights stay those of a
  * plain transformer.
@@ -10,7 +10,7 @@
 import { Effect } from "effect"
 import { names, type Parameter, parameters, type Spec } from "./Parameters.ts"
 
-/** The parameters that take the temperature in. */
+/** The parameters that are divided by the temperature. */
 export const scaled = (spec: Spec): ReadonlyArray<Parameter> =>
   parameters(spec).filter(({ name }) => name.startsWith(`${names.finalNorm}.`))
 

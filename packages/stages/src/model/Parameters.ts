@@ -23,7 +23,7 @@ export interface Parameter {
   readonly decays: boolean
   /** Whether Hugging Face's files hold the transpose. */
   readonly transposed: boolean
-  /** A constant, the deviation of normal values, or the root mean square of waves along the rows. */
+  /** A constant, the deviation of normal values, or the root mean square of sinusoidal rows. */
   readonly initial:
     | { readonly constant: number }
     | { readonly deviation: number }
@@ -76,7 +76,7 @@ export const parameters = (spec: Spec): ReadonlyArray<Parameter> => {
   ]
   return [
     matrix(names.table, spec.vocabularySize, embedding, 0.02, false),
-    // Positions begin as waves and do not decay: see `fillWaves`.
+    // Positions begin sinusoidal and do not decay: see `fillSinusoidal`.
     {
       name: names.positions,
       shape: [spec.sequenceLength, embedding],
@@ -103,14 +103,14 @@ export const parameterCount = (spec: Spec): number =>
   parameters(spec).reduce((sum, parameter) => sum + sizeOf(parameter), 0)
 
 /**
- * Fills [T, C] with waves along the rows, a sine and a cosine for each pair of columns, their lengths in geometric steps from 2π rows
- * to 4T. The way from one row to another is then one rotation wherever both stand, so that heads that look a fixed distance back are
- * found within few steps, and with them the copying of what stands earlier in the window. GPT-2's independent normal rows must learn
- * each distance at each place, for which a small corpus is too small (docs/training.md has a figure).
+ * Fills [T, C] with sinusoidal positions: a sine and a cosine for each pair of columns, with wavelengths in geometric steps from 2π rows
+ * to 4T. A fixed distance between two rows is then the same rotation at every position, so heads that look a fixed distance back are
+ * learned within few steps. GPT-2's independent normal rows must learn each distance at each position, for which a small corpus is too
+ * small (docs/training.md has a figure).
  *
- * Source: Vaswani et al. 2017, section 3.5, whose lengths end at 10,000 · 2π; beyond the window they would tell no rows apart.
+ * Source: Vaswani et al. 2017, section 3.5, whose wavelengths end at 10,000 · 2π; wavelengths far beyond T would not distinguish rows.
  */
-const fillWaves = (values: Float32Array, [rows, columns]: ReadonlyArray<number>, rms: number): void => {
+const fillSinusoidal = (values: Float32Array, [rows, columns]: ReadonlyArray<number>, rms: number): void => {
   const pairs = Math.ceil(columns! / 2)
   for (let index = 0; index < values.length; index++) {
     const row = Math.floor(index / columns!)
@@ -126,12 +126,12 @@ export const initialValues = (parameter: Parameter, seed: number): Float32Array 
   const { initial, name, shape } = parameter
   const values = new Float32Array(sizeOf(parameter))
   if ("constant" in initial) values.fill(initial.constant)
-  else if ("sinusoidal" in initial) fillWaves(values, shape, initial.sinusoidal)
+  else if ("sinusoidal" in initial) fillSinusoidal(values, shape, initial.sinusoidal)
   else fillNormal(values, initial.deviation, draws(seed, "initial", name))
   return values
 }
 
-/** Why these sizes make no model, or undefined when they do. */
+/** Why these sizes are invalid, or undefined when they are valid. */
 export const faultOf = ({ embedding, heads }: GptConfig): string | undefined =>
   embedding % heads === 0
     ? undefined

@@ -39,7 +39,7 @@ export const Ports = {
 /** Attention within one layer: `layer` declares names in that layer's scope. */
 type Attend = (layer: Builder.Builder, qkv: Tensor, offset: Tensor) => Tensor
 
-/** Which of the session's tensors stands for a parameter: the parameter itself, unless told otherwise. */
+/** Name of the session's tensor that is used for a parameter: the parameter itself by default. */
 export type Weights = (parameter: string) => string
 
 const themselves: Weights = (parameter) => parameter

@@ -2,7 +2,6 @@
  * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library encodes words and
  * decodes; each distinct word is asked of it once, because code repeats itself.
  */
-import { collectGarbage } from "@trainyard/backends/garbage"
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
 import { digestOf } from "./digest.ts"
@@ -93,22 +92,10 @@ const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint3
   return joined
 }
 
-/**
- * Encodings between two collections of garbage. Each holds a kilobyte and more outside V8, which sees a small object only: the words of
- * a few megabytes of text would pile up to a hundred.
- */
-const encodingsKept = 16_384
-let encodings = 0
-
 const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
   Effect.tryPromise({
     try: async () => {
       if (texts.length === 0) return []
-      if (encodings > encodingsKept) {
-        encodings = 0
-        collectGarbage()
-      }
-      encodings += texts.length
       const encoded = await library.encodeBatch([...texts], { addSpecialTokens: false })
       return encoded.map((encoding) => encoding.getIds())
     },

@@ -1,14 +1,15 @@
 /**
- * The checkpoints of one training run: saved in the background from copies, retried loudly, the last few and the best kept, the
- * newest whole one found again.
+ * The checkpoints of one training run: saved in the background from copies, with retries that are published, the last few and the best
+ * kept (`CheckpointList`), the newest whole one found again.
  */
 import { statfs } from "node:fs/promises"
-import { join } from "node:path"
 import { Journal } from "@trainyard/core/Journal"
 import { explain } from "@trainyard/core/Workspace"
-import { Context, Effect, Fiber, FileSystem, Schedule, Schema, type Scope } from "effect"
+import { Context, Effect, FileSystem, Schedule, Schema } from "effect"
 import type { PlatformError } from "effect/PlatformError"
+import * as BackgroundSaver from "./BackgroundSaver.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
+import * as CheckpointList from "./CheckpointList.ts"
 import * as Copies from "./Copies.ts"
 
 /** Free bytes of the file system that holds a folder. */
@@ -18,7 +19,7 @@ export const FreeBytes = Context.Reference<(directory: string) => Effect.Effect<
     defaultValue: () => (directory) =>
       Effect.tryPromise(() => statfs(directory)).pipe(
         Effect.map((info) => info.bavail * info.bsize),
-        // A file system that will not say is not a reason to stop.
+        // A file system that does not tell is no reason to stop.
         Effect.orElseSucceed(() => Number.POSITIVE_INFINITY)
       )
   }
@@ -42,7 +43,7 @@ export class CheckpointFailed extends Schema.TaggedError<CheckpointFailed>()("Ch
   }
 }
 
-/** There is not the room on disk that training will need. */
+/** Less space is free on disk than training needs. Sizes in bytes. */
 export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSmall", {
   directory: Schema.String,
   needed: Schema.Finite,
@@ -62,31 +63,87 @@ export interface Snapshot extends Copies.Copy {
   /** Step of the best evaluation so far, whose checkpoint is kept. */
   readonly bestStep: number | null
   /** Newest step that a rollback would return to, whose checkpoint is kept. */
-  readonly anchorStep: number | null
+  readonly rollbackStep: number | null
 }
 
 export interface Options {
   readonly root: string
   readonly keepLast: number
   /** Says why a checkpoint's content does not belong to this run, or undefined when it does. */
-  readonly foreign: (
+  readonly incompatible: (
     checkpoint: CheckpointFolder.Verified
   ) => Effect.Effect<string | undefined, never, FileSystem.FileSystem>
 }
 
-const folderPattern = /^step-(\d+)(?:\.(\d+))?$/
+/** One sentence with the fix, for each way that a save fails. */
+const whyNotSaved = (root: string, step: number, error: DiskTooSmall | PlatformError): string =>
+  error._tag === "DiskTooSmall" ? error.message : explain(`Saving step ${step}`, root)(error).message
 
-/** Checkpoint folders under a root, newest first. A step saved twice has two folders; the later one counts as newer. */
-const list = Effect.fnUntraced(function* (root: string) {
+const saving = Effect.fnUntraced(function* ({ keepLast, root }: Options) {
   const fs = yield* FileSystem.FileSystem
-  return (yield* fs.readDirectory(root))
-    .flatMap((name) => {
-      const match = folderPattern.exec(name)
-      return match === null
-        ? []
-        : [{ directory: join(root, name), step: Number(match[1]), turn: Number(match[2] ?? 0) }]
+  const journal = yield* Journal
+  const freeBytes = yield* FreeBytes
+  const retries = yield* SaveRetries
+  let savedStep = -1
+
+  const checkSpace = Effect.fnUntraced(function* (bytes: number) {
+    const free = yield* freeBytes(root)
+    // A little more than the files: folders and the marker take room as well.
+    const needed = bytes * 1.02 + 65_536
+    if (free < needed) return yield* new DiskTooSmall({ directory: root, needed, free })
+  })
+
+  const saveOnce = Effect.fnUntraced(function* ({ bestStep, files, step }: Snapshot) {
+    const started = performance.now()
+    yield* checkSpace(CheckpointFolder.bytesOf(files))
+    const directory = yield* CheckpointList.freeFolder(root, step)
+    const bytes = yield* CheckpointFolder.write(directory, step, files)
+    savedStep = step
+    const seconds = (performance.now() - started) / 1000
+    yield* journal.publish({
+      type: "Saved",
+      step,
+      directory,
+      best: bestStep === step,
+      bytes,
+      seconds
     })
-    .sort((a, b) => b.step - a.step || b.turn - a.turn)
+  })
+
+  const fault = (kind: "checkpoint-save" | "checkpoint-remove", message: string, action: string) =>
+    journal.publish({ type: "Fault", kind, message, action })
+
+  const save = (snapshot: Snapshot): Effect.Effect<void, CheckpointFailed> => {
+    const { bestStep, discard, rollbackStep, step } = snapshot
+    return saveOnce(snapshot).pipe(
+      Effect.tapError((error) =>
+        fault(
+          "checkpoint-save",
+          `The checkpoint of step ${step} was not saved. ${whyNotSaved(root, step, error)}`,
+          "tried again a few times, then training stops"
+        )
+      ),
+      Effect.retry(retries),
+      Effect.mapError(
+        (error) => new CheckpointFailed({ step, directory: root, why: whyNotSaved(root, step, error) })
+      ),
+      Effect.andThen(
+        CheckpointList.retain(root, keepLast, [bestStep, rollbackStep]).pipe(
+          Effect.catch((error) =>
+            fault(
+              "checkpoint-remove",
+              `Old checkpoints in ${root} could not be removed: ${error.message}`,
+              "left where they are"
+            )
+          )
+        )
+      ),
+      Effect.ensuring(discard),
+      Effect.provideService(FileSystem.FileSystem, fs),
+      Effect.withSpan("checkpoint", { attributes: { step } })
+    )
+  }
+  return { checkSpace, save, savedStep: () => savedStep }
 })
 
 export type Checkpoints = Effect.Success<ReturnType<typeof make>>
@@ -94,186 +151,30 @@ export type Checkpoints = Effect.Success<ReturnType<typeof make>>
 /** Opens (or makes) the folder of a run's checkpoints. */
 export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
   const fs = yield* FileSystem.FileSystem
-  const journal = yield* Journal
-  const freeBytes = yield* FreeBytes
-  const retries = yield* SaveRetries
-  const scope: Scope.Scope = yield* Effect.scope
-  const { root } = options
+  const { incompatible, root } = options
   yield* fs.makeDirectory(root, { recursive: true })
   yield* CheckpointFolder.sweep(root)
-
-  let running: Fiber.Fiber<void, CheckpointFailed> | undefined
-  let waiting: Snapshot | undefined
-  let failure: CheckpointFailed | undefined
-  let savedStep = -1
-
-  const spaceFor = Effect.fnUntraced(function* (bytes: number) {
-    const free = yield* freeBytes(root)
-    // A little more than the files: folders and the marker take room as well.
-    const needed = bytes * 1.02 + 65_536
-    if (free < needed) return yield* new DiskTooSmall({ directory: root, needed, free })
-  })
-
-  /** Removes all but the last few, the best, and the one that a rollback would return to. */
-  const retain = Effect.fnUntraced(function* (snapshot: Snapshot) {
-    const folders = yield* list(root)
-    const steps = [...new Set(folders.map((folder) => folder.step))]
-    const kept = new Set([...steps.slice(0, options.keepLast), snapshot.bestStep, snapshot.anchorStep])
-    const seen = new Set<number>()
-    for (const folder of folders) {
-      const newestOfStep = !seen.has(folder.step)
-      seen.add(folder.step)
-      if (!newestOfStep || !kept.has(folder.step)) yield* CheckpointFolder.remove(folder.directory)
-    }
-  })
-
-  const place = Effect.fnUntraced(function* (step: number) {
-    const turns = (yield* list(root)).filter((folder) => folder.step === step).map((folder) => folder.turn)
-    const name = `step-${String(step).padStart(7, "0")}`
-    return join(root, turns.length === 0 ? name : `${name}.${Math.max(...turns) + 1}`)
-  })
-
-  /** One sentence with the mend, whichever way a save failed. */
-  const sentence = (step: number, error: DiskTooSmall | PlatformError): string =>
-    error._tag === "DiskTooSmall" ? error.message : explain(`Saving step ${step}`, root)(error).message
-
-  const saveOnce = Effect.fnUntraced(function* (snapshot: Snapshot) {
-    const started = performance.now()
-    yield* spaceFor(CheckpointFolder.bytesOf(snapshot.files))
-    const directory = yield* place(snapshot.step)
-    const bytes = yield* CheckpointFolder.write(directory, snapshot.step, snapshot.files)
-    savedStep = snapshot.step
-    const seconds = (performance.now() - started) / 1000
-    yield* journal.publish({
-      type: "Saved",
-      step: snapshot.step,
-      directory,
-      best: snapshot.bestStep === snapshot.step,
-      bytes,
-      seconds
-    })
-  })
-
-  const save = (snapshot: Snapshot): Effect.Effect<void, CheckpointFailed> =>
-    saveOnce(snapshot).pipe(
-      Effect.tapError((error) =>
-        journal.publish({
-          type: "Fault",
-          kind: "checkpoint-save",
-          message: `The checkpoint of step ${snapshot.step} was not saved. ${sentence(snapshot.step, error)}`,
-          action: "tried again a few times, then training stops"
-        })
-      ),
-      Effect.retry(retries),
-      Effect.mapError(
-        (error) =>
-          new CheckpointFailed({
-            step: snapshot.step,
-            directory: root,
-            why: sentence(snapshot.step, error)
-          })
-      ),
-      Effect.andThen(
-        retain(snapshot).pipe(
-          Effect.catch((error) =>
-            journal.publish({
-              type: "Fault",
-              kind: "checkpoint-remove",
-              message: `Old checkpoints in ${root} could not be removed: ${error.message}`,
-              action: "left where they are"
-            })
-          )
-        )
-      ),
-      Effect.ensuring(snapshot.discard),
-      Effect.provideService(FileSystem.FileSystem, fs),
-      Effect.withSpan("checkpoint", { attributes: { step: snapshot.step } })
-    )
-
-  /** Saves this snapshot and then whatever waits, in a fiber of its own. */
-  const start = (first: Snapshot): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      let next: Snapshot | undefined = first
-      while (next !== undefined) {
-        yield* save(next)
-        next = waiting
-        waiting = undefined
-        // In one breath with looking for the next one, so that an offer finds either a saver or none.
-        if (next === undefined) running = undefined
-      }
-    }).pipe(
-      Effect.tapError((error) =>
-        Effect.sync(() => {
-          failure = error
-          running = undefined
-        })
-      ),
-      Effect.forkIn(scope),
-      Effect.flatMap((fiber) =>
-        Effect.sync(() => {
-          running = fiber
-        })
-      )
-    )
-
-  /** Fails when a save in the background has failed for good. */
-  const check = Effect.suspend(() => (failure === undefined ? Effect.void : Effect.fail(failure)))
-
-  /** Waits until nothing is being saved. */
-  const settle: Effect.Effect<void, CheckpointFailed> = Effect.suspend(() =>
-    running === undefined ? check : Fiber.await(running).pipe(Effect.andThen(Effect.suspend(() => settle)))
-  )
-
+  const { checkSpace, save, savedStep } = yield* saving(options)
+  const { busy, check, offer, settle } = BackgroundSaver.make(save, yield* Effect.scope)
   return {
-    spaceFor,
+    /** Fails with `DiskTooSmall` where fewer bytes are free. */
+    checkSpace,
     /** Copies tensors as they are now, to be saved while they change. */
     copy: <E>(contents: ReadonlyArray<Copies.Contents<E>>) =>
       Effect.provideService(Copies.make(root, contents), FileSystem.FileSystem, fs),
     check,
     settle,
-    /** Whether a save is under way. */
-    busy: () => running !== undefined,
+    busy,
+    offer,
     /** Newest step that is safe on disk, -1 when none is. */
-    savedStep: () => savedStep,
-    /** Saves in the background. While a save is under way the newest best snapshot waits its turn, and any other gives way. */
-    offer: (snapshot: Snapshot): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (running === undefined) return start(snapshot)
-        let passed: Snapshot | undefined = snapshot
-        if (
-          waiting === undefined ||
-          waiting.bestStep !== waiting.step ||
-          snapshot.bestStep === snapshot.step
-        ) {
-          passed = waiting
-          waiting = snapshot
-        }
-        return passed?.discard ?? Effect.void
-      }),
+    savedStep,
     /** Saves and waits for it. */
     saveNow: (snapshot: Snapshot): Effect.Effect<void, CheckpointFailed> =>
-      settle.pipe(Effect.andThen(save(snapshot))),
-    /** The newest whole checkpoint of this run that `wanted` accepts, and those that were passed over, with the reason. */
-    newest: Effect.fn("Checkpoints.newest")(function* (wanted: (step: number) => boolean = () => true) {
-      const skipped: Array<{ readonly directory: string; readonly why: string }> = []
-      for (const folder of yield* list(root)) {
-        if (!wanted(folder.step)) continue
-        const found = yield* Effect.result(CheckpointFolder.read(folder.directory))
-        const why =
-          found._tag === "Failure"
-            ? found.failure.why
-            : found.success.step !== folder.step
-              ? `it says that it is of step ${found.success.step}`
-              : yield* options.foreign(found.success)
-        if (found._tag === "Success" && why === undefined) return { checkpoint: found.success, skipped }
-        skipped.push({ directory: folder.directory, why: why ?? "it is damaged" })
-      }
-      return { checkpoint: undefined, skipped }
-    }),
-    /** Removes every checkpoint after `step`, the newest first, so that a kill in between leaves an earlier true state. */
-    forgetAfter: Effect.fn("Checkpoints.forgetAfter")(function* (step: number) {
-      for (const folder of yield* list(root))
-        if (folder.step > step) yield* CheckpointFolder.remove(folder.directory)
-    })
+      Effect.andThen(settle, save(snapshot)),
+    /** The newest whole checkpoint of this run that `wanted` accepts, and those that were skipped, with the reason. */
+    newest: (wanted: (step: number) => boolean = () => true) =>
+      CheckpointList.newest(root, wanted, incompatible),
+    /** Removes every checkpoint after `step`. */
+    removeAfter: (step: number) => CheckpointList.removeAfter(root, step)
   }
 })

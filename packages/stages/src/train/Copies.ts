@@ -1,6 +1,6 @@
 /**
- * Copies of the training state on disk, from which a checkpoint is made while training goes on: in the process they would take as
- * much memory as the state itself.
+ * Copies of the training state on disk, from which a checkpoint is made while training goes on. In memory they would take as much as the
+ * state itself: for the c-code pipeline (5.7 million parameters) that is 130 MB of resident memory.
  */
 import { join } from "node:path"
 import { Effect, FileSystem } from "effect"
@@ -37,8 +37,8 @@ const inMemory = Effect.fnUntraced(function* <E>({ name, tensors }: Contents<E>)
 })
 
 /**
- * Copies these tensors below `root`, as they are now. Where the disk refuses, the copies are kept in memory: saving then fails or
- * waits on its own account. What a killed process leaves behind goes the way of other unfinished checkpoints.
+ * Copies these tensors below `root`, as they are now. Where the disk refuses, the copies are kept in memory, and the save that follows
+ * reports the failure. What a killed process leaves behind is removed like other unfinished checkpoints.
  */
 export const make = <E>(root: string, contents: ReadonlyArray<Contents<E>>) =>
   Effect.gen(function* () {

@@ -10,7 +10,7 @@ export interface Curve {
 const pieceBytes = 1 << 18
 
 /**
- * Goes on from a curve that was saved. Lines stand in pieces that are filled once and never copied: a checkpoint of a long run takes the
+ * Continues a curve that was saved. Lines stand in pieces that are filled once and never copied: a checkpoint of a long run takes the
  * curve along without making another of it.
  */
 export const make = (before: Uint8Array = new Uint8Array()): Curve => {

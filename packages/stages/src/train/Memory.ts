@@ -1,4 +1,4 @@
-/** What training needs of the machine's memory, told when the engine does not get it. */
+/** How much memory training needs, for the error when the engine does not get it. */
 import { EngineFailure, EngineName } from "@trainyard/backends/Backend"
 import { bytesOf, type Program, sessionTensors } from "@trainyard/backends/program/Program"
 import { plan } from "@trainyard/backends/program/plan"
@@ -18,7 +18,7 @@ export class NotEnoughMemory extends Schema.TaggedError<NotEnoughMemory>()("NotE
   batchSize: Schema.Int,
   gradientAccumulationSteps: Schema.Int,
   sequenceLength: Schema.Int,
-  /** What the engine said. */
+  /** The engine's message. */
   why: Schema.String
 }) {
   override get message() {

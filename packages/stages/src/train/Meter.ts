@@ -29,6 +29,8 @@ export interface Options {
   readonly evaluationInSteps: number
 }
 
+export type Meter = ReturnType<typeof make>
+
 export const make = (options: Options) => {
   let waiting: Array<Tick> = []
   let reported = Number.NEGATIVE_INFINITY

@@ -21,25 +21,29 @@ export interface Restored {
 
 const decodeState = Schema.decodeUnknownOption(StateFile)
 
-/** A checkpoint that is whole and not what is looked for. */
-export class Foreign extends Data.TaggedError("Foreign")<{ readonly why: string }> {}
+/** A whole checkpoint of another model, dataset or training run. */
+export class IncompatibleCheckpoint extends Data.TaggedError("IncompatibleCheckpoint")<{
+  readonly why: string
+}> {}
 
-/** The tensors that are wanted, in that order; fails when one is missing or misshapen. */
+/** The wanted tensors, in that order; fails when one is missing or misshapen. */
 const choose = Effect.fnUntraced(function* (
   { files }: Verified,
   name: string,
   wanted: ReadonlyArray<{ readonly name: string; readonly shape: ReadonlyArray<number> }>
 ) {
   const file = files.get(name)
-  if (file === undefined) return yield* new Foreign({ why: `it has no ${name}` })
+  if (file === undefined) return yield* new IncompatibleCheckpoint({ why: `it has no ${name}` })
   const { tensors } = yield* TensorFile.open(file.path).pipe(
-    Effect.mapError((error) => new Foreign({ why: error.message }))
+    Effect.mapError((error) => new IncompatibleCheckpoint({ why: error.message }))
   )
   const chosen: Array<Source<SafetensorsError>> = []
   for (const tensor of wanted) {
     const found = tensors.get(tensor.name)
     if (found === undefined || sizeOf(found.shape) !== sizeOf(tensor.shape))
-      return yield* new Foreign({ why: `its ${name} has no ${tensor.name} of this model's shape` })
+      return yield* new IncompatibleCheckpoint({
+        why: `its ${name} has no ${tensor.name} of this model's shape`
+      })
     chosen.push({ ...tensor, read: found.read })
   }
   return chosen
@@ -52,17 +56,19 @@ const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string
   return yield* fs
     .readFile(file.path)
     .pipe(
-      Effect.mapError((error) => new Foreign({ why: `its ${name} cannot be read (${error.reason._tag})` }))
+      Effect.mapError(
+        (error) => new IncompatibleCheckpoint({ why: `its ${name} cannot be read (${error.reason._tag})` })
+      )
     )
 })
 
 /** Reads a verified checkpoint of a model of this shape. Tensors are read when they are loaded. */
 export const contentsOf = Effect.fnUntraced(function* (checkpoint: Verified, spec: Spec, averages: boolean) {
-  const foreign = (why: string) => new Foreign({ why })
+  const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
   const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
-  if (Option.isNone(parsed)) return yield* foreign("its state.json is not one that this version writes")
+  if (Option.isNone(parsed)) return yield* incompatible("its state.json is not one that this version writes")
   const { origin, state } = parsed.value
-  if (state.step !== checkpoint.step) return yield* foreign(`its state is of step ${state.step}`)
+  if (state.step !== checkpoint.step) return yield* incompatible(`its state is of step ${state.step}`)
   const list = parameters(spec)
   const moments = list.flatMap(({ name, shape }) => [
     { name: Names.firstMoment(name), shape },
@@ -88,14 +94,14 @@ export const restore = (
   averages: boolean
 ): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    const foreign = (why: string) => new Foreign({ why })
+    const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
     const restored = yield* contentsOf(checkpoint, spec, averages)
     const from = restored.origin
-    if (from.dataset !== origin.dataset) return yield* foreign("it was trained on another dataset")
-    if (from.from !== origin.from) return yield* foreign("its training began from something else")
+    if (from.dataset !== origin.dataset) return yield* incompatible("it was trained on another dataset")
+    if (from.from !== origin.from) return yield* incompatible("its training began from something else")
     if (from.engine !== origin.engine || from.precision !== origin.precision)
-      return yield* foreign(`it was trained on ${from.engine} in ${from.precision}`)
+      return yield* incompatible(`it was trained on ${from.engine} in ${from.precision}`)
     if (JSON.stringify(from.config) !== JSON.stringify(origin.config))
-      return yield* foreign("it was trained with other settings")
+      return yield* incompatible("it was trained with other settings")
     return restored
-  }).pipe(Effect.catchTag("Foreign", ({ why }) => Effect.succeed(why)))
+  }).pipe(Effect.catchTag("IncompatibleCheckpoint", ({ why }) => Effect.succeed(why)))

@@ -1,5 +1,5 @@
 /**
- * Everything about a training run that is not a tensor: what `state.json` in a checkpoint holds. Whatever decides the next
+ * Everything about a training run that is not a tensor: what `state.json` in a checkpoint holds. Everything that decides the next
  * step is here, as plain numbers, so that a resumed run is the same run.
  */
 import { Effect, Schema } from "effect"
@@ -14,7 +14,7 @@ export const State = Schema.Struct({
   shift: Schema.Int,
   /** Last step whose evaluation is done. */
   evaluatedStep: Schema.Int,
-  /** Last step at which the weights' running mean was brought up to date. */
+  /** Last step at which the exponential moving average of the weights was updated. */
   averagedStep: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /** By which the logits were divided in the last evaluation. */
   temperature,

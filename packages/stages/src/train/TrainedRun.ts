@@ -9,10 +9,10 @@ import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
-/** Name of the file of a state that holds the running means of its weights, where they were kept. */
+/** Name of the file of a state that holds the exponential moving average of its weights, where one was kept. */
 export const averageFile = "average.safetensors"
 
-/** Name of the file of a state that holds the weights to judge and publish. */
+/** Name of the file of a state that holds the weights to evaluate and publish. */
 export const weightsFile = (files: ReadonlyMap<string, unknown>): string =>
   files.has(averageFile) ? averageFile : "parameters.safetensors"
 

@@ -1,4 +1,4 @@
-/** Settings that are allowed and do not do what they seem to: what is said of them before the first step, each with its fix. */
+/** Warnings, before the first step, about settings that are allowed and have no effect or another than they seem to, each with its fix. */
 import { Schema } from "effect"
 import * as Batches from "./Batches.ts"
 import { count } from "./figures.ts"

@@ -1,6 +1,6 @@
 /** Completions: what the model writes after a prompt, and the text that follows it in its document. */
 import { Effect, Stream } from "effect"
-import { type Codec, type Speaker, tokens } from "../generate/Completion.ts"
+import { type Codec, type TextGenerator, tokens } from "../generate/Completion.ts"
 import type { Sampling } from "../generate/Sampling.ts"
 
 export interface Options extends Sampling {
@@ -18,7 +18,7 @@ export interface Continued {
 
 /** Lets the model continue a prompt. An empty prompt is the start of a document. */
 export const complete = Effect.fn("validate.complete")(function* <E>(
-  speaker: Speaker,
+  speaker: TextGenerator,
   codec: Codec<E>,
   prompt: string,
   options: Options

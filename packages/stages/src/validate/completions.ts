@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
-import type { Codec, Speaker } from "../generate/Completion.ts"
+import type { Codec, TextGenerator } from "../generate/Completion.ts"
 import type { Compiler } from "../languages/Compiler.ts"
 import { type Language, type Parsed, parse } from "../languages/Language.ts"
 import { choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
@@ -27,7 +27,7 @@ export interface Options<E, E2, R> {
   /** Undefined where completions are to be neither parsed nor compiled. */
   readonly language: Language | undefined
   readonly codec: Codec<E>
-  readonly speaker: Speaker
+  readonly speaker: TextGenerator
   readonly endTokenId: number
   readonly train: SplitReader
   /** Where prompts are taken from: the measured split. */

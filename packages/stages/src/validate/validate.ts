@@ -183,7 +183,7 @@ export const validate = Stage.make({
       config,
       language,
       codec: codecOf(tokenizer),
-      speaker: opened.speaker,
+      speaker: opened.generator,
       endTokenId: dataset.value.endTokenId,
       train: reader.train,
       documents: whole,

@@ -215,7 +215,7 @@ layer(Running.layer)("dataset", (it) => {
         const [said, ...more] = yield* notes({})
         assert.lengthOf(more, 0)
         assert.include(said, "The corpus of 2 documents is too small for a test split")
-        assert.include(said, "judged on the validation split")
+        assert.include(said, "evaluated on the validation split")
         assert.lengthOf(yield* notes({ testShare: 0 }), 0)
       })
   )

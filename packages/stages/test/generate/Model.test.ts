@@ -131,19 +131,19 @@ describe("generate", () => {
   it.live("goes on past the context with the last half of it", () =>
     Effect.gen(function* () {
       const opened = yield* Model.open(yield* Model.load(yield* published))
-      const { sequenceLength } = opened.speaker
+      const { sequenceLength } = opened.generator
       const reads: Array<readonly [number, number]> = []
-      const speaker: Completion.Speaker = {
+      const generator: Completion.TextGenerator = {
         sequenceLength,
         program: {
           run: (inputs) => {
             reads.push([inputs[Ports.tokens]![0]!, inputs[Ports.offset]![0]!])
-            return opened.speaker.program.run(inputs)
+            return opened.generator.program.run(inputs)
           }
         }
       }
       const made = yield* Stream.runCollect(
-        Completion.tokens(speaker, [3, 5, 7], { maxTokens: 12, temperature: 0, seed: 1 })
+        Completion.tokens(generator, [3, 5, 7], { maxTokens: 12, temperature: 0, seed: 1 })
       )
       assert.strictEqual(made.length, 12)
       assert.isTrue(reads.every(([, offset]) => offset < sequenceLength))
@@ -163,12 +163,12 @@ describe("generate", () => {
   it.live("reads a prompt in blocks, and writes what it writes after reading token by token", () =>
     Effect.gen(function* () {
       const opened = yield* Model.open(yield* Model.load(yield* published))
-      const { block, program, sequenceLength } = opened.speaker
+      const { block, program, sequenceLength } = opened.generator
       assert.isDefined(block)
       if (block === undefined) return
       let blocks = 0
-      const counted: Completion.Speaker = {
-        ...opened.speaker,
+      const counted: Completion.TextGenerator = {
+        ...opened.generator,
         block: {
           length: block.length,
           program: {
@@ -198,8 +198,8 @@ describe("generate", () => {
       const opened = yield* Model.open(yield* Model.load(yield* published))
       const long = Array.from({ length: 20 }, (_, index) => 1 + (index % 20))
       const options = { maxTokens: 1, temperature: 0, seed: 1 }
-      const whole = yield* Stream.runCollect(Completion.tokens(opened.speaker, long, options))
-      const end = yield* Stream.runCollect(Completion.tokens(opened.speaker, long.slice(-8), options))
+      const whole = yield* Stream.runCollect(Completion.tokens(opened.generator, long, options))
+      const end = yield* Stream.runCollect(Completion.tokens(opened.generator, long.slice(-8), options))
       assert.deepStrictEqual(whole, end)
     }).pipe(Effect.scoped, provided)
   )

@@ -185,14 +185,14 @@ describe("emaSteps", () => {
               // The file knows where it stands, so that it must be the one that is moved.
               seek: (...args: Parameters<FileSystem.File["seek"]>) => file.seek(...args),
               writeAll: (bytes: Uint8Array) =>
-                path.includes("shelf") && ++writes > 100 ? full : file.writeAll(bytes)
+                path.includes("tensors-") && ++writes > 100 ? full : file.writeAll(bytes)
             })
           })
         return yield* Effect.flip(
           Effect.provideService(runTraining(full, averaged), FileSystem.FileSystem, { ...fs, open })
         )
       }).pipe(Effect.provide(services({ events: [] })))
-      assert.strictEqual(error._tag, "ShelfUnusable")
+      assert.strictEqual(error._tag, "DiskTensorsUnusable")
       assert.match(error.message, /no space.*run the same command again/is)
       yield* trained(full, averaged)
       assert.deepStrictEqual(everythingOf(full), everythingOf(plain))

@@ -143,7 +143,7 @@ describe("resume", () => {
         writeFileSync(join(broken.scratch, "checkpoints", name, "state.json"), "{}")
       const heard = listen()
       yield* undisturbed(broken, config, heard)
-      assert.isTrue(ofType(heard, "Note").some((note) => note.message.includes("passed over")))
+      assert.isTrue(ofType(heard, "Note").some((note) => note.message.includes("is skipped")))
       assert.deepStrictEqual(resultOf(broken), resultOf(plain))
     }).pipe(Effect.scoped)
   )

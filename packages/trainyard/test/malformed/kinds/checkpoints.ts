@@ -47,7 +47,7 @@ export const checkpoints: Kind = ({ directory, draw }, index) => {
       const { newest: find } = yield* Checkpoints.make({
         root: directory,
         keepLast: 2,
-        foreign: (checkpoint) =>
+        incompatible: (checkpoint) =>
           Effect.map(restore(checkpoint, spec, origin, false), (restored) =>
             typeof restored === "string" ? restored : undefined
           )

@@ -12,28 +12,28 @@ const tensors = [
   { name: "last", shape: [3] }
 ]
 
-describe("a shelf", () => {
-  it.live("gives back what was put on it, changes it in its place, and is gone with its scope", () =>
+describe("disk-backed tensors", () => {
+  it.live("are read as they were written, change in place, and are removed with their scope", () =>
     Effect.gen(function* () {
       const root = yield* temporaryFolder
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const shelf = yield* DiskTensors.make(root, tensors)
+          const kept = yield* DiskTensors.make(root, tensors)
           const other = yield* DiskTensors.make(root, tensors)
           const large = new Float32Array(700_000).map((_, index) => index / 3)
-          yield* shelf.write("last", Float32Array.of(1, 2, 3))
-          yield* shelf.write("large", large)
-          yield* shelf.write("small", Float32Array.of(4, 5, 6, Number.NaN))
+          yield* kept.write("last", Float32Array.of(1, 2, 3))
+          yield* kept.write("large", large)
+          yield* kept.write("small", Float32Array.of(4, 5, 6, Number.NaN))
           yield* other.write("last", Float32Array.of(7, 8, 9))
-          yield* shelf.change("large", (part, first) => {
+          yield* kept.change("large", (part, first) => {
             for (let i = 0; i < part.length; i++) part[i] = large[first + i]! + first + i
           })
           assert.deepStrictEqual(
-            yield* shelf.read("large"),
+            yield* kept.read("large"),
             large.map((value, index) => value + index)
           )
-          assert.deepStrictEqual(yield* shelf.read("small"), Float32Array.of(4, 5, 6, Number.NaN))
-          assert.deepStrictEqual(yield* shelf.read("last"), Float32Array.of(1, 2, 3))
+          assert.deepStrictEqual(yield* kept.read("small"), Float32Array.of(4, 5, 6, Number.NaN))
+          assert.deepStrictEqual(yield* kept.read("last"), Float32Array.of(1, 2, 3))
           assert.deepStrictEqual(yield* other.read("last"), Float32Array.of(7, 8, 9))
           assert.strictEqual(readdirSync(root).length, 2)
         })

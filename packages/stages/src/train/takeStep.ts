@@ -1,0 +1,142 @@
+/** One optimizer step of the loop: reading its batches, the update, and what is done about a fault in its numbers. */
+import { Effect, FileSystem, Schedule } from "effect"
+import { inWindows } from "./Documents.ts"
+import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
+import { epochAt, evaluatesAt, finite, type LoopRun } from "./LoopRun.ts"
+import * as metrics from "./metrics.ts"
+import { learningRate } from "./Schedule.ts"
+import type { Batch } from "./Trainer.ts"
+
+/** A fault after which training goes back to a checkpoint and on with the data from batch `nextBatch`. */
+export interface Rollback {
+  readonly _tag: "Rollback"
+  readonly nextBatch: number
+  readonly faults: number
+  readonly fault: Fault
+}
+
+const readBatch = (run: LoopRun, index: number) =>
+  Effect.gen(function* () {
+    const { batchSize, sequenceLength } = run.plan.data
+    const batch: Batch = {
+      tokens: new Int32Array(batchSize * sequenceLength),
+      targets: new Int32Array(batchSize * sequenceLength)
+    }
+    for (const [row, start] of run.batches.starts(index).entries()) {
+      const window = yield* run.train.read(start, sequenceLength + 1)
+      batch.tokens.set(window.subarray(0, sequenceLength), row * sequenceLength)
+      batch.targets.set(window.subarray(1), row * sequenceLength)
+    }
+    return batch
+  }).pipe(
+    Effect.tapError((error) =>
+      run.journal.publish({
+        type: "Fault",
+        kind: "read",
+        message: error.message,
+        action: error.transient ? "tried again" : "training stops"
+      })
+    ),
+    Effect.retry({
+      schedule: Schedule.exponential("100 millis", 3),
+      times: 4,
+      while: (error) => error.transient
+    })
+  )
+
+const documentsOf = ({ batches, dataset, fileSystem, plan }: LoopRun, indices: ReadonlyArray<number>) =>
+  inWindows(
+    dataset,
+    indices.flatMap((index) => batches.starts(index)),
+    plan.data.sequenceLength + 1,
+    plan.data.tokens
+  ).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
+
+/** Acts on a bad step: fails when training stops, gives the rollback where there is to be one, and otherwise goes on without the update. */
+const handleFault = Effect.fnUntraced(function* (
+  run: LoopRun,
+  fault: Fault,
+  step: number,
+  indices: ReadonlyArray<number>
+) {
+  const { limit } = run.config.faults
+  const { faults } = run.state
+  const documents = yield* documentsOf(run, indices)
+  const exhausted = fault.action !== "stop" && faults >= limit
+  const why = exhausted ? `${fault.why}, after ${faults} faults before it, which is faults.limit` : fault.why
+  const action = exhausted ? "stop" : fault.action
+  yield* run.journal.publish({
+    type: "Fault",
+    kind: fault.kind,
+    message: `Step ${step}: ${why}. Its batch was cut from ${listed(documents)}.`,
+    action: {
+      stop: "training stops",
+      skip: "the update is left out and training goes on",
+      rollback: "training goes back to the last scheduled checkpoint and on with the data after this batch"
+    }[action]
+  })
+  if (action === "stop") return yield* new TrainingStopped({ step, why, documents })
+  if (action === "rollback")
+    return {
+      _tag: "Rollback",
+      nextBatch: indices[indices.length - 1]! + 1,
+      faults: faults + 1,
+      fault
+    } satisfies Rollback as Rollback
+  run.state = { ...run.state, step, faults: faults + 1, gradientNorm: null }
+  return undefined
+})
+
+/** Brings the exponential moving average of the weights up to date: every few steps, and before an evaluation. */
+const updateAverage = Effect.fnUntraced(function* (run: LoopRun, step: number) {
+  const { emaSteps } = run.config
+  if (emaSteps === 0) return
+  const interval = Math.max(1, Math.round(emaSteps / 16))
+  if (step % interval !== 0 && !evaluatesAt(run, step)) return
+  // The plain mean of all steps so far, until there are emaSteps of them.
+  yield* run.trainer.updateAverage(Math.min(1, (step - run.state.averagedStep) / Math.min(emaSteps, step)))
+  run.state = { ...run.state, averagedStep: step }
+})
+
+/** Takes the next step. Gives a rollback where a fault asks for one; the state is then that before the step. */
+export const takeStep = Effect.fnUntraced(function* (run: LoopRun) {
+  const { config, plan } = run
+  const { faults, gradientAccumulationSteps } = config
+  const before = performance.now()
+  const step = run.state.step + 1
+  const rate = learningRate(plan.schedule, step)
+  const first = run.state.step * gradientAccumulationSteps + run.state.shift
+  const indices = Array.from({ length: gradientAccumulationSteps }, (_, index) => first + index)
+  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index))
+  const limit = spikeLimit(faults, run.state.lossStatistics)
+  const result = yield* run.trainer.step(
+    batches,
+    step,
+    rate,
+    (loss) => !Number.isFinite(loss) || (faults.spike === "skip" && loss > limit)
+  )
+  const milliseconds = performance.now() - before
+  const gradientNorm = result.gradientNorm === undefined ? null : finite(result.gradientNorm)
+  const fault = faultOf(faults, run.state.lossStatistics, result)
+  if (fault !== undefined) {
+    const rollback = yield* handleFault(run, fault, step, indices)
+    if (rollback !== undefined) return rollback
+  } else {
+    const lossStatistics = withLoss(run.state.lossStatistics, result.loss)
+    run.state = { ...run.state, step, trainLoss: result.loss, gradientNorm, lossStatistics }
+  }
+  yield* updateAverage(run, step)
+  run.saves.stateChanged()
+  run.curve.add({ step, loss: finite(result.loss), learningRate: rate, gradientNorm })
+  const figures = run.meter.tick({
+    step,
+    epoch: epochAt(run, step),
+    loss: result.loss,
+    learningRate: rate,
+    gradientNorm,
+    milliseconds,
+    now: performance.now()
+  })
+  if (figures !== undefined) yield* Effect.forEach(metrics.step(figures), run.journal.publish)
+  return undefined
+})
