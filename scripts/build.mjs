@@ -13,7 +13,7 @@ import { BuildError, checkImports, nameBuiltModules, pruneDeclarations } from ".
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
-export const packages = ["core", "backends", "stages", "trainyard"]
+export const packages = ["core", "backends", "stages", "trainyard", "create-trainyard"]
 
 const at = (...path) => join(root, "packages", ...path)
 const staged = (...path) => join(root, "build", "packages", ...path)
@@ -48,7 +48,8 @@ const compile = (name) => {
 
 /** The manifest as it is published: what only this repository uses is left out. */
 const publishable = (manifest) => {
-  const { devDependencies: _, private: __, ...rest } = manifest
+  const { devDependencies: _, private: __, publishConfig, ...rest } = manifest
+  const { directory: ____, ...config } = publishConfig
   const exports = Object.fromEntries(
     Object.entries(manifest.exports)
       .filter(([path]) => path !== "./*")
@@ -58,7 +59,7 @@ const publishable = (manifest) => {
         return [path, conditions]
       })
   )
-  return { ...rest, exports }
+  return { ...rest, publishConfig: config, exports }
 }
 
 /** Dependencies that a package opens without an import that the check sees. */
