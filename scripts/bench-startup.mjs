@@ -5,8 +5,7 @@
  *     npm run bench:startup [-- --rounds 20]
  */
 import { spawn } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { cpSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { build, packages } from "./build.mjs"
@@ -44,7 +43,8 @@ const measure = async (args, env) => {
 }
 
 await build()
-const place = mkdtempSync(join(tmpdir(), "trainyard-startup-"))
+// Below the repository, so that what the packages need is found in its node_modules.
+const place = join(root, "build", "startup")
 try {
   const modules = join(place, "node_modules")
   mkdirSync(join(modules, "@trainyard"), { recursive: true })
@@ -52,7 +52,6 @@ try {
     const target = ["trainyard", "create-trainyard"].includes(name) ? name : join("@trainyard", name)
     cpSync(join(root, "build", "packages", name), join(modules, target), { recursive: true })
   }
-  symlinkSync(join(root, "node_modules", "effect"), join(modules, "effect"))
   const env = { PATH: process.env.PATH, HOME: join(place, "home") }
   const nothing = await measure(["-e", "0"], env)
   const commands = [["--help"], ["run", "--help"], ["status", "--help"]]

@@ -9,7 +9,13 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { bundleInto } from "./bundles.mjs"
-import { BuildError, checkImports, nameBuiltModules, pruneDeclarations } from "./dist.mjs"
+import {
+  BuildError,
+  checkImports,
+  nameBuiltModules,
+  narrowEffectImports,
+  pruneDeclarations
+} from "./dist.mjs"
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
@@ -76,6 +82,7 @@ const stage = async (name) => {
   }
   cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
   nameBuiltModules(staged(name, "dist"))
+  narrowEffectImports(staged(name, "dist"))
   pruneDeclarations(staged(name), manifest)
   await bundleInto(name, staged(name), at(name))
   checkImports(staged(name), manifest, opened[name])
