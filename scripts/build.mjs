@@ -9,11 +9,17 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { bundleInto } from "./bundles.mjs"
-import { BuildError, checkImports, nameBuiltModules, pruneDeclarations } from "./dist.mjs"
+import {
+  BuildError,
+  checkImports,
+  nameBuiltModules,
+  narrowEffectImports,
+  pruneDeclarations
+} from "./dist.mjs"
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
-export const packages = ["core", "backends", "stages", "trainyard"]
+export const packages = ["core", "backends", "stages", "trainyard", "create-trainyard"]
 
 const at = (...path) => join(root, "packages", ...path)
 const staged = (...path) => join(root, "build", "packages", ...path)
@@ -48,7 +54,8 @@ const compile = (name) => {
 
 /** The manifest as it is published: what only this repository uses is left out. */
 const publishable = (manifest) => {
-  const { devDependencies: _, private: __, ...rest } = manifest
+  const { devDependencies: _, private: __, publishConfig, ...rest } = manifest
+  const { directory: ____, ...config } = publishConfig
   const exports = Object.fromEntries(
     Object.entries(manifest.exports)
       .filter(([path]) => path !== "./*")
@@ -58,7 +65,7 @@ const publishable = (manifest) => {
         return [path, conditions]
       })
   )
-  return { ...rest, exports }
+  return { ...rest, publishConfig: config, exports }
 }
 
 /** Dependencies that a package opens without an import that the check sees. */
@@ -75,6 +82,7 @@ const stage = async (name) => {
   }
   cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
   nameBuiltModules(staged(name, "dist"))
+  narrowEffectImports(staged(name, "dist"))
   pruneDeclarations(staged(name), manifest)
   await bundleInto(name, staged(name), at(name))
   checkImports(staged(name), manifest, opened[name])

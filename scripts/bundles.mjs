@@ -14,7 +14,6 @@ import { root } from "./node.mjs"
  * a function that throws, because the code which would call them is never reached; `files` are copied beside the bundle.
  */
 const groups = {
-  core: [],
   backends: [{ name: "gpu.js", packages: ["gpu.js"], external: [/^(gl|webgpu)$/] }],
   stages: [
     {

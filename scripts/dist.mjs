@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { isBuiltin } from "node:module"
 import { dirname, join, relative, resolve } from "node:path"
 import { parse } from "acorn"
+import { root } from "./node.mjs"
 
 /** A package that cannot be published as it is. The message says why. */
 export class BuildError extends Error {}
@@ -19,6 +20,8 @@ export const packageOf = (specifier) =>
     .join("/")
 
 const isBare = (specifier) => !/^[./#]|^[a-z]+:/.test(specifier) && !isBuiltin(specifier)
+
+const parseModule = (text) => parse(text, { sourceType: "module", ecmaVersion: "latest" })
 
 /** Every literal specifier of a module, with where it stands: of imports, exports, import() and import.meta.resolve(). */
 const specifiersOf = (text) => {
@@ -40,7 +43,7 @@ const specifiersOf = (text) => {
     }
     for (const key in node) if (key !== "type") visit(node[key])
   }
-  visit(parse(text, { sourceType: "module", ecmaVersion: "latest" }))
+  visit(parseModule(text))
   return found
 }
 
@@ -74,6 +77,42 @@ export const rewriteImports = (dist, change) => {
       if (to !== undefined) changed = `${changed.slice(0, start)}${JSON.stringify(to)}${changed.slice(end)}`
     }
     if (changed !== text) writeFileSync(file, changed)
+  }
+}
+
+/** What a barrel of effect re-exports: the module of each name, and whether the name is the whole module. */
+const barrel = (specifier) => {
+  const folder = join(root, "node_modules", "effect", "dist", ...specifier.split("/").slice(1))
+  const exported = new Map()
+  for (const statement of parseModule(readFileSync(join(folder, "index.js"), "utf8")).body) {
+    const module = statement.source?.value.replace(/^\.\//, `${specifier}/`).replace(/\.js$/, "")
+    if (statement.type === "ExportAllDeclaration")
+      exported.set(statement.exported.name, { module, isWhole: true })
+    for (const { exported: name } of statement.specifiers ?? [])
+      exported.set(name.name, { module, isWhole: false })
+  }
+  return exported
+}
+
+/** Imports from effect's barrels become imports of the modules themselves: a start loads a third fewer files. */
+export const narrowEffectImports = (dist) => {
+  const barrels = new Map(["effect", "effect/cli", "effect/process"].map((name) => [name, barrel(name)]))
+  for (const file of ownFiles(dist, ".js")) {
+    const text = readFileSync(file, "utf8")
+    let narrowed = text
+    for (const { end, source, specifiers, start, type } of parseModule(text).body.toReversed()) {
+      const exported = type === "ImportDeclaration" ? barrels.get(source.value) : undefined
+      if (exported === undefined) continue
+      const lines = specifiers.map(({ imported, local }) => {
+        const found = exported.get(imported?.name)
+        if (found === undefined)
+          throw new BuildError(`${file}: ${source.value} does not export ${local.name}.`)
+        const what = found.isWhole ? `* as ${local.name}` : `{ ${imported.name} as ${local.name} }`
+        return `import ${what} from "${found.module}";`
+      })
+      narrowed = `${narrowed.slice(0, start)}${lines.join("\n")}${narrowed.slice(end)}`
+    }
+    if (narrowed !== text) writeFileSync(file, narrowed)
   }
 }
 

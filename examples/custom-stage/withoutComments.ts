@@ -3,11 +3,8 @@
  * config, its input or this file changes; a wrong artifact or a misspelt key is a compile error where it is called.
  */
 import { createHash } from "node:crypto"
-import { Journal } from "@trainyard/core/Journal"
-import * as Stage from "@trainyard/core/Stage"
-import { Corpus } from "@trainyard/stages/collect/Corpus"
-import * as CorpusReader from "@trainyard/stages/collect/CorpusReader"
 import { Effect, FileSystem, Path, Schema } from "effect"
+import { Corpus, CorpusReader, Journal, Stage } from "trainyard"
 
 // A string or a character that looks like a comment is kept, so both are matched first.
 const comment = /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g

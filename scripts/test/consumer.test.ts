@@ -1,10 +1,12 @@
 /**
- * What a user of the npm packages gets: every package is packed, installed into an empty project outside the repository with an empty
- * home folder, and used there. Nothing of the repository's own node_modules or sources is in reach.
+ * What a user of the npm packages gets: every package is packed, a project is created by `create-trainyard` outside the repository with
+ * an empty home folder, the packages are installed into it and used there. Nothing of the repository's own node_modules or sources is
+ * in reach.
  */
 import { spawnSync } from "node:child_process"
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,13 +16,16 @@ import {
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
+import { publint } from "publint"
+import { formatMessage } from "publint/utils"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const place = mkdtempSync(join(tmpdir(), "trainyard-consumer-"))
-const project = join(place, "project")
+const project = join(place, "my-model")
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 /** Megabytes that the packages and all that they need may take on the disk. */
@@ -36,6 +41,7 @@ const environment = (compilers: boolean) => ({
   LANG: "C.UTF-8",
   // Downloads are kept between test runs; the project itself is new each time.
   npm_config_cache: join(root, "node_modules", ".cache", "consumer-npm"),
+  npm_config_update_notifier: "false",
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>
       /^(npm_config_registry|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name)
@@ -52,38 +58,25 @@ const run = (command: string, args: ReadonlyArray<string>, { compilers = false, 
   return { code: status, output: `${stdout ?? ""}${stderr ?? ""}${error ?? ""}`, stdout, stderr }
 }
 
+/** npm itself is a script with `/usr/bin/env`, so it gets the tester's path. */
+const npm = (args: ReadonlyArray<string>, cwd = project) => {
+  const made = run("npm", args, { compilers: true, cwd })
+  expect(made.output).not.toMatch(/npm error/)
+  expect(made.code, made.output).toBe(0)
+  return made.stdout
+}
+
 const trainyard = (...args: ReadonlyArray<string>) =>
   run(process.execPath, [join(project, "node_modules", ".bin", "trainyard"), ...args])
 
-const megabytes = (): number => {
-  const { stdout } = run("du", ["-sm", join(project, "node_modules")], { compilers: true })
-  return Number.parseInt(stdout, 10)
-}
+const tarballs = () =>
+  readdirSync(join(root, "build", "tarballs")).map((name) => join(root, "build", "tarballs", name))
 
-const pipeline = `import { buildDataset, checkpoint, collect, Gpt, Pipeline, Source, tokenize, train, validate } from "trainyard"
+const finished = (stdout: string) => JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
 
-export default Pipeline.make("mine", () => {
-  const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.{c,h}"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
-  const run = train({ dataset, model: Gpt.tiny, sequenceLength: 32, steps: 4, batchSize: 2 })
-  const model = checkpoint({ run })
-  return validate({ model, dataset, baselinesToBeat: [], maxTokens: 8, baselines: [2] })
-})
-`
+const small = ["--set", "train.steps=4", "--set", "validate.maxTokens=8", "--set", "validate.baselines=[2]"]
 
-const compilerOptions = {
-  target: "ES2024",
-  lib: ["ES2024"],
-  types: ["node"],
-  module: "NodeNext",
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  erasableSyntaxOnly: true,
-  allowImportingTsExtensions: true,
-  noEmit: true,
-  skipLibCheck: true
-}
+let installed = { all: 0, withoutOptional: 0 }
 
 beforeAll(() => {
   const built = spawnSync(process.execPath, [join(root, "scripts", "build.mjs"), "--pack"], {
@@ -91,53 +84,96 @@ beforeAll(() => {
   })
   expect(built.stderr).toBe("")
   mkdirSync(join(place, "home"))
-  mkdirSync(join(project, "code"), { recursive: true })
-  writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
-  writeFileSync(join(project, "pipeline.ts"), pipeline)
-  writeFileSync(
-    join(project, "tsconfig.json"),
-    JSON.stringify({ compilerOptions, include: ["*.ts", "examples"] })
-  )
+  const creator = tarballs().find((file) => basename(file).startsWith("create-trainyard-"))!
+  npm(["exec", "--yes", `--package=${creator}`, "--", "create-trainyard", "my-model"], place)
   cpSync(join(root, "node_modules", "node-api-headers", "include"), join(project, "code"), {
     recursive: true
   })
-  const tarballs = readdirSync(join(root, "build", "tarballs")).map((name) =>
-    join(root, "build", "tarballs", name)
-  )
+  // What the project's `npm install` takes from the registry once the packages are there.
   const install = (...args: ReadonlyArray<string>) => {
-    const { code, output } = run("npm", ["install", "--no-audit", "--no-fund", ...args, ...tarballs], {
-      compilers: true
-    })
-    expect(output).not.toMatch(/npm error/)
-    expect(code).toBe(0)
-    return megabytes()
+    const options = ["--omit=dev", "--prefer-offline", "--no-audit", "--no-fund"]
+    npm(["install", ...options, ...args, ...tarballs()])
+    const { stdout } = run("du", ["-sm", join(project, "node_modules")], { compilers: true })
+    return Number.parseInt(stdout, 10)
   }
   const withoutOptional = install("--omit=optional")
-  const all = install()
-  console.log(`Installed: ${all} MB, ${withoutOptional} MB without optional dependencies.`)
-  expect(all).toBeLessThan(mostMegabytes.all)
-  expect(withoutOptional).toBeLessThan(mostMegabytes.withoutOptional)
+  // Without its optional packages Trainyard works too: all that they bring is speed.
+  const plan = trainyard("plan", "pipeline.ts", "--backend", "cpu")
+  expect(plan.output).toMatch(/6 of 6 stages would run/)
+  installed = { all: install(), withoutOptional }
+  console.log(`Installed: ${installed.all} MB, ${withoutOptional} MB without optional dependencies.`)
 }, 300_000)
 
+describe("the packages", () => {
+  const names = () => readdirSync(join(root, "build", "packages"))
+
+  test("are what publint asks of packages", async () => {
+    for (const name of names()) {
+      const { messages, pkg } = await publint({ pkgDir: join(root, "build", "packages", name), strict: true })
+      expect(
+        messages.map((message) => formatMessage(message, pkg, { color: false })),
+        name
+      ).toEqual([])
+    }
+  })
+
+  test("have types that every way of resolving modules in Node and bundlers finds", async () => {
+    for (const file of tarballs()) {
+      const checked = await checkPackage(createPackageFromTarballData(readFileSync(file)))
+      if (!checked.types) {
+        expect(basename(file)).toMatch(/^create-trainyard-/)
+        continue
+      }
+      // node10 knows no `exports`, and CommonJS loads these modules by require(esm), which Node 22.12 and newer have.
+      const problems = checked.problems.filter(
+        (problem) =>
+          !("resolutionKind" in problem && problem.resolutionKind === "node10") &&
+          problem.kind !== "CJSResolvesToESM"
+      )
+      expect(problems, basename(file)).toEqual([])
+    }
+  })
+
+  test("have a licence, a description, and nothing but what is built", () => {
+    for (const name of names()) {
+      const folder = join(root, "build", "packages", name)
+      const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+      expect(existsSync(join(folder, "LICENSE")), name).toBe(true)
+      expect(existsSync(join(folder, "README.md")), name).toBe(true)
+      expect(manifest.keywords, name).toContain("trainyard")
+      expect(JSON.stringify(manifest), name).not.toMatch(/trainyard-source|devDependencies|scripts/)
+      expect(readdirSync(folder), name).not.toContain("src")
+    }
+  })
+})
+
 describe("the installed packages", () => {
+  test("take no more of the disk than they may", () => {
+    expect(installed.all).toBeLessThan(mostMegabytes.all)
+    expect(installed.withoutOptional).toBeLessThan(mostMegabytes.withoutOptional)
+  })
+
   test("no dependency runs a script when it is installed", () => {
-    const { stdout } = run("npm", ["query", ":attr(scripts, [install]), :attr(scripts, [postinstall])"], {
-      compilers: true
-    })
-    expect(JSON.parse(stdout).map(({ name }: { readonly name: string }) => name)).toEqual([])
+    const scripts = ["preinstall", "install", "postinstall"].map((name) => `:attr(scripts, [${name}])`)
+    const found: ReadonlyArray<{ readonly name: string }> = JSON.parse(npm(["query", scripts.join(", ")]))
+    expect(found.map(({ name }) => name)).toEqual([])
   })
 
   test("a pipeline and the examples are typed", { timeout: 120_000 }, () => {
     cpSync(join(root, "examples"), join(project, "examples"), { recursive: true })
-    cpSync(join(root, "node_modules", "@types", "node"), join(project, "node_modules", "@types", "node"), {
-      recursive: true
-    })
-    const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
-    expect(run(process.execPath, [tsc, "-p", "."]).output).toBe("")
+    for (const name of ["@types/node", "undici-types"]) {
+      cpSync(join(root, "node_modules", name), join(project, "node_modules", name), { recursive: true })
+    }
     writeFileSync(
-      join(project, "wrong.ts"),
-      pipeline.replace("dataset, model: Gpt", "dataset: corpus, model: Gpt")
+      join(project, "tsconfig.all.json"),
+      JSON.stringify({ extends: "./tsconfig.json", include: ["*.ts", "examples"] })
     )
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
+    expect(run(process.execPath, [tsc, "-p", "tsconfig.all.json"]).output).toBe("")
+    const text = readFileSync(join(project, "pipeline.ts"), "utf8")
+    const wrong = text.replace("dataset, model: Gpt", "dataset: corpus, model: Gpt")
+    expect(wrong).not.toBe(text)
+    writeFileSync(join(project, "wrong.ts"), wrong)
     expect(run(process.execPath, [tsc, "-p", "."]).output).toMatch(/wrong\.ts.*corpus/s)
     rmSync(join(project, "wrong.ts"))
   })
@@ -145,16 +181,63 @@ describe("the installed packages", () => {
   test("a pipeline runs whole on cpu, without a compiler; validation alone reuses it", {
     timeout: 240_000
   }, () => {
-    const first = trainyard("run", "pipeline.ts", "--backend", "cpu", "--json")
+    const first = trainyard("run", "pipeline.ts", "--backend", "cpu", "--json", ...small)
     expect(first.stderr).toBe("")
-    const finished = JSON.parse(first.stdout.trimEnd().split("\n").at(-1)!)
-    expect(finished).toMatchObject({ type: "RunFinished", status: "succeeded" })
-    expect(readFileSync(join(finished.artifacts.validate, "report.md"), "utf8")).toMatch(/bits per byte/i)
-    const judged = trainyard("validate", "pipeline.ts", "--backend", "cpu")
-    expect(judged.output).not.toMatch(/^\s+at /m)
-    expect(judged.code).toBe(0)
-    const plan = trainyard("plan", "pipeline.ts", "--backend", "cpu", "--json")
-    expect(plan.code).toBe(0)
+    const result = finished(first.stdout)
+    expect(result).toMatchObject({ type: "RunFinished", status: "succeeded" })
+    expect(readFileSync(join(result.artifacts.validate, "report.md"), "utf8")).toMatch(/bits per byte/i)
+    const validated = trainyard(
+      "validate",
+      "pipeline.ts",
+      "--backend",
+      "cpu",
+      "--model",
+      result.artifacts.checkpoint,
+      "--dataset",
+      result.artifacts.dataset,
+      "--set",
+      "validate.maxTokens=4"
+    )
+    expect(validated.output).not.toMatch(/^\s+at /m)
+    expect(validated.code, validated.output).toBe(0)
+  })
+
+  test("a pipeline runs whole on native, where its kernels are installed or can be compiled", {
+    timeout: 240_000
+  }, (context) => {
+    const doctor = JSON.parse(trainyard("doctor", "--json").stdout)
+    const native = doctor.engines.find(({ engine }: { readonly engine: string }) => engine === "native")
+    if (native?.available !== true) return context.skip(`native: ${native?.why}`)
+    const { stdout } = trainyard("run", "pipeline.ts", "--backend", "native", "--json", ...small)
+    expect(finished(stdout)).toMatchObject({ type: "RunFinished", status: "succeeded" })
+  })
+
+  test.each(["custom-stage", "own-corpus"])("the example %s runs", { timeout: 240_000 }, (name) => {
+    const { stderr, stdout } = trainyard(
+      "run",
+      `examples/${name}/pipeline.ts`,
+      "--backend",
+      "cpu",
+      "--json",
+      ...(name === "own-corpus" ? small : [])
+    )
+    expect(stderr).toBe("")
+    expect(finished(stdout)).toMatchObject({ status: "succeeded" })
+  })
+
+  test("the model of validate-in-ci passes its gates", { timeout: 240_000 }, () => {
+    const fixtures = "examples/validate-in-ci/fixtures"
+    const { code, output } = trainyard(
+      "validate",
+      "examples/validate-in-ci/pipeline.ts",
+      "--backend",
+      "cpu",
+      "--model",
+      `${fixtures}/model`,
+      "--dataset",
+      `${fixtures}/dataset`
+    )
+    expect(code, output).toBe(0)
   })
 
   test("doctor, verify and help answer", { timeout: 240_000 }, () => {

@@ -3,7 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
-import { trainyard, version } from "./command.ts"
+import { load, version } from "./command.ts"
 import { codeOf, codes, sentenceOf } from "./ExitCode.ts"
 import * as Help from "./Help.ts"
 import * as Output from "./Output.ts"
@@ -21,7 +21,8 @@ const signals = Signals.install(output)
 const lastResort = UncaughtErrors.install(output, signals, () => unwritten)
 
 NodeRuntime.runMain(
-  Command.run(trainyard, { version }).pipe(
+  load(process.argv.slice(2)).pipe(
+    Effect.flatMap((trainyard) => Command.run(trainyard, { version })),
     Effect.provide(
       Layer.mergeAll(
         NodeServices.layer,

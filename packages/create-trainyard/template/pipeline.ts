@@ -1,0 +1,29 @@
+/**
+ * Collects the code of a folder, learns a tokenizer and a model from it, writes the model as a folder that Hugging Face opens, and
+ * measures how well it predicts code that it has not seen.
+ *
+ *     npx trainyard run pipeline.ts
+ */
+import {
+  buildDataset,
+  checkpoint,
+  collect,
+  Gpt,
+  Pipeline,
+  Source,
+  tokenize,
+  train,
+  validate
+} from "trainyard"
+
+export default Pipeline.make("my-model", () => {
+  const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.{c,h}"] })] })
+  // A vocabulary needs some hundred bytes of text for each entry: raise it with the corpus.
+  const tokenizer = tokenize({ corpus, vocabularySize: 400 })
+  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 64 })
+  // More code deserves more steps and a larger model.
+  const run = train({ dataset, model: Gpt.tiny, steps: 200, batchSize: 4, evaluateEvery: 50 })
+  const model = checkpoint({ run })
+  // Gates, such as `baselinesToBeat: [2]` or `bitsPerByteAtMost: 2`, make a run end with exit code 3 when the model misses them.
+  return validate({ model, dataset, baselinesToBeat: [] })
+})
