@@ -1,4 +1,5 @@
 /** The words that go on with a run: those of its command line, without what would begin anew. */
+import type { Parameter } from "@trainyard/core/Parameters"
 import type { Command } from "@trainyard/core/RunEvent"
 
 /** Flags that ask for a new beginning, or for another way of showing it. With whether a value follows. */
@@ -20,7 +21,8 @@ const withoutCredentials = (word: string): string => word.replaceAll(/(:\/\/)[^/
 export const goingOn = (
   words: ReadonlyArray<string>,
   directory: string,
-  env: Readonly<Record<string, string | undefined>>
+  env: Readonly<Record<string, string | undefined>>,
+  parameters: ReadonlyArray<Parameter> = []
 ): Command => {
   const kept: Array<string> = []
   for (let index = 0; index < words.length; index++) {
@@ -34,6 +36,10 @@ export const goingOn = (
     const flag = `--${variable.toLowerCase()}`
     const given = words.some((word) => word === flag || word.startsWith(`${flag}=`))
     if (value !== "" && !given) kept.push(flag, value)
+  }
+  for (const { from = "", name } of parameters) {
+    const value = from.startsWith("TRAINYARD_PARAM_") ? env[from] : undefined
+    if (value !== undefined) kept.push("--param", withoutCredentials(`${name}=${value}`))
   }
   return { directory, words: kept }
 }

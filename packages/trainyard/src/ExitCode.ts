@@ -20,6 +20,7 @@ export class Ended extends Schema.TaggedError<Ended>()("Ended", { code: Schema.I
 const wrongUsage = new Set([
   "PipelineFileError",
   "InvalidChoice",
+  "InvalidParameter",
   "InvalidSettings",
   "InvalidPipeline",
   "UnreadableCode",

@@ -9,12 +9,12 @@ import { emptyFolder, write } from "./spawn.ts"
 const clone = fileURLToPath(new URL("../../..", import.meta.url))
 
 const wrong = `import { checkpoint, collect, Gpt, Pipeline, Source, tokenize, train } from "trainyard"
-export default Pipeline.make("wrong", () => {
+export default Pipeline.make("wrong", { backend: "cuda" }, () => {
   const corpus = collect({ sources: [Source.folder("code", { includes: ["*.c"] })] })
   tokenize({ corpus, vocabularySise: 400 })
   train({ model: Gpt.tiny, steps: 20 })
   return checkpoint({ run: corpus })
-}, { backend: "cuda" })
+})
 `
 
 test("a right one compiles, and each mistake of a wrong one is named at its line", {

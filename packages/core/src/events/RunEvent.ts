@@ -3,8 +3,12 @@
  * a stage only publishes to it, through `Journal`.
  */
 import { Schema } from "effect"
+import { Parameter } from "../graph/Parameters.ts"
 import { Process } from "../store/Processes.ts"
+import { Comparison } from "./Comparison.ts"
 import * as Sanitize from "./Sanitize.ts"
+
+export type { Comparison } from "./Comparison.ts"
 
 const seconds = Schema.Finite
 const stage = Schema.String
@@ -119,6 +123,8 @@ export const RunnerEvent = Schema.Union([
     command: Schema.optionalKey(Command),
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
+    /** The pipeline's parameters with their values. */
+    parameters: Schema.optionalKey(Schema.Array(Parameter)),
     stages: Schema.Array(
       Schema.Struct({
         name: stage,
@@ -175,6 +181,8 @@ export const RunnerEvent = Schema.Union([
     error: Schema.String,
     message: Schema.String
   }),
+  /** The trials of a sweep side by side, before `RunFinished`. */
+  Schema.Struct({ type: Schema.Literal("Comparison"), ...Comparison.fields }),
   /** The process was told twice to stop, and stopped at once. What was not saved is lost; no `RunFinished` follows. */
   Schema.Struct({ type: Schema.Literal("RunStopped") }),
   Schema.Struct({

@@ -18,6 +18,7 @@ import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Store from "../store/Store.ts"
 import { Workspace } from "../store/Workspace.ts"
+import type { Parameter } from "./Parameters.ts"
 import { type Any, dependencies, downstream } from "./Pipeline.ts"
 import { checkNames, resolve, type Settings } from "./Settings.ts"
 import type { Node } from "./Stage.ts"
@@ -72,6 +73,7 @@ export interface PlannedStage {
 /** A pipeline's stages, each after those that it waits for. */
 export interface Plan {
   readonly pipeline: string
+  readonly parameters: ReadonlyArray<Parameter>
   readonly stages: ReadonlyArray<PlannedStage>
 }
 
@@ -292,7 +294,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     (stage) => (stage.action === "run" ? decide(pipeline.name, stage, reasonToForce) : Effect.succeed(stage)),
     { concurrency: 4 }
   )
-  const plan: Plan = { pipeline: pipeline.name, stages }
+  const plan: Plan = { pipeline: pipeline.name, parameters: pipeline.parameters, stages }
   return plan
 })
 

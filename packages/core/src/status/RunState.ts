@@ -1,6 +1,8 @@
 /** What a run's status holds: plain data, which pages and screens render. `RunStatus` folds it from the run's events. */
 
+import type { Comparison } from "../events/Comparison.ts"
 import type { StageEvent } from "../events/RunEvent.ts"
+import type { Parameter } from "../graph/Parameters.ts"
 import type { Process } from "../store/Processes.ts"
 import type { LossPoint } from "./LossCurve.ts"
 
@@ -78,6 +80,7 @@ export interface RunState {
   /** The process with its machine; null in the log of an older version. */
   readonly owner: Process | null
   readonly backend: string
+  readonly parameters: ReadonlyArray<Parameter>
   /** "crashed": its process is gone and it never said that it finished. */
   readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
   /** Interrupted a second time, so that what was not saved is lost. */
@@ -110,6 +113,8 @@ export interface RunState {
   }>
   readonly resumed: { readonly step: number; readonly directory: string } | null
   readonly gates: ReadonlyArray<Said<"Gate"> & { readonly stage: string }>
+  /** The trials of sweeps, once the run has ended. */
+  readonly comparisons: ReadonlyArray<Comparison>
   readonly retries: number
   readonly faults: ReadonlyArray<Said<"Fault"> & { readonly at: string; readonly stage: string }>
   readonly failures: ReadonlyArray<{
@@ -133,6 +138,7 @@ export const empty: RunState = {
   process: 0,
   owner: null,
   backend: "",
+  parameters: [],
   state: "running",
   stoppedAtOnce: false,
   startedAt: "",
@@ -147,6 +153,7 @@ export const empty: RunState = {
   checkpoints: [],
   resumed: null,
   gates: [],
+  comparisons: [],
   retries: 0,
   faults: [],
   failures: [],

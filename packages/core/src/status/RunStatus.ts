@@ -23,6 +23,7 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   process: event.process,
   owner: event.owner ?? null,
   backend: event.backend,
+  parameters: event.parameters ?? [],
   startedAt: at,
   updatedAt: at,
   phases: event.stages.map((stage) => ({
@@ -147,6 +148,10 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
         event.stage,
         event.message
       )
+    case "Comparison": {
+      const { type: _, ...comparison } = event
+      return { ...status, comparisons: [...status.comparisons, comparison] }
+    }
     case "RunFinished":
       return note(
         {

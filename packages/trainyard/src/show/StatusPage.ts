@@ -2,6 +2,7 @@
 import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Unfinished } from "@trainyard/core/Unfinished"
+import * as ComparisonTable from "./ComparisonTable.ts"
 import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
 import * as Resumable from "./Resumable.ts"
 
@@ -87,6 +88,16 @@ const configuration = (status: RunStatus) =>
         JSON.stringify(value) ?? ""
       ])
     )
+  )
+
+const parameters = (status: RunStatus) =>
+  table(
+    ["parameter", "value", "from"],
+    status.parameters.map(({ from, name, value }) => [
+      name,
+      value === undefined ? "" : JSON.stringify(value),
+      from ?? "not given"
+    ])
   )
 
 /** Where training stands, a figure or two a line. */
@@ -264,6 +275,8 @@ export const page = (
       progressLines(status).map((line) => `- ${line}`)
     ),
     ...section("Problems", problems(status)),
+    ...section("Parameters", parameters(status)),
+    ...section("Comparison", ComparisonTable.markdown(status.comparisons)),
     ...section("Gates", gates(status)),
     ...section("Data and model", facts(status)),
     ...section("Samples", samples(status)),
