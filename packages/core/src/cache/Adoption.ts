@@ -3,11 +3,12 @@
  * artifact and its manifest stay as they are; a record in the workspace's `adopted/` says that a node takes it, since when and in spite of what.
  */
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
+import { canonical } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
 import * as Folders from "../store/Folders.ts"
 import type { Manifest } from "../store/Store.ts"
 import { Workspace } from "../store/Workspace.ts"
-import { canonical, KeyParts } from "./CacheKey.ts"
+import { KeyParts } from "./CacheKey.ts"
 
 /** What `adopted/<stage>/<cache key>.json` holds. */
 export const Adoption = Schema.Struct({

@@ -7,6 +7,7 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Result, Schema } from "effect"
+import { sha256 } from "../store/Digest.ts"
 import {
   type Bundler,
   bundle,
@@ -79,7 +80,7 @@ const survey = async (
     entered.add(next.file)
     if (!isScript(next.file)) {
       look(seen, next.file)
-      const digest = Memory.digestOf(readFileSync(next.file))
+      const digest = sha256(readFileSync(next.file))
       parts.set(next.file, [digest])
       whole.push(digest)
       continue
@@ -98,10 +99,10 @@ const survey = async (
     for (const manifest of made.packages) count(manifest)
   }
   const files = Object.fromEntries(
-    [...parts].map(([file, texts]) => [label(seen, file), Memory.digestOf(texts.join("\0")).slice(0, 16)])
+    [...parts].map(([file, texts]) => [label(seen, file), sha256(texts.join("\0")).slice(0, 16)])
   )
   return {
-    digest: Memory.digestOf(whole.join("\0")).slice(0, 32),
+    digest: sha256(whole.join("\0")).slice(0, 32),
     entry: label(seen, entry.file),
     files: sorted(files),
     packages: sorted(packages)

@@ -2,9 +2,9 @@
  * What code hashing found out, kept within the process and, in the workspace's `code.json`, between processes, so that a plan looks at the
  * times of files and reads none of them. As git does, it knows a file by size, times and inode, and trusts no file that was changed just now.
  */
-import { createHash } from "node:crypto"
 import { statSync } from "node:fs"
 import { Context, Effect, FileSystem, Option, Schema } from "effect"
+import { sha256 } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
 
 /** What a stage's behaviour rests on. */
@@ -65,9 +65,6 @@ export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("
   defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
 })
 
-export const digestOf = (content: string | Uint8Array): string =>
-  createHash("sha256").update(content).digest("hex")
-
 /** Tells one state of a file from another; of a file that is not there too. */
 export const stampOf = (file: string): string => {
   const found = statSync(file, { throwIfNoEntry: false })
@@ -90,7 +87,7 @@ export const recall = Effect.fnUntraced(function* (file: string, made: string) {
   const fs = yield* FileSystem.FileSystem
   const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
   if (Option.isNone(found) || found.value.made !== made) return
-  if (digestOf(JSON.stringify(found.value.known)) !== found.value.digest) return
+  if (sha256(JSON.stringify(found.value.known)) !== found.value.digest) return
   for (const [key, known] of Object.entries(found.value.known)) memory.known.set(key, known)
 })
 
@@ -104,7 +101,7 @@ export const remember = Effect.fnUntraced(function* (file: string, made: string)
   const known = Object.fromEntries([...memory.known].slice(-mostKnown))
   const text = JSON.stringify({
     made,
-    digest: digestOf(JSON.stringify(known)),
+    digest: sha256(JSON.stringify(known)),
     known
   } satisfies typeof File.Type)
   yield* Durable.writeFile(file, text).pipe(

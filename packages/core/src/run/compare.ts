@@ -1,9 +1,9 @@
 /** Compares the trials of a sweep: nodes of the same stage, with what differs in their settings and the metrics of their artifacts. */
 import { Effect, Predicate } from "effect"
-import { canonical } from "../cache/CacheKey.ts"
 import type { Comparison, Metric } from "../events/Comparison.ts"
 import type { Plan, PlannedStage } from "../graph/Plan.ts"
 import type { Node } from "../graph/Stage.ts"
+import { canonical } from "../store/Digest.ts"
 import * as Store from "../store/Store.ts"
 import type { Outcome } from "./StageRun.ts"
 

@@ -16,6 +16,7 @@ import {
   FileSystem,
   Option,
   Path,
+  Random,
   Schema,
   type Scope,
   Stream
@@ -201,7 +202,7 @@ export const acquire = Effect.fnUntraced(function* (
       const held = yield* hold(name, watched).pipe(failed)
       if (Option.isSome(held)) return { waited: told !== undefined, lost: Deferred.await(held.value) }
       // Two came at once and both withdrew: come again at different moments.
-      yield* Effect.sleep(20 + Math.random() * 80)
+      yield* Effect.sleep(yield* Random.nextBetween(20, 100))
       continue
     }
     if (told !== holder.file) {

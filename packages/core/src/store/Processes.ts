@@ -3,10 +3,11 @@
  * the system uses it again. So a process is known by its machine, its number and the time at which it started. Whether it still runs can
  * be asked on its own machine alone: a process of another one (or of another container) is taken to run until it has been silent for long.
  */
-import { createHash, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 import { Clock, Context, Effect, FileSystem, Predicate, Schema } from "effect"
+import { sha256 } from "./Digest.ts"
 
 /** What a log or the name of a file says of a process. */
 export const Process = Schema.Struct({
@@ -41,8 +42,7 @@ const told = (read: () => string): string => {
 // The number that Linux gives to the process namespace of the machine itself, which no container has.
 const machinesOwnNamespace = "pid:[4026531836]"
 
-const digest = (...parts: ReadonlyArray<string>): string =>
-  createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8)
+const digest = (...parts: ReadonlyArray<string>): string => sha256(parts.join("\n")).slice(0, 8)
 
 /**
  * Where process numbers mean what they mean here: the boot and the process namespace on Linux, the host's name elsewhere. Eight digits for

@@ -12,7 +12,7 @@
  *
  * Every other error counts, above all every "expected ... before ...".
  */
-import { Duration, Effect, Stream } from "effect"
+import { Config, Duration, Effect, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import type { Parsed } from "./parseC.ts"
 
@@ -185,22 +185,26 @@ const probe = Effect.fnUntraced(function* (path: string) {
     : { version: null, why: `${absent.why} (${version} cannot compile: ${output.split("\n", 1)[0]})` }
 })
 
+/** The PATH environment variable. */
+const searchPath = Config.NonEmptyString("PATH").pipe(Effect.orElseSucceed(() => ""))
+
 /**
  * What `findGcc` would find, in a line: another line means that texts may be judged in another way.
  *
  * @param path folders to look in, as in the PATH environment variable
  */
-export const describeGcc = Effect.fn("describeGcc")(function* (path: string = process.env.PATH ?? "") {
-  return (yield* probe(path)).version ?? "none"
+export const describeGcc = Effect.fn("describeGcc")(function* (path?: string) {
+  return (yield* probe(path ?? (yield* searchPath))).version ?? "none"
 })
 
 /**
  * Looks for gcc on the path.
  *
- * @param path folders to look in, as in the PATH environment variable
+ * @param folders to look in, as in the PATH environment variable; its own unless given
  */
-export const findGcc = Effect.fn("findGcc")(function* (path: string = process.env.PATH ?? "") {
+export const findGcc = Effect.fn("findGcc")(function* (folders?: string) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const path = folders ?? (yield* searchPath)
   const found = yield* probe(path)
   if (found.version === null) {
     const compiler: Compiler = { available: false, why: found.why }
