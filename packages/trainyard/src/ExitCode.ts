@@ -3,6 +3,7 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import { isUnusable, WorkspaceError } from "@trainyard/core/Workspace"
 import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
+import { isDebug } from "./Debug.ts"
 
 /** Others' scripts depend on these numbers. */
 export const codes = {
@@ -53,18 +54,14 @@ export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
 }
 
 /** What to tell the user, or undefined when it has been told. A defect's stack is shown only when TRAINYARD_DEBUG is set. */
-export const sentenceOf = <A, E>(
-  exit: Exit.Exit<A, E>,
-  env: Readonly<Record<string, string | undefined>> = process.env
-): string | undefined => {
+export const sentenceOf = <A, E>(exit: Exit.Exit<A, E>, debug: boolean = isDebug()): string | undefined => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
   const error = Cause.squash(exit.cause)
   if (error instanceof Ended || error instanceof CliError.ShowHelp) return undefined
   const message = error instanceof Error ? error.message : String(error)
   const isTyped = Cause.hasFails(exit.cause)
-  const debug = (env.TRAINYARD_DEBUG ?? "") !== ""
   const detail = debug ? `\n${Cause.pretty(exit.cause)}` : ""
   if (isTyped) return Sanitize.text(`${message}${detail}`)
   const hint = debug ? "" : " Set TRAINYARD_DEBUG=1 to see where, and please report it."
-  return Sanitize.text(`Trainyard met a fault of its own: ${message}.${hint}${detail}`)
+  return Sanitize.text(`Internal error: ${message}.${hint}${detail}`)
 }

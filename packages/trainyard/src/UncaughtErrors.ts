@@ -1,8 +1,9 @@
 /**
- * What reaches no fiber: an error thrown from a timer or a promise that nobody awaits, a pipeline's own code that ends the process, an
- * output that cannot be written, and what would keep a finished process alive.
+ * Errors that no fiber catches: an error thrown from a timer or a promise that nobody awaits, a pipeline's own code that ends the process,
+ * an output that cannot be written, and what would keep a finished process alive.
  */
 import { Layer } from "effect"
+import { isDebug } from "./Debug.ts"
 import { codes } from "./ExitCode.ts"
 import type { Output } from "./Output.ts"
 import * as PipelineFile from "./PipelineFile.ts"
@@ -14,7 +15,7 @@ const place = (error: Error): string => {
   return frame?.[1] === undefined ? "" : ` (${frame[1].replace(/^file:\/\//, "")})`
 }
 
-/** Watches for all of these until the process ends. */
+/** Installs the handlers for these until the process ends. */
 export const install = (
   { errors, flush, screen }: Output["Service"],
   signals: Signals["Service"],
@@ -35,11 +36,11 @@ export const install = (
       error instanceof Error
         ? `${error.name}: ${oneLine(error.message, 300).replace(/\.$/, "")}${place(error)}`
         : oneLine(String(error), 300)
-    const debug = (process.env.TRAINYARD_DEBUG ?? "") !== ""
+    const debug = isDebug()
     const rest =
       debug && error instanceof Error ? `\n${error.stack ?? ""}` : " Set TRAINYARD_DEBUG=1 to see all of it."
     settled = true
-    say(`An error that no stage was there to take has ended Trainyard: ${text}.${rest}`)
+    say(`Uncaught error: ${text}.${rest}`)
     process.exit(codes.failed)
   }
 
@@ -55,7 +56,7 @@ export const install = (
   const whole = (code: number): number => {
     const why = unwritten()
     if (why === undefined) return code
-    say(`Standard output is not whole: ${oneLine(why, 300)}. Write it elsewhere, or make room.`)
+    say(`Standard output is incomplete: ${oneLine(why, 300)}. Write it elsewhere, or free space.`)
     return code === codes.succeeded ? codes.failed : code
   }
 
@@ -63,7 +64,7 @@ export const install = (
   process.on("exit", onExit)
 
   return {
-    /** Tells the last resort which file is being imported. */
+    /** Tells these handlers which file is being imported. */
     layer: Layer.succeed(PipelineFile.Loading, (file) => {
       loading = file
     }),
