@@ -5,7 +5,7 @@ import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
 import { isDebug } from "./Debug.ts"
 
-/** Others' scripts depend on these numbers. */
+/** Scripts depend on these numbers. */
 export const codes = {
   succeeded: 0,
   failed: 1,
@@ -14,7 +14,7 @@ export const codes = {
   interrupted: 130
 } as const
 
-/** Ends a command with an exit code when everything worth saying has been said. */
+/** Ends a command with an exit code when its message has already been printed. */
 export class Ended extends Schema.TaggedError<Ended>()("Ended", { code: Schema.Int }) {}
 
 /** Errors that mean the command was asked for something it cannot understand. */
@@ -32,10 +32,10 @@ const wrongUsage = new Set([
   "WrongUsage"
 ])
 
-/** A request that cannot be understood, when no more particular error says so. */
+/** A usage error that has no error class of its own. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
 
-/** What is wrong with something that a flag named is wrong usage, in the words of whoever found it. */
+/** Makes an error about something that a flag names a usage error, with the same message. */
 export const asWrongUsage = Effect.mapError((error: Error) => new WrongUsage({ message: error.message }))
 
 const tagOf = (error: unknown): string =>

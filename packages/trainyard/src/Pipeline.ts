@@ -50,12 +50,12 @@ export interface Options<F extends Fields> extends RunOptions {
   readonly parameters: F
 }
 
-/** A sentence in the place of a type, so that the compiler's message says what is missing. */
+/** A sentence instead of a type, so that the compiler's message says what is missing. */
 export interface MissingServices<Missing> {
   readonly "trainyard run does not provide a service that a stage of this pipeline needs; provide it in that stage's run": Missing
 }
 
-// What a wrongly wired stage needs is unknown, and the compiler has said what is wrong with it.
+// What a wrongly wired stage needs is unknown, and the compiler has already reported it.
 type Runnable<N extends Node> =
   unknown extends ServicesOf<N>
     ? unknown

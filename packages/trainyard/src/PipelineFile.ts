@@ -1,4 +1,4 @@
-/** Opens a pipeline file: imports it and takes its default export. Whatever is wrong with it becomes one sentence. */
+/** Opens a pipeline file: imports it and takes its default export. Each mistake becomes one sentence. */
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { stripVTControlCharacters } from "node:util"
 import * as Parameters from "@trainyard/core/Parameters"
@@ -159,7 +159,7 @@ const imported = Effect.fn("PipelineFile.import")(function* (
       Option.match({
         onNone: () =>
           refuse(
-            `${file} did not finish loading within 60 seconds; something at its top level waits for ever.`
+            `${file} did not finish loading within 60 seconds; something at its top level never finishes.`
           ),
         onSome: Effect.succeed
       })

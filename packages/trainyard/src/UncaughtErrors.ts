@@ -21,8 +21,8 @@ export const install = (
   signals: Signals["Service"],
   unwritten: () => string | undefined
 ) => {
-  /** Whether how the process ends is settled and told. */
-  let settled = false
+  /** Whether the end of the process has been reported. */
+  let reported = false
   /** The pipeline file whose code runs because it is being imported. */
   let loading: string | undefined
 
@@ -39,13 +39,13 @@ export const install = (
     const debug = isDebug()
     const rest =
       debug && error instanceof Error ? `\n${error.stack ?? ""}` : " Set TRAINYARD_DEBUG=1 to see all of it."
-    settled = true
+    reported = true
     say(`Uncaught error: ${text}.${rest}`)
     process.exit(codes.failed)
   }
 
   const onExit = () => {
-    if (settled || signals.received()) return
+    if (reported || signals.received()) return
     process.exitCode = loading === undefined ? codes.failed : codes.wrongUsage
     say(
       `${loading ?? "Code of the pipeline"} ended the process before Trainyard was done. Take its process.exit out; throw an error instead.`
@@ -69,9 +69,9 @@ export const install = (
       loading = file
     }),
     say,
-    /** Ends the process once standard output has been handed over, whatever timers and sockets the pipeline's code has left open. */
+    /** Ends the process once standard output has been handed over, even if the pipeline's code has left timers and sockets open. */
     leave: (code: number): void => {
-      settled = true
+      reported = true
       flush(() => setImmediate(() => process.exit(whole(code))))
     }
   }

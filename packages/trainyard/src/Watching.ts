@@ -4,7 +4,7 @@ import * as RunStatus from "@trainyard/core/RunStatus"
 import { explain } from "@trainyard/core/Workspace"
 import { type Duration, Effect, Fiber, FileSystem, Ref, Stream } from "effect"
 
-/** What of a log a status could not rest on, in words. The line that a living run is writing is not damage. */
+/** What of a log could not be read, in words. The line that a running run is writing is not damage. */
 const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean): string | undefined => {
   if (events.length === 0 && !alive) return `${file} holds no event that can be read.`
   const parts = [
@@ -24,7 +24,7 @@ const withStandingCheckpoints = Effect.fnUntraced(function* (status: RunStatus.R
   const fs = yield* FileSystem.FileSystem
   const checkpoints = yield* Effect.filter(
     status.checkpoints,
-    // A folder that nobody may look into is still there.
+    // A folder without permission to read is still there.
     ({ directory }) => fs.exists(directory).pipe(Effect.orElseSucceed(() => true)),
     { concurrency: 8 }
   )
@@ -73,7 +73,7 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
     const current = yield* Ref.get(status)
     if (current.state !== "running") break
     if (!(yield* RunStatus.isAlive(current))) {
-      // What it said last may still be on its way from the log.
+      // Its last events may still be unread in the log.
       const last = yield* now(directory)
       yield* Ref.set(status, last)
       break

@@ -20,7 +20,7 @@ export const Compute = Schema.Struct({
 export type Compute = typeof Compute.Type
 
 /**
- * The engine that stages with `usesBackend` will run on, provided by whoever chooses it. `description` goes into the run's first event:
+ * The engine that stages with `usesBackend` will run on, provided by what selects it. `description` goes into the run's first event:
  * engine, precision, threads and why they were chosen.
  */
 export interface Identity {

@@ -23,7 +23,7 @@ import { importOf, isFile, manifestAbove, readManifest } from "./Modules.ts"
 
 export { Code } from "./CodeMemory.ts"
 
-/** A stage whose code cannot be read, so that nobody can tell whether its artifacts are still its own. */
+/** A stage whose code cannot be read, so that its cache key cannot be computed. */
 export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("UnreadableCode", {
   source: Schema.String,
   message: Schema.String
@@ -215,8 +215,8 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
   return code
 }, Effect.scoped)
 
-/** Takes up what an earlier process kept in a file. */
+/** Loads the memory that an earlier process saved. */
 export const recall = (file: string) => Effect.suspend(() => Memory.recall(file, made()))
 
-/** Keeps what was found out for later processes. A file that cannot be written is done without. */
+/** Saves the memory for later processes. A file that cannot be written is ignored. */
 export const remember = (file: string) => Effect.suspend(() => Memory.remember(file, made()))

@@ -27,13 +27,13 @@ export { find } from "./Existing.ts"
 export interface Options {
   /** Run these stages alone; what they read must be there. */
   readonly only?: ReadonlyArray<string> | undefined
-  /** Make these stages and all that follow from them anew. */
+  /** Run these stages, and all that depend on them, again. */
   readonly from?: ReadonlyArray<string> | undefined
-  /** Make every chosen stage anew, or the named ones. */
+  /** Run every chosen stage again, or the named ones. */
   readonly force?: boolean | ReadonlyArray<string> | undefined
   /** Changes of config, each `stage.key=value`. */
   readonly set?: ReadonlyArray<string> | undefined
-  /** Artifacts to take as these stages' results, whatever made them. */
+  /** Artifacts to use as these stages' results, from any origin. */
   readonly supply?: Readonly<Record<string, Artifact>> | undefined
   /**
    * With `only`: whether what a chosen stage reads must have been made by exactly this pipeline ("exact"), or may be the latest that the
@@ -58,7 +58,7 @@ export interface PlannedStage {
   /** What is wrong with the artifact that stands in its place, if it is damaged. */
   readonly damage: string | undefined
   readonly artifact: Artifact | undefined
-  /** The user's word that `artifact` is kept, though it was made by other code or another build of the engine. */
+  /** The record of an adopted artifact, which other code or another build of the engine made. */
   readonly adopted?: Adoption.Adoption | undefined
   /** Of a stage that will run: artifacts that differ in code and engine build alone, and can be adopted; the newest first. */
   readonly candidates?: ReadonlyArray<Store.Manifest>
@@ -71,7 +71,7 @@ export interface Plan {
   readonly stages: ReadonlyArray<PlannedStage>
 }
 
-const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
+const selection = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
   const all = pipeline.nodes.map((node) => node.name)
   const forceNamed = Array.isArray(options.force) ? options.force : []
   yield* checkNames(pipeline, "--only", options.only ?? [])
@@ -211,7 +211,7 @@ const planKnown = Effect.fnUntraced(function* (
     ...stage,
     cacheKey: artifact.cacheKey,
     action: isChosen ? "reuse" : "skip",
-    why: `adopted ${adopted.at.slice(0, 10)} in spite of: ${adopted.why}`,
+    why: `adopted ${adopted.at.slice(0, 10)} although: ${adopted.why}`,
     artifact,
     adopted
   }
@@ -220,7 +220,7 @@ const planKnown = Effect.fnUntraced(function* (
 
 /** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage has no input. */
 export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
-  const { chosen, reasonToForce } = yield* choices(pipeline, options)
+  const { chosen, reasonToForce } = yield* selection(pipeline, options)
   const settings = yield* resolve(pipeline, options.set)
   const supply = options.supply ?? {}
   const readers = readersOf(pipeline, chosen)

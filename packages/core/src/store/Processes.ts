@@ -46,7 +46,7 @@ const digest = (...parts: ReadonlyArray<string>): string => sha256(parts.join("\
 
 /**
  * Where process numbers mean what they mean here: the boot and the process namespace on Linux, the host's name elsewhere. Eight digits for
- * the machine, eight for its boot and namespace: a machine that has been started anew can know that what ran before has ended. Containers
+ * the machine, eight for its boot and namespace: a machine that has been rebooted can know that what ran before has ended. Containers
  * take no part in that, since the id of a machine may come from their image.
  */
 const identify = (): MachineIdentity => {
@@ -61,7 +61,7 @@ const identify = (): MachineIdentity => {
   const namespace = told(() => readlinkSync("/proc/self/ns/pid"))
   const machine =
     namespace === machinesOwnNamespace ? told(() => readFileSync("/etc/machine-id", "utf8")) : ""
-  // Containers often share a host name. Where nothing tells them apart, each process stands alone: nobody may judge it by its number.
+  // Containers often share a host name. Where they cannot be told apart, a process number says nothing about another process.
   const alone = boot === "" || namespace === "" ? unique() : ""
   const place = digest(name, boot, namespace, alone)
   return { host, id: `${machine === "" ? place : digest(name, machine)}${place}` }
@@ -72,7 +72,7 @@ export const Machine = Context.Reference<MachineIdentity>("@trainyard/core/Proce
   defaultValue: identify
 })
 
-/** Start time of a running process of this machine; undefined when there is none of that number, "0" when nobody tells. */
+/** Start time of a running process of this machine; undefined when there is none of that number, "0" when it is unknown. */
 const startOf = Effect.fnUntraced(function* (pid: number) {
   const exists = yield* Effect.try({
     try: () => process.kill(pid, 0),
@@ -134,7 +134,7 @@ const signEveryMilliseconds = 90_000
 
 /**
  * Whether a process has ended, by its last sign of life (milliseconds since 1970): this machine says so; or it ran here before the machine was
- * started anew, and has been silent since; or it is another machine's and has been silent for a day.
+ * rebooted, and has been silent since; or it is another machine's and has been silent for a day.
  */
 export const isGone = Effect.fnUntraced(function* (owner: Process, lastSign: number) {
   if (yield* isHere(owner)) return !(yield* isAlive(owner))

@@ -223,7 +223,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
         })
     )
   )
-  const aside = path.join(workspace.tmp, `${Processes.toText(yield* Processes.self)}.${Processes.unique()}`)
+  const trash = path.join(workspace.tmp, `${Processes.toText(yield* Processes.self)}.${Processes.unique()}`)
   return yield* Effect.gen(function* () {
     const at = new Date().toISOString()
     const files = yield* Durable.digestDirectory(output)
@@ -254,13 +254,13 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
       path.join(output, manifestName),
       render({ ...body, digest: sha256(render(body)) })
     )
-    yield* Durable.publishDirectory(output, directory, aside)
+    yield* Durable.publishDirectory(output, directory, trash)
     return { kind: writing.kind.name, value: writing.value, directory, cacheKey: writing.cacheKey }
   }).pipe(
     Effect.catchIf(PlatformError.isPlatformError, (error) =>
       Effect.fail(explain(`Saving the ${writing.kind.name} of ${writing.node}`, workspace.root)(error))
     ),
-    Effect.ensuring(fs.remove(aside, { recursive: true, force: true }).pipe(Effect.ignore)),
+    Effect.ensuring(fs.remove(trash, { recursive: true, force: true }).pipe(Effect.ignore)),
     Effect.uninterruptible
   )
 })
