@@ -14,20 +14,16 @@ import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } 
 
 const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/include", import.meta.url))
 
-export default Pipeline.make(
-  "swap-backend",
-  () => {
-    const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
-    const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-    const dataset = buildDataset({ corpus, tokenizer })
-    const run = train({
-      dataset,
-      model: { embedding: 32, layers: 1, heads: 2 },
-      sequenceLength: 32,
-      steps: 30,
-      batchSize: 4
-    })
-    return checkpoint({ run })
-  },
-  { backend: "cpu", threads: 1 }
-)
+export default Pipeline.make("swap-backend", { backend: "cpu", threads: 1 }, () => {
+  const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
+  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({
+    dataset,
+    model: { embedding: 32, layers: 1, heads: 2 },
+    sequenceLength: 32,
+    steps: 30,
+    batchSize: 4
+  })
+  return checkpoint({ run })
+})

@@ -74,6 +74,19 @@ const tarballs = () =>
 
 const finished = (stdout: string) => JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
 
+const jsonPipeline = `import { buildDataset, checkpoint, collect, Gpt, Pipeline, Source, tokenize, train, validate } from "trainyard"
+import { json } from "trainyard-language-json"
+
+export default Pipeline.make("json", () => {
+  const corpus = collect({ sources: [Source.folder("data")] })
+  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({ dataset, model: Gpt.tiny, sequenceLength: 32, steps: 4, batchSize: 2 })
+  const model = checkpoint({ run })
+  return validate({ model, dataset, baselinesToBeat: [], maxTokens: 96, language: json, baselines: [2] })
+})
+`
+
 const small = ["--set", "train.steps=4", "--set", "validate.maxTokens=8", "--set", "validate.baselines=[2]"]
 
 let installed = { all: 0, withoutOptional: 0 }
@@ -272,18 +285,11 @@ describe("the installed packages", () => {
       const value = { name: `item ${index}`, size: index * 7, tags: ["a", "b"], nested: { index } }
       writeFileSync(join(project, "data", `${index}.json`), `${JSON.stringify(value, null, 2)}\n`)
     }
-    writeFileSync(
-      join(project, "json.ts"),
-      pipeline
-        .replace('"trainyard"', '"trainyard"\nimport { json } from "trainyard-language-json"')
-        .replace('"mine"', '"json"')
-        .replace('"code", { include: ["**/*.{c,h}"] }', '"data"')
-        .replace("maxTokens: 8", "maxTokens: 96, language: json")
-    )
+    writeFileSync(join(project, "json.ts"), jsonPipeline)
     const first = trainyard("run", "json.ts", "--backend", "cpu", "--json")
-    const finished = JSON.parse(first.stdout.trimEnd().split("\n").at(-1)!)
-    expect(finished, first.output).toMatchObject({ type: "RunFinished", status: "succeeded" })
-    const report = JSON.parse(readFileSync(join(finished.artifacts.validate, "report.json"), "utf8"))
+    const ended = finished(first.stdout)
+    expect(ended, first.output).toMatchObject({ type: "RunFinished", status: "succeeded" })
+    const report = JSON.parse(readFileSync(join(ended.artifacts.validate, "report.json"), "utf8"))
     expect(report).toMatchObject({
       language: "json",
       compiler: "JSON has no compiler check",

@@ -20,9 +20,16 @@ export default Pipeline.make("my-model", () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.{c,h}"] })] })
   // A vocabulary needs some hundred bytes of text for each entry: raise it with the corpus.
   const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 64 })
+  const dataset = buildDataset({ corpus, tokenizer })
   // More code deserves more steps and a larger model.
-  const run = train({ dataset, model: Gpt.tiny, steps: 200, batchSize: 4, evaluateEvery: 50 })
+  const run = train({
+    dataset,
+    sequenceLength: 64,
+    model: Gpt.tiny,
+    steps: 200,
+    batchSize: 4,
+    evaluateEvery: 50
+  })
   const model = checkpoint({ run })
   // Gates, such as `baselinesToBeat: [2]` or `bitsPerByteAtMost: 2`, make a run end with exit code 3 when the model misses them.
   return validate({ model, dataset, baselinesToBeat: [] })

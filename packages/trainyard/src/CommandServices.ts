@@ -1,4 +1,4 @@
-/** What a command that works on a pipeline needs: the file's pipeline, the settled choices, and the services behind them. */
+/** What a command that works on a pipeline needs: the file's pipeline, the options in force, and the services behind them. */
 import { EventStream } from "@trainyard/core/EventStream"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
@@ -8,13 +8,13 @@ import * as PipelineFile from "./PipelineFile.ts"
 import * as RunOptions from "./RunOptions.ts"
 import { Signals } from "./Signals.ts"
 
-/** Loads a pipeline file and settles its choices with the flags and the environment. */
+/** Loads a pipeline file with its parameters, and resolves its options with the flags and the environment. */
 export const open = Effect.fn("CommandServices.open")(function* (
   file: string,
-  flags: Partial<RunOptions.Flags>
+  flags: Partial<RunOptions.Flags> & { readonly param?: ReadonlyArray<string> }
 ) {
-  const loaded = yield* PipelineFile.load(file)
-  const chosen = yield* RunOptions.settle(flags, loaded.pipeline.choices)
+  const loaded = yield* PipelineFile.load(file, flags.param)
+  const chosen = yield* RunOptions.settle(flags, loaded.pipeline.options)
   return { ...loaded, chosen }
 })
 

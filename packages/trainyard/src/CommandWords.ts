@@ -1,7 +1,8 @@
-/** The words that go on with a run: those of its command line, without what would begin anew. */
+/** The command that resumes a run: its command line, without the flags that would start from the beginning. */
+import type { Parameter } from "@trainyard/core/Parameters"
 import type { Command } from "@trainyard/core/RunEvent"
 
-/** Flags that ask for a new beginning, or for another way of showing it. With whether a value follows. */
+/** Flags that start from the beginning or change the output only, with whether a value follows. */
 const left: ReadonlyMap<string, boolean> = new Map([
   ["--force", false],
   ["--json", false],
@@ -14,13 +15,14 @@ const variables = ["BACKEND", "THREADS", "PRECISION", "WORKSPACE"]
 const withoutCredentials = (word: string): string => word.replaceAll(/(:\/\/)[^/\s@"']+@/g, "$1")
 
 /**
- * The command that goes on with a run that was started with these words (`["run", "job.ts", …]`). What the environment chose is written
+ * The command that resumes a run that was started with these words (`["run", "job.ts", …]`). What the environment sets is written
  * out as flags.
  */
 export const goingOn = (
   words: ReadonlyArray<string>,
   directory: string,
-  env: Readonly<Record<string, string | undefined>>
+  env: Readonly<Record<string, string | undefined>>,
+  parameters: ReadonlyArray<Parameter> = []
 ): Command => {
   const kept: Array<string> = []
   for (let index = 0; index < words.length; index++) {
@@ -34,6 +36,10 @@ export const goingOn = (
     const flag = `--${variable.toLowerCase()}`
     const given = words.some((word) => word === flag || word.startsWith(`${flag}=`))
     if (value !== "" && !given) kept.push(flag, value)
+  }
+  for (const { from = "", name } of parameters) {
+    const value = from.startsWith("TRAINYARD_PARAM_") ? env[from] : undefined
+    if (value !== undefined) kept.push("--param", withoutCredentials(`${name}=${value}`))
   }
   return { directory, words: kept }
 }

@@ -1,7 +1,6 @@
 /** A dataset folder given by hand, as the artifact that the dataset stage would have made. */
-import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
-import { canonical } from "@trainyard/core/CacheKey"
+import { canonical, shortDigest } from "@trainyard/core/Digest"
 import { digestFile } from "@trainyard/core/Durable"
 import * as Store from "@trainyard/core/Store"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
@@ -16,7 +15,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
   const artifact: Artifact<typeof Dataset> = {
     kind: Dataset.name,
     directory,
-    cacheKey: createHash("sha256").update(canonical(value)).update(list.sha256).digest("hex").slice(0, 32),
+    cacheKey: shortDigest(canonical(value), list.sha256),
     value
   }
   return artifact

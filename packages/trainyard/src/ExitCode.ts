@@ -3,8 +3,9 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import { isUnusable, WorkspaceError } from "@trainyard/core/Workspace"
 import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
+import { isDebug } from "./Debug.ts"
 
-/** Others' scripts depend on these numbers. */
+/** Scripts depend on these numbers. */
 export const codes = {
   succeeded: 0,
   failed: 1,
@@ -13,13 +14,14 @@ export const codes = {
   interrupted: 130
 } as const
 
-/** Ends a command with an exit code when everything worth saying has been said. */
+/** Ends a command with an exit code when its message has already been printed. */
 export class Ended extends Schema.TaggedError<Ended>()("Ended", { code: Schema.Int }) {}
 
 /** Errors that mean the command was asked for something it cannot understand. */
 const wrongUsage = new Set([
   "PipelineFileError",
   "InvalidChoice",
+  "InvalidParameter",
   "InvalidSettings",
   "InvalidPipeline",
   "UnreadableCode",
@@ -30,10 +32,10 @@ const wrongUsage = new Set([
   "WrongUsage"
 ])
 
-/** A request that cannot be understood, when no more particular error says so. */
+/** A usage error that has no error class of its own. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
 
-/** What is wrong with something that a flag named is wrong usage, in the words of whoever found it. */
+/** Makes an error about something that a flag names a usage error, with the same message. */
 export const asWrongUsage = Effect.mapError((error: Error) => new WrongUsage({ message: error.message }))
 
 const tagOf = (error: unknown): string =>
@@ -52,10 +54,7 @@ export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
 }
 
 /** What to tell the user, or undefined when it has been told. A defect's stack is shown only when TRAINYARD_DEBUG is set. */
-export const sentenceOf = <A, E>(
-  exit: Exit.Exit<A, E>,
-  env: Readonly<Record<string, string | undefined>> = process.env
-): string | undefined => {
+export const sentenceOf = <A, E>(exit: Exit.Exit<A, E>, debug: boolean = isDebug()): string | undefined => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
   const error = Cause.squash(exit.cause)
   if (error instanceof Ended || error instanceof CliError.ShowHelp) return undefined
@@ -66,9 +65,8 @@ export const sentenceOf = <A, E>(
       ? words.replace(/\bworkspace folder\b/, "workspace folder (--workspace DIR)")
       : words
   const isTyped = Cause.hasFails(exit.cause)
-  const debug = (env.TRAINYARD_DEBUG ?? "") !== ""
   const detail = debug ? `\n${Cause.pretty(exit.cause)}` : ""
   if (isTyped) return Sanitize.text(`${message}${detail}`)
   const hint = debug ? "" : " Set TRAINYARD_DEBUG=1 to see where, and please report it."
-  return Sanitize.text(`Trainyard met a fault of its own: ${message}.${hint}${detail}`)
+  return Sanitize.text(`Internal error: ${message}.${hint}${detail}`)
 }

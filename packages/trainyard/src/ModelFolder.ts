@@ -1,7 +1,6 @@
 /** A model folder given by hand, as the artifact that the checkpoint stage would have made. */
-import { createHash } from "node:crypto"
 import type { Artifact } from "@trainyard/core/Artifact"
-import { canonical } from "@trainyard/core/CacheKey"
+import { canonical, shortDigest } from "@trainyard/core/Digest"
 import { digestFile } from "@trainyard/core/Durable"
 import * as Store from "@trainyard/core/Store"
 import * as LoadedModel from "@trainyard/stages/generate/Model"
@@ -26,7 +25,7 @@ const published = Effect.fnUntraced(function* (directory: string) {
   const artifact: Artifact<typeof Model> = {
     kind: Model.name,
     directory,
-    cacheKey: createHash("sha256").update(canonical(value)).update(weights.sha256).digest("hex").slice(0, 32),
+    cacheKey: shortDigest(canonical(value), weights.sha256),
     value
   }
   return artifact

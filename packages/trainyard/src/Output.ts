@@ -29,7 +29,7 @@ export const make = (
   onUnwritten: (error: NodeJS.ErrnoException) => void = () => undefined
 ): Output["Service"] => {
   stdout.on("error", onUnwritten)
-  // Whoever cannot be told why is told by the exit code.
+  // A reader that cannot be told why sees the exit code.
   stderr.on("error", () => undefined)
   const screen = makeScreen(stdout)
   return Output.of({

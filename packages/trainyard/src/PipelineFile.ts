@@ -1,9 +1,11 @@
-/** Opens a pipeline file: imports it and takes its default export. Whatever is wrong with it becomes one sentence. */
+/** Opens a pipeline file: imports it and takes its default export. Each mistake becomes one sentence. */
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { stripVTControlCharacters } from "node:util"
+import * as Parameters from "@trainyard/core/Parameters"
 import * as Pipeline from "@trainyard/core/Pipeline"
 import { Context, Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
-import type { Pipeline as Loaded } from "./Pipeline.ts"
+import * as Given from "./Parameters.ts"
+import type { Pipeline as Loaded, Parameterized } from "./Pipeline.ts"
 import * as Resolution from "./Resolution.ts"
 
 /** A pipeline file that cannot be used. Ends a command as wrong usage (exit code 2). */
@@ -97,11 +99,33 @@ export const Loading = Context.Reference<(file: string | undefined) => void>(
   }
 )
 
-/** Imports a pipeline file, given as a path from the current folder. */
-export const load = Effect.fn("PipelineFile.load")(function* (
+/** A pipeline with parameters, built with the values that are given; errors of its function become a sentence. */
+const built = Effect.fnUntraced(function* (
+  file: string,
+  declared: Parameterized,
+  texts: ReadonlyArray<string>
+) {
+  const given = yield* Given.given(declared.name, declared.fields, texts)
+  const { parameters, values } = yield* Parameters.resolve(
+    declared.name,
+    declared.fields,
+    given,
+    Given.howToGive
+  )
+  const loading = yield* Loading
+  loading(file)
+  const pipeline = yield* Effect.try({
+    try: () => declared.build(values, parameters),
+    catch: (cause) => new PipelineFileError({ file, message: explain(file, cause) })
+  }).pipe(Effect.ensuring(Effect.sync(() => loading(undefined))))
+  return { ...pipeline, options: declared.options ?? {} }
+})
+
+/** Imports a pipeline file. Gives its default export, which is a pipeline, with parameters or without. */
+const imported = Effect.fn("PipelineFile.import")(function* (
   name: string
 ): Effect.fn.Return<
-  { readonly file: string; readonly pipeline: Loaded },
+  { readonly file: string; readonly exported: Loaded | Parameterized },
   PipelineFileError,
   FileSystem.FileSystem | Path.Path
 > {
@@ -135,7 +159,7 @@ export const load = Effect.fn("PipelineFile.load")(function* (
       Option.match({
         onNone: () =>
           refuse(
-            `${file} did not finish loading within 60 seconds; something at its top level waits for ever.`
+            `${file} did not finish loading within 60 seconds; something at its top level never finishes.`
           ),
         onSome: Effect.succeed
       })
@@ -143,12 +167,27 @@ export const load = Effect.fn("PipelineFile.load")(function* (
     Effect.ensuring(Effect.sync(() => loading(undefined)))
   )
   const exported = exportOf(module)
-  if (!Pipeline.isPipeline(exported)) {
+  if (!Pipeline.isPipeline(exported) && !Pipeline.isParameterized(exported)) {
     const names = Predicate.isObject(module)
       ? Object.keys(module).filter((key) => key !== "default" && key !== "module.exports")
       : []
     return yield* refuse(describe(file, exported, names))
   }
   // Pipeline.make has checked at compile time that the stages need no other services than those the command line provides.
-  return { file, pipeline: exported as Loaded }
+  return { file, exported: exported as Loaded | Parameterized }
+})
+
+/**
+ * Opens a pipeline file, given as a path from the current folder, with values for its parameters, each `name=value`. Fails with
+ * `PipelineFileError` or `InvalidParameter`.
+ */
+export const load = Effect.fn("PipelineFile.load")(function* (
+  name: string,
+  texts: ReadonlyArray<string> = []
+) {
+  const { exported, file } = yield* imported(name)
+  if (Pipeline.isParameterized(exported)) return { file, pipeline: yield* built(file, exported, texts) }
+  // Nothing to decode: a value for a parameter that is not there is refused.
+  yield* Parameters.resolve(exported.name, {}, yield* Given.given(exported.name, {}, texts))
+  return { file, pipeline: exported }
 })

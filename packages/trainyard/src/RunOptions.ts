@@ -4,11 +4,11 @@
  */
 import { BackendChoice, isThreads, mostThreads, Precision } from "@trainyard/backends/Backend"
 import { list, suggestion } from "@trainyard/core/Spelling"
-import { Effect, Option, Schema } from "effect"
+import { Config, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { RunOptions } from "./Pipeline.ts"
 
-/** A choice that means nothing. Ends a command as wrong usage (exit code 2). */
+/** An option with a value that is not allowed. Ends a command as wrong usage (exit code 2). */
 export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidChoice", {
   message: Schema.String
 }) {}
@@ -67,7 +67,7 @@ export interface Flags {
   readonly workspace: Option.Option<string>
 }
 
-/** The choices that were made; what nobody chose is absent. */
+/** The options in force; one that nothing gives is absent. */
 export interface Chosen {
   readonly backend: BackendChoice
   readonly threads: number | undefined
@@ -96,7 +96,7 @@ type Key = keyof typeof variables
 
 const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "jobs", "workspace"]
 
-/** RunOptions as text, decoded key by key so that a refusal names where the value came from. */
+/** Decodes options key by key, so that a refusal names where the value came from. */
 const decode = Effect.fnUntraced(function* (
   from: (key: Key) => string,
   values: Partial<Record<Key, unknown>>
@@ -119,28 +119,29 @@ const decode = Effect.fnUntraced(function* (
 
 const numeric = (text: string): unknown => (/^\d+$/.test(text) ? Number(text) : text)
 
-/** Weighs flags, environment and pipeline file against each other. An empty variable counts as unset. */
+/** What the environment gives. An empty variable counts as unset. */
+const fromEnvironment = Effect.fnUntraced(function* (key: Key) {
+  const text = yield* Config.option(Config.String(variables[key])).pipe(
+    Effect.orElseSucceed(() => Option.none<string>())
+  )
+  const trimmed = Option.getOrElse(text, () => "").trim()
+  if (trimmed === "") return undefined
+  return key === "jobs" || key === "threads" ? numeric(trimmed) : trimmed
+})
+
+/** The options in force: of flags, environment and pipeline file, the first that gives one. */
 export const settle = Effect.fn("RunOptions.settle")(function* (
   flags: Partial<Flags>,
-  file: RunOptions = {},
-  env: Readonly<Record<string, string | undefined>> = process.env
+  file: RunOptions = {}
 ): Effect.fn.Return<Chosen, InvalidChoice> {
-  const fromEnvironment = (key: Key) => env[variables[key]]?.trim() || undefined
-  const number = (key: "jobs" | "threads") => {
-    const text = fromEnvironment(key)
-    return text === undefined ? undefined : numeric(text)
-  }
-  const environment = yield* decode((key) => variables[key], {
-    backend: fromEnvironment("backend"),
-    threads: number("threads"),
-    precision: fromEnvironment("precision"),
-    jobs: number("jobs"),
-    workspace: fromEnvironment("workspace")
-  })
+  const given = yield* Effect.forEach(keys, (key) =>
+    Effect.map(fromEnvironment(key), (value) => [key, value] as const)
+  )
+  const environment = yield* decode((key) => variables[key], Object.fromEntries(given))
   for (const key of Object.keys(file)) {
     if (keys.some((known) => known === key)) continue
     return yield* new InvalidChoice({
-      message: `The pipeline file chooses "${key}", which means nothing.${suggestion(key, keys)} Its choices: ${list(keys)}.`
+      message: `The pipeline file has no option "${key}".${suggestion(key, keys)} Its options: ${list(keys)}.`
     })
   }
   const inFile = yield* decode((key) => `"${key}" in the pipeline file`, file)

@@ -16,7 +16,7 @@ export class Signals extends Context.Service<
   }
 >()("trainyard/Signals") {}
 
-/** While `work` goes on, an interruption is answered with these words on standard error. */
+/** While `work` runs, an interruption prints this text on standard error. */
 export const saying =
   (words: string) =>
   <A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Signals> =>

@@ -1,8 +1,9 @@
 /**
- * What reaches no fiber: an error thrown from a timer or a promise that nobody awaits, a pipeline's own code that ends the process, an
- * output that cannot be written, and what would keep a finished process alive.
+ * Errors that no fiber catches: an error thrown from a timer or a promise that nobody awaits, a pipeline's own code that ends the process,
+ * an output that cannot be written, and what would keep a finished process alive.
  */
 import { Layer } from "effect"
+import { isDebug } from "./Debug.ts"
 import { codes } from "./ExitCode.ts"
 import type { Output } from "./Output.ts"
 import * as PipelineFile from "./PipelineFile.ts"
@@ -14,14 +15,14 @@ const place = (error: Error): string => {
   return frame?.[1] === undefined ? "" : ` (${frame[1].replace(/^file:\/\//, "")})`
 }
 
-/** Watches for all of these until the process ends. */
+/** Installs the handlers for these until the process ends. */
 export const install = (
   { errors, flush, screen }: Output["Service"],
   signals: Signals["Service"],
   unwritten: () => string | undefined
 ) => {
-  /** Whether how the process ends is settled and told. */
-  let settled = false
+  /** Whether the end of the process has been reported. */
+  let reported = false
   /** The pipeline file whose code runs because it is being imported. */
   let loading: string | undefined
 
@@ -35,16 +36,16 @@ export const install = (
       error instanceof Error
         ? `${error.name}: ${oneLine(error.message, 300).replace(/\.$/, "")}${place(error)}`
         : oneLine(String(error), 300)
-    const debug = (process.env.TRAINYARD_DEBUG ?? "") !== ""
+    const debug = isDebug()
     const rest =
       debug && error instanceof Error ? `\n${error.stack ?? ""}` : " Set TRAINYARD_DEBUG=1 to see all of it."
-    settled = true
-    say(`An error that no stage was there to take has ended Trainyard: ${text}.${rest}`)
+    reported = true
+    say(`Uncaught error: ${text}.${rest}`)
     process.exit(codes.failed)
   }
 
   const onExit = () => {
-    if (settled || signals.received()) return
+    if (reported || signals.received()) return
     process.exitCode = loading === undefined ? codes.failed : codes.wrongUsage
     say(
       `${loading ?? "Code of the pipeline"} ended the process before Trainyard was done. Take its process.exit out; throw an error instead.`
@@ -55,7 +56,7 @@ export const install = (
   const whole = (code: number): number => {
     const why = unwritten()
     if (why === undefined) return code
-    say(`Standard output is not whole: ${oneLine(why, 300)}. Write it elsewhere, or make room.`)
+    say(`Standard output is incomplete: ${oneLine(why, 300)}. Write it elsewhere, or free space.`)
     return code === codes.succeeded ? codes.failed : code
   }
 
@@ -63,14 +64,14 @@ export const install = (
   process.on("exit", onExit)
 
   return {
-    /** Tells the last resort which file is being imported. */
+    /** Tells these handlers which file is being imported. */
     layer: Layer.succeed(PipelineFile.Loading, (file) => {
       loading = file
     }),
     say,
-    /** Ends the process once standard output has been handed over, whatever timers and sockets the pipeline's code has left open. */
+    /** Ends the process once standard output has been handed over, even if the pipeline's code has left timers and sockets open. */
     leave: (code: number): void => {
-      settled = true
+      reported = true
       flush(() => setImmediate(() => process.exit(whole(code))))
     }
   }

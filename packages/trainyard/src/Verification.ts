@@ -28,7 +28,7 @@ export interface Trial {
 export const trainers = (pipeline: Pipeline): ReadonlyArray<Node> =>
   pipeline.nodes.filter((node) => node.kind.name === TrainedRun.name)
 
-/** Nodes that a node's inputs rest on. */
+/** The nodes that a node depends on through its inputs. */
 export const ancestors = (node: Node): ReadonlySet<Node> => {
   const found = new Set<Node>()
   const visit = (each: Node): void => {

@@ -82,6 +82,42 @@ test("the stages' own wiring is checked through the facade", () => {
   ])
 })
 
+test("a sweep, nested results and parameters compile, and their mistakes do not", () => {
+  const corpus = collect({ sources: [Source.folder("src")] })
+  const dataset = buildDataset({ corpus, tokenizer: tokenize({ corpus }) })
+  const rates = [0.01, 0.001]
+  const trial = (rate: number) =>
+    train({ name: `train-${rate}`, dataset, model: Gpt.tiny, learningRate: rate })
+  const right = [
+    Pipeline.make("list", () => rates.map(trial)),
+    Pipeline.make("nested", () => ({ runs: rates.map((rate) => [trial(rate), dataset]), dataset })),
+    Pipeline.make("options", { backend: "cpu", threads: 2 }, () => rates.map(trial))
+  ]
+  expect(right.map(({ results }) => results.length)).toEqual([2, 3, 2])
+  const open = Pipeline.make(
+    "open",
+    { backend: "cpu", parameters: { rates: Schema.Array(Schema.Finite), name: Schema.String } },
+    (p) => p.rates.map((rate) => train({ name: p.name, dataset, model: Gpt.tiny, learningRate: rate }))
+  )
+  expect(open.build({ rates: [0.5], name: "once" }).nodes.map(({ name }) => name)).toContain("once")
+  // @ts-expect-error a sweep of a stage that needs a service which nobody provides
+  Pipeline.make("stars", () => rates.map(() => observe({ name: "stars" })).slice(0, 1))
+  Pipeline.make("wrong", { parameters: { rate: Schema.Finite } }, (p) => {
+    // @ts-expect-error a parameter that was not declared
+    return trial(p.raet)
+  })
+  Pipeline.make("wrong", { parameters: { rate: Schema.String } }, (p) => {
+    // @ts-expect-error the parameter is text
+    return trial(p.rate)
+  })
+  // @ts-expect-error an engine that there is not
+  Pipeline.make("wrong", { backend: "cuda", parameters: {} }, () => dataset)
+  // @ts-expect-error the options stand before the function
+  expect(() => Pipeline.make("late", () => dataset, { backend: "cpu" })).toThrow(
+    `The options of pipeline "late" stand after its function`
+  )
+})
+
 test("training starts from a model's shape, a run or a model, and from nothing else", () => {
   const corpus = collect({ sources: [Source.folder("src")] })
   const tokenizer = tokenize({ corpus })

@@ -32,7 +32,7 @@ describe("trainyard adopt", () => {
     expect(adopted.stdout).toMatch(/read {2}[0-9a-f]{32} {2}code of job\.ts changed/)
     const after = await trainyard(where, "plan", "job.ts")
     expect(after.stdout).toMatch(
-      /read {3}reuse {2}adopted \d{4}-\d\d-\d\d in spite of: code of job\.ts changed\n/
+      /read {3}reuse {2}adopted \d{4}-\d\d-\d\d although: code of job\.ts changed\n/
     )
     expect(after.stdout).toMatch(/judge {2}reuse {2}unchanged/)
     expect(after.stdout).not.toContain("trainyard adopt")
@@ -44,7 +44,7 @@ describe("trainyard adopt", () => {
       { name: "judge", action: "reuse", adopted: false, adoptable: false }
     ])
     expect((await trainyard(where, "run", "job.ts")).code).toBe(0)
-    expect((await trainyard(where, "status")).stdout).toContain("in spite of: code of job.ts changed")
+    expect((await trainyard(where, "status")).stdout).toContain("although: code of job.ts changed")
   })
 
   test("what cannot be adopted is wrong usage, in one sentence", async () => {

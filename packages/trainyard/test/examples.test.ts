@@ -118,6 +118,44 @@ describe("examples", () => {
     expect(stdout + stderr).not.toMatch(/\n\s+at /)
   })
 
+  test("sweep trains once for each rate, compares them, and keeps the table for status", async () => {
+    const directory = emptyFolder()
+    const path = file("examples/sweep/pipeline.ts")
+    const args = ["--param", "rates=0.02,0.0001", "--param", "steps=6"]
+    const outcome = await trainyard({ directory }, "run", path, "--json", ...args)
+    expect([outcome.code, outcome.stderr]).toEqual([0, ""])
+    const lines: ReadonlyArray<Record<string, unknown>> = outcome.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    expect(lines[0]?.parameters).toMatchObject([
+      { name: "rates", value: [0.02, 0.0001], from: "--param" },
+      { name: "steps", value: 6 }
+    ])
+    expect(lines.at(-1)?.type).toBe("RunFinished")
+    expect(lines.at(-2)).toMatchObject({
+      type: "Comparison",
+      stages: ["train", "checkpoint", "validate"],
+      settings: ["train.learningRate"],
+      rankedBy: "bits per byte",
+      rows: [
+        {
+          rank: 1,
+          nodes: ["train-0.02", "checkpoint-0.02", "validate-0.02"],
+          settings: { "train.learningRate": 0.02 }
+        },
+        { rank: 2, nodes: ["train-0.0001", "checkpoint-0.0001", "validate-0.0001"] }
+      ]
+    })
+    const page = await trainyard({ directory }, "status")
+    expect(page.stdout).toMatch(/^\| 1 \| train-0\.02 \| 0\.02 \| \d\.\d+ \|/m)
+    expect(page.stdout).toMatch(/^\| rates \| \[0\.02,0\.0001\] \| --param \|/m)
+    const again = await trainyard({ directory }, "run", path, ...args, "--only", "validate-0.02")
+    expect(again.stdout).toContain(
+      "Comparison of 2 trials (train, checkpoint, validate), ranked by bits per byte"
+    )
+  })
+
   test("swap-backend: another engine makes what is computed anew, and nothing else", async () => {
     const directory = emptyFolder()
     const small = ["--set", "train.steps=2"]

@@ -56,9 +56,9 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
     /^The code of the stage at x\.ts cannot be read, .* Give the stage source: import\.meta\.url\.\n$/
   ],
   [
-    "a choice in the file that means nothing",
+    "an option of the file that there is not",
     ["run", "choice.ts"],
-    /^The pipeline file chooses "thread", which means nothing\. Did you mean "threads"\? .*\n$/
+    /^The pipeline file has no option "thread"\. Did you mean "threads"\? .*\n$/
   ],
   [
     "a dropout that drops everything, before anything is fetched,",
@@ -75,7 +75,7 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
 
 test.each(cases)("%s ends with 2", async (_, args, sentence) => {
   const directory = emptyFolder()
-  const choice = tinyPipeline.replace("atLeast: 3 }))", "atLeast: 3 }), { thread: 2 } as any)")
+  const choice = tinyPipeline.replace('make("tiny", () =>', 'make("tiny", { thread: 2 } as any, () =>')
   const source = tinyPipeline.replace("source: import.meta.url", 'source: "x.ts"')
   write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, "source.ts": source, file: "" })
   const { code, stderr, stdout } = await trainyard({ directory }, ...args)

@@ -107,7 +107,7 @@ describe("trainyard run", () => {
     [["--backend", "gpu"], /--backend/],
     [["--threads", "65"], /from 1 to 64/],
     [["--jobs", "0"], /--jobs.*a whole number above 0/],
-    [["--threads", "two"], /--threads: "two"\. Expected a number\.$/m],
+    [["--threads", "two"], /--threads: "two"\. Expected: a number\.$/m],
     [["--only", ","], /--only\. Expected: names of stages, such as collect,tokenize\.$/m],
     [["--workspace", ""], /--workspace\. Expected: a folder\.$/m],
     [["--precision", "f64"], /--precision/],

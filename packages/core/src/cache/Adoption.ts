@@ -1,22 +1,24 @@
 /**
- * Keeping an artifact that only a change of code, or of the engine's build, made stale, because its user knows that it would come out the same. The
- * artifact and its manifest stay as they are; a record in the workspace's `adopted/` says that a node takes it, since when and in spite of what.
+ * Adoption keeps an artifact that is stale only because code or the engine's build changed, when its user knows that the result would be the
+ * same. The artifact and its manifest are not changed; a record in the workspace's `adopted/` says which node uses it, since when, and what had
+ * changed.
  */
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
+import { canonical } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
 import * as Folders from "../store/Folders.ts"
 import type { Manifest } from "../store/Store.ts"
 import { Workspace } from "../store/Workspace.ts"
-import { canonical, KeyParts } from "./CacheKey.ts"
+import { KeyParts } from "./CacheKey.ts"
 
 /** What `adopted/<stage>/<cache key>.json` holds. */
 export const Adoption = Schema.Struct({
   format: Schema.Literal(1),
   stage: Schema.String,
-  /** The name that an artifact made now would have, and what it would be made from. */
+  /** The cache key that an artifact made now would have, and its parts. */
   cacheKey: Schema.String,
   keyParts: KeyParts,
-  /** Cache key of the artifact that is taken instead. */
+  /** Cache key of the artifact that is used instead. */
   artifact: Schema.String,
   /** Pipeline and node for which the user asked. */
   pipeline: Schema.String,
@@ -38,7 +40,7 @@ const fileOf = Effect.fnUntraced(function* (stage: string, cacheKey: string) {
   return path.join(adopted, stage, `${cacheKey}.json`)
 })
 
-/** The record for an artifact of this name. One that cannot be read is none: the stage then runs. */
+/** The record for a cache key. A record that cannot be read is ignored: the stage then runs. */
 export const read = Effect.fnUntraced(function* (stage: string, cacheKey: string) {
   const fs = yield* FileSystem.FileSystem
   const file = yield* fileOf(stage, cacheKey)
@@ -55,7 +57,7 @@ export const write = Effect.fnUntraced(function* (adoption: Adoption) {
   yield* Durable.writeFile(file, yield* Effect.orDie(encode(adoption)))
 })
 
-/** What neither code nor the engine's build decides. */
+/** The key parts without code and the engine's build. */
 const besidesCode = ({ code: _, compute, inputs: __, ...rest }: KeyParts): string =>
   canonical({
     ...rest,

@@ -2,10 +2,10 @@
  * The name of an artifact: a digest of everything that made it. The key parts are kept in the artifact's manifest, so that a plan
  * can say which of them changed.
  */
-import { createHash } from "node:crypto"
 import { Context, Equal, Predicate, Schema } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import type { Declaration, ExternalDigest } from "../graph/Stage.ts"
+import { canonical, shortDigest } from "../store/Digest.ts"
 import { Code } from "./Code.ts"
 
 /** What computes, as far as results depend on it. */
@@ -20,7 +20,7 @@ export const Compute = Schema.Struct({
 export type Compute = typeof Compute.Type
 
 /**
- * The engine that stages with `usesBackend` will run on, provided by whoever chooses it. `description` goes into the run's first event:
+ * The engine that stages with `usesBackend` will run on, provided by what selects it. `description` goes into the run's first event:
  * engine, precision, threads and why they were chosen.
  */
 export interface Identity {
@@ -42,39 +42,25 @@ export const KeyParts = Schema.Struct({
   version: Schema.Int,
   /** Kind of artifact and its version, as `corpus@1`. */
   output: Schema.String,
-  /** The config as it is written, defaults filled in, incidental keys left out. */
+  /** The config as it is written, defaults filled in, without `excludeFromCacheKey`. */
   config: Schema.Record(Schema.String, Schema.Unknown),
   /** Cache key of each input. */
   inputs: Schema.Record(Schema.String, Schema.String),
   code: Code,
-  /** Digest, or digests by name, of what the stage reads beside its inputs and config; null when it reads nothing of the kind. */
+  /** Digest, or digests by name, of what else the stage reads; null for a stage without an external digest. */
   externalDigest: Schema.NullOr(Schema.Union([Schema.String, Schema.Record(Schema.String, Schema.String)])),
   /** Null for a stage that does not compute, or when no engine was named. */
   compute: Schema.NullOr(Compute)
 })
 export type KeyParts = typeof KeyParts.Type
 
-/** JSON with sorted keys: equal values give equal texts. */
-export const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) =>
-    Predicate.isObject(part) && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part
-  )
-
 /** 32 hexadecimal digits. Of the code, its digest and packages count: where it lies in files only tells a reader where it changed. */
 export const of = ({ code: { digest, packages }, ...keyParts }: KeyParts): string =>
-  createHash("sha256")
-    .update(canonical({ ...keyParts, code: { digest, packages } }))
-    .digest("hex")
-    .slice(0, 32)
+  shortDigest(canonical({ ...keyParts, code: { digest, packages } }))
 
 /** An engine's build: 32 hexadecimal digits of the code of its modules and of its kernels. */
 export const buildOf = (codes: ReadonlyArray<Code>, kernels: string): string =>
-  createHash("sha256")
-    .update(canonical([kernels, ...codes.map(({ digest, packages }) => ({ digest, packages }))]))
-    .digest("hex")
-    .slice(0, 32)
+  shortDigest(canonical([kernels, ...codes.map(({ digest, packages }) => ({ digest, packages }))]))
 
 /** Gathers the key parts of a stage's artifact. */
 export const keyParts = (options: {

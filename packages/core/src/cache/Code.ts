@@ -7,6 +7,7 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Result, Schema } from "effect"
+import { sha256 } from "../store/Digest.ts"
 import * as Bundler from "./Bundler.ts"
 import { bundle, type Entry, isScript, label, look, manifestOf, type Survey } from "./CodeBundle.ts"
 import * as Memory from "./CodeMemory.ts"
@@ -14,7 +15,7 @@ import { importOf, isFile, manifestAbove, readManifest } from "./Modules.ts"
 
 export { Code } from "./CodeMemory.ts"
 
-/** A stage whose code cannot be read, so that nobody can tell whether its artifacts are still its own. */
+/** A stage whose code cannot be read, so that its cache key cannot be computed. */
 export class UnreadableCode extends Schema.TaggedError<UnreadableCode>()("UnreadableCode", {
   source: Schema.String,
   message: Schema.String
@@ -71,7 +72,7 @@ const survey = async (
     entered.add(next.file)
     if (!isScript(next.file)) {
       look(seen, next.file)
-      const digest = Memory.digestOf(readFileSync(next.file))
+      const digest = sha256(readFileSync(next.file))
       parts.set(next.file, [digest])
       whole.push(digest)
       continue
@@ -90,10 +91,10 @@ const survey = async (
     for (const manifest of made.packages) count(manifest)
   }
   const files = Object.fromEntries(
-    [...parts].map(([file, texts]) => [label(seen, file), Memory.digestOf(texts.join("\0")).slice(0, 16)])
+    [...parts].map(([file, texts]) => [label(seen, file), sha256(texts.join("\0")).slice(0, 16)])
   )
   return {
-    digest: Memory.digestOf(whole.join("\0")).slice(0, 32),
+    digest: sha256(whole.join("\0")).slice(0, 32),
     entry: label(seen, entry.file),
     files: sorted(files),
     packages: sorted(packages)
@@ -209,14 +210,14 @@ export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Mem
   const added = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, code]) => code)
   if (added.length === 0) return own
   return {
-    digest: Memory.digestOf([own, ...added].map(({ digest }) => digest).join("\0")).slice(0, 32),
+    digest: sha256([own, ...added].map(({ digest }) => digest).join("\0")).slice(0, 32),
     entry: own.entry,
     // A file that several use is told with what each uses of it.
     files: sorted(
       [own, ...added].reduce<Record<string, string>>((all, { files }) => {
         for (const [file, digest] of Object.entries(files)) {
           const before = all[file]
-          all[file] = before === undefined ? digest : Memory.digestOf(`${before}\0${digest}`).slice(0, 16)
+          all[file] = before === undefined ? digest : sha256(`${before}\0${digest}`).slice(0, 16)
         }
         return all
       }, {})
@@ -233,8 +234,8 @@ export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Mem
   }
 }
 
-/** Takes up what an earlier process kept in a file. */
+/** Loads the memory that an earlier process saved. */
 export const recall = (file: string) => Effect.suspend(() => Memory.recall(file, made()))
 
-/** Keeps what was found out for later processes. A file that cannot be written is done without. */
+/** Saves the memory for later processes. A file that cannot be written is ignored. */
 export const remember = (file: string) => Effect.suspend(() => Memory.remember(file, made()))

@@ -1,13 +1,13 @@
 /**
- * What code hashing found out, kept within the process and, in the workspace's `code.json`, between processes, so that a plan looks at the
- * times of files and reads none of them. As git does, it knows a file by size, times and inode, and trusts no file that was changed just now.
+ * A cache of code digests, within the process and, in the workspace's `code.json`, between processes, so that a plan only looks at the
+ * times of files. Like git, it identifies a file by size, times and inode, and does not trust a file that changed a moment ago.
  */
-import { createHash } from "node:crypto"
 import { statSync } from "node:fs"
 import { Context, Effect, FileSystem, Option, Schema } from "effect"
+import { sha256 } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
 
-/** What a stage's behaviour rests on. */
+/** The code that decides a stage's behaviour. */
 export const Code = Schema.Struct({
   /**
    * Digest of all code that the stage really uses: what counts in the artifact's name. Absent in manifests of versions that counted whole
@@ -36,9 +36,9 @@ const Known = Schema.Struct({
 export type Known = typeof Known.Type
 
 const File = Schema.Struct({
-  /** What made the entries: another bundler may write the same code in other words. */
+  /** The bundler that made the entries: another may print the same code differently. */
   made: Schema.String,
-  /** SHA-256 of the entries as JSON: a damaged memory is no memory. */
+  /** SHA-256 of the entries as JSON: a damaged cache is ignored. */
   digest: Schema.String,
   known: Schema.Record(Schema.String, Known)
 })
@@ -56,7 +56,7 @@ export interface Memory {
   /** By path and how it is used. */
   readonly modules: Map<string, { readonly stamp: string; readonly made: Promise<Prepared> }>
   unsaved: boolean
-  /** Readers at work: the bundler is a process of its own, and goes when there are none. */
+  /** Active readers: the bundler is a separate process, which stops when there are none. */
   readers: number
 }
 
@@ -65,16 +65,13 @@ export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("
   defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
 })
 
-export const digestOf = (content: string | Uint8Array): string =>
-  createHash("sha256").update(content).digest("hex")
-
-/** Tells one state of a file from another; of a file that is not there too. */
+/** Identifies a state of a file, also of a missing one. */
 export const stampOf = (file: string): string => {
   const found = statSync(file, { throwIfNoEntry: false })
   return found === undefined ? "absent" : `${found.size}:${found.mtimeMs}:${found.ctimeMs}:${found.ino}`
 }
 
-/** Some file systems tell times by 2 seconds: within those, a second change would go unseen. */
+/** Some file systems have a time resolution of 2 seconds: a second change within it cannot be seen. */
 const settleMilliseconds = 2000
 
 /** Whether a stamp is old enough that a later change of the file must change it. */
@@ -83,28 +80,28 @@ export const isSettled = (stamp: string): boolean => {
   return stamp === "absent" || Date.now() - Math.max(Number(modified), Number(changed)) > settleMilliseconds
 }
 
-/** Takes up what an earlier process kept in a file. */
+/** Loads the cache that an earlier process saved. */
 export const recall = Effect.fnUntraced(function* (file: string, made: string) {
   const memory = yield* CodeMemory
   if (memory.known.size > 0) return
   const fs = yield* FileSystem.FileSystem
   const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
   if (Option.isNone(found) || found.value.made !== made) return
-  if (digestOf(JSON.stringify(found.value.known)) !== found.value.digest) return
+  if (sha256(JSON.stringify(found.value.known)) !== found.value.digest) return
   for (const [key, known] of Object.entries(found.value.known)) memory.known.set(key, known)
 })
 
 // More than the stages of any pipeline; old entries go first.
 const mostKnown = 200
 
-/** Keeps what was found out for later processes. A file that cannot be written is done without. */
+/** Saves the cache for later processes. A file that cannot be written is ignored. */
 export const remember = Effect.fnUntraced(function* (file: string, made: string) {
   const memory = yield* CodeMemory
   if (!memory.unsaved) return
   const known = Object.fromEntries([...memory.known].slice(-mostKnown))
   const text = JSON.stringify({
     made,
-    digest: digestOf(JSON.stringify(known)),
+    digest: sha256(JSON.stringify(known)),
     known
   } satisfies typeof File.Type)
   yield* Durable.writeFile(file, text).pipe(

@@ -3,8 +3,12 @@
  * to it, through `Journal`. Nothing here knows what a stage measures: a loss is a metric that a stage names so.
  */
 import { Predicate, Schema } from "effect"
+import { Parameter } from "../graph/Parameters.ts"
 import { Process } from "../store/Processes.ts"
+import { Comparison } from "./Comparison.ts"
 import * as Sanitize from "./Sanitize.ts"
+
+export type { Comparison } from "./Comparison.ts"
 
 const seconds = Schema.Finite
 const stage = Schema.String
@@ -127,6 +131,8 @@ export const RunnerEvent = Schema.Union([
     command: Schema.optionalKey(Command),
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
+    /** The pipeline's parameters with their values. */
+    parameters: Schema.optionalKey(Schema.Array(Parameter)),
     stages: Schema.Array(
       Schema.Struct({
         name: stage,
@@ -183,6 +189,8 @@ export const RunnerEvent = Schema.Union([
     error: Schema.String,
     message: Schema.String
   }),
+  /** The trials of a sweep side by side, before `RunFinished`. */
+  Schema.Struct({ type: Schema.Literal("Comparison"), ...Comparison.fields }),
   /** The process received a second signal and stopped at once. What was not saved is lost; no `RunFinished` follows. */
   Schema.Struct({ type: Schema.Literal("RunStopped") }),
   Schema.Struct({

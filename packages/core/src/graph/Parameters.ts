@@ -2,7 +2,7 @@
  * Parameters: the values that a pipeline leaves open, each with a Schema, to be given when it is run. What is given as text is decoded by
  * the Schema; what is not given takes the Schema's default.
  */
-import { Effect, Result, Schema, SchemaAST } from "effect"
+import { Effect, Predicate, Result, Schema, SchemaAST } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import * as Problems from "./Problems.ts"
 import { readings } from "./Settings.ts"
@@ -129,6 +129,16 @@ const decodeGiven = Effect.fnUntraced(function* (name: string, codec: Codec, giv
   })
 })
 
+/** A value without the logins in its addresses: the account of a run is stored and shown. */
+const redacted = (value: unknown): unknown =>
+  typeof value === "string"
+    ? withoutCredentials(value)
+    : Array.isArray(value)
+      ? value.map(redacted)
+      : Predicate.isObject(value)
+        ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, redacted(part)]))
+        : value
+
 /** One parameter: its default, its value in force, and its account. */
 const resolveOne = Effect.fnUntraced(function* (
   pipeline: string,
@@ -159,8 +169,8 @@ const resolveOne = Effect.fnUntraced(function* (
     name,
     type,
     ...(description === undefined ? {} : { description }),
-    ...(name in byDefault ? { default: byDefault[name] } : {}),
-    ...(name in written ? { value: written[name], from: given?.from ?? "default" } : {})
+    ...(name in byDefault ? { default: redacted(byDefault[name]) } : {}),
+    ...(name in written ? { value: redacted(written[name]), from: given?.from ?? "default" } : {})
   }
   return { values, parameter }
 })

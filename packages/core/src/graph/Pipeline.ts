@@ -7,7 +7,7 @@ import type { Kind } from "../store/Artifact.ts"
 import type { Fields, Parameter } from "./Parameters.ts"
 import { type ErrorOf, kindsOf, type Node, type ServicesOf } from "./Stage.ts"
 
-/** A graph that cannot be run: a name used twice, an input without a node, a circle. Thrown by `make`. */
+/** A graph that cannot be run: a name used twice, a missing input, a cycle. Thrown by `make`. */
 export class InvalidPipeline extends Schema.TaggedError<InvalidPipeline>()("InvalidPipeline", {
   pipeline: Schema.String,
   message: Schema.String
@@ -62,7 +62,7 @@ export const dependencies = (node: Node): ReadonlyArray<Node> => [
 
 const isNode = (value: unknown): value is Node => Predicate.isTagged(value, "Node")
 
-/** Each node after its dependencies. Nodes are told apart by identity, so a circle ends the walk instead of looping. */
+/** Each node after its dependencies. Nodes are told apart by identity, so a cycle ends the walk instead of looping. */
 const collect = (pipeline: string, results: ReadonlyArray<Node>): ReadonlyArray<Node> => {
   const seen = new Set<Node>()
   const ordered: Array<Node> = []
@@ -150,7 +150,7 @@ const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
     const names = cycle.value.path.map((index) => nodes[index]?.name ?? "?")
     throw new InvalidPipeline({
       pipeline,
-      message: `The stages of pipeline "${pipeline}" wait for each other in a circle: ${names.join(" → ")}.`
+      message: `The stages of pipeline "${pipeline}" form a cycle: ${names.join(" → ")}.`
     })
   }
 }

@@ -3,21 +3,14 @@
  * before anything runs.
  */
 import { Effect, Schema } from "effect"
-import * as Adoption from "../cache/Adoption.ts"
-import {
-  buildOf,
-  type Compute,
-  ComputeIdentity,
-  difference,
-  type KeyParts,
-  keyParts,
-  of
-} from "../cache/CacheKey.ts"
+import type * as Adoption from "../cache/Adoption.ts"
+import { buildOf, type Compute, ComputeIdentity, type KeyParts, keyParts, of } from "../cache/CacheKey.ts"
 import * as Code from "../cache/Code.ts"
 import type { Artifact } from "../store/Artifact.ts"
-import * as Latest from "../store/Latest.ts"
-import * as Store from "../store/Store.ts"
+import type * as Store from "../store/Store.ts"
 import { Workspace } from "../store/Workspace.ts"
+import { adoptedFor, candidatesFor, find, newest, reasonToMake } from "./Existing.ts"
+import type { Parameter } from "./Parameters.ts"
 import { type Any, dependencies, downstream } from "./Pipeline.ts"
 import { checkNames, resolve, type Settings } from "./Settings.ts"
 import type { Node } from "./Stage.ts"
@@ -28,17 +21,19 @@ export class MissingInput extends Schema.TaggedError<MissingInput>()("MissingInp
   message: Schema.String
 }) {}
 
+export { find } from "./Existing.ts"
+
 /** How to run a pipeline. */
 export interface Options {
   /** Run these stages alone; what they read must be there. */
   readonly only?: ReadonlyArray<string> | undefined
-  /** Make these stages and all that follow from them anew. */
+  /** Run these stages, and all that depend on them, again. */
   readonly from?: ReadonlyArray<string> | undefined
-  /** Make every chosen stage anew, or the named ones. */
+  /** Run every chosen stage again, or the named ones. */
   readonly force?: boolean | ReadonlyArray<string> | undefined
   /** Changes of config, each `stage.key=value`. */
   readonly set?: ReadonlyArray<string> | undefined
-  /** Artifacts to take as these stages' results, whatever made them. */
+  /** Artifacts to use as these stages' results, from any origin. */
   readonly supply?: Readonly<Record<string, Artifact>> | undefined
   /**
    * With `only`: whether what a chosen stage reads must have been made by exactly this pipeline ("exact"), or may be the latest that the
@@ -63,7 +58,7 @@ export interface PlannedStage {
   /** What is wrong with the artifact that stands in its place, if it is damaged. */
   readonly damage: string | undefined
   readonly artifact: Artifact | undefined
-  /** The user's word that `artifact` is kept, though it was made by other code or another build of the engine. */
+  /** The record of an adopted artifact, which other code or another build of the engine made. */
   readonly adopted?: Adoption.Adoption | undefined
   /** Of a stage that will run: artifacts that differ in code and engine build alone, and can be adopted; the newest first. */
   readonly candidates?: ReadonlyArray<Store.Manifest>
@@ -72,50 +67,11 @@ export interface PlannedStage {
 /** A pipeline's stages, each after those that it waits for. */
 export interface Plan {
   readonly pipeline: string
+  readonly parameters: ReadonlyArray<Parameter>
   readonly stages: ReadonlyArray<PlannedStage>
 }
 
-type Found =
-  | { readonly _tag: "Whole"; readonly artifact: Artifact }
-  | { readonly _tag: "Absent" }
-  | { readonly _tag: "Damaged"; readonly problem: string }
-
-/** Looks for an artifact and checks it. */
-export const find = Effect.fnUntraced(function* (
-  node: Node,
-  cacheKey: string,
-  files: "digests" | "sizes" = "digests"
-) {
-  const directory = yield* Store.directoryOf(node.stage.name, cacheKey)
-  return yield* Store.openWith(node.kind, directory, { files }).pipe(
-    Effect.map(({ artifact }): Found => ({ _tag: "Whole", artifact })),
-    Effect.catch((error) =>
-      Effect.succeed<Found>(
-        error.reason === "missing" ? { _tag: "Absent" } : { _tag: "Damaged", problem: error.problem }
-      )
-    )
-  )
-})
-
-/** The newest readable artifact of a node: the one it last used, else one that this node made, else any of its stage. */
-const predecessor = Effect.fnUntraced(function* (pipeline: string, node: Node) {
-  const manifests = yield* Store.history(node.stage.name)
-  const latest = yield* Latest.read(pipeline, node.name)
-  return (
-    manifests.find((manifest) => manifest.cacheKey === latest?.cacheKey) ??
-    manifests.find((manifest) => manifest.node === node.name && manifest.pipeline === pipeline) ??
-    manifests[0]
-  )
-})
-
-const reasonToMake = Effect.fnUntraced(function* (pipeline: string, node: Node, now: KeyParts) {
-  const latest = yield* Latest.read(pipeline, node.name)
-  if (latest?.cacheKey === of(now)) return "its artifact is gone"
-  const before = yield* predecessor(pipeline, node)
-  return (before === undefined ? undefined : difference(before.keyParts, now)) ?? "never made"
-})
-
-const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
+const selection = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
   const all = pipeline.nodes.map((node) => node.name)
   const forceNamed = Array.isArray(options.force) ? options.force : []
   yield* checkNames(pipeline, "only", options.only ?? [])
@@ -135,7 +91,7 @@ const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
 })
 
 /** The external digest of a node. What cannot be read is a digest of its own: the stage then runs, and says why. */
-const outsideOf = (node: Node, config: unknown) =>
+const externalDigestOf = (node: Node, config: unknown) =>
   node.externalDigest === undefined
     ? Effect.succeed(null)
     : node
@@ -178,45 +134,107 @@ const codesOf = Effect.fnUntraced(function* (pipeline: Any, settings: ReadonlyMa
   return { codes: new Map(codes), compute }
 })
 
-/** What a user has adopted for an artifact of this name, if no artifact has it and the adopted one is whole. */
-const adoptedFor = Effect.fnUntraced(function* (node: Node, cacheKey: string) {
-  const adopted = yield* Adoption.read(node.stage.name, cacheKey)
-  if (adopted === undefined || (yield* find(node, cacheKey))._tag === "Whole") return undefined
-  const found = yield* find(node, adopted.artifact)
-  return found._tag === "Whole" ? { adopted, artifact: found.artifact } : undefined
-})
-
-/** What can be adopted for a stage. */
-const candidatesFor = Effect.fnUntraced(function* (
-  node: Node,
-  now: KeyParts,
-  planned: ReadonlyMap<string, PlannedStage>
-) {
-  if (!node.stage.reusable) return []
-  const manifests = yield* Store.history(node.stage.name)
-  // What is there under its own name needs no adopting.
-  if (manifests.some(({ cacheKey }) => cacheKey === of(now))) return []
-  return Adoption.candidates(manifests, now, (input) =>
-    (planned.get(node.inputs[input]?.name ?? "")?.candidates ?? []).map(({ cacheKey }) => cacheKey)
-  )
-})
-
-/** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage cannot be fed. */
-export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
-  const { chosen, reasonToForce } = yield* choices(pipeline, options)
-  const settings = yield* resolve(pipeline, options.set)
-  const supply = options.supply ?? {}
-  const feeds = new Map<string, Array<readonly [stage: string, input: string]>>()
+/** The inputs of chosen stages, by the name of the stage that makes them. */
+const readersOf = (pipeline: Any, chosen: ReadonlySet<string>) => {
+  const readers = new Map<string, Array<readonly [stage: string, input: string]>>()
   for (const node of pipeline.nodes) {
     if (!chosen.has(node.name)) continue
     for (const [input, source] of Object.entries(node.inputs)) {
-      feeds.set(source.name, [...(feeds.get(source.name) ?? []), [node.name, input]])
+      readers.set(source.name, [...(readers.get(source.name) ?? []), [node.name, input]])
     }
   }
+  return readers
+}
 
+/** A stage before it is decided what happens to it. */
+type Undecided = Pick<PlannedStage, "name" | "node" | "settings" | "keyParts" | "forced" | "damage">
+
+/** A stage that was not chosen: its artifact is used where a chosen stage reads it. `missing` says why it cannot be. */
+const planSkipped = Effect.fnUntraced(function* (
+  pipeline: string,
+  stage: Undecided,
+  isRead: boolean,
+  inputs: Options["inputs"]
+) {
+  const cacheKey = of(stage.keyParts)
+  const skipped: PlannedStage = { ...stage, cacheKey, action: "skip", why: "not chosen", artifact: undefined }
+  if (!isRead) return { skipped, missing: undefined }
+  const found = yield* find(stage.node, cacheKey)
+  if (found._tag === "Whole") return { skipped: { ...skipped, artifact: found.artifact }, missing: undefined }
+  const why =
+    found._tag === "Damaged" ? found.problem : yield* reasonToMake(pipeline, stage.node, stage.keyParts)
+  const substitute = inputs === "latest" ? yield* newest(pipeline, stage.node) : undefined
+  if (substitute === undefined) return { skipped, missing: why }
+  return {
+    skipped: {
+      ...skipped,
+      cacheKey: substitute.cacheKey,
+      why: `not chosen; its latest artifact is used (${why})`,
+      artifact: substitute
+    },
+    missing: undefined
+  }
+})
+
+interface Missing {
+  readonly stage: string
+  readonly input: string
+  readonly from: string
+  readonly why: string
+}
+
+const missingInput = (missing: ReadonlyArray<Missing>): MissingInput => {
+  const sentences = missing.map(
+    ({ from, input, stage, why }) =>
+      `${stage} reads "${input}", which ${from} makes, and the workspace does not hold it (${why}).`
+  )
+  const names = [...new Set(missing.map(({ from }) => from))].join(",")
+  return new MissingInput({
+    missing: missing.map(({ from, input, stage }) => ({ stage, input, from })),
+    message: `${sentences.join(" ")} Run ${names} too, or run all stages.`
+  })
+}
+
+/** A stage whose artifact is known before anything is looked for: one that was supplied, or adopted by the user. */
+const planKnown = Effect.fnUntraced(function* (
+  stage: Undecided,
+  given: Artifact | undefined,
+  isChosen: boolean,
+  isForced: boolean
+) {
+  if (given !== undefined) {
+    const supplied: PlannedStage = {
+      ...stage,
+      cacheKey: given.cacheKey,
+      action: "skip",
+      why: `given: ${given.directory}`,
+      artifact: given
+    }
+    return supplied
+  }
+  const kept = isForced ? undefined : yield* adoptedFor(stage.node, of(stage.keyParts))
+  if (kept === undefined) return undefined
+  const { adopted, artifact } = kept
+  const planned: PlannedStage = {
+    ...stage,
+    cacheKey: artifact.cacheKey,
+    action: isChosen ? "reuse" : "skip",
+    why: `adopted ${adopted.at.slice(0, 10)} although: ${adopted.why}`,
+    artifact,
+    adopted
+  }
+  return planned
+})
+
+/** Plans a run. Fails with `InvalidSettings` for wrong names and values, and `MissingInput` when a chosen stage has no input. */
+export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Options = {}) {
+  const { chosen, reasonToForce } = yield* selection(pipeline, options)
+  const settings = yield* resolve(pipeline, options.set)
+  const supply = options.supply ?? {}
+  const readers = readersOf(pipeline, chosen)
   const { codes, compute } = yield* codesOf(pipeline, settings)
   const planned = new Map<string, PlannedStage>()
-  const missing: Array<{ stage: string; input: string; from: string; why: string }> = []
+  const missing: Array<Missing> = []
   for (const node of pipeline.nodes) {
     const { name } = node
     const own = settings.get(name)!
@@ -227,80 +245,42 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
         Object.entries(node.inputs).map(([input, source]) => [input, planned.get(source.name)!.cacheKey])
       ),
       code: codes.get(name)!,
-      externalDigest: yield* outsideOf(node, own.config),
+      externalDigest: yield* externalDigestOf(node, own.config),
       compute
     })
-    const common = { name, node, settings: own, keyParts: now, forced: false, damage: undefined }
+    const stage: Undecided = { name, node, settings: own, keyParts: now, forced: false, damage: undefined }
     // A stage may be called "constructor".
     const given = Object.hasOwn(supply, name) ? supply[name] : undefined
-    if (given !== undefined) {
-      planned.set(name, {
-        ...common,
-        cacheKey: given.cacheKey,
-        action: "skip",
-        why: `given: ${given.directory}`,
-        artifact: given
-      })
-      continue
-    }
-    const cacheKey = of(now)
     const isForced = chosen.has(name) && reasonToForce(name) !== undefined
-    const kept = isForced ? undefined : yield* adoptedFor(node, cacheKey)
-    if (kept !== undefined) {
-      const { adopted, artifact } = kept
-      const why = `adopted ${adopted.at.slice(0, 10)} in spite of: ${adopted.why}`
-      const action = chosen.has(name) ? "reuse" : "skip"
-      planned.set(name, { ...common, cacheKey: artifact.cacheKey, action, why, artifact, adopted })
-      continue
-    }
-    if (chosen.has(name)) {
+    const known = yield* planKnown(stage, given, chosen.has(name), isForced)
+    if (known !== undefined) {
+      planned.set(name, known)
+    } else if (chosen.has(name)) {
       const candidates = isForced ? [] : yield* candidatesFor(node, now, planned)
-      planned.set(name, { ...common, cacheKey, action: "run", why: "", artifact: undefined, candidates })
-      continue
+      const cacheKey = of(now)
+      planned.set(name, { ...stage, cacheKey, action: "run", why: "", artifact: undefined, candidates })
+    } else {
+      const inputs = readers.get(name) ?? []
+      const { missing: why, skipped } = yield* planSkipped(
+        pipeline.name,
+        stage,
+        inputs.length > 0,
+        options.inputs
+      )
+      planned.set(name, skipped)
+      if (why !== undefined) {
+        for (const [reader, input] of inputs) missing.push({ stage: reader, input, from: name, why })
+      }
     }
-    const skipped = { ...common, action: "skip" as const }
-    const readers = feeds.get(name) ?? []
-    if (readers.length === 0) {
-      planned.set(name, { ...skipped, cacheKey, why: "not chosen", artifact: undefined })
-      continue
-    }
-    const found = yield* find(node, cacheKey)
-    if (found._tag === "Whole") {
-      planned.set(name, { ...skipped, cacheKey, why: "not chosen", artifact: found.artifact })
-      continue
-    }
-    const why = found._tag === "Damaged" ? found.problem : yield* reasonToMake(pipeline.name, node, now)
-    const substitute = options.inputs === "latest" ? yield* newest(pipeline.name, node) : undefined
-    if (substitute !== undefined) {
-      planned.set(name, {
-        ...skipped,
-        cacheKey: substitute.cacheKey,
-        why: `not chosen; its latest artifact is used (${why})`,
-        artifact: substitute
-      })
-      continue
-    }
-    for (const [stage, input] of readers) missing.push({ stage, input, from: name, why })
-    planned.set(name, { ...skipped, cacheKey, why: "not chosen", artifact: undefined })
   }
-  if (missing.length > 0) {
-    const sentences = missing.map(
-      ({ from, input, stage, why }) =>
-        `${stage} reads "${input}", which ${from} makes, and the workspace does not hold it (${why}).`
-    )
-    const names = [...new Set(missing.map(({ from }) => from))].join(",")
-    return yield* new MissingInput({
-      missing: missing.map(({ from, input, stage }) => ({ stage, input, from })),
-      message: `${sentences.join(" ")} Run ${names} too, or run all stages.`
-    })
-  }
+  if (missing.length > 0) return yield* missingInput(missing)
 
   const stages = yield* Effect.forEach(
     [...planned.values()],
     (stage) => (stage.action === "run" ? decide(pipeline.name, stage, reasonToForce) : Effect.succeed(stage)),
     { concurrency: 4 }
   )
-  const plan: Plan = { pipeline: pipeline.name, stages }
+  const plan: Plan = { pipeline: pipeline.name, parameters: pipeline.parameters, stages }
   return plan
 })
 
@@ -320,17 +300,6 @@ const decide = Effect.fnUntraced(function* (
   }
   if (found._tag === "Damaged") return { ...stage, why: found.problem, damage: found.problem }
   return { ...stage, why: yield* reasonToMake(pipeline, stage.node, stage.keyParts) }
-})
-
-/** The latest whole artifact of a node, whatever it was made from. */
-const newest = Effect.fnUntraced(function* (pipeline: string, node: Node) {
-  const before = yield* predecessor(pipeline, node)
-  const manifests = yield* Store.history(node.stage.name)
-  for (const manifest of before === undefined ? manifests : [before, ...manifests]) {
-    const found = yield* find(node, manifest.cacheKey)
-    if (found._tag === "Whole") return found.artifact
-  }
-  return undefined
 })
 
 /** Nodes that must be done before a planned stage starts. */

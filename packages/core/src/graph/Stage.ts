@@ -58,8 +58,8 @@ export interface Context<I extends Inputs, Config> {
   /** An empty folder to write the artifact's files into. It becomes the artifact when the Effect succeeds, and vanishes otherwise. */
   readonly output: string
   /**
-   * A folder that outlives failed, interrupted and killed attempts at this very cache key, for work that can be gone on
-   * with. It is removed once the artifact is whole.
+   * A folder that outlives failed, interrupted and killed attempts at this cache key, for work that can be resumed. It is removed once
+   * the artifact is complete.
    */
   readonly scratch: string
 }
@@ -98,7 +98,7 @@ export interface Declaration {
   readonly reusable: boolean
   /** Config keys that say how to work and not what to make (`sampleEvery`, thresholds of display): left out of the cache key. */
   readonly excludeFromCacheKey: ReadonlyArray<string>
-  /** Judges the artifact's value, new or reused: a sentence when it fails the run's gates, undefined when it passes. */
+  /** Checks the artifact's value, new or reused: a sentence when a gate fails, undefined when all pass. */
   readonly gate: (value: unknown) => string | undefined
 }
 
@@ -143,7 +143,7 @@ export type Arguments<I extends Inputs, Fields extends Schema.Struct.Fields> = {
 } & { readonly [K in OptionalIn<I>]?: Node<KindOf<I[K]>> | undefined } & Schema.Struct<Fields>["Encoded"] &
   Placement
 
-/** In the place of a type, so that the compiler's message says what is wrong. */
+/** Used instead of a type, so that the compiler's message says what is wrong. */
 export interface NoSuchInputOrSetting<Name> {
   readonly "this stage has no input or setting of this name": Name
 }
@@ -188,8 +188,8 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   /** Fields of the config Schema. Give every field that has a sensible value a default. */
   readonly config: Fields
   /**
-   * Says in a sentence why values that each fit cannot stand together, naming their keys; undefined when they can. Such a config is refused
-   * before anything runs. `given` says of each input whether the pipeline gives it, which matters for optional ones.
+   * Says in a sentence why values that are each valid cannot be combined, naming their keys; undefined when they can. Such a config is
+   * refused before anything runs. `given` says of each input whether the pipeline gives it, which matters for optional ones.
    */
   readonly validateConfig?: (
     config: Schema.Struct<Fields>["Type"],
@@ -199,7 +199,7 @@ export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, 
   readonly usesBackend?: boolean
   readonly reusable?: boolean
   readonly excludeFromCacheKey?: ReadonlyArray<Extract<keyof Fields, string>>
-  /** A sentence when the value fails a gate: the artifact stands, the run ends as failed (exit code 3). */
+  /** A sentence when the value fails a gate: the artifact is kept, the run fails (exit code 3). */
   readonly gate?: (value: ValueOf<Out>) => string | undefined
   /** Applied to errors whose `transient` is true; other errors are final. */
   readonly retry?: Schedule.Schedule<unknown, unknown>
@@ -299,7 +299,7 @@ export const make = <
 
 /**
  * The same stage, whose calls must also have what `Least` says: for an argument that is needed only where an optional input is left out.
- * For the compiler alone; let `validateConfig` say it to those who run without one.
+ * Checked by the compiler only; check it in `validateConfig` too, for those who run without one.
  *
  * @example
  * ```ts

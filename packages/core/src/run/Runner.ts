@@ -5,6 +5,7 @@
 import { Cause, Deferred, Effect, Exit, Layer, Path, Ref, type Scope, Semaphore } from "effect"
 import { ComputeIdentity } from "../cache/CacheKey.ts"
 import * as Code from "../cache/Code.ts"
+import type { Comparison } from "../events/Comparison.ts"
 import { EventStream, RunStream } from "../events/EventStream.ts"
 import type { Command } from "../events/RunEvent.ts"
 import type { Pipeline } from "../graph/Pipeline.ts"
@@ -15,6 +16,7 @@ import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Processes from "../store/Processes.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "../store/Workspace.ts"
+import { compare } from "./compare.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
@@ -44,6 +46,8 @@ export interface Result<out E = unknown> {
   readonly status: "succeeded" | "failed"
   readonly seconds: number
   readonly stages: ReadonlyArray<Outcome<E>>
+  /** The trials of each sweep, the best first; empty for a run without. */
+  readonly comparisons: ReadonlyArray<Comparison>
   /** Artifact folder of each stage that has one. */
   readonly artifacts: Readonly<Record<string, string>>
 }
@@ -142,6 +146,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     owner: yield* Processes.self,
     ...(options.command === undefined ? {} : { command: options.command }),
     backend: compute?.description ?? "",
+    ...(planned.parameters.length === 0 ? {} : { parameters: planned.parameters }),
     stages: planned.stages.map((stage) => ({
       name: stage.name,
       runs: stage.action === "run",
@@ -211,8 +216,10 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
       const bad = [...outcomes.values()].some(
         (outcome) => outcome.failure !== null || outcome.gateFailure !== null
       )
+      const comparisons = yield* compare(planned, outcomes)
+      for (const comparison of comparisons) yield* stream.publish({ type: "Comparison", ...comparison })
       const told = yield* tell(bad ? "failed" : "succeeded")
-      const result: Result = { run, directory, ...told, status: bad ? "failed" : "succeeded" }
+      const result: Result = { run, directory, comparisons, ...told, status: bad ? "failed" : "succeeded" }
       return result
     })
   )

@@ -1,10 +1,12 @@
 /**
- * Spans of a run: run → stage → whatever the stage spans itself, such as epochs. Each is a line of the run's spans.jsonl when it ends,
+ * Spans of a run: run → stage → the stage's own spans, such as epochs. Each is a line of the run's spans.jsonl when it ends,
  * and goes to an OpenTelemetry collector when the usual variables name one (OTEL_EXPORTER_OTLP_ENDPOINT).
  */
 import {
   Cause,
   Config,
+  ConfigProvider,
+  Context,
   Effect,
   Exit,
   FileSystem,
@@ -12,12 +14,11 @@ import {
   Option,
   Path,
   Predicate,
-  Result,
   Schema,
   Tracer
 } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { OtlpExporter, OtlpSerialization, OtlpTracer } from "effect/observability"
+import { OtlpSerialization, OtlpTracer } from "effect/observability"
 
 /** A line of `spans.jsonl`. */
 export const Span = Schema.Struct({
@@ -76,56 +77,52 @@ const tee = (inner: Tracer.Tracer, onEnd: (span: Span) => void): Tracer.Tracer =
   return Tracer.make(inner.context === undefined ? outer : { ...outer, context: inner.context })
 }
 
-/** The collector's address for traces, as the OpenTelemetry variables give it. */
-const endpoint = Effect.gen(function* () {
-  const { base, disabled, exporters, traces } = yield* Config.all({
-    disabled: Config.Boolean("OTEL_SDK_DISABLED").pipe(Config.withDefault(false)),
-    exporters: Config.NonEmptyString("OTEL_TRACES_EXPORTER").pipe(Config.withDefault("otlp")),
-    traces: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
-    base: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
-  })
-  if (disabled || !exporters.split(",").some((name) => name.trim().toLowerCase() === "otlp"))
-    return Option.none<string>()
-  return Option.orElse(traces, () => Option.map(base, (url) => `${url.replace(/\/+$/, "")}/v1/traces`))
-}).pipe(Effect.orElseSucceed(() => Option.none<string>()))
+const attributes = Config.option(Config.Record(Schema.String, Schema.String, "OTEL_RESOURCE_ATTRIBUTES"))
 
-/** A percent-encoded word; the word itself where that makes no sense of it. */
-const decoded = (word: string): string =>
-  Result.getOrElse(
-    Result.try(() => decodeURIComponent(word)),
-    () => word
-  )
+/** The name that spans are exported under, where neither `OTEL_SERVICE_NAME` nor the resource attributes give one. */
+const resource = Effect.gen(function* () {
+  const named = yield* Config.option(Config.NonEmptyString("OTEL_SERVICE_NAME"))
+  const hasName = Option.isSome(named) || Option.exists(yield* attributes, (all) => "service.name" in all)
+  return hasName ? undefined : { serviceName: "trainyard" }
+})
 
-const headers = Effect.gen(function* () {
-  const text = yield* Config.NonEmptyString("OTEL_EXPORTER_OTLP_HEADERS").pipe(Config.withDefault(""))
-  return Object.fromEntries(
-    text.split(",").flatMap((pair) => {
-      const at = pair.indexOf("=")
-      const name = pair.slice(0, at).trim()
-      return at === -1 || name === "" ? [] : [[name, decoded(pair.slice(at + 1).trim())]]
-    })
-  )
-}).pipe(Effect.orElseSucceed((): Record<string, string> => ({})))
+/** As the OpenTelemetry specification has it: a named collector is exported to unless another exporter is asked for. */
+const defaults = ConfigProvider.fromUnknown({ OTEL_TRACES_EXPORTER: "otlp" })
 
-/** The tracer that spans are made with: one that exports, where a collector is named; otherwise the surrounding one. */
+/**
+ * The tracer that spans are made with: one that exports as the OpenTelemetry variables say, where they name a collector; otherwise the
+ * surrounding one. Variables that cannot be read cost a run its export, with a warning, and nothing else.
+ */
 const exporting = Effect.gen(function* () {
   const surrounding = yield* Tracer.Tracer
-  const url = yield* endpoint
-  if (Option.isNone(url)) return surrounding
-  const service = yield* Config.NonEmptyString("OTEL_SERVICE_NAME").pipe(
-    Config.withDefault("trainyard"),
-    Effect.orElseSucceed(() => "trainyard")
+  const provider = ConfigProvider.orElse(yield* ConfigProvider.ConfigProvider, defaults)
+  // The layer lives as long as the run; closing it sends what is left.
+  const built = Effect.flatMap(resource, (named) =>
+    Layer.build(
+      OtlpTracer.layerFromConfig({ resource: named }).pipe(
+        Layer.provide(Layer.merge(OtlpSerialization.layerJson, FetchHttpClient.layer))
+      )
+    )
+  ).pipe(Effect.provideService(ConfigProvider.ConfigProvider, provider))
+  return yield* built.pipe(
+    Effect.map((services) =>
+      Option.getOrElse(
+        Context.getOption(services as Context.Context<never>, Tracer.Tracer),
+        () => surrounding
+      )
+    ),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.failCause(cause)
+        : Effect.as(
+            Effect.logWarning(
+              `Spans are not exported: the OTEL_ variables cannot be read (${Cause.squash(cause)}).`
+            ),
+            surrounding
+          )
+    ),
+    Effect.orElseSucceed(() => surrounding)
   )
-  // The layers live as long as the run; closing them sends what is left.
-  const services = yield* Layer.build(
-    Layer.mergeAll(OtlpExporter.layerFlusher, OtlpSerialization.layerJson, FetchHttpClient.layer)
-  )
-  return yield* OtlpTracer.make({
-    url: url.value,
-    headers: yield* headers,
-    resource: { serviceName: service },
-    exportInterval: "2 seconds"
-  }).pipe(Effect.provideContext(services))
 })
 
 /** The tracer of one run: its spans go to `spans.jsonl` in a folder, and are exported where a collector is named. */
@@ -142,7 +139,7 @@ export const layer = (directory: string): Layer.Layer<never, never, FileSystem.F
         if (pending === "") return Effect.void
         const text = pending
         pending = ""
-        // Spans that cannot be written are lost; the run is not.
+        // A run does not fail because its spans cannot be written.
         return fs.writeFileString(file, text, { flag: "a" }).pipe(Effect.ignore)
       })
       const inner = yield* exporting

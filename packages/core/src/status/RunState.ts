@@ -1,5 +1,7 @@
 /** What a run's status holds: plain data, which pages and screens render. `RunStatus` reduces a run's events to it. */
+import type { Comparison } from "../events/Comparison.ts"
 import type { Fact, StageEvent } from "../events/RunEvent.ts"
+import type { Parameter } from "../graph/Parameters.ts"
 import type { Process } from "../store/Processes.ts"
 
 type EventOf<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
@@ -95,6 +97,7 @@ export interface RunState {
   /** The process with its machine; null in the log of an older version. */
   readonly owner: Process | null
   readonly backend: string
+  readonly parameters: ReadonlyArray<Parameter>
   /** "crashed": its process is gone and its log has no end. */
   readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
   /** Interrupted a second time, so that what was not saved is lost. */
@@ -124,6 +127,8 @@ export interface RunState {
   }>
   readonly resumed: { readonly step: number; readonly directory: string } | null
   readonly gates: ReadonlyArray<EventOf<"Gate"> & { readonly stage: string }>
+  /** The trials of sweeps, once the run has ended. */
+  readonly comparisons: ReadonlyArray<Comparison>
   readonly retries: number
   readonly faults: ReadonlyArray<EventOf<"Fault"> & { readonly at: string; readonly stage: string }>
   readonly failures: ReadonlyArray<{
@@ -147,6 +152,7 @@ export const empty: RunState = {
   process: 0,
   owner: null,
   backend: "",
+  parameters: [],
   state: "running",
   stoppedAtOnce: false,
   startedAt: "",
@@ -159,6 +165,7 @@ export const empty: RunState = {
   saved: [],
   resumed: null,
   gates: [],
+  comparisons: [],
   retries: 0,
   faults: [],
   failures: [],

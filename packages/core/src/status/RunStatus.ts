@@ -40,6 +40,7 @@ const start = (at: string, run: string, event: EventOf<"RunStarted">): RunState 
   process: event.process,
   owner: event.owner ?? null,
   backend: event.backend,
+  parameters: event.parameters ?? [],
   startedAt: at,
   updatedAt: at,
   stages: event.stages.map((stage) => ({
@@ -244,6 +245,10 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
       const failed = stage === null ? status : changeStage(status, stage, () => ({ message }))
       const failures = append(status.failures, { at, stage, error, message })
       return addEntry({ ...failed, failures }, at, stage, message)
+    }
+    case "Comparison": {
+      const { type: _, ...comparison } = event
+      return { ...status, comparisons: [...status.comparisons, comparison] }
     }
     case "RunFinished":
       return addEntry(finishRun(status, event), at, null, `Run ${event.status}`)

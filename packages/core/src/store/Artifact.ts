@@ -3,6 +3,7 @@
  * such value with the folder of files that belongs to it and the cache key that names it.
  */
 import type { Schema } from "effect"
+import type { Metric } from "../events/Comparison.ts"
 
 /** A kind of artifact, such as "corpus". */
 export interface Kind<Name extends string = string, Value = unknown> {
@@ -11,6 +12,8 @@ export interface Kind<Name extends string = string, Value = unknown> {
   readonly version: number
   /** The artifact's own account of itself: counts, settings, file names. Kept in its manifest as JSON. */
   readonly value: Schema.Codec<Value, unknown>
+  /** The figures by which artifacts of this kind are compared at the end of a sweep, the one that ranks them first. */
+  metrics?(value: Value): ReadonlyArray<Metric>
 }
 
 /**
@@ -25,6 +28,7 @@ export const kind = <const Name extends string, Value>(options: {
   readonly name: Name
   readonly version: number
   readonly value: Schema.Codec<Value, unknown>
+  readonly metrics?: (value: Value) => ReadonlyArray<Metric>
 }): Kind<Name, Value> => options
 
 /** A whole, verified artifact in the store. */

@@ -110,14 +110,14 @@ export const syncTree = Effect.fnUntraced(function* (directory: string) {
 
 /**
  * Moves a finished folder to its place: flushes all of it, renames it, flushes the parent. A folder that stood there is moved to
- * `aside` (on the same file system) first, for the caller to remove. At every moment the place holds a whole folder or none.
+ * `trash` (on the same file system) first, for the caller to remove. At every moment the place holds a whole folder or none.
  */
-export const publishDirectory = Effect.fnUntraced(function* (from: string, to: string, aside: string) {
+export const publishDirectory = Effect.fnUntraced(function* (from: string, to: string, trash: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   yield* syncTree(from)
   yield* Folders.make(path.dirname(to))
-  if (yield* fs.exists(to)) yield* fs.rename(to, aside)
+  if (yield* fs.exists(to)) yield* fs.rename(to, trash)
   yield* fs.rename(from, to)
   yield* syncDirectory(path.dirname(to))
 })

@@ -114,7 +114,7 @@ const current = Effect.fnUntraced(function* (waiting: ReadonlyArray<Unfinished.U
   }
 })
 
-/** What nobody may remove now. */
+/** What must not be removed now. */
 interface Needed {
   readonly runs: ReadonlySet<string>
   readonly artifacts: ReadonlySet<string>
@@ -202,7 +202,7 @@ export const list = Effect.fn("Gc.list")(function* (options: Options = {}) {
 })
 
 /**
- * Removes what `list` found, but for what a run has come to need since then, and gives what it removed. Each folder is first moved aside,
+ * Removes what `list` found, but for what a run has come to need since then, and gives what it removed. Each folder is first moved to `tmp`,
  * so that it vanishes at once and whole; an artifact or scratch is claimed meanwhile, so that no run can begin to use it.
  */
 export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Item>, options: Options = {}) {
@@ -223,9 +223,9 @@ const removeOne = Effect.fnUntraced(function* (item: Item) {
   const claimed = item.what === "artifact" || item.what === "scratch"
   if (claimed && !(yield* Lock.tryAcquire(lastPart(item.path)))) return false
   const self = yield* Processes.self
-  const aside = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
-  yield* fs.rename(path.join(workspace.root, item.path), aside).pipe(
-    Effect.andThen(fs.remove(aside, { recursive: true, force: true })),
+  const trash = path.join(workspace.tmp, `${Processes.toText(self)}.${Processes.unique()}`)
+  yield* fs.rename(path.join(workspace.root, item.path), trash).pipe(
+    Effect.andThen(fs.remove(trash, { recursive: true, force: true })),
     // Gone already is as good.
     Effect.catchIf(
       (error) => error.reason._tag === "NotFound",
@@ -250,7 +250,7 @@ const begunIn = Effect.fnUntraced(function* (run: string) {
 
 /**
  * Names that a clean start of a pipeline must leave alone: runs that may go on and the artifacts that they name (of this process's own runs,
- * those that they have used or begun to make), whatever is claimed, other pipelines' latest runs and artifacts, and the logs of runs whose
+ * those that they have used or begun to make), what is locked, other pipelines' latest runs and artifacts, and the logs of runs whose
  * work can be resumed.
  */
 export const inUse = Effect.fn("Gc.inUse")(function* (options: Options = {}) {

@@ -1,6 +1,6 @@
 /**
  * One process at a time for each artifact. A process claims a name by creating a file of its own (machine, process, start time in its
- * name), then looks whether anybody else who is alive has claimed it too; if so it withdraws and waits. Whoever comes second sees
+ * name), then looks whether anybody else who is alive has claimed it too; if so it withdraws and waits. The second to come sees
  * the first, so two never hold a name together.
  *
  * A killed process's claim is recognised by its own machine and removed. On another machine (or in another container) nobody can ask
@@ -16,6 +16,7 @@ import {
   FileSystem,
   Option,
   Path,
+  Random,
   Schema,
   type Scope,
   Stream
@@ -34,7 +35,7 @@ export const Timing = Context.Reference<{
   defaultValue: () => ({ renewEvery: Duration.seconds(10), lostAfter: Duration.minutes(5) })
 })
 
-// Waiters are woken when a claim goes; this bounds the wait after a kill, which wakes nobody.
+// Waiters wake up when a claim is removed; this bounds the wait after a kill, which removes none.
 const lookAgainAfter = "500 millis"
 
 /** Somebody took the claim away while its holder worked: by hand, or because that holder had given no sign of life. */
@@ -183,7 +184,7 @@ export interface Held {
 }
 
 /**
- * Holds a name (letters, digits, `-`) until the scope closes, waiting for whoever holds it now. `onWaiting` is told once for each
+ * Holds a name (letters, digits, `-`) until the scope closes, waiting for its present holder. `onWaiting` is told once for each
  * holder waited for: who it is, and what to do should its machine never come back.
  */
 export const acquire = Effect.fnUntraced(function* (
@@ -201,7 +202,7 @@ export const acquire = Effect.fnUntraced(function* (
       const held = yield* hold(name, watched).pipe(failed)
       if (Option.isSome(held)) return { waited: told !== undefined, lost: Deferred.await(held.value) }
       // Two came at once and both withdrew: come again at different moments.
-      yield* Effect.sleep(20 + Math.random() * 80)
+      yield* Effect.sleep(yield* Random.nextBetween(20, 100))
       continue
     }
     if (told !== holder.file) {
@@ -212,7 +213,7 @@ export const acquire = Effect.fnUntraced(function* (
   }
 })
 
-/** Holds a name until the scope closes if nobody else does; whether it is held. */
+/** Holds a name until the scope closes if no other process does. Returns whether it is held. */
 export const tryAcquire = Effect.fnUntraced(function* (name: string) {
   const workspace = yield* Workspace
   const failed = Effect.mapError(explain("Claiming an artifact", workspace.root))
@@ -221,7 +222,7 @@ export const tryAcquire = Effect.fnUntraced(function* (name: string) {
 })
 
 /** Every claim there is, with whether its holder is gone. */
-const judged = Effect.fnUntraced(function* () {
+const claimsWithState = Effect.fnUntraced(function* () {
   const found = yield* claims().pipe(
     Effect.orElseSucceed((): Effect.Success<ReturnType<typeof claims>> => [])
   )
@@ -235,12 +236,12 @@ export const held = Effect.fnUntraced(function* () {
   const path = yield* Path.Path
   const { locks } = yield* Workspace
   const names = new Map<string, { readonly holder: string; readonly file: string }>()
-  for (const { file, gone, name, owner } of yield* judged())
+  for (const { file, gone, name, owner } of yield* claimsWithState())
     if (!gone) names.set(name, { holder: yield* describe(owner), file: path.join(locks, file) })
   return names
 })
 
 /** Names of the files of claims whose holders are gone. */
 export const dead = Effect.fnUntraced(function* () {
-  return (yield* judged()).filter(({ gone }) => gone).map(({ file }) => file)
+  return (yield* claimsWithState()).filter(({ gone }) => gone).map(({ file }) => file)
 })

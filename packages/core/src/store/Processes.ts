@@ -3,10 +3,11 @@
  * the system uses it again. So a process is known by its machine, its number and the time at which it started. Whether it still runs can
  * be asked on its own machine alone: a process of another one (or of another container) is taken to run until it has been silent for long.
  */
-import { createHash, randomBytes } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 import { Clock, Context, Effect, FileSystem, Predicate, Schema } from "effect"
+import { sha256 } from "./Digest.ts"
 
 /** What a log or the name of a file says of a process. */
 export const Process = Schema.Struct({
@@ -41,12 +42,11 @@ const told = (read: () => string): string => {
 // The number that Linux gives to the process namespace of the machine itself, which no container has.
 const machinesOwnNamespace = "pid:[4026531836]"
 
-const digest = (...parts: ReadonlyArray<string>): string =>
-  createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8)
+const digest = (...parts: ReadonlyArray<string>): string => sha256(parts.join("\n")).slice(0, 8)
 
 /**
  * Where process numbers mean what they mean here: the boot and the process namespace on Linux, the host's name elsewhere. Eight digits for
- * the machine, eight for its boot and namespace: a machine that has been started anew can know that what ran before has ended. Containers
+ * the machine, eight for its boot and namespace: a machine that has been rebooted can know that what ran before has ended. Containers
  * take no part in that, since the id of a machine may come from their image.
  */
 const identify = (): MachineIdentity => {
@@ -61,7 +61,7 @@ const identify = (): MachineIdentity => {
   const namespace = told(() => readlinkSync("/proc/self/ns/pid"))
   const machine =
     namespace === machinesOwnNamespace ? told(() => readFileSync("/etc/machine-id", "utf8")) : ""
-  // Containers often share a host name. Where nothing tells them apart, each process stands alone: nobody may judge it by its number.
+  // Containers often share a host name. Where they cannot be told apart, a process number says nothing about another process.
   const alone = boot === "" || namespace === "" ? unique() : ""
   const place = digest(name, boot, namespace, alone)
   return { host, id: `${machine === "" ? place : digest(name, machine)}${place}` }
@@ -72,7 +72,7 @@ export const Machine = Context.Reference<MachineIdentity>("@trainyard/core/Proce
   defaultValue: identify
 })
 
-/** Start time of a running process of this machine; undefined when there is none of that number, "0" when nobody tells. */
+/** Start time of a running process of this machine; undefined when there is none of that number, "0" when it is unknown. */
 const startOf = Effect.fnUntraced(function* (pid: number) {
   const exists = yield* Effect.try({
     try: () => process.kill(pid, 0),
@@ -134,7 +134,7 @@ const signEveryMilliseconds = 90_000
 
 /**
  * Whether a process has ended, by its last sign of life (milliseconds since 1970): this machine says so; or it ran here before the machine was
- * started anew, and has been silent since; or it is another machine's and has been silent for a day.
+ * rebooted, and has been silent since; or it is another machine's and has been silent for a day.
  */
 export const isGone = Effect.fnUntraced(function* (owner: Process, lastSign: number) {
   if (yield* isHere(owner)) return !(yield* isAlive(owner))

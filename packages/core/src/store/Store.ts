@@ -2,10 +2,10 @@
  * The store of artifacts. An artifact is whole or absent: it is written beside its place, flushed, described by a manifest with the
  * size and digest of every file, and renamed. Opening one checks all of that.
  */
-import { createHash } from "node:crypto"
 import { Effect, FileSystem, Path, PlatformError, Result, Schema } from "effect"
 import { KeyParts } from "../cache/CacheKey.ts"
 import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
+import { sha256 } from "./Digest.ts"
 import * as Durable from "./Durable.ts"
 import * as Processes from "./Processes.ts"
 import { explain, Workspace, type WorkspaceError } from "./Workspace.ts"
@@ -49,7 +49,6 @@ export type Manifest = typeof Manifest.Type
 const manifestName = "manifest.json"
 
 const render = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`
-const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex")
 
 const decodeManifest = Schema.decodeUnknownResult(Schema.fromJsonString(Manifest))
 
@@ -58,7 +57,7 @@ const parseManifest = (text: string): Result.Result<Manifest, string> => {
   const decoded = decodeManifest(text)
   if (Result.isFailure(decoded)) return Result.fail("its manifest.json is damaged")
   const { digest, ...body } = decoded.success
-  return digestOf(render(body)) === digest && render({ ...body, digest }) === text
+  return sha256(render(body)) === digest && render({ ...body, digest }) === text
     ? Result.succeed(decoded.success)
     : Result.fail("its manifest.json is damaged: it does not match its own digest")
 }
@@ -224,7 +223,7 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
         })
     )
   )
-  const aside = path.join(workspace.tmp, `${Processes.toText(yield* Processes.self)}.${Processes.unique()}`)
+  const trash = path.join(workspace.tmp, `${Processes.toText(yield* Processes.self)}.${Processes.unique()}`)
   return yield* Effect.gen(function* () {
     const at = new Date().toISOString()
     const files = yield* Durable.digestDirectory(output)
@@ -253,15 +252,15 @@ export const write = Effect.fn("Store.write")(function* <K extends Kind>(
     }
     yield* fs.writeFileString(
       path.join(output, manifestName),
-      render({ ...body, digest: digestOf(render(body)) })
+      render({ ...body, digest: sha256(render(body)) })
     )
-    yield* Durable.publishDirectory(output, directory, aside)
+    yield* Durable.publishDirectory(output, directory, trash)
     return { kind: writing.kind.name, value: writing.value, directory, cacheKey: writing.cacheKey }
   }).pipe(
     Effect.catchIf(PlatformError.isPlatformError, (error) =>
       Effect.fail(explain(`Saving the ${writing.kind.name} of ${writing.node}`, workspace.root)(error))
     ),
-    Effect.ensuring(fs.remove(aside, { recursive: true, force: true }).pipe(Effect.ignore)),
+    Effect.ensuring(fs.remove(trash, { recursive: true, force: true }).pipe(Effect.ignore)),
     Effect.uninterruptible
   )
 })

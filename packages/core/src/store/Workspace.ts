@@ -7,7 +7,7 @@
  * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
  * folders/                           what is known of the files of folders, so that plans read only what changed
- * adopted/<stage>/<cache key>.json that an artifact is kept in spite of changed code
+ * adopted/<stage>/<cache key>.json that an artifact is kept although code changed
  * code.json                          the digests of stages' code, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process
@@ -34,7 +34,7 @@ const telling = ["artifacts", "locks", "runs", "scratch"]
 export const isWorkspace = (folders: ReadonlyArray<string>): boolean =>
   telling.every((name) => folders.includes(name))
 
-/** A workspace folder that cannot be used: full, read-only, not a folder. The message names the folder and the mend. */
+/** A workspace folder that cannot be used: full, read-only, not a folder. The message names the folder and the fix. */
 export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", {
   directory: Schema.String,
   /** The operating system's code, such as `ENOSPC`, where there is one. */
@@ -79,7 +79,7 @@ const sentence = (code: string, what: string, directory: string, fallback: strin
   }
 }
 
-/** Codes of trouble with the disk itself, whose sentence is the same whoever meets it. */
+/** Codes of errors of the disk itself, which have the same message everywhere. */
 const diskTrouble = new Set(["ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENFILE", "EIO"])
 
 /** The sentence about a disk's trouble that an error of Node's own reports; undefined for any other error. */
@@ -135,7 +135,7 @@ export interface Layout {
   readonly scratch: string
   readonly runs: string
   readonly latest: string
-  /** Records of artifacts that are kept in spite of changed code. */
+  /** Records of artifacts that are kept although code changed. */
   readonly adopted: string
   /** File in which code hashing keeps what it found out. */
   readonly codeMemory: string
@@ -189,7 +189,7 @@ export const temporaryDirectory = Effect.fnUntraced(function* (purpose: string) 
   return directory
 })
 
-/** When a file or folder was changed last, in milliseconds since 1970; 0 when nobody can tell. */
+/** When a file or folder was changed last, in milliseconds since 1970; 0 when unknown. */
 export const changedAt = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   return yield* fs.stat(file).pipe(
@@ -213,7 +213,7 @@ export const abandoned = Effect.fnUntraced(function* () {
   )
 })
 
-/** Removes from `tmp` what processes left there that are gone. Whatever cannot be removed stays. */
+/** Removes from `tmp` what ended processes left there. What cannot be removed stays. */
 export const sweep = Effect.fn("Workspace.sweep")(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -51,7 +51,7 @@ describe("adopt", () => {
         ["double", "code of stage.ts changed"]
       ])
       const adopted = expect.stringMatching(
-        new RegExp(`^reuse: adopted ${today} in spite of: code of stage.ts changed$`)
+        new RegExp(`^reuse: adopted ${today} although: code of stage.ts changed$`)
       )
       expect(yield* plan(pipeline)).toEqual({ write: adopted, double: adopted })
       const second = yield* runAll(pipeline)

@@ -74,6 +74,15 @@ describe("parameters", () => {
     })
   )
 
+  it.effect("are told without logins, and decoded with them", () =>
+    Effect.gen(function* () {
+      const address = "https://me:MARKER@example.com/x"
+      const { parameters, values: all } = yield* resolve("steps=3", `note=${address}`)
+      expect(all.note).toBe(address)
+      expect(JSON.stringify(parameters)).not.toContain("MARKER")
+    })
+  )
+
   it.effect("that are unknown, wrong or missing are refused in a sentence", () =>
     Effect.gen(function* () {
       expect(yield* refusal("steps=3", "raet=1")).toContain(

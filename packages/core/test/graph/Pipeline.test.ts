@@ -54,7 +54,7 @@ describe("make", () => {
     expect(() => Pipeline.make("nothing", () => undefined)).toThrow("it returned nothing")
     const circle: Stage.Node = double({ text: write() })
     expect(() => Pipeline.make("circle", () => Object.assign(circle, { inputs: { text: circle } }))).toThrow(
-      "wait for each other in a circle: double → double"
+      "form a cycle: double → double"
     )
   })
 })

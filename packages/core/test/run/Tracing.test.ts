@@ -83,7 +83,8 @@ it.live("spans go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () =
     const { port, received } = yield* collector
     const environment = ConfigProvider.fromUnknown({
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}/`,
-      OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc"
+      OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc",
+      OTEL_RESOURCE_ATTRIBUTES: "deployment.environment=laboratory"
     })
     const { result } = yield* runAll(pipeline).pipe(
       Effect.provideService(ConfigProvider.ConfigProvider, environment)
@@ -92,7 +93,7 @@ it.live("spans go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names", () =
     expect(received.length).toBeGreaterThan(0)
     expect(received[0]).toMatchObject({ url: "/v1/traces", authorization: "Bearer abc" })
     const sent = received.map(({ body }) => body).join("")
-    for (const text of [`"run traced"`, `"stage learn"`, `"epoch"`, `"trainyard"`])
+    for (const text of [`"run traced"`, `"stage learn"`, `"epoch"`, `"trainyard"`, `"laboratory"`])
       expect(sent).toContain(text)
     expect((yield* spansOf(result.directory!)).map(({ name }) => name)).toContain("epoch")
   }).pipe(Effect.scoped, Effect.provide(live))

@@ -89,5 +89,10 @@ export const TrainedRun = Artifact.kind({
       emaSteps: Schema.Int,
       seed: Schema.Int
     })
-  })
+  }),
+  metrics: ({ bestStep, bestValidationLoss, tokensPerSecond }) => [
+    { label: "best validation loss", value: bestValidationLoss, better: "lower" },
+    { label: "best step", value: bestStep },
+    { label: "tokens/s", value: Math.round(tokensPerSecond) }
+  ]
 })

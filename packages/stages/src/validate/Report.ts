@@ -109,6 +109,11 @@ export const Report = Artifact.kind({
     compiler: Schema.String,
     /** Longest run of tokens that a completion shares with the training text; null when there are no completions. */
     longestOverlap: Schema.NullOr(Schema.Int)
-  })
+  }),
+  metrics: ({ bitsPerByte, parseShare, perplexity }) => [
+    { label: "bits per byte", value: bitsPerByte, better: "lower" },
+    { label: "perplexity", value: perplexity, better: "lower" },
+    { label: "parse share", value: parseShare, better: "higher" }
+  ]
 })
 export type ReportValue = Artifact.ValueOf<typeof Report>

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import { Precision } from "@trainyard/backends/Backend"
 import { referenceShape, trainProgram } from "@trainyard/backends/bench/gpt"
 import { operationCount } from "@trainyard/backends/bench/operationCount"
-import { Effect, Option, Schema } from "effect"
+import { Config, Effect, Option, Schema } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
 /** A line of `bench --json`, for PyTorch. */
@@ -52,7 +52,13 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const threads = options.threads ?? availableParallelism()
   const precisions = options.precision ?? Precision.literals.join(",")
-  const pythons = process.env.PYTHON ? [process.env.PYTHON] : ["python3", "/usr/bin/python3"]
+  const named = yield* Config.option(Config.NonEmptyString("PYTHON")).pipe(
+    Effect.orElseSucceed(() => Option.none<string>())
+  )
+  const pythons = Option.match(named, {
+    onNone: () => ["python3", "/usr/bin/python3"],
+    onSome: (python) => [python]
+  })
   const python = yield* Effect.findFirst(pythons, (each) =>
     spawner
       .exitCode(

@@ -5,7 +5,7 @@ import { Argument, Command } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
 import { table } from "../show/Screen.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
+import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
 
 export const adopt = Command.make(
   "adopt",
@@ -17,6 +17,7 @@ export const adopt = Command.make(
       )
     ),
     ...choiceFlags,
+    param: paramFlag,
     set: setFlag,
     json: jsonFlag
   },

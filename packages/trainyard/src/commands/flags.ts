@@ -59,6 +59,15 @@ export const jobsFlag = { jobs: RunOptions.jobsFlag }
 /** What core takes of it. */
 export const jobsOption = ({ jobs }: RunOptions.Chosen): { readonly jobs?: number } =>
   jobs === undefined ? {} : { jobs }
+/** Values for the pipeline's parameters. */
+export const paramFlag = Flag.String("param").pipe(
+  Flag.withMetavar("NAME=VALUE"),
+  Flag.withDescription(
+    "Give a parameter of the pipeline a value; may be given again: --param learningRate=0.003 (TRAINYARD_PARAM_LEARNING_RATE)"
+  ),
+  Flag.atLeast(0)
+)
+
 export const setFlag = Flag.String("set").pipe(
   Flag.withMetavar("STAGE.KEY=VALUE"),
   Flag.withDescription("Change a stage's config; may be given again: --set tokenize.vocabularySize=8000"),

@@ -3,19 +3,20 @@ import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Pipeline from "../Pipeline.ts"
 import * as PipelineFile from "../PipelineFile.ts"
-import { pipelineArgument } from "./flags.ts"
+import { paramFlag, pipelineArgument } from "./flags.ts"
 
 export const graph = Command.make(
   "graph",
   {
     file: pipelineArgument,
+    param: paramFlag,
     format: Flag.Literals("format", ["mermaid", "dot"]).pipe(
       Flag.withDescription("Language of the drawing: for Markdown pages, or for Graphviz"),
       Flag.withDefault("mermaid")
     )
   },
-  Effect.fn("trainyard.graph")(function* ({ file, format }) {
-    const { pipeline } = yield* PipelineFile.load(file)
+  Effect.fn("trainyard.graph")(function* ({ file, format, param }) {
+    const { pipeline } = yield* PipelineFile.load(file, param)
     yield* Console.log((format === "dot" ? Pipeline.toDot(pipeline) : Pipeline.toMermaid(pipeline)).trimEnd())
   })
 ).pipe(

@@ -7,9 +7,10 @@ import { Clock, Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
+import * as ParameterTable from "../show/ParameterTable.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
 
 const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
   action === "run" && (candidates ?? []).length > 0
@@ -18,7 +19,7 @@ const words = { run: "run", reuse: "reuse", skip: "leave out" } as const
 
 export const plan = Command.make(
   "plan",
-  { file: pipelineArgument, ...choiceFlags, ...stageFlags, json: jsonFlag },
+  { file: pipelineArgument, ...choiceFlags, param: paramFlag, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.plan")(function* (flags) {
     const output = yield* Output
     const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
@@ -30,6 +31,10 @@ export const plan = Command.make(
           ? waiting.find(({ cacheKey }) => cacheKey === stage.cacheKey)
           : undefined
       if (flags.json) {
+        for (const parameter of pipeline.parameters) {
+          const { name, ...rest } = parameter
+          output.json({ parameter: name, ...rest })
+        }
         for (const stage of stages) {
           const { action, adopted, artifact, cacheKey, name, why } = stage
           const resumes = goesOnFrom(stage) ?? null
@@ -68,6 +73,7 @@ export const plan = Command.make(
           `Only code, or the engine's build, changed for ${kept.join(", ")}. If that cannot change what they make, keep their artifacts: trainyard adopt ${flags.file} ${kept.join(",")}`
         )
       }
+      for (const line of ParameterTable.lines(screen, pipeline.parameters)) yield* Console.log(line)
       const own = new Set(stages.map((stage) => goesOnFrom(stage)))
       const others = waiting.filter((work) => !own.has(work))
       if (others.length > 0) {

@@ -14,6 +14,7 @@ import {
   jobsFlag,
   jobsOption,
   jsonFlag,
+  paramFlag,
   pipelineArgument,
   planOptions,
   stageFlags
@@ -33,6 +34,7 @@ export const run = Command.make(
     ...choiceFlags,
     ...jobsFlag,
     checked: checkedFlag,
+    param: paramFlag,
     ...stageFlags,
     json: jsonFlag
   },
@@ -44,7 +46,7 @@ export const run = Command.make(
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
-      const command = goingOn(process.argv.slice(2), process.cwd(), process.env)
+      const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
         ...jobsOption(chosen),

@@ -21,7 +21,15 @@ import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
 import type { Screen } from "../show/Screen.ts"
-import { choiceFlags, jobsFlag, jobsOption, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
+import {
+  choiceFlags,
+  jobsFlag,
+  jobsOption,
+  jsonFlag,
+  paramFlag,
+  pipelineArgument,
+  stageFlags
+} from "./flags.ts"
 
 /** The artifacts that validation needs are not where it looks for them. */
 export class NothingToJudge extends Schema.TaggedError<NothingToJudge>()("NothingToJudge", {
@@ -128,6 +136,7 @@ export const validate = Command.make(
       Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
       Flag.optional
     ),
+    param: paramFlag,
     set: stageFlags.set,
     force: stageFlags.force,
     ...choiceFlags,

@@ -11,7 +11,7 @@ import { figure } from "../show/format.ts"
 import * as RunView from "../show/RunView.ts"
 import { table } from "../show/Screen.ts"
 import * as Verification from "../Verification.ts"
-import { choiceFlags, jsonFlag, pipelineArgument, stageFlags } from "./flags.ts"
+import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, stageFlags } from "./flags.ts"
 
 export const verify = Command.make(
   "verify",
@@ -27,6 +27,7 @@ export const verify = Command.make(
       Flag.withDescription("Training steps to check"),
       Flag.withDefault(3)
     ),
+    param: paramFlag,
     set: stageFlags.set,
     json: jsonFlag
   },

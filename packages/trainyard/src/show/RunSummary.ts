@@ -4,6 +4,7 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import { Completion, Report } from "@trainyard/stages/validate/Report"
 import { Effect, FileSystem, Option, Path, Schema } from "effect"
 import type { Pipeline } from "../Pipeline.ts"
+import * as ComparisonTable from "./ComparisonTable.ts"
 import { duration, figure } from "./format.ts"
 import { type Screen, table, width } from "./Screen.ts"
 
@@ -150,6 +151,7 @@ export const lines = Effect.fn("RunSummary.lines")(function* (
     ...(figures.length === 0
       ? []
       : ["", screen.style("bold", "How it does on text it has not seen"), ...figures]),
+    ...ComparisonTable.lines(screen, result.comparisons),
     "",
     ...table(places)
   ]

@@ -2,6 +2,7 @@
 import type { Metric, RunStatus, Stage } from "@trainyard/core/RunStatus"
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Unfinished } from "@trainyard/core/Unfinished"
+import * as ComparisonTable from "./ComparisonTable.ts"
 import { amount, bytes, count, duration, figure, metricValue, oneLine, partOf } from "./format.ts"
 import * as Resumable from "./Resumable.ts"
 
@@ -87,6 +88,16 @@ const configuration = (status: RunStatus) =>
         JSON.stringify(value) ?? ""
       ])
     )
+  )
+
+const parameters = (status: RunStatus) =>
+  table(
+    ["parameter", "value", "from"],
+    status.parameters.map(({ from, name, value }) => [
+      name,
+      value === undefined ? "" : JSON.stringify(value),
+      from ?? "not given"
+    ])
   )
 
 const metrics = (status: RunStatus) =>
@@ -265,6 +276,8 @@ export const page = (
       ...(status.resumed === null ? [] : ["", `Resumed from step ${count(status.resumed.step)}.`])
     ]),
     ...section("Problems", problems(status)),
+    ...section("Parameters", parameters(status)),
+    ...section("Comparison", ComparisonTable.markdown(status.comparisons)),
     ...section("Gates", gates(status)),
     ...section("Results", facts(status)),
     ...section("Samples", samples(status)),

@@ -113,6 +113,8 @@ export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): Rea
       return event.leak === null ? [] : [screen.style("yellow", `warning: ${event.leak}`)]
     case "Failure":
       return [screen.style("red", `${event.stage === null ? "" : `${event.stage}: `}${event.message}`)]
+    // Its table is among the closing lines.
+    case "Comparison":
     case "RunStopped":
       return []
     case "RunFinished":

@@ -33,13 +33,13 @@ describe("a pipeline's code", () => {
       "that throws from a timer",
       job("", `setTimeout(() => { throw new Error("late") }, 0); ${asleep}`),
       1,
-      /^An error that no stage was there to take has ended Trainyard: Error: late \(.*job\.ts:\d+\)/
+      /^Uncaught error: Error: late \(.*job\.ts:\d+\)/
     ],
     [
       "that rejects a promise nobody awaits",
       job("", `Promise.reject(new Error("lost")); ${asleep}`),
       1,
-      /^An error that no stage was there to take has ended Trainyard: Error: lost \(.*job\.ts:\d+\)/
+      /^Uncaught error: Error: lost \(.*job\.ts:\d+\)/
     ]
   ])("%s ends the run with one sentence and no success", async (_, text, code, sentence) => {
     const directory = emptyFolder()
@@ -75,7 +75,7 @@ test.skipIf(!existsSync("/dev/full"))(
       ["plan", "job.ts", "--json"]
     ]) {
       const { status, stderr } = run(...args)
-      expect(stderr).toMatch(/^Standard output is not whole: ENOSPC.*make room\.\n$/)
+      expect(stderr).toMatch(/^Standard output is incomplete: ENOSPC.*free space\.\n$/)
       expect(status).toBe(1)
     }
     expect((await trainyard({ directory }, "status")).stdout).toMatch(/^# astray: succeeded/)

@@ -126,9 +126,9 @@ describe.each(environments)("a hostile text, with %j,", (environment) => {
 
 test("the sentence that ends a command is sanitized, its details too", () => {
   const failed = Exit.failCause(Cause.fail(new WrongUsage({ message: evil })))
-  expect(sentenceOf(failed, {})).not.toMatch(forbidden)
-  expect(sentenceOf(failed, { TRAINYARD_DEBUG: "1" })).not.toMatch(forbidden)
-  expect(sentenceOf(Exit.die(new Error(evil)), { TRAINYARD_DEBUG: "1" })).not.toMatch(forbidden)
+  expect(sentenceOf(failed, false)).not.toMatch(forbidden)
+  expect(sentenceOf(failed, true)).not.toMatch(forbidden)
+  expect(sentenceOf(Exit.die(new Error(evil)), true)).not.toMatch(forbidden)
 })
 
 const hostile = `
