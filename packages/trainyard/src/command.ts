@@ -29,7 +29,7 @@ export const trainyard = Command.make("trainyard").pipe(
   Command.withExamples([
     {
       command: "trainyard run pipelines/quickstart.ts",
-      description: "Run a pipeline; what is already made is reused"
+      description: "Run a pipeline; cached stages are reused"
     }
   ]),
   Command.withSubcommands([

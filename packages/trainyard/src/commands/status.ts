@@ -57,7 +57,7 @@ export const status = Command.make(
     run: runArgument,
     watch: Flag.Boolean("watch").pipe(
       Flag.withAlias("w"),
-      Flag.withDescription("Show it again as it changes, until the run ends; on a terminal as much as fits"),
+      Flag.withDescription("Update until the run ends"),
       Flag.withDefault(false)
     ),
     json: jsonFlag,
@@ -83,12 +83,12 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of a run as a Markdown page; works while it runs, afterwards, and after a crash"
+    "Show the state of a run as a Markdown page: while it runs, afterwards, or after a crash"
   ),
   Command.withExamples([
     { command: "trainyard status", description: "The newest run" },
-    { command: "trainyard status --watch", description: "Keep showing it until the run ends" },
-    { command: "trainyard status > STATUS.md", description: "A page to send to somebody" },
-    { command: "trainyard status --json | jq .training.loss", description: "For a script" }
+    { command: "trainyard status --watch", description: "Update until the run ends" },
+    { command: "trainyard status > STATUS.md", description: "Save the page" },
+    { command: "trainyard status --json | jq .training.loss", description: "For scripts" }
   ])
 )
