@@ -1,5 +1,5 @@
 /**
- * The clean stage: gives a run a clean slate. Place it first: `const slate = clean()`, then `collect({ after: [slate], … })`.
+ * The clean stage: removes what earlier runs left behind. Place it first: `const cleaned = clean()`, then `collect({ after: [cleaned], … })`.
  */
 import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"

@@ -103,10 +103,10 @@ export const parameterCount = (spec: Spec): number =>
   parameters(spec).reduce((sum, parameter) => sum + sizeOf(parameter), 0)
 
 /**
- * Fills [T, C] with waves along the rows, a sine and a cosine for each pair of columns, their lengths in geometric steps from 2π rows
+ * Fills [T, C] with sinusoidal positions, a sine and a cosine for each pair of columns, their lengths in geometric steps from 2π rows
  * to 4T. The way from one row to another is then one rotation wherever both stand, so that heads that look a fixed distance back are
  * found within few steps, and with them the copying of what stands earlier in the window. GPT-2's independent normal rows must learn
- * each distance at each place, for which a small corpus is too small (docs/training.md has a figure).
+ * each distance at each place, for which a small corpus is too small (docs/benchmarks.md has a figure).
  *
  * Source: Vaswani et al. 2017, section 3.5, whose lengths end at 10,000 · 2π; beyond the window they would tell no rows apart.
  */
