@@ -73,7 +73,7 @@ try {
   children.push(monitor)
   monitor.child.stdout.on("data", (bytes) => terminal.write(bytes))
   await until(run, "Evaluation", evaluations)
-  // The screen is drawn anew every second or so.
+  // The screen is drawn again every second or so.
   await sleep(3000)
   await new Promise((resolve) => terminal.write("", resolve))
   mkdirSync(dirname(file), { recursive: true })

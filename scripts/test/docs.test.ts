@@ -1,5 +1,5 @@
 /** What the documentation promises of itself: tables of settings that are those of the Schemas, a meaning for each, and links that lead somewhere. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -9,6 +9,7 @@ import { all, compare, withSettings } from "../../docs/scripts/settings.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const stages = all()
+const index = readFileSync(join(root, "docs/stages/index.md"), "utf8")
 
 test("every stage has a page whose settings are those of its Schema: npm run docs:settings writes them", () => {
   expect(stages.map((stage) => stage.call)).toContain("train")
@@ -16,6 +17,7 @@ test("every stage has a page whose settings are those of its Schema: npm run doc
     const { present, wanted } = compare(stage)
     expect(present, `docs/stages/${stage.call}.md`).toBeDefined()
     expect(present).toBe(wanted)
+    expect(index, "docs/stages/index.md").toContain(`](${stage.call}.md)`)
   }
 })
 

@@ -4,7 +4,7 @@ import { Schema } from "effect"
 
 /** The kind of artifact that `clean` makes. */
 export const CleanReport = Artifact.kind({
-  name: "slate",
+  name: "clean-report",
   version: 1,
   value: Schema.Struct({
     /** Bytes freed. */
