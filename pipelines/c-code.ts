@@ -19,9 +19,9 @@ import {
 const text = ["**/*.{c,h,md,txt}"]
 
 export default Pipeline.make("c-code", () => {
-  const slate = clean()
+  const cleaned = clean()
   const corpus = collect({
-    after: [slate],
+    after: [cleaned],
     sources: [
       // librdkafka and hiredis, both plain C, travel inside these packages.
       Source.npm("node-rdkafka@3.6.1", { include: text }),

@@ -16,9 +16,9 @@ import {
 } from "trainyard"
 
 export default Pipeline.make("quickstart", () => {
-  const slate = clean()
+  const cleaned = clean()
   const corpus = collect({
-    after: [slate],
+    after: [cleaned],
     // librdkafka, plain C, travels inside this package. A part of it is enough for a model that learns in so short a time.
     sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**/*.{c,h}"] })],
     maximumBytes: 1_200_000

@@ -1,14 +1,17 @@
 /** What the documentation promises of itself: tables of settings that are those of the Schemas, a meaning for each, and links that lead somewhere. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as trainyard from "trainyard"
 import { expect, test } from "vitest"
+import { faultsInCode } from "../../docs/scripts/codeBlocks.ts"
 import { anchorOf, deadLinks, markdownFiles } from "../../docs/scripts/links.ts"
 import { all, compare, withSettings } from "../../docs/scripts/settings.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const stages = all()
+const index = readFileSync(join(root, "docs/stages/index.md"), "utf8")
 
 test("every stage has a page whose settings are those of its Schema: npm run docs:settings writes them", () => {
   expect(stages.map((stage) => stage.call)).toContain("train")
@@ -16,6 +19,7 @@ test("every stage has a page whose settings are those of its Schema: npm run doc
     const { present, wanted } = compare(stage)
     expect(present, `docs/stages/${stage.call}.md`).toBeDefined()
     expect(present).toBe(wanted)
+    expect(index, "docs/stages/index.md").toContain(`](${stage.call}.md)`)
   }
 })
 
@@ -37,6 +41,21 @@ test("types, ranges, defaults and units are read from the stage itself", () => {
   })
   expect(settings.find((setting) => setting.key === "model.heads")?.default).toBe("required")
   expect(withSettings("# A page without marks", "new")).toBeUndefined()
+})
+
+test("TypeScript in the documentation parses, and imports what there is", () => {
+  const exported = new Set(Object.keys(trainyard))
+  expect(faultsInCode(root, markdownFiles(root), exported)).toEqual([])
+  const folder = mkdtempSync(join(tmpdir(), "code-"))
+  try {
+    writeFileSync(join(folder, "a.md"), '```ts\nimport { nothing } from "trainyard"\nconst a = )\n```\n')
+    expect(faultsInCode(folder, ["a.md"], exported)).toEqual([
+      "a.md: Expression expected.",
+      'a.md: "trainyard" exports no nothing'
+    ])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test("no link in the documentation is dead", () => {

@@ -1,6 +1,8 @@
 /**
  * The contract between a program and an engine. An engine opens a session over named tensors, prepares programs over
  * it, and runs one whole program a call. Everything is scoped, every failure is typed.
+ *
+ * @module @trainyard/backends/Backend
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Program, Tensor } from "./program/Program.ts"

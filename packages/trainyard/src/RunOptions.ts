@@ -39,7 +39,7 @@ export const jobsFlag = Flag.Int("jobs").pipe(
   ),
   Flag.withMetavar("N"),
   Flag.withDescription(
-    "How many stages that compute may do so at the same time, each with all --threads; 1 unless told (TRAINYARD_JOBS)"
+    "Stages that may use the engine at the same time, each with all --threads (TRAINYARD_JOBS). Default: 1"
   ),
   Flag.optional
 )
@@ -55,7 +55,7 @@ export const pathFlag = (name: string, metavar: "DIR" | "FILE") =>
   )
 
 export const workspaceFlag = pathFlag("workspace", "DIR").pipe(
-  Flag.withDescription("Folder for artifacts and runs; .trainyard unless told (TRAINYARD_WORKSPACE)"),
+  Flag.withDescription("Folder for artifacts and runs (TRAINYARD_WORKSPACE). Default: .trainyard"),
   Flag.optional
 )
 

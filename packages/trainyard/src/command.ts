@@ -72,7 +72,7 @@ export const load = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     Command.withExamples([
       {
         command: "trainyard run pipelines/quickstart.ts",
-        description: "Run a pipeline; what is already made is reused"
+        description: "Run a pipeline; cached stages are reused"
       }
     ]),
     Command.withSubcommands(subcommands)

@@ -1,4 +1,8 @@
-/** What a pipeline file imports from "trainyard". */
+/**
+ * What a pipeline file imports from "trainyard".
+ *
+ * @module trainyard
+ */
 export * as Artifact from "@trainyard/core/Artifact"
 export { Journal } from "@trainyard/core/Journal"
 export * as Stage from "@trainyard/core/Stage"

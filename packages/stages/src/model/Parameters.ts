@@ -106,7 +106,7 @@ export const parameterCount = (spec: Spec): number =>
  * Fills [T, C] with sinusoidal positions: a sine and a cosine for each pair of columns, with wavelengths in geometric steps from 2π rows
  * to 4T. A fixed distance between two rows is then the same rotation at every position, so heads that look a fixed distance back are
  * learned within few steps. GPT-2's independent normal rows must learn each distance at each position, for which a small corpus is too
- * small (docs/training.md has a figure).
+ * small (docs/benchmarks.md has a figure).
  *
  * Source: Vaswani et al. 2017, section 3.5, whose wavelengths end at 10,000 · 2π; wavelengths far beyond T would not distinguish rows.
  */

@@ -13,7 +13,7 @@ export const adopt = Command.make(
     file: pipelineArgument,
     stages: stagesArgument.pipe(
       Argument.withDescription(
-        "Stages to keep: train, or collect,tokenize. What they were made from is kept too"
+        "Stages whose artifacts to keep: train, or collect,tokenize. Their inputs are kept too"
       )
     ),
     ...choiceFlags,
@@ -41,11 +41,13 @@ export const adopt = Command.make(
     for (const line of table(rows)) yield* Console.log(line)
   })
 ).pipe(
-  Command.withDescription("Keep artifacts that only a change of code, or of the engine's build, made stale"),
+  Command.withDescription(
+    "Keep artifacts that are out of date only because code or the engine's build changed"
+  ),
   Command.withExamples([
     {
       command: "trainyard adopt pipelines/quickstart.ts train",
-      description: "Keep the trained run, and what it was made from, although their code changed"
+      description: "Keep the trained run and its inputs, although their code changed"
     }
   ])
 )

@@ -28,18 +28,18 @@ export const bench = Command.make(
   {
     backend: Flag.Literals("backend", ["all", "cpu", "gpujs", "native", "reference"]).pipe(
       Flag.withDescription(
-        "Measure this engine alone (TRAINYARD_BACKEND); all but reference, which takes minutes, unless told"
+        "Measure only this engine (TRAINYARD_BACKEND). Default: all but reference, which takes minutes"
       ),
       Flag.optional
     ),
     threads: RunOptions.threadsFlag.pipe(
       Flag.withDescription(
-        "Worker threads, 1 to 64 (TRAINYARD_THREADS); one and as many as there are cores, unless told"
+        "Worker threads, 1 to 64 (TRAINYARD_THREADS). Default: one, and the number of cores"
       )
     ),
     precision: RunOptions.precisionFlag.pipe(
       Flag.withDescription(
-        "Precision of the matrix products (TRAINYARD_PRECISION); all that an engine has, unless told"
+        "Precision of matrix products (TRAINYARD_PRECISION). Default: all that the engine has"
       )
     ),
     seconds: Flag.Finite("seconds").pipe(
@@ -49,16 +49,16 @@ export const bench = Command.make(
       ),
       Flag.withMetavar("S"),
       Flag.withDescription(
-        "Time for measuring a training step; a product and generation get a third of it (2)"
+        "Seconds to measure a training step; matrix product and generation get a third of it (2)"
       ),
       Flag.withDefault(2)
     ),
     profile: Flag.Boolean("profile").pipe(
-      Flag.withDescription("Show every operation of a training step, at every number of threads"),
+      Flag.withDescription("Show the time of every operation of a training step"),
       Flag.withDefault(false)
     ),
     against: Flag.Literals("against", ["pytorch"]).pipe(
-      Flag.withDescription("Also measure the same training step elsewhere, in this very run"),
+      Flag.withDescription("Also measure the same training step with another framework, in the same run"),
       Flag.optional
     ),
     json: jsonFlag
@@ -137,22 +137,22 @@ export const bench = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Measure a training step, a matrix product and generation on the engines here, beside this machine's measured peak, " +
-      "and say where a step's time goes. Ctrl-C shows what was measured until then."
+    "Measure a training step, a matrix product and generation on each engine, and this machine's peak. " +
+      "Ctrl-C shows what was measured so far."
   ),
   Command.withExamples([
-    { command: "trainyard bench", description: "All engines, at one thread and at all" },
+    { command: "trainyard bench", description: "All engines, with one thread and with all" },
     {
       command: "trainyard bench --backend cpu --threads 2 --profile",
-      description: "One engine, every operation of its training step"
+      description: "One engine, with the time of every operation"
     },
     {
       command: "trainyard bench --against pytorch --threads 2",
-      description: "Beside PyTorch, where a Python with torch is present"
+      description: "Compared with PyTorch, if Python has torch"
     },
     {
       command: "trainyard bench --json > bench.jsonl",
-      description: "A line of JSON for each measurement, and for each operation of a training step"
+      description: "One JSON line for each measurement and each operation"
     }
   ])
 )

@@ -63,7 +63,7 @@ export const doctor = Command.make(
     for (const line of table(rows)) yield* Console.log(line)
   })
 ).pipe(
-  Command.withDescription("Say which engines run here and why others do not, and what would hint it"),
+  Command.withDescription("List the engines that work here, and why others do not, with a fix"),
   Command.withExamples([
     { command: "trainyard doctor", description: "Engines, processor, compiler, git, disk" },
     { command: "trainyard doctor --json", description: "One JSON object, for a script or a bug report" }

@@ -9,14 +9,12 @@ export const pipelineArgument = Argument.String("PIPELINE.ts").pipe(
 )
 
 export const runArgument = Argument.String("RUN").pipe(
-  Argument.withDescription(
-    "The run: its identity, the beginning of it, or its folder; the newest unless given"
-  ),
+  Argument.withDescription("Run id, the beginning of one, or its folder. Default: the newest run"),
   Argument.optional
 )
 
 export const jsonFlag = Flag.Boolean("json").pipe(
-  Flag.withDescription("Print JSON, one object a line, and nothing else on standard output"),
+  Flag.withDescription("Print JSON lines on standard output"),
   Flag.withDefault(false)
 )
 
@@ -70,22 +68,22 @@ export const paramFlag = Flag.String("param").pipe(
 
 export const setFlag = Flag.String("set").pipe(
   Flag.withMetavar("STAGE.KEY=VALUE"),
-  Flag.withDescription("Change a stage's config; may be given again: --set tokenize.vocabularySize=8000"),
+  Flag.withDescription("Change a setting of a stage; repeatable: --set tokenize.vocabularySize=8000"),
   Flag.atLeast(0)
 )
 
 /** Which stages to run, and with what config. */
 export const stageFlags = {
   only: names("only").pipe(
-    Flag.withDescription("Run these stages alone, from artifacts that are there: --only tokenize,dataset"),
+    Flag.withDescription("Run only these stages, with existing artifacts as inputs: --only tokenize,dataset"),
     Flag.optional
   ),
   from: names("from").pipe(
-    Flag.withDescription("Make this stage and all that follow from it anew: --from tokenize"),
+    Flag.withDescription("Run this stage and all stages after it again: --from tokenize"),
     Flag.optional
   ),
   force: Flag.Boolean("force").pipe(
-    Flag.withDescription("Make every chosen stage anew, whatever is there"),
+    Flag.withDescription("Run every selected stage again and ignore the cache"),
     Flag.withDefault(false)
   ),
   set: setFlag

@@ -72,7 +72,7 @@ export const gc = Command.make(
   "gc",
   {
     dryRun: Flag.Boolean("dry-run").pipe(
-      Flag.withDescription("List what would go and remove nothing"),
+      Flag.withDescription("List what would be removed, and remove nothing"),
       Flag.withDefault(false)
     ),
     scratch: Flag.String("scratch").pipe(
@@ -82,14 +82,14 @@ export const gc = Command.make(
         () => "a cacheKey or the beginning of one, as plan, status and gc list it"
       ),
       Flag.withDescription(
-        "Also remove this unfinished work; may be given again. Without it all that can be resumed stays"
+        "Also remove this unfinished work; repeatable. By default all work that can be resumed is kept"
       ),
       Flag.atLeast(0)
     ),
     scratchOlderThan: Flag.String("scratch-older-than").pipe(
       Flag.withMetavar("AGE"),
       Flag.filterMap(age, () => "an age, such as 30d or 12h"),
-      Flag.withDescription("Also remove unfinished work that has not changed for so long: 30d"),
+      Flag.withDescription("Also remove unfinished work that has not changed for this long: 30d"),
       Flag.optional
     ),
     workspace: RunOptions.workspaceFlag
@@ -131,14 +131,14 @@ export const gc = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Free space: remove artifacts, logs and leftovers that no pipeline's latest run needs. Unfinished work that can be resumed stays unless it is asked for"
+    "Remove artifacts, logs and temporary files that no pipeline's latest run needs. Work that can be resumed is kept unless you name it"
   ),
   Command.withExamples([
-    { command: "trainyard gc --dry-run", description: "See what would go" },
+    { command: "trainyard gc --dry-run", description: "List what would be removed" },
     { command: "trainyard gc", description: "Remove it" },
     {
       command: "trainyard gc --scratch-older-than 30d",
-      description: "Also unfinished work that nobody resumed for a month"
+      description: "Also remove unfinished work older than a month"
     }
   ])
 )

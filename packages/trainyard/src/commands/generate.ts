@@ -13,11 +13,11 @@ export const generate = Command.make(
   "generate",
   {
     model: RunOptions.pathFlag("model", "DIR").pipe(
-      Flag.withDescription("Model folder, as the checkpoint stage makes it")
+      Flag.withDescription("Model folder, as published by the checkpoint stage")
     ),
     prompt: Flag.String("prompt").pipe(
       Flag.withMetavar("TEXT"),
-      Flag.withDescription('What the text begins with; "" begins a new document')
+      Flag.withDescription('Prompt; "" starts a new document')
     ),
     maxTokens: Flag.Int("max-tokens").pipe(
       Flag.filter(
@@ -25,7 +25,7 @@ export const generate = Command.make(
         () => "a whole number above 0"
       ),
       Flag.withMetavar("N"),
-      Flag.withDescription("Most tokens to write"),
+      Flag.withDescription("Maximum number of tokens to generate"),
       Flag.withDefault(128)
     ),
     temperature: Flag.Finite("temperature").pipe(
@@ -34,7 +34,7 @@ export const generate = Command.make(
         () => "0 or more"
       ),
       Flag.withMetavar("T"),
-      Flag.withDescription("0 always takes the likeliest token; 1 draws from the model's own distribution"),
+      Flag.withDescription("Sampling temperature; 0 always takes the most likely token"),
       Flag.withDefault(0.8)
     ),
     topK: Flag.Int("top-k").pipe(
@@ -43,12 +43,12 @@ export const generate = Command.make(
         () => "a whole number above 0"
       ),
       Flag.withMetavar("N"),
-      Flag.withDescription("Draw from this many of the likeliest tokens only"),
+      Flag.withDescription("Sample from this many of the most likely tokens"),
       Flag.withDefault(40)
     ),
     seed: Flag.Int("seed").pipe(
       Flag.withMetavar("S"),
-      Flag.withDescription("Decides the draws: the same seed gives the same text"),
+      Flag.withDescription("Random seed: the same seed gives the same text"),
       Flag.withDefault(1)
     ),
     backend: RunOptions.backendFlag,
@@ -80,19 +80,19 @@ export const generate = Command.make(
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
   })
 ).pipe(
-  Command.withDescription("Write text with a trained model"),
+  Command.withDescription("Generate text with a trained model"),
   Command.withExamples([
     {
       command: 'trainyard generate --model .trainyard/artifacts/checkpoint/… --prompt "int main"',
-      description: "The folder is the one that run prints as its model"
+      description: "With the model folder that run prints"
     },
     {
       command: 'trainyard generate --model model --prompt "struct" --temperature 0 --max-tokens 64',
-      description: "The likeliest text"
+      description: "The most likely text"
     },
     {
       command: 'trainyard generate --model model --prompt "#include" --seed 7 --json',
-      description: "One JSON object with prompt and completion"
+      description: "Print one JSON object with prompt and completion"
     }
   ])
 )

@@ -11,7 +11,7 @@ export const graph = Command.make(
     file: pipelineArgument,
     param: paramFlag,
     format: Flag.Literals("format", ["mermaid", "dot"]).pipe(
-      Flag.withDescription("Language of the drawing: for Markdown pages, or for Graphviz"),
+      Flag.withDescription("Output format: mermaid for Markdown pages, dot for Graphviz"),
       Flag.withDefault("mermaid")
     )
   },
@@ -20,12 +20,12 @@ export const graph = Command.make(
     yield* Console.log((format === "dot" ? Pipeline.toDot(pipeline) : Pipeline.toMermaid(pipeline)).trimEnd())
   })
 ).pipe(
-  Command.withDescription("Draw a pipeline's graph"),
+  Command.withDescription("Print a pipeline's graph"),
   Command.withExamples([
     { command: "trainyard graph pipelines/quickstart.ts", description: "As Mermaid, for a Markdown page" },
     {
       command: "trainyard graph pipelines/quickstart.ts --format dot | dot -Tsvg > graph.svg",
-      description: "As a picture, with Graphviz"
+      description: "As an SVG, with Graphviz"
     }
   ])
 )

@@ -90,10 +90,13 @@ export const monitor = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Watch a run from another terminal: stages, metrics and their curve, health, samples. Leaving it does not touch the run."
+    "Watch a run from another terminal: stages, metrics and their curve, health, samples. Quitting does not affect the run."
   ),
   Command.withExamples([
-    { command: "trainyard monitor", description: "The newest run of .trainyard" },
-    { command: "trainyard monitor --workspace /data/yard", description: "Of another workspace" }
+    { command: "trainyard monitor", description: "The newest run in .trainyard" },
+    {
+      command: "trainyard monitor --workspace /data/yard",
+      description: "The newest run of another workspace"
+    }
   ])
 )

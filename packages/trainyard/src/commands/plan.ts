@@ -87,12 +87,12 @@ export const plan = Command.make(
     yield* show.pipe(Effect.provide(CommandServices.layer(chosen, pipeline)))
   })
 ).pipe(
-  Command.withDescription("Show what a run would do, and why; nothing runs"),
+  Command.withDescription("Show which stages would run, and why. Runs nothing"),
   Command.withExamples([
     { command: "trainyard plan pipelines/quickstart.ts", description: "Which stages would run, and why" },
     {
       command: "trainyard plan pipelines/quickstart.ts --set tokenize.vocabularySize=2000",
-      description: "What a change of config would cost"
+      description: "What a change of a setting would run again"
     }
   ])
 )

@@ -22,7 +22,7 @@ import {
 
 const checkedFlag = Flag.Boolean("checked").pipe(
   Flag.withDescription(
-    "Run each training step beside the reference engine and stop at the first difference (slow)"
+    "Compare each training step with the reference engine and stop at the first difference (slow)"
   ),
   Flag.withDefault(false)
 )
@@ -67,30 +67,30 @@ export const run = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Run a pipeline. What an earlier run has made is reused; a run that was cut off goes on where it was. " +
+    "Run a pipeline. Cached stages are reused, and an interrupted run resumes. " +
       "Exit codes: 0 succeeded, 1 a stage failed, 2 wrong usage or config, 3 a validation gate failed, 130 interrupted (state saved)."
   ),
   Command.withExamples([
     {
       command: "trainyard run pipelines/quickstart.ts",
-      description: "Run it; the fastest engine here is chosen"
+      description: "Run with the fastest engine that works here"
     },
     {
       command: "trainyard run pipelines/quickstart.ts --backend cpu --threads 2",
-      description: "On the WebAssembly engine with two threads"
+      description: "Use the WebAssembly engine with two threads"
     },
     {
       command:
         "trainyard run pipelines/quickstart.ts --set train.steps=400 --set tokenize.vocabularySize=1000",
-      description: "With another config than the file's"
+      description: "Override settings of the file"
     },
     {
       command: "trainyard run pipelines/quickstart.ts --only validate",
-      description: "Judge again what is already trained"
+      description: "Validate the model that is already trained"
     },
     {
       command: "trainyard run pipelines/quickstart.ts --json | tail -n 1",
-      description: "For a script: the last line tells how the run ended"
+      description: "For scripts: the last line has the result of the run"
     }
   ])
 )

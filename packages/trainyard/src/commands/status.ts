@@ -56,15 +56,15 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of a run as a Markdown page; works while it runs, afterwards, and after a crash"
+    "Show the state of a run as a Markdown page: while it runs, afterwards, or after a crash"
   ),
   Command.withExamples([
     { command: "trainyard status", description: "The newest run" },
-    { command: "trainyard status --watch", description: "Keep showing it until the run ends" },
-    { command: "trainyard status > STATUS.md", description: "A page to send to somebody" },
+    { command: "trainyard status --watch", description: "Update until the run ends" },
+    { command: "trainyard status > STATUS.md", description: "Save the page" },
     {
       command: "trainyard status --json | jq '.metrics[] | select(.name == \"loss\").value'",
-      description: "For a script"
+      description: "For scripts"
     }
   ])
 )

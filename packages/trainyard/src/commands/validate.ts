@@ -125,15 +125,15 @@ export const validate = Command.make(
   {
     file: pipelineArgument,
     model: RunOptions.pathFlag("model", "DIR").pipe(
-      Flag.withDescription("Judge this model folder; the workspace's newest model unless given"),
+      Flag.withDescription("Model folder. Default: the newest model of the workspace"),
       Flag.optional
     ),
     dataset: RunOptions.pathFlag("dataset", "DIR").pipe(
-      Flag.withDescription("Judge against this dataset folder; the workspace's newest dataset unless given"),
+      Flag.withDescription("Dataset folder. Default: the newest dataset of the workspace"),
       Flag.optional
     ),
     junit: RunOptions.pathFlag("junit", "FILE").pipe(
-      Flag.withDescription("Write the gates as a JUnit report, for a CI server"),
+      Flag.withDescription("Write the gates as a JUnit report, for CI"),
       Flag.optional
     ),
     param: paramFlag,
@@ -201,8 +201,8 @@ export const validate = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Judge a model by a pipeline's validation stages alone: nothing is trained, nothing is fetched. " +
-      "Exit codes: 0 all gates passed, 3 a gate failed, 1 it could not be judged, 2 wrong usage."
+    "Run only the validation stages of a pipeline. Trains and downloads nothing. " +
+      "Exit codes: 0 all gates passed, 3 a gate failed, 1 validation failed, 2 wrong usage."
   ),
   Command.withExamples([
     {
@@ -212,11 +212,11 @@ export const validate = Command.make(
     {
       command:
         "trainyard validate pipelines/quickstart.ts --model ./model --dataset ./dataset --junit report.xml",
-      description: "A published model against a dataset folder, in CI"
+      description: "A published model and a dataset folder, in CI"
     },
     {
       command: "trainyard validate pipelines/quickstart.ts --set validate.parseShareAtLeast=0.8",
-      description: "With another threshold; exit code 3 when it is not met"
+      description: "Another threshold; exit code 3 if it is not met"
     }
   ])
 )

@@ -99,8 +99,8 @@ export const verify = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Train a few steps with every operation checked beside reference, then say whether the fast mode can be trusted on this machine. " +
-      "Exit codes: 0 it can, 1 it cannot."
+    "Train a few steps, compare every operation with the reference engine, and report whether the engine computes correctly here. " +
+      "Exit codes: 0 it does, 1 it does not."
   ),
   Command.withExamples([
     {
@@ -109,7 +109,7 @@ export const verify = Command.make(
     },
     {
       command: "trainyard verify pipelines/quickstart.ts --backend native --precision bf16 --steps 10",
-      description: "The native engine in its other precision"
+      description: "The native engine with bfloat16"
     }
   ])
 )
