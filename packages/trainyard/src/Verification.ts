@@ -52,7 +52,7 @@ const shortened = (node: Node, steps: number): Node => {
       ...config,
       steps,
       batchSize: Math.min(batchSize, 2),
-      accumulation: 1,
+      gradientAccumulationSteps: 1,
       evaluateEvery: steps,
       evaluationTokens: 256,
       sampleEvery: 0
