@@ -259,7 +259,8 @@ describe("the installed packages", () => {
     expect(doctor.output).toMatch(/cpu/)
     expect(doctor.output).not.toMatch(/^\s+at /m)
     for (const engine of ["cpu", "gpujs"]) {
-      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--set", "train.steps=2")
+      const model = 'train.model={"embedding":16,"layers":1,"heads":1}'
+      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", "--set", model)
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
     }
