@@ -38,7 +38,6 @@ export default Pipeline.make("c-code", () => {
   const dataset = buildDataset({
     corpus,
     tokenizer,
-    sequenceLength: 128,
     // The whole corpus makes about a million tokens; these limits keep the job at its size, and half of the corpus is left to judge by.
     maximumTokens: 288_100,
     maximumValidationTokens: 32_000,
@@ -48,6 +47,7 @@ export default Pipeline.make("c-code", () => {
   const run = train({
     dataset,
     model: { ...Gpt.small, dropout: 0.25 },
+    sequenceLength: 128,
     epochs: 10,
     batchSize: 8,
     weightDecay: 1,

@@ -24,10 +24,11 @@ export default Pipeline.make("quickstart", () => {
     maximumBytes: 1_200_000
   })
   const tokenizer = tokenize({ corpus, vocabularySize: 2_000 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 128 })
+  const dataset = buildDataset({ corpus, tokenizer })
   const run = train({
     dataset,
     model: Gpt.tiny,
+    sequenceLength: 128,
     steps: 1_600,
     batchSize: 4,
     learningRate: 3e-3,

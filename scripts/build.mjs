@@ -8,7 +8,8 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { rolldown } from "rolldown"
+import { bundleInto } from "./bundles.mjs"
+import { BuildError, checkImports, nameBuiltModules, pruneDeclarations } from "./dist.mjs"
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
@@ -23,19 +24,6 @@ const assets = {
   trainyard: ["against/pytorch.py"]
 }
 
-/** A development dependency's file that ships inside a package, so that nobody has to install the rest of it. */
-const bundled = {
-  stages: [
-    {
-      from: "tree-sitter-c/tree-sitter-c.wasm",
-      to: "validate/tree-sitter-c.wasm",
-      module: "validate/parseC.js",
-      replace: 'import.meta.resolve("tree-sitter-c/tree-sitter-c.wasm")',
-      by: 'new URL("./tree-sitter-c.wasm", import.meta.url).href'
-    }
-  ]
-}
-
 const fail = (message) => {
   process.stderr.write(`${message}\n`)
   process.exit(1)
@@ -47,12 +35,6 @@ const run = (command, args, cwd = root) => {
   return stdout
 }
 
-const rewrite = (file, replace, by) => {
-  const text = readFileSync(file, "utf8")
-  if (!text.includes(replace)) fail(`${file} no longer holds ${replace}, which the build replaces.`)
-  writeFileSync(file, text.replace(replace, by))
-}
-
 const compile = (name) => {
   rmSync(at(name, "dist"), { recursive: true, force: true })
   run(findNode() ?? process.execPath, [
@@ -62,24 +44,6 @@ const compile = (name) => {
   ])
   for (const path of assets[name] ?? [])
     cpSync(at(name, "src", path), at(name, "dist", path), { recursive: true })
-  for (const { by, from, module, replace, to } of bundled[name] ?? []) {
-    cpSync(join(root, "node_modules", from), at(name, "dist", to))
-    rewrite(at(name, "dist", module), replace, by)
-  }
-}
-
-/** gpu.js as one file: installed by name it brings a second copy of webgpu and a package with an install script. */
-const bundleGpuJs = async () => {
-  const bundle = await rolldown({
-    input: "gpu.js",
-    cwd: at("backends"),
-    platform: "node",
-    external: ["gl", "webgpu"]
-  })
-  await bundle.write({ file: at("backends", "dist", "gpujs", "gpu.js"), format: "esm", minify: false })
-  await bundle.close()
-  rewrite(at("backends", "dist", "gpujs", "library.js"), 'from "gpu.js"', 'from "./gpu.js"')
-  cpSync(join(root, "node_modules/gpu.js/LICENSE"), at("backends", "dist", "gpujs", "gpu.js.LICENSE"))
 }
 
 /** The manifest as it is published: what only this repository uses is left out. */
@@ -97,14 +61,24 @@ const publishable = (manifest) => {
   return { ...rest, exports }
 }
 
-const stage = (name) => {
-  const manifest = JSON.parse(readFileSync(at(name, "package.json"), "utf8"))
+/** Dependencies that a package opens without an import that the check sees. */
+const opened = { backends: ["node-api-headers"] }
+
+const stage = async (name) => {
+  const manifest = publishable(JSON.parse(readFileSync(at(name, "package.json"), "utf8")))
   mkdirSync(staged(name), { recursive: true })
-  for (const path of ["dist", "bin", "README.md"]) {
+  for (const path of manifest.files) {
     if (existsSync(at(name, path))) cpSync(at(name, path), staged(name, path), { recursive: true })
   }
+  for (const path of ["README.md", "CHANGELOG.md"]) {
+    if (existsSync(at(name, path))) cpSync(at(name, path), staged(name, path))
+  }
   cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
-  writeFileSync(staged(name, "package.json"), `${JSON.stringify(publishable(manifest), null, 2)}\n`)
+  nameBuiltModules(staged(name, "dist"))
+  pruneDeclarations(staged(name), manifest)
+  await bundleInto(name, staged(name), at(name))
+  checkImports(staged(name), manifest, opened[name])
+  writeFileSync(staged(name, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 
 const pack = (name) => {
@@ -118,8 +92,7 @@ export const build = async ({ tarballs = false } = {}) => {
   rmSync(join(root, "build"), { recursive: true, force: true })
   for (const name of packages) {
     compile(name)
-    if (name === "backends") await bundleGpuJs()
-    stage(name)
+    await stage(name)
     if (tarballs) pack(name)
   }
 }
@@ -127,7 +100,10 @@ export const build = async ({ tarballs = false } = {}) => {
 const asked = process.argv[1]
 if (asked !== undefined && import.meta.url === pathToFileURL(asked).href) {
   const tarballs = process.argv.includes("--pack")
-  await build({ tarballs })
+  await build({ tarballs }).catch((cause) => {
+    if (!(cause instanceof BuildError)) throw cause
+    fail(cause.message)
+  })
   const made = tarballs ? readdirSync(join(root, "build", "tarballs")) : packages
   process.stdout.write(`Built ${made.join(", ")} in build/${tarballs ? "tarballs" : "packages"}.\n`)
 }

@@ -16,12 +16,13 @@ const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/includ
 export default Pipeline.make("continue", () => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
   const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
+  const dataset = buildDataset({ corpus, tokenizer })
   const learning = { dataset, batchSize: 4, learningRate: 3e-3, decaySteps: 40, evaluateEvery: 10 }
   const first = train({
     ...learning,
     name: "first",
     model: { embedding: 32, layers: 1, heads: 2 },
+    sequenceLength: 32,
     steps: 20
   })
   const second = train({ ...learning, name: "second", from: first, steps: 40 })

@@ -13,5 +13,5 @@ export default Pipeline.make("custom-stage", () => {
   const everything = collect({ sources: [Source.folder(sample, { include: ["**/*.{c,h}"] })] })
   const corpus = withoutComments({ corpus: everything })
   const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  return buildDataset({ corpus, tokenizer, sequenceLength: 64 })
+  return buildDataset({ corpus, tokenizer })
 })

@@ -26,9 +26,16 @@ export default Pipeline.make("fine-tune", () => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
   const tokenizer = importTokenizer({ folder })
   const base = importModel({ folder })
-  // No longer than the model's own context, which the trained model keeps as much of as is used here.
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
-  // A tenth of the rate that one would begin with: it is to learn something more, and to forget little.
-  const run = train({ dataset, from: base, steps: 20, batchSize: 4, learningRate: 1e-4 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({
+    dataset,
+    from: base,
+    // At most the context length of the model, which is what training uses without this setting. The trained model keeps this many positions.
+    sequenceLength: 32,
+    steps: 20,
+    batchSize: 4,
+    // A tenth of the rate for a new model, so that it forgets little of what it learned before.
+    learningRate: 1e-4
+  })
   return checkpoint({ run, title: "A model that was trained further" })
 })

@@ -30,8 +30,15 @@ export default Pipeline.make("own-corpus", () => {
   })
   // A vocabulary wants some hundred bytes of text for each entry: raise it with the corpus.
   const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 64 })
-  const run = train({ dataset, model: Gpt.tiny, steps: 60, batchSize: 4, evaluateEvery: 20 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({
+    dataset,
+    model: Gpt.tiny,
+    sequenceLength: 64,
+    steps: 60,
+    batchSize: 4,
+    evaluateEvery: 20
+  })
   const model = checkpoint({ run, title: "A model of my own code" })
   // No gate on the bigram: so short a training does not beat it. Ask for it (`baselinesToBeat: [2]`) when yours does.
   return validate({ model, dataset, baselinesToBeat: [] })

@@ -19,8 +19,14 @@ export default Pipeline.make(
   () => {
     const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
     const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-    const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
-    const run = train({ dataset, model: { embedding: 32, layers: 1, heads: 2 }, steps: 30, batchSize: 4 })
+    const dataset = buildDataset({ corpus, tokenizer })
+    const run = train({
+      dataset,
+      model: { embedding: 32, layers: 1, heads: 2 },
+      sequenceLength: 32,
+      steps: 30,
+      batchSize: 4
+    })
     return checkpoint({ run })
   },
   { backend: "cpu", threads: 1 }

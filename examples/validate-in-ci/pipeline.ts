@@ -14,7 +14,6 @@ export default Pipeline.make("validate-in-ci", () => {
   const dataset = buildDataset({
     corpus,
     tokenizer,
-    sequenceLength: 128,
     maximumTokens: 240_000,
     maximumValidationTokens: 12_000,
     maximumTestTokens: 12_000
@@ -22,6 +21,7 @@ export default Pipeline.make("validate-in-ci", () => {
   const run = train({
     dataset,
     model: { embedding: 64, layers: 2, heads: 4 },
+    sequenceLength: 128,
     epochs: 10,
     batchSize: 8,
     learningRate: 4e-3,

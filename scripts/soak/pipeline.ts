@@ -7,10 +7,11 @@ import { buildDataset, collect, Pipeline, Source, tokenize, train } from "trainy
 export default Pipeline.make("soak", () => {
   const corpus = collect({ sources: [Source.folder(process.env.SOAK_CORPUS ?? "corpus")] })
   const tokenizer = tokenize({ corpus, vocabularySize: 320 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 16 })
+  const dataset = buildDataset({ corpus, tokenizer })
   return train({
     dataset,
     model: { embedding: 32, layers: 1, heads: 2, dropout: 0.1 },
+    sequenceLength: 16,
     steps: Number(process.env.SOAK_STEPS ?? 120),
     batchSize: 2,
     evaluateEvery: 20,

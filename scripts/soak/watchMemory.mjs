@@ -75,7 +75,7 @@ const look = (step) => {
 if (isMainThread && file !== undefined) {
   const write = process.stdout.write
   process.stdout.write = function (text, ...rest) {
-    for (const [, step] of String(text).matchAll(/"type":"Step","step":(\d+)/g)) look(Number(step))
+    for (const [, step] of String(text).matchAll(/"type":"Metric","step":(\d+)/g)) look(Number(step))
     return write.call(this, text, ...rest)
   }
 }

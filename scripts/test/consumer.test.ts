@@ -56,8 +56,8 @@ const pipeline = `import { buildDataset, checkpoint, collect, Gpt, Pipeline, Sou
 export default Pipeline.make("mine", () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.{c,h}"] })] })
   const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 32 })
-  const run = train({ dataset, model: Gpt.tiny, steps: 4, batchSize: 2 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({ dataset, model: Gpt.tiny, sequenceLength: 32, steps: 4, batchSize: 2 })
   const model = checkpoint({ run })
   return validate({ model, dataset, beats: [], maxTokens: 8, baselines: [2] })
 })

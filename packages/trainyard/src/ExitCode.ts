@@ -59,7 +59,12 @@ export const sentenceOf = <A, E>(
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
   const error = Cause.squash(exit.cause)
   if (error instanceof Ended || error instanceof CliError.ShowHelp) return undefined
-  const message = error instanceof Error ? error.message : String(error)
+  const words = error instanceof Error ? error.message : String(error)
+  // Core knows no flags; the one that chooses the workspace is named here.
+  const message =
+    error instanceof WorkspaceError
+      ? words.replace(/\bworkspace folder\b/, "workspace folder (--workspace DIR)")
+      : words
   const isTyped = Cause.hasFails(exit.cause)
   const debug = (env.TRAINYARD_DEBUG ?? "") !== ""
   const detail = debug ? `\n${Cause.pretty(exit.cause)}` : ""

@@ -2,14 +2,22 @@
  * Pipelines as a pipeline file writes them: core's, limited to the services that the command line provides, and with the file's own
  * choice of engine and workspace.
  */
-import type { NodeServices } from "@effect/platform-node/NodeServices"
 import { type Backend, BackendChoice, Precision, Threads } from "@trainyard/backends/Backend"
 import type { Kind } from "@trainyard/core/Artifact"
 import type { Journal } from "@trainyard/core/Journal"
 import * as Core from "@trainyard/core/Pipeline"
 import type { ErrorOf, Node, ServicesOf } from "@trainyard/core/Stage"
 import type { Workspace } from "@trainyard/core/Workspace"
-import { Schema } from "effect"
+import { type FileSystem, type Path, Schema, type Stdio, type Terminal } from "effect"
+import type { ChildProcessSpawner } from "effect/process"
+
+/** Effect's own services, as Node gives them. */
+type NodeServices =
+  | ChildProcessSpawner.ChildProcessSpawner
+  | FileSystem.FileSystem
+  | Path.Path
+  | Stdio.Stdio
+  | Terminal.Terminal
 
 /** What a stage may ask for when `trainyard run` runs it. */
 export type Provided = Backend | Journal | NodeServices | Workspace

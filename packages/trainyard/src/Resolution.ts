@@ -5,7 +5,7 @@
 import { registerHooks } from "node:module"
 import { Predicate } from "effect"
 
-const ours = /^(?:trainyard$|@trainyard\/|effect(?:$|\/)|@effect\/platform-node(?:$|\/))/
+const ours = /^(?:trainyard$|@trainyard\/|effect(?:$|\/))/
 
 const isMissing = (cause: unknown): boolean =>
   Predicate.hasProperty(cause, "code") &&

@@ -42,7 +42,7 @@ export const install = ({ errors, screen }: Output["Service"]): Signals["Service
       first = now
       if (sentence === undefined) return
       // The terminal has put "^C" where the cursor was: in the block, which goes, or at the end of a line.
-      const line = screen.makeRoom() ? "" : "\n"
+      const line = screen.clearLive() ? "" : "\n"
       errors.write(`${line}${sentence} Ctrl-C again stops at once.\n`)
     } else if (now - first > together) {
       for (const action of actions) action()

@@ -26,7 +26,7 @@ export const install = (
   let loading: string | undefined
 
   const say = (text: string) => {
-    screen.makeRoom()
+    screen.clearLive()
     errors.write(`${text}\n`)
   }
 

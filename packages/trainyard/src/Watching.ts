@@ -1,11 +1,14 @@
-/** Following a run from another process: its status as the log grows, and the news that its process is gone. */
+/** Following a run from another process: its status as the log grows, and whether its process is gone. */
 import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
 import { explain } from "@trainyard/core/Workspace"
 import { type Duration, Effect, Fiber, FileSystem, Ref, Stream } from "effect"
 
-/** What of a log a status could not rest on, in words. The line that a living run is writing is not damage. */
-const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean): string | undefined => {
+/** What of a log is missing in its status, in words. The line that a running process is writing is not damage. */
+const damage = (
+  { events, file, torn, unknown, unreadable }: RunLog.Log,
+  alive: boolean
+): string | undefined => {
   if (events.length === 0 && !alive) return `${file} holds no event that can be read.`
   const parts = [
     ...(unreadable === 0
@@ -13,30 +16,38 @@ const damage = ({ events, file, torn, unreadable }: RunLog.Log, alive: boolean):
       : [`${unreadable} ${unreadable === 1 ? "line" : "lines"} of it cannot be read`]),
     ...(torn && !alive ? ["its last line is cut off"] : [])
   ]
-  return parts.length === 0 ? undefined : `${file} is damaged: ${parts.join(", and ")}. The rest is shown.`
+  const others =
+    unknown === 0
+      ? []
+      : [
+          `${unknown} ${unknown === 1 ? "event" : "events"} of ${file} were written by another version of Trainyard and are not shown.`
+        ]
+  const damaged =
+    parts.length === 0 ? [] : [`${file} is damaged: ${parts.join(", and ")}. The rest is shown.`]
+  return parts.length + unknown === 0 ? undefined : [...damaged, ...others].join(" ")
 }
 
 /**
- * The status without checkpoints that are gone: training removes the older ones, and a stage that is done removes all of its scratch
- * folder. The log cannot know.
+ * The status without saved work that is gone, which the log does not tell: a stage removes what it saved earlier, and all of it when it
+ * is done.
  */
-const withStandingCheckpoints = Effect.fnUntraced(function* (status: RunStatus.RunStatus) {
+const withExistingSaves = Effect.fnUntraced(function* (status: RunStatus.RunStatus) {
   const fs = yield* FileSystem.FileSystem
-  const checkpoints = yield* Effect.filter(
-    status.checkpoints,
-    // A folder that nobody may look into is still there.
+  const saved = yield* Effect.filter(
+    status.saved,
+    // A folder that cannot be read is still there.
     ({ directory }) => fs.exists(directory).pipe(Effect.orElseSucceed(() => true)),
     { concurrency: 8 }
   )
-  return checkpoints.length === status.checkpoints.length ? status : { ...status, checkpoints }
+  return saved.length === status.saved.length ? status : { ...status, saved }
 })
 
-/** The status of a run now, a killed one told from a running one, and a damaged log told from a whole one. */
+/** The status of a run now. A run whose process is gone has crashed; a log that cannot be read whole gives a warning. */
 export const now = Effect.fn("Watching.now")(function* (directory: string) {
   const log = yield* RunLog.readLog(directory)
   const status = RunStatus.of(log.events)
   const alive = yield* RunStatus.isAlive(status)
-  const shown = yield* withStandingCheckpoints(alive ? status : RunStatus.crashed(status))
+  const shown = yield* withExistingSaves(alive ? status : RunStatus.crashed(status))
   const text = damage(log, alive)
   return text === undefined
     ? shown
@@ -56,12 +67,12 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
   const status = yield* Ref.make(RunStatus.of(already))
   const reading = yield* RunLog.follow(directory).pipe(
     Stream.runFoldEffect(
-      () => ({ read: 0, folded: RunStatus.empty }),
-      ({ folded, read }, event) => {
-        const next = { read: read + 1, folded: RunStatus.update(folded, event) }
+      () => ({ read: 0, reduced: RunStatus.empty }),
+      ({ reduced, read }, event) => {
+        const next = { read: read + 1, reduced: RunStatus.reduce(reduced, event) }
         // While what is already in the log is read again, the status must not run backwards.
         const isNews = next.read >= already.length
-        return Effect.as(isNews ? Ref.set(status, next.folded) : Effect.void, next)
+        return Effect.as(isNews ? Ref.set(status, next.reduced) : Effect.void, next)
       }
     ),
     Effect.catchTag("PlatformError", (error) =>
@@ -78,11 +89,11 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
       yield* Ref.set(status, last)
       break
     }
-    yield* show(yield* withStandingCheckpoints(current))
+    yield* show(yield* withExistingSaves(current))
     // A log that cannot be read any more ends the watching: nothing new would ever be shown.
     yield* Fiber.join(reading).pipe(Effect.timeoutOption(every))
   }
-  const last = yield* withStandingCheckpoints(yield* Ref.get(status))
+  const last = yield* withExistingSaves(yield* Ref.get(status))
   yield* show(last)
   return last
 }, Effect.scoped)

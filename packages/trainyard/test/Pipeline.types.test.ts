@@ -62,15 +62,15 @@ test("the stages' own wiring is checked through the facade", () => {
     const corpus = collect({ sources: [Source.folder("src")] })
     const tokenizer = tokenize({ corpus, vocabularySize: 2_000 })
     // @ts-expect-error a corpus is no tokenizer
-    buildDataset({ corpus, tokenizer: corpus, sequenceLength: 128 })
+    buildDataset({ corpus, tokenizer: corpus })
     // @ts-expect-error the tokenizer is missing
-    expect(() => Pipeline.make("x", () => buildDataset({ corpus, sequenceLength: 128 }))).toThrow(
-      /"tokenizer"/
-    )
+    expect(() => Pipeline.make("x", () => buildDataset({ corpus }))).toThrow(/"tokenizer"/)
     // @ts-expect-error the key is misspelt
     tokenize({ corpus, vocabularySise: 2_000 })
-    const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 128 })
-    const run = train({ dataset, model: Gpt.tiny })
+    const dataset = buildDataset({ corpus, tokenizer })
+    // @ts-expect-error the context length belongs to training
+    buildDataset({ corpus, tokenizer, sequenceLength: 128 })
+    const run = train({ dataset, model: Gpt.tiny, sequenceLength: 128 })
     // @ts-expect-error the run carries its tokenizer, so that no other can be published with it
     checkpoint({ run, tokenizer })
     return dataset

@@ -46,7 +46,7 @@ it.live("watching a run whose log cannot be read any more ends with a sentence",
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("checkpoints that are gone are not listed, neither once nor while the run is watched", () =>
+it.live("saved work that is gone is not listed, neither once nor while the run is watched", () =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const directory = yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-watch-" })
@@ -58,7 +58,7 @@ it.live("checkpoints that are gone are not listed, neither once nor while the ru
           type: "Stage",
           stage: "train",
           event: {
-            type: "CheckpointSaved",
+            type: "Saved",
             step,
             directory: `${directory}/step-${step}`,
             best: false,
@@ -71,7 +71,7 @@ it.live("checkpoints that are gone are not listed, neither once nor while the ru
     // The second was saved again, after training had gone back.
     yield* fs.writeFileString(log, [started, ...[100, 200, 300, 200].map(saved)].join(""))
     for (const step of [200, 300]) yield* fs.makeDirectory(`${directory}/step-${step}`)
-    const steps = (status: RunStatus) => status.checkpoints.map(({ step }) => step)
+    const steps = (status: RunStatus) => status.saved.map(({ step }) => step)
     expect(steps(yield* Watching.now(directory))).toEqual([300, 200])
     const seen: Array<ReadonlyArray<number>> = []
     const watching = yield* Watching.follow(directory, "20 millis", (status) =>
@@ -91,6 +91,6 @@ it.live("checkpoints that are gone are not listed, neither once nor while the ru
     )
     expect(steps(yield* Fiber.join(watching))).toEqual([])
     expect(seen[0]).toEqual([300, 200])
-    expect(StatusPage.page(yield* Watching.now(directory)).join("\n")).not.toContain("## Checkpoints")
+    expect(StatusPage.page(yield* Watching.now(directory)).join("\n")).not.toContain("## Saved work")
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )

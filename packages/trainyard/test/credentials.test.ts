@@ -33,8 +33,8 @@ export default Pipeline.make("private", () => {
     ]
   })
   const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 16 })
-  const run = train({ dataset, model: { embedding: 16, layers: 1, heads: 2 }, steps: 3, batchSize: 2 })
+  const dataset = buildDataset({ corpus, tokenizer })
+  const run = train({ dataset, model: { embedding: 16, layers: 1, heads: 2 }, sequenceLength: 16, steps: 3, batchSize: 2 })
   return checkpoint({ run })
 })
 `

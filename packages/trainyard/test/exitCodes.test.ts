@@ -11,29 +11,29 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
   [
     "a workspace that is a file",
     ["run", "job.ts", "--workspace", "file"],
-    /^Starting the run's log failed: something that is not a folder stands at .*file.* --workspace\.\n$/
+    /^Starting the run's log failed: something that is not a folder stands at .*file.* \(--workspace DIR\)\.\n$/
   ],
   [
     "a workspace that cannot be made",
     ["run", "job.ts", "--workspace", "/proc/none"],
-    /^Starting the run's log failed: .*\/proc\/none.* --workspace\.\n$/
+    /^Starting the run's log failed: .*\/proc\/none.* \(--workspace DIR\)\.\n$/
   ],
   [
     "a stage that is none",
     ["run", "job.ts", "--only", "raed"],
-    /^--only raed: pipeline "tiny" has no stage "raed"\. Did you mean "read"\? Its stages: read, judge\.\n$/
+    /^only raed: pipeline "tiny" has no stage "raed"\. Did you mean "read"\? Its stages: read, judge\.\n$/
   ],
   ["a model folder that is none, to write with", ["generate", "--model", "none", "--prompt", "x"], /none/],
   ["a model folder that is none, to judge", ["validate", quickstart, "--model", "none"], /none/],
   [
     "epochs beside the pipeline's steps, before anything is fetched,",
     ["run", quickstart, "--set", "train.epochs=2"],
-    /^--set train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
   ],
   [
     "the same, planned,",
     ["plan", quickstart, "--set", "train.epochs=2"],
-    /^--set train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
   ],
   [
     "a JUnit report where no folder can be",
@@ -63,7 +63,7 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
   [
     "a dropout that drops everything, before anything is fetched,",
     ["run", quickstart, "--set", "train.model.dropout=1"],
-    /^--set train\.model\.dropout=1: train\.model\.dropout is 1: expected a value less than 1\.\n$/
+    /^Setting train\.model\.dropout=1: train\.model\.dropout is 1: expected a value less than 1\.\n$/
   ],
   [
     "a source that includes no file",

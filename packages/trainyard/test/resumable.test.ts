@@ -28,7 +28,7 @@ const train = Stage.make({
       const directory = scratch + "/step-" + step
       yield* fs.makeDirectory(directory)
       yield* fs.writeFileString(directory + "/state", "x".repeat(1000))
-      yield* journal.publish({ type: "CheckpointSaved", step, directory, best: false, bytes: 1000, seconds: 0 })
+      yield* journal.publish({ type: "Saved", step, directory, best: false, bytes: 1000, seconds: 0 })
       // The first attempt of the long one never comes further than its third step.
       if (step === 3 && from === 0) yield* Effect.never
     }
@@ -43,8 +43,7 @@ const interrupted = async (): Promise<Place> => {
   const place = { directory: emptyFolder() }
   write(place.directory, { "job.ts": job })
   const run = start(place, "run", "job.ts", "--json", "--force")
-  while (!run.said().includes('"type":"CheckpointSaved","step":3'))
-    await new Promise((r) => setTimeout(r, 10))
+  while (!run.said().includes('"type":"Saved","step":3')) await new Promise((r) => setTimeout(r, 10))
   run.child.kill("SIGINT")
   expect((await run.outcome).code).toBe(130)
   return place

@@ -100,7 +100,7 @@ describe("trainyard run", () => {
   })
 
   test.concurrent.each([
-    [["--only", "jugde"], /--only jugde: pipeline "tiny" has no stage "jugde"\. Did you mean "judge"\?/],
+    [["--only", "jugde"], /only jugde: pipeline "tiny" has no stage "jugde"\. Did you mean "judge"\?/],
     [["--set", "judge.atMost=1"], /judge has no setting "atMost"/],
     [["--set", "judge.atLeast=many"], /judge\.atLeast is "many"/],
     [["--set", "nonsense"], /write it as stage\.key=value/],

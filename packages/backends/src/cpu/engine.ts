@@ -81,25 +81,136 @@ const orOutOfMemory = <A>(allocate: () => A): Effect.Effect<A, EngineFailure> =>
     }
   })
 
-const openSession = Effect.fn("cpu.open")(function* (
+/** What the programs of one session share. */
+interface Shared {
+  readonly heap: Heap
+  readonly pool: Pool
+  readonly tensors: ReadonlyArray<Tensor>
+  /** Address of each tensor that the session holds. */
+  readonly held: ReadonlyMap<string, number>
+  readonly threads: number
+  /** One at a time. */
+  readonly alone: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Gives each worker memory of its own of at least so many bytes. */
+  readonly reserve: (bytes: number) => void
+}
+
+/** Each worker's own memory, as large as the largest program so far needs. */
+const scratchOf = (heap: Heap, pool: Pool, threads: number) => {
+  let scratch = { address: 0, bytes: 0 }
+  return (bytes: number) => {
+    if (bytes <= scratch.bytes) return
+    const rounded = Math.ceil(bytes / 64) * 64
+    // The old memory is given back when there is new: the programs so far need it where there is none.
+    const address = heap.allocate(rounded * threads)
+    heap.free(scratch.address)
+    scratch = { address, bytes: rounded }
+    pool.useScratch(address, rounded)
+  }
+}
+
+/** Compiles a program into the heap; the scope gives its memory back. */
+const compiledIn = ({ alone, heap, held, reserve, threads }: Shared, program: Program) => {
+  const release = ({ allocated }: Compiled) => {
+    for (const address of allocated) heap.free(address)
+  }
+  return Effect.acquireRelease(
+    alone(
+      orOutOfMemory(() => {
+        const compiled = compile(program, heap, held, threads)
+        try {
+          reserve(compiled.workerBytes)
+        } catch (cause) {
+          release(compiled)
+          throw cause
+        }
+        return compiled
+      })
+    ),
+    (compiled) => alone(Effect.sync(() => release(compiled)))
+  )
+}
+
+const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program) {
+  const { alone, heap, pool, tensors } = shared
+  yield* pool.health
+  yield* rejection(name, program, tensors)
+  const compiled = yield* compiledIn(shared, program)
+  const crew = new Crew(pool.cores, compiled.milliseconds)
+  const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
+    const why = wrongInputs(program, inputs)
+    if (why !== undefined) return yield* rejected(program.name, why)
+    yield* pool.health
+    for (const tensor of inputTensors(program)) {
+      const values = inputs[tensor.name]!
+      const at = compiled.address(tensor.name)
+      if (values instanceof Float32Array) heap.floats(at, values.length).set(values)
+      else heap.integers(at, values.length).set(values)
+    }
+    if (compiled.first === 0) return
+    pool.useCrew(crew.size)
+    const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks)
+    crew.took(milliseconds)
+    if (fault !== undefined)
+      return yield* new EngineFailure({
+        engine: name,
+        why: `program ${program.name}: ${sentence(fault)}`,
+        transient: false
+      })
+  })
+
+  const outputs = () =>
+    Object.fromEntries(
+      program.outputs.map((output) => [
+        output,
+        heap.floats(compiled.address(output), sizeOf(program.tensors[output]!.shape)).slice()
+      ])
+    )
+  const profile = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
+    const times = new BigInt64Array(heap.memory.buffer, compiled.times, program.steps.length)
+    times.fill(0n)
+    pool.useProfile(true)
+    yield* start(inputs).pipe(Effect.ensuring(Effect.sync(() => pool.useProfile(false))))
+    return program.steps.map(({ operation }, index) => ({
+      operation,
+      milliseconds: Number(times[index]!) / 1e6
+    }))
+  })
+  const prepared: CpuPrepared = {
+    run: (inputs) => alone(Effect.map(start(inputs), outputs)),
+    profile: (inputs) => alone(profile(inputs))
+  }
+  return prepared
+})
+
+/** The kernels for these settings and tensors, or why there are none. */
+const kernelsFor = Effect.fnUntraced(function* (
   tensors: ReadonlyArray<Tensor>,
-  settings: Settings,
+  { precision, threads }: Settings,
   options: CpuOptions
 ) {
-  if (settings.precision !== "f32")
+  if (precision !== "f32")
     return yield* new EngineUnavailable({
       engine: name,
-      why: `WebAssembly has no ${settings.precision} arithmetic`,
+      why: `WebAssembly has no ${precision} arithmetic`,
       hint: "Ask for --precision f32, or for --backend native."
     })
-  const { threads } = settings
   if (!isThreads(threads))
     return yield* rejected("(session)", `it runs on 1 to ${mostThreads} threads, not ${threads}`)
   const wrong = wrongSession(tensors)
   if (wrong !== undefined) return yield* rejected("(session)", wrong)
   const binary = options.binary ?? best()
   if (binary === undefined) return yield* noSimd
-  const module = yield* load(binary)
+  return yield* load(binary)
+})
+
+const openSession = Effect.fn("cpu.open")(function* (
+  tensors: ReadonlyArray<Tensor>,
+  settings: Settings,
+  options: CpuOptions
+) {
+  const { threads } = settings
+  const module = yield* kernelsFor(tensors, settings, options)
   const heap = yield* orOutOfMemory(() => new Heap())
   const held = yield* orOutOfMemory(
     () => new Map(tensors.map((tensor) => [tensor.name, heap.allocate(bytesOf(tensor))]))
@@ -113,8 +224,16 @@ const openSession = Effect.fn("cpu.open")(function* (
   })
   const sizes = new Map(tensors.map((tensor) => [tensor.name, sizeOf(tensor.shape)]))
   const turn = Semaphore.makeUnsafe(1)
-  const alone = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Semaphore.withPermit(turn, effect)
+  const alone: Shared["alone"] = (effect) => Semaphore.withPermit(turn, effect)
+  const shared: Shared = {
+    heap,
+    pool,
+    tensors,
+    held,
+    threads,
+    alone,
+    reserve: scratchOf(heap, pool, threads)
+  }
 
   const find = Effect.fnUntraced(function* (tensor: string) {
     yield* pool.health
@@ -123,95 +242,9 @@ const openSession = Effect.fn("cpu.open")(function* (
     return heap.floats(address, sizes.get(tensor)!)
   })
 
-  /** Each worker's own memory, as large as the largest program so far needs. */
-  let scratch = { address: 0, bytes: 0 }
-  const reserve = (bytes: number) => {
-    if (bytes <= scratch.bytes) return
-    const rounded = Math.ceil(bytes / 64) * 64
-    // The old memory is given back when there is new: the programs so far need it where there is none.
-    const address = heap.allocate(rounded * threads)
-    heap.free(scratch.address)
-    scratch = { address, bytes: rounded }
-    pool.useScratch(address, rounded)
-  }
-  const release = ({ allocated }: Compiled) => {
-    for (const address of allocated) heap.free(address)
-  }
-
-  const prepare = Effect.fnUntraced(function* (program: Program) {
-    yield* pool.health
-    yield* rejection(name, program, tensors)
-    const compiled = yield* Effect.acquireRelease(
-      alone(
-        orOutOfMemory(() => {
-          const compiled = compile(program, heap, held, threads)
-          try {
-            reserve(compiled.workerBytes)
-          } catch (cause) {
-            release(compiled)
-            throw cause
-          }
-          return compiled
-        })
-      ),
-      (compiled) => alone(Effect.sync(() => release(compiled)))
-    )
-
-    const crew = new Crew(pool.cores, compiled.milliseconds)
-    const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
-      const why = wrongInputs(program, inputs)
-      if (why !== undefined) return yield* rejected(program.name, why)
-      yield* pool.health
-      for (const tensor of inputTensors(program)) {
-        const values = inputs[tensor.name]!
-        const at = compiled.address(tensor.name)
-        if (values instanceof Float32Array) heap.floats(at, values.length).set(values)
-        else heap.integers(at, values.length).set(values)
-      }
-      if (compiled.first === 0) return
-      pool.useCrew(crew.size)
-      const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks)
-      crew.took(milliseconds)
-      if (fault !== undefined)
-        return yield* new EngineFailure({
-          engine: name,
-          why: `program ${program.name}: ${sentence(fault)}`,
-          transient: false
-        })
-    })
-
-    const prepared: CpuPrepared = {
-      run: (inputs) =>
-        alone(
-          Effect.map(start(inputs), () =>
-            Object.fromEntries(
-              program.outputs.map((output) => [
-                output,
-                heap.floats(compiled.address(output), sizeOf(program.tensors[output]!.shape)).slice()
-              ])
-            )
-          )
-        ),
-      profile: (inputs) =>
-        alone(
-          Effect.gen(function* () {
-            const times = new BigInt64Array(heap.memory.buffer, compiled.times, program.steps.length)
-            times.fill(0n)
-            pool.useProfile(true)
-            yield* start(inputs).pipe(Effect.ensuring(Effect.sync(() => pool.useProfile(false))))
-            return program.steps.map(({ operation }, index) => ({
-              operation,
-              milliseconds: Number(times[index]!) / 1e6
-            }))
-          })
-        )
-    }
-    return prepared
-  })
-
   const session: CpuSession = {
     pool,
-    prepare,
+    prepare: (program) => prepareIn(shared, program),
     read: (tensor) => alone(Effect.map(find(tensor), (values) => values.slice())),
     write: (tensor, values) =>
       alone(

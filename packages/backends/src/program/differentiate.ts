@@ -4,10 +4,11 @@
  *
  * Reverse-mode accumulation: Griewank, Walther 2008, "Evaluating Derivatives", chapter 3.
  */
-import { extend } from "./Builder.ts"
+import { type Builder, extend } from "./Builder.ts"
+import * as GradientLedger from "./gradientLedger.ts"
 import type { Operation } from "./Operation.ts"
 import { type OperationName, operations } from "./operations.ts"
-import { type Program, sizeOf, type Tensor } from "./Program.ts"
+import { type Program, type Step, sizeOf, type Tensor } from "./Program.ts"
 import { ProgramError } from "./ProgramError.ts"
 
 export interface DifferentiateOptions {
@@ -40,6 +41,128 @@ const dependents = (program: Program): ReadonlySet<string> => {
   return found
 }
 
+/** What appending the backward steps of one forward step needs to know. */
+interface Appending {
+  readonly program: Program
+  readonly builder: Builder
+  readonly ledger: GradientLedger.GradientLedger
+  readonly flows: ReadonlySet<string>
+  readonly options: DifferentiateOptions
+  readonly fail: (why: string) => never
+}
+
+const ruleOf = (operation: string): Operation => operations[operation as OperationName]
+
+/** Whether a gradient flows to an input of a step. */
+const wanted =
+  (step: Step, flows: ReadonlySet<string>) =>
+  (index: number): boolean => {
+    const name = step.inputs[index]
+    return name !== undefined && name !== "" && flows.has(name)
+  }
+
+/** Adds a whole tensor to what is known of a gradient, out of place. */
+const sum = ({ builder, ledger }: Appending, tensor: string, contribution: Tensor) => {
+  const before = ledger.of(tensor)
+  ledger.assign(
+    tensor,
+    before === undefined ? contribution : builder.add(before, contribution, `${tensor}.gradient.sum`)
+  )
+}
+
+/** Where a backward step writes the gradient of an input: what it adds to, session state, or a tensor of its own. */
+const place = (
+  appending: Appending,
+  name: string,
+  backward: { readonly operation: string; readonly type: Tensor["type"]; readonly busy: ReadonlySet<string> }
+): { readonly tensor: Tensor; readonly accumulate: boolean; readonly later: boolean } => {
+  const { builder, fail, ledger, options, program } = appending
+  const { accumulates } = ruleOf(backward.operation)
+  const forward = program.tensors[name]!
+  const before = ledger.of(name)
+  if (before !== undefined && accumulates && !backward.busy.has(before.name) && ledger.mayGrow(name, before))
+    return { tensor: before, accumulate: true, later: false }
+  if (before === undefined && forward.role === "parameter" && options.gradients === "state") {
+    const state = builder.state(`${name}.gradient`, forward.shape)
+    if (!accumulates && options.accumulate) fail(`${backward.operation} cannot accumulate into ${state.name}`)
+    ledger.assign(name, state)
+    return { tensor: state, accumulate: options.accumulate === true, later: false }
+  }
+  const fresh = builder.declare(
+    freeName(builder.has.bind(builder), `${name}.gradient`),
+    forward.shape,
+    backward.type,
+    "activation"
+  )
+  if (before === undefined) ledger.assign(name, fresh)
+  return { tensor: fresh, accumulate: false, later: before !== undefined }
+}
+
+/** Appends one backward step, whose results are the gradients of some of the forward step's inputs. */
+const appendOne = (
+  appending: Appending,
+  step: Step,
+  ...[operation, inputs, attributes, results]: Parameters<
+    Parameters<NonNullable<Operation["gradient"]>>[0]["append"]
+  >
+) => {
+  const { builder, flows } = appending
+  const wants = wanted(step, flows)
+  const accumulate: Array<Tensor> = []
+  const later: Array<() => void> = []
+  // Tensors that this very step reads or already writes: it cannot add to them as well.
+  const busy = new Set(inputs)
+  const backward = ruleOf(operation)
+  const outputs = results.map((index, output): Tensor | null => {
+    if (index === null || !wants(index)) return null
+    const name = step.inputs[index]!
+    const placed = place(appending, name, { operation, type: backward.outputs[output]!.type, busy })
+    busy.add(placed.tensor.name)
+    if (placed.accumulate) accumulate.push(placed.tensor)
+    if (placed.later) later.push(() => sum(appending, name, placed.tensor))
+    return placed.tensor
+  })
+  if (outputs.every((output) => output === null)) return
+  builder.step(
+    operation as OperationName,
+    inputs.map((name) => (name === "" ? undefined : builder.tensor(name))),
+    attributes,
+    { outputs: backward.outputs.map((_, index) => outputs[index] ?? null), accumulate }
+  )
+  for (const add of later) add()
+}
+
+/** Appends the backward steps of one forward step. */
+const appendBackward = (appending: Appending, step: Step) => {
+  const { builder, fail, flows, ledger, options, program } = appending
+  const rule = ruleOf(step.operation)
+  const wants = wanted(step, flows)
+  const gradients = step.outputs.map((name) => (name === "" ? undefined : ledger.of(name)?.name))
+  if (gradients.every((gradient) => gradient === undefined)) return
+  if (!step.inputs.some((_, index) => wants(index))) return
+  if (rule.gradient === undefined)
+    return fail(`${step.operation} has no gradient, but the loss depends on it`)
+  // From here on nothing reads the gradients of this step's outputs but the steps appended now.
+  for (const name of step.outputs) ledger.settle(name)
+  rule.gradient({
+    inputs: step.inputs,
+    outputs: step.outputs,
+    attributes: step.attributes,
+    outputGradient: (index) => gradients[index],
+    wants,
+    pass: (index, gradient) => {
+      if (!wants(index)) return
+      const name = step.inputs[index]!
+      if (program.tensors[name]!.role === "parameter" && options.gradients === "state")
+        fail(
+          `${step.operation} takes the parameter ${name} itself, whose gradient then cannot be session state`
+        )
+      sum(appending, name, builder.tensor(gradient))
+    },
+    append: (...backward) => appendOne(appending, step, ...backward)
+  })
+}
+
 /**
  * Appends to a forward program the steps that compute the gradient of `loss` [1] with respect to every parameter it depends
  * on. The program's outputs stay as they are. Throws a `ProgramError` when the program cannot be differentiated.
@@ -59,114 +182,14 @@ export const differentiate = (
     fail("gradients that accumulate over runs must be session state")
 
   const builder = extend(program, options.name ?? program.name)
-  const flows = dependents(program)
-  // The gradient of each tensor so far, and of each gradient the tensors that share it and whose own step is still to come.
-  const gradientOf = new Map<string, Tensor>()
-  const sharers = new Map<string, Set<string>>()
-  const assign = (tensor: string, gradient: Tensor) => {
-    const before = gradientOf.get(tensor)
-    if (before !== undefined) sharers.get(before.name)?.delete(tensor)
-    gradientOf.set(tensor, gradient)
-    const set = sharers.get(gradient.name) ?? new Set()
-    sharers.set(gradient.name, set.add(tensor))
-  }
-  /** Whether more may be added to the gradient of `tensor` where it lies, with no other tensor's gradient changing by it. */
-  const mayGrow = (tensor: string, gradient: Tensor): boolean =>
-    gradient.role !== "input" && [...(sharers.get(gradient.name) ?? [])].every((name) => name === tensor)
-
-  const seed = builder.input(options.lossGradient ?? "lossGradient", [1])
-  assign(loss, seed)
-
-  for (const step of [...program.steps].reverse()) {
-    const rule: Operation = operations[step.operation as OperationName]
-    const gradients = step.outputs.map((name) => (name === "" ? undefined : gradientOf.get(name)?.name))
-    const wants = (index: number) => {
-      const name = step.inputs[index]
-      return name !== undefined && name !== "" && flows.has(name)
-    }
-    if (gradients.every((gradient) => gradient === undefined)) continue
-    if (!step.inputs.some((_, index) => wants(index))) continue
-    if (rule.gradient === undefined) fail(`${step.operation} has no gradient, but the loss depends on it`)
-    // From here on nothing reads the gradients of this step's outputs but the steps appended now.
-    for (const name of step.outputs) sharers.get(gradientOf.get(name)?.name ?? "")?.delete(name)
-
-    /** Adds a whole tensor to what is known of a gradient, out of place. */
-    const sum = (tensor: string, contribution: Tensor) => {
-      const before = gradientOf.get(tensor)
-      if (before === undefined) assign(tensor, contribution)
-      else assign(tensor, builder.add(before, contribution, `${tensor}.gradient.sum`))
-    }
-    rule.gradient?.({
-      inputs: step.inputs,
-      outputs: step.outputs,
-      attributes: step.attributes,
-      outputGradient: (index) => gradients[index],
-      wants,
-      pass: (index, gradient) => {
-        if (!wants(index)) return
-        const name = step.inputs[index]!
-        if (program.tensors[name]!.role === "parameter" && options.gradients === "state")
-          fail(
-            `${step.operation} takes the parameter ${name} itself, whose gradient then cannot be session state`
-          )
-        sum(name, builder.tensor(gradient))
-      },
-      append: (operation, inputs, attributes, results) => {
-        const accumulate: Array<Tensor> = []
-        const later: Array<() => void> = []
-        // Tensors that this very step reads or already writes: it cannot add to them as well.
-        const busy = new Set(inputs)
-        const backward: Operation = operations[operation as OperationName]
-        const outputs = results.map((index, output): Tensor | null => {
-          if (index === null || !wants(index)) return null
-          const name = step.inputs[index]!
-          const forward = program.tensors[name]!
-          const before = gradientOf.get(name)
-          if (
-            before !== undefined &&
-            backward.accumulates &&
-            !busy.has(before.name) &&
-            mayGrow(name, before)
-          ) {
-            busy.add(before.name)
-            accumulate.push(before)
-            return before
-          }
-          if (before === undefined && forward.role === "parameter" && options.gradients === "state") {
-            const state = builder.state(`${name}.gradient`, forward.shape)
-            if (!backward.accumulates && options.accumulate)
-              fail(`${operation} cannot accumulate into ${state.name}`)
-            if (options.accumulate) accumulate.push(state)
-            assign(name, state)
-            busy.add(state.name)
-            return state
-          }
-          const fresh = builder.declare(
-            freeName(builder.has.bind(builder), `${name}.gradient`),
-            forward.shape,
-            backward.outputs[output]!.type,
-            "activation"
-          )
-          busy.add(fresh.name)
-          if (before === undefined) assign(name, fresh)
-          else later.push(() => sum(name, fresh))
-          return fresh
-        })
-        if (outputs.every((output) => output === null)) return
-        builder.step(
-          operation as OperationName,
-          inputs.map((name) => (name === "" ? undefined : builder.tensor(name))),
-          attributes,
-          { outputs: backward.outputs.map((_, index) => outputs[index] ?? null), accumulate }
-        )
-        for (const add of later) add()
-      }
-    })
-  }
+  const ledger = GradientLedger.make()
+  ledger.assign(loss, builder.input(options.lossGradient ?? "lossGradient", [1]))
+  const appending: Appending = { program, builder, ledger, flows: dependents(program), options, fail }
+  for (const step of [...program.steps].reverse()) appendBackward(appending, step)
 
   const gradients: Record<string, string> = {}
   for (const tensor of Object.values(program.tensors)) {
-    const gradient = gradientOf.get(tensor.name)
+    const gradient = ledger.of(tensor.name)
     if (tensor.role === "parameter" && gradient !== undefined) gradients[tensor.name] = gradient.name
   }
   if (Object.keys(gradients).length === 0) fail(`its loss ${loss} depends on no parameter`)

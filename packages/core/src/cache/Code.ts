@@ -7,16 +7,8 @@ import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect, Result, Schema } from "effect"
-import {
-  type Bundler,
-  bundle,
-  type Entry,
-  isScript,
-  label,
-  look,
-  manifestOf,
-  type Survey
-} from "./CodeBundle.ts"
+import * as Bundler from "./Bundler.ts"
+import { bundle, type Entry, isScript, label, look, manifestOf, type Survey } from "./CodeBundle.ts"
 import * as Memory from "./CodeMemory.ts"
 import { importOf, isFile, manifestAbove, readManifest } from "./Modules.ts"
 
@@ -60,7 +52,7 @@ const sorted = (record: Readonly<Record<string, string>>) =>
 
 /** Bundles a stage's module, then what that loads later, and so on. */
 const survey = async (
-  bundler: Bundler,
+  bundler: Bundler.Bundler,
   memory: Memory.Memory,
   entry: Entry,
   seen: Survey
@@ -130,23 +122,19 @@ const firstLine = (cause: unknown): string =>
 /** esbuild's own process starts with the first reader, and ends with the last. */
 const bundlerOf = (memory: Memory.Memory) =>
   Effect.acquireRelease(
-    Effect.tryPromise({
-      try: async () => {
-        const esbuild = await import("esbuild")
-        // Counted at once, so that no other reader ends what is starting.
-        memory.readers++
-        await esbuild.transform("").catch((cause: unknown) => {
-          memory.readers--
-          throw cause
-        })
-        return esbuild
-      },
-      catch: (cause) =>
-        new UnreadableCode({
+    Effect.suspend(() => {
+      // Counted at once, so that no other reader ends what is starting.
+      memory.readers++
+      return Bundler.start
+    }).pipe(
+      Effect.mapError((cause) => {
+        memory.readers--
+        return new UnreadableCode({
           source: "esbuild",
-          message: `esbuild, which reads the code of stages, cannot start: ${firstLine(cause)}. Install Trainyard's dependencies again, the optional ones included.`
+          message: `esbuild, which reads the code of stages, cannot start: ${firstLine(cause)}. Install Trainyard's dependencies again.`
         })
-    }),
+      })
+    ),
     ({ stop }) =>
       Effect.promise(async () => {
         memory.readers--
@@ -157,7 +145,8 @@ const bundlerOf = (memory: Memory.Memory) =>
 /** What decides how a bundle is written: one made by others hashes to something else. */
 const made = (): string => {
   const require = createRequire(import.meta.url)
-  const versions = ["esbuild", "acorn"].map(
+  // One version of esbuild writes one text, whichever program it runs as.
+  const versions = ["esbuild-wasm", "acorn"].map(
     (name) => `${name} ${readManifest(require.resolve(`${name}/package.json`)).version}`
   )
   return [...versions, "form 1"].join(", ")

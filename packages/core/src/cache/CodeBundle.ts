@@ -6,12 +6,11 @@
 import { readFileSync } from "node:fs"
 import { basename, dirname, extname } from "node:path"
 import type { Loader, Plugin } from "esbuild"
+import type { Bundler } from "./Bundler.ts"
 import type { Memory, Prepared } from "./CodeMemory.ts"
 import { isSettled, stampOf } from "./CodeMemory.ts"
 import { bindingOf, markPure, parseModule } from "./Declarations.ts"
 import { importOf, labelOf, type Manifest, manifestAbove, moduleName, readManifest } from "./Modules.ts"
-
-export type Bundler = Pick<typeof import("esbuild"), "build" | "transform">
 
 /** What one reading of a stage's code has looked at. */
 export interface Survey {

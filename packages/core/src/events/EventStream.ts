@@ -1,5 +1,5 @@
 /**
- * What runs tell. Each run has a stream of its own (`RunStream`): an event is appended to that run's events.jsonl at once, so that a
+ * Writing events. Each run has a stream of its own (`RunStream`): an event is appended to that run's events.jsonl at once, so that a
  * crash loses nothing, and then handed to every subscriber. `EventStream` is where readers subscribe; runs that share it keep their
  * logs apart, and each event carries its run's identity.
  */
@@ -11,11 +11,11 @@ import { encodeLine, type Reported, type RunEvent, type RunnerEvent } from "./Ru
 
 type Event = typeof RunnerEvent.Type | typeof Reported.Type
 
-// Moments that must survive even the machine: the log is flushed to the disk at these.
-const momentous = new Set(["RunStarted", "StageFinished", "Failure", "RunFinished"])
+// After these the log is flushed to the disk, so that they survive a power cut.
+const eventsToFsync = new Set(["RunStarted", "StageFinished", "Failure", "RunFinished"])
 
-const isMomentous = (event: Event): boolean =>
-  momentous.has(event.type) || (event.type === "Stage" && event.event.type === "CheckpointSaved")
+const needsFsync = (event: Event): boolean =>
+  eventsToFsync.has(event.type) || (event.type === "Stage" && event.event.type === "Saved")
 
 /** The stream of one run, which the runner provides to everything that belongs to the run. */
 export class RunStream extends Context.Service<
@@ -64,7 +64,7 @@ export class EventStream extends Context.Service<
         const publish = (event: Event) =>
           Effect.gen(function* () {
             const stamped: RunEvent = { run, at: new Date().toISOString(), event }
-            yield* write(encodeLine(stamped), isMomentous(event))
+            yield* write(encodeLine(stamped), needsFsync(event))
             yield* PubSub.publish(hub, stamped)
           }).pipe(Semaphore.withPermit(turn), Effect.uninterruptible)
         return RunStream.of({ run, publish })
@@ -75,7 +75,7 @@ export class EventStream extends Context.Service<
           try {
             appendFileSync(file, encodeLine({ run, at: new Date().toISOString(), event }))
           } catch {
-            // Whoever reads the log will find that the process is gone.
+            // A reader of the log still finds that the process is gone.
           }
         }
       }
@@ -107,21 +107,22 @@ const openLog = Effect.fnUntraced(function* (logs: Map<string, string>, run: str
   )
   const encoder = new TextEncoder()
   // After a write that failed halfway, the torn line is closed before the next.
-  let owed = ""
+  let pending = ""
   let torn = false
   const keepBytes = 1 << 20
   return (line: string, flush: boolean) =>
     Effect.gen(function* () {
-      owed += line
-      yield* file.writeAll(encoder.encode(torn ? `\n${owed}` : owed))
-      owed = ""
+      pending += line
+      yield* file.writeAll(encoder.encode(torn ? `\n${pending}` : pending))
+      pending = ""
       torn = false
       if (flush) yield* file.sync
     }).pipe(
       Effect.catch(() =>
         Effect.sync(() => {
           torn = true
-          if (owed.length > keepBytes) owed = owed.slice(owed.indexOf("\n", owed.length - keepBytes) + 1)
+          if (pending.length > keepBytes)
+            pending = pending.slice(pending.indexOf("\n", pending.length - keepBytes) + 1)
         })
       )
     )

@@ -1,8 +1,8 @@
 /**
- * The one stream that tells what happens in a run. The log on disk, the terminal, `status`, `--json` and any dashboard read it;
- * a stage only publishes to it, through `Journal`.
+ * The Schema of a run's events. The log on disk, the terminal, the status and any dashboard read the same stream; a stage only publishes
+ * to it, through `Journal`. Nothing here knows what a stage measures: a loss is a metric that a stage names so.
  */
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
 import { Process } from "../store/Processes.ts"
 import * as Sanitize from "./Sanitize.ts"
 
@@ -17,16 +17,35 @@ export type StageStatus = typeof StageStatus.Type
 export const Command = Schema.Struct({ directory: Schema.String, words: Schema.Array(Schema.String) })
 export type Command = typeof Command.Type
 
+/** A fact in words: its label and its text. */
+export const Fact = Schema.Struct({ label: Schema.String, text: Schema.String })
+export type Fact = typeof Fact.Type
+
+/** One measured value at a step. What it means is the publishing stage's business; readers show its name, its value and its unit. */
+export const MetricValue = Schema.Struct({
+  /** In words, as it is to be shown: "loss", "gradient norm". */
+  name: Schema.String,
+  /** Null when it is not finite. */
+  value: Schema.NullOr(Schema.Finite),
+  /** Shown after the value: "tokens/s", "ms". */
+  unit: Schema.optionalKey(Schema.String),
+  /** Whether it is the best value of this metric so far. Given for metrics that the stage chooses by. */
+  best: Schema.optionalKey(Schema.Boolean)
+})
+export type MetricValue = typeof MetricValue.Type
+
 /** What a stage itself may publish. The runner adds run, stage and time. */
 export const StageEvent = Schema.Union([
-  /** Work done so far, in any unit: files, bytes, tokens, prompts. `total` is absent when nobody knows. */
+  /** Work done so far, in any unit: files, bytes, tokens, steps. `total` is absent when it is unknown. */
   Schema.Struct({
     type: Schema.Literal("Progress"),
     done: Schema.Finite,
     total: Schema.optionalKey(Schema.Finite),
     unit: Schema.String,
     /** Which of the stage's pieces of work, when it is not the main one: "downloading". */
-    doing: Schema.optionalKey(Schema.String)
+    doing: Schema.optionalKey(Schema.String),
+    /** The stage's own estimate of the time left. Without it readers estimate from `done` and `total`. */
+    secondsLeft: Schema.optionalKey(seconds)
   }),
   /** One sentence worth keeping: what was removed, skipped, chosen, and why. */
   Schema.Struct({
@@ -34,50 +53,39 @@ export const StageEvent = Schema.Union([
     level: Schema.Literals(["info", "warning"]),
     message: Schema.String
   }),
-  /** One training step (or the mean over the steps since the last such event). `loss` is null when it is not finite. */
+  /** Values measured at a step, the most important first. */
   Schema.Struct({
-    type: Schema.Literal("Step"),
+    type: Schema.Literal("Metric"),
     step: Schema.Int,
-    steps: Schema.Int,
-    epoch: Schema.Finite,
-    loss: Schema.NullOr(Schema.Finite),
-    learningRate: Schema.Finite,
-    gradientNorm: Schema.NullOr(Schema.Finite),
-    tokensPerSecond: Schema.Finite,
-    stepMilliseconds: Schema.Finite,
-    secondsLeft: Schema.Finite
+    metrics: Schema.Array(MetricValue),
+    /** True for what is published several times a second: readers show the newest and keep no line for each. */
+    frequent: Schema.optionalKey(Schema.Boolean)
   }),
-  /** The validation split measured during training. Loss in nats per token. */
-  Schema.Struct({
-    type: Schema.Literal("Evaluation"),
-    step: Schema.Int,
-    loss: Schema.NullOr(Schema.Finite),
-    perplexity: Schema.NullOr(Schema.Finite),
-    best: Schema.Boolean
-  }),
+  /** A text that shows how far the work has come: what followed the prompt. */
   Schema.Struct({
     type: Schema.Literal("Sample"),
-    /** Null for a model that does not say after how many steps it was saved. */
+    /** Null where no step is known. */
     step: Schema.NullOr(Schema.Int),
     prompt: Schema.String,
     completion: Schema.String
   }),
+  /** Unfinished work was saved, so that a later attempt can resume from it. */
   Schema.Struct({
-    type: Schema.Literal("CheckpointSaved"),
+    type: Schema.Literal("Saved"),
     step: Schema.Int,
     directory: Schema.String,
     best: Schema.Boolean,
     bytes: Schema.Finite,
     seconds
   }),
-  /** Training went on from a checkpoint instead of from the start. `skipped` names broken ones passed over. */
+  /** The stage resumed from saved work instead of starting over. `skipped` lists broken saves that were passed over. */
   Schema.Struct({
     type: Schema.Literal("Resumed"),
     step: Schema.Int,
     directory: Schema.String,
     skipped: Schema.Array(Schema.Struct({ directory: Schema.String, why: Schema.String }))
   }),
-  /** A threshold of validation, compared. */
+  /** A measured value compared with its threshold. */
   Schema.Struct({
     type: Schema.Literal("Gate"),
     gate: Schema.String,
@@ -86,17 +94,17 @@ export const StageEvent = Schema.Union([
     threshold: Schema.Finite,
     passed: Schema.Boolean
   }),
-  /** A fault met and what the policy did about it. */
+  /** Something went wrong, and what was done about it. */
   Schema.Struct({
     type: Schema.Literal("Fault"),
     kind: Schema.String,
     message: Schema.String,
     action: Schema.String
   }),
-  /** The main facts of the finished stage as label and text, for tables and pages. */
+  /** The main facts of the stage's artifact, for tables and pages. They replace the stage's earlier ones. */
   Schema.Struct({
     type: Schema.Literal("Facts"),
-    facts: Schema.Array(Schema.Struct({ label: Schema.String, text: Schema.String }))
+    facts: Schema.Array(Fact)
   })
 ])
 export type StageEvent = typeof StageEvent.Type
@@ -115,7 +123,7 @@ export const RunnerEvent = Schema.Union([
     process: Schema.Int,
     /** The same process with its machine: only there may anybody judge by its number whether it runs. Absent in older logs. */
     owner: Schema.optionalKey(Process),
-    /** What to type to go on with it: the command line, without what asks for a new beginning, and the folder to type it in. */
+    /** What to type to resume it: the command line, without flags that would start over, and the folder to type it in. */
     command: Schema.optionalKey(Command),
     /** Engine, precision, threads and why they were chosen; empty when nothing computes. */
     backend: Schema.String,
@@ -175,7 +183,7 @@ export const RunnerEvent = Schema.Union([
     error: Schema.String,
     message: Schema.String
   }),
-  /** The process was told twice to stop, and stopped at once. What was not saved is lost; no `RunFinished` follows. */
+  /** The process received a second signal and stopped at once. What was not saved is lost; no `RunFinished` follows. */
   Schema.Struct({ type: Schema.Literal("RunStopped") }),
   Schema.Struct({
     type: Schema.Literal("RunFinished"),
@@ -213,11 +221,37 @@ export const flatten = ({ at, event, run }: RunEvent): Readonly<Record<string, u
 /** The event as a line of `events.jsonl`, its line break included. */
 export const encodeLine = (event: RunEvent): string => `${Sanitize.json(flatten(event))}\n`
 
-/** Reads a line of `events.jsonl`. Undefined when it is no event: torn by a crash, or of a version that knew others. */
-export const decodeLine = (line: string): RunEvent | undefined => {
+/** Names that older versions gave to events of the same shape. */
+const renamed: Readonly<Record<string, string>> = { CheckpointSaved: "Saved" }
+
+const withNewNames = (event: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
+  const { event: inner } = event
+  if (!Predicate.isReadonlyObject(inner) || !("type" in inner) || typeof inner.type !== "string") return event
+  const name = renamed[inner.type]
+  return name === undefined ? event : { ...event, event: { ...inner, type: name } }
+}
+
+/** A line of `events.jsonl` as it was read. */
+export type Line =
+  | { readonly _tag: "Event"; readonly event: RunEvent }
+  /** Written by a version that has other events. */
+  | { readonly _tag: "Unknown" }
+  /** No event: damaged, or cut off. */
+  | { readonly _tag: "Unreadable" }
+
+/** Reads a line of `events.jsonl`. */
+export const readLine = (line: string): Line => {
   const json = decodeJson(line)
-  if (json._tag === "Failure") return undefined
+  if (json._tag === "Failure") return { _tag: "Unreadable" }
   const { at, run, ...event } = json.success
-  const decoded = decodeEvent({ run, at, event })
-  return decoded._tag === "Failure" ? undefined : decoded.success
+  const decoded = decodeEvent({ run, at, event: withNewNames(event) })
+  if (decoded._tag === "Success") return { _tag: "Event", event: decoded.success }
+  const isStamped = typeof run === "string" && typeof at === "string" && typeof event.type === "string"
+  return { _tag: isStamped ? "Unknown" : "Unreadable" }
+}
+
+/** The event on a line of `events.jsonl`; undefined when there is none that this version knows. */
+export const decodeLine = (line: string): RunEvent | undefined => {
+  const read = readLine(line)
+  return read._tag === "Event" ? read.event : undefined
 }

@@ -5,7 +5,7 @@
 import { Effect, FileSystem, Option, Path, type PlatformError, Schema, Stream } from "effect"
 import { nearest } from "../graph/Spelling.ts"
 import { explain, Workspace } from "../store/Workspace.ts"
-import { decodeLine, type RunEvent } from "./RunEvent.ts"
+import { decodeLine, type RunEvent, readLine } from "./RunEvent.ts"
 
 /** No run of that name, or none at all. */
 export class UnknownRun extends Schema.TaggedError<UnknownRun>()("UnknownRun", {
@@ -52,7 +52,7 @@ export const find = Effect.fn("RunLog.find")(function* (run?: string) {
     return newest === undefined
       ? yield* new UnknownRun({
           run: null,
-          message: `There has been no run in ${root} yet. Start one with trainyard run PIPELINE.ts, or name another folder with --workspace.`
+          message: `There has been no run in ${root} yet. Run a pipeline first, or choose the workspace that has its runs.`
         })
       : path.join(runs, newest)
   }
@@ -81,8 +81,10 @@ export const find = Effect.fn("RunLog.find")(function* (run?: string) {
 export interface Log {
   readonly file: string
   readonly events: ReadonlyArray<RunEvent>
-  /** Whole lines that are no event: damaged, or written by a version that knew others. */
+  /** Whole lines that are no event. */
   readonly unreadable: number
+  /** Events that this version does not know: another one wrote them. */
+  readonly unknown: number
   /** Whether its last line is cut off, as a crash leaves it, or one that is just being written. */
   readonly torn: boolean
 }
@@ -98,9 +100,11 @@ export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string)
   const last = lines.pop() ?? ""
   const events: Array<RunEvent> = []
   let unreadable = 0
+  let unknown = 0
   for (const line of lines) {
-    const event = decodeLine(line)
-    if (event !== undefined) events.push(event)
+    const found = readLine(line)
+    if (found._tag === "Event") events.push(found.event)
+    else if (found._tag === "Unknown") unknown++
     else if (line !== "") unreadable++
   }
   const unended = last === "" ? undefined : decodeLine(last)
@@ -109,6 +113,7 @@ export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string)
     file: path.join(directory, logName),
     events,
     unreadable,
+    unknown,
     torn: last !== "" && unended === undefined
   }
   return log

@@ -4,6 +4,7 @@
  */
 import { Graph, Option, Predicate, Schema } from "effect"
 import type { Kind } from "../store/Artifact.ts"
+import type { Fields, Parameter } from "./Parameters.ts"
 import { type ErrorOf, kindsOf, type Node, type ServicesOf } from "./Stage.ts"
 
 /** A graph that cannot be run: a name used twice, an input without a node, a circle. Thrown by `make`. */
@@ -13,6 +14,7 @@ export class InvalidPipeline extends Schema.TaggedError<InvalidPipeline>()("Inva
 }) {}
 
 const TypeId = "~@trainyard/core/Pipeline"
+const ParameterizedTypeId = "~@trainyard/core/Pipeline/Parameterized"
 
 /** A checked graph of stages. `Out` is what its last stage makes, `E` how its stages fail, `R` what they need. */
 export interface Pipeline<out Out extends Kind = Kind, out E = unknown, out R = unknown> {
@@ -22,11 +24,35 @@ export interface Pipeline<out Out extends Kind = Kind, out E = unknown, out R = 
   readonly nodes: ReadonlyArray<Node>
   /** The nodes that the builder returned, usually one. */
   readonly results: ReadonlyArray<Node<Out, E, R>>
+  /** The parameters that it was built with; empty for a pipeline that has none. */
+  readonly parameters: ReadonlyArray<Parameter>
+}
+
+/** A pipeline that has parameters: a graph once their values are given. See `Parameters`. */
+export interface Parameterized<
+  F extends Fields = Fields,
+  out Out extends Kind = Kind,
+  out E = unknown,
+  out R = unknown
+> {
+  readonly [ParameterizedTypeId]: typeof ParameterizedTypeId
+  readonly name: string
+  readonly fields: F
+  /** Builds and checks the graph for these values. Throws `InvalidPipeline`. */
+  build(values: Schema.Struct<F>["Type"], parameters?: ReadonlyArray<Parameter>): Pipeline<Out, E, R>
 }
 
 export type Any = Pipeline<Kind, unknown, unknown>
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9-]*$/
+/** A node's name may hold the value that makes it special: `train-0.001`. */
+const nodeNamePattern = /^[A-Za-z0-9][A-Za-z0-9.-]*(?<!\.)$/
+
+/** What a builder may return: a node, or lists and records of nodes, nested as the pipeline likes. */
+export type Results<N extends Node = Node> =
+  | N
+  | ReadonlyArray<Results<N>>
+  | { readonly [name: string]: Results<N> }
 
 /** Nodes that must be done before `node`: its inputs in their order, then `after`. */
 export const dependencies = (node: Node): ReadonlyArray<Node> => [
@@ -98,12 +124,17 @@ const toGraph = (nodes: ReadonlyArray<Node>): Graph.DirectedGraph<Node, string> 
 const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
   const byName = new Map<string, Node>()
   for (const node of nodes) {
-    // Both become names of folders.
-    const wrong = [node.name, node.stage.name].find((name) => !namePattern.test(name))
-    if (wrong !== undefined) {
+    // Both become names of files and folders.
+    if (!nodeNamePattern.test(node.name)) {
       throw new InvalidPipeline({
         pipeline,
-        message: `"${wrong}" cannot name a stage of pipeline "${pipeline}": use letters, digits and "-".`
+        message: `"${node.name}" cannot name a stage of pipeline "${pipeline}": use letters, digits, "-" and ".", a letter or digit first and no "." at the end.`
+      })
+    }
+    if (!namePattern.test(node.stage.name)) {
+      throw new InvalidPipeline({
+        pipeline,
+        message: `"${node.stage.name}" cannot name a stage of pipeline "${pipeline}": use letters, digits and "-".`
       })
     }
     if (byName.has(node.name)) {
@@ -124,9 +155,75 @@ const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
   }
 }
 
+const checkName = (name: string): void => {
+  if (namePattern.test(name)) return
+  throw new InvalidPipeline({
+    pipeline: name,
+    message: `"${name}" cannot name a pipeline: use letters, digits and "-".`
+  })
+}
+
+/** The nodes that a builder returned, each once, in their order. */
+const resultsOf = (pipeline: string, returned: unknown): ReadonlyArray<Node> => {
+  const flatten = (value: unknown, place: string): ReadonlyArray<Node> => {
+    if (isNode(value)) return [value]
+    const parts =
+      Array.isArray(value) || (Predicate.isObject(value) && !Predicate.hasProperty(value, "_tag"))
+        ? Object.entries(value)
+        : undefined
+    if (parts === undefined) {
+      const what = value === undefined ? "nothing" : "something else"
+      throw new InvalidPipeline({
+        pipeline,
+        message: `The function of pipeline "${pipeline}" must return its last stage, or a list or record of stages; it returned ${what}${place === "" ? "" : ` at ${place}`}.`
+      })
+    }
+    if (parts.length === 0) {
+      throw new InvalidPipeline({
+        pipeline,
+        message: `The function of pipeline "${pipeline}" returned an empty ${Array.isArray(value) ? "list" : "record"}${place === "" ? "" : ` at ${place}`}: return at least one stage.`
+      })
+    }
+    return parts.flatMap(([key, part]) => flatten(part, place === "" ? key : `${place}.${key}`))
+  }
+  return [...new Set(flatten(returned, ""))]
+}
+
+const build = <N extends Node>(
+  name: string,
+  builder: () => Results<N>,
+  parameters: ReadonlyArray<Parameter>
+): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>> => {
+  const results = resultsOf(name, builder())
+  const nodes = collect(name, results)
+  check(name, nodes)
+  return {
+    [TypeId]: TypeId,
+    name,
+    nodes,
+    // The walk above saw plain nodes; the types of the results are those that the builder was inferred with.
+    results: results as ReadonlyArray<Node<N["kind"], ErrorOf<N>, ServicesOf<N>>>,
+    parameters
+  }
+}
+
+const parameterPattern = /^[A-Za-z][A-Za-z0-9]*$/
+
+const checkFields = (pipeline: string, fields: Fields): void => {
+  for (const name of Object.keys(fields)) {
+    if (parameterPattern.test(name)) continue
+    throw new InvalidPipeline({
+      pipeline,
+      message: `"${name}" cannot name a parameter of pipeline "${pipeline}": use letters and digits, a letter first.`
+    })
+  }
+}
+
 /**
- * Makes a pipeline from a function that wires its stages and returns the last one (or several, when the graph has several ends).
- * Throws `InvalidPipeline` when the graph cannot be run. Its error and requirement types are those of all its stages.
+ * Makes a pipeline from a function that wires its stages and returns the last one, or several in lists and records. Throws `InvalidPipeline`
+ * when the graph cannot be run. Its error and requirement types are those of all its stages.
+ *
+ * With `parameters`, the function is called with their values once these are known, and not before: see `Parameterized`.
  *
  * @example
  * ```ts
@@ -136,36 +233,35 @@ const check = (pipeline: string, nodes: ReadonlyArray<Node>): void => {
  * })
  * ```
  */
-export const make = <N extends Node>(
+export const make: {
+  <N extends Node>(name: string, builder: () => Results<N>): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>>
+  <const F extends Fields, N extends Node>(
+    name: string,
+    options: { readonly parameters: F },
+    builder: (parameters: Schema.Struct<F>["Type"]) => Results<N>
+  ): Parameterized<F, N["kind"], ErrorOf<N>, ServicesOf<N>>
+} = <F extends Fields, N extends Node>(
   name: string,
-  build: () => N | ReadonlyArray<N>
-): Pipeline<N["kind"], ErrorOf<N>, ServicesOf<N>> => {
-  if (!namePattern.test(name)) {
-    throw new InvalidPipeline({
-      pipeline: name,
-      message: `"${name}" cannot name a pipeline: use letters, digits and "-".`
-    })
-  }
-  const built: Node | ReadonlyArray<Node> = build()
-  const results: ReadonlyArray<Node> = isNode(built) ? [built] : Array.isArray(built) ? built : []
-  if (results.length === 0 || !results.every(isNode)) {
-    throw new InvalidPipeline({
-      pipeline: name,
-      message: `The function of pipeline "${name}" must return its last stage; it returned ${
-        built === undefined ? "nothing" : "something else"
-      }.`
-    })
-  }
-  const nodes = collect(name, results)
-  check(name, nodes)
+  ...rest:
+    | readonly [builder: () => Results<N>]
+    | readonly [{ readonly parameters: F }, builder: (parameters: Schema.Struct<F>["Type"]) => Results<N>]
+) => {
+  checkName(name)
+  const [first, builder] = rest
+  if (typeof first === "function") return build(name, first, []) as never
+  checkFields(name, first.parameters)
   return {
-    [TypeId]: TypeId,
+    [ParameterizedTypeId]: ParameterizedTypeId,
     name,
-    nodes,
-    // The walk above saw plain nodes; the types of the ends are those that the builder was inferred with.
-    results: results as ReadonlyArray<Node<N["kind"], ErrorOf<N>, ServicesOf<N>>>
-  }
+    fields: first.parameters,
+    build: (values: Schema.Struct<F>["Type"], parameters: ReadonlyArray<Parameter> = []) =>
+      build(name, () => builder!(values), parameters)
+  } as never
 }
+
+/** Whether a value is a pipeline that has parameters. */
+export const isParameterized = (value: unknown): value is Parameterized<Fields> =>
+  Predicate.hasProperty(value, ParameterizedTypeId)
 
 /** Whether a value, such as a module's default export, is a pipeline. */
 export const isPipeline = (value: unknown): value is Any => Predicate.hasProperty(value, TypeId)

@@ -118,9 +118,9 @@ const reasonToMake = Effect.fnUntraced(function* (pipeline: string, node: Node, 
 const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
   const all = pipeline.nodes.map((node) => node.name)
   const forceNamed = Array.isArray(options.force) ? options.force : []
-  yield* checkNames(pipeline, "--only", options.only ?? [])
-  yield* checkNames(pipeline, "--from", options.from ?? [])
-  yield* checkNames(pipeline, "--force", forceNamed)
+  yield* checkNames(pipeline, "only", options.only ?? [])
+  yield* checkNames(pipeline, "from", options.from ?? [])
+  yield* checkNames(pipeline, "force", forceNamed)
   const chosen = new Set(options.only !== undefined && options.only.length > 0 ? options.only : all)
   const from = downstream(pipeline, new Set(options.from ?? []))
   const reasonToForce = (name: string): string | undefined =>
@@ -128,8 +128,8 @@ const choices = Effect.fnUntraced(function* (pipeline: Any, options: Options) {
       ? "forced"
       : from.has(name)
         ? options.from?.includes(name)
-          ? "asked for by --from"
-          : `follows ${(options.from ?? []).join(", ")}, asked for by --from`
+          ? "asked to start from it"
+          : `follows ${(options.from ?? []).join(", ")}`
         : undefined
   return { chosen, reasonToForce }
 })
@@ -291,7 +291,7 @@ export const make = Effect.fn("Plan.make")(function* (pipeline: Any, options: Op
     const names = [...new Set(missing.map(({ from }) => from))].join(",")
     return yield* new MissingInput({
       missing: missing.map(({ from, input, stage }) => ({ stage, input, from })),
-      message: `${sentences.join(" ")} Run ${names} too, or leave --only away.`
+      message: `${sentences.join(" ")} Run ${names} too, or run all stages.`
     })
   }
 

@@ -2,10 +2,11 @@
  * The config of each stage: what the pipeline wrote, changed by `stage.key=value` settings, decoded by the stage's own Schema with
  * unknown keys refused. Every refusal says what is allowed.
  */
-import { Effect, Predicate, Result, Schema, SchemaAST, SchemaIssue } from "effect"
+import { Effect, Predicate, Result, Schema } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import type { Any } from "./Pipeline.ts"
-import { list, suggestion } from "./Spelling.ts"
+import * as Problems from "./Problems.ts"
+import { list, nearest, suggestion } from "./Spelling.ts"
 import type { Node } from "./Stage.ts"
 
 /** A config, a setting or a choice of stages that the pipeline does not know. Ends a command as wrong usage (exit code 2). */
@@ -46,31 +47,45 @@ export const checkNames = Effect.fnUntraced(function* (pipeline: Any, flag: stri
   }
 })
 
+/**
+ * `stage.key.key` split into the stage and the path of the key. A stage's name may hold dots, as `train-0.001` does, so the longest name
+ * that fits is taken; where none fits, the one that is nearest to a stage's name.
+ */
+const splitKey = (pipeline: Any, key: string): readonly [stage: string, path: string] | undefined => {
+  const dots = [...key.matchAll(/\./g)]
+    .map(({ index }) => index)
+    .filter((at) => at > 0 && at < key.length - 1)
+  const all = pipeline.nodes.map((node) => node.name)
+  const at =
+    dots.findLast((end) => all.includes(key.slice(0, end))) ??
+    dots.findLast((end) => nearest(key.slice(0, end), all) !== undefined) ??
+    dots[0]
+  return at === undefined ? undefined : [key.slice(0, at), key.slice(at + 1)]
+}
+
 const parse = Effect.fnUntraced(function* (pipeline: Any, text: string) {
-  const match = /^([^.=\s]+)\.([^=]+)=(.*)$/s.exec(text)
-  if (match === null) {
-    const example = /^[^.=\s]+\.[^=\s]+$/.test(text)
-      ? `${text}=VALUE`
-      : `${pipeline.nodes[0]?.name ?? "stage"}.${Object.keys(pipeline.nodes[0]?.stage.config.fields ?? {})[0] ?? "key"}=VALUE`
+  const equals = text.indexOf("=")
+  const parts = splitKey(pipeline, equals < 0 ? text : text.slice(0, equals))
+  if (parts === undefined || equals < 0 || /\s/.test(parts[0])) {
+    const example =
+      parts !== undefined && !/\s/.test(text)
+        ? `${text}=VALUE`
+        : `${pipeline.nodes[0]?.name ?? "stage"}.${Object.keys(pipeline.nodes[0]?.stage.config.fields ?? {})[0] ?? "key"}=VALUE`
     return yield* new InvalidSettings({
       message: `${cited(text)}: write it as stage.key=value, such as ${example}.`
     })
   }
-  const setting: Setting = {
-    text,
-    stage: match[1]!,
-    path: match[2]!.trim().split("."),
-    value: match[3]!
-  }
-  const problem = unknownStage(pipeline, setting.stage)
+  const [stage, path] = parts
+  const problem = unknownStage(pipeline, stage)
   if (problem !== undefined) return yield* new InvalidSettings({ message: `${cited(text)}: ${problem}` })
+  const setting: Setting = { text, stage, path: path.trim().split("."), value: text.slice(equals + 1) }
   return setting
 })
 
 /** A setting as messages repeat it. */
 const cited = (text: string): string => {
   const clean = withoutCredentials(text)
-  return clean.length > 120 ? `--set ${clean.slice(0, 119)}…` : `--set ${clean}`
+  return clean.length > 120 ? `Setting ${clean.slice(0, 119)}…` : `Setting ${clean}`
 }
 
 /** The list that a setting reaches past the end of: its path and its length. */
@@ -79,7 +94,7 @@ const pastEnd = (
   path: ReadonlyArray<string>
 ): { readonly list: string; readonly length: number } | undefined => {
   for (let depth = 0; depth < path.length; depth++) {
-    const owner = valueAt(config, path.slice(0, depth))
+    const owner = Problems.valueAt(config, path.slice(0, depth))
     if (Array.isArray(owner) && Number(path[depth]) > owner.length)
       return { list: path.slice(0, depth).join("."), length: owner.length }
   }
@@ -99,147 +114,75 @@ const replaceAt = (config: unknown, path: ReadonlyArray<string>, value: unknown)
   return { ...object, [key]: replaceAt(object[key], rest, value) }
 }
 
-const valueAt = (config: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
-  path.reduce<unknown>(
-    (value, key) => (Predicate.hasProperty(value, key) ? value[key as keyof typeof value] : undefined),
-    config
-  )
-
-/** Keys that a Schema allows at a path of its encoded form; empty where it has no fixed keys. */
-const keysAt = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
-  if (SchemaAST.isSuspend(ast)) return keysAt(ast.thunk(), path)
-  if (SchemaAST.isUnion(ast)) return [...new Set(ast.types.flatMap((type) => keysAt(type, path)))]
-  const [key, ...rest] = path
-  if (SchemaAST.isArrays(ast)) {
-    if (key === undefined) return []
-    const element = ast.elements[Number(key)] ?? ast.rest[0]
-    return element === undefined ? [] : keysAt(element, rest)
-  }
-  if (!SchemaAST.isObjects(ast)) return []
-  if (key === undefined) return ast.propertySignatures.map((property) => String(property.name))
-  const property = ast.propertySignatures.find((candidate) => candidate.name === key)
-  if (property !== undefined) return keysAt(property.type, rest)
-  return ast.indexSignatures[0] === undefined ? [] : keysAt(ast.indexSignatures[0].type, rest)
-}
-
-const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
-
-interface Problem {
-  readonly path: ReadonlyArray<PropertyKey>
-  readonly sentence: string
-}
-
-const show = (value: unknown): string => {
-  const json = value === undefined ? "nothing" : JSON.stringify(value)
-  const text = json === undefined ? undefined : withoutCredentials(json)
-  return text === undefined ? String(value) : text.length > 60 ? `${text.slice(0, 57)}…` : text
-}
-
-const problemsOf = (
-  node: Node,
-  raw: unknown,
-  error: Schema.SchemaError
-): readonly [Problem, ...Array<Problem>] => {
-  const encoded = SchemaAST.toEncoded(node.stage.config.ast)
-  const problems = formatIssue(error.issue).issues.map((issue): Problem => {
-    const path = (issue.path ?? []).map((segment) =>
-      Predicate.isObject(segment) && Predicate.hasProperty(segment, "key")
-        ? (segment.key as PropertyKey)
-        : (segment as PropertyKey)
-    )
-    const key = String(path.at(-1) ?? "")
-    const where = [node.name, ...path.map(String)].join(".")
-    const parent = path.slice(0, -1)
-    const owner = [node.name, ...parent.map(String)].join(".")
-    const allowed = keysAt(encoded, parent)
-    if (/no excess property/i.test(issue.message)) {
-      return {
-        path,
-        sentence:
-          allowed.length === 0
-            ? `${owner} has no settings, so "${key}" cannot be set.`
-            : `${owner} has no setting "${key}".${suggestion(key, allowed)} Its settings: ${list(allowed)}.`
-      }
-    }
-    if (/missing key/i.test(issue.message)) {
-      return { path, sentence: `${owner} needs a value for "${key}".` }
-    }
-    // A contradiction between values, in the stage's own words.
-    if (path.length === 0) return { path, sentence: `${node.name}: ${issue.message}` }
-    const expected = issue.message.charAt(0).toLowerCase() + issue.message.slice(1)
-    const inner = keysAt(encoded, path)
-    return {
-      path,
-      sentence: `${where} is ${show(valueAt(raw, path))}: ${expected}.${
-        inner.length > 0 && !Predicate.isObject(valueAt(raw, path)) ? ` Its settings: ${list(inner)}.` : ""
-      }`
-    }
-  })
-  const [first, ...rest] = problems
-  return first === undefined
-    ? [{ path: [], sentence: `${node.name}: ${error.message}` }]
-    : // One wrong value can break several alternatives of a union; say each thing once.
-      [first, ...rest.filter((problem) => problem.sentence !== first.sentence)]
-}
-
 const decode = (node: Node, raw: unknown) =>
   Effect.result(Schema.decodeUnknownEffect(codecOf(node), { onExcessProperty: "error", errors: "all" })(raw))
 
 const startsWith = (path: ReadonlyArray<PropertyKey>, start: ReadonlyArray<string>): boolean =>
   start.every((key, index) => String(path[index]) === key)
 
-/** What a setting's text may mean: the JSON value it spells, else the text itself. */
-const readings = (text: string): ReadonlyArray<unknown> =>
+/** What a setting's text may mean: the JSON value that it spells, else the text itself. */
+export const readings = (text: string): ReadonlyArray<unknown> =>
   Result.match(Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))(text), {
     onFailure: () => [text],
     onSuccess: (value) => (typeof value === "string" ? [value] : [value, text])
   })
 
-const settle = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<Setting>) {
-  let raw: unknown = node.config
-  for (const setting of settings) {
-    const past = pastEnd(raw, setting.path)
-    if (past !== undefined) {
-      return yield* new InvalidSettings({
-        message: `${cited(setting.text)}: ${node.name}.${past.list} has ${past.length} ${past.length === 1 ? "entry" : "entries"}, numbered from 0. Change one of them, or add the next.`
-      })
-    }
-    const candidates = readings(setting.value).map((value) => replaceAt(raw, setting.path, value))
-    raw = candidates[0]
-    for (const candidate of candidates) {
-      const decoded = yield* decode(node, candidate)
-      const fits =
-        Result.isSuccess(decoded) ||
-        !problemsOf(node, candidate, decoded.failure).some((problem) =>
-          startsWith(problem.path, setting.path)
-        )
-      if (fits) {
-        raw = candidate
-        break
-      }
-    }
-  }
-  const decoded = yield* decode(node, raw)
-  if (Result.isFailure(decoded)) {
-    const problems = problemsOf(node, raw, decoded.failure)
-    const blamed = settings.filter((setting) =>
-      problems.some(
-        (problem) =>
-          startsWith(problem.path, setting.path) ||
-          startsWith(setting.path.slice(0, problem.path.length), problem.path.map(String))
-      )
-    )
-    const origin = blamed.length > 0 ? blamed.map((setting) => `${cited(setting.text)}: `).join("") : ""
+const problemsOf = (node: Node, raw: unknown, error: Schema.SchemaError) =>
+  Problems.of({ name: node.name, schema: node.stage.config, raw }, error)
+
+/** The config with one setting applied, in the first reading of its text that the stage's Schema accepts there. */
+const apply = Effect.fnUntraced(function* (node: Node, raw: unknown, setting: Setting) {
+  const past = pastEnd(raw, setting.path)
+  if (past !== undefined) {
     return yield* new InvalidSettings({
-      // What a Schema says of a value may hold the value itself.
-      message: withoutCredentials(origin + problems.map((problem) => problem.sentence).join(" "))
+      message: `${cited(setting.text)}: ${node.name}.${past.list} has ${past.length} ${past.length === 1 ? "entry" : "entries"}, numbered from 0. Change one of them, or add the next.`
     })
   }
+  const candidates = readings(setting.value).map((value) => replaceAt(raw, setting.path, value))
+  for (const candidate of candidates) {
+    const decoded = yield* decode(node, candidate)
+    const fits =
+      Result.isSuccess(decoded) ||
+      !problemsOf(node, candidate, decoded.failure).some((problem) => startsWith(problem.path, setting.path))
+    if (fits) return candidate
+  }
+  return candidates[0]
+})
+
+/** Why a config is refused, with the settings that led to it. */
+const refusal = (
+  node: Node,
+  raw: unknown,
+  settings: ReadonlyArray<Setting>,
+  error: Schema.SchemaError
+): InvalidSettings => {
+  const problems = problemsOf(node, raw, error)
+  const blamed = settings.filter((setting) =>
+    problems.some(
+      ({ path }) =>
+        startsWith(path, setting.path) || startsWith(setting.path.slice(0, path.length), path.map(String))
+    )
+  )
+  return new InvalidSettings({
+    // What a Schema says of a value may hold the value itself.
+    message: withoutCredentials(
+      blamed.map((setting) => `${cited(setting.text)}: `).join("") +
+        problems.map((problem) => problem.sentence).join(" ")
+    )
+  })
+}
+
+/** The config of one node, after its settings, decoded and encoded. */
+const configOf = Effect.fnUntraced(function* (node: Node, settings: ReadonlyArray<Setting>) {
+  let raw: unknown = node.config
+  for (const setting of settings) raw = yield* apply(node, raw, setting)
+  const decoded = yield* decode(node, raw)
+  if (Result.isFailure(decoded)) return yield* refusal(node, raw, settings, decoded.failure)
   const encoded = yield* Schema.encodeUnknownEffect(codecOf(node))(decoded.success).pipe(
     Effect.mapError(
       (error) =>
         new InvalidSettings({
-          message: `The config of ${node.name} cannot be written down: ${error.message}`
+          message: `The config of ${node.name} cannot be encoded: ${error.message}`
         })
     )
   )
@@ -259,7 +202,7 @@ export const resolve = Effect.fn("Settings.resolve")(function* (
   for (const node of pipeline.nodes) {
     resolved.set(
       node.name,
-      yield* settle(
+      yield* configOf(
         node,
         settings.filter((setting) => setting.stage === node.name)
       )

@@ -1,10 +1,8 @@
-/** What a run's status holds: plain data, which pages and screens render. `RunStatus` folds it from the run's events. */
-
-import type { StageEvent } from "../events/RunEvent.ts"
+/** What a run's status holds: plain data, which pages and screens render. `RunStatus` reduces a run's events to it. */
+import type { Fact, StageEvent } from "../events/RunEvent.ts"
 import type { Process } from "../store/Processes.ts"
-import type { LossPoint } from "./LossCurve.ts"
 
-type Said<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
+type EventOf<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
 
 export type StageState =
   | "pending"
@@ -22,13 +20,13 @@ export interface Progress {
   /** Which of its pieces of work, when it has several; null for the main one. */
   readonly doing: string | null
   readonly done: number
-  /** Null when nobody knows. */
+  /** Null when it is unknown. */
   readonly total: number | null
   readonly unit: string
 }
 
 /** One stage of the run. Times are ISO 8601. */
-export interface Phase {
+export interface Stage {
   readonly name: string
   readonly state: StageState
   /** Whether the plan had it run, and why. */
@@ -44,10 +42,10 @@ export interface Phase {
   readonly seconds: number | null
   readonly progress: Progress | null
   readonly secondsLeft: number | null
-  readonly facts: ReadonlyArray<{ readonly label: string; readonly text: string }>
+  readonly facts: ReadonlyArray<Fact>
   /** Its artifact's folder. */
   readonly directory: string | null
-  /** Who is waited for, or why it failed or is tried again. */
+  /** What it waits for, or why it failed or is tried again. */
   readonly message: string | null
 }
 
@@ -62,8 +60,27 @@ export interface Health {
   readonly leak: string | null
 }
 
-/** A moment of the run worth a line. */
-export interface Moment {
+/** A point of a metric's curve. Null where the value was not finite. */
+export interface Point {
+  readonly step: number
+  readonly value: number | null
+}
+
+/** A metric that a stage publishes: its newest value, its best and its curve. */
+export interface Metric {
+  readonly stage: string
+  readonly name: string
+  readonly unit: string | null
+  readonly step: number
+  readonly value: number | null
+  /** The newest value that the stage called the best; null where it has called none so. */
+  readonly best: Point | null
+  /** About two thousand points of any number of values, each then the mean of its neighbours. */
+  readonly points: ReadonlyArray<Point>
+}
+
+/** An entry of the run's timeline. */
+export interface Entry {
   readonly at: string
   readonly stage: string | null
   readonly text: string
@@ -78,7 +95,7 @@ export interface RunState {
   /** The process with its machine; null in the log of an older version. */
   readonly owner: Process | null
   readonly backend: string
-  /** "crashed": its process is gone and it never said that it finished. */
+  /** "crashed": its process is gone and its log has no end. */
   readonly state: "running" | "succeeded" | "failed" | "interrupted" | "crashed"
   /** Interrupted a second time, so that what was not saved is lost. */
   readonly stoppedAtOnce: boolean
@@ -86,41 +103,38 @@ export interface RunState {
   /** Time of the last event. */
   readonly updatedAt: string
   readonly seconds: number
-  /** Null when nobody can tell. */
+  /** Null when it cannot be estimated. */
   readonly secondsLeft: number | null
-  readonly phases: ReadonlyArray<Phase>
-  /** The last training step, and the stage that made it. */
-  readonly training: (Said<"Step"> & { readonly stage: string }) | null
-  /** Thinned to about two thousand points, each then the mean of its neighbours. */
-  readonly losses: ReadonlyArray<LossPoint>
-  readonly evaluations: ReadonlyArray<
-    LossPoint & { readonly perplexity: number | null; readonly best: boolean }
-  >
+  readonly stages: ReadonlyArray<Stage>
+  /** In the order in which they first came, those of a stage together. */
+  readonly metrics: ReadonlyArray<Metric>
   readonly samples: ReadonlyArray<{
+    readonly stage: string
     readonly step: number | null
     readonly prompt: string
     readonly completion: string
   }>
-  readonly checkpoints: ReadonlyArray<{
+  readonly saved: ReadonlyArray<{
     readonly at: string
+    readonly stage: string
     readonly step: number
     readonly directory: string
     readonly best: boolean
     readonly bytes: number
   }>
   readonly resumed: { readonly step: number; readonly directory: string } | null
-  readonly gates: ReadonlyArray<Said<"Gate"> & { readonly stage: string }>
+  readonly gates: ReadonlyArray<EventOf<"Gate"> & { readonly stage: string }>
   readonly retries: number
-  readonly faults: ReadonlyArray<Said<"Fault"> & { readonly at: string; readonly stage: string }>
+  readonly faults: ReadonlyArray<EventOf<"Fault"> & { readonly at: string; readonly stage: string }>
   readonly failures: ReadonlyArray<{
     readonly at: string
     readonly stage: string | null
     readonly error: string
     readonly message: string
   }>
-  readonly warnings: ReadonlyArray<Moment>
+  readonly warnings: ReadonlyArray<Entry>
   readonly health: Health | null
-  readonly timeline: ReadonlyArray<Moment>
+  readonly timeline: ReadonlyArray<Entry>
   /** What comes next, in one sentence. */
   readonly next: string
 }
@@ -139,12 +153,10 @@ export const empty: RunState = {
   updatedAt: "",
   seconds: 0,
   secondsLeft: null,
-  phases: [],
-  training: null,
-  losses: [],
-  evaluations: [],
+  stages: [],
+  metrics: [],
   samples: [],
-  checkpoints: [],
+  saved: [],
   resumed: null,
   gates: [],
   retries: 0,

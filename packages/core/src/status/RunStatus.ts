@@ -1,21 +1,38 @@
 /**
- * The state of a run (`RunState`), folded from its events alone: the same at any moment, during the run, after it, and after a crash.
+ * The reducer: a run's events, one after the other, become its state (`RunState`). It needs nothing but the events, so the state is the
+ * same during the run, after it, and after a crash.
  */
 import { Effect } from "effect"
-import type { RunEvent } from "../events/RunEvent.ts"
+import type { MetricValue, RunEvent, StageEvent } from "../events/RunEvent.ts"
 import * as Processes from "../store/Processes.ts"
-import * as Outlook from "./Outlook.ts"
-import { empty, type Phase, type RunState } from "./RunState.ts"
-import { said } from "./StageSaid.ts"
-import { changePhase, keep, note, secondsBetween } from "./StatusChange.ts"
+import { empty, type Metric, type Point, type RunState, type Stage } from "./RunState.ts"
 
-// What readers of a status need of its parts.
-export { empty, type Health, type Moment, type Phase, type Progress, type StageState } from "./RunState.ts"
+export { empty, type Metric, type Stage } from "./RunState.ts"
 export type RunStatus = RunState
 
 type EventOf<Type extends RunEvent["event"]["type"]> = Extract<RunEvent["event"], { readonly type: Type }>
 
-const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStatus => ({
+const maximumEntries = 200
+const maximumPoints = 2048
+
+/** The items with one more; the oldest goes when there are too many. */
+const append = <A>(items: ReadonlyArray<A>, item: A): ReadonlyArray<A> =>
+  items.length < maximumEntries ? [...items, item] : [...items.slice(1), item]
+
+const secondsBetween = (from: string, to: string): number =>
+  Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000)
+
+const changeStage = (status: RunState, name: string, change: (stage: Stage) => Partial<Stage>): RunState => ({
+  ...status,
+  stages: status.stages.map((stage) => (stage.name === name ? { ...stage, ...change(stage) } : stage))
+})
+
+const addEntry = (status: RunState, at: string, stage: string | null, text: string): RunState => ({
+  ...status,
+  timeline: append(status.timeline, { at, stage, text })
+})
+
+const start = (at: string, run: string, event: EventOf<"RunStarted">): RunState => ({
   ...empty,
   run,
   pipeline: event.pipeline,
@@ -25,7 +42,7 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   backend: event.backend,
   startedAt: at,
   updatedAt: at,
-  phases: event.stages.map((stage) => ({
+  stages: event.stages.map((stage) => ({
     name: stage.name,
     state: "pending",
     runs: stage.runs,
@@ -45,26 +62,156 @@ const started = (at: string, run: string, event: EventOf<"RunStarted">): RunStat
   timeline: [{ at, stage: null, text: `Run of ${event.pipeline} started` }]
 })
 
-/** Whom or what a stage waits for, in words. */
-const waitsFor = ({ holder, reason }: EventOf<"StageWaiting">): string =>
-  reason === "turn" ? `its turn to compute, after ${holder}` : holder
+const isAtWork = ({ state }: Stage): boolean => ["running", "waiting", "retrying"].includes(state)
 
-/** Phases of a process that is gone. */
-const cutOff = (phases: ReadonlyArray<Phase>): ReadonlyArray<Phase> =>
-  phases.map((phase) =>
-    ["running", "waiting", "retrying"].includes(phase.state) ? { ...phase, state: "interrupted" } : phase
-  )
+/** The stages of a process that is gone. */
+const interrupted = (stages: ReadonlyArray<Stage>): ReadonlyArray<Stage> =>
+  stages.map((stage) => (isAtWork(stage) ? { ...stage, state: "interrupted" } : stage))
 
-const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
+const mean = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : (a + b) / 2
+
+/** Adds a point to a curve. When there are too many, each two neighbours become one. */
+const addPoint = (points: ReadonlyArray<Point>, point: Point): ReadonlyArray<Point> => {
+  // A stage that resumes repeats steps: the points after the one that it went back to are dropped.
+  const last = points.at(-1)
+  const kept =
+    last !== undefined && last.step >= point.step ? points.filter(({ step }) => step < point.step) : points
+  if (kept.length < maximumPoints) return [...kept, point]
+  const thinned: Array<Point> = []
+  for (let i = 0; i + 1 < kept.length; i += 2) {
+    thinned.push({ step: kept[i + 1]!.step, value: mean(kept[i]!.value, kept[i + 1]!.value) })
+  }
+  return [...thinned, point]
+}
+
+const measure = (
+  metrics: ReadonlyArray<Metric>,
+  stage: string,
+  step: number,
+  { best, name, unit, value }: MetricValue
+): ReadonlyArray<Metric> => {
+  const before = metrics.find((metric) => metric.name === name && metric.stage === stage)
+  const metric: Metric = {
+    stage,
+    name,
+    unit: unit ?? null,
+    step,
+    value,
+    best: best === true ? { step, value } : (before?.best ?? null),
+    points: addPoint(before?.points ?? [], { step, value })
+  }
+  if (before !== undefined) return metrics.map((other) => (other === before ? metric : other))
+  const after = metrics.findLastIndex((other) => other.stage === stage)
+  return after === -1 ? [...metrics, metric] : metrics.toSpliced(after + 1, 0, metric)
+}
+
+const reduceStageEvent = (status: RunState, at: string, stage: string, event: StageEvent): RunState => {
+  switch (event.type) {
+    case "Progress":
+      return changeStage(status, stage, ({ startedAt }) => {
+        const rate = event.done / Math.max(secondsBetween(startedAt ?? at, at), 1e-3)
+        const estimate =
+          event.total === undefined || event.done <= 0 ? null : Math.max(0, event.total - event.done) / rate
+        const { doing = null, done, total = null, unit } = event
+        return { progress: { doing, done, total, unit }, secondsLeft: event.secondsLeft ?? estimate }
+      })
+    case "Metric":
+      return {
+        ...status,
+        metrics: event.metrics.reduce(
+          (metrics, value) => measure(metrics, stage, event.step, value),
+          status.metrics
+        )
+      }
+    case "Sample": {
+      const { completion, prompt, step } = event
+      return { ...status, samples: append(status.samples, { stage, step, prompt, completion }) }
+    }
+    case "Saved": {
+      const { best, bytes, directory, step } = event
+      // What is saved again, after the stage went back to an earlier step, replaces the earlier one.
+      const others = status.saved.filter((saved) => saved.directory !== directory)
+      return addEntry(
+        { ...status, saved: append(others, { at, stage, step, directory, best, bytes }) },
+        at,
+        stage,
+        `Saved at step ${step}${best ? ", the best so far" : ""}`
+      )
+    }
+    case "Resumed": {
+      const { directory, skipped, step } = event
+      const broken = skipped.length === 0 ? "" : `, ${skipped.length} broken passed over`
+      return addEntry(
+        { ...status, resumed: { step, directory } },
+        at,
+        stage,
+        `Resumed from step ${step}${broken}`
+      )
+    }
+    case "Gate": {
+      const others = status.gates.filter((gate) => gate.gate !== event.gate || gate.stage !== stage)
+      return { ...status, gates: [...others, { ...event, stage }] }
+    }
+    case "Fault":
+      return addEntry(
+        { ...status, faults: append(status.faults, { ...event, at, stage }) },
+        at,
+        stage,
+        `${event.message}: ${event.action}`
+      )
+    case "Note":
+      return event.level === "warning"
+        ? { ...status, warnings: append(status.warnings, { at, stage, text: event.message }) }
+        : status
+    case "Facts":
+      return changeStage(status, stage, () => ({ facts: event.facts }))
+  }
+}
+
+const waitFor = (status: RunState, at: string, event: EventOf<"StageWaiting">): RunState => {
+  const { hint, holder, reason, stage } = event
+  const what = reason === "turn" ? `its turn to compute, after ${holder}` : holder
+  const waiting = changeStage(status, stage, () => ({ state: "waiting", message: `waits for ${what}` }))
+  const warnings =
+    hint === undefined
+      ? waiting.warnings
+      : append(waiting.warnings, { at, stage, text: `Waits for ${what}. ${hint}` })
+  return addEntry({ ...waiting, warnings }, at, stage, `Waits for ${what}`)
+}
+
+const finishStage = (status: RunState, at: string, event: EventOf<"StageFinished">): RunState =>
+  changeStage(status, event.stage, (stage) => ({
+    state: event.status,
+    startedAt: stage.startedAt ?? at,
+    finishedAt: at,
+    seconds: event.seconds,
+    secondsLeft: null,
+    directory: event.directory,
+    message: event.status === "failed" ? stage.message : null
+  }))
+
+const finishRun = (status: RunState, event: EventOf<"RunFinished">): RunState => ({
+  ...status,
+  state: event.status,
+  stages: status.stages.map((stage) => {
+    const summary = event.stages.find(({ name }) => name === stage.name)
+    return stage.finishedAt !== null || summary === undefined
+      ? stage
+      : { ...stage, state: summary.status, directory: event.artifacts[stage.name] ?? null }
+  })
+})
+
+const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState => {
   switch (event.type) {
     case "RunStarted":
-      return started(at, run, event)
+      return start(at, run, event)
     case "StageStarted":
-      return note(
-        changePhase(status, event.stage, (phase) => ({
+      return addEntry(
+        changeStage(status, event.stage, ({ startedAt }) => ({
           state: "running",
           attempt: event.attempt,
-          startedAt: phase.startedAt ?? at,
+          startedAt: startedAt ?? at,
           progress: null,
           secondsLeft: null,
           message: null
@@ -73,118 +220,93 @@ const apply = (status: RunStatus, { at, event, run }: RunEvent): RunStatus => {
         event.stage,
         event.attempt === 1 ? `Started: ${event.why}` : `Attempt ${event.attempt}`
       )
-    case "StageWaiting": {
-      const waiting = changePhase(status, event.stage, () => ({
-        state: "waiting",
-        message: `waits for ${waitsFor(event)}`
-      }))
-      const hinted =
-        event.hint === undefined
-          ? waiting
-          : {
-              ...waiting,
-              warnings: keep(waiting.warnings, {
-                at,
-                stage: event.stage,
-                text: `Waits for ${waitsFor(event)}. ${event.hint}`
-              })
-            }
-      return note(hinted, at, event.stage, `Waits for ${waitsFor(event)}`)
+    case "StageWaiting":
+      return waitFor(status, at, event)
+    case "StageRetried": {
+      const { message, stage } = event
+      const retrying = changeStage(status, stage, () => ({ state: "retrying", message }))
+      return addEntry(
+        { ...retrying, retries: status.retries + 1 },
+        at,
+        stage,
+        `Will be tried again: ${message}`
+      )
     }
-    case "StageRetried":
-      return note(
-        {
-          ...changePhase(status, event.stage, () => ({ state: "retrying", message: event.message })),
-          retries: status.retries + 1
-        },
-        at,
-        event.stage,
-        `Will be tried again: ${event.message}`
-      )
     case "StageFinished":
-      return note(
-        changePhase(status, event.stage, (phase) => ({
-          state: event.status,
-          startedAt: phase.startedAt ?? at,
-          finishedAt: at,
-          seconds: event.seconds,
-          secondsLeft: null,
-          directory: event.directory,
-          message: event.status === "failed" ? phase.message : null
-        })),
-        at,
-        event.stage,
-        event.status
-      )
-    case "Health":
-      return {
-        ...status,
-        health: {
-          at,
-          residentBytes: event.residentBytes,
-          heapBytes: event.heapBytes,
-          threads: event.threads,
-          cpu: event.cpu,
-          openFiles: event.openFiles,
-          peakResidentBytes: Math.max(status.health?.peakResidentBytes ?? 0, event.residentBytes),
-          leak: event.leak
-        }
-      }
-    case "Failure":
-      return note(
-        {
-          ...(event.stage === null
-            ? status
-            : changePhase(status, event.stage, () => ({ message: event.message }))),
-          failures: keep(status.failures, {
-            at,
-            stage: event.stage,
-            error: event.error,
-            message: event.message
-          })
-        },
-        at,
-        event.stage,
-        event.message
-      )
+      return addEntry(finishStage(status, at, event), at, event.stage, event.status)
+    case "Health": {
+      const { type: _, ...health } = event
+      const peakResidentBytes = Math.max(status.health?.peakResidentBytes ?? 0, event.residentBytes)
+      return { ...status, health: { at, ...health, peakResidentBytes } }
+    }
+    case "Failure": {
+      const { error, message, stage } = event
+      const failed = stage === null ? status : changeStage(status, stage, () => ({ message }))
+      const failures = append(status.failures, { at, stage, error, message })
+      return addEntry({ ...failed, failures }, at, stage, message)
+    }
     case "RunFinished":
-      return note(
-        {
-          ...status,
-          state: event.status,
-          phases: status.phases.map((phase) => {
-            const summary = event.stages.find(({ name }) => name === phase.name)
-            return phase.finishedAt !== null || summary === undefined
-              ? phase
-              : { ...phase, state: summary.status, directory: event.artifacts[phase.name] ?? null }
-          })
-        },
-        at,
-        null,
-        `Run ${event.status}`
-      )
+      return addEntry(finishRun(status, event), at, null, `Run ${event.status}`)
     case "RunStopped":
-      return note(
-        { ...status, state: "interrupted", stoppedAtOnce: true, phases: cutOff(status.phases) },
+      return addEntry(
+        { ...status, state: "interrupted", stoppedAtOnce: true, stages: interrupted(status.stages) },
         at,
         null,
         "Stopped at once by a second signal: what was not saved is lost"
       )
     case "Stage":
-      return said(status, at, event.stage, event.event)
+      return reduceStageEvent(status, at, event.stage, event.event)
   }
 }
 
+const nextOfRunning = ({ stages }: RunState): string => {
+  const active = stages.filter(isAtWork).map(({ name }) => name)
+  const ahead = stages.filter(({ runs, state }) => state === "pending" && runs).map(({ name }) => name)
+  if (active.length === 0)
+    return ahead.length === 0 ? "The run is about to finish." : `${ahead[0]} is about to start.`
+  const then = ahead.length === 0 ? "then the run is done" : `then ${ahead.join(", ")}`
+  return `${active.join(" and ")} ${active.length === 1 ? "goes" : "go"} on, ${then}.`
+}
+
+/** What comes next, in one sentence. */
+const nextOf = (status: RunState): string => {
+  switch (status.state) {
+    case "succeeded":
+      return "Nothing: the run is done."
+    case "interrupted":
+      return "Run it again: finished stages are reused, and unfinished work resumes from what was saved."
+    case "crashed":
+      return "Its process is gone. Run it again: finished stages are reused, and unfinished work resumes from what was saved."
+    case "failed":
+      return status.failures.some(({ error }) => error !== "GateFailed")
+        ? "Fix what failed and run it again: finished stages are reused."
+        : "A gate was not passed: improve the result or relax the gate. The artifacts are kept."
+    case "running":
+      return nextOfRunning(status)
+  }
+}
+
+/** Estimated seconds until the running stages are done; null when none has an estimate. */
+const secondsLeftOf = ({ stages, state }: RunState): number | null => {
+  if (state !== "running") return null
+  if (stages.length > 0 && stages.every((stage) => ["ran", "cached", "skipped"].includes(stage.state)))
+    return 0
+  const known = stages.flatMap((stage) =>
+    stage.state === "running" && stage.secondsLeft !== null ? [stage.secondsLeft] : []
+  )
+  return known.length === 0 ? null : Math.max(...known)
+}
+
 /** The status after one more event. */
-export const update = (status: RunStatus, event: RunEvent): RunStatus => {
-  const applied = apply(status, event)
+export const reduce = (status: RunStatus, event: RunEvent): RunStatus => {
+  const reduced = reduceEvent(status, event)
   const timed: RunStatus = {
-    ...applied,
+    ...reduced,
     updatedAt: event.at,
     seconds:
-      event.event.type === "RunFinished" ? event.event.seconds : secondsBetween(applied.startedAt, event.at)
+      event.event.type === "RunFinished" ? event.event.seconds : secondsBetween(reduced.startedAt, event.at)
   }
-  return { ...timed, secondsLeft: Outlook.secondsLeft(timed), next: Outlook.next(timed) }
+  return { ...timed, secondsLeft: secondsLeftOf(timed), next: nextOf(timed) }
 }
 
 /**
@@ -194,24 +316,20 @@ export const update = (status: RunStatus, event: RunEvent): RunStatus => {
  */
 export const of = (events: Iterable<RunEvent>, alive = true): RunStatus => {
   let status = empty
-  for (const event of events) status = update(status, event)
+  for (const event of events) status = reduce(status, event)
   return alive ? status : crashed(status)
 }
 
-/** The status of a run whose process is gone: a running one has crashed, another is what it was. */
+/** The status of a run whose process is gone: a running one has crashed, another keeps its state. */
 export const crashed = (status: RunStatus): RunStatus => {
   if (status.state !== "running") return status
-  const gone: RunStatus = {
-    ...status,
-    state: "crashed",
-    phases: cutOff(status.phases)
-  }
-  return { ...gone, secondsLeft: null, next: Outlook.next(gone) }
+  const gone: RunStatus = { ...status, state: "crashed", stages: interrupted(status.stages) }
+  return { ...gone, secondsLeft: null, next: nextOf(gone) }
 }
 
 /**
- * Whether a run's process may still be at work. A process of this machine is looked for. One of another machine is taken to run until its
- * log, which gets a line every few seconds, has been silent for a day; so is one of which an older version's log does not say where it runs.
+ * Whether a run's process may still be running. A process of this machine is looked up. One of another machine counts as running until its
+ * log, which gets a line every few seconds, has been silent for a day; so does one whose log, of an older version, names no machine.
  */
 export const isAlive = Effect.fnUntraced(function* (status: RunStatus) {
   if (status.process <= 0) return false

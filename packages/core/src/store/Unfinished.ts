@@ -81,7 +81,7 @@ const lastStep = Effect.fnUntraced(function* (run: string, stage: string, cacheK
   const { runs, scratch } = yield* Workspace
   const events = yield* RunLog.read(path.join(runs, run)).pipe(Effect.orElseSucceed(() => []))
   for (const { event } of events.toReversed()) {
-    if (event.type !== "Stage" || event.stage !== stage || event.event.type !== "CheckpointSaved") continue
+    if (event.type !== "Stage" || event.stage !== stage || event.event.type !== "Saved") continue
     // On the machine of that run the workspace may have had another path.
     const [, within] = event.event.directory.split(cacheKey)
     if (within === undefined) continue

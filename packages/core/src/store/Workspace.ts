@@ -55,17 +55,17 @@ const sentence = (code: string, what: string, directory: string, fallback: strin
   switch (code) {
     case "ENOSPC":
     case "EDQUOT":
-      return `${what} failed: no space is left on the disk of ${directory}. Free some (trainyard gc lists what is no longer used), or give another folder with --workspace.`
+      return `${what} failed: no space is left on the disk of ${directory}. Free some (trainyard gc lists what is no longer used), or choose another workspace folder.`
     case "EROFS":
-      return `${what} failed: ${directory} is on a read-only file system. Give a folder that can be written with --workspace.`
+      return `${what} failed: ${directory} is on a read-only file system. Choose a workspace folder that can be written.`
     case "EACCES":
     case "EPERM":
     case "PermissionDenied":
-      return `${what} failed: this user may not write in ${directory}. Change its permissions, or give another folder with --workspace.`
+      return `${what} failed: this user may not write in ${directory}. Change its permissions, or choose another workspace folder.`
     case "ENOTDIR":
     case "EEXIST":
     case "AlreadyExists":
-      return `${what} failed: something that is not a folder stands at ${directory} or above it. Move it away, or give another folder with --workspace.`
+      return `${what} failed: something that is not a folder stands at ${directory} or above it. Move it away, or choose another workspace folder.`
     case "EMFILE":
     case "ENFILE":
       return `${what} failed: too many files are open. Raise the limit (ulimit -n) or close other programs.`
@@ -73,7 +73,7 @@ const sentence = (code: string, what: string, directory: string, fallback: strin
       return `${what} failed: the disk of ${directory} reports an input/output error. Check the disk.`
     case "ENOENT":
     case "NotFound":
-      return `${what} failed: ${directory} cannot be made, or it or a file in it has gone while it was in use. Let nothing else change it and run again, or give another folder with --workspace.`
+      return `${what} failed: ${directory} cannot be made, or it or a file in it has gone while it was in use. Let nothing else change it and run again, or choose another workspace folder.`
     default:
       return `${what} failed in ${directory}: ${fallback}`
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, FileSystem, Stream } from "effect"
 import * as fc from "fast-check"
 import { EventStream } from "../../src/events/EventStream.ts"
-import { decodeLine, encodeLine, type RunEvent } from "../../src/events/RunEvent.ts"
+import { decodeLine, encodeLine, type RunEvent, readLine } from "../../src/events/RunEvent.ts"
 import * as RunLog from "../../src/events/RunLog.ts"
 import * as RunStatus from "../../src/status/RunStatus.ts"
 import { Workspace } from "../../src/store/Workspace.ts"
@@ -143,4 +143,17 @@ describe("find", () => {
         )
       }).pipe(Effect.provide(live))
   )
+})
+
+it("a line of another version is told from a damaged one, and a renamed event is read", () => {
+  const line = (event: object) =>
+    JSON.stringify({ run: "r", at: "2026-01-01T00:00:00.000Z", type: "Stage", stage: "train", event })
+  const saved = { step: 3, directory: "/w", best: true, bytes: 1, seconds: 1 }
+  expect(readLine(line({ type: "CheckpointSaved", ...saved }))).toMatchObject({
+    _tag: "Event",
+    event: { event: { event: { type: "Saved", step: 3 } } }
+  })
+  expect(readLine(line({ type: "Step", step: 3, loss: 1 }))).toEqual({ _tag: "Unknown" })
+  expect(readLine('{"run":"r","at":"2026')).toEqual({ _tag: "Unreadable" })
+  expect(readLine('{"a":1}')).toEqual({ _tag: "Unreadable" })
 })

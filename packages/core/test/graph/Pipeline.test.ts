@@ -59,6 +59,34 @@ describe("make", () => {
   })
 })
 
+describe("results", () => {
+  it("may be lists and records of stages, nested, and names may hold a dot", () => {
+    const rates = [0.1, 0.001]
+    const swept = Pipeline.make("swept", () => ({
+      texts: rates.map((rate) => write({ name: `write-${rate}` })),
+      more: [[double({ text: write() })]]
+    }))
+    expect(names(swept)).toEqual(["write-0.1", "write-0.001", "write", "double"])
+    expect(swept.results.map(({ name }) => name)).toEqual(["write-0.1", "write-0.001", "double"])
+    const alone = write()
+    expect(Pipeline.make("twice", () => [alone, alone]).results).toHaveLength(1)
+  })
+
+  it("must hold at least one stage at each place", () => {
+    const rates: ReadonlyArray<number> = []
+    expect(() => Pipeline.make("none", () => rates.map(() => write()))).toThrow(
+      `The function of pipeline "none" returned an empty list: return at least one stage.`
+    )
+    expect(() => Pipeline.make("none", () => ({ texts: rates.map(() => write()), other: write() }))).toThrow(
+      "returned an empty list at texts"
+    )
+    // @ts-expect-error a number among the stages
+    expect(() => Pipeline.make("wrong", () => [write(), 3])).toThrow("something else at 1")
+    expect(() => Pipeline.make("dots", () => write({ name: "write." }))).toThrow(`no "." at the end`)
+    expect(() => Pipeline.make("dots", () => write({ name: "..write" }))).toThrow("cannot name a stage")
+  })
+})
+
 describe("optional inputs", () => {
   const Number = Artifact.kind({ name: "number", version: 1, value: Schema.Struct({ value: Schema.Int }) })
   const count = Stage.make({

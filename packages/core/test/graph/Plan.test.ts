@@ -32,7 +32,7 @@ describe("plan", () => {
       })
       expect(yield* whys(pipeline, { from: ["double"] })).toEqual({
         write: "reuse: unchanged",
-        double: "run: asked for by --from"
+        double: "run: asked to start from it"
       })
       yield* fs.remove(`${result.artifacts.write}/text.txt`)
       expect((yield* whys(pipeline)).write).toBe("run: file text.txt is missing")
@@ -223,7 +223,7 @@ describe("choice of stages", () => {
       const error = yield* Effect.flip(Runner.run(chain(), { only: ["dobule"] }))
       expect(error).toBeInstanceOf(InvalidSettings)
       expect(error.message).toBe(
-        `--only dobule: pipeline "chain" has no stage "dobule". Did you mean "double"? Its stages: write, double.`
+        `only dobule: pipeline "chain" has no stage "dobule". Did you mean "double"? Its stages: write, double.`
       )
     }).pipe(Effect.provide(live))
   )

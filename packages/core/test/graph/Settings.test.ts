@@ -64,25 +64,51 @@ describe("--set", () => {
   it.effect("says what is allowed, with the nearest spelling", () =>
     Effect.gen(function* () {
       expect(yield* refusal("tokenise.vocabularySize=1")).toBe(
-        `--set tokenise.vocabularySize=1: pipeline "settings" has no stage "tokenise". Did you mean "tokenize"? Its stages: tokenize.`
+        `Setting tokenise.vocabularySize=1: pipeline "settings" has no stage "tokenise". Did you mean "tokenize"? Its stages: tokenize.`
       )
       expect(yield* refusal("tokenize.vocabularysize=1")).toBe(
-        `--set tokenize.vocabularysize=1: tokenize has no setting "vocabularysize". Did you mean "vocabularySize"? Its settings: vocabularySize, title, model, sources.`
+        `Setting tokenize.vocabularysize=1: tokenize has no setting "vocabularysize". Did you mean "vocabularySize"? Its settings: vocabularySize, title, model, sources.`
       )
       expect(yield* refusal("tokenize.model.layer=1")).toContain(
         `tokenize.model has no setting "layer". Did you mean "layers"? Its settings: layers, kind.`
       )
       expect(yield* refusal("tokenize.vocabularySize=lots")).toBe(
-        `--set tokenize.vocabularySize=lots: tokenize.vocabularySize is "lots": expected number.`
+        `Setting tokenize.vocabularySize=lots: tokenize.vocabularySize is "lots": expected number.`
       )
       expect(yield* refusal("tokenize.vocabularySize=0")).toContain("greater than 0")
       expect(yield* refusal("tokenize.vocabularySize=https://me:MARKER@example.com/x")).toBe(
-        `--set tokenize.vocabularySize=https://***@example.com/x: tokenize.vocabularySize is "https://***@example.com/x": expected number.`
+        `Setting tokenize.vocabularySize=https://***@example.com/x: tokenize.vocabularySize is "https://***@example.com/x": expected number.`
       )
       expect(yield* refusal("tokenize.model.kind=cnn")).toContain(
         `tokenize.model.kind is "cnn": expected "gpt" | "rnn"`
       )
       expect(yield* refusal("vocabularySize")).toContain("write it as stage.key=value")
+    })
+  )
+
+  it.effect("finds a stage whose name has dots, and keeps its own words for a missing or unknown key", () =>
+    Effect.gen(function* () {
+      const sweep = Pipeline.make("sweep", () =>
+        [0.1, 0.001].map((rate) => tokenize({ name: `tokenize-${rate}` }))
+      )
+      const settings = yield* resolve(sweep, ["tokenize-0.001.model.layers=7"])
+      expect(settings.get("tokenize-0.001")!.encoded).toMatchObject({ model: { layers: 7, kind: "gpt" } })
+      expect(settings.get("tokenize-0.1")!.encoded).toMatchObject({ model: { layers: 2 } })
+      const wrong = yield* Effect.flip(resolve(sweep, ["tokenise-0.001.model.layers=7"]))
+      expect(wrong.message).toContain(`has no stage "tokenise-0.001". Did you mean "tokenize-0.001"?`)
+
+      // The kind of a problem is told by its tag: a Schema's own messages may say anything.
+      const renamed = Stage.make({
+        name: "renamed",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: { size: Schema.Int.pipe(Schema.annotateKey({ messageMissingKey: "Wie gross?" })) },
+        run: () => Effect.succeed({ length: 1 })
+      })
+      const missing = yield* Effect.flip(resolve(Pipeline.make("p", () => renamed(JSON.parse("{}")))))
+      expect(missing.message).toBe(`renamed needs a value for "size".`)
     })
   )
 
@@ -164,7 +190,7 @@ describe("values that each fit and cannot stand together", () => {
       const both = yield* Effect.flip(tried({ parts: 2, size: 3 }))
       expect(both.message).toBe("halves: parts (2) and size (3) are both given.")
       const set = yield* Effect.flip(tried({ parts: 2 }, "halves.size=3"))
-      expect(set.message).toBe("--set halves.size=3: halves: parts (2) and size (3) are both given.")
+      expect(set.message).toBe("Setting halves.size=3: halves: parts (2) and size (3) are both given.")
     })
   )
 })

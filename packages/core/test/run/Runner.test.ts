@@ -162,7 +162,7 @@ describe("concurrency", () => {
       const status = RunStatus.of(
         events.slice(0, events.indexOf(waiting) + 1).map((event) => ({ run: "r", at: "", event }))
       )
-      expect(status.phases.find(({ name }) => name === waiting.stage)).toMatchObject({
+      expect(status.stages.find(({ name }) => name === waiting.stage)).toMatchObject({
         state: "waiting",
         message: `waits for its turn to compute, after ${first}`
       })

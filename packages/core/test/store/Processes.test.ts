@@ -91,7 +91,7 @@ describe("a run that is killed", () => {
       const events = yield* RunLog.read(directory)
       const after = RunStatus.of(events, yield* RunStatus.isAlive(RunStatus.of(events)))
       expect(after.state).toBe("crashed")
-      expect(after.phases[0]!.state).toBe("interrupted")
+      expect(after.stages[0]!.state).toBe("interrupted")
       // A line that the kill tore apart does not hide the others.
       yield* fs.writeFileString(`${directory}/events.jsonl`, `{"run":"x","at":`, { flag: "a" })
       expect(yield* RunLog.read(directory)).toEqual(events)

@@ -36,7 +36,7 @@ const training = (options: { readonly reusable?: boolean } = {}) =>
         yield* fs.makeDirectory(directory, { recursive: true })
         yield* fs.writeFileString(path.join(directory, "state"), "x".repeat(step * 100))
         yield* journal.publish({
-          type: "CheckpointSaved",
+          type: "Saved",
           step,
           directory,
           best: false,

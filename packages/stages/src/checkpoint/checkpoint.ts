@@ -92,13 +92,16 @@ export const checkpoint = Stage.make({
   source: import.meta.url,
   inputs: { run: TrainedRun },
   config: {
-    /** Which state to publish: the one with the lowest validation loss, or the last. */
+    /** Which state to publish: the one with the lowest validation loss, or the last one. */
     state: Schema.Literals(["best", "last"]).pipe(
       Schema.withDecodingDefaultKey(Effect.succeed("best" as const))
     ),
     /** Title of the model card. */
     title: Schema.String.pipe(Schema.withDecodingDefaultKey(Effect.succeed("A small code language model"))),
-    /** SPDX identifier of the model's licence, for the card. */
+    /**
+     * SPDX identifier of the licence, for the model card.
+     * @defaultValue none
+     */
     licence: Schema.optionalKey(Schema.String)
   },
   output: Model,

@@ -72,7 +72,7 @@ export const importModel = Stage.make({
   source: import.meta.url,
   inputs: {},
   config: {
-    /** The model's folder; a relative one is read from the current folder. */
+    /** Folder with `config.json`, `model.safetensors` and `tokenizer.json`. Relative paths start at the current folder. */
     folder: Schema.NonEmptyString
   },
   output: Model,

@@ -13,20 +13,26 @@ import { realRoot, removeAll } from "./removal.ts"
 
 const config = {
   /**
-   * `leftovers`: what killed and older runs left that nothing needs. `everything`: also all logs and artifacts, so that each stage runs
-   * again. Either way these stay: what a running process uses, what other pipelines' latest runs made, work from which an interrupted run
-   * can be resumed, and downloads.
+   * `leftovers` removes what killed and older runs left behind and nothing needs. `everything` also removes logs and artifacts, so that
+   * every stage runs again. Both keep what a running process uses, the latest artifacts of other pipelines, unfinished work and downloads.
    */
   extent: Schema.Literals(["leftovers", "everything"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("leftovers" as const))
   ),
-  /** Logs of this many of the newest runs stay when only leftovers go. */
+  /**
+   * Logs of the newest runs that are kept with `leftovers`.
+   * @unit runs
+   */
   keepRuns: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(10))
   ),
-  /** Work that can be resumed goes too when it has not changed for so many days. */
+  /**
+   * Also removes unfinished work that has not changed for this long.
+   * @defaultValue unfinished work is kept
+   * @unit days
+   */
   scratchOlderThanDays: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
-  /** Work that can be resumed goes too when its folder below `scratch` has one of these names. */
+  /** Also removes unfinished work with these cache keys. */
   scratch: Schema.Array(Schema.String.check(Schema.isPattern(/^[0-9a-f]{16,128}$/))).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed([]))
   )

@@ -37,19 +37,37 @@ const notUtf8: Schema.Codec<NotUtf8, string> = Schema.String.check(
 )
 
 const config = {
-  /** Values that `Source.folder` and others give, or any declared with `Source.make`. */
+  /** Where documents come from. Made with `Source.folder`, `Source.npm` and others, or any source that `Source.make` declares. */
   sources: Schema.Array(SourceDefinition.Any).check(Schema.isMinLength(1)),
   /**
-   * How many documents of each kind the corpus has, for example `{ c: 123, h: 80, other: 13 }`. Kinds that are not named count as
-   * "other". Fewer available is an error, more are chosen from by `seed`.
+   * Number of documents of each kind, such as `{ c: 123, h: 80, other: 13 }`. Kinds that are not named count as `other`. Fewer is an
+   * error; where there are more, `seed` chooses.
+   * @defaultValue no limit
+   * @unit documents
    */
   exactly: Schema.optionalKey(quotas),
-  /** Like `exactly`, but fewer will do, and kinds that are not named are not limited (unless "other" is). */
+  /**
+   * Like `exactly`, but fewer is no error, and kinds that are not named are not limited unless `other` is.
+   * @defaultValue no limit
+   * @unit documents
+   */
   atMost: Schema.optionalKey(quotas),
-  /** Limits on the whole corpus. */
+  /**
+   * Documents in the whole corpus.
+   * @defaultValue no limit
+   * @unit documents
+   */
   maximumDocuments: Schema.optionalKey(positive),
+  /**
+   * Size of the whole corpus.
+   * @defaultValue no limit
+   * @unit bytes
+   */
   maximumBytes: Schema.optionalKey(positive),
-  /** A larger file is left out: it is data or generated code. At most 536,870,888, JavaScript's longest text. */
+  /**
+   * Larger files are skipped: they are data or generated code.
+   * @unit bytes
+   */
   maximumFileBytes: positive.pipe(
     Schema.check(
       Schema.isLessThanOrEqualTo(maximumTextBytes, {
@@ -58,16 +76,22 @@ const config = {
     ),
     Schema.withDecodingDefaultKey(Effect.succeed(1 << 20))
   ),
-  /** A file with a longer line is left out: it is minified or generated. */
+  /**
+   * Files with a longer line are skipped: they are minified or generated.
+   * @unit bytes
+   */
   maximumLineBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10_000))),
   /**
-   * What is done with text that is not UTF-8: "skip" leaves it out, "detect" decodes where the encoding can be detected, and the name of
-   * an encoding, such as "latin1" or "shift_jis", decodes it as that. A byte order mark overrides the name.
+   * Text that is not UTF-8: `skip` leaves it out, `detect` guesses the encoding, and the name of an encoding, such as `latin1` or
+   * `shift_jis`, decodes it as that. A byte order mark comes first.
    */
   notUtf8: notUtf8.pipe(Schema.withDecodingDefaultKey(Effect.succeed("skip"))),
-  /** An archive that unpacks to more is refused. */
+  /**
+   * Archives that unpack to more are refused.
+   * @unit bytes
+   */
   maximumUnpackedBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2 ** 31))),
-  /** Decides which documents are kept where there are more than the limits allow. */
+  /** Chooses the documents where there are more than the limits allow. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 

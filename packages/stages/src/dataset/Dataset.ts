@@ -1,14 +1,15 @@
 /**
- * The dataset artifact: token ids of the training, the validation and the test split.
+ * The dataset artifact: token ids of the training, the validation and the test split. Each split is one stream of tokens; how it is cut
+ * into windows is up to training.
  *
- * Files: `train.bin`, `validation.bin` and, where there is a test split, `test.bin`, little-endian unsigned integers of `tokenBytes` bytes each, documents in a seeded order,
- * each followed by the end token; `documents.jsonl`, one `Placed` a line; and, so that a dataset is readable alone, `dataset.json` (this
+ * Files: `train.bin`, `validation.bin` and, where there is a test split, `test.bin`, little-endian unsigned integers of `tokenBytes` bytes
+ * each, documents in a seeded order, each followed by the end token; `documents.jsonl`, one `Placed` a line, with each document's start; and, so that a dataset is readable alone, `dataset.json` (this
  * artifact's value), `tokenizer.json` and `tokenizer_config.json`.
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
-/** Training learns from `train` and chooses by `validation`; `test` is for the last judgement, and nothing before it opens it. */
+/** Training learns from `train` and chooses by `validation`; `test` is for the final evaluation in the `validate` stage, and no stage before it reads it. */
 export const Split = Schema.Literals(["train", "validation", "test"])
 export type Split = typeof Split.Type
 
@@ -38,14 +39,13 @@ export type Placed = typeof Placed.Type
 
 export const Dataset = Artifact.kind({
   name: "dataset",
-  version: 2,
+  version: 3,
   value: Schema.Struct({
     /** Digest of the tokenizer that lies beside the tokens. */
     tokenizer: Schema.String,
     vocabularySize: Schema.Int,
     endTokenId: Schema.Int,
     tokenBytes: Schema.Literals([2, 4]),
-    sequenceLength: Schema.Int,
     seed: Schema.Int,
     train: Counts,
     validation: Counts,

@@ -1,7 +1,7 @@
 /** How making and reading a dataset fails. */
 import { Schema } from "effect"
 
-/** Settings that the corpus cannot meet: a sequence longer than a split, one document for two splits. The message names what would do. */
+/** The corpus is too small to split: one document for two splits, or a split with less than two tokens. The message names the fix. */
 export class ImpossibleSplit extends Schema.TaggedError<ImpossibleSplit>()("ImpossibleSplit", {
   message: Schema.String
 }) {}

@@ -16,23 +16,33 @@ import { ImpossibleSplit } from "./DatasetError.ts"
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 const config = {
-  /** Tokens that a model sees at once. The training and the validation split must be longer. */
-  sequenceLength: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(128))),
-  /** Share of the corpus's bytes that is set apart for training to choose by, in whole documents. */
+  /** Share of the corpus's bytes in the validation split, in whole documents. */
   validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Share of the bytes that nothing before the `validate` stage looks at, in whole documents; 0 sets none apart. */
+  /** Share of the corpus's bytes in the test split, in whole documents. 0 makes no test split. */
   testShare: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.9 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(0.1))
   ),
-  /** Cuts the training split to its first so many tokens; what comes after is left out. No limit when absent. */
+  /**
+   * Cuts the training split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumTokens: Schema.optionalKey(positive),
-  /** The same for the validation split. */
+  /**
+   * Cuts the validation split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumValidationTokens: Schema.optionalKey(positive),
-  /** The same for the test split. */
+  /**
+   * Cuts the test split after this many tokens.
+   * @defaultValue no limit
+   * @unit tokens
+   */
   maximumTestTokens: Schema.optionalKey(positive),
-  /** Decides which documents go where and the order of all. */
+  /** Draws the documents of each split and the order of the documents. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
@@ -115,7 +125,7 @@ const describe = (counts: { documents: number; tokens: number; bytes: number }):
 /**
  * Builds a dataset from a corpus and a tokenizer.
  *
- * Fails with `ImpossibleSplit` (one document for two splits; a sequence longer than a split, with the largest possible),
+ * Fails with `ImpossibleSplit` (one document for two splits, or a split with less than two tokens),
  * `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made with), or `WorkspaceError` when the disk refuses.
  */
 export const buildDataset = Stage.make({
@@ -164,35 +174,32 @@ export const buildDataset = Stage.make({
     const write = (split: Split, order: Uint32Array, limit = Number.POSITIVE_INFINITY) =>
       writeSplit(corpus, tokenizer, output, list, { split, order, limit, tokenBytes, progress })
     const trained = yield* write("train", train, config.maximumTokens)
-    const judged = yield* write("validation", validation, config.maximumValidationTokens)
+    const validated = yield* write("validation", validation, config.maximumValidationTokens)
     const tested = test.length === 0 ? undefined : yield* write("test", test, config.maximumTestTokens)
     yield* list.flush.pipe(onDisk)
     // With limits less is encoded than the corpus holds.
     yield* journal.publish({ type: "Progress", done, total: done, unit: "bytes" })
 
-    // A sequence of n inputs has n targets, shifted by one: it takes n + 1 tokens.
-    const largest = Math.min(trained.counts.tokens, judged.counts.tokens) - 1
-    if (config.sequenceLength > largest) {
-      const shorter = trained.counts.tokens < judged.counts.tokens ? "training" : "validation"
-      return yield* new ImpossibleSplit({
-        message:
-          largest < 1
-            ? `The ${shorter} split has ${largest + 1} tokens, too few to learn from or to judge by. Collect more documents.`
-            : `sequenceLength ${config.sequenceLength} is longer than the ${shorter} split of ${largest + 1} tokens allows: the largest possible is ${largest}. Set it to ${largest} or less, change validationShare or testShare, or collect more.`
-      })
-    }
+    // A prediction takes two tokens: the one that is read and the one that follows it.
+    for (const [split, { counts }] of [
+      ["training", trained],
+      ["validation", validated]
+    ] as const)
+      if (counts.tokens < 2)
+        return yield* new ImpossibleSplit({
+          message: `The ${split} split has ${counts.tokens} tokens, and a prediction takes two. Collect more documents${split === "validation" ? ", or raise validationShare or maximumValidationTokens" : ", or raise maximumTokens"}.`
+        })
     const value = {
       tokenizer: tokenizer.digest,
       vocabularySize: tokenizer.vocabularySize,
       endTokenId: tokenizer.endTokenId,
       tokenBytes,
-      sequenceLength: config.sequenceLength,
       seed: config.seed,
       train: trained.counts,
-      validation: judged.counts,
+      validation: validated.counts,
       ...(tested && { test: tested.counts })
     } as const
-    const leftOut = trained.leftOut + judged.leftOut + (tested?.leftOut ?? 0)
+    const leftOut = trained.leftOut + validated.leftOut + (tested?.leftOut ?? 0)
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
       yield* fs.copyFile(path.join(inputs.tokenizer.directory, name), path.join(output, name)).pipe(onDisk)
     }
@@ -205,10 +212,6 @@ export const buildDataset = Stage.make({
         { label: "training", text: describe(value.train) },
         { label: "validation", text: describe(value.validation) },
         { label: "test", text: tested === undefined ? "none" : describe(tested.counts) },
-        {
-          label: "sequences",
-          text: `${Math.ceil(value.train.tokens / value.sequenceLength).toLocaleString("en")} of ${value.sequenceLength} tokens in an epoch`
-        },
         ...(leftOut === 0
           ? []
           : [

@@ -5,14 +5,15 @@ const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 
 /** Everything about the model that the vocabulary and the sequence length do not say. */
 export const GptConfig = Schema.Struct({
-  /** Width C of the residual stream. */
+  /** Width of the model (embedding size). */
   embedding: positive,
+  /** Transformer blocks. */
   layers: positive,
-  /** Divides `embedding`. */
+  /** Attention heads of each block. Must divide `embedding`. */
   heads: positive,
-  /** Whether linear layers and layer norms have biases, as GPT-2's have. */
+  /** Whether linear layers and layer norms have biases, as in GPT-2. */
   bias: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
-  /** Probability of zeroing an element after the embedding and after each sub-layer, in training. */
+  /** Dropout probability after the embedding and after each sub-layer, while training. */
   dropout: Schema.Finite.pipe(
     Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThan(1)),
     Schema.withDecodingDefaultKey(Effect.succeed(0))

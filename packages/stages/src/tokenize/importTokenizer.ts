@@ -71,7 +71,7 @@ export const copyTokenizer = Effect.fn("copyTokenizer")(function* (
  * @example
  * ```ts
  * const tokenizer = importTokenizer({ folder: "models/gpt2" })
- * const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 256 })
+ * const dataset = buildDataset({ corpus, tokenizer })
  * ```
  */
 export const importTokenizer = Stage.make({
@@ -80,7 +80,7 @@ export const importTokenizer = Stage.make({
   source: import.meta.url,
   inputs: {},
   config: {
-    /** Folder with the tokenizer.json; a relative one is read from the current folder. */
+    /** Folder with a `tokenizer.json`. Relative paths start at the current folder. */
     folder: Schema.NonEmptyString
   },
   output: TokenizerArtifact,

@@ -14,17 +14,23 @@ import { bytePairJson, configJson, endToken, wordLevelJson } from "./tokenizerJs
 
 const config = {
   /**
-   * `byte-pair` learns pieces of words and knows every text; `word-level` knows the most frequent words, signs and spaces of the corpus
-   * and calls all else unknown.
+   * `byte-pair` learns pieces of words and can encode any text. `word-level` learns the most frequent words and signs and encodes
+   * everything else as an unknown token.
    */
   model: Schema.Literals(["byte-pair", "word-level"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("byte-pair" as const))
   ),
-  /** Entries of the vocabulary, special tokens included. */
+  /**
+   * Size of the vocabulary, including special tokens.
+   * @unit entries
+   */
   vocabularySize: Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 2 ** 24 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(4096))
   ),
-  /** A pair or word that occurs less often does not become an entry: it would teach nothing but itself. */
+  /**
+   * Pairs or words that occur less often do not become entries.
+   * @unit occurrences
+   */
   minimumFrequency: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(2))
   )

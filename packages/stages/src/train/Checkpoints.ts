@@ -145,7 +145,7 @@ export const make = Effect.fn("Checkpoints.make")(function* (options: Options) {
     savedStep = snapshot.step
     const seconds = (performance.now() - started) / 1000
     yield* journal.publish({
-      type: "CheckpointSaved",
+      type: "Saved",
       step: snapshot.step,
       directory,
       best: snapshot.bestStep === snapshot.step,

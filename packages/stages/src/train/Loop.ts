@@ -15,6 +15,7 @@ import type * as Curve from "./Curve.ts"
 import { inWindows } from "./Documents.ts"
 import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
 import * as Meter from "./Meter.ts"
+import * as metrics from "./metrics.ts"
 import { learningRate } from "./Schedule.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
 import type { Plan, TrainConfig } from "./TrainConfig.ts"
@@ -232,7 +233,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
     yield* average(step)
     changed = true
     curve.add({ step, loss: finite(result.loss), learningRate: rate, gradientNorm })
-    const event = meter.tick({
+    const figures = meter.tick({
       step,
       epoch: epochAt(step),
       loss: result.loss,
@@ -241,7 +242,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       milliseconds,
       now: performance.now()
     })
-    if (event !== undefined) yield* journal.publish(event)
+    if (figures !== undefined) yield* Effect.forEach(metrics.step(figures), journal.publish)
   })
 
   /** The loss on about so many validation tokens, at a temperature. */
@@ -264,13 +265,7 @@ export const run = Effect.fnUntraced(function* (context: Context) {
       })
     )
     const isBest = loss !== null && (state.best === null || loss < state.best.loss)
-    yield* journal.publish({
-      type: "Evaluation",
-      step: state.step,
-      loss,
-      perplexity: loss === null ? null : finite(Math.exp(loss)),
-      best: isBest
-    })
+    yield* journal.publish(metrics.evaluation({ step: state.step, loss, best: isBest }))
     changed = true
     const evaluationsSinceBest = isBest ? 0 : state.evaluationsSinceBest + 1
     curve.add({

@@ -28,7 +28,7 @@ export class NotEnoughMemory extends Schema.TaggedError<NotEnoughMemory>()("NotE
       batchSize > 1
         ? `Lower batchSize: ${count(half)} with gradientAccumulationSteps ${count(gradientAccumulationSteps * 2)} makes the same steps in about ${size(model + (batch * half) / batchSize)}. Or lower`
         : "Lower"
-    return `Training needs about ${size(model + batch)} of memory on ${engine} and does not get it (${why}): ${size(model)} for the model with its optimizer, and ${size(batch)} for a batch of ${count(batchSize)} windows of ${count(sequenceLength)} tokens. ${smaller} the data set's sequenceLength, or take a smaller model.`
+    return `Training needs about ${size(model + batch)} of memory on ${engine} and does not get it (${why}): ${size(model)} for the model with its optimizer, and ${size(batch)} for a batch of ${count(batchSize)} windows of ${count(sequenceLength)} tokens. ${smaller} sequenceLength, or take a smaller model.`
   }
 }
 

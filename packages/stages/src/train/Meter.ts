@@ -1,7 +1,5 @@
-/** How fast training goes: what `Step` events say, a few times a second at most. */
-import type { StageEvent } from "@trainyard/core/RunEvent"
-
-type StepEvent = Extract<StageEvent, { readonly type: "Step" }>
+/** How fast training goes: the figures of its steps, a few times a second at most. */
+import type { StepFigures } from "./metrics.ts"
 
 /** One step as the meter sees it. */
 export interface Tick {
@@ -44,8 +42,8 @@ export const make = (options: Options) => {
       evaluations++
       evaluating += milliseconds
     },
-    /** Notes a step; gives an event when it is time for one, with the mean loss of the steps since the last. */
-    tick: (tick: Tick): StepEvent | undefined => {
+    /** Notes a step; gives figures when it is time to publish some, with the mean loss of the steps since the last. */
+    tick: (tick: Tick): StepFigures | undefined => {
       ticks++
       if (ticks > warmUpSteps) warm += tick.milliseconds
       waiting.push(tick)
@@ -56,8 +54,7 @@ export const make = (options: Options) => {
       const stepMilliseconds = mean((tick) => tick.milliseconds)
       const pace = ticks > warmUpSteps ? warm / (ticks - warmUpSteps) : stepMilliseconds
       const evaluation = evaluations > 0 ? evaluating / evaluations : options.evaluationInSteps * pace
-      const event: StepEvent = {
-        type: "Step",
+      const figures: StepFigures = {
         step: tick.step,
         steps: options.steps,
         epoch: tick.epoch,
@@ -71,7 +68,7 @@ export const make = (options: Options) => {
       }
       reported = tick.now
       waiting = []
-      return event
+      return figures
     }
   }
 }

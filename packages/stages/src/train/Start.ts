@@ -32,6 +32,7 @@ export class StartImpossible extends Schema.TaggedError<StartImpossible>()("Star
 export interface Start {
   readonly from: Artifact<typeof TrainedRun> | Artifact<typeof Model>
   readonly model: GptConfig
+  readonly sequenceLength: number
   /** Steps and windows that are behind it. */
   readonly done: Done
   /** What the epochs and tokens of the whole begin at. */
@@ -89,12 +90,13 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
   const backend = yield* Backend
   const model = yield* shapeOf("run", value.model, config)
   yield* checkVocabulary("run", value.vocabularySize, dataset)
-  if (value.sequenceLength !== dataset.value.sequenceLength)
+  const { sequenceLength = value.sequenceLength } = config
+  if (sequenceLength !== value.sequenceLength)
     return yield* impossible(
-      `The run to go on from has a sequence length of ${value.sequenceLength} and the data set one of ${dataset.value.sequenceLength}. Build the data set with sequenceLength ${value.sequenceLength}, or publish the run with checkpoint and start from that model.`
+      `sequenceLength is ${sequenceLength}, and the run to continue was trained with ${value.sequenceLength}. Leave sequenceLength out, or publish the run with checkpoint and start from that model, whose context can be shortened.`
     )
   const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
-  const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength: value.sequenceLength }
+  const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength }
   const { curve, origin, state, tensors } = yield* contentsOf(
     checkpoint,
     spec,
@@ -117,6 +119,7 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
   return {
     from,
     model,
+    sequenceLength,
     done: { steps: state.step, windows },
     epochs: isSameData ? value.epochs : 0,
     tokensSeen: value.tokensSeen,
@@ -171,7 +174,7 @@ const fromModel = Effect.fn("Start.fromModel")(function* (
 ) {
   const loaded = yield* load(from.directory)
   const positions = loaded.spec.sequenceLength
-  const { sequenceLength } = dataset.value
+  const { sequenceLength = positions } = config
   // A model without biases is published with zeros in their place, which stay out of it.
   const own = { ...loaded.spec.model, bias: from.value.model.bias }
   const model = yield* shapeOf("model", own, config)
@@ -179,12 +182,13 @@ const fromModel = Effect.fn("Start.fromModel")(function* (
   if (loaded.tokenizer !== dataset.value.tokenizer) return yield* otherTokenizer("model")
   if (sequenceLength > positions)
     return yield* impossible(
-      `The model to start from has ${positions} positions and the data set a sequence length of ${sequenceLength}. Build the data set with sequenceLength ${positions} or less.`
+      `sequenceLength is ${sequenceLength}, and the model to start from has ${positions} positions. Set sequenceLength to ${positions} or less, or leave it out for ${positions}.`
     )
   const wanted = new Set(parameters({ ...loaded.spec, model }).map((parameter) => parameter.name))
   return {
     from,
     model,
+    sequenceLength,
     done: { steps: 0, windows: 0 },
     epochs: 0,
     tokensSeen: 0,
@@ -202,7 +206,7 @@ const fromModel = Effect.fn("Start.fromModel")(function* (
     notes:
       sequenceLength < positions
         ? [
-            `The model to start from has ${positions} positions and the data set a sequence length of ${sequenceLength}: the trained model keeps the first ${sequenceLength}. Build the data set with sequenceLength ${positions} to keep all.`
+            `The model to start from has ${positions} positions and sequenceLength is ${sequenceLength}: the trained model keeps the first ${sequenceLength}. Leave sequenceLength out to keep all.`
           ]
         : []
   } satisfies Start as Start

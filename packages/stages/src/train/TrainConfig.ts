@@ -17,96 +17,165 @@ const share = notNegative.pipe(Schema.check(Schema.isLessThan(1)))
 /** What to do about a fault in the numbers. Each says what it did as an event. */
 export const FaultPolicy = Schema.Struct({
   /**
-   * A loss or a gradient norm that is not finite: stop and name the batch's documents; skip the update and go on; or go back to
-   * the last checkpoint made by `checkpointEvery.steps` (by `evaluateEvery` where that is not given) and go on with the data that
-   * follows the bad batch.
+   * What to do when the loss or the gradient norm is not finite. `stop` names the documents of the batch; `skip` drops the update;
+   * `rollback` returns to the last checkpoint of `checkpointEvery.steps` (else the last evaluation) and continues after the bad batch.
    */
   notFinite: Schema.Literals(["stop", "skip", "rollback"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("stop" as const))
   ),
-  /** A loss far above its running mean. */
+  /** What to do when the loss is far above its running mean. The policies are those of `notFinite`; `ignore` does nothing. */
   spike: Schema.Literals(["ignore", "stop", "skip", "rollback"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("ignore" as const))
   ),
-  /** How many standard deviations above the running mean make a spike. */
+  /**
+   * How far above its running mean a loss is a spike.
+   * @unit standard deviations
+   */
   spikeDeviations: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
-  /** Steps before spikes are looked for, since the first losses fall fast. */
+  /**
+   * Spikes are not looked for in the first steps, in which the loss falls fast.
+   * @unit steps
+   */
   spikeAfter: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50))),
-  /** Skips and rollbacks allowed in one run; one more stops it. */
+  /** Skips and rollbacks allowed in one run. One more stops training. */
   limit: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10))),
-  /** Times that a failed engine is opened again without a new checkpoint in between. */
+  /** How often a failed engine is opened again without a new checkpoint in between. */
   engineRestarts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(3))),
-  /** A step that takes this long, and 20 times as long as any before it, counts as a hanging engine. */
+  /**
+   * A step that takes longer than this, and 20 times longer than any before it, counts as a hanging engine.
+   * @unit seconds
+   */
   hangSeconds: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(120)))
 })
 export type FaultPolicy = typeof FaultPolicy.Type
 
 /** Fields of the train stage's config. */
 export const fields = {
-  /** The model's shape. Left out where training starts `from` a run or a model, which has one; what is given must then be the same but for `dropout`. */
+  /**
+   * Shape of the model. Leave it out with `from`, or give the same sizes and another `dropout`.
+   * @defaultValue that of `from`
+   */
   model: Schema.optionalKey(GptConfig),
   /**
-   * Times that the training split is gone through, those of the run that it goes on from included. Give this or `steps`; one epoch when
-   * neither is given.
+   * Passes over the training split, including those of a run given as `from`. Give `epochs` or `steps`, not both.
+   * @defaultValue 1, without `steps`
    */
   epochs: Schema.optionalKey(positive),
-  /** Optimizer steps, those of the run that it goes on from included. */
+  /**
+   * Optimizer steps, including those of a run given as `from`.
+   * @defaultValue from `epochs`
+   * @unit steps
+   */
   steps: Schema.optionalKey(positiveInt),
-  /** Windows of the dataset's sequence length in a batch. */
+  /**
+   * Context length of the model, published as `n_positions`: training cuts the splits into windows of this length. The context length of a
+   * run given as `from` cannot be changed; that of a model can be shortened.
+   * @defaultValue that of `from`; 128 for a new model
+   * @unit tokens
+   */
+  sequenceLength: Schema.optionalKey(positiveInt),
+  /**
+   * Sequences of `sequenceLength` tokens in a batch.
+   * @unit sequences
+   */
   batchSize: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
-  /** Batches whose gradients make one step. */
+  /**
+   * Batches whose gradients are summed for one optimizer step.
+   * @unit batches
+   */
   gradientAccumulationSteps: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
-  /** Learning rate at its peak. */
+  /** Peak learning rate, reached after the warm-up. */
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
-  /** Steps of linear warm-up; a twentieth of `decaySteps`, at most 200, when not given. */
+  /**
+   * Steps in which the learning rate rises linearly to its peak.
+   * @defaultValue `decaySteps` / 20, at most 200
+   * @unit steps
+   */
   warmUp: Schema.optionalKey(wholeNumber),
   /**
-   * Step at which the cosine ends; the last step when not given. A run that another will go on from is given the steps of both here, so
-   * that together they are one schedule.
+   * Step at which the cosine decay ends. Give two runs that continue each other the same value, so that they follow one schedule.
+   * @defaultValue the last step
+   * @unit steps
    */
   decaySteps: Schema.optionalKey(positiveInt),
-  /** Learning rate at the end of the cosine and after it; a tenth of the peak when not given. */
+  /**
+   * Learning rate at the end of the cosine decay and after it.
+   * @defaultValue `learningRate` / 10
+   */
   minLearningRate: Schema.optionalKey(notNegative),
-  /** Decoupled decay of matrices. */
+  /** Decoupled weight decay of AdamW. Applies to matrices; biases, gains and positions do not decay. */
   weightDecay: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
+  /** Decay rate of AdamW's first moment. */
   beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
+  /** Decay rate of AdamW's second moment. */
   beta2: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
+  /** Added to the denominator of AdamW's update. */
   epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
-  /** Largest norm of all gradients together; 0 does not clip. */
+  /** Gradient clipping: the largest norm of all gradients together. 0 does not clip. */
   gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /**
-   * Steps over which a running mean of the weights is taken, which is then what is evaluated, sampled and published in place of the last
-   * weights; 0 for none. Helps most where steps are noisy: small batches, few tokens, a high learning rate.
+   * Exponential moving average (EMA) of the weights over about this many steps. The average is evaluated, sampled and published in
+   * place of the last weights. 0 turns it off.
+   * @unit steps
    */
   emaSteps: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /**
-   * Whether each evaluation also fits one number, by which all logits are divided, on part of the validation split: for models that go
-   * through little text many times and grow too sure of it. It is published within the final norm.
+   * Temperature scaling: each evaluation fits one number, by which all logits are divided, on a part of the validation split. The
+   * published model includes it.
    */
   calibrate: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
-  /** Steps between evaluations on the validation split; the end of training always has one. */
+  /**
+   * Steps between evaluations on the validation split. The last step is always evaluated.
+   * @unit steps
+   */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
-  /** Tokens of the validation split that an evaluation measures, evenly spread: all when there are no more. */
+  /**
+   * Tokens of the validation split that an evaluation measures, evenly spread.
+   * @unit tokens
+   */
   evaluationTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50_000))),
-  /** Evaluations without a new best after which training ends; never when not given. */
+  /**
+   * Early stopping: training ends after this many evaluations without a new best.
+   * @defaultValue no early stopping
+   * @unit evaluations
+   */
   patience: Schema.optionalKey(positiveInt),
-  /** Steps between samples; 0 for none. */
+  /**
+   * Steps between samples. 0 turns samples off.
+   * @unit steps
+   */
   sampleEvery: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
-  /** What the samples begin with. */
+  /** Prompts of the samples. */
   prompts: Schema.Array(Schema.String).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
   ),
+  /**
+   * Length of a sample.
+   * @unit tokens
+   */
   sampleTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(48))),
+  /** Sampling temperature. 0 always takes the most likely token. */
   sampleTemperature: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.8))),
-  /** When to save: every so many steps, every so many seconds, whichever comes first. A new best is always saved. */
+  /** When to save a checkpoint: after so many steps or seconds, whichever comes first. A new best is always saved. */
   checkpointEvery: Schema.Struct({
+    /**
+     * Steps between checkpoints. A rollback returns to one of these.
+     * @defaultValue not by steps
+     * @unit steps
+     */
     steps: Schema.optionalKey(positiveInt),
+    /**
+     * Time between checkpoints.
+     * @defaultValue not by time
+     * @unit seconds
+     */
     seconds: Schema.optionalKey(positive)
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({ steps: 500, seconds: 60 }))),
   /** Checkpoints kept beside the best one. */
   keepLast: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
-  /** Decides initial weights, batch order and dropout. */
+  /** Seed of the initial weights, the batch order and dropout. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /** What to do when something goes wrong. */
   faults: FaultPolicy.pipe(Schema.withDecodingDefaultKey(Effect.succeed({})))
 } as const
 
@@ -161,10 +230,12 @@ export const validateConfig = (
 /** What is known of the dataset before training. */
 export interface DatasetFacts {
   readonly vocabularySize: number
-  readonly sequenceLength: number
   readonly trainTokens: number
   readonly validationTokens: number
 }
+
+/** The context length of a new model for which none is given. */
+const defaultSequenceLength = 128
 
 export interface Plan {
   readonly spec: Spec
@@ -187,19 +258,23 @@ export const planOf = (
   config: TrainConfig,
   model: GptConfig,
   facts: DatasetFacts,
-  done: Done = { steps: 0, windows: 0 }
+  start?: { readonly sequenceLength: number; readonly done: Done }
 ): Effect.Effect<Plan, TrainingImpossible> => {
   const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
-  const { sequenceLength, trainTokens, validationTokens, vocabularySize } = facts
+  const { trainTokens, validationTokens, vocabularySize } = facts
+  const done = start?.done ?? { steps: 0, windows: 0 }
+  const sequenceLength = start?.sequenceLength ?? config.sequenceLength ?? defaultSequenceLength
   const spec: Spec = { model, vocabularySize, sequenceLength }
-  if (trainTokens <= sequenceLength)
+  // A window of n tokens has n targets, shifted by one: it takes n + 1 tokens.
+  const longest = Math.min(trainTokens, validationTokens) - 1
+  if (sequenceLength > longest) {
+    const split = trainTokens < validationTokens ? "training" : "validation"
     return fail(
-      `The training split has ${trainTokens} tokens, too few for a sequence length of ${sequenceLength}. Collect more text or lower sequenceLength.`
+      longest < 1
+        ? `The ${split} split has ${longest + 1} tokens, and a prediction takes two. Collect more documents.`
+        : `sequenceLength ${sequenceLength} is too long for the ${split} split of ${longest + 1} tokens. Set sequenceLength to ${longest} or less, change validationShare or testShare of the dataset, or collect more text.`
     )
-  if (validationTokens < 2)
-    return fail(
-      `The validation split has ${validationTokens} tokens, so nothing can be measured. Collect more documents or raise the validation share of the dataset.`
-    )
+  }
   const data: Batches.Plan = {
     tokens: trainTokens,
     sequenceLength,

@@ -79,11 +79,10 @@ const stage = Stage.make({
     if (shape === undefined) return yield* new TrainingImpossible({ message: missingModel })
     const facts: DatasetFacts = {
       vocabularySize: dataset.value.vocabularySize,
-      sequenceLength: dataset.value.sequenceLength,
       trainTokens: dataset.value.train.tokens,
       validationTokens: dataset.value.validation.tokens
     }
-    const plan = yield* planOf(config, shape, facts, opened?.done)
+    const plan = yield* planOf(config, shape, facts, opened)
     const start = opened === undefined ? undefined : Start.settle(opened, config, plan, facts)
     const codec = codecOf(yield* Tokenizer.loadExact(dataset.directory, dataset.value.tokenizer))
     const trainTokens = yield* openTokens(join(dataset.directory, "train.bin"), dataset.value.tokenBytes)
@@ -242,7 +241,7 @@ const stage = Stage.make({
 })
 
 /**
- * Trains a model on a dataset: `train({ dataset, model: Gpt.tiny, steps: 1000 })`. With `from` it goes on with a finished run,
+ * Trains a model on a dataset: `train({ dataset, model: Gpt.tiny, sequenceLength: 128, steps: 1000 })`. With `from` it goes on with a finished run,
  * `train({ dataset, from: run, steps: 2000 })`, or trains a model further, `train({ dataset, from: importModel({ folder }) })`.
  *
  * Fails with `TrainingImpossible` or `StartImpossible` when dataset, settings and start do not fit together, `TrainingStopped` at a bad step,

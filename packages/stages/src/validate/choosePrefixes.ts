@@ -4,7 +4,7 @@ import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec } from "../generate/Completion.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { tokensOf } from "./measure.ts"
-import type { Prefix } from "./prompts.ts"
+import type { Prefix } from "./Prefix.ts"
 
 export interface ChosenPrefix extends Prefix {
   /** Path of the document. */

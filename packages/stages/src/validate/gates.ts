@@ -10,15 +10,25 @@ export const order = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1,
 
 /** Config keys of the gates. */
 export const thresholds = {
-  /** Orders of the n-gram baselines that the model must beat in bits per byte; by default the bigram. */
+  /** Orders of the n-gram baselines that the model must beat in bits per byte. */
   baselinesToBeat: Schema.Array(order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2]))),
+  /**
+   * Highest bits per byte that passes. `null` asks for nothing.
+   * @unit bits per byte
+   */
   bitsPerByteAtMost: threshold,
+  /** Highest perplexity (per token) that passes. `null` asks for nothing. */
   perplexityAtMost: threshold,
-  /** Shares are from 0 to 1, so that a gate above 1 is out of reach. */
+  /** Lowest top-1 accuracy that passes, 0 to 1. `null` asks for nothing. */
   topOneAccuracyAtLeast: threshold,
+  /** Lowest share of completions that must parse, 0 to 1. `null` asks for nothing. */
   parseShareAtLeast: threshold,
+  /** Lowest share of completions that must compile with gcc, 0 to 1. `null` asks for nothing. */
   gccShareAtLeast: threshold,
-  /** In tokens. */
+  /**
+   * Longest run of tokens that a completion may share with the training split. `null` asks for nothing.
+   * @unit tokens
+   */
   longestOverlapAtMost: threshold
 }
 const Thresholds = Schema.Struct(thresholds)

@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url"
 import { digestFile } from "@trainyard/core/Durable"
 import { Effect, Schema } from "effect"
 import { Language, type Node, Parser } from "web-tree-sitter"
-import { type Prefix, prefixesOf } from "./prompts.ts"
+import type { Prefix } from "./Prefix.ts"
+import { prefixesOf } from "./prompts.ts"
 import { cutAtLastItem, withoutCplusplus } from "./topLevel.ts"
 
 /** The grammar could not be loaded: the installation is not whole. */

@@ -3,16 +3,8 @@
  * so that what completes them can be judged as C by itself.
  */
 import type { Node, Parser } from "web-tree-sitter"
+import type { Prefix } from "./Prefix.ts"
 import { withoutCplusplus } from "./topLevel.ts"
-
-/** A prompt and what its document really says after it. */
-export interface Prefix {
-  readonly prompt: string
-  /** To the end of the document. */
-  readonly rest: string
-  /** The beginning of it that ends the item. */
-  readonly item: string
-}
 
 const holders = new Set([
   "translation_unit",

@@ -38,31 +38,38 @@ export const validate = Stage.make({
   inputs: { model: Model, dataset: Dataset },
   config: {
     /**
-     * About how many tokens of the test split, and of the validation split beside it, are measured: whole documents, drawn by the
-     * seed, until there are so many. Null measures all of them.
+     * How much of each split is measured: whole documents, drawn by `seed`, until there are this many tokens. `null` measures all.
+     * @unit tokens
      */
     measuredTokens: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100_000))),
-    /** What completions begin with. */
+    /** Prompts of the completions. */
     prompts: Schema.Array(Schema.String).pipe(
       Schema.withDecodingDefaultKey(Effect.succeed(["int main", "struct", "#include", "void function"]))
     ),
     /**
-     * How many more prompts are taken from .c and .h documents of the judged split: heads of functions and structures
-     * that the document itself ends within half of `maxTokens`.
+     * Prompts taken from documents of the test split, beside `prompts`: beginnings of functions and structures that the document ends
+     * within half of `maxTokens`.
+     * @unit prompts
      */
     documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
-    /** Longest completion, in tokens. */
+    /**
+     * Length of a completion.
+     * @unit tokens
+     */
     maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
-    /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
+    /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
     temperature: Schema.Finite.pipe(
       Schema.check(Schema.isGreaterThanOrEqualTo(0)),
       Schema.withDecodingDefaultKey(Effect.succeed(0.5))
     ),
-    /** Draw from this many of the most likely tokens only. */
+    /**
+     * Samples from this many of the most likely tokens only.
+     * @unit tokens
+     */
     topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
-    /** Decides which documents and prompts are taken and how completions are drawn. */
+    /** Draws the documents, the prompts and the completions. */
     seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
-    /** Orders of the Kneser-Ney baselines that are measured, beside those that must be beaten. */
+    /** Orders of the Kneser-Ney n-gram baselines that are measured. */
     baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
     ...gates.thresholds
   },

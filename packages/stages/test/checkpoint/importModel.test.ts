@@ -8,7 +8,7 @@ import { decode } from "../../src/tensors/Safetensors.ts"
 import { importTokenizer } from "../../src/tokenize/importTokenizer.ts"
 import { layer, runStage } from "../runStage.ts"
 import { type Place, place, publishModel, sibling } from "../train/laboratory.ts"
-import { listen, ofType, undisturbed } from "../train/trials.ts"
+import { evaluations, listen, undisturbed } from "../train/trials.ts"
 import { makeForeign, type Type } from "./foreign.ts"
 
 const published = Effect.gen(function* () {
@@ -61,7 +61,7 @@ describe("import-model", () => {
           const heard = listen()
           const run = yield* undisturbed(next, { steps: 2, learningRate: 1e-9, evaluateEvery: 2 }, heard)
           assert.strictEqual(run.startedFrom?.step, null)
-          assert.closeTo(ofType(heard, "Evaluation")[0]!.loss!, value.provenance!.validationLoss, 0.05)
+          assert.closeTo(evaluations(heard)[0]!.loss!, value.provenance!.validationLoss, 0.05)
         }).pipe(Effect.scoped, Effect.provide(layer))
       )
 

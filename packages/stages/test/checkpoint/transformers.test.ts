@@ -56,11 +56,18 @@ const published = Effect.fnUntraced(function* (model: "byte-pair" | "word-level"
   const { artifact } = yield* Running.runStage(tokenize({ corpus, model, vocabularySize }), {
     corpus: documents
   })
-  const dataset = yield* Running.runStage(buildDataset({ corpus, tokenizer, sequenceLength: 16 }), {
+  const dataset = yield* Running.runStage(buildDataset({ corpus, tokenizer }), {
     corpus: documents,
     tokenizer: artifact
   })
-  const { directory } = yield* publishModel({ ...at, dataset: dataset.artifact }, { ...settings, steps: 2 })
+  const { directory } = yield* publishModel(
+    { ...at, dataset: dataset.artifact },
+    {
+      ...settings,
+      sequenceLength: 16,
+      steps: 2
+    }
+  )
   return { directory, saved: join(at.root, "saved") }
 })
 

@@ -64,7 +64,6 @@ layer(Running.layer)("a dataset of more than 2 GiB", (it) => {
           vocabularySize: 6,
           endTokenId: 1,
           tokenBytes: 2,
-          sequenceLength: 4,
           seed: 1,
           train: yield* counts("train", large),
           validation: yield* counts("validation", 64)

@@ -17,7 +17,6 @@ const tokenizer = {} as Stage.Node<typeof TokenizerArtifact, never, never>
 const code = Array.from({ length: 30 }, (_, seed) => someCode(seed, 5 + (seed % 7)))
 
 interface Options {
-  readonly sequenceLength?: number
   readonly seed?: number
   readonly maximumTokens?: number
   readonly maximumValidationTokens?: number
@@ -31,7 +30,7 @@ const made = Effect.fnUntraced(function* (options: Options = {}, texts: Readonly
     corpus: documents
   })
   const built = yield* Running.runStage(
-    buildDataset({ corpus, tokenizer, sequenceLength: 16, validationShare: 0.2, ...options }),
+    buildDataset({ corpus, tokenizer, validationShare: 0.2, ...options }),
     { corpus: documents, tokenizer: learned.artifact }
   )
   return { ...built, tokenizer: yield* Tokenizer.load(built.artifact.directory) }
@@ -127,7 +126,7 @@ layer(Running.layer)("dataset", (it) => {
       })
       for (const maximumTokens of [50, 51, 52]) {
         const { artifact } = yield* Running.runStage(
-          buildDataset({ corpus, tokenizer, sequenceLength: 16, validationShare: 0.25, maximumTokens }),
+          buildDataset({ corpus, tokenizer, validationShare: 0.25, maximumTokens }),
           { corpus: documents, tokenizer: learned.artifact }
         )
         assert.strictEqual(artifact.value.train.tokens, maximumTokens)
@@ -149,7 +148,6 @@ layer(Running.layer)("dataset", (it) => {
         buildDataset({
           corpus,
           tokenizer,
-          sequenceLength: 4,
           validationShare: 0.01,
           testShare: 0,
           maximumTokens: 40
@@ -171,7 +169,7 @@ layer(Running.layer)("dataset", (it) => {
       const learned = yield* Running.runStage(tokenize({ corpus, vocabularySize: 300 }), {
         corpus: documents
       })
-      const build = Running.runStage(buildDataset({ corpus, tokenizer, sequenceLength: 16 }), {
+      const build = Running.runStage(buildDataset({ corpus, tokenizer }), {
         corpus: documents,
         tokenizer: learned.artifact
       })
@@ -236,7 +234,7 @@ layer(Running.layer)("dataset", (it) => {
       json.model.vocab = { ...json.model.vocab, one: 70_000, two: 70_001 }
       yield* fs.writeFileString(file, JSON.stringify(json))
       const { artifact } = yield* Running.runStage(
-        buildDataset({ corpus, tokenizer, sequenceLength: 2, validationShare: 0.5 }),
+        buildDataset({ corpus, tokenizer, validationShare: 0.5 }),
         { corpus: documents, tokenizer: yield* renamed(learned.artifact) }
       )
       assert.strictEqual(artifact.value.tokenBytes, 4)
@@ -247,13 +245,10 @@ layer(Running.layer)("dataset", (it) => {
 
   it.effect("says what would do where a split is impossible", () =>
     Effect.gen(function* () {
-      const long = yield* Effect.flip(made({ sequenceLength: 100_000 }))
-      assert.strictEqual(long._tag, "ImpossibleSplit")
-      const largest = Number(/the largest possible is (\d+)/.exec(long.message)?.[1])
-      assert.include(long.message, "is longer than the validation split")
-      const fits = yield* made({ sequenceLength: largest })
-      assert.strictEqual(fits.artifact.value.sequenceLength, largest)
-      assert.strictEqual((yield* Effect.flip(made({ sequenceLength: largest + 1 })))._tag, "ImpossibleSplit")
+      const short = yield* Effect.flip(made({ maximumValidationTokens: 1 }))
+      assert.strictEqual(short._tag, "ImpossibleSplit")
+      assert.include(short.message, "The validation split has 1 tokens, and a prediction takes two.")
+      assert.strictEqual((yield* made({ maximumValidationTokens: 2 })).artifact.value.validation.tokens, 2)
       const alone = yield* Effect.flip(made({}, [someCode(1, 100)]))
       assert.include(alone.message, "The corpus has one document")
     })

@@ -20,7 +20,7 @@ import {
   sibling,
   steady
 } from "./laboratory.ts"
-import { interruptAt } from "./trials.ts"
+import { evaluations, interruptAt } from "./trials.ts"
 
 const averaged = {
   ...steady,
@@ -68,8 +68,7 @@ const backendThat = (nth: number, instead: Effect.Effect<never, EngineFailure>, 
   })
 }
 
-const lossesOf = ({ events }: Heard, type: "Step" | "Evaluation") =>
-  events.flatMap((event) => (event.type === type ? [event.loss ?? Number.NaN] : []))
+const lossesOf = (heard: Heard) => evaluations(heard).map(({ loss }) => loss ?? Number.NaN)
 
 describe("emaSteps", () => {
   it.live(
@@ -105,11 +104,11 @@ describe("emaSteps", () => {
       yield* trained(at, settings, none)
       yield* trained(sibling(at, "one"), { ...settings, emaSteps: 1 }, one)
       yield* trained(sibling(at, "six"), { ...settings, emaSteps: 6 }, six)
-      assert.strictEqual(lossesOf(six!, "Evaluation").length, lossesOf(none!, "Evaluation").length)
-      for (const [index, loss] of lossesOf(none!, "Evaluation").entries()) {
+      assert.strictEqual(lossesOf(six!).length, lossesOf(none!).length)
+      for (const [index, loss] of lossesOf(none!).entries()) {
         // The mean over one step is the weights themselves, but for a rounding.
-        assert.closeTo(lossesOf(one!, "Evaluation")[index]!, loss, 1e-5)
-        assert.isAbove(Math.abs(lossesOf(six!, "Evaluation")[index]! - loss), 1e-4)
+        assert.closeTo(lossesOf(one!)[index]!, loss, 1e-5)
+        assert.isAbove(Math.abs(lossesOf(six!)[index]! - loss), 1e-4)
       }
     }).pipe(Effect.scoped)
   )
@@ -121,7 +120,7 @@ describe("emaSteps", () => {
       yield* trained(plain, config)
       for (const step of [3, 11, 18]) {
         const stopped = sibling(plain, `stopped-${step}`)
-        yield* interruptAt(stopped, config, (event) => event.type === "CheckpointSaved" && event.step >= step)
+        yield* interruptAt(stopped, config, (event) => event.type === "Saved" && event.step >= step)
         yield* trained(stopped, config)
         assert.deepStrictEqual(everythingOf(stopped), everythingOf(plain))
       }

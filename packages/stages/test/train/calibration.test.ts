@@ -74,7 +74,7 @@ describe("calibrate", () => {
       const value = yield* trained(plain, config)
       for (const step of [4, 20]) {
         const stopped = sibling(plain, `stopped-${step}`)
-        yield* interruptAt(stopped, config, (event) => event.type === "CheckpointSaved" && event.step >= step)
+        yield* interruptAt(stopped, config, (event) => event.type === "Saved" && event.step >= step)
         const again = yield* trained(stopped, config)
         assert.deepStrictEqual(again.temperature, value.temperature)
         assert.deepStrictEqual(resultOf(stopped), resultOf(plain))

@@ -13,7 +13,7 @@ import {
   sibling,
   steady
 } from "./laboratory.ts"
-import { curveOf, interruptAt, listen, ofType, undisturbed } from "./trials.ts"
+import { curveOf, evaluations, interruptAt, listen, ofType, undisturbed } from "./trials.ts"
 
 /** A first run, and a place in which to go on with it. */
 const ended = Effect.fn("ended")(function* (config: Settings, at?: Place) {
@@ -43,7 +43,7 @@ describe("going on with a finished run", () => {
       const average = (at: Place) => readFileSync(join(at.output, "last", "average.safetensors"))
       assert.isTrue(average(next).equals(average(plain)))
       assert.deepStrictEqual(
-        ofType(heard, "Evaluation").map((event) => event.step),
+        evaluations(heard).map((event) => event.step),
         [16, 24, 32, 40]
       )
       assert.strictEqual(result.steps, 40)
@@ -79,7 +79,7 @@ describe("going on with a finished run", () => {
       const { first, next } = yield* ended({ ...steady, steps: 8, decaySteps: 24 })
       yield* undisturbed(next, steady)
       const stopped = { ...sibling(first, "stopped"), from: next.from }
-      yield* interruptAt(stopped, steady, (event) => event.type === "CheckpointSaved" && event.step === 12)
+      yield* interruptAt(stopped, steady, (event) => event.type === "Saved" && event.step === 12)
       const heard = listen()
       yield* undisturbed(stopped, steady, heard)
       assert.isAtLeast(ofType(heard, "Resumed")[0]!.step, 12)
@@ -137,7 +137,7 @@ describe("going on with a finished run", () => {
       const heard = listen()
       const result = yield* undisturbed({ ...next, dataset }, { ...settings, steps: 16 }, heard)
       assert.closeTo(result.epochs, (8 * 2) / 25, 1e-9)
-      assert.strictEqual(ofType(heard, "Evaluation")[0]?.best, true)
+      assert.strictEqual(evaluations(heard)[0]?.best, true)
       assert.match(notes(heard).join(), /not the one that the run to go on from was trained on/)
     }).pipe(Effect.scoped)
   )
@@ -163,11 +163,10 @@ describe("going on with a finished run", () => {
       yield* refused({ ...next, dataset }, settings, /have different tokenizers/)
       const larger = { ...next.dataset, value: { ...next.dataset.value, vocabularySize: 25 } }
       yield* refused({ ...next, dataset: larger }, settings, /vocabulary of 24 and the data set one of 25/)
-      const longer = { ...next.dataset, value: { ...next.dataset.value, sequenceLength: 16 } }
       yield* refused(
-        { ...next, dataset: longer },
-        settings,
-        /sequence length of 8 and the data set one of 16/
+        next,
+        { ...settings, sequenceLength: 16 },
+        /sequenceLength is 16, and the run to continue was trained with 8/
       )
       appendFileSync(join(next.from.directory, "last", "parameters.safetensors"), "x")
       yield* refused(next, settings, /is not a whole checkpoint/)
@@ -202,7 +201,7 @@ describe("training a model further", () => {
         step: value.provenance!.step
       })
       // So small a rate changes next to nothing: the loss is that of the model.
-      assert.closeTo(ofType(heard, "Evaluation")[0]!.loss!, value.provenance!.validationLoss, 1e-4)
+      assert.closeTo(evaluations(heard)[0]!.loss!, value.provenance!.validationLoss, 1e-4)
       assert.deepStrictEqual(
         curveOf(next).map((point) => point.step),
         [1, 1, 2, 2]
@@ -211,23 +210,22 @@ describe("training a model further", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("keeps the positions that the data set uses, and refuses more than it has", () =>
-    Effect.gen(function* () {
-      const at = yield* place
-      const { directory, value } = yield* publishModel(at)
-      const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
-      const withLength = (sequenceLength: number, name: string): Place => ({
-        ...sibling(at, name),
-        from,
-        dataset: { ...at.dataset, value: { ...at.dataset.value, sequenceLength } }
-      })
-      const heard = listen()
-      const tuning: Settings = { steps: 2, batchSize: 2 }
-      const result = yield* undisturbed(withLength(4, "short"), tuning, heard)
-      assert.strictEqual(result.sequenceLength, 4)
-      assert.match(notes(heard).join(), /has 8 positions and the data set a sequence length of 4/)
-      const error = yield* undisturbed(withLength(9, "long"), tuning).pipe(Effect.flip)
-      assert.match(error.message, /has 8 positions and the data set a sequence length of 9/)
-    }).pipe(Effect.scoped)
+  it.live(
+    "keeps as many positions as sequenceLength says, all by default, and refuses more than it has",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* place
+        const { directory, value } = yield* publishModel(at)
+        const from = { kind: "model" as const, directory, value, cacheKey: "model-of-the-tests" }
+        const withLength = (name: string, length: Pick<Settings, "sequenceLength">, heard = listen()) =>
+          undisturbed({ ...sibling(at, name), from }, { ...length, steps: 2, batchSize: 2 }, heard)
+        assert.strictEqual((yield* withLength("whole", {})).sequenceLength, 8)
+        const heard = listen()
+        const result = yield* withLength("short", { sequenceLength: 4 }, heard)
+        assert.strictEqual(result.sequenceLength, 4)
+        assert.match(notes(heard).join(), /has 8 positions and sequenceLength is 4/)
+        const error = yield* withLength("long", { sequenceLength: 9 }).pipe(Effect.flip)
+        assert.match(error.message, /sequenceLength is 9, and the model to start from has 8 positions/)
+      }).pipe(Effect.scoped)
   )
 })

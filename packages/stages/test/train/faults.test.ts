@@ -21,7 +21,7 @@ import {
   sibling,
   steady
 } from "./laboratory.ts"
-import { curveOf, interruptAt, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+import { curveOf, interruptAt, listen, ofType, stepEvents, stepsOf, undisturbed } from "./trials.ts"
 
 /** The tokens of a batch of the undisturbed run, as one text. */
 const batchOf = (at: Place, index: number) =>
@@ -182,7 +182,7 @@ describe("faults", () => {
           steady,
           (event) => {
             if (event.type === "Fault") faults++
-            return event.type === "CheckpointSaved" && event.step >= step
+            return event.type === "Saved" && event.step >= step
           },
           listen(),
           backend
@@ -338,7 +338,7 @@ describe("disk", () => {
         Effect.flip
       )
       assert.strictEqual(error._tag, "DiskTooSmall")
-      assert.strictEqual(ofType(heard, "Step").length, 0)
+      assert.strictEqual(stepEvents(heard).length, 0)
     }).pipe(Effect.scoped)
   )
 

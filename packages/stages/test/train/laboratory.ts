@@ -120,7 +120,6 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
       vocabularySize,
       endTokenId,
       tokenBytes: 2,
-      sequenceLength,
       seed: 1,
       train,
       validation: judged,
@@ -135,6 +134,7 @@ export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "from" | "n
 /** Settings of a run that takes a fraction of a second. */
 export const settings = {
   model: { embedding: 8, layers: 1, heads: 2 },
+  sequenceLength,
   steps: 24,
   batchSize: 2,
   learningRate: 0.01,

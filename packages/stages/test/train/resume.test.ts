@@ -17,7 +17,16 @@ import {
   sibling,
   trainee
 } from "./laboratory.ts"
-import { interruptAt, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+import {
+  evaluations as evaluationsIn,
+  interruptAt,
+  isStep,
+  listen,
+  ofType,
+  stepEvents,
+  stepsOf,
+  undisturbed
+} from "./trials.ts"
 
 const engines = await Promise.all(
   [cpu, native].map(async (engine) => ({ engine, here: await Effect.runPromise(engine.availability) }))
@@ -41,11 +50,11 @@ describe("resume", () => {
         yield* interruptAt(
           stopped,
           config,
-          (event) => (event.type === "Step" || event.type === "CheckpointSaved") && ++steps === 1 + (at % 3),
+          (event) => (isStep(event) || event.type === "Saved") && ++steps === 1 + (at % 3),
           before
         )
         assert.strictEqual(existsSync(join(stopped.output, "last")), false)
-        const saved = ofType(before, "CheckpointSaved").at(-1)!.step
+        const saved = ofType(before, "Saved").at(-1)!.step
         const after = listen()
         yield* undisturbed(stopped, config, after)
         assert.deepStrictEqual(
@@ -85,7 +94,7 @@ describe("resume", () => {
         ofType(after, "Resumed").map((event) => event.step),
         [16]
       )
-      assert.strictEqual(ofType(after, "Evaluation")[0]?.step, 16)
+      assert.strictEqual(evaluationsIn(after)[0]?.step, 16)
       assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
     }).pipe(Effect.scoped)
   )
@@ -106,7 +115,7 @@ describe("resume", () => {
         ]
         for (const file of files) {
           const broken = sibling(plain, `broken-${file}`)
-          yield* interruptAt(broken, saving, (event) => event.type === "CheckpointSaved" && event.step === 15)
+          yield* interruptAt(broken, saving, (event) => event.type === "Saved" && event.step === 15)
           const newest = stepsOf(broken).at(-1)!
           const path = join(broken.scratch, "checkpoints", newest, file)
           const bytes = readFileSync(path)
@@ -129,7 +138,7 @@ describe("resume", () => {
       const plain = yield* place
       yield* undisturbed(plain, config)
       const broken = sibling(plain, "broken")
-      yield* interruptAt(broken, config, (event) => event.type === "CheckpointSaved")
+      yield* interruptAt(broken, config, (event) => event.type === "Saved")
       for (const name of stepsOf(broken))
         writeFileSync(join(broken.scratch, "checkpoints", name, "state.json"), "{}")
       const heard = listen()
@@ -146,7 +155,7 @@ describe("resume", () => {
       const again = { ...sibling(at, "again"), scratch: at.scratch }
       const heard = listen()
       yield* undisturbed(again, config, heard)
-      assert.strictEqual(ofType(heard, "Step").length, 0)
+      assert.strictEqual(stepEvents(heard).length, 0)
       assert.deepStrictEqual(resultOf(again), resultOf(at))
     }).pipe(Effect.scoped)
   )
@@ -168,7 +177,7 @@ describe("resume", () => {
             yield* interruptAt(
               stopped,
               trainee,
-              (event) => event.type === "CheckpointSaved",
+              (event) => event.type === "Saved",
               listen(),
               backendOn(engine, threads)
             )

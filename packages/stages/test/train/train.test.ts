@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { vi } from "vitest"
 import * as CheckpointFolder from "../../src/train/CheckpointFolder.ts"
 import { place, resultOf, type Settings, services, settings, sibling, steady } from "./laboratory.ts"
-import { curveOf, listen, ofType, stepsOf, undisturbed } from "./trials.ts"
+import { curveOf, evaluations, listen, ofType, stepEvents, stepsOf, undisturbed } from "./trials.ts"
 
 describe("train", () => {
   it.live("goes by time that only goes forward: a clock that is set back changes nothing", () =>
@@ -17,7 +17,7 @@ describe("train", () => {
       const checkpointEvery = { seconds: 1e-6 }
       const value = yield* undisturbed(yield* place, { ...settings, checkpointEvery }, heard)
       assert.isAbove(value.seconds, 0)
-      const saved = ofType(heard, "CheckpointSaved")
+      const saved = ofType(heard, "Saved")
       assert.isAbove(saved.filter((event) => !event.best && event.step < value.steps).length, 0)
       for (const { seconds } of saved) assert.isAtLeast(seconds, 0)
     }).pipe(Effect.scoped)
@@ -36,7 +36,7 @@ describe("train", () => {
       )
       assert.isBelow(losses.at(-1).loss, losses[0].loss)
       assert.deepStrictEqual(
-        ofType(heard, "Evaluation").map((event) => event.step),
+        evaluations(heard).map((event) => event.step),
         [8, 16, 24]
       )
       assert.deepStrictEqual(
@@ -51,7 +51,7 @@ describe("train", () => {
       assert.isAbove(value.seconds, 0)
       for (const state of ["best", "last"])
         yield* CheckpointFolder.read(join(at.output, state)).pipe(Effect.provide(services(heard)))
-      assert.strictEqual(ofType(heard, "Step").at(-1)?.step, 24)
+      assert.strictEqual(stepEvents(heard).at(-1)?.step, 24)
     }).pipe(Effect.scoped)
   )
 
@@ -152,12 +152,21 @@ describe("refusals", () => {
   it.live("a final rate above the peak", () =>
     refused({ ...settings, minLearningRate: 1 }, /minLearningRate \(1\) is above/)
   )
-  it.live("a sequence longer than the corpus", () =>
+  it.live("a context longer than a split, of which the longest is named", () =>
     Effect.gen(function* () {
       const at = yield* place
-      const value = { ...at.dataset.value, sequenceLength: 4096 }
-      const error = yield* undisturbed({ ...at, dataset: { ...at.dataset, value } }).pipe(Effect.flip)
-      assert.match(error.message, /too few for a sequence length of 4096/)
+      const ofLength = (sequenceLength: number) =>
+        undisturbed(
+          { ...at, ...sibling(at, `of-${sequenceLength}`) },
+          { ...settings, steps: 1, sequenceLength }
+        )
+      assert.match(
+        (yield* Effect.flip(ofLength(42))).message,
+        /sequenceLength 42 is too long for the validation split of 42 tokens. Set sequenceLength to 41 or less/
+      )
+      // The same dataset serves every context length.
+      assert.strictEqual((yield* ofLength(41)).sequenceLength, 41)
+      assert.strictEqual((yield* ofLength(16)).sequenceLength, 16)
     }).pipe(Effect.scoped)
   )
 })

@@ -13,7 +13,7 @@ await Effect.runPromise(
         {
           react: (event) =>
             Effect.sync(() => {
-              if (event.type === "CheckpointSaved") process.stdout.write(`saved ${event.step}\n`)
+              if (event.type === "Saved") process.stdout.write(`saved ${event.step}\n`)
               if (event.type === "Resumed") process.stdout.write(`resumed ${event.step}\n`)
             })
         }

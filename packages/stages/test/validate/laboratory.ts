@@ -129,7 +129,6 @@ export const makeDataset = Effect.fnUntraced(function* (directory: string, teste
     vocabularySize,
     endTokenId,
     tokenBytes: 2,
-    sequenceLength: 32,
     seed: 1,
     train: train.counts,
     validation: validation.counts,

@@ -1,4 +1,4 @@
-/** `trainyard monitor`: the live screen of a run, in another terminal. */
+/** `trainyard monitor`: the live screen of a run, in another terminal. `status --watch` shows the same. */
 import * as RunLog from "@trainyard/core/RunLog"
 import type { RunStatus } from "@trainyard/core/RunStatus"
 import { Workspace } from "@trainyard/core/Workspace"
@@ -63,6 +63,19 @@ const plain = (screen: Screen, directory: string) => {
   return Watching.follow(directory, "10 seconds", show)
 }
 
+/** Shows a run until it ends or the user leaves: full screen on a terminal, one state after another elsewhere. */
+export const watch = Effect.fnUntraced(function* (screen: Screen, directory: string) {
+  if (!screen.live) {
+    yield* plain(screen, directory)
+    return
+  }
+  const last = yield* live(screen, directory)
+  if (Option.isSome(last)) {
+    const lines = MonitorScreen.compose(screen, last.value, screen.columns() - 1, screen.rows() - 1, "")
+    screen.write(`${lines.join("\n")}\n`)
+  }
+})
+
 export const monitor = Command.make(
   "monitor",
   { run: runArgument, workspace: RunOptions.workspaceFlag },
@@ -71,21 +84,13 @@ export const monitor = Command.make(
     const { screen } = yield* Output
     const show = Effect.gen(function* () {
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
-      if (!screen.live) {
-        yield* plain(screen, directory)
-        return
-      }
-      const last = yield* live(screen, directory)
-      if (Option.isSome(last)) {
-        const lines = MonitorScreen.compose(screen, last.value, screen.columns() - 1, screen.rows() - 1, "")
-        screen.write(`${lines.join("\n")}\n`)
-      }
+      yield* watch(screen, directory)
     })
     yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
   })
 ).pipe(
   Command.withDescription(
-    "Watch a run from another terminal: loss curve, throughput, stages, health, samples. Leaving it does not touch the run."
+    "Watch a run from another terminal: stages, metrics and their curve, health, samples. Leaving it does not touch the run."
   ),
   Command.withExamples([
     { command: "trainyard monitor", description: "The newest run of .trainyard" },

@@ -1,51 +1,25 @@
-/** `trainyard status`: the state of a run as a page, from its log alone; while it runs, afterwards, and after a crash. */
+/** `trainyard status`: the state of a run as a page, from its log; while it runs, afterwards, and after a crash. */
 import * as RunLog from "@trainyard/core/RunLog"
-import type { RunStatus } from "@trainyard/core/RunStatus"
 import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
-import * as FullScreen from "../show/FullScreen.ts"
-import { glance } from "../show/LiveSummary.ts"
 import * as Resumable from "../show/Resumable.ts"
-import type { Screen } from "../show/Screen.ts"
 import * as StatusPage from "../show/StatusPage.ts"
 import * as Watching from "../Watching.ts"
 import { jsonFlag, runArgument } from "./flags.ts"
+import * as Monitor from "./monitor.ts"
 
-/** Shows a status that changes: as much as fits, in place. What was shown last stays when watching ends, in whatever way. */
-const live = Effect.fnUntraced(function* (screen: Screen, directory: string) {
-  let last: RunStatus | undefined
-  yield* Effect.gen(function* () {
-    const whole = yield* FullScreen.open(screen)
-    yield* Watching.follow(directory, "1 second", (status) => {
-      last = status
-      return whole.show((columns, rows) => glance(screen, status, columns, rows))
-    })
-  }).pipe(
-    Effect.scoped,
-    Effect.ensuring(
-      Effect.sync(() => {
-        if (last === undefined) return
-        for (const line of glance(screen, last, screen.columns() - 1, screen.rows() - 2))
-          screen.write(`${line}\n`)
-      })
-    )
-  )
-})
-
-/** One page or object after another, as the status changes. */
-const plain = Effect.fnUntraced(function* (directory: string, json: boolean) {
+/** The status as one line of JSON after another, as it changes. */
+const watchAsJson = Effect.fnUntraced(function* (directory: string) {
   const output = yield* Output
   let before = ""
-  yield* Watching.follow(directory, json ? "1 second" : "10 seconds", (status) =>
+  yield* Watching.follow(directory, "1 second", (status) =>
     Effect.sync(() => {
-      const text = json ? JSON.stringify(status) : StatusPage.page(status).join("\n")
-      if (text === before) return
-      if (json) output.json(status)
-      else output.screen.write(`${before === "" ? "" : "\n---\n\n"}${text}\n`)
+      const text = JSON.stringify(status)
+      if (text !== before) output.json(status)
       before = text
     })
   )
@@ -57,7 +31,9 @@ export const status = Command.make(
     run: runArgument,
     watch: Flag.Boolean("watch").pipe(
       Flag.withAlias("w"),
-      Flag.withDescription("Show it again as it changes, until the run ends; on a terminal as much as fits"),
+      Flag.withDescription(
+        "Show the screen of trainyard monitor until the run ends; with --json, each new state on a line"
+      ),
       Flag.withDefault(false)
     ),
     json: jsonFlag,
@@ -68,11 +44,8 @@ export const status = Command.make(
     const show = Effect.gen(function* () {
       const output = yield* Output
       const directory = yield* RunLog.find(Option.getOrUndefined(flags.run))
-      if (flags.watch) {
-        return yield* !flags.json && output.screen.live
-          ? live(output.screen, directory)
-          : plain(directory, flags.json)
-      }
+      if (flags.watch)
+        return yield* flags.json ? watchAsJson(directory) : Monitor.watch(output.screen, directory)
       const status = yield* Watching.now(directory)
       const resumable = Resumable.idle((yield* Unfinished.list()).waiting)
       const now = yield* Clock.currentTimeMillis
@@ -89,6 +62,9 @@ export const status = Command.make(
     { command: "trainyard status", description: "The newest run" },
     { command: "trainyard status --watch", description: "Keep showing it until the run ends" },
     { command: "trainyard status > STATUS.md", description: "A page to send to somebody" },
-    { command: "trainyard status --json | jq .training.loss", description: "For a script" }
+    {
+      command: "trainyard status --json | jq '.metrics[] | select(.name == \"loss\").value'",
+      description: "For a script"
+    }
   ])
 )

@@ -53,7 +53,7 @@ export class Block {
         : `${up}${this.#over([...kept, ...shown])}${below}`
     )
     this.#drawn = shown
-    this.#screen.standing.block = shown.length === 0 ? undefined : this
+    this.#screen.liveLines.block = shown.length === 0 ? undefined : this
   }
 
   /** Takes the block away. */
@@ -61,7 +61,7 @@ export class Block {
     const up = this.#up()
     if (up !== "") this.#screen.draw(`${up}${below}`)
     this.#drawn = []
-    const { standing } = this.#screen
-    if (standing.block === this) standing.block = undefined
+    const { liveLines } = this.#screen
+    if (liveLines.block === this) liveLines.block = undefined
   }
 }

@@ -1,12 +1,12 @@
-/** A run on one screen: stages, loss curve, throughput, health, samples, latest moments. Lines only; it fits any size. */
-import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+/** A run on one screen: stages, metrics and their curve, health, samples, the latest of the timeline. Lines only; it fits any size. */
+import type { RunStatus, Stage } from "@trainyard/core/RunStatus"
 import * as Sanitize from "@trainyard/core/Sanitize"
 import { curve } from "./curve.ts"
-import { bytes, count, duration, figure, loss, oneLine } from "./format.ts"
+import { bytes, count, duration, metric, metricValue, oneLine } from "./format.ts"
 import { barLine, cut, type Screen, type Style, width } from "./Screen.ts"
-import { progressOf, secondsOf } from "./StatusPage.ts"
+import { currentMetrics, progressOf, secondsOf, titleOf } from "./StatusPage.ts"
 
-const stateStyle: Record<Phase["state"], Style> = {
+const stateStyle: Record<Stage["state"], Style> = {
   pending: "gray",
   waiting: "yellow",
   running: "cyan",
@@ -18,7 +18,7 @@ const stateStyle: Record<Phase["state"], Style> = {
   interrupted: "yellow"
 }
 
-const stateMark: Record<Phase["state"], string> = {
+const stateMark: Record<Stage["state"], string> = {
   pending: "",
   waiting: " waits",
   running: "",
@@ -31,17 +31,17 @@ const stateMark: Record<Phase["state"], string> = {
 }
 
 /** How many stages lie before a stage at least. */
-const depths = (phases: ReadonlyArray<Phase>): ReadonlyMap<string, number> => {
+const depths = (stages: ReadonlyArray<Stage>): ReadonlyMap<string, number> => {
   const found = new Map<string, number>()
-  for (const phase of phases) {
-    found.set(phase.name, Math.max(0, ...phase.after.map((name) => (found.get(name) ?? -1) + 1)))
+  for (const stage of stages) {
+    found.set(stage.name, Math.max(0, ...stage.after.map((name) => (found.get(name) ?? -1) + 1)))
   }
   return found
 }
 
-const percent = (phase: Phase): string => {
-  const { progress } = phase
-  return phase.state === "running" && progress !== null && progress.total !== null && progress.total > 0
+const percent = (stage: Stage): string => {
+  const { progress } = stage
+  return stage.state === "running" && progress !== null && progress.total !== null && progress.total > 0
     ? ` ${Math.floor((100 * progress.done) / progress.total)}%`
     : ""
 }
@@ -49,11 +49,11 @@ const percent = (phase: Phase): string => {
 /** The graph in rows: stages that may run at the same time stand side by side, an arrow leads on. */
 const graph = (screen: Screen, status: RunStatus, columns: number): ReadonlyArray<string> => {
   const levels: Array<Array<string>> = []
-  const depth = depths(status.phases)
-  for (const phase of status.phases) {
-    const at = depth.get(phase.name) ?? 0
-    const text = `${phase.name}${stateMark[phase.state]}${percent(phase)}`
-    levels[at] = [...(levels[at] ?? []), screen.style(stateStyle[phase.state], text)]
+  const depth = depths(status.stages)
+  for (const stage of status.stages) {
+    const at = depth.get(stage.name) ?? 0
+    const text = `${stage.name}${stateMark[stage.state]}${percent(stage)}`
+    levels[at] = [...(levels[at] ?? []), screen.style(stateStyle[stage.state], text)]
   }
   const arrow = screen.unicode ? " → " : " -> "
   const lines: Array<string> = []
@@ -70,18 +70,18 @@ const graph = (screen: Screen, status: RunStatus, columns: number): ReadonlyArra
 const header = (screen: Screen, status: RunStatus): string => {
   const style = status.state === "running" ? "cyan" : status.state === "succeeded" ? "green" : "red"
   const left = status.secondsLeft === null ? "" : `, about ${duration(status.secondsLeft)} left`
-  return `${screen.style("bold", status.pipeline)} ${screen.style(style, status.state)}  ${duration(status.seconds)}${left}  ${status.backend}`
+  return `${screen.style("bold", status.pipeline)} ${screen.style(style, titleOf(status))}  ${duration(status.seconds)}${left}  ${status.backend}`
 }
 
 const activity = (screen: Screen, status: RunStatus, columns: number): ReadonlyArray<string> =>
-  status.phases
+  status.stages
     .filter(({ state }) => state === "running" || state === "waiting" || state === "retrying")
-    .map((phase) => {
-      const { message, name, progress, secondsLeft } = phase
+    .map((stage) => {
+      const { message, name, progress, secondsLeft } = stage
       const time =
-        secondsLeft === null ? duration(secondsOf(phase, status) ?? 0) : `${duration(secondsLeft)} left`
+        secondsLeft === null ? duration(secondsOf(stage, status) ?? 0) : `${duration(secondsLeft)} left`
       const head = screen.style("cyan", name)
-      const parts = [time, progressOf(phase), ...(message === null ? [] : [message])].filter(
+      const parts = [time, progressOf(stage), ...(message === null ? [] : [message])].filter(
         (part) => part !== ""
       )
       return progress === null || progress.total === null || progress.total <= 0
@@ -89,20 +89,28 @@ const activity = (screen: Screen, status: RunStatus, columns: number): ReadonlyA
         : barLine(screen, head, progress.done / progress.total, parts, columns)
     })
 
-const training = (status: RunStatus): ReadonlyArray<string> => {
-  const step = status.training
-  if (step === null) return []
-  const evaluation = status.evaluations.at(-1)
-  const best = status.evaluations.filter((each) => each.best).at(-1)
-  const validation =
-    evaluation === undefined
-      ? ""
-      : `  validation ${loss(evaluation.loss)}${best === undefined ? "" : ` (best ${loss(best.loss)} at step ${count(best.step)})`}`
-  return [
-    `loss ${loss(step.loss)}${validation}`,
-    `${figure(step.tokensPerSecond)} tokens/s  ${figure(step.stepMilliseconds)} ms a step  step ${count(step.step)}/${count(step.steps)}  epoch ${step.epoch.toFixed(2)}`
-  ]
+/** Texts in lines of at most `columns` characters, none of them broken. */
+const flowed = (texts: ReadonlyArray<string>, columns: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  for (const text of texts) {
+    const last = lines.at(-1)
+    if (last !== undefined && width(last) + 2 + width(text) <= columns)
+      lines[lines.length - 1] = `${last}  ${text}`
+    else lines.push(text)
+  }
+  return lines
 }
+
+/** The newest metrics of the stage that publishes some, each with its best where it has one. */
+const metrics = (status: RunStatus, columns: number): ReadonlyArray<string> =>
+  flowed(
+    currentMetrics(status).map((each) =>
+      each.best === null
+        ? metric(each)
+        : `${metric(each)} (best ${metricValue(each.best.value)} at step ${count(each.best.step)})`
+    ),
+    columns
+  )
 
 const health = (status: RunStatus, columns: number): ReadonlyArray<string> => {
   const now = status.health
@@ -121,14 +129,7 @@ const health = (status: RunStatus, columns: number): ReadonlyArray<string> => {
     `retries ${status.retries}`,
     `faults ${status.faults.length}`
   ]
-  const lines: Array<string> = []
-  for (const part of parts) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 2 + part.length <= columns)
-      lines[lines.length - 1] = `${last}  ${part}`
-    else lines.push(part)
-  }
-  return lines
+  return flowed(parts, columns)
 }
 
 const samples = (status: RunStatus, columns: number): ReadonlyArray<string> => {
@@ -138,7 +139,7 @@ const samples = (status: RunStatus, columns: number): ReadonlyArray<string> => {
     .map(({ completion, prompt }) => oneLine(prompt + completion, columns))
 }
 
-const moments = (status: RunStatus): ReadonlyArray<string> =>
+const timeline = (status: RunStatus): ReadonlyArray<string> =>
   [...status.timeline]
     .reverse()
     .map(
@@ -146,7 +147,7 @@ const moments = (status: RunStatus): ReadonlyArray<string> =>
         `${at.slice(11, 19)} ${stage === null ? "" : `${stage}: `}${oneLine(text, 200)}`
     )
 
-/** The screen's lines, at most `rows` of at most `columns` characters. The curve and the latest moments take what room is left. */
+/** The screen's lines, at most `rows` of at most `columns` characters. The curve and the timeline take the rows that are left. */
 export const compose = (
   screen: Screen,
   given: RunStatus,
@@ -159,20 +160,24 @@ export const compose = (
     header(screen, status),
     ...graph(screen, status, columns),
     ...activity(screen, status, columns),
-    ...training(status),
+    ...metrics(status, columns),
     ...health(status, columns),
     ...(status.health?.leak == null ? [] : [screen.style("yellow", `warning: ${status.health.leak}`)]),
+    ...status.faults
+      .slice(-2)
+      .map(({ action, message }) => screen.style("yellow", oneLine(`${message} ${action}`, columns))),
     ...status.failures.slice(-2).map(({ message }) => screen.style("red", oneLine(message, columns * 2)))
   ]
-  const spoken = samples(status, columns)
-  const footer = hint === "" ? [] : [screen.style("gray", hint)]
+  const texts = samples(status, columns)
+  const footer = [`Next: ${status.next}`, ...(hint === "" ? [] : [screen.style("gray", hint)])]
   let room = rows - fixed.length - footer.length
-  const points = status.losses.flatMap(({ loss: y, step: x }) => (y === null ? [] : [{ x, y }]))
+  const [first] = currentMetrics(status)
+  const points = (first?.points ?? []).flatMap(({ step: x, value: y }) => (y === null ? [] : [{ x, y }]))
   const drawn = room >= 6 ? curve(screen, points, columns, Math.min(10, Math.floor(room / 2))) : []
   room -= drawn.length
-  const shown = spoken.slice(0, Math.max(0, Math.min(spoken.length, Math.floor(room / 2))))
+  const shown = texts.slice(0, Math.max(0, Math.min(texts.length, Math.floor(room / 2))))
   room -= shown.length
-  const latest = moments(status).slice(0, Math.max(0, room)).reverse()
+  const latest = timeline(status).slice(0, Math.max(0, room)).reverse()
   return [...fixed, ...drawn, ...shown.map((line) => screen.style("gray", line)), ...latest, ...footer]
     .slice(0, rows)
     .map((line) => cut(line, columns))

@@ -1,67 +1,110 @@
 /**
- * Shows a run as it goes on: a reader of the event stream and nothing more. On a terminal, lines that stay with live bars under them;
- * elsewhere plain lines, with steps and progress thinned so that a log stays a log.
+ * Shows a run while it runs, from its events alone. On a terminal, lines that stay with live bars under them; elsewhere plain lines, with
+ * progress and frequent metrics thinned out so that a log stays short.
  */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
 import { Effect } from "effect"
 import { Block } from "./Block.ts"
-import { bytes, count, duration, figure, loss } from "./format.ts"
-import { linesOf, progressText } from "./lines.ts"
+import { bytes, duration, figure, metric } from "./format.ts"
+import { linesOf, progressText, stageLine } from "./lines.ts"
 import { barLine, pad, type Screen } from "./Screen.ts"
 
 export interface Renderer {
   readonly show: (event: RunEvent) => Effect.Effect<void>
 }
 
-type Moving = Extract<StageEvent, { type: "Step" | "Progress" }>
+type Metric = Extract<StageEvent, { type: "Metric" }>
+type Progress = Extract<StageEvent, { type: "Progress" }>
 
-const isMoving = (event: StageEvent): event is Moving => event.type === "Step" || event.type === "Progress"
+/** What a stage publishes many times: the newest of each kind is enough to show. */
+interface Newest {
+  progress?: Progress
+  metrics?: Metric["metrics"]
+  /** Whether all of it has been written. */
+  written?: boolean
+}
 
-/** Seconds between two lines about the same stage's steps or progress in a log. */
-const quiet = 10
+/** Whether the event is one of many, of which only the newest is shown; keeps it in `newest` then. */
+const kept = (newest: Newest, event: StageEvent): boolean => {
+  if (event.type === "Progress") newest.progress = event
+  else if (event.type === "Metric" && event.frequent === true) newest.metrics = event.metrics
+  else return false
+  newest.written = false
+  return true
+}
+
+/** Metrics that fit into a line; the first ones matter most. */
+const metricsInLine = 2
+
+/** `960 of 1,600 steps, loss 3.033, 3,772 tokens/s, 1 min 30 s left`. */
+const newestText = ({ metrics = [], progress }: Newest): string =>
+  [
+    ...(progress === undefined ? [] : [progressText(progress)]),
+    ...metrics.slice(0, metricsInLine).map(metric),
+    ...(progress?.secondsLeft === undefined || progress.done === progress.total
+      ? []
+      : [`${duration(progress.secondsLeft)} left`])
+  ].join(", ")
+
+/** Seconds between two lines about the same stage's progress in a log. */
+const secondsBetweenLines = 10
 
 /** Plain lines: for pipes, files and terminals without cursor movement. */
 const plain = (screen: Screen): Renderer => {
   let nameWidth = 0
-  const last = new Map<string, number>()
-  const held = new Map<string, RunEvent>()
-  const write = (event: RunEvent) => {
-    for (const line of linesOf(screen, nameWidth, event)) screen.write(`${line}\n`)
+  const started = new Set<string>()
+  const writtenAt = new Map<string, number>()
+  const waiting = new Map<string, Newest>()
+  const flush = (stage: string) => {
+    const newest = waiting.get(stage)
+    if (newest === undefined || newest.written === true) return
+    newest.written = true
+    screen.write(`${stageLine(screen, nameWidth, stage, newestText(newest))}\n`)
+  }
+  /** Whether the event is to be thinned out; the first only starts the clock. */
+  const thinned = (at: string, stage: string, event: StageEvent): boolean => {
+    const newest = waiting.get(stage) ?? {}
+    if (!kept(newest, event)) return false
+    const now = Date.parse(at) / 1000
+    const before = writtenAt.get(stage)
+    if (before === undefined) {
+      writtenAt.set(stage, now)
+      return true
+    }
+    waiting.set(stage, newest)
+    // A clock that was set back must not silence the stage.
+    const isDue = now < before || now - before >= secondsBetweenLines
+    // A stage that has both publishes a step's metrics before its progress.
+    if (isDue && (event.type === "Progress" || newest.progress === undefined)) {
+      writtenAt.set(stage, now)
+      flush(stage)
+    }
+    return true
   }
   const show = (entry: RunEvent) => {
-    const { event } = entry
+    const { at, event } = entry
     if (event.type === "RunStarted") nameWidth = Math.max(...event.stages.map(({ name }) => name.length), 0)
-    if (event.type === "Stage" && isMoving(event.event)) {
-      const now = Date.parse(entry.at) / 1000
-      const before = last.get(event.stage)
-      // A clock that was set back silences nothing.
-      if (before !== undefined && now >= before && now - before < quiet) {
-        held.set(event.stage, entry)
-        return
-      }
-      // The first says nothing yet; it only starts the clock.
-      last.set(event.stage, now)
-      held.delete(event.stage)
-      if (before !== undefined) write(entry)
-      return
+    if (event.type === "StageStarted") started.add(event.stage)
+    if (event.type === "Stage" && thinned(at, event.stage, event.event)) return
+    const isFacts = event.type === "Stage" && event.event.type === "Facts"
+    // Facts of a reused artifact are for the status.
+    if (isFacts && !started.has(event.stage)) return
+    // The last progress comes before the facts of the whole.
+    if (isFacts || event.type === "StageFinished") flush(event.stage)
+    if (event.type === "StageFinished") {
+      writtenAt.delete(event.stage)
+      waiting.delete(event.stage)
     }
-    // The last step comes before the facts about them all.
-    const closes = event.type === "StageFinished" || (event.type === "Stage" && event.event.type === "Facts")
-    if (closes) {
-      const latest = held.get(event.stage)
-      held.delete(event.stage)
-      if (latest !== undefined) write(latest)
-      if (event.type === "StageFinished") last.delete(event.stage)
-    }
-    write(entry)
+    for (const line of linesOf(screen, nameWidth, entry)) screen.write(`${line}\n`)
   }
   return { show: (event) => Effect.sync(() => show(event)) }
 }
 
 interface Active {
   readonly since: number
-  moving: Moving | undefined
-  validation: string | undefined
+  readonly newest: Newest
+  /** The newest metrics that a stage chooses by. */
+  chosenBy: Metric["metrics"]
   /** What it waits for before it starts. */
   readonly waiting?: string
 }
@@ -72,34 +115,35 @@ const liveLine = (screen: Screen, nameWidth: number, stage: string, active: Acti
   const name = screen.style("cyan", pad(stage, nameWidth))
   const elapsed = (now - active.since) / 1000
   const turning = spinner[Math.floor(now / 250) % spinner.length]
-  const { moving, waiting } = active
+  const { chosenBy, newest, waiting } = active
+  const { metrics = [], progress } = newest
   if (waiting !== undefined) return `${name}  ${turning} waits for ${waiting}  ${duration(elapsed)}`
-  if (moving === undefined) return `${name}  ${turning} ${duration(elapsed)}`
-  const withBar = (share: number, parts: ReadonlyArray<string>) =>
-    barLine(
-      screen,
-      `${name} `,
-      share,
-      [`${String(Math.floor(100 * share)).padStart(3)} %`, ...parts],
-      screen.columns() - 1
-    )
-  if (moving.type === "Step") {
-    return withBar(moving.step / Math.max(1, moving.steps), [
-      `${duration(moving.secondsLeft)} left`,
-      `loss ${loss(moving.loss)}`,
-      ...(active.validation === undefined ? [] : [`validation ${active.validation}`]),
-      `step ${count(moving.step)}/${count(moving.steps)}`,
-      `${figure(moving.tokensPerSecond)} tokens/s`
-    ])
+  const [first, ...others] = metrics.map(metric)
+  const figures = [...(first === undefined ? [] : [first]), ...chosenBy.map(metric)]
+  if (progress === undefined) return [`${name}  ${turning} ${duration(elapsed)}`, ...figures].join("  ")
+  if (progress.total === undefined || progress.total <= 0) {
+    const perSecond = progress.done / Math.max(0.1, elapsed)
+    const rate = progress.unit === "bytes" ? bytes(perSecond) : figure(perSecond)
+    return [
+      `${name}  ${turning} ${progressText(progress)}  ${rate}/s  ${duration(elapsed)}`,
+      ...figures
+    ].join("  ")
   }
-  if (moving.total === undefined || moving.total <= 0) {
-    const each = moving.done / Math.max(0.1, elapsed)
-    const rate = moving.unit === "bytes" ? bytes(each) : figure(each)
-    return `${name}  ${turning} ${progressText(moving)}  ${rate}/s  ${duration(elapsed)}`
-  }
-  const done = moving.done / moving.total
-  const left = done > 0.02 ? [`${duration((elapsed / done) * (1 - done))} left`] : []
-  return withBar(done, [...left, progressText(moving)])
+  const done = progress.done / progress.total
+  const left = progress.secondsLeft ?? (done > 0.02 ? (elapsed / done) * (1 - done) : undefined)
+  return barLine(
+    screen,
+    `${name} `,
+    done,
+    [
+      `${String(Math.floor(100 * done)).padStart(3)} %`,
+      ...(left === undefined ? [] : [`${duration(left)} left`]),
+      ...figures,
+      progressText(progress),
+      ...others
+    ],
+    screen.columns() - 1
+  )
 }
 
 const live = Effect.fnUntraced(function* (screen: Screen) {
@@ -119,21 +163,21 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
     if (event.type === "RunStarted") nameWidth = Math.max(...event.stages.map(({ name }) => name.length), 0)
     if (event.type === "StageWaiting") {
       const waiting = event.reason === "turn" ? `its turn, after ${event.holder}` : event.holder
-      active.set(event.stage, { since: performance.now(), moving: undefined, validation: undefined, waiting })
+      active.set(event.stage, { since: performance.now(), newest: {}, chosenBy: [], waiting })
     }
     if (event.type === "StageStarted") {
-      active.set(event.stage, { since: performance.now(), moving: undefined, validation: undefined })
+      active.set(event.stage, { since: performance.now(), newest: {}, chosenBy: [] })
     }
     if (event.type === "StageFinished") active.delete(event.stage)
     if (event.type === "Stage") {
       const state = active.get(event.stage)
       // The timer below draws these; drawing each would cost more than some stages do.
-      if (isMoving(event.event)) {
-        if (state !== undefined) state.moving = event.event
-        return
-      }
-      if (event.event.type === "Evaluation" && state !== undefined) {
-        state.validation = loss(event.event.loss)
+      if (kept(state?.newest ?? {}, event.event)) return
+      // Facts of a reused artifact are for the status.
+      if (event.event.type === "Facts" && state === undefined) return
+      if (event.event.type === "Metric" && state !== undefined) {
+        const chosenBy = event.event.metrics.filter(({ best }) => best !== undefined)
+        if (chosenBy.length > 0) state.chosenBy = chosenBy
       }
     }
     draw(linesOf(screen, nameWidth, entry))
@@ -151,5 +195,5 @@ const live = Effect.fnUntraced(function* (screen: Screen) {
   return { show: (event: RunEvent) => Effect.sync(() => show(event)) }
 })
 
-/** A renderer for a screen. Closing the scope takes the live bars away and leaves the lines. */
+/** A renderer for a screen. Closing the scope removes the live bars and leaves the lines. */
 export const make = (screen: Screen) => (screen.live ? live(screen) : Effect.sync(() => plain(screen)))

@@ -1,11 +1,11 @@
-/** What the terminal can do, and writing to it: width, colour, drawing in place, glyphs. */
+/** The terminal: what it can do (width, colour, drawing in place, Unicode), and writing to it. */
 import { styleText } from "node:util"
 import * as Sanitize from "@trainyard/core/Sanitize"
 import { CliOutput } from "effect/cli"
 
 export type Style = Parameters<typeof styleText>[0]
 
-/** Where words go: a stream that may be a terminal. */
+/** Where text is written: a stream that may be a terminal. */
 export interface Target {
   readonly isTTY?: boolean
   readonly columns?: number
@@ -23,14 +23,14 @@ export interface Screen {
   readonly unicode: boolean
   readonly columns: () => number
   readonly rows: () => number
-  /** Writes words: what could steer the terminal becomes `?`, the colours of `style` stay. */
+  /** Writes text, sanitized: control characters become `?`, the colours of `style` stay. */
   readonly write: (text: string) => void
-  /** Writes as it stands what moves the cursor or clears. The words between are the caller's to sanitize, as `cut` does. */
+  /** Writes cursor movements and what is between them as they are. The caller sanitizes the text, as `cut` does. */
   readonly draw: (text: string) => void
-  /** What stands at the end of the output and is drawn again in place; undefined when nothing does. */
-  readonly standing: { block: { readonly clear: () => void } | undefined }
-  /** Takes the standing block away, for words from elsewhere; it is drawn again below them. Whether there was one. */
-  readonly makeRoom: () => boolean
+  /** The live lines at the end of the output, which are drawn again in place; undefined when there are none. */
+  readonly liveLines: { block: { readonly clear: () => void } | undefined }
+  /** Clears the live lines, so that other text can be written; they are drawn again below it. Whether there were any. */
+  readonly clearLive: () => boolean
   /** Calls the listener after each change of size, until what it returns is called. */
   readonly onResize: (listener: () => void) => () => void
   readonly style: (style: Style, text: string) => string
@@ -38,19 +38,19 @@ export interface Screen {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-const wantsColour = (target: Target, env: Environment): boolean => {
+const usesColour = (target: Target, env: Environment): boolean => {
   if ((env.NO_COLOR ?? "") !== "") return false
   if ((env.FORCE_COLOR ?? "") !== "") return env.FORCE_COLOR !== "0"
   return target.isTTY === true && env.TERM !== "dumb"
 }
 
-const speaksUnicode = (env: Environment): boolean =>
+const supportsUnicode = (env: Environment): boolean =>
   /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || (process.platform === "win32" ? "utf8" : ""))
 
 /** Looks at a stream and the environment once. A width of 0, as odd terminals report it, counts as 80. */
 export const make = (target: Target, env: Environment = process.env): Screen => {
-  const colour = wantsColour(target, env)
-  const standing: Screen["standing"] = { block: undefined }
+  const colour = usesColour(target, env)
+  const liveLines: Screen["liveLines"] = { block: undefined }
   const draw = (text: string) => {
     target.write(text)
   }
@@ -58,15 +58,15 @@ export const make = (target: Target, env: Environment = process.env): Screen => 
     terminal: target.isTTY === true,
     live: target.isTTY === true && env.TERM !== "dumb" && (env.CI ?? "") === "",
     colour,
-    unicode: speaksUnicode(env),
+    unicode: supportsUnicode(env),
     columns: () => (target.columns ? Math.max(20, target.columns) : 80),
     rows: () => (target.rows ? Math.max(5, target.rows) : 24),
     write: (text) => draw(colour ? Sanitize.styled(text) : Sanitize.unstyled(text)),
     draw,
-    standing,
-    makeRoom: () => {
-      const found = standing.block !== undefined
-      standing.block?.clear()
+    liveLines,
+    clearLive: () => {
+      const found = liveLines.block !== undefined
+      liveLines.block?.clear()
       return found
     },
     onResize: (listener) => {
@@ -83,8 +83,8 @@ export const width = CliOutput.displayWidth
 const colourSequence = /\u001b\[[0-9;]*m/y
 
 /** One line, sanitized and cut to `columns`, colour sequences kept whole and closed. */
-export const cut = (words: string, columns: number): string => {
-  const line = Sanitize.styled(words.replaceAll("\r", "\\r").replaceAll("\n", "\\n").replaceAll("\t", "  "))
+export const cut = (text: string, columns: number): string => {
+  const line = Sanitize.styled(text.replaceAll("\r", "\\r").replaceAll("\n", "\\n").replaceAll("\t", "  "))
   if (width(line) <= columns) return line
   let out = ""
   let used = 0
@@ -144,8 +144,8 @@ export const table = (
 }
 
 /**
- * A line with a bar in it: the head, the bar, then as many parts as there is room for, the first of them being the ones that matter
- * most. The bar's width depends on the terminal alone, so that it stands still while the figures beside it change.
+ * A line with a bar in it: the head, the bar, then as many parts as fit, the most important first. The bar's width depends on
+ * the terminal alone, so that it does not move while the text beside it changes.
  */
 export const barLine = (
   screen: Screen,
@@ -154,7 +154,7 @@ export const barLine = (
   parts: ReadonlyArray<string>,
   columns: number
 ): string => {
-  let line = `${head} ${bar(screen, share, Math.max(6, Math.min(28, Math.floor(columns / 6))))}`
+  let line = `${head} ${bar(screen, share, Math.max(6, Math.min(28, Math.floor(columns / 10))))}`
   for (const part of parts) {
     const longer = `${line}  ${part}`
     if (width(longer) > columns) break

@@ -1,11 +1,11 @@
-/** The state of a run as a Markdown page: what stands, what moves, how it is, and what comes next. From the event log alone. */
-import type { Phase, RunStatus } from "@trainyard/core/RunStatus"
+/** The state of a run as a Markdown page: stages, metrics, problems, health, saved work, and what comes next. */
+import type { Metric, RunStatus, Stage } from "@trainyard/core/RunStatus"
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Unfinished } from "@trainyard/core/Unfinished"
-import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
+import { amount, bytes, count, duration, figure, metricValue, oneLine, partOf } from "./format.ts"
 import * as Resumable from "./Resumable.ts"
 
-/** A cell of a Markdown table: no line breaks, no bars, nothing that steers the terminal. */
+/** A cell of a Markdown table, on one line and without bars. */
 const cell = (text: string): string => oneLine(text, 160).replaceAll("|", "\\|")
 
 const table = (
@@ -26,7 +26,7 @@ const section = (title: string, lines: ReadonlyArray<string>): ReadonlyArray<str
 /** `18:20:17`, UTC. */
 const clock = (at: string): string => at.slice(11, 19)
 
-export const stateWord: Record<Phase["state"], string> = {
+export const stateWord: Record<Stage["state"], string> = {
   pending: "to come",
   waiting: "waits",
   running: "running",
@@ -38,8 +38,8 @@ export const stateWord: Record<Phase["state"], string> = {
   interrupted: "interrupted"
 }
 
-/** How far a phase is, while that says more than its state does. */
-export const progressOf = ({ progress, state }: Phase): string => {
+/** How far a stage is, while that says more than its state does. */
+export const progressOf = ({ progress, state }: Stage): string => {
   if (progress === null || state === "ran" || state === "cached") return ""
   const { doing, done, total, unit } = progress
   const what = doing === null ? "" : `${doing} `
@@ -48,66 +48,66 @@ export const progressOf = ({ progress, state }: Phase): string => {
   return `${what}${partOf(done, total, unit)}${percent}`
 }
 
-/** Seconds that a phase has taken: known at its end, counted up to the last event before that. */
-export const secondsOf = (phase: Phase, status: RunStatus): number | null =>
-  phase.seconds ??
-  (phase.startedAt === null
+/** Seconds that a stage has taken: known at its end, counted up to the last event before that. */
+export const secondsOf = (stage: Stage, status: RunStatus): number | null =>
+  stage.seconds ??
+  (stage.startedAt === null
     ? null
-    : Math.max(0, (Date.parse(status.updatedAt) - Date.parse(phase.startedAt)) / 1000))
+    : Math.max(0, (Date.parse(status.updatedAt) - Date.parse(stage.startedAt)) / 1000))
 
-const phases = (status: RunStatus) =>
+const stages = (status: RunStatus) =>
   table(
-    ["phase", "state", "time", "progress", "why"],
-    status.phases.map((phase) => {
-      const seconds = secondsOf(phase, status)
-      const left = phase.secondsLeft === null ? "" : `, ${duration(phase.secondsLeft)} left`
-      const attempt = phase.attempt > 1 ? ` (attempt ${phase.attempt})` : ""
+    ["stage", "state", "time", "progress", "why"],
+    status.stages.map((stage) => {
+      const seconds = secondsOf(stage, status)
+      const left = stage.secondsLeft === null ? "" : `, ${duration(stage.secondsLeft)} left`
+      const attempt = stage.attempt > 1 ? ` (attempt ${stage.attempt})` : ""
       return [
-        phase.name,
-        `${stateWord[phase.state]}${attempt}`,
-        seconds === null || phase.state === "cached" || phase.state === "skipped" ? "" : duration(seconds),
-        `${progressOf(phase)}${left}`,
-        phase.message ?? phase.why
+        stage.name,
+        `${stateWord[stage.state]}${attempt}`,
+        seconds === null || stage.state === "cached" || stage.state === "skipped" ? "" : duration(seconds),
+        `${progressOf(stage)}${left}`,
+        stage.message ?? stage.why
       ]
     })
   )
 
 const facts = (status: RunStatus) =>
   table(
-    ["phase", "what", "figure"],
-    status.phases.flatMap((phase) => phase.facts.map(({ label, text }) => [phase.name, label, text]))
+    ["stage", "what", "figure"],
+    status.stages.flatMap((stage) => stage.facts.map(({ label, text }) => [stage.name, label, text]))
   )
 
 const configuration = (status: RunStatus) =>
   table(
     ["setting", "value"],
-    status.phases.flatMap((phase) =>
-      Object.entries(phase.config).map(([key, value]) => [
-        `${phase.name}.${key}`,
+    status.stages.flatMap((stage) =>
+      Object.entries(stage.config).map(([key, value]) => [
+        `${stage.name}.${key}`,
         JSON.stringify(value) ?? ""
       ])
     )
   )
 
-/** Where training stands, a figure or two a line. */
-export const progressLines = (status: RunStatus): ReadonlyArray<string> => {
-  const { evaluations, training } = status
-  if (training === null) return []
-  const best = evaluations.filter((evaluation) => evaluation.best).at(-1)
-  const last = evaluations.at(-1)
-  return [
-    `step ${count(training.step)} of ${count(training.steps)}, epoch ${training.epoch.toFixed(2)}`,
-    `loss ${loss(training.loss)}, gradient norm ${training.gradientNorm === null ? "not finite" : figure(training.gradientNorm)}, learning rate ${training.learningRate.toExponential(2)}`,
-    ...(last === undefined
-      ? []
-      : [
-          `validation loss ${loss(last.loss)} at step ${count(last.step)}${
-            best === undefined ? "" : `; best ${loss(best.loss)} at step ${count(best.step)}`
-          }`
-        ]),
-    `${figure(training.tokensPerSecond)} tokens/s, ${figure(training.stepMilliseconds)} ms a step`,
-    ...(status.resumed === null ? [] : [`went on from the checkpoint of step ${count(status.resumed.step)}`])
-  ]
+const metrics = (status: RunStatus) =>
+  table(
+    ["stage", "metric", "value", "step", "best"],
+    status.metrics.map(({ best, name, stage, step, unit, value }) => [
+      stage,
+      name,
+      unit === null ? metricValue(value) : `${value === null ? metricValue(value) : figure(value)} ${unit}`,
+      count(step),
+      best === null ? "" : `${metricValue(best.value)} at step ${count(best.step)}`
+    ])
+  )
+
+/** The metrics of the stage that published last: where the run is. */
+export const currentMetrics = (status: RunStatus): ReadonlyArray<Metric> => {
+  const active = status.stages.find(
+    ({ name, state }) => state === "running" && status.metrics.some(({ stage }) => stage === name)
+  )
+  const stage = active?.name ?? status.metrics.at(-1)?.stage
+  return status.metrics.filter((metric) => metric.stage === stage)
 }
 
 const samples = (status: RunStatus): ReadonlyArray<string> => {
@@ -173,12 +173,13 @@ const problems = (status: RunStatus): ReadonlyArray<string> => [
     .map(({ at, stage, text }) => `- ${clock(at)} ${stage ?? "run"}: ${oneLine(text, 300)}`)
 ]
 
-const checkpoints = (status: RunStatus) =>
+const saved = (status: RunStatus) =>
   table(
-    ["step", "saved", "size", "best", "folder"],
-    status.checkpoints
+    ["stage", "step", "saved", "size", "best", "folder"],
+    status.saved
       .slice(-6)
-      .map(({ at, best, bytes: size, directory, step }) => [
+      .map(({ at, best, bytes: size, directory, stage, step }) => [
+        stage,
         count(step),
         clock(at),
         bytes(size),
@@ -200,8 +201,8 @@ const gates = (status: RunStatus) =>
 
 const artifacts = (status: RunStatus) =>
   table(
-    ["phase", "folder"],
-    status.phases.flatMap(({ directory, name }) => (directory === null ? [] : [[name, directory]]))
+    ["stage", "folder"],
+    status.stages.flatMap(({ directory, name }) => (directory === null ? [] : [[name, directory]]))
   )
 
 const timeline = (status: RunStatus): ReadonlyArray<string> => [
@@ -212,7 +213,7 @@ const timeline = (status: RunStatus): ReadonlyArray<string> => [
     ),
   ...(status.secondsLeft === null || status.state !== "running"
     ? []
-    : [`- about ${duration(status.secondsLeft)} left in what runs now`])
+    : [`- about ${duration(status.secondsLeft)} left in the running stages`])
 ]
 
 /** The run's state in words. */
@@ -223,7 +224,7 @@ export const titleOf = (status: RunStatus): string =>
       ? "interrupted (twice: stopped at once)"
       : status.state
 
-/** A run that has been silent for longer may have lost its machine. Health is told every few seconds. */
+/** A run that has been silent for longer may have lost its machine: a `Health` event comes every few seconds. */
 const silentMilliseconds = 5 * 60_000
 
 /** Where the process is, and how long it has been silent, when that is long. */
@@ -233,12 +234,12 @@ const whereabouts = (status: RunStatus, now: number): ReadonlyArray<string> => {
   const silent = now - Date.parse(status.updatedAt)
   return status.state === "running" && silent > silentMilliseconds
     ? [
-        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, start the same command on another: it resumes from the last checkpoint, and says which file to remove if it has to wait.`
+        `${place}, silent for ${duration(silent / 1000)}. If that machine will not come back, start the same command on another: it resumes from what was saved last, and names the file to remove if it has to wait.`
       ]
     : [`${place}.`]
 }
 
-/** The page, line by line: the run's, and what waits in its workspace to be gone on with at a moment (milliseconds since 1970). */
+/** The page, line by line: of the run, and of the unfinished work in its workspace, at a time (milliseconds since 1970). */
 export const page = (
   given: RunStatus,
   waiting: ReadonlyArray<Unfinished> = [],
@@ -258,17 +259,17 @@ export const page = (
     `Workspace: ${status.workspace}.`,
     ...whereabouts(status, now),
     "",
-    ...section("Phases", phases(status)),
-    ...section(
-      "Training",
-      progressLines(status).map((line) => `- ${line}`)
-    ),
+    ...section("Stages", stages(status)),
+    ...section("Metrics", [
+      ...metrics(status),
+      ...(status.resumed === null ? [] : ["", `Resumed from step ${count(status.resumed.step)}.`])
+    ]),
     ...section("Problems", problems(status)),
     ...section("Gates", gates(status)),
-    ...section("Data and model", facts(status)),
+    ...section("Results", facts(status)),
     ...section("Samples", samples(status)),
     ...section("Health", health(status)),
-    ...section("Checkpoints", checkpoints(status)),
+    ...section("Saved work", saved(status)),
     ...section("Artifacts", artifacts(status)),
     ...section("Configuration", configuration(status)),
     ...section("Timeline (UTC)", timeline(status)),

@@ -14,10 +14,10 @@ export const duration = (seconds: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
-/** A whole number with its thousands parted: `288,100`. */
+/** A whole number with separators: `288,100`. */
 export const count = (value: number): string => Math.round(value).toLocaleString("en-US")
 
-/** Three figures or so: `12,345`, `123`, `12.3`, `1.23`, `0.0012`. */
+/** About three digits: `12,345`, `123`, `12.3`, `1.23`, `0.0012`. */
 export const figure = (value: number): string => {
   const size = Math.abs(value)
   if (!Number.isFinite(value)) return String(value)
@@ -52,8 +52,27 @@ export const partOf = (done: number, total: number, unit: string): string => {
 export const amount = (value: number, unit: string): string =>
   unit === "bytes" ? bytes(value) : `${count(value)} ${unit}`
 
-/** A loss, with the digits that tell two steps apart; a loss that is not finite is named. */
-export const loss = (value: number | null): string => (value === null ? "not finite" : value.toFixed(3))
+/** A metric's value with the digits that tell two steps apart: `3.033`, `0.0006000`, `12,345`, `1.50e-5`. */
+export const metricValue = (value: number | null): string => {
+  if (value === null) return "not finite"
+  const size = Math.abs(value)
+  if (size >= 1000) return count(value)
+  return size >= 1e-4 || size === 0 ? value.toPrecision(4) : value.toExponential(2)
+}
+
+/** A metric as it stands in a line: `loss 3.033`; with a unit, which says what it is, `3,772 tokens/s`. */
+export const metric = (of: {
+  readonly name: string
+  readonly value: number | null
+  readonly unit?: string | null
+}): string => {
+  const { name, unit = null, value } = of
+  return unit === null || value === null
+    ? `${name} ${metricValue(value)}`
+    : unit.includes("/")
+      ? `${figure(value)} ${unit}`
+      : `${name} ${figure(value)} ${unit}`
+}
 
 /** A share from 0 to 1 as `42 %`. */
 export const share = (value: number): string => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`

@@ -1,21 +1,11 @@
-/** Each run event as a line of text, or none: what a terminal keeps and a log file holds. */
+/** Each run event as a line of text, or none: what stays on a terminal and in a log file. */
 import type { RunEvent, StageEvent } from "@trainyard/core/RunEvent"
 import * as Sanitize from "@trainyard/core/Sanitize"
-import { amount, bytes, count, duration, figure, loss, oneLine, partOf } from "./format.ts"
+import { amount, bytes, count, duration, figure, metric, oneLine, partOf } from "./format.ts"
 import { pad, type Screen } from "./Screen.ts"
 
-/** What a stage said went wrong, which may be anything, closed by a full stop. */
+/** An error's message, which may be any text, with a full stop at its end. */
 const sentence = (text: string): string => (/[.!?]\s*$/.test(text) ? text : `${text}.`)
-
-/** `epoch 2.4`, for a step. */
-const stepText = (event: Extract<StageEvent, { type: "Step" }>): string =>
-  [
-    `step ${count(event.step)} of ${count(event.steps)}`,
-    `loss ${loss(event.loss)}`,
-    `${figure(event.tokensPerSecond)} tokens/s`,
-    // After the last step what is left is the closing evaluation, which shows itself.
-    ...(event.step < event.steps ? [`${duration(event.secondsLeft)} left`] : [])
-  ].join(", ")
 
 export const progressText = ({
   doing,
@@ -28,33 +18,31 @@ export const progressText = ({
     200
   )
 
-/** What a stage's own event says, and whether it warns. Steps and progress are for the caller to thin out. */
+/** A stage's own event in words. Progress and frequent metrics are for the caller to thin out. */
 const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string | undefined => {
   switch (event.type) {
     case "Progress":
       return progressText(event)
-    case "Step":
-      return stepText(event)
     case "Note":
       return event.level === "warning" ? screen.style("yellow", `warning: ${event.message}`) : event.message
-    case "Evaluation":
-      return `step ${count(event.step)}: validation loss ${loss(event.loss)}${
-        event.perplexity === null ? "" : `, perplexity ${figure(event.perplexity)}`
-      }${event.best ? ", the best so far" : ""}`
+    case "Metric":
+      return `step ${count(event.step)}: ${event.metrics
+        .map((each) => `${metric(each)}${each.best === true ? " (the best so far)" : ""}`)
+        .join(", ")}`
     case "Sample": {
       const head = event.step === null ? "sample: " : `sample at step ${count(event.step)}: `
       // On a terminal it keeps to one row.
       const room = screen.live ? Math.max(20, screen.columns() - nameWidth - 2 - head.length) : 100
       return screen.style("gray", `${head}${oneLine(event.prompt + event.completion, room)}`)
     }
-    case "CheckpointSaved":
+    case "Saved":
       return screen.style(
         "gray",
-        `checkpoint of step ${count(event.step)} saved (${bytes(event.bytes)} in ${duration(event.seconds)})`
+        `saved at step ${count(event.step)} (${bytes(event.bytes)} in ${duration(event.seconds)})`
       )
     case "Resumed": {
       const broken = event.skipped.map(({ directory, why }) => ` Passed over ${directory}: ${why}.`).join("")
-      return screen.style("yellow", `goes on from step ${count(event.step)} (${event.directory}).${broken}`)
+      return screen.style("yellow", `resumed from step ${count(event.step)} (${event.directory}).${broken}`)
     }
     case "Gate": {
       const relation = event.relation === "at-least" ? ">=" : "<="
@@ -71,10 +59,14 @@ const stageText = (screen: Screen, nameWidth: number, event: StageEvent): string
   }
 }
 
-/** The lines that an event leaves; most leave one. Names of stages stand in a column of `nameWidth`. */
+/** A line about a stage. */
+export const stageLine = (screen: Screen, nameWidth: number, stage: string, text: string): string =>
+  `${screen.style("cyan", pad(stage, nameWidth))}  ${text}`
+
+/** The lines of an event, most often one. Names of stages are padded to `nameWidth`. */
 export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): ReadonlyArray<string> => {
   const { event } = Sanitize.deep(entry)
-  const at = (stage: string, text: string) => `${screen.style("cyan", pad(stage, nameWidth))}  ${text}`
+  const at = (stage: string, text: string) => stageLine(screen, nameWidth, stage, text)
   switch (event.type) {
     case "RunStarted":
       return [
@@ -128,7 +120,7 @@ export const linesOf = (screen: Screen, nameWidth: number, entry: RunEvent): Rea
         ? [
             screen.style(
               "yellow",
-              `interrupted after ${duration(event.seconds)}; the same command goes on from here (--force and --from would begin anew)`
+              `interrupted after ${duration(event.seconds)}; the same command resumes from here (--force and --from would start over)`
             )
           ]
         : []

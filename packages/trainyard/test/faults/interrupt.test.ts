@@ -35,12 +35,12 @@ describe("Ctrl-C", () => {
     }
     const args = ["run", pipeline, "--backend", "cpu", "--threads", "1", "--json"]
     const { child, outcome, said } = start(place, ...args)
-    await until(() => said().includes('"type":"Step"'))
+    await until(() => said().includes('"type":"Metric"'))
     child.kill("SIGINT")
     const { code, stderr, stdout } = await outcome
     expect(code).toBe(130)
     expect(stderr).toMatch(/Interrupted: saving what can be gone on with\. Ctrl-C again stops at once\./)
-    const saved = /"type":"CheckpointSaved","step":(\d+)/g
+    const saved = /"type":"Saved","step":(\d+)/g
     const steps = [...stdout.matchAll(saved)].map((match) => match[1])
     expect(steps.length).toBeGreaterThan(0)
     const page = await trainyard(place, "status")

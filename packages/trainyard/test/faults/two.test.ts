@@ -55,7 +55,7 @@ describe("two runs at once", () => {
   test("kill -9 the one that trains: the one that waits goes on from its checkpoint", async () => {
     const directory = place()
     const first = begin(directory, 3000)
-    await until(() => first.said().includes('"CheckpointSaved"'))
+    await until(() => first.said().includes('"Saved"'))
     const second = begin(directory, 3000)
     await until(() => second.said().includes('"StageWaiting"') || first.child.exitCode !== null)
     expect(second.said()).toContain(`"holder":"process ${first.child.pid}"`)

@@ -18,10 +18,11 @@ export const pipelineOf = (folder: string, settings: Readonly<Record<string, unk
   Pipeline.make("whole", () => {
     const corpus = collect({ sources: [Source.folder(folder)] })
     const tokenizer = tokenize({ corpus, vocabularySize: 280 })
-    const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 8 })
+    const dataset = buildDataset({ corpus, tokenizer })
     const run = train({
       dataset,
       model: { embedding: 8, layers: 1, heads: 2 },
+      sequenceLength: 8,
       steps: 2,
       batchSize: 2,
       evaluateEvery: 2,

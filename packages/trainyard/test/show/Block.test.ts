@@ -7,7 +7,7 @@ const environment = { TERM: "xterm", NO_COLOR: "1" }
 const standing = (columns = 40, rows = 10) => {
   const screen = terminal(columns, rows)
   const shown = make(screen, environment)
-  return { screen, block: new Block(shown), makeRoom: shown.makeRoom }
+  return { screen, block: new Block(shown), clearLive: shown.clearLive }
 }
 
 describe("a block", () => {
@@ -74,15 +74,15 @@ describe("a block", () => {
   })
 
   test("makes room for words from elsewhere, and stands below them afterwards", () => {
-    const { block, makeRoom, screen } = standing()
+    const { block, clearLive, screen } = standing()
     block.draw([], ["bar 41 %"])
     screen.write("^C")
-    expect(makeRoom()).toBe(true)
+    expect(clearLive()).toBe(true)
     screen.write("Interrupted.\n")
     block.draw([], ["bar 41 %"])
     block.draw(["saved"], ["bar 42 %"])
     expect(screen.seen()).toEqual(["Interrupted.", "saved", "bar 42 %"])
     block.clear()
-    expect(makeRoom()).toBe(false)
+    expect(clearLive()).toBe(false)
   })
 })

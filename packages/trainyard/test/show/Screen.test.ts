@@ -55,7 +55,7 @@ test("a line with a bar keeps whole parts only, the first ones first, and its ba
   const screen = make(target({ tty: false }).stream, { LANG: "C" })
   const parts = ["42 %", "3 min 44 s left", "loss 6.843", "validation 4.220", "step 672/1,600"]
   expect(barLine(screen, "train ", 0.42, parts, 79)).toBe(
-    "train  #####........  42 %  3 min 44 s left  loss 6.843  validation 4.220"
+    "train  ###....  42 %  3 min 44 s left  loss 6.843  validation 4.220"
   )
   expect(barLine(screen, "train ", 0.42, parts, 59)).toBe(
     "train  ####.....  42 %  3 min 44 s left  loss 6.843"

@@ -26,7 +26,7 @@ test("says where a run is, and how long it has been silent", () => {
 })
 
 test("says which file to remove when a machine that holds a lock is gone for good", () => {
-  const status = RunStatus.update(RunStatus.of(events), {
+  const status = RunStatus.reduce(RunStatus.of(events), {
     run: "r",
     at: new Date().toISOString(),
     event: {

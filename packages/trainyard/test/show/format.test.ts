@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest"
-import { amount, bytes, duration, figure, loss, oneLine, partOf, share } from "../../src/show/format.ts"
+import {
+  amount,
+  bytes,
+  duration,
+  figure,
+  metric,
+  metricValue,
+  oneLine,
+  partOf,
+  share
+} from "../../src/show/format.ts"
 
 describe("format", () => {
   test.each([
@@ -38,7 +48,20 @@ describe("format", () => {
     expect(amount(1200, "files")).toBe("1,200 files")
   })
 
-  test("a loss that is not finite is named", () => expect(loss(null)).toBe("not finite"))
+  test("a metric keeps the digits that tell two steps apart, and one that is not finite is named", () => {
+    expect([3.0333, 148.2, 0.0006, 1.5e-5, 12_345.6, 0, null].map(metricValue)).toEqual([
+      "3.033",
+      "148.2",
+      "0.0006000",
+      "1.50e-5",
+      "12,346",
+      "0.000",
+      "not finite"
+    ])
+    expect(metric({ name: "throughput", value: 3772, unit: "tokens/s" })).toBe("3,772 tokens/s")
+    expect(metric({ name: "step time", value: 136, unit: "ms" })).toBe("step time 136 ms")
+    expect(metric({ name: "loss", value: null })).toBe("loss not finite")
+  })
   test("a small share keeps a digit", () => expect(share(0.012)).toBe("1.2 %"))
 
   test("text on one line cannot steer the terminal, and is cut", () => {

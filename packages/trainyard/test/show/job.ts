@@ -10,22 +10,36 @@ const stamped = (seconds: number, event: RunEvent["event"]): RunEvent => ({
   event
 })
 
-const step = (at: number): RunEvent["event"] => ({
-  type: "Stage",
-  stage: "train",
-  event: {
-    type: "Step",
-    step: at,
-    steps: 1_600,
-    epoch: at / 580,
-    loss: 3 + 4 * Math.exp(-at / 200),
-    learningRate: 3e-3,
-    gradientNorm: 0.9,
-    tokensPerSecond: 3_772,
-    stepMilliseconds: 136,
-    secondsLeft: (1_600 - at) * 0.14
+const step = (at: number): ReadonlyArray<RunEvent["event"]> => [
+  {
+    type: "Stage",
+    stage: "train",
+    event: {
+      type: "Metric",
+      step: at,
+      frequent: true,
+      metrics: [
+        { name: "loss", value: 3 + 4 * Math.exp(-at / 200) },
+        { name: "throughput", value: 3_772, unit: "tokens/s" },
+        { name: "gradient norm", value: 0.9 },
+        { name: "learning rate", value: 3e-3 },
+        { name: "step time", value: 136, unit: "ms" },
+        { name: "epoch", value: at / 580 }
+      ]
+    }
+  },
+  {
+    type: "Stage",
+    stage: "train",
+    event: {
+      type: "Progress",
+      done: at,
+      total: 1_600,
+      unit: "steps",
+      secondsLeft: (1_600 - at) * 0.14
+    }
   }
-})
+]
 
 /** Its events up to training step 960, with faults, samples and checkpoints. */
 export const events: ReadonlyArray<RunEvent> = [
@@ -54,12 +68,21 @@ export const events: ReadonlyArray<RunEvent> = [
     })
   ]),
   stamped(5, { type: "StageStarted", stage: "train", why: "never made", attempt: 1 }),
-  ...Array.from({ length: 96 }, (_, index) => stamped(6 + index, step(10 * (index + 1)))),
+  ...Array.from({ length: 96 }, (_, index) =>
+    step(10 * (index + 1)).map((event) => stamped(6 + index, event))
+  ).flat(),
   ...[400, 800].flatMap((at) => [
     stamped(100, {
       type: "Stage",
       stage: "train",
-      event: { type: "Evaluation", step: at, loss: 4.996, perplexity: 148, best: true }
+      event: {
+        type: "Metric",
+        step: at,
+        metrics: [
+          { name: "validation loss", value: 4.996, best: true },
+          { name: "validation perplexity", value: 148 }
+        ]
+      }
     }),
     stamped(100, {
       type: "Stage",
@@ -75,7 +98,7 @@ export const events: ReadonlyArray<RunEvent> = [
       type: "Stage",
       stage: "train",
       event: {
-        type: "CheckpointSaved",
+        type: "Saved",
         step: at,
         directory: "/home/somebody/step",
         best: true,

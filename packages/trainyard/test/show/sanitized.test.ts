@@ -7,7 +7,6 @@ import * as RunStatus from "@trainyard/core/RunStatus"
 import { Cause, Effect, Exit } from "effect"
 import { describe, expect, test } from "vitest"
 import { sentenceOf, WrongUsage } from "../../src/ExitCode.ts"
-import { glance } from "../../src/show/LiveSummary.ts"
 import { linesOf } from "../../src/show/lines.ts"
 import { compose } from "../../src/show/MonitorScreen.ts"
 import * as Renderer from "../../src/show/Renderer.ts"
@@ -46,8 +45,10 @@ const events = [
   stage({ type: "Progress", done: 1, total: 2, unit: evil, doing: evil }),
   stage({ type: "Note", level: "warning", message: evil }),
   stage({ type: "Note", level: "info", message: evil }),
+  stage({ type: "Metric", step: 1, metrics: [{ name: evil, value: 1, unit: evil, best: true }] }),
+  stage({ type: "Metric", step: 2, frequent: true, metrics: [{ name: evil, value: 1, unit: `${evil}/s` }] }),
   stage({ type: "Sample", step: 1, prompt: evil, completion: evil }),
-  stage({ type: "CheckpointSaved", step: 1, directory: evil, best: true, bytes: 1, seconds: 1 }),
+  stage({ type: "Saved", step: 1, directory: evil, best: true, bytes: 1, seconds: 1 }),
   stage({ type: "Resumed", step: 1, directory: evil, skipped: [{ directory: evil, why: evil }] }),
   stage({ type: "Gate", gate: evil, value: 1, relation: "at-least", threshold: 2, passed: false }),
   stage({ type: "Fault", kind: evil, message: evil, action: evil }),
@@ -85,7 +86,6 @@ describe.each(environments)("a hostile text, with %j,", (environment) => {
 
   test.each([
     ["monitor", (status: RunStatus.RunStatus) => compose(screen, status, 200, 60, "")],
-    ["status --watch", (status: RunStatus.RunStatus) => glance(screen, status, 200, 60)],
     ["status", (status: RunStatus.RunStatus) => page(status)]
   ])("in %s, at any moment, also breaks no line", (_, draw) => {
     for (let seen = 1; seen <= log.length; seen++) {

@@ -1,0 +1,59 @@
+/** What the documentation promises of itself: tables of settings that are those of the Schemas, a meaning for each, and links that lead somewhere. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { expect, test } from "vitest"
+import { anchorOf, deadLinks, markdownFiles } from "../../docs/scripts/links.ts"
+import { all, compare, withSettings } from "../../docs/scripts/settings.ts"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const stages = all()
+
+test("every stage has a page whose settings are those of its Schema: npm run docs:settings writes them", () => {
+  expect(stages.map((stage) => stage.call)).toContain("train")
+  for (const stage of stages) {
+    const { present, wanted } = compare(stage)
+    expect(present, `docs/stages/${stage.call}.md`).toBeDefined()
+    expect(present).toBe(wanted)
+  }
+})
+
+test("every setting has a meaning, and one that can be left out says what holds then", () => {
+  const silent = stages.flatMap((stage) =>
+    [...stage.settings, ...stage.members.flatMap((member) => member.settings)]
+      .filter((setting) => setting.description === "" || setting.default === "")
+      .map((setting) => `${stage.call}.${setting.key}`)
+  )
+  expect(silent).toEqual([])
+})
+
+test("types, ranges, defaults and units are read from the stage itself", () => {
+  const settings = stages.find((stage) => stage.call === "train")?.settings ?? []
+  expect(settings.find((setting) => setting.key === "evaluateEvery")).toMatchObject({
+    type: "integer > 0",
+    default: "200",
+    unit: "steps"
+  })
+  expect(settings.find((setting) => setting.key === "model.heads")?.default).toBe("required")
+  expect(withSettings("# A page without marks", "new")).toBeUndefined()
+})
+
+test("no link in the documentation is dead", () => {
+  expect(markdownFiles(root)).toEqual(expect.arrayContaining(["README.md", "docs/training.md"]))
+  expect(deadLinks(root)).toEqual([])
+})
+
+test("a link to a missing file or heading is found, and one in code is none", () => {
+  const folder = mkdtempSync(join(tmpdir(), "links-"))
+  try {
+    writeFileSync(
+      join(folder, "a.md"),
+      "# One\n\n[x](b.md) [y](#two) [z](#one) `[q](c.md)`\n\n```\n[r](d.md)\n```\n"
+    )
+    expect(deadLinks(folder)).toEqual(["a.md: b.md is no file", "a.md: #two is no heading"])
+    expect(anchorOf("What makes a stage run again?")).toBe("what-makes-a-stage-run-again")
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
