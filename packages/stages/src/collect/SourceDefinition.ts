@@ -103,11 +103,20 @@ export interface Bound {
 }
 
 const globs = {
-  /** Globs of the paths to take, within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`. All when absent. */
+  /**
+   * Globs of paths to collect, matched against the path within the source: `*`, `**`, `?`, `[a-z]`, `{c,h}`.
+   * @defaultValue all paths
+   */
   include: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).pipe(Schema.check(Schema.isMinLength(1)))),
-  /** Globs of paths to leave out though `include` matches them. */
+  /**
+   * Globs of paths to leave out although `include` matches them.
+   * @defaultValue none
+   */
   exclude: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
-  /** Whether the case of file endings counts in globs. False when absent: `*.c` takes `A.C` too. */
+  /**
+   * Whether the case of file endings matters in globs. When false, `*.c` also matches `A.C`.
+   * @defaultValue `false`
+   */
   caseSensitiveEndings: Schema.optionalKey(Schema.Boolean)
 }
 export type Globs = Schema.Struct<typeof globs>["Type"]
@@ -116,9 +125,9 @@ type Encoded<Fields extends Schema.Struct.Fields> = Schema.Struct<Fields>["Encod
 type Decoded<Fields extends Schema.Struct.Fields> = Schema.Struct<Fields>["Type"] & Globs
 
 /** The arguments of `make`. */
-export interface Options<Fields extends Schema.Struct.Fields> {
+export interface Options<Fields extends Schema.Struct.Fields, Name extends string = string> {
   /** Lower-case letters, digits, `-`. It begins the origin of documents, and is the `type` in configs. */
-  readonly name: string
+  readonly name: Name
   /** `import.meta.url` of the source's module: its code, and all that it imports, is part of the cache key. */
   readonly source: string
   /**
@@ -144,8 +153,15 @@ export interface Options<Fields extends Schema.Struct.Fields> {
   readonly open: (config: Decoded<Fields>, context: OpenContext) => Effect.Effect<Opened, unknown, Services>
 }
 
+/** A source's settings as a config holds them. */
+export type SettingsOf<S> =
+  S extends SourceOf<infer Fields, infer Name> ? { readonly type: Name } & Encoded<Fields> : never
+
 /** A declared source: call it with settings to get a value for `collect({ sources: [...] })`. */
-export interface SourceOf<Fields extends Schema.Struct.Fields> extends Definition {
+export interface SourceOf<Fields extends Schema.Struct.Fields, Name extends string = string>
+  extends Definition {
+  readonly name: Name
+
   (...args: {} extends Encoded<Fields> ? [settings?: Encoded<Fields>] : [settings: Encoded<Fields>]): Source
 }
 
@@ -186,9 +202,9 @@ const holdsNoSecret = Schema.makeFilter((config: unknown) => {
  * })
  * ```
  */
-export const make = <const Fields extends Schema.Struct.Fields>(
-  options: Options<Fields>
-): SourceOf<Fields> => {
+export const make = <const Fields extends Schema.Struct.Fields, const Name extends string>(
+  options: Options<Fields, Name>
+): SourceOf<Fields, Name> => {
   const { digest, name, origin, source } = options
   const refuse = (why: string) =>
     new InvalidPipeline({
@@ -213,10 +229,10 @@ export const make = <const Fields extends Schema.Struct.Fields>(
   }
   const call = (settings: object = {}): Source => ({ type: name, ...settings, [TypeId]: definition })
   // A function's own `name` cannot be assigned, only defined.
-  return Object.defineProperties(
-    call,
-    Object.getOwnPropertyDescriptors(definition)
-  ) as unknown as SourceOf<Fields>
+  return Object.defineProperties(call, Object.getOwnPropertyDescriptors(definition)) as unknown as SourceOf<
+    Fields,
+    Name
+  >
 }
 
 /** The declaration that a value carries; undefined for one that no declared source made. */

@@ -17,7 +17,7 @@ import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
 import type { Limits } from "./screening.ts"
 import { normalizeKinds, select, unmetKinds } from "./selection.ts"
-import { builtIn } from "./sources/builtIn.ts"
+import { type BuiltInSettings, builtIn } from "./sources/builtIn.ts"
 import { type Skipped, warningsOf, whyEmpty } from "./warnings.ts"
 
 /** A document that may be kept; `offset` is its place in the spool. */
@@ -36,9 +36,12 @@ const notUtf8: Schema.Codec<NotUtf8, string> = Schema.String.check(
   )
 )
 
+const anySource: Schema.Codec<SourceDefinition.Bound, SourceDefinition.Source | BuiltInSettings> =
+  SourceDefinition.Any
+
 const config = {
-  /** Values that `Source.folder` and others give, or any declared with `Source.make`. */
-  sources: Schema.Array(SourceDefinition.Any).check(Schema.isMinLength(1)),
+  /** Where documents come from. Made with `Source.folder`, `Source.npm` and others, or any source that `Source.make` declares. */
+  sources: Schema.Array(anySource).check(Schema.isMinLength(1)),
   /**
    * Number of documents of each kind, such as `{ c: 123, h: 80, other: 13 }`. Kinds that are not named count as `other`. Fewer is an
    * error; where there are more, `seed` chooses.

@@ -12,7 +12,7 @@ export const archiveSource = make({
   name: "archive",
   source: import.meta.url,
   config: {
-    /** A .tar, .tar.gz or .zip file; its content tells which. Relative paths are read from the current folder. */
+    /** Path of a .tar, .tar.gz or .zip file. The format is detected from its content. */
     path: localPath
   },
   origin: ({ path }) => path,

@@ -1,5 +1,5 @@
 /** The sources that a config may name without a value that a pipeline gives, as `--set collect.sources.0.type=npm` does. */
-import type { Definition } from "../SourceDefinition.ts"
+import type { Definition, SettingsOf } from "../SourceDefinition.ts"
 import { archiveSource } from "./archive.ts"
 import { folderSource } from "./folder.ts"
 import { gitSource } from "./git.ts"
@@ -15,3 +15,13 @@ export const builtIn: ReadonlyArray<Definition> = [
   jsonLinesSource,
   parquetSource
 ]
+
+/** The settings of each, as plain data. */
+export type BuiltInSettings = SettingsOf<
+  | typeof folderSource
+  | typeof gitSource
+  | typeof npmSource
+  | typeof archiveSource
+  | typeof jsonLinesSource
+  | typeof parquetSource
+>

@@ -11,9 +11,12 @@ import { fileTree } from "./fileTree.ts"
 import { localPath } from "./localFiles.ts"
 
 const config = {
-  /** Relative paths are read from the current folder. */
+  /** Path of a folder. Relative paths start at the current folder. */
   path: localPath,
-  /** Whether files that git ignores are left out. True when absent. */
+  /**
+   * Whether files that git ignores are left out.
+   * @defaultValue `true`
+   */
   gitignore: Schema.optionalKey(Schema.Boolean)
 }
 type Config = Schema.Struct<typeof config>["Type"] & Patterns

@@ -22,7 +22,7 @@ const config = {
         : undefined
     )
   ),
-  /** The full commit id, which pins what is read. */
+  /** Full commit id: 40 hexadecimal digits, or 64 in a SHA-256 repository. */
   commit: Schema.String.check(
     Schema.isPattern(/^[0-9a-f]{40}([0-9a-f]{24})?$/, {
       expected:

@@ -16,9 +16,12 @@ export const npmSource = make({
   name: "npm",
   source: import.meta.url,
   config: {
-    /** The package with its exact version, which pins what is read. */
+    /** Package with its exact version, such as `node-rdkafka@3.6.1`. */
     package: specification,
-    /** The tarball's integrity, such as `sha512-…`. What the registry announces when absent. */
+    /**
+     * The tarball's integrity, such as `sha512-…`, if the registry's own is not to be trusted.
+     * @defaultValue that of the registry
+     */
     integrity: Schema.optionalKey(Schema.NonEmptyString)
   },
   origin: (config) => config.package,

@@ -4,15 +4,30 @@ import type { Item, OpenContext } from "../SourceDefinition.ts"
 
 /** Settings of a source of records: the names of fields. A dot reaches into a nested object, as in "meta.path". */
 export const fields = {
-  /** Field with the text. "text" when absent. */
+  /**
+   * Field with the text.
+   * @defaultValue `"text"`
+   */
   textField: Schema.optionalKey(Schema.NonEmptyString),
-  /** Field with the path, whose ending is the document's kind. When absent, a document's path is its file's and its number in it. */
+  /**
+   * Field with the path, whose ending is the document's kind.
+   * @defaultValue none: a document's path is `FILE/NUMBER`
+   */
   pathField: Schema.optionalKey(Schema.NonEmptyString),
-  /** Field with the licence: an SPDX expression, or a list, of which all apply. */
+  /**
+   * Field with the licence: an SPDX expression, or a list of licences that all apply.
+   * @defaultValue none
+   */
   licenceField: Schema.optionalKey(Schema.NonEmptyString),
-  /** Field with the origin, such as a repository's name. It stands behind the source's own origin. */
+  /**
+   * Field with the origin, such as a repository's name. It follows the source's own origin.
+   * @defaultValue none
+   */
   originField: Schema.optionalKey(Schema.NonEmptyString),
-  /** File ending, without the dot, of documents that have no path of their own. */
+  /**
+   * File ending, without the dot, of documents that have no path of their own.
+   * @defaultValue none
+   */
   ending: Schema.optionalKey(
     Schema.String.check(
       Schema.isPattern(/^[A-Za-z0-9]+$/, { expected: 'an ending without its dot, such as "c"' })
