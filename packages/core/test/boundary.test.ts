@@ -15,5 +15,9 @@ test("core names no flag of the command line, and nothing that is measured", () 
       )
     })
   // The one sentence that says so.
-  expect(found).toEqual(["events/RunEvent.ts: loss", "events/RunEvent.ts: loss", "events/RunEvent.ts: gradient"])
+  expect(found).toEqual([
+    "events/RunEvent.ts: loss",
+    "events/RunEvent.ts: loss",
+    "events/RunEvent.ts: gradient"
+  ])
 })

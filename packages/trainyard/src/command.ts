@@ -8,6 +8,7 @@ import { doctor } from "./commands/doctor.ts"
 import { gc } from "./commands/gc.ts"
 import { generate } from "./commands/generate.ts"
 import { graph } from "./commands/graph.ts"
+import { inspect } from "./commands/inspect.ts"
 import { monitor } from "./commands/monitor.ts"
 import { plan } from "./commands/plan.ts"
 import { run } from "./commands/run.ts"
@@ -39,6 +40,7 @@ export const trainyard = Command.make("trainyard").pipe(
     graph,
     status,
     monitor,
+    inspect,
     validate,
     verify,
     generate,

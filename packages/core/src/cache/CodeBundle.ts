@@ -8,7 +8,7 @@ import { basename, dirname, extname } from "node:path"
 import type { Loader, Plugin } from "esbuild"
 import type { Memory, Prepared } from "./CodeMemory.ts"
 import { isSettled, stampOf } from "./CodeMemory.ts"
-import { bindingOf, markPure, parseModule } from "./Declarations.ts"
+import { bindingOf, markPure, parseModule, withoutViews } from "./Declarations.ts"
 import { importOf, labelOf, type Manifest, manifestAbove, moduleName, readManifest } from "./Modules.ts"
 
 export type Bundler = Pick<typeof import("esbuild"), "build" | "transform">
@@ -111,7 +111,7 @@ const prepare = async (
   entry: Entry | undefined,
   isPure: boolean
 ): Promise<Prepared> => {
-  const { code } = await bundler.transform(readFileSync(file, "utf8"), {
+  const transformed = await bundler.transform(readFileSync(file, "utf8"), {
     loader: loaders[extname(file)] ?? "js",
     sourcefile: basename(file),
     minifyWhitespace: true,
@@ -121,6 +121,7 @@ const prepare = async (
     logLevel: "silent",
     tsconfigRaw
   })
+  const code = withoutViews(transformed.code)
   const program = parseModule(code)
   if (program === undefined) return { text: code, isStage: false }
   const binding = entry?.stage === undefined ? undefined : bindingOf(program, entry.stage)

@@ -3,6 +3,7 @@
  * such value with the folder of files that belongs to it and the cache key that names it.
  */
 import type { Schema } from "effect"
+import type { View } from "./View.ts"
 
 /** A kind of artifact, such as "corpus". */
 export interface Kind<Name extends string = string, Value = unknown> {
@@ -11,6 +12,8 @@ export interface Kind<Name extends string = string, Value = unknown> {
   readonly version: number
   /** The artifact's own account of itself: counts, settings, file names. Kept in its manifest as JSON. */
   readonly value: Schema.Codec<Value, unknown>
+  /** How an artifact is shown, in a module of its own that exports `view`. Without one, its value and its files are. */
+  readonly view?: (() => Promise<{ readonly view: View }>) | undefined
 }
 
 /**
@@ -18,13 +21,19 @@ export interface Kind<Name extends string = string, Value = unknown> {
  *
  * @example
  * ```ts
- * export const Corpus = Artifact.kind({ name: "corpus", version: 1, value: Schema.Struct({ documents: Schema.Int }) })
+ * export const Corpus = Artifact.kind({
+ *   name: "corpus",
+ *   version: 1,
+ *   value: Schema.Struct({ documents: Schema.Int }),
+ *   view: () => import("./view.ts")
+ * })
  * ```
  */
 export const kind = <const Name extends string, Value>(options: {
   readonly name: Name
   readonly version: number
   readonly value: Schema.Codec<Value, unknown>
+  readonly view?: (() => Promise<{ readonly view: View }>) | undefined
 }): Kind<Name, Value> => options
 
 /** A whole, verified artifact in the store. */

@@ -139,7 +139,9 @@ describe("a read-only workspace", () => {
       trouble.code = "EROFS"
       const error = yield* Effect.flip(Runner.run(pipeline))
       expect(error).toBeInstanceOf(WorkspaceError)
-      expect(error.message).toMatch(/is on a read-only file system. Choose a workspace folder that can be written/)
+      expect(error.message).toMatch(
+        /is on a read-only file system. Choose a workspace folder that can be written/
+      )
       trouble.code = null
       yield* runAll(pipeline)
       trouble.code = "EACCES"

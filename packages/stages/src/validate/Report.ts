@@ -77,6 +77,7 @@ export type Completion = typeof Completion.Type
 export const Report = Artifact.kind({
   name: "report",
   version: 2,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,
     gates: Schema.Array(Gate),
