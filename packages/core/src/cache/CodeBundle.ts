@@ -9,7 +9,7 @@ import type { Loader, Plugin } from "esbuild"
 import type { Bundler } from "./Bundler.ts"
 import type { Memory, Prepared } from "./CodeMemory.ts"
 import { isSettled, stampOf } from "./CodeMemory.ts"
-import { bindingOf, markPure, parseModule } from "./Declarations.ts"
+import { bindingOf, markPure, parseModule, withoutViews } from "./Declarations.ts"
 import { importOf, labelOf, type Manifest, manifestAbove, moduleName, readManifest } from "./Modules.ts"
 
 /** What one reading of a stage's code has looked at. */
@@ -110,7 +110,7 @@ const prepare = async (
   entry: Entry | undefined,
   isPure: boolean
 ): Promise<Prepared> => {
-  const { code } = await bundler.transform(readFileSync(file, "utf8"), {
+  const transformed = await bundler.transform(readFileSync(file, "utf8"), {
     loader: loaders[extname(file)] ?? "js",
     sourcefile: basename(file),
     minifyWhitespace: true,
@@ -120,6 +120,7 @@ const prepare = async (
     logLevel: "silent",
     tsconfigRaw
   })
+  const code = withoutViews(transformed.code)
   const program = parseModule(code)
   if (program === undefined) return { text: code, isStage: false }
   const binding = entry?.stage === undefined ? undefined : bindingOf(program, entry.stage)

@@ -112,6 +112,49 @@ export const parseModule = (text: string): Program | undefined => {
   }
 }
 
+/** The options of `kind({ … })` or `Artifact.kind({ … })`. */
+const kindOptions = (node: AnyNode): AnyNode | undefined => {
+  if (node.type !== "CallExpression") return undefined
+  const { callee } = node
+  const name =
+    callee.type === "Identifier"
+      ? callee.name
+      : callee.type === "MemberExpression" && callee.property.type === "Identifier"
+        ? callee.property.name
+        : ""
+  return name === "kind" ? node.arguments[0] : undefined
+}
+
+/** Where the `view` of each kind of artifact stands in a module, with the comma after it. */
+const viewsIn = (node: AnyNode, text: string): ReadonlyArray<readonly [from: number, to: number]> => {
+  const options = kindOptions(node)
+  const own =
+    options?.type === "ObjectExpression"
+      ? options.properties.filter(
+          (part) =>
+            part.type === "Property" &&
+            !part.computed &&
+            part.key.type === "Identifier" &&
+            part.key.name === "view"
+        )
+      : []
+  return [
+    ...own.map(({ end, start }) => [start, text[end] === "," ? end + 1 : end] as const),
+    ...children(node).flatMap((child) => viewsIn(child, text))
+  ]
+}
+
+/** A module without the views of its kinds of artifacts: how an artifact is shown has no part in what a stage makes. */
+export const withoutViews = (text: string): string => {
+  if (!text.includes("view")) return text
+  const program = parseModule(text)
+  if (program === undefined) return text
+  let kept = text
+  // From the end, so that what stands before keeps its place.
+  for (const [from, to] of viewsIn(program, text).toReversed()) kept = kept.slice(0, from) + kept.slice(to)
+  return kept
+}
+
 /** The text with every top-level declaration marked as pure, `export default` among them when told. */
 export const markPure = (text: string, program: Program, withDefault: boolean): string => {
   let marked = ""

@@ -18,7 +18,7 @@ import {
   Scope
 } from "effect"
 import { RunStream } from "../events/EventStream.ts"
-import type { StageStatus } from "../events/RunEvent.ts"
+import type { StageEvent, StageStatus } from "../events/RunEvent.ts"
 import * as Sanitize from "../events/Sanitize.ts"
 import { find, type PlannedStage } from "../graph/Plan.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
@@ -26,6 +26,7 @@ import * as Folders from "../store/Folders.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Lock from "../store/Lock.ts"
 import * as Store from "../store/Store.ts"
+import * as View from "../store/View.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
 import * as Failure from "./Failure.ts"
 import { Journal } from "./Journal.ts"
@@ -240,7 +241,25 @@ const numbersOf = (value: unknown): Readonly<Record<string, unknown>> =>
       )
     : {}
 
-/** Runs a planned stage and tells its beginning and end. Never fails: how it ended is the outcome. */
+/** The facts of a reused artifact, which its stage did not publish in this run. */
+const publishFacts = Effect.fnUntraced(function* (
+  stream: RunStream["Service"],
+  stage: string,
+  kind: Kind,
+  artifact: Artifact
+) {
+  const publish = (event: StageEvent) => stream.publish({ type: "Stage", stage, event })
+  yield* View.of(kind).pipe(
+    Effect.flatMap((view) =>
+      view === undefined
+        ? Effect.void
+        : Effect.flatMap(View.facts(view, artifact), (facts) => publish({ type: "Facts", facts }))
+    ),
+    Effect.catch((error) => publish({ type: "Note", level: "warning", message: error.message }))
+  )
+})
+
+/** Runs a planned stage and publishes its beginning and end. Never fails: how it ended is the outcome. */
 export const runStage = Effect.fnUntraced(function* (job: Job) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -315,6 +334,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       return leftOut(name, null)
     }
     const { artifact, status, gateFailure } = exit.value
+    if (status === "cached") yield* publishFacts(stream, name, node.kind, artifact)
     yield* Latest.write({
       pipeline: job.pipeline,
       node: name,

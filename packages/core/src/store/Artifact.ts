@@ -4,6 +4,7 @@
  */
 import type { Schema } from "effect"
 import type { Metric } from "../events/Comparison.ts"
+import type { View } from "./View.ts"
 
 /** A kind of artifact, such as "corpus". */
 export interface Kind<Name extends string = string, Value = unknown> {
@@ -14,6 +15,8 @@ export interface Kind<Name extends string = string, Value = unknown> {
   readonly value: Schema.Codec<Value, unknown>
   /** The figures by which artifacts of this kind are compared at the end of a sweep, the one that ranks them first. */
   metrics?(value: Value): ReadonlyArray<Metric>
+  /** How an artifact is shown, in a module of its own that exports `view`. Without one, its value and its files are. */
+  readonly view?: (() => Promise<{ readonly view: View }>) | undefined
 }
 
 /**
@@ -21,7 +24,12 @@ export interface Kind<Name extends string = string, Value = unknown> {
  *
  * @example
  * ```ts
- * export const Corpus = Artifact.kind({ name: "corpus", version: 1, value: Schema.Struct({ documents: Schema.Int }) })
+ * export const Corpus = Artifact.kind({
+ *   name: "corpus",
+ *   version: 1,
+ *   value: Schema.Struct({ documents: Schema.Int }),
+ *   view: () => import("./view.ts")
+ * })
  * ```
  */
 export const kind = <const Name extends string, Value>(options: {
@@ -29,6 +37,7 @@ export const kind = <const Name extends string, Value>(options: {
   readonly version: number
   readonly value: Schema.Codec<Value, unknown>
   readonly metrics?: (value: Value) => ReadonlyArray<Metric>
+  readonly view?: (() => Promise<{ readonly view: View }>) | undefined
 }): Kind<Name, Value> => options
 
 /** A whole, verified artifact in the store. */

@@ -6,6 +6,7 @@ import { Schema } from "effect"
 export const CleanReport = Artifact.kind({
   name: "clean-report",
   version: 1,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     /** Bytes freed. */
     bytes: Schema.Finite,

@@ -38,6 +38,7 @@ export type Document = typeof Document.Type
 export const Corpus = Artifact.kind({
   name: "corpus",
   version: 1,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     documents: Schema.Int,
     bytes: Schema.Int,

@@ -40,6 +40,7 @@ export type Placed = typeof Placed.Type
 export const Dataset = Artifact.kind({
   name: "dataset",
   version: 3,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     /** Digest of the tokenizer that lies beside the tokens. */
     tokenizer: Schema.String,

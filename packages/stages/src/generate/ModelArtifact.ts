@@ -13,6 +13,7 @@ import { Provenance } from "./Provenance.ts"
 export const Model = Artifact.kind({
   name: "model",
   version: 2,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     model: GptConfig,
     vocabularySize: Schema.Int,

@@ -10,6 +10,7 @@ import { Schema } from "effect"
 export const TokenizerArtifact = Artifact.kind({
   name: "tokenizer",
   version: 2,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     /** What tells this tokenizer from every other. Datasets, runs and models that rest on it carry the same. */
     digest: Schema.String,

@@ -29,6 +29,7 @@ export type CurvePoint = typeof CurvePoint.Type
 export const TrainedRun = Artifact.kind({
   name: "trained-run",
   version: 2,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     /** Digest of the tokenizer behind its tokens, whose files lie in the folder. */
     tokenizer: Schema.String,

@@ -78,6 +78,7 @@ export type Completion = typeof Completion.Type
 export const Report = Artifact.kind({
   name: "report",
   version: 3,
+  view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,
     gates: Schema.Array(Gate),

@@ -4,8 +4,8 @@ import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
 import { compose } from "../../src/show/MonitorScreen.ts"
 import * as Renderer from "../../src/show/Renderer.ts"
-import { completionLines } from "../../src/show/RunSummary.ts"
 import { make, width } from "../../src/show/Screen.ts"
+import { sampleLines } from "../../src/show/sections.ts"
 import { events } from "./job.ts"
 import { terminal } from "./terminal.ts"
 
@@ -87,12 +87,12 @@ describe("the live lines of a run", () => {
 
 test("what a model writes is folded on a terminal, each row with its bar, and left alone in a pipe", () => {
   const said = { prompt: "int main", completion: `(void)\n{\n\treturn ${"0 + ".repeat(20)}0;\n}` }
-  const rows = completionLines(make(terminal(40, 24), { TERM: "xterm", LANG: "C", NO_COLOR: "1" }), said)
+  const rows = sampleLines(make(terminal(40, 24), { TERM: "xterm", LANG: "C", NO_COLOR: "1" }), said)
   expect(rows).toHaveLength(6)
   for (const row of rows) {
     expect(row).toMatch(/^ {2}\| /)
     expect(width(row)).toBeLessThan(40)
   }
-  const piped = completionLines(make({ write: () => true }, { LANG: "C" }), said)
+  const piped = sampleLines(make({ write: () => true }, { LANG: "C" }), said)
   expect(piped).toHaveLength(4)
 })

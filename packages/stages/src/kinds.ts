@@ -1,0 +1,19 @@
+/** The kinds of artifacts that these stages make, for readers that find an artifact's kind by its name. */
+import type { Kind } from "@trainyard/core/Artifact"
+import { CleanReport } from "./clean/CleanReport.ts"
+import { Corpus } from "./collect/Corpus.ts"
+import { Dataset } from "./dataset/Dataset.ts"
+import { Model } from "./generate/ModelArtifact.ts"
+import { TokenizerArtifact } from "./tokenize/TokenizerArtifact.ts"
+import { TrainedRun } from "./train/TrainedRun.ts"
+import { Report } from "./validate/Report.ts"
+
+export const kinds: ReadonlyArray<Kind> = [
+  CleanReport,
+  Corpus,
+  TokenizerArtifact,
+  Dataset,
+  TrainedRun,
+  Model,
+  Report
+]

@@ -1,0 +1,111 @@
+/** How a report is shown: figures beside the baselines, gates, and what the model writes. */
+import * as View from "@trainyard/core/View"
+import { Effect, FileSystem, Path, Schema } from "effect"
+import { count, figure, plural, share } from "../figures.ts"
+import { Report, type ReportValue } from "./Report.ts"
+
+const decodeCompletion = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(
+    Schema.Struct({
+      prompt: Schema.String,
+      completion: Schema.String,
+      document: Schema.NullOr(Schema.String)
+    })
+  )
+)
+
+const baselineName = (order: number): string => (order === 2 ? "bigram" : `${order}-gram`)
+
+/** The completions of the prompts of the config; those of the documents are many. */
+const samplesIn = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const text = yield* fs.readFileString(path.join(directory, "completions.jsonl"))
+  const completions = yield* Effect.forEach(
+    text.split("\n").filter((line) => line !== ""),
+    (line) => decodeCompletion(line)
+  )
+  return completions
+    .filter(({ document }) => document === null)
+    .map(({ completion, prompt }) => ({ prompt, completion }))
+})
+
+const gateLine = (gates: ReportValue["gates"]): View.Line => {
+  const failed = gates.filter(({ passed }) => !passed)
+  if (gates.length === 0) return { text: "no gates" }
+  if (failed.length > 0) {
+    const names = failed.map(({ gate }) => gate).join(", ")
+    return { text: `${failed.length} of ${gates.length} gates failed: ${names}`, tone: "bad" }
+  }
+  return {
+    text: gates.length === 1 ? "the gate was passed" : `all ${gates.length} gates were passed`,
+    tone: "good"
+  }
+}
+
+const figureLines = (value: ReportValue): ReadonlyArray<View.Line> => {
+  const others = value.baselines.map((each) => `${baselineName(each.order)} ${figure(each.bitsPerByte)}`)
+  return [
+    {
+      text: `${figure(value.bitsPerByte)} bits per byte, perplexity ${figure(value.perplexity)} (${others.join(", ")} bits per byte)`
+    },
+    {
+      text:
+        value.validation === null
+          ? `over the ${value.split} split, by which training chose too`
+          : `over the ${value.split} split; ${figure(value.validation.bitsPerByte)} over the validation split, by which training chose`
+    },
+    gateLine(value.gates)
+  ]
+}
+
+const writes = "What the model writes"
+
+export const view: View.View = View.make(Report, {
+  facts: (value) => [
+    {
+      label: "Measured on",
+      text: `${value.split} split, ${plural(value.documents, "document")}, ${plural(value.tokens, "token")}`
+    },
+    { label: "Bits per byte", text: figure(value.bitsPerByte) },
+    ...value.baselines.map((each) => ({
+      label: `Bits per byte, ${baselineName(each.order)}`,
+      text: figure(each.bitsPerByte)
+    })),
+    { label: "Loss", text: `${value.loss.toFixed(4)} (perplexity ${figure(value.perplexity)})` },
+    { label: "Top-1 accuracy", text: share(value.topOneAccuracy) }
+  ],
+  result: "report.md",
+  summary: Effect.fnUntraced(function* ({ directory, value }) {
+    const samples = yield* samplesIn(directory)
+    return [
+      ...(samples.length === 0 ? [] : [{ title: writes, samples }]),
+      { title: "How it does on text it has not seen", lines: figureLines(value) }
+    ]
+  }),
+  sections: Effect.fnUntraced(function* ({ directory, value }) {
+    const samples = yield* samplesIn(directory)
+    return [
+      {
+        title: "Gates",
+        lines:
+          value.gates.length === 0
+            ? [{ text: "none" }]
+            : value.gates.map(({ passed, why }) => ({ text: why, tone: passed ? "good" : "bad" }) as const)
+      },
+      {
+        title: "Bits per byte by kind",
+        table: {
+          columns: ["kind", "bytes", "model", ...value.baselines.map(({ order }) => baselineName(order))],
+          rows: value.kinds.map((row) => [
+            row.kind,
+            count(row.bytes),
+            figure(row.bitsPerByte),
+            ...row.baselines.map(figure)
+          ])
+        }
+      },
+      ...(samples.length === 0 ? [] : [{ title: writes, samples }])
+    ]
+  })
+})
