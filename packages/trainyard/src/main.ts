@@ -3,8 +3,8 @@ import { enableCompileCache } from "node:module"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
 
-// The nursery of new objects would grow to some fifty megabytes in the stages before training, and stay. Kept small, it costs those
-// stages a tenth of their few seconds.
+// Limits V8's young generation, which would otherwise grow in the stages before training and keep its size: a whole run of the c-code
+// pipeline peaks at 290 MB of resident memory with this flag and at 330 to 350 MB without. The stages before training take a tenth longer.
 setFlagsFromString("--semi-space-growth-factor=1")
 
 // Node's own choice is a folder in /tmp that all users share: the first of them owns it, and the others' code would come from there.

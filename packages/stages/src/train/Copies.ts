@@ -20,8 +20,6 @@ export interface Copy {
   readonly discard: Effect.Effect<void>
 }
 
-let made = 0
-
 const metadata = { format: "pt" }
 
 const toDisk = <E>(path: string, { name, tensors }: Contents<E>) =>
@@ -43,16 +41,15 @@ const inMemory = Effect.fnUntraced(function* <E>({ name, tensors }: Contents<E>)
 export const make = <E>(root: string, contents: ReadonlyArray<Contents<E>>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const directory = join(root, `${writingPrefix}copy-${process.pid}-${made++}`)
-    const discard = Effect.ignore(fs.remove(directory, { recursive: true, force: true }))
-    return yield* fs.makeDirectory(directory, { recursive: true }).pipe(
-      Effect.andThen(Effect.forEach(contents, (each) => toDisk(join(directory, each.name), each))),
-      Effect.map((files): Copy => ({ files, discard })),
-      Effect.catchTag("PlatformError", () =>
-        discard.pipe(
-          Effect.andThen(Effect.forEach(contents, inMemory)),
-          Effect.map((files): Copy => ({ files, discard: Effect.void }))
-        )
+    const onDisk = Effect.gen(function* () {
+      const directory = yield* fs.makeTempDirectory({ directory: root, prefix: `${writingPrefix}copy-` })
+      const discard = Effect.ignore(fs.remove(directory, { recursive: true, force: true }))
+      const files = yield* Effect.forEach(contents, (each) => toDisk(join(directory, each.name), each)).pipe(
+        Effect.tapError(() => discard)
       )
+      return { files, discard } satisfies Copy as Copy
+    })
+    return yield* Effect.catchTag(onDisk, "PlatformError", () =>
+      Effect.map(Effect.forEach(contents, inMemory), (files): Copy => ({ files, discard: Effect.void }))
     )
   })

@@ -33,8 +33,6 @@ export interface DiskTensors {
 
 const partBytes = 1 << 20
 
-let made = 0
-
 /**
  * A file for these tensors in a folder below `root`, removed with the scope. What a killed process leaves behind is removed like
  * unfinished checkpoints.
@@ -44,15 +42,15 @@ export const make = Effect.fn("DiskTensors.make")(function* (
   tensors: ReadonlyArray<{ readonly name: string; readonly shape: ReadonlyArray<number> }>
 ) {
   const fs = yield* FileSystem.FileSystem
-  const directory = join(root, `${writingPrefix}tensors-${process.pid}-${made++}`)
   const unusable = Effect.mapError(
     (error: PlatformError) =>
       new DiskTensorsUnusable({
-        why: explain("Keeping the moving average of the weights", directory)(error).message
+        why: explain("Keeping the moving average of the weights", root)(error).message
       })
   )
-  yield* Effect.acquireRelease(unusable(fs.makeDirectory(directory, { recursive: true })), () =>
-    Effect.ignore(fs.remove(directory, { recursive: true, force: true }))
+  const directory = yield* Effect.acquireRelease(
+    unusable(fs.makeTempDirectory({ directory: root, prefix: `${writingPrefix}tensors-` })),
+    (directory) => Effect.ignore(fs.remove(directory, { recursive: true, force: true }))
   )
   const file = yield* unusable(fs.open(join(directory, "tensors"), { flag: "w+" }))
   const places = new Map<string, { readonly offset: number; readonly size: number }>()
