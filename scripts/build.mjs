@@ -9,17 +9,28 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { rolldown } from "rolldown"
+import { identityOf } from "../packages/backends/src/native/recipe.mjs"
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
 export const packages = ["core", "backends", "stages", "trainyard"]
+
+/** Packages with the native engine's addon, packed where `npm run build:native` has made it. */
+export const nativePackages = () =>
+  ["native-linux-x64", "native-linux-arm64"].filter((name) => existsSync(at(name, "trainyard.node")))
 
 const at = (...path) => join(root, "packages", ...path)
 const staged = (...path) => join(root, "build", "packages", ...path)
 
 /** Files that a package opens as it runs, from its src to its dist. */
 const assets = {
-  backends: ["cpu/build/relaxed.wasm", "cpu/build/simd.wasm", "native/build.mjs", "native/cpp"],
+  backends: [
+    "cpu/build/relaxed.wasm",
+    "cpu/build/simd.wasm",
+    "native/build.mjs",
+    "native/recipe.mjs",
+    "native/cpp"
+  ],
   trainyard: ["against/pytorch.py"]
 }
 
@@ -82,9 +93,20 @@ const bundleGpuJs = async () => {
   cpSync(join(root, "node_modules/gpu.js/LICENSE"), at("backends", "dist", "gpujs", "gpu.js.LICENSE"))
 }
 
+/** The platform packages in the version in which they are packed, for the manifest of the package that loads them. */
+const nativeDependencies = () =>
+  Object.fromEntries(
+    nativePackages().map((name) => {
+      const manifest = JSON.parse(readFileSync(at(name, "package.json"), "utf8"))
+      return [manifest.name, manifest.version]
+    })
+  )
+
 /** The manifest as it is published: what only this repository uses is left out. */
 const publishable = (manifest) => {
   const { devDependencies: _, private: __, ...rest } = manifest
+  // Not in the repository's own manifest: there npm would ask its registry for what is built here.
+  if (manifest.name === "@trainyard/backends") rest.optionalDependencies = nativeDependencies()
   const exports = Object.fromEntries(
     Object.entries(manifest.exports)
       .filter(([path]) => path !== "./*")
@@ -107,6 +129,19 @@ const stage = (name) => {
   writeFileSync(staged(name, "package.json"), `${JSON.stringify(publishable(manifest), null, 2)}\n`)
 }
 
+/** A platform package is what lies in its folder; an addon of other sources than these must not be published. */
+const stageNative = (name) => {
+  const { identity } = JSON.parse(readFileSync(at(name, "identity.json"), "utf8"))
+  if (identity !== identityOf())
+    fail(
+      `packages/${name} was compiled from other sources than these. Run npm run build:native -- --target ${name.replace("native-", "")}.`
+    )
+  mkdirSync(staged(name), { recursive: true })
+  for (const path of ["package.json", "README.md", "trainyard.node", "identity.json"])
+    cpSync(at(name, path), staged(name, path))
+  cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
+}
+
 const pack = (name) => {
   const tarballs = join(root, "build", "tarballs")
   mkdirSync(tarballs, { recursive: true })
@@ -122,12 +157,16 @@ export const build = async ({ tarballs = false } = {}) => {
     stage(name)
     if (tarballs) pack(name)
   }
+  for (const name of nativePackages()) {
+    stageNative(name)
+    if (tarballs) pack(name)
+  }
 }
 
 const asked = process.argv[1]
 if (asked !== undefined && import.meta.url === pathToFileURL(asked).href) {
   const tarballs = process.argv.includes("--pack")
   await build({ tarballs })
-  const made = tarballs ? readdirSync(join(root, "build", "tarballs")) : packages
+  const made = tarballs ? readdirSync(join(root, "build", "tarballs")) : [...packages, ...nativePackages()]
   process.stdout.write(`Built ${made.join(", ")} in build/${tarballs ? "tarballs" : "packages"}.\n`)
 }

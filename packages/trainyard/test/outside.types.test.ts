@@ -14,7 +14,7 @@ export default Pipeline.make("wrong", () => {
   tokenize({ corpus, vocabularySise: 400 })
   train({ model: Gpt.tiny, steps: 20 })
   return checkpoint({ run: corpus })
-}, { backend: "cuda" })
+}, { precision: "f8" })
 `
 
 test("a right one compiles, and each mistake of a wrong one is named at its line", {
@@ -36,7 +36,7 @@ test("a right one compiles, and each mistake of a wrong one is named at its line
     expect.stringMatching(/^wrong\.ts\(4,.*NoSuchInputOrSetting<"vocabularySise">/),
     expect.stringMatching(/^wrong\.ts\(5,/),
     expect.stringMatching(/^wrong\.ts\(6,/),
-    expect.stringMatching(/^wrong\.ts\(7,.*"cuda"/)
+    expect.stringMatching(/^wrong\.ts\(7,.*"f8"/)
   ])
   expect(stdout).toMatch(/Property 'dataset' is missing/)
   expect(stdout).toMatch(/^ +Type '"corpus"' is not assignable to type '"trained-run"'/m)
