@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
+import { identityOf } from "../packages/backends/src/native/recipe.mjs"
 import { bundleInto } from "./bundles.mjs"
 import {
   BuildError,
@@ -21,12 +22,22 @@ import { findNode, root } from "./node.mjs"
 /** In the order in which they need each other. */
 export const packages = ["core", "backends", "stages", "trainyard", "create-trainyard"]
 
+/** Packages with the native engine's addon, packed where `npm run build:native` has made it. */
+export const nativePackages = () =>
+  ["native-linux-x64", "native-linux-arm64"].filter((name) => existsSync(at(name, "trainyard.node")))
+
 const at = (...path) => join(root, "packages", ...path)
 const staged = (...path) => join(root, "build", "packages", ...path)
 
 /** Files that a package opens as it runs, from its src to its dist. */
 const assets = {
-  backends: ["cpu/build/relaxed.wasm", "cpu/build/simd.wasm", "native/build.mjs", "native/cpp"],
+  backends: [
+    "cpu/build/relaxed.wasm",
+    "cpu/build/simd.wasm",
+    "native/build.mjs",
+    "native/recipe.mjs",
+    "native/cpp"
+  ],
   trainyard: ["against/pytorch.py"]
 }
 
@@ -52,10 +63,21 @@ const compile = (name) => {
     cpSync(at(name, "src", path), at(name, "dist", path), { recursive: true })
 }
 
+/** The platform packages in the version in which they are packed, for the manifest of the package that loads them. */
+const nativeDependencies = () =>
+  Object.fromEntries(
+    nativePackages().map((name) => {
+      const manifest = JSON.parse(readFileSync(at(name, "package.json"), "utf8"))
+      return [manifest.name, manifest.version]
+    })
+  )
+
 /** The manifest as it is published: what only this repository uses is left out. */
 const publishable = (manifest) => {
   const { devDependencies: _, private: __, publishConfig, ...rest } = manifest
   const { directory: ____, ...config } = publishConfig
+  // Not in the repository's own manifest: there npm would ask its registry for what is built here.
+  if (manifest.name === "@trainyard/backends") rest.optionalDependencies = nativeDependencies()
   const exports = Object.fromEntries(
     Object.entries(manifest.exports)
       .filter(([path]) => path !== "./*")
@@ -89,6 +111,19 @@ const stage = async (name) => {
   writeFileSync(staged(name, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 
+/** A platform package is what lies in its folder; an addon of other sources than these must not be published. */
+const stageNative = (name) => {
+  const { identity } = JSON.parse(readFileSync(at(name, "identity.json"), "utf8"))
+  if (identity !== identityOf())
+    fail(
+      `packages/${name} was compiled from other sources than these. Run npm run build:native -- --target ${name.replace("native-", "")}.`
+    )
+  mkdirSync(staged(name), { recursive: true })
+  for (const path of ["package.json", "README.md", "trainyard.node", "identity.json"])
+    cpSync(at(name, path), staged(name, path))
+  cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
+}
+
 const pack = (name) => {
   const tarballs = join(root, "build", "tarballs")
   mkdirSync(tarballs, { recursive: true })
@@ -103,6 +138,10 @@ export const build = async ({ tarballs = false } = {}) => {
     await stage(name)
     if (tarballs) pack(name)
   }
+  for (const name of nativePackages()) {
+    stageNative(name)
+    if (tarballs) pack(name)
+  }
 }
 
 const asked = process.argv[1]
@@ -112,6 +151,6 @@ if (asked !== undefined && import.meta.url === pathToFileURL(asked).href) {
     if (!(cause instanceof BuildError)) throw cause
     fail(cause.message)
   })
-  const made = tarballs ? readdirSync(join(root, "build", "tarballs")) : packages
+  const made = tarballs ? readdirSync(join(root, "build", "tarballs")) : [...packages, ...nativePackages()]
   process.stdout.write(`Built ${made.join(", ")} in build/${tarballs ? "tarballs" : "packages"}.\n`)
 }

@@ -7,12 +7,17 @@
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Program, Tensor } from "./program/Program.ts"
 
-export const EngineName = Schema.Literals(["reference", "cpu", "gpujs", "native"])
-export type EngineName = typeof EngineName.Type
+/** The engines that come with Trainyard, in the order in which `auto` tries them. */
+export const knownEngines = ["native", "cpu", "gpujs", "reference"] as const
+export type KnownEngine = (typeof knownEngines)[number]
 
-/** What a user may ask for: an engine, or the fastest that works here. */
-export const BackendChoice = Schema.Literals(["auto", "cpu", "gpujs", "native", "reference"])
-export type BackendChoice = typeof BackendChoice.Type
+/** Name of an engine. Editors complete the known ones; others come from packages. */
+export type EngineName = KnownEngine | (string & {})
+export const EngineName: Schema.Codec<EngineName> = Schema.NonEmptyString
+
+/** What a user may ask for: the fastest that works here, a known engine, or the name of a package or the path of a file that exports one. */
+export type BackendChoice = "auto" | EngineName
+export const BackendChoice: Schema.Codec<BackendChoice> = Schema.NonEmptyString
 
 /** Precision of the matrix products; everything else is float32 in both. */
 export const Precision = Schema.Literals(["f32", "bf16"])
@@ -29,7 +34,7 @@ export const isThreads = Schema.is(Threads)
 export const fewerThreads =
   "Lower --threads (or TRAINYARD_THREADS), or raise the limits of this process (ulimit -a)."
 
-/** The engine cannot run on this machine. `mend` says what would make it run. */
+/** The engine cannot run on this machine. `hint` says what would make it run. */
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   engine: EngineName,
   why: Schema.String,
@@ -139,33 +144,36 @@ export interface Settings {
 }
 
 /** What an engine would do on this machine, in one line each; shown by `trainyard doctor`. */
-export type Availability =
-  | {
-      readonly available: true
-      /** For example "WebAssembly SIMD with relaxed fused multiply-add". */
-      readonly detail: string
-      readonly precisions: ReadonlyArray<Precision>
-      /** The precision to use when the user asks for none. */
-      readonly preferred: Precision
-      /** It runs here, but on something so slow that `auto` passes it over, such as a GPU engine without a GPU. */
-      readonly slow?: boolean
-      /** It chooses its workers itself, whatever the settings' threads. */
-      readonly ownThreads?: boolean
-    }
-  | { readonly available: false; readonly why: string; readonly hint: string }
+export const Availability = Schema.Union([
+  Schema.Struct({
+    available: Schema.Literal(true),
+    /** For example "WebAssembly SIMD with relaxed fused multiply-add". */
+    detail: Schema.String,
+    precisions: Schema.NonEmptyArray(Precision),
+    /** The precision to use when the user asks for none. */
+    preferred: Precision,
+    /** It runs here, but on something so slow that `auto` passes it over, such as a GPU engine without a GPU. */
+    slow: Schema.optionalKey(Schema.Boolean),
+    /** It chooses its workers itself, whatever the settings' threads. */
+    ownThreads: Schema.optionalKey(Schema.Boolean)
+  }),
+  Schema.Struct({ available: Schema.Literal(false), why: Schema.String, hint: Schema.String })
+])
+export type Availability = typeof Availability.Type
 
 /**
  * What decides an engine's results besides the program and the precision: a part of the cache key of what it computes. The same on every
  * machine whose results are the same; the compiler that built the kernels there does not count.
  */
-export interface Build {
+export const Build = Schema.Struct({
   /** URLs of the modules that decide which kernels run on what. They are hashed as the code of stages is: by what they use. */
-  readonly sources: ReadonlyArray<string>
+  sources: Schema.Array(Schema.String),
   /** Digest of compiled kernels, and which kind of them this machine takes; empty when the sources are all there is. */
-  readonly kernels: string
-}
+  kernels: Schema.String
+})
+export type Build = typeof Build.Type
 
-/** One way of running programs: `reference`, `cpu`, `gpujs` or `native`. */
+/** One way of running programs. `Engine.make` declares one; the contract suite checks it. */
 export interface Engine {
   readonly name: EngineName
   /** Operations that this engine has no kernel of its own for and hands to reference; none unless told. */

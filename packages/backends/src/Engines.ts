@@ -9,14 +9,17 @@ import {
   type EngineName,
   EngineUnavailable,
   isThreads,
+  type KnownEngine,
+  knownEngines,
   mostThreads,
   type Precision,
   type Settings
 } from "./Backend.ts"
 import { checked } from "./checked/checked.ts"
+import { find } from "./Engine.ts"
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
-const loaders: Readonly<Record<EngineName, () => Promise<{ readonly engine: Engine }>>> = {
+const loaders: Readonly<Record<KnownEngine, () => Promise<{ readonly engine: Engine }>>> = {
   native: () => import("./native/engine.ts"),
   cpu: () => import("./cpu/engine.ts"),
   gpujs: () => import("./gpujs/engine.ts"),
@@ -24,42 +27,51 @@ const loaders: Readonly<Record<EngineName, () => Promise<{ readonly engine: Engi
 }
 
 /** In the order in which `auto` tries them: fastest first. */
-export const names: ReadonlyArray<EngineName> = ["native", "cpu", "gpujs", "reference"]
+export const names: ReadonlyArray<KnownEngine> = knownEngines
 
-/** The engine of this name, loaded. An engine whose own code cannot be loaded here is one that is unavailable. */
-export const load = (name: EngineName): Effect.Effect<Engine> => {
-  const absent = (why: string): Engine => {
-    const hint = "Install Trainyard's dependencies again, or take another --backend."
-    const unavailable = Effect.fail(new EngineUnavailable({ engine: name, why, hint }))
-    return {
-      name,
-      build: unavailable,
-      availability: Effect.succeed({ available: false, why, hint }),
-      open: () => unavailable
-    }
-  }
-  return Effect.tryPromise({ try: loaders[name], catch: (cause) => cause }).pipe(
-    Effect.map(({ engine }) => engine),
-    Effect.catch((cause) =>
-      Effect.succeed(absent(`it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`))
-    )
-  )
-}
+/** Whether this names an engine that comes with Trainyard. */
+export const isKnown = (name: EngineName): name is KnownEngine => Object.hasOwn(loaders, name)
+
+const absent = (error: EngineUnavailable): Engine => ({
+  name: error.engine,
+  build: Effect.fail(error),
+  availability: Effect.succeed({ available: false, why: error.why, hint: error.hint }),
+  open: () => Effect.fail(error)
+})
+
+/**
+ * The engine of this name, loaded: one of Trainyard's own, or the one that a package or file exports (see `Engine.find`). An engine that
+ * cannot be loaded is one that is unavailable and says why.
+ */
+export const load = (name: EngineName): Effect.Effect<Engine> =>
+  (isKnown(name)
+    ? Effect.tryPromise({
+        try: loaders[name],
+        catch: (cause) =>
+          new EngineUnavailable({
+            engine: name,
+            why: `it cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+            hint: "Install Trainyard's dependencies again, or take another --backend."
+          })
+      }).pipe(Effect.map(({ engine }) => engine))
+    : find(name)
+  ).pipe(Effect.catch((error) => Effect.succeed(absent(error))))
 
 export interface Surveyed {
   readonly engine: EngineName
   readonly availability: Availability
 }
 
-/** What each engine would do on this machine, in `auto`'s order. Shown by `trainyard doctor`. */
-export const survey: Effect.Effect<ReadonlyArray<Surveyed>> = Effect.forEach(
-  names,
-  Effect.fnUntraced(function* (name) {
-    const engine = yield* load(name)
-    return { engine: name, availability: yield* engine.availability }
-  }),
-  { concurrency: "unbounded" }
-)
+/** What each engine would do on this machine, Trainyard's own in `auto`'s order, then others that are named. Shown by `trainyard doctor`. */
+export const survey = (others: ReadonlyArray<EngineName> = []): Effect.Effect<ReadonlyArray<Surveyed>> =>
+  Effect.forEach(
+    [...names, ...others.filter((name) => !isKnown(name))],
+    Effect.fnUntraced(function* (name) {
+      const engine = yield* load(name)
+      return { engine: engine.name, availability: yield* engine.availability }
+    }),
+    { concurrency: "unbounded" }
+  )
 
 /** What a user may ask for. What is left out is decided by what works best here. */
 export interface Choice {
@@ -80,7 +92,7 @@ export interface Selected {
   readonly caution: string | undefined
 }
 
-/** A sentence for why an engine cannot do as asked, with its mend, or undefined. */
+/** A sentence for why an engine cannot do as asked, with its hint, or undefined. */
 const obstacle = (
   name: EngineName,
   here: Availability,
@@ -105,7 +117,7 @@ const crowded = (name: EngineName, here: Availability, threads: number): string 
 }
 
 /**
- * Chooses an engine. An engine that is asked for by name and cannot run fails with its reason and mend; `auto` takes the first
+ * Chooses an engine. An engine that is asked for by name and cannot run fails with its reason and hint; `auto` takes the first
  * of native, cpu, gpujs and reference that works here, and says what spoke against those before it.
  */
 export const select = Effect.fn("Engines.select")(function* (
@@ -124,7 +136,7 @@ export const select = Effect.fn("Engines.select")(function* (
   for (const name of asked === "auto" ? names : [asked]) {
     const engine = yield* load(name)
     const here = yield* engine.availability
-    const against = obstacle(name, here, choice.precision)
+    const against = obstacle(engine.name, here, choice.precision)
     if (against !== undefined || !here.available) {
       first ??= against
       passed.push(`${name} cannot: ${against?.why}`)

@@ -2,13 +2,13 @@ import { availableParallelism } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Backend, mostThreads } from "../src/Backend.ts"
+import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../src/contract/tinyGpt.ts"
 import * as Engines from "../src/Engines.ts"
-import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "./contract/tinyGpt.ts"
 
 describe("Engines", () => {
   it.live("survey says for each engine what it would do here, or why not and what would hint it", () =>
     Effect.gen(function* () {
-      const all = yield* Engines.survey
+      const all = yield* Engines.survey()
       assert.deepStrictEqual(
         all.map(({ engine }) => engine),
         ["native", "cpu", "gpujs", "reference"]
@@ -27,7 +27,7 @@ describe("Engines", () => {
 
   it.live("auto picks the first that works here and says why, and why not those before it", () =>
     Effect.gen(function* () {
-      const all = yield* Engines.survey
+      const all = yield* Engines.survey()
       const first = all.find(({ availability }) => availability.available && availability.slow !== true)
       const selected = yield* Engines.select()
       assert.strictEqual(selected.engine.name, first?.engine)
@@ -76,7 +76,7 @@ describe("Engines", () => {
 
   it.live("an engine asked for by name that cannot run says why, and auto never picks it", () =>
     Effect.gen(function* () {
-      for (const { availability, engine } of yield* Engines.survey) {
+      for (const { availability, engine } of yield* Engines.survey()) {
         if (availability.available) continue
         const error = yield* Effect.flip(Engines.select({ backend: engine }))
         assert.include(error.message, availability.why)

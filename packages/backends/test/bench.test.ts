@@ -4,7 +4,7 @@ import * as Bench from "../src/bench/Bench.ts"
 import { referenceShape, trainProgram } from "../src/bench/gpt.ts"
 import { operationCount } from "../src/bench/operationCount.ts"
 import { wasmPeak } from "../src/bench/peak.ts"
-import { tiny } from "./contract/tinyGpt.ts"
+import { tiny } from "../src/contract/tinyGpt.ts"
 
 describe("bench", () => {
   it.live("measures what it is asked for, a line each", () =>

@@ -7,15 +7,15 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as fc from "fast-check"
 import type { Engine, EngineName, Precision } from "../src/Backend.ts"
+import { cases } from "../src/contract/cases.ts"
+import { difference, sameBits } from "../src/contract/compare.ts"
+import type { Case } from "../src/contract/Draft.ts"
+import * as gen from "../src/contract/generate.ts"
+import { renamed } from "../src/contract/operationSuite.ts"
+import { judge, runCases } from "../src/contract/running.ts"
 import * as Engines from "../src/Engines.ts"
 import { type OperationName, operations } from "../src/program/operations.ts"
-import { cases } from "./contract/cases.ts"
-import { difference, sameBits } from "./contract/compare.ts"
-import type { Case } from "./contract/Draft.ts"
-import { renamed } from "./contract/operationSuite.ts"
-import { judge, runCases } from "./contract/running.ts"
 
 const file = new URL("../../../docs/support.md", import.meta.url)
 const names = Object.keys(operations) as ReadonlyArray<OperationName>
@@ -28,7 +28,7 @@ type Table = Map<string, Map<string, Cell>>
 const examples = new Map<OperationName, ReadonlyArray<Case>>(
   names.map((name) => [
     name,
-    fc.sample(cases[name], { numRuns: 1, seed: 7 }).map((one, index) => renamed(one, `${name}/${index}/`))
+    gen.sample(cases[name], { count: 1, seed: 7 }).map((one, index) => renamed(one, `${name}/${index}/`))
   ])
 )
 

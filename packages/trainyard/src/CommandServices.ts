@@ -1,4 +1,6 @@
 /** What a command that works on a pipeline needs: the file's pipeline, the options in force, and the services behind them. */
+import { find } from "@trainyard/backends/Engine"
+import * as Engines from "@trainyard/backends/Engines"
 import { EventStream } from "@trainyard/core/EventStream"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
@@ -15,6 +17,8 @@ export const open = Effect.fn("CommandServices.open")(function* (
 ) {
   const loaded = yield* PipelineFile.load(file, flags.param)
   const chosen = yield* RunOptions.settle(flags, loaded.pipeline.options)
+  // Before anything is written, and where no stage computes too: an unknown engine is a mistake.
+  if (chosen.backend !== "auto" && !Engines.isKnown(chosen.backend)) yield* find(chosen.backend)
   return { ...loaded, chosen }
 })
 

@@ -100,8 +100,8 @@ export const look = Effect.fn("Machine.look")(function* (workspace: string) {
       program(
         "c++",
         ["g++", "c++", "clang++"],
-        "builds the native engine",
-        "none: the native engine cannot be built. On Debian or Ubuntu: apt-get install g++; then npm run setup"
+        "compiles the native engine",
+        "none: the native engine cannot be compiled here. On Debian or Ubuntu: apt-get install g++; then npx trainyard doctor --build-native"
       ),
       program(
         "gcc",

@@ -2,7 +2,13 @@
  * What engine, threads, precision and workspace a command works with: a flag, else the environment, else the pipeline file, else the
  * built-in default.
  */
-import { BackendChoice, isThreads, mostThreads, Precision } from "@trainyard/backends/Backend"
+import {
+  type BackendChoice,
+  isThreads,
+  knownEngines,
+  mostThreads,
+  Precision
+} from "@trainyard/backends/Backend"
 import { list, suggestion } from "@trainyard/core/Spelling"
 import { Config, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
@@ -15,8 +21,17 @@ export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidC
 
 const threadsInWords = `a number from 1 to ${mostThreads}`
 
-export const backendFlag = Flag.Literals("backend", BackendChoice.literals).pipe(
-  Flag.withDescription("Engine that computes; auto takes the fastest that works here (TRAINYARD_BACKEND)"),
+const backendsInWords = `auto, ${knownEngines.join(", ")}, or the package or file of another engine`
+
+export const backendFlag = Flag.String("backend").pipe(
+  Flag.filter(
+    (name) => name.trim() !== "",
+    () => backendsInWords
+  ),
+  Flag.withMetavar("NAME"),
+  Flag.withDescription(
+    `Engine that computes: ${backendsInWords}; auto takes the fastest that works here (TRAINYARD_BACKEND)`
+  ),
   Flag.optional
 )
 
@@ -85,7 +100,7 @@ const variables = {
 } as const
 
 const meanings = {
-  backend: `use ${BackendChoice.literals.join(", ")}`,
+  backend: `use ${backendsInWords}`,
   threads: `give ${threadsInWords}`,
   precision: `use ${Precision.literals.join(" or ")}`,
   jobs: "give a whole number above 0",

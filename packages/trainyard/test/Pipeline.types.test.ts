@@ -111,7 +111,7 @@ test("a sweep, nested results and parameters compile, and their mistakes do not"
     return trial(p.rate)
   })
   // @ts-expect-error an engine that there is not
-  Pipeline.make("wrong", { backend: "cuda", parameters: {} }, () => dataset)
+  Pipeline.make("wrong", { precision: "f8", parameters: {} }, () => dataset)
   // @ts-expect-error the options stand before the function
   expect(() => Pipeline.make("late", () => dataset, { backend: "cpu" })).toThrow(
     `The options of pipeline "late" stand after its function`

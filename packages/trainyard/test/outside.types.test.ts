@@ -9,7 +9,7 @@ import { emptyFolder, write } from "./spawn.ts"
 const clone = fileURLToPath(new URL("../../..", import.meta.url))
 
 const wrong = `import { checkpoint, collect, Gpt, Pipeline, Source, tokenize, train } from "trainyard"
-export default Pipeline.make("wrong", { backend: "cuda" }, () => {
+export default Pipeline.make("wrong", { precision: "f8" }, () => {
   const corpus = collect({ sources: [Source.folder("code", { includes: ["*.c"] })] })
   tokenize({ corpus, vocabularySise: 400 })
   train({ model: Gpt.tiny, steps: 20 })
@@ -38,7 +38,7 @@ test("a right one compiles, and each mistake of a wrong one is named at its line
     expect.stringMatching(/^wrong\.ts\(5,/),
     expect.stringMatching(/^wrong\.ts\(6,/)
   ])
-  expect(stdout).toMatch(/^ +Type '"cuda"' is not assignable to type '"auto" \| "cpu"/m)
+  expect(stdout).toMatch(/"f8"/)
   expect(stdout).toMatch(/Property 'dataset' is missing/)
   expect(stdout).toMatch(/^ +Type '"corpus"' is not assignable to type '"trained-run"'/m)
 })

@@ -104,7 +104,12 @@ describe("trainyard run", () => {
     [["--set", "judge.atMost=1"], /judge has no setting "atMost"/],
     [["--set", "judge.atLeast=many"], /judge\.atLeast is "many"/],
     [["--set", "nonsense"], /write it as stage\.key=value/],
-    [["--backend", "gpu"], /--backend/],
+    [
+      ["--backend", "gpu"],
+      /no engine of that name \(its own are native, cpu, gpujs, reference\).*Check the spelling of --backend/
+    ],
+    [["--backend", "./job.ts"], /default export of .*job\.ts is not an engine/],
+    [["--backend", " "], /--backend/],
     [["--threads", "65"], /from 1 to 64/],
     [["--jobs", "0"], /--jobs.*a whole number above 0/],
     [["--threads", "two"], /--threads: "two"\. Expected: a number\.$/m],

@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { type Availability, EngineUnavailable } from "../Backend.ts"
+import { inClone } from "../installation.ts"
 
 /** `relaxed` multiplies and adds in one instruction; `simd` runs wherever threads and SIMD do. */
 export type Binary = "relaxed" | "simd"
@@ -32,11 +33,18 @@ export const best = (): Binary | undefined =>
       ? "relaxed"
       : "simd"
 
+const installAgain = "Install @trainyard/backends again."
+
+/** For kernels that are there and cannot be used. */
+const rebuild = inClone ? "Delete packages/backends/src/cpu/build and run npm run setup." : installAgain
+
 const unavailable = (why: string, hint: string) => new EngineUnavailable({ engine: "cpu", why, hint })
 
 export const noSimd = unavailable(
   "this JavaScript runtime has no WebAssembly SIMD with threads",
-  "Use Node 24 (npm run setup brings it), or --backend reference."
+  inClone
+    ? "Use Node 24 (npm run setup brings it), or --backend reference."
+    : "Use Node 24, or --backend reference."
 )
 
 export const availability: Effect.Effect<Availability> = Effect.sync(() => {
@@ -73,7 +81,7 @@ const build = Effect.callback<void, EngineUnavailable>((resume) => {
         : Effect.fail(
             unavailable(
               `its kernels could not be compiled: ${said.trim().split("\n").at(-1) || error.message}`,
-              "Run npm run setup, which says more."
+              inClone ? "Run npm run setup, which says more." : installAgain
             )
           )
     )
@@ -92,7 +100,7 @@ export const digest = Effect.fn("cpu.digestKernels")(function* (binary: Binary) 
     catch: (cause) =>
       unavailable(
         `its compiled kernels cannot be read: ${cause instanceof Error ? cause.message : cause}`,
-        "Delete packages/backends/src/cpu/build and run npm run setup."
+        rebuild
       )
   })
 })
@@ -109,7 +117,7 @@ export const load = Effect.fn("cpu.loadKernels")(function* (binary: Binary) {
     catch: (cause) =>
       unavailable(
         `its compiled kernels cannot be loaded: ${cause instanceof Error ? cause.message : cause}`,
-        "Delete packages/backends/src/cpu/build and run npm run setup."
+        rebuild
       )
   })
   compiled.set(binary, module)

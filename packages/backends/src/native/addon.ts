@@ -1,9 +1,10 @@
 /** The compiled addon: what it offers, how it is found, and why it is absent when it is. */
-import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { fileURLToPath } from "node:url"
+import { dirname, join } from "node:path"
 import { Schema } from "effect"
+import { inClone } from "../installation.ts"
+import { buildFolder, filesOf, identityOf } from "./recipe.mjs"
 
 /** One way of computing on this kind of processor, compiled into the addon. */
 export interface KernelPath {
@@ -103,12 +104,26 @@ export interface Addon {
 }
 
 export type Loaded =
-  | { readonly loaded: true; readonly addon: Addon }
+  | {
+      readonly loaded: true
+      readonly addon: Addon
+      /** Digest of the sources and flags that it was compiled from, the same whichever compiler and machine. */
+      readonly identity: string
+      /** Where it came from: "compiled here with g++ 12", or the name of the package that holds it. */
+      readonly origin: string
+    }
   | { readonly loaded: false; readonly why: string; readonly hint: string }
 
+/** A compiled file that belongs to the sources here, or why there is none. */
+type Found =
+  | { readonly file: string; readonly origin: string }
+  | { readonly file: undefined; readonly why: string; readonly hint: string }
+
+/** What build.mjs writes beside its addon. */
 const Status = Schema.fromJsonString(
   Schema.Struct({
     built: Schema.Boolean,
+    compiler: Schema.optionalKey(Schema.String),
     /** Digest of the sources and of the flags that decide results. */
     identity: Schema.optionalKey(Schema.String),
     why: Schema.optionalKey(Schema.String),
@@ -116,58 +131,103 @@ const Status = Schema.fromJsonString(
   })
 )
 
-const beside = (file: string) => fileURLToPath(new URL(`build/${file}`, import.meta.url))
+/** What scripts/build-native.mjs writes beside a platform package's addon. */
+const PackageIdentity = Schema.fromJsonString(Schema.Struct({ identity: Schema.String }))
 
-/** Why there is no addon, from what the last build wrote down. */
-const reason = (variant: string): Loaded => {
-  const rebuild = "Run npm run setup."
+/** Platforms that have a package with the compiled addon. */
+const published = ["linux-x64", "linux-arm64"]
+const platform = `${process.platform}-${process.arch}`
+const packageName = `@trainyard/native-${platform}`
+
+const compileIt = inClone
+  ? "Run npm run setup."
+  : "Run npx trainyard doctor --build-native to compile it here."
+
+/** What would make an engine that is simply not there run. */
+const getIt = inClone
+  ? compileIt
+  : published.includes(platform)
+    ? `Install ${packageName} (npm leaves it out with --omit=optional), or run npx trainyard doctor --build-native to compile it here.`
+    : compileIt
+
+/** The build of this machine. */
+const local = (identity: string, debug: boolean): Found => {
+  const files = filesOf(debug)
+  const folder = buildFolder()
+  let text: string
   try {
-    const status = Schema.decodeUnknownSync(Status)(readFileSync(beside(`status-${variant}.json`), "utf8"))
-    if (!status.built)
-      return { loaded: false, why: status.why ?? "it could not be built", hint: status.hint ?? rebuild }
+    text = readFileSync(join(folder, files.status), "utf8")
   } catch {
-    return { loaded: false, why: "it has not been built yet", hint: rebuild }
+    return { file: undefined, why: "it has not been built yet", hint: getIt }
   }
-  return { loaded: false, why: "its compiled file is missing", hint: rebuild }
+  const status = Schema.decodeUnknownOption(Status)(text)
+  if (status._tag === "None")
+    return { file: undefined, why: "the record of its build is damaged", hint: compileIt }
+  const { built, compiler = "a C++ compiler", hint = compileIt, why = "it could not be built" } = status.value
+  if (!built) return { file: undefined, why, hint }
+  if (status.value.identity !== identity)
+    return { file: undefined, why: "its compiled file belongs to other sources than these", hint: compileIt }
+  const file = join(folder, files.addon)
+  return existsSync(file)
+    ? { file, origin: `compiled here with ${compiler}` }
+    : { file: undefined, why: "its compiled file is missing", hint: compileIt }
 }
 
-const attempt = (debug: boolean): Loaded => {
-  const variant = debug ? "debug" : "fast"
+/** The package with the addon for this platform. Nothing when it is not installed. */
+const packaged = (identity: string): Found | undefined => {
+  let folder: string
+  let text: string
   try {
-    return {
-      loaded: true,
-      addon: createRequire(import.meta.url)(beside(debug ? "trainyard-debug.node" : "trainyard.node"))
-    }
+    folder = dirname(createRequire(import.meta.url).resolve(`${packageName}/package.json`))
+    text = readFileSync(join(folder, "identity.json"), "utf8")
+  } catch {
+    return undefined
+  }
+  const made = Schema.decodeUnknownOption(PackageIdentity)(text)
+  return made._tag === "Some" && made.value.identity === identity
+    ? { file: join(folder, "trainyard.node"), origin: `from ${packageName}` }
+    : {
+        file: undefined,
+        why: `${packageName} was compiled from other sources than these`,
+        hint: `Install the version of ${packageName} that belongs to this @trainyard/backends, or compile the engine here: ${compileIt}`
+      }
+}
+
+const open = (file: string, identity: string, origin: string): Loaded => {
+  try {
+    return { loaded: true, addon: createRequire(import.meta.url)(file), identity, origin }
   } catch (cause) {
-    const because = reason(variant)
-    if (because.loaded || because.why !== "its compiled file is missing") return because
-    const message = cause instanceof Error ? cause.message.split("\n")[0] : String(cause)
-    return message?.startsWith("Cannot find module")
-      ? because
-      : {
-          loaded: false,
-          why: `its compiled file does not load (${message})`,
-          hint: "Delete packages/backends/src/native/build and run npm run setup."
-        }
+    const message = (cause instanceof Error ? cause.message : String(cause)).split("\n")[0]
+    return {
+      loaded: false,
+      why: `its compiled file does not load (${message})`,
+      hint: `Delete ${dirname(file)} and ${compileIt[0]!.toLowerCase()}${compileIt.slice(1)}`
+    }
   }
 }
 
-const isDebug = (): boolean => process.env.TRAINYARD_NATIVE_DEBUG === "1"
-
-/** What the addon was built from, the same whichever compiler did it; a digest of the addon itself when the build did not say. */
-export const identity = (): string => {
-  const variant = isDebug() ? "debug" : "fast"
-  try {
-    const status = Schema.decodeUnknownSync(Status)(readFileSync(beside(`status-${variant}.json`), "utf8"))
-    if (status.identity !== undefined) return status.identity
-  } catch {
-    // Without a record of its build the file speaks for itself.
+/** A build of this machine where it is of these sources, else the platform's package, else why neither can be used. */
+const attempt = (debug: boolean): Loaded => {
+  const identity = identityOf(debug)
+  let absent: Loaded = { loaded: false, why: "it has not been built yet", hint: getIt }
+  for (const look of debug ? [local] : [local, packaged]) {
+    const found = look(identity, debug)
+    if (found === undefined) continue
+    const { file } = found
+    const tried: Loaded =
+      file === undefined
+        ? { loaded: false, why: found.why, hint: found.hint }
+        : open(file, identity, found.origin)
+    if (tried.loaded) return tried
+    absent = tried
   }
-  const addon = readFileSync(beside(isDebug() ? "trainyard-debug.node" : "trainyard.node"))
-  return createHash("sha256").update(addon).digest("hex")
+  return absent
 }
 
 let remembered: Loaded | undefined
 
-/** The addon, loaded once. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers. */
-export const load = (): Loaded => (remembered ??= attempt(isDebug()))
+/** An addon from a file that was compiled from the sources here; for checking a package before it is published. */
+export const loadFile = (file: string): Loaded => open(file, identityOf(), `from ${file}`)
+
+/** The addon, loaded once. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers, which only this machine's compiler makes. */
+export const load = (): Loaded => (remembered ??= attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1"))

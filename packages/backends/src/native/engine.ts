@@ -22,9 +22,9 @@ import { plan } from "../program/plan.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import {
   type Addon,
-  identity,
   type KernelPath,
   load,
+  loadFile,
   type PreparedHandle,
   type SessionHandle
 } from "./addon.ts"
@@ -45,14 +45,22 @@ export const kernelNames = ["amx", "avx512", "avx512-bf16", "avx2", "portable", 
 export interface NativeOptions {
   /** One of `kernelNames`, or "" for the best that this processor has. TRAINYARD_NATIVE_KERNELS unless given. */
   readonly kernels?: string
+  /** File of the addon; the one that this installation has unless given. */
+  readonly addon?: string
 }
 
 type Choice =
-  | { readonly addon: Addon; readonly path: KernelPath }
+  | {
+      readonly addon: Addon
+      readonly path: KernelPath
+      /** The addon's sources and flags, and where it came from: see `Loaded`. */
+      readonly identity: string
+      readonly origin: string
+    }
   | { readonly addon: undefined; readonly why: string; readonly hint: string }
 
 const choose = (options: NativeOptions): Choice => {
-  const loaded = load()
+  const loaded = options.addon === undefined ? load() : loadFile(options.addon)
   if (!loaded.loaded) return { addon: undefined, why: loaded.why, hint: loaded.hint }
   const wanted = options.kernels ?? process.env.TRAINYARD_NATIVE_KERNELS ?? ""
   const paths = loaded.addon.paths()
@@ -63,7 +71,8 @@ const choose = (options: NativeOptions): Choice => {
           (path) => path.name !== "amx-emulated" && (path.name !== "avx512-bf16" || paths.quickBf16Dots)
         )
       : here.find((path) => path.name === wanted)
-  if (path !== undefined) return { addon: loaded.addon, path }
+  if (path !== undefined)
+    return { addon: loaded.addon, path, identity: loaded.identity, origin: loaded.origin }
   const names = [...new Set(here.map((path) => path.name))].join(", ")
   const known = kernelNames.some((one) => one === wanted)
   return {
@@ -251,7 +260,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
       : Effect.sync(() => ({
           sources: ["./fuse.ts", "./describe.ts"].map((file) => new URL(file, import.meta.url).href),
           // Paths sum in different orders.
-          kernels: `${identity()} ${choice.path.name}`
+          kernels: `${choice.identity} ${choice.path.name}`
         }))
   }),
   availability: Effect.sync((): Availability => {
@@ -259,7 +268,7 @@ export const make = (options: NativeOptions = {}): Engine => ({
     if (choice.addon === undefined) return { available: false, why: choice.why, hint: choice.hint }
     return {
       available: true,
-      detail: `C++ kernels, ${choice.path.detail}`,
+      detail: `C++ kernels, ${choice.path.detail}, ${choice.origin}`,
       precisions: ["f32", "bf16"],
       preferred: choice.path.name === "amx" ? "bf16" : "f32"
     }

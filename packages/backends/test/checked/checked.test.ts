@@ -2,11 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Engine, Outputs } from "../../src/Backend.ts"
 import { checked } from "../../src/checked/checked.ts"
+import { sameBits } from "../../src/contract/compare.ts"
+import { writeAll } from "../../src/contract/running.ts"
+import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { type Program, sizeOf } from "../../src/program/Program.ts"
 import { engine as reference } from "../../src/reference/engine.ts"
-import { sameBits } from "../contract/compare.ts"
-import { writeAll } from "../contract/running.ts"
-import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const program = trainProgram(tiny)
 const tensors = heldBy([program])

@@ -1,5 +1,7 @@
 /** The cpu engine keeps the contract. */
-import { engine } from "../../src/cpu/engine.ts"
-import { contractSuite } from "../contract/contractSuite.ts"
 
-await contractSuite(engine, { threads: [2, 1, 3, 8, 64] })
+import { describe, test } from "vitest"
+import { contractSuite } from "../../src/contract/contract.ts"
+import { engine } from "../../src/cpu/engine.ts"
+
+await contractSuite(engine, { describe, test }, { threads: [2, 1, 3, 8, 64] })

@@ -6,9 +6,9 @@
  */
 import { Effect } from "effect"
 import type { BackendError } from "../../src/Backend.ts"
+import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { type CpuEngine, engine, make } from "../../src/cpu/engine.ts"
 import * as Builder from "../../src/program/Builder.ts"
-import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const model: Shape = { batch: 8, time: 128, vocabulary: 10_000, width: 256, heads: 8, layers: 4, dropout: 0 }
 const gigaflops = (36 * model.batch * model.time) / 1024

@@ -2,11 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Prepared } from "../../src/Backend.ts"
+import { heldBy, initial, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { engine } from "../../src/cpu/engine.ts"
 import { Heap } from "../../src/cpu/Heap.ts"
 import { collectGarbage } from "../../src/garbage.ts"
 import * as Builder from "../../src/program/Builder.ts"
-import { heldBy, initial, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 /** Resident bytes once what is no longer referred to is gone: a WebAssembly memory goes back when the collector finds it unused. */
 const resident = Effect.gen(function* () {

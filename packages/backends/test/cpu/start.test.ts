@@ -1,10 +1,10 @@
 /** The main thread goes on while workers start, and the memory that they share grows meanwhile. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { difference } from "../../src/contract/compare.ts"
+import { Draft } from "../../src/contract/Draft.ts"
+import { judge } from "../../src/contract/running.ts"
 import { make } from "../../src/cpu/engine.ts"
-import { difference } from "../contract/compare.ts"
-import { Draft } from "../contract/Draft.ts"
-import { judge } from "../contract/running.ts"
 
 /** So much that a worker takes about a tenth of a second to receive it. */
 const baggage = Array.from({ length: 120_000 }, (_, index) => ({ index }))

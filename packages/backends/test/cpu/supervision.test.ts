@@ -1,8 +1,16 @@
 /** Workers that die or hang, runs that are interrupted, values that are wrong: each has one clear end, and none is a hang. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
+import {
+  batch,
+  heldBy,
+  initial,
+  lossName,
+  tiny,
+  trainInputs,
+  trainProgram
+} from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/cpu/engine.ts"
-import { batch, heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const program = trainProgram(tiny)
 const tensors = heldBy([program])

@@ -1,4 +1,5 @@
+import { describe, test } from "vitest"
+import { contractSuite } from "../../src/contract/contract.ts"
 import { make } from "../../src/gpujs/engine.ts"
-import { contractSuite } from "../contract/contractSuite.ts"
 
-await contractSuite(make({ mode: "webasm" }), { threads: [2], cases: 4, tolerance: 1e-4 })
+await contractSuite(make({ mode: "webasm" }), { describe, test }, { threads: [2], cases: 4, tolerance: 1e-4 })

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { checked } from "../../src/checked/checked.ts"
+import { difference } from "../../src/contract/compare.ts"
+import { writeAll } from "../../src/contract/running.ts"
+import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/gpujs/engine.ts"
 import { lower } from "../../src/gpujs/Lowering.ts"
 import { lowerings } from "../../src/gpujs/lowerings.ts"
 import { make as program } from "../../src/program/Builder.ts"
 import { engine as reference } from "../../src/reference/engine.ts"
-import { difference } from "../contract/compare.ts"
-import { writeAll } from "../contract/running.ts"
-import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const small = { ...tiny, layers: 1 }
 const train = trainProgram(small)

@@ -7,12 +7,16 @@
  * off by up to 2⁻⁸ and a sum of many random ones by a per cent or so of its size; the suite allows 4e-2.
  */
 
-import { describe } from "@effect/vitest"
-import { contractSuite } from "../contract/contractSuite.ts"
+import { describe, test } from "vitest"
+import { contractSuite } from "../../src/contract/contract.ts"
 import { engineFor, paths } from "./paths.ts"
 
 for (const kernels of paths)
   for (const precision of ["f32", "bf16"] as const)
     describe(kernels, async () => {
-      await contractSuite(engineFor(kernels), { precision, cases: kernels === "amx-emulated" ? 6 : 12 })
+      await contractSuite(
+        engineFor(kernels),
+        { describe, test },
+        { precision, cases: kernels === "amx-emulated" ? 6 : 12 }
+      )
     })

@@ -1,11 +1,8 @@
 /** What a user would notice beyond the contract: errors that can be gone on from, steady memory, choosing kernels, threads. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { collectGarbage } from "../../src/garbage.ts"
-import { load } from "../../src/native/addon.ts"
-import { make } from "../../src/native/engine.ts"
-import { sameBits } from "../contract/compare.ts"
-import { writeAll } from "../contract/running.ts"
+import { sameBits } from "../../src/contract/compare.ts"
+import { writeAll } from "../../src/contract/running.ts"
 import {
   heldBy,
   initial,
@@ -14,7 +11,10 @@ import {
   tiny,
   trainInputs,
   trainProgram
-} from "../contract/tinyGpt.ts"
+} from "../../src/contract/tinyGpt.ts"
+import { collectGarbage } from "../../src/garbage.ts"
+import { load } from "../../src/native/addon.ts"
+import { make } from "../../src/native/engine.ts"
 
 const engine = make({ kernels: "" })
 const settings = { threads: 2, precision: "f32" } as const

@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { sameBits } from "../../src/contract/compare.ts"
+import { writeAll } from "../../src/contract/running.ts"
+import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { load } from "../../src/native/addon.ts"
 import { make } from "../../src/native/engine.ts"
-import { sameBits } from "../contract/compare.ts"
-import { writeAll } from "../contract/running.ts"
-import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const engine = make({ kernels: "" })
 const here = await Effect.runPromise(engine.availability)
@@ -138,7 +138,7 @@ describe.skipIf(!here.available)(
       const { Effect } = await import("effect")
       const { parentPort } = await import("node:worker_threads")
       const { make } = await import(${JSON.stringify(engineFile)})
-      const gpt = await import(${JSON.stringify(new URL("../contract/tinyGpt.ts", import.meta.url).href)})
+      const gpt = await import(${JSON.stringify(new URL("../../src/contract/tinyGpt.ts", import.meta.url).href)})
       const shape = { ...gpt.tiny, batch: 16, time: 64, vocabulary: 4000, width: 128, heads: 4 }
       const program = gpt.trainProgram(shape)
       const tensors = gpt.heldBy([program])

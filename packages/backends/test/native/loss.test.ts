@@ -1,9 +1,9 @@
 /** The loss over several chunks of rows and blocks of the vocabulary, which the contract's small shapes do not reach. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { difference, sameBits } from "../contract/compare.ts"
-import { Draft } from "../contract/Draft.ts"
-import { judge, runCases } from "../contract/running.ts"
+import { difference, sameBits } from "../../src/contract/compare.ts"
+import { Draft } from "../../src/contract/Draft.ts"
+import { judge, runCases } from "../../src/contract/running.ts"
 import { engineFor, paths } from "./paths.ts"
 
 /** Loss and gradients, neighbours (computed in one pass) or apart; 530 rows and tokens are two whole blocks and a part. */

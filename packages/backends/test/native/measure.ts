@@ -7,8 +7,8 @@
 import { parseArgs } from "node:util"
 import { Effect } from "effect"
 import type { Precision } from "../../src/Backend.ts"
+import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/native/engine.ts"
-import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../contract/tinyGpt.ts"
 
 const model: Shape = {
   batch: 8,

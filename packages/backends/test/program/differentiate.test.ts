@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { accumulatePrograms, tiny, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/program/Builder.ts"
 import { differentiate } from "../../src/program/differentiate.ts"
 import { optimize, update } from "../../src/program/optimize.ts"
 import { verify } from "../../src/program/verify.ts"
-import { accumulatePrograms, tiny, trainProgram } from "../contract/tinyGpt.ts"
 
 describe("differentiate", () => {
   it("adds up a transformer's residual gradient in place, without a single add", () => {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { tiny, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/program/Builder.ts"
 import { bytesOf, type Program, type Tensor } from "../../src/program/Program.ts"
 import { lifetimes, plan } from "../../src/program/plan.ts"
-import { tiny, trainProgram } from "../contract/tinyGpt.ts"
 
 /** Pairs of activations that are alive together and share bytes. Checked against the definition, not the planner's own loop. */
 const overlaps = (program: Program): ReadonlyArray<string> => {

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import { tiny, trainProgram } from "../../src/contract/tinyGpt.ts"
 import { make } from "../../src/program/Builder.ts"
 import type { Program, Step, Tensor } from "../../src/program/Program.ts"
 import { verify, wrongInputs } from "../../src/program/verify.ts"
-import { tiny, trainProgram } from "../contract/tinyGpt.ts"
 
 const b = make("good")
 const x = b.input("x", [2, 3])

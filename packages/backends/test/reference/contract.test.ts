@@ -1,4 +1,5 @@
+import { describe, test } from "vitest"
+import { contractSuite } from "../../src/contract/contract.ts"
 import { engine } from "../../src/reference/engine.ts"
-import { contractSuite } from "../contract/contractSuite.ts"
 
-await contractSuite(engine, { threads: [1], tolerance: 1e-6 })
+await contractSuite(engine, { describe, test }, { threads: [1], tolerance: 1e-6 })

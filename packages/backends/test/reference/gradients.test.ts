@@ -4,13 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { uniform } from "../../src/contract/random.ts"
 import type { Builder } from "../../src/program/Builder.ts"
 import { make } from "../../src/program/Builder.ts"
 import { differentiate } from "../../src/program/differentiate.ts"
 import { type OperationName, operations } from "../../src/program/operations.ts"
 import { type Program, sizeOf, type Tensor } from "../../src/program/Program.ts"
 import { interpret, type Memory } from "../../src/reference/interpret.ts"
-import { uniform } from "../contract/random.ts"
 
 /** Each gives a result [.., C] that depends on parameters by the operation. */
 const programs: Readonly<Partial<Record<OperationName, (b: Builder) => Tensor>>> = {

@@ -4,6 +4,7 @@ import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
 import { Output } from "../Output.ts"
+import * as Resolution from "../Resolution.ts"
 import * as RunOptions from "../RunOptions.ts"
 import * as BenchPage from "../show/BenchPage.ts"
 import { cut, type Screen } from "../show/Screen.ts"
@@ -26,11 +27,10 @@ const progress = (screen: Screen, shown: boolean) => {
 export const bench = Command.make(
   "bench",
   {
-    backend: Flag.Literals("backend", ["all", "cpu", "gpujs", "native", "reference"]).pipe(
+    backend: RunOptions.backendFlag.pipe(
       Flag.withDescription(
-        "Measure only this engine (TRAINYARD_BACKEND). Default: all but reference, which takes minutes"
-      ),
-      Flag.optional
+        "Measure only this engine, one of Trainyard's or the package or file of another (TRAINYARD_BACKEND). Default: all but reference, which takes minutes"
+      )
     ),
     threads: RunOptions.threadsFlag.pipe(
       Flag.withDescription(
@@ -65,6 +65,7 @@ export const bench = Command.make(
   },
   Effect.fn("trainyard.bench")(function* (flags) {
     const output = yield* Output
+    Resolution.install()
     const all = Option.contains(flags.backend, "all")
     const chosen = yield* RunOptions.settle({
       backend: Option.filter(flags.backend, (backend) => backend !== "all"),

@@ -1,11 +1,13 @@
-/** `trainyard doctor`: what runs here, what does not and why, and what would mend it. */
+/** `trainyard doctor`: what runs here, what does not and why, and how to fix it. */
 import { resolve } from "node:path"
 import type { Surveyed } from "@trainyard/backends/Engines"
 import * as Engines from "@trainyard/backends/Engines"
+import { compileHere } from "@trainyard/backends/native/compile"
 import { Console, Effect, Option } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Machine from "../Machine.ts"
 import { Output } from "../Output.ts"
+import * as Resolution from "../Resolution.ts"
 import * as RunOptions from "../RunOptions.ts"
 import { type Screen, table } from "../show/Screen.ts"
 import { jsonFlag } from "./flags.ts"
@@ -25,11 +27,29 @@ const engineRow = (screen: Screen, { availability, engine }: Surveyed) =>
 
 export const doctor = Command.make(
   "doctor",
-  { workspace: RunOptions.workspaceFlag, json: jsonFlag },
+  {
+    backend: RunOptions.backendFlag.pipe(
+      Flag.withDescription(
+        "Show the engine of this package or file as well, by its name or path (TRAINYARD_BACKEND)"
+      )
+    ),
+    workspace: RunOptions.workspaceFlag,
+    buildNative: Flag.Boolean("build-native").pipe(
+      Flag.withDescription("Compile the native engine with this machine's C++ compiler first"),
+      Flag.withDefault(false)
+    ),
+    json: jsonFlag
+  },
   Effect.fn("trainyard.doctor")(function* (flags) {
     const output = yield* Output
     const chosen = yield* RunOptions.settle(flags)
-    const engines = yield* Engines.survey
+    if (flags.buildNative) {
+      const outcome = yield* compileHere
+      const note = outcome === "" ? "The native engine is compiled here and up to date." : outcome
+      yield* flags.json ? Console.error(note) : Console.log(`${note}\n`)
+    }
+    Resolution.install()
+    const engines = yield* Engines.survey(chosen.backend === "auto" ? [] : [chosen.backend])
     const auto = yield* Engines.select({ threads: chosen.threads, precision: chosen.precision }).pipe(
       Effect.option
     )
@@ -66,6 +86,10 @@ export const doctor = Command.make(
   Command.withDescription("List the engines that work here, and why others do not, with a fix"),
   Command.withExamples([
     { command: "trainyard doctor", description: "Engines, processor, compiler, git, disk" },
+    {
+      command: "trainyard doctor --build-native",
+      description: "Compile the native engine where no package has it"
+    },
     { command: "trainyard doctor --json", description: "One JSON object, for a script or a bug report" }
   ])
 )

@@ -108,7 +108,7 @@ const operationTables = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArra
 /** How many times PyTorch's time each engine's training step takes, where both were measured alike. */
 const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
   lines.flatMap((theirs) =>
-    theirs.engine !== "pytorch"
+    theirs.engine !== "pytorch" || !("version" in theirs)
       ? []
       : lines.flatMap((ours) => {
           const alike =

@@ -1,10 +1,10 @@
 /** A GPT small enough for tests, its first values, and batches to train it on. */
-import type { Inputs } from "../../src/Backend.ts"
-import type { GptShape } from "../../src/bench/gpt.ts"
-import { type Program, sessionTensors, sizeOf, type Tensor } from "../../src/program/Program.ts"
+import type { Inputs } from "../Backend.ts"
+import type { GptShape } from "../bench/gpt.ts"
+import { type Program, sessionTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { floats, integers, uniform } from "./random.ts"
 
-export * from "../../src/bench/gpt.ts"
+export * from "../bench/gpt.ts"
 
 export type Shape = GptShape
 

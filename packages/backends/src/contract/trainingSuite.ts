@@ -1,12 +1,13 @@
 /** Whole training steps: curves, accumulated gradients, and the same bits on every run and for any number of threads. */
-import { assert, describe, it } from "@effect/vitest"
+
 import { Effect } from "effect"
-import type { Engine, Inputs, Outputs, Settings } from "../../src/Backend.ts"
-import type { Program } from "../../src/program/Program.ts"
-import { engine as reference } from "../../src/reference/engine.ts"
+import type { Engine, Inputs, Outputs, Settings } from "../Backend.ts"
+import type { Program } from "../program/Program.ts"
+import { engine as reference } from "../reference/engine.ts"
+import * as assert from "./assertions.ts"
 import { difference, sameBits } from "./compare.ts"
-import type { Contract } from "./contractSuite.ts"
 import { readAll, referenceSettings, runOnce, writeAll } from "./running.ts"
+import type { Contract } from "./SuiteInput.ts"
 import {
   accumulatePrograms,
   batch,
@@ -45,6 +46,7 @@ const train = Effect.fnUntraced(function* (engine: Engine, settings: Settings, s
 const right = (shape: Shape, steps: number) => train(reference, referenceSettings, shape, steps)
 
 export const trainingSuite = (contract: Contract): void => {
+  const { describe, it } = contract
   describe("training", () => {
     const { engine, settings, tolerance } = contract
     const f32 = settings.precision === "f32"

@@ -1,10 +1,11 @@
 /** What an engine refuses, and how it says so. */
-import { assert, describe, it } from "@effect/vitest"
+
 import { Effect } from "effect"
-import type { Inputs } from "../../src/Backend.ts"
-import type { Program, Tensor } from "../../src/program/Program.ts"
-import type { Contract } from "./contractSuite.ts"
+import type { Inputs } from "../Backend.ts"
+import type { Program, Tensor } from "../program/Program.ts"
+import * as assert from "./assertions.ts"
 import { writeAll } from "./running.ts"
+import type { Contract } from "./SuiteInput.ts"
 import { evaluateProgram, heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "./tinyGpt.ts"
 
 const program = evaluateProgram(tiny)
@@ -39,6 +40,7 @@ const broken: Readonly<Record<string, { program: Program; says: RegExp }>> = {
 }
 
 export const refusalSuite = (contract: Contract): void => {
+  const { describe, it } = contract
   describe("refusals", () => {
     const { engine, settings } = contract
     const open = Effect.gen(function* () {

@@ -1,9 +1,9 @@
 /** A one-operation program together with the values to run it on. */
-import type { Inputs } from "../../src/Backend.ts"
-import * as Builder from "../../src/program/Builder.ts"
-import type { Operation, Shape } from "../../src/program/Operation.ts"
-import { type OperationName, operations } from "../../src/program/operations.ts"
-import { type Attributes, type Program, sizeOf, type Tensor } from "../../src/program/Program.ts"
+import type { Inputs } from "../Backend.ts"
+import * as Builder from "../program/Builder.ts"
+import type { Operation, Shape } from "../program/Operation.ts"
+import { type OperationName, operations } from "../program/operations.ts"
+import { type Attributes, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { floats, integers, uniform } from "./random.ts"
 
 export interface Case {

@@ -1,8 +1,8 @@
 /** Running programs in the suite: on the engine under test, or on reference for the right answer. */
 import { Effect } from "effect"
-import type { Engine, Inputs, Outputs, Session, Settings } from "../../src/Backend.ts"
-import { type Program, sessionTensors } from "../../src/program/Program.ts"
-import { engine as reference } from "../../src/reference/engine.ts"
+import type { Engine, Inputs, Outputs, Session, Settings } from "../Backend.ts"
+import { type Program, sessionTensors } from "../program/Program.ts"
+import { engine as reference } from "../reference/engine.ts"
 import type { Case } from "./Draft.ts"
 
 export const referenceSettings: Settings = { threads: 1, precision: "f32" }

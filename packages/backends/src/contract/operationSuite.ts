@@ -1,14 +1,15 @@
 /** Every operation, forward and backward, on generated shapes, against reference. */
-import { assert, describe, it } from "@effect/vitest"
+
 import { Effect } from "effect"
-import * as fc from "fast-check"
-import type { OperationName } from "../../src/program/operations.ts"
-import type { Program } from "../../src/program/Program.ts"
+import type { OperationName } from "../program/operations.ts"
+import type { Program } from "../program/Program.ts"
+import * as assert from "./assertions.ts"
 import { cases } from "./cases.ts"
 import { difference } from "./compare.ts"
-import type { Contract } from "./contractSuite.ts"
 import { type Case, Draft } from "./Draft.ts"
+import * as gen from "./generate.ts"
 import { judge, runCases } from "./running.ts"
+import type { Contract } from "./SuiteInput.ts"
 
 /** Operations whose products may be taken in the session's precision. */
 const products: ReadonlySet<string> = new Set<OperationName>([
@@ -80,13 +81,14 @@ const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArra
 })
 
 export const operationSuite = (contract: Contract): void => {
+  const { describe, it } = contract
   describe("operations", () => {
     for (const [operation, arbitrary] of Object.entries(cases))
       it.live(`${operation} agrees with reference`, () =>
         check(
           contract,
-          fc
-            .sample(arbitrary, { numRuns: contract.cases, seed: 2024 })
+          gen
+            .sample(arbitrary, { count: contract.cases, seed: 2024 })
             .map((one, index) => renamed(one, `${index}/`))
         )
       )

@@ -2,46 +2,47 @@
  * For every operation, programs of that one operation on generated shapes and values: size 1, odd sizes, sizes just below, at
  * and beyond the tiles that engines use; every optional argument there and absent; results replaced, added to and dropped.
  */
-import * as fc from "fast-check"
-import type { OperationName } from "../../src/program/operations.ts"
+
+import type { OperationName } from "../program/operations.ts"
 import { type Case, Draft, type Taking } from "./Draft.ts"
+import * as gen from "./generate.ts"
 
 /** Sides that are likely to be wrong somewhere, up to a limit. */
-const side = (limit: number): fc.Arbitrary<number> =>
-  fc.constantFrom(
+const side = (limit: number): gen.Generator<number> =>
+  gen.constantFrom(
     ...[1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 127, 129, 200, 257].filter(
       (size) => size <= limit
     )
   )
 
-const seed = fc.integer()
-const taking = fc.constantFrom<Taking>("activation", "replace", "add")
+const seed = gen.integer()
+const taking = gen.constantFrom<Taking>("activation", "replace", "add")
 /** For two or more optional results, at least one of which is taken. */
-const takings = (count: number): fc.Arbitrary<ReadonlyArray<Taking>> =>
-  fc
-    .array(fc.constantFrom<Taking>("activation", "replace", "add", "drop"), {
+const takings = (count: number): gen.Generator<ReadonlyArray<Taking>> =>
+  gen
+    .array(gen.constantFrom<Taking>("activation", "replace", "add", "drop"), {
       minLength: count,
       maxLength: count
     })
     .filter((all) => all.some((one) => one !== "drop"))
 
 /** Heads and width of each, whose product is the width of the model. */
-const heads = fc.record({ heads: fc.constantFrom(1, 2, 3, 5), size: side(33) })
+const heads = gen.record({ heads: gen.constantFrom(1, 2, 3, 5), size: side(33) })
 
 /** Rows as one axis, or split over two. */
 const rowsOf = (rows: number, extra: boolean, width: number): ReadonlyArray<number> =>
   extra ? [rows, 3, width] : [rows, width]
 
-const linearShapes = fc.record({
+const linearShapes = gen.record({
   rows: side(129),
-  extra: fc.boolean(),
+  extra: gen.boolean(),
   ins: side(200),
   outs: side(200),
   seed
 })
 
-export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
-  embedding: fc
+export const cases: Readonly<Record<OperationName, gen.Generator<Case>>> = {
+  embedding: gen
     .record({ batch: side(5), time: side(33), vocabulary: side(65), width: side(65), more: side(5), seed })
     .map(({ batch, more, seed, time, vocabulary, width }) => {
       const d = new Draft("embedding", seed)
@@ -53,7 +54,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       ])
       return d.done()
     }),
-  embeddingBackward: fc
+  embeddingBackward: gen
     .record({
       batch: side(5),
       time: side(33),
@@ -81,8 +82,8 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       )
       return d.done()
     }),
-  layerNorm: fc
-    .record({ rows: side(65), extra: fc.boolean(), width: side(257), bias: fc.boolean(), seed })
+  layerNorm: gen
+    .record({ rows: side(65), extra: gen.boolean(), width: side(257), bias: gen.boolean(), seed })
     .map(({ bias, extra, rows, seed, width }) => {
       const d = new Draft("layerNorm", seed)
       d.step(
@@ -96,8 +97,8 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       )
       return d.done()
     }),
-  layerNormBackward: fc
-    .record({ rows: side(65), extra: fc.boolean(), width: side(129), taken: takings(3), seed })
+  layerNormBackward: gen
+    .record({ rows: side(65), extra: gen.boolean(), width: side(129), taken: takings(3), seed })
     .map(({ extra, rows, seed, taken, width }) => {
       const d = new Draft("layerNormBackward", seed)
       const x = d.floats("x", rowsOf(rows, extra, width), 3)
@@ -107,7 +108,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       d.step("layerNormBackward", [d.floats("dy", x.shape), x, gain, mean!, rstd!], {}, taken)
       return d.done()
     }),
-  linear: fc.record({ shapes: linearShapes, bias: fc.boolean() }).map(({ bias, shapes }) => {
+  linear: gen.record({ shapes: linearShapes, bias: gen.boolean() }).map(({ bias, shapes }) => {
     const { extra, ins, outs, rows, seed } = shapes
     const d = new Draft("linear", seed)
     d.step("linear", [
@@ -117,7 +118,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
     ])
     return d.done()
   }),
-  linearBackwardInput: fc.record({ shapes: linearShapes, taken: taking }).map(({ shapes, taken }) => {
+  linearBackwardInput: gen.record({ shapes: linearShapes, taken: taking }).map(({ shapes, taken }) => {
     const { extra, ins, outs, rows, seed } = shapes
     const d = new Draft("linearBackwardInput", seed)
     d.step(
@@ -128,7 +129,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
     )
     return d.done()
   }),
-  linearBackwardWeight: fc.record({ shapes: linearShapes, taken: takings(2) }).map(({ shapes, taken }) => {
+  linearBackwardWeight: gen.record({ shapes: linearShapes, taken: takings(2) }).map(({ shapes, taken }) => {
     const { extra, ins, outs, rows, seed } = shapes
     const d = new Draft("linearBackwardWeight", seed)
     d.step(
@@ -139,15 +140,15 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
     )
     return d.done()
   }),
-  attention: fc
+  attention: gen
     .record({ batch: side(3), time: side(65), heads, seed })
     .map(({ batch, heads: { heads, size }, seed, time }) => {
       const d = new Draft("attention", seed)
       d.step("attention", [d.floats("qkv", [batch, time, 3 * heads * size], 2)], { heads })
       return d.done()
     }),
-  attentionBackward: fc
-    .record({ batch: side(3), time: side(65), heads, replace: fc.boolean(), seed })
+  attentionBackward: gen
+    .record({ batch: side(3), time: side(65), heads, replace: gen.boolean(), seed })
     .map(({ batch, heads: { heads, size }, replace, seed, time }) => {
       const d = new Draft("attentionBackward", seed)
       const qkv = d.floats("qkv", [batch, time, 3 * heads * size], 2)
@@ -156,7 +157,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       d.step("attentionBackward", [dy, qkv, y!, logSumExp!], { heads }, [replace ? "replace" : "activation"])
       return d.done()
     }),
-  attentionCached: fc
+  attentionCached: gen
     .record({ batch: side(3), time: side(17), heads, before: side(33), after: side(4), seed })
     .map(({ after, batch, before, heads: { heads, size }, seed, time }) => {
       const d = new Draft("attentionCached", seed)
@@ -173,32 +174,32 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       )
       return d.done()
     }),
-  gelu: fc.record({ rows: side(129), width: side(257), seed }).map(({ rows, seed, width }) => {
+  gelu: gen.record({ rows: side(129), width: side(257), seed }).map(({ rows, seed, width }) => {
     const d = new Draft("gelu", seed)
     d.step("gelu", [d.floats("x", [rows, width], 6)])
     return d.done()
   }),
-  geluBackward: fc
+  geluBackward: gen
     .record({ rows: side(129), width: side(257), taken: taking, seed })
     .map(({ rows, seed, taken, width }) => {
       const d = new Draft("geluBackward", seed)
       d.step("geluBackward", [d.floats("dy", [rows, width]), d.floats("x", [rows, width], 6)], {}, [taken])
       return d.done()
     }),
-  add: fc
+  add: gen
     .record({ rows: side(129), width: side(257), taken: taking, seed })
     .map(({ rows, seed, taken, width }) => {
       const d = new Draft("add", seed)
       d.step("add", [d.floats("a", [rows, width]), d.floats("b", [rows, width])], {}, [taken])
       return d.done()
     }),
-  dropout: fc
+  dropout: gen
     .record({
       rows: side(129),
       width: side(257),
-      rate: fc.constantFrom(0, 0.1, 0.25, 0.7),
-      salt: fc.integer({ min: 0, max: 100 }),
-      step: fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+      rate: gen.constantFrom(0, 0.1, 0.25, 0.7),
+      salt: gen.integer({ min: 0, max: 100 }),
+      step: gen.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
       taken: taking,
       seed
     })
@@ -208,13 +209,13 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       d.step("dropout", [x, d.given("seed", [1], Int32Array.of(step))], { rate, salt }, [taken])
       return d.done()
     }),
-  projectionLoss: fc
+  projectionLoss: gen
     .record({
       batch: side(5),
       time: side(17),
       width: side(65),
       vocabulary: side(257),
-      taken: fc.constantFrom<Taking>("activation", "drop"),
+      taken: gen.constantFrom<Taking>("activation", "drop"),
       seed
     })
     .map(({ batch, seed, taken, time, vocabulary, width }) => {
@@ -231,7 +232,7 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       )
       return d.done()
     }),
-  projectionLossBackward: fc
+  projectionLossBackward: gen
     .record({
       batch: side(5),
       time: side(17),
@@ -256,10 +257,10 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, logSumExp!], {}, taken)
       return d.done()
     }),
-  gradientNorm: fc
+  gradientNorm: gen
     .record({
-      sizes: fc.array(side(257), { minLength: 1, maxLength: 5 }),
-      maximum: fc.constantFrom(0, 0.5, 1, 1000),
+      sizes: gen.array(side(257), { minLength: 1, maxLength: 5 }),
+      maximum: gen.constantFrom(0, 0.5, 1, 1000),
       seed
     })
     .map(({ maximum, seed, sizes }) => {
@@ -271,13 +272,13 @@ export const cases: Readonly<Record<OperationName, fc.Arbitrary<Case>>> = {
       )
       return d.done()
     }),
-  adamW: fc
+  adamW: gen
     .record({
       rows: side(65),
       width: side(65),
-      step: fc.integer({ min: 1, max: 3000 }),
-      scale: fc.constantFrom(1, 0.3, Number.NaN),
-      weightDecay: fc.constantFrom(0, 0.1),
+      step: gen.integer({ min: 1, max: 3000 }),
+      scale: gen.constantFrom(1, 0.3, Number.NaN),
+      weightDecay: gen.constantFrom(0, 0.1),
       seed
     })
     .map(({ rows, scale, seed, step, weightDecay, width }) => {

@@ -1,11 +1,12 @@
 /** Sessions: generation with a cache, closing and going on elsewhere, interruption, and an event loop that stays free. */
-import { assert, describe, it } from "@effect/vitest"
+
 import { Effect, Exit, Fiber, Scope } from "effect"
-import type { Engine, Session } from "../../src/Backend.ts"
-import { engine as reference } from "../../src/reference/engine.ts"
+import type { Engine, Session } from "../Backend.ts"
+import { engine as reference } from "../reference/engine.ts"
+import * as assert from "./assertions.ts"
 import { difference, sameBits } from "./compare.ts"
-import type { Contract } from "./contractSuite.ts"
 import { readAll, referenceSettings, runOnce, writeAll } from "./running.ts"
+import type { Contract } from "./SuiteInput.ts"
 import {
   batch,
   generateProgram,
@@ -52,6 +53,7 @@ const moved = Effect.fnUntraced(function* (
 })
 
 export const sessionSuite = (contract: Contract): void => {
+  const { describe, it } = contract
   describe("sessions", () => {
     const { engine, settings, tolerance } = contract
 
