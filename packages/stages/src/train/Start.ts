@@ -71,13 +71,13 @@ const checkVocabulary = (what: string, vocabularySize: number, dataset: Artifact
     ? Effect.void
     : Effect.fail(
         impossible(
-          `The ${what} to start from has a vocabulary of ${vocabularySize} and the data set one of ${dataset.value.vocabularySize}. Build the data set with the ${what}'s own tokenizer.`
+          `The ${what} to start from has a vocabulary of ${vocabularySize} and the dataset one of ${dataset.value.vocabularySize}. Build the dataset with the ${what}'s own tokenizer.`
         )
       )
 
 const otherTokenizer = (what: string) =>
   impossible(
-    `The ${what} to start from and the data set have different tokenizers: the same token ids mean other text. Build the data set with the ${what}'s own tokenizer.`
+    `The ${what} to start from and the dataset have different tokenizers: the same token ids mean other text. Build the dataset with the ${what}'s own tokenizer.`
   )
 
 /** The end of a run. */
@@ -103,7 +103,7 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     checkpoint.files.has(averageFile)
   ).pipe(
     Effect.mapError(({ why }) =>
-      impossible(`The last state of the run at ${from.directory} cannot be gone on from: ${why}.`)
+      impossible(`The last state of the run at ${from.directory} cannot be continued: ${why}.`)
     )
   )
   const isSameData = origin.dataset === dataset.cacheKey
@@ -141,17 +141,17 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
       ...(isSameData
         ? []
         : [
-            "The data set is not the one that the run to go on from was trained on, so training begins at its first batch and its losses are not compared with the run's."
+            "The dataset is not the one that the run to continue was trained on, so training begins at its first batch and its losses are not compared with the run's."
           ]),
       ...(tensors.average.length > 0 && !averages
         ? [
-            "The run to go on from kept a mean of its weights, which is what it published; emaSteps is 0, so training goes on from the weights themselves and publishes those. Set emaSteps to keep the mean."
+            "The run to continue kept a moving average of its weights, which is what it published; emaSteps is 0, so training continues from the weights themselves and publishes those. Set emaSteps to keep the average."
           ]
         : []),
       ...(value.engine === backend.engine && value.precision === backend.settings.precision
         ? []
         : [
-            `The run to go on from was trained on ${value.engine} in ${value.precision} and goes on on ${backend.engine} in ${backend.settings.precision}, so the result is not that of one run on either.`
+            `The run to continue was trained on ${value.engine} in ${value.precision} and continues on ${backend.engine} in ${backend.settings.precision}, so the result is not that of one run on either.`
           ])
     ]
   } satisfies Start as Start
@@ -222,7 +222,7 @@ const lastRate = (curve: Uint8Array): number | undefined => {
   return Option.getOrUndefined(decodePoint(text.trimEnd().split("\n").at(-1)))?.learningRate
 }
 
-/** The start as this training takes it: told where the schedule, or what evaluations measure, is not the run's. */
+/** The start with a note where this schedule is not the run's, and without the run's best state where evaluations measure something else. */
 export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: DatasetFacts): Start => {
   if (start.from.kind === Model.name) return start
   const { schedule } = plan
@@ -231,7 +231,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
   const notes = [...start.notes]
   if (ended !== undefined && Math.abs(ended - learningRate(schedule, steps)) > 1e-9 * ended)
     notes.push(
-      `The run to go on from ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate and warmUp.`
+      `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate and warmUp.`
     )
   const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
   const before = start.from.value.evaluationTokens
@@ -242,7 +242,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
     state: { ...start.state, best: null, evaluationsSinceBest: 0 },
     notes: [
       ...notes,
-      `Evaluations measure ${now} tokens and those of the run to go on from measured ${before}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
+      `Evaluations measure ${now} tokens and those of the run to continue measured ${before}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
     ]
   }
 }

@@ -289,8 +289,8 @@ export const planOf = (
   if (steps <= done.steps)
     return fail(
       config.steps === undefined
-        ? `The run that training is to go on from has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
-        : `The run that training is to go on from has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
+        ? `The run to continue has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
+        : `The run to continue has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
     )
   const decay = config.decaySteps ?? steps
   const warmUp = config.warmUp ?? Math.min(200, Math.floor(decay / 20))

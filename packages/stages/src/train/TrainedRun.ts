@@ -40,7 +40,7 @@ export const TrainedRun = Artifact.kind({
     engine: Schema.String,
     precision: Schema.String,
     threads: Schema.Int,
-    /** Those of the run that it went on from included, as in `epochs`, `tokensSeen` and `seconds`. */
+    /** Those of the run that it continued included, as in `epochs`, `tokensSeen` and `seconds`. */
     steps: Schema.Int,
     epochs: Schema.Finite,
     tokensSeen: Schema.Int,

@@ -61,26 +61,26 @@ export interface Options {
   readonly backend: Backend["Service"]
 }
 
-/** Writes `best/`, `last/` and `curve.jsonl` and gives the artifact's value. */
-export const publish = Effect.fn("train.publish")(function* (options: Options) {
-  const { backend, checkpoints, config, dataset, output, plan, start, state } = options
-  const fs = yield* FileSystem.FileSystem
-  const journal = yield* Journal
-  const failed = (step: number, why: string) => new CheckpointFailed({ step, directory: output, why })
+const failed = (output: string, step: number, why: string) =>
+  new CheckpointFailed({ step, directory: output, why })
 
+/** The last checkpoint and the best, with the best one's loss and temperature. Where the best is damaged, the last takes its place. */
+const bestAndLast = Effect.fnUntraced(function* ({ checkpoints, output, start, state }: Options) {
+  const journal = yield* Journal
   const last = yield* checkpoints.newest((step) => step === state.step)
   if (last.checkpoint === undefined)
     return yield* failed(
+      output,
       state.step,
       `It was there and is not usable any more: ${last.skipped.map(({ why }) => why).join("; ") || "it is gone"}.`
     )
-  const lastLoss = state.validationLoss ?? Number.NaN
+  const lastLoss = lastLossOf(state)
   const { temperature } = state
   let best = { checkpoint: last.checkpoint, step: state.step, loss: lastLoss, temperature }
   if (state.best !== null && state.best.step !== state.step) {
     const bestStep = state.best.step
     const own = yield* checkpoints.newest((step) => step === bestStep)
-    // The best may be one of the run that this one went on from.
+    // The best may be one of the run that this one continued.
     const earlier =
       own.checkpoint !== undefined || start?.best === undefined || bestStep > start.done.steps
         ? undefined
@@ -95,28 +95,48 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
         action: "the last one is published as the best"
       })
   }
+  return { best, last: last.checkpoint }
+})
+
+const lastLossOf = (state: State): number => state.validationLoss ?? Number.NaN
+
+/** Writes `best/`, `last/`, `curve.jsonl` and the tokenizer. */
+const writeFiles = Effect.fnUntraced(function* (
+  { dataset, output, state }: Options,
+  best: CheckpointFolder.Verified,
+  last: CheckpointFolder.Verified
+) {
+  const fs = yield* FileSystem.FileSystem
   const copy = (name: string, { files, step }: CheckpointFolder.Verified) =>
     CheckpointFolder.write(
       join(output, name),
       step,
       [...files].map(([file, stored]) => ({ name: file, pieces: [stored] }))
-    ).pipe(Effect.mapError((error) => failed(step, explain("Publishing it", output)(error).message)))
-  yield* copy("best", best.checkpoint)
-  yield* copy("last", last.checkpoint)
+    ).pipe(Effect.mapError((error) => failed(output, step, explain("Publishing it", output)(error).message)))
+  yield* copy("best", best)
+  yield* copy("last", last)
   yield* fs
     .copyFile(join(output, "last", "curve.jsonl"), join(output, "curve.jsonl"))
     .pipe(
-      Effect.mapError((error) => failed(state.step, explain("Publishing the curve", output)(error).message))
+      Effect.mapError((error) =>
+        failed(output, state.step, explain("Publishing the curve", output)(error).message)
+      )
     )
   for (const name of ["tokenizer.json", "tokenizer_config.json"])
     yield* fs
       .copyFile(join(dataset.directory, name), join(output, name))
       .pipe(
         Effect.mapError((error) =>
-          failed(state.step, explain("Copying the tokenizer", output)(error).message)
+          failed(output, state.step, explain("Copying the tokenizer", output)(error).message)
         )
       )
+})
 
+type Best = Effect.Success<ReturnType<typeof bestAndLast>>["best"]
+
+/** The artifact's value: what was trained, how, and from what. */
+const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
+  const { backend, config, dataset, plan, start, state } = options
   const steps = state.step - (start?.done.steps ?? 0)
   const tokensSeen = (start?.tokensSeen ?? 0) + steps * plan.tokensPerStep
   const { schedule, spec } = plan
@@ -134,9 +154,9 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
     tokensSeen,
     evaluationTokens: evaluatedTokens(plan.data, dataset.value.validation.tokens, config.evaluationTokens),
     bestStep: best.step,
-    temperature: { best: best.temperature, last: temperature },
+    temperature: { best: best.temperature, last: state.temperature },
     bestValidationLoss: best.loss,
-    lastValidationLoss: lastLoss,
+    lastValidationLoss: lastLossOf(state),
     lastTrainLoss: state.trainLoss ?? Number.NaN,
     ...(start && {
       startedFrom: {
@@ -169,16 +189,29 @@ export const publish = Effect.fn("train.publish")(function* (options: Options) {
       seed: config.seed
     }
   }
+  return value
+})
+
+/** Writes `best/`, `last/` and `curve.jsonl` and gives the artifact's value. */
+export const publish = Effect.fn("train.publish")(function* (options: Options) {
+  const { state } = options
+  const journal = yield* Journal
+  const { best, last } = yield* bestAndLast(options)
+  yield* writeFiles(options, best.checkpoint, last)
+  const value = yield* valueOf(options, best)
   yield* journal.publish({
     type: "Facts",
     facts: [
       { label: "Best", text: `step ${count(best.step)}, validation loss ${best.loss.toFixed(4)}` },
-      { label: "Last", text: `step ${count(state.step)}, validation loss ${lastLoss.toFixed(4)}` },
+      {
+        label: "Last",
+        text: `step ${count(state.step)}, validation loss ${value.lastValidationLoss.toFixed(4)}`
+      },
       {
         label: "Ended",
         text: value.stopped === "patience" ? "patience ran out" : "all planned steps are done"
       },
-      { label: "Tokens", text: `${count(tokensSeen)} seen` },
+      { label: "Tokens", text: `${count(value.tokensSeen)} seen` },
       {
         label: "Time",
         text: `${state.seconds.toFixed(1)} s, ${count(Math.round(value.tokensPerSecond))} tokens/s`

@@ -87,7 +87,7 @@ describe("going on with a finished run", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("the best state may be one of the run that it goes on from", () =>
+  it.live("the best state may be one of the run that it continues", () =>
     Effect.gen(function* () {
       const { first, next, value } = yield* ended({ ...settings, steps: 16 })
       const worse = { ...settings, steps: 24, learningRate: 3, minLearningRate: 3 }
@@ -138,7 +138,7 @@ describe("going on with a finished run", () => {
       const result = yield* undisturbed({ ...next, dataset }, { ...settings, steps: 16 }, heard)
       assert.closeTo(result.epochs, (8 * 2) / 25, 1e-9)
       assert.strictEqual(evaluations(heard)[0]?.best, true)
-      assert.match(notes(heard).join(), /not the one that the run to go on from was trained on/)
+      assert.match(notes(heard).join(), /not the one that the run to continue was trained on/)
     }).pipe(Effect.scoped)
   )
 
@@ -162,7 +162,7 @@ describe("going on with a finished run", () => {
       }
       yield* refused({ ...next, dataset }, settings, /have different tokenizers/)
       const larger = { ...next.dataset, value: { ...next.dataset.value, vocabularySize: 25 } }
-      yield* refused({ ...next, dataset: larger }, settings, /vocabulary of 24 and the data set one of 25/)
+      yield* refused({ ...next, dataset: larger }, settings, /vocabulary of 24 and the dataset one of 25/)
       yield* refused(
         next,
         { ...settings, sequenceLength: 16 },
