@@ -3,7 +3,16 @@
  * home folder, and used there. Nothing of the repository's own node_modules or sources is in reach.
  */
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -92,9 +101,12 @@ beforeAll(() => {
   cpSync(join(root, "node_modules", "node-api-headers", "include"), join(project, "code"), {
     recursive: true
   })
-  const tarballs = readdirSync(join(root, "build", "tarballs")).map((name) =>
-    join(root, "build", "tarballs", name)
-  )
+  // Of the platform packages, npm takes only the one for this machine; named directly, another one would be an error.
+  const tarballs = readdirSync(join(root, "build", "tarballs"))
+    .filter(
+      (name) => !name.includes("-native-") || name.includes(`-native-${process.platform}-${process.arch}-`)
+    )
+    .map((name) => join(root, "build", "tarballs", name))
   const install = (...args: ReadonlyArray<string>) => {
     const { code, output } = run("npm", ["install", "--no-audit", "--no-fund", ...args, ...tarballs], {
       compilers: true
@@ -152,8 +164,15 @@ describe("the installed packages", () => {
     expect(trainyard("--help").output).toMatch(/trainyard <subcommand>/)
     const doctor = trainyard("doctor")
     expect(doctor.output).toMatch(/cpu/)
+    // Prebuilt where npm run build:native has made it; elsewhere the hint is one that an installed package can follow.
+    const isPrebuilt = existsSync(
+      join(project, "node_modules/@trainyard", `native-${process.platform}-${process.arch}`)
+    )
+    expect(doctor.output).toMatch(
+      isPrebuilt ? /from @trainyard\/native-/ : /npx trainyard doctor --build-native/
+    )
     expect(doctor.output).not.toMatch(/^\s+at /m)
-    for (const engine of ["cpu", "gpujs"]) {
+    for (const engine of ["cpu", "gpujs", ...(isPrebuilt ? ["native"] : [])]) {
       const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--set", "train.steps=2")
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
