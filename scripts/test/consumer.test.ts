@@ -15,6 +15,7 @@ import {
   symlinkSync,
   writeFileSync
 } from "node:fs"
+
 import { tmpdir } from "node:os"
 import { basename, delimiter, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -69,8 +70,13 @@ const npm = (args: ReadonlyArray<string>, cwd = project) => {
 const trainyard = (...args: ReadonlyArray<string>) =>
   run(process.execPath, [join(project, "node_modules", ".bin", "trainyard"), ...args])
 
+/** Of the platform packages, npm takes only the one for this machine; named directly, another one would be an error. */
 const tarballs = () =>
-  readdirSync(join(root, "build", "tarballs")).map((name) => join(root, "build", "tarballs", name))
+  readdirSync(join(root, "build", "tarballs"))
+    .filter(
+      (name) => !name.includes("-native-") || name.includes(`-native-${process.platform}-${process.arch}-`)
+    )
+    .map((name) => join(root, "build", "tarballs", name))
 
 const finished = (stdout: string) => JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
 
@@ -257,8 +263,15 @@ describe("the installed packages", () => {
     expect(trainyard("--help").output).toMatch(/trainyard <subcommand>/)
     const doctor = trainyard("doctor")
     expect(doctor.output).toMatch(/cpu/)
+    // Prebuilt where npm run build:native has made it; elsewhere the hint is one that an installed package can follow.
+    const isPrebuilt = existsSync(
+      join(project, "node_modules/@trainyard", `native-${process.platform}-${process.arch}`)
+    )
+    expect(doctor.output).toMatch(
+      isPrebuilt ? /from @trainyard\/native-/ : /npx trainyard doctor --build-native/
+    )
     expect(doctor.output).not.toMatch(/^\s+at /m)
-    for (const engine of ["cpu", "gpujs"]) {
+    for (const engine of ["cpu", "gpujs", ...(isPrebuilt ? ["native"] : [])]) {
       const model = 'train.model={"embedding":16,"layers":1,"heads":1}'
       const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", "--set", model)
       expect(verified.output).not.toMatch(/^\s+at /m)

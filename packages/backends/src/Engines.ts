@@ -108,11 +108,9 @@ const obstacle = (
 }
 
 /** Says so when more threads are asked for than can run: they wait for each other at the end of every operation. */
-const crowded = (name: EngineName, here: Availability, threads: number): string | undefined => {
+const crowded = (here: Availability, threads: number): string | undefined => {
   const cores = availableParallelism()
-  // `reference` has one thread, whatever is asked for.
-  if (threads <= cores || name === "reference" || (here.available && here.ownThreads === true))
-    return undefined
+  if (threads <= cores || (here.available && here.ownThreads === true)) return undefined
   return `${threads} threads are asked for and this machine runs ${cores} at once, so they wait for each other and training is much slower. Take --threads ${cores}, or leave it out.`
 }
 
@@ -150,7 +148,7 @@ export const select = Effect.fn("Engines.select")(function* (
       engine: choice.checked === true ? checked(engine) : engine,
       settings: { threads, precision: choice.precision ?? here.preferred },
       why: asked === "auto" ? [`${name} works here: ${here.detail}`, ...passed].join("; ") : "asked for",
-      caution: crowded(name, here, threads)
+      caution: crowded(here, threads)
     }
   }
   return yield* first ??

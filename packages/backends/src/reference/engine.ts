@@ -2,95 +2,12 @@
  * The reference engine: programs interpreted in plain TypeScript, slow and obvious, sums in float64. It runs everywhere, and
  * every other engine is judged by it.
  */
-import { Effect, Semaphore } from "effect"
-import { type Engine, EngineFailure, EngineUnavailable, ProgramRejected } from "../Backend.ts"
-import { sizeOf } from "../program/Program.ts"
-import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
-import { interpret, remember, results } from "./interpret.ts"
+import { fromKernels } from "./fromKernels.ts"
+import { kernels } from "./kernels.ts"
 
-const name = "reference"
-
-/** Makes arrays. JavaScript's refusal of one that is too large becomes a failure of the engine. */
-const allocated = <A>(allocate: () => A): Effect.Effect<A, EngineFailure> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(allocate())
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause
-      return Effect.fail(
-        new EngineFailure({
-          engine: name,
-          why: `no memory for its arrays: ${cause.message}`,
-          transient: false,
-          memory: true
-        })
-      )
-    }
-  })
-
-export const engine: Engine = {
-  name,
-  build: Effect.succeed({ sources: [new URL("./interpret.ts", import.meta.url).href], kernels: "" }),
-  availability: Effect.succeed({
-    available: true,
-    detail: "plain TypeScript on one thread, slow, for checking the others",
-    precisions: ["f32"],
-    preferred: "f32"
-  }),
-  open: Effect.fnUntraced(function* (tensors, settings) {
-    if (settings.precision !== "f32")
-      return yield* new EngineUnavailable({
-        engine: name,
-        why: `it computes in f32 alone, not ${settings.precision}`,
-        hint: "Ask for --precision f32, or for another engine."
-      })
-    const wrong = wrongSession(tensors)
-    if (wrong !== undefined)
-      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
-    const held = yield* allocated(
-      () => new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
-    )
-    yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
-
-    // A run gives way to other fibers between its steps, so runs, reads and writes take turns.
-    const turns = yield* Semaphore.make(1)
-
-    const find = Effect.fnUntraced(function* (tensor: string) {
-      const values = held.get(tensor)
-      if (values !== undefined) return values
-      return yield* new ProgramRejected({
-        engine: name,
-        program: "(session)",
-        why: `the session holds no tensor ${tensor}`
-      })
-    })
-    return {
-      prepare: Effect.fnUntraced(function* (program) {
-        yield* rejection(name, program, tensors)
-        return {
-          run: Effect.fnUntraced(function* (inputs) {
-            const why = wrongInputs(program, inputs)
-            if (why !== undefined)
-              return yield* new ProgramRejected({ engine: name, program: program.name, why })
-            const memory = yield* allocated(() => remember(program, held, inputs))
-            yield* interpret(name, program, memory)
-            return results(program, memory)
-          }, turns.withPermits(1))
-        }
-      }),
-      read: Effect.fnUntraced(function* (tensor) {
-        return (yield* find(tensor)).slice()
-      }, turns.withPermits(1)),
-      write: Effect.fnUntraced(function* (tensor, values) {
-        const mine = yield* find(tensor)
-        if (values.length !== mine.length)
-          return yield* new ProgramRejected({
-            engine: name,
-            program: "(session)",
-            why: `${tensor} has ${mine.length} elements, ${values.length} are given`
-          })
-        mine.set(values)
-      }, turns.withPermits(1))
-    }
-  })
-}
+export const engine = fromKernels({
+  name: "reference",
+  detail: "plain TypeScript on one thread, slow, for checking the others",
+  kernels,
+  sources: []
+})

@@ -8,8 +8,8 @@ import { Effect } from "effect"
 import { EngineFailure, type EngineName, type Inputs } from "../Backend.ts"
 import type { OperationName } from "../program/operations.ts"
 import { type Program, type Step, sizeOf } from "../program/Program.ts"
-import type { Call, Floats } from "./Kernel.ts"
-import { kernels } from "./kernels.ts"
+import type { Call, Floats, Kernel } from "./Kernel.ts"
+import { kernels as referenceKernels } from "./kernels.ts"
 
 /** Values of all tensors of a program in the middle of a run, by name. */
 export type Memory = Map<string, Floats | Int32Array>
@@ -81,7 +81,8 @@ export const interpretStep = Effect.fnUntraced(function* (
   engine: EngineName,
   program: Program,
   index: number,
-  memory: Memory
+  memory: Memory,
+  kernels: Readonly<Record<OperationName, Kernel>> = referenceKernels
 ) {
   const step = program.steps[index]!
   const fail = (why: string) =>
@@ -106,9 +107,14 @@ export const interpretStep = Effect.fnUntraced(function* (
 })
 
 /** Computes every step of a program in `memory`, and gives way to other fibers often. */
-export const interpret = Effect.fnUntraced(function* (engine: EngineName, program: Program, memory: Memory) {
+export const interpret = Effect.fnUntraced(function* (
+  engine: EngineName,
+  program: Program,
+  memory: Memory,
+  kernels: Readonly<Record<OperationName, Kernel>> = referenceKernels
+) {
   for (let index = 0; index < program.steps.length; index++) {
-    yield* interpretStep(engine, program, index, memory)
+    yield* interpretStep(engine, program, index, memory, kernels)
     yield* Effect.yieldNow
   }
 })

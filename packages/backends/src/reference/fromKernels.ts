@@ -1,0 +1,118 @@
+/**
+ * An engine from kernels in plain JavaScript: programs are interpreted step by step, and each operation is computed by its kernel. `reference`
+ * is made of it, and it is a beginning for new engines: what has no kernel of its own yet is computed by reference's.
+ */
+import { Effect, Semaphore } from "effect"
+import { type Engine, EngineFailure, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import type { OperationName } from "../program/operations.ts"
+import { sizeOf } from "../program/Program.ts"
+import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { interpret, remember, results } from "./interpret.ts"
+import type { Kernel } from "./Kernel.ts"
+import { kernels as referenceKernels } from "./kernels.ts"
+
+export type { OperationName } from "../program/operations.ts"
+export type { Call, Floats, Kernel } from "./Kernel.ts"
+
+export interface Options {
+  readonly name: string
+  /** What it computes with, for `trainyard doctor`. */
+  readonly detail: string
+  /** The kernels that it has of its own; reference's compute the other operations. */
+  readonly kernels: Partial<Readonly<Record<OperationName, Kernel>>>
+  /** URLs of the modules that hold them: `[import.meta.url]`. They enter the cache keys of what is computed. */
+  readonly sources: ReadonlyArray<string>
+}
+
+/** Makes arrays. JavaScript's refusal of one that is too large becomes a failure of the engine. */
+const allocated = <A>(name: string, allocate: () => A): Effect.Effect<A, EngineFailure> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(allocate())
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause
+      return Effect.fail(
+        new EngineFailure({
+          engine: name,
+          why: `no memory for its arrays: ${cause.message}`,
+          transient: false,
+          memory: true
+        })
+      )
+    }
+  })
+
+/** Makes the engine. It runs on one thread, in f32 with sums in float64. */
+export const fromKernels = ({ detail, kernels: own, name, sources }: Options): Engine => ({
+  name,
+  delegates: Object.keys(referenceKernels).filter((operation) => !Object.hasOwn(own, operation)),
+  build: Effect.succeed({
+    sources: [new URL("./interpret.ts", import.meta.url).href, ...sources],
+    kernels: ""
+  }),
+  availability: Effect.succeed({
+    available: true,
+    detail,
+    ownThreads: true,
+    precisions: ["f32"],
+    preferred: "f32"
+  }),
+  open: Effect.fnUntraced(function* (tensors, settings) {
+    if (settings.precision !== "f32")
+      return yield* new EngineUnavailable({
+        engine: name,
+        why: `it computes in f32 alone, not ${settings.precision}`,
+        hint: "Ask for --precision f32, or for another engine."
+      })
+    const wrong = wrongSession(tensors)
+    if (wrong !== undefined)
+      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    const held = yield* allocated(
+      name,
+      () => new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))
+    )
+    yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
+
+    const kernels = { ...referenceKernels, ...own }
+    // A run gives way to other fibers between its steps, so runs, reads and writes take turns.
+    const turns = yield* Semaphore.make(1)
+
+    const find = Effect.fnUntraced(function* (tensor: string) {
+      const values = held.get(tensor)
+      if (values !== undefined) return values
+      return yield* new ProgramRejected({
+        engine: name,
+        program: "(session)",
+        why: `the session holds no tensor ${tensor}`
+      })
+    })
+    return {
+      prepare: Effect.fnUntraced(function* (program) {
+        yield* rejection(name, program, tensors)
+        return {
+          run: Effect.fnUntraced(function* (inputs) {
+            const why = wrongInputs(program, inputs)
+            if (why !== undefined)
+              return yield* new ProgramRejected({ engine: name, program: program.name, why })
+            const memory = yield* allocated(name, () => remember(program, held, inputs))
+            yield* interpret(name, program, memory, kernels)
+            return results(program, memory)
+          }, turns.withPermits(1))
+        }
+      }),
+      read: Effect.fnUntraced(function* (tensor) {
+        return (yield* find(tensor)).slice()
+      }, turns.withPermits(1)),
+      write: Effect.fnUntraced(function* (tensor, values) {
+        const mine = yield* find(tensor)
+        if (values.length !== mine.length)
+          return yield* new ProgramRejected({
+            engine: name,
+            program: "(session)",
+            why: `${tensor} has ${mine.length} elements, ${values.length} are given`
+          })
+        mine.set(values)
+      }, turns.withPermits(1))
+    }
+  })
+})
