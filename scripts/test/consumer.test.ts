@@ -190,7 +190,7 @@ describe("the installed packages", () => {
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
     expect(run(process.execPath, [tsc, "-p", "tsconfig.all.json"]).output).toBe("")
     const text = readFileSync(join(project, "pipeline.ts"), "utf8")
-    const wrong = text.replace("dataset, model: Gpt", "dataset: corpus, model: Gpt")
+    const wrong = text.replace("    dataset,\n", "    dataset: corpus,\n")
     expect(wrong).not.toBe(text)
     writeFileSync(join(project, "wrong.ts"), wrong)
     expect(run(process.execPath, [tsc, "-p", "."]).output).toMatch(/wrong\.ts.*corpus/s)

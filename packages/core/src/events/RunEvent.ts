@@ -3,7 +3,7 @@
  * to it, through `Journal`. Nothing here knows what a stage measures: a loss is a metric that a stage names so.
  */
 import { Predicate, Schema } from "effect"
-import { Parameter } from "../graph/Parameters.ts"
+import { Parameter } from "../graph/Parameter.ts"
 import { Process } from "../store/Processes.ts"
 import { Comparison } from "./Comparison.ts"
 import * as Sanitize from "./Sanitize.ts"

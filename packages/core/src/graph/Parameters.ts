@@ -4,31 +4,18 @@
  */
 import { Effect, Predicate, Result, Schema, SchemaAST } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
+import type { Parameter } from "./Parameter.ts"
 import * as Problems from "./Problems.ts"
-import { readings } from "./Settings.ts"
+import { readings } from "./readings.ts"
 import { list, suggestion } from "./Spelling.ts"
+
+export type { Parameter } from "./Parameter.ts"
 
 /** A parameter that a pipeline does not have, or a value that its Schema refuses. Ends a command as wrong usage (exit code 2). */
 export class InvalidParameter extends Schema.TaggedError<InvalidParameter>()("InvalidParameter", {
   parameter: Schema.String,
   message: Schema.String
 }) {}
-
-/** A parameter of a run: what it is, and its value. Values as they would be written in JSON. */
-export const Parameter = Schema.Struct({
-  name: Schema.String,
-  /** In words: `number`, `integer (a value greater than 0)`, `"gpt" | "rnn"`, `list of string`. */
-  type: Schema.String,
-  /** The Schema's own `description`. */
-  description: Schema.optionalKey(Schema.String),
-  /** Absent where the Schema gives none. */
-  default: Schema.optionalKey(Schema.Unknown),
-  /** The value in force; absent for an optional one that was not given. */
-  value: Schema.optionalKey(Schema.Unknown),
-  /** Where the value came from: `default`, or what gave it, such as `--param`; absent where there is no value. */
-  from: Schema.optionalKey(Schema.String)
-})
-export type Parameter = typeof Parameter.Type
 
 /** A value for a parameter. */
 export interface Given {

@@ -4,7 +4,8 @@
  */
 import { Graph, Option, Predicate, Schema } from "effect"
 import type { Kind } from "../store/Artifact.ts"
-import type { Fields, Parameter } from "./Parameters.ts"
+import type { Parameter } from "./Parameter.ts"
+import type { Fields } from "./Parameters.ts"
 import { type ErrorOf, kindsOf, type Node, type ServicesOf } from "./Stage.ts"
 
 /** A graph that cannot be run: a name used twice, a missing input, a cycle. Thrown by `make`. */

@@ -6,6 +6,7 @@ import { Effect, Predicate, Result, Schema } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import type { Any } from "./Pipeline.ts"
 import * as Problems from "./Problems.ts"
+import { readings } from "./readings.ts"
 import { list, nearest, suggestion } from "./Spelling.ts"
 import type { Node } from "./Stage.ts"
 
@@ -119,13 +120,6 @@ const decode = (node: Node, raw: unknown) =>
 
 const startsWith = (path: ReadonlyArray<PropertyKey>, start: ReadonlyArray<string>): boolean =>
   start.every((key, index) => String(path[index]) === key)
-
-/** What a setting's text may mean: the JSON value that it spells, else the text itself. */
-export const readings = (text: string): ReadonlyArray<unknown> =>
-  Result.match(Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))(text), {
-    onFailure: () => [text],
-    onSuccess: (value) => (typeof value === "string" ? [value] : [value, text])
-  })
 
 const problemsOf = (node: Node, raw: unknown, error: Schema.SchemaError) =>
   Problems.of({ name: node.name, schema: node.stage.config, raw }, error)

@@ -1,7 +1,7 @@
 /** What a run's status holds: plain data, which pages and screens render. `RunStatus` reduces a run's events to it. */
 import type { Comparison } from "../events/Comparison.ts"
 import type { Fact, StageEvent } from "../events/RunEvent.ts"
-import type { Parameter } from "../graph/Parameters.ts"
+import type { Parameter } from "../graph/Parameter.ts"
 import type { Process } from "../store/Processes.ts"
 
 type EventOf<Type extends StageEvent["type"]> = Extract<StageEvent, { readonly type: Type }>
