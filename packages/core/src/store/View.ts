@@ -126,7 +126,7 @@ const failed = (view: View, directory: string, why: string) =>
   new ViewError({
     kind: view.kind,
     directory,
-    message: `The ${view.kind} at ${directory} cannot be shown: ${why}`
+    message: `The ${view.kind} at ${directory} cannot be shown: ${why}${/[.!?]\s*$/.test(why) ? "" : "."}`
   })
 
 /** An artifact's facts, by its view. */
@@ -140,9 +140,9 @@ export const facts = (view: View, artifact: Artifact): Effect.Effect<ReadonlyArr
 export const sections = (
   view: View,
   artifact: Artifact,
-  make: Effect.Effect<ReadonlyArray<Section>, Failure, Services>
+  make: () => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
 ): Effect.Effect<ReadonlyArray<Section>, ViewError, FileSystem.FileSystem | Path.Path> =>
-  make.pipe(
+  Effect.suspend(make).pipe(
     Effect.scoped,
     Effect.mapError(({ message }) => failed(view, artifact.directory, message)),
     Effect.catchDefect((defect) => Effect.fail(failed(view, artifact.directory, String(defect))))
