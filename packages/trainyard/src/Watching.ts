@@ -84,7 +84,7 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
     const current = yield* Ref.get(status)
     if (current.state !== "running") break
     if (!(yield* RunStatus.isAlive(current))) {
-      // What it said last may still be on its way from the log.
+      // Its last events may not have been read from the log yet.
       const last = yield* now(directory)
       yield* Ref.set(status, last)
       break
