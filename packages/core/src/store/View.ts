@@ -41,7 +41,7 @@ type Shown<K extends Kind> = (
   artifact: Artifact<K>
 ) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
 
-/** Something that is shown when it is asked for by name, with an argument: `--document 3`. */
+/** Something that is shown when it is asked for by name, with an argument. */
 export interface Detail<K extends Kind = Kind> {
   /** What stands for the argument in help: "N", "TEXT". */
   readonly argument: string

@@ -149,9 +149,7 @@ describe("failures", () => {
       const { result } = yield* runAll(Pipeline.make("defect", () => stage()))
       const failure = result.stages[0]!.failure!
       expect(failure.error).toBe("Defect")
-      expect(failure.message).toContain(
-        "Stage failing failed with an uncaught error: x is not a function."
-      )
+      expect(failure.message).toContain("Stage failing failed with an uncaught error: x is not a function.")
       expect(failure.message).not.toContain("    at ")
       expect(yield* fs.readFileString(`${result.directory}/failing.failure.txt`)).toContain("Failure.test.ts")
     }).pipe(Effect.provide(live))
