@@ -84,7 +84,7 @@ export const follow = Effect.fn("Watching.follow")(function* <E, R>(
     const current = yield* Ref.get(status)
     if (current.state !== "running") break
     if (!(yield* RunStatus.isAlive(current))) {
-      // Its last events may still be unread in the log.
+      // Its last events may not have been read from the log yet.
       const last = yield* now(directory)
       yield* Ref.set(status, last)
       break

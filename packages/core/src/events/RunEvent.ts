@@ -1,6 +1,6 @@
 /**
  * The Schema of a run's events. The log on disk, the terminal, the status and any dashboard read the same stream; a stage only publishes
- * to it, through `Journal`. Nothing here knows what a stage measures: a loss is a metric that a stage names so.
+ * to it, through `Journal`. What a metric means is known to the stage that publishes it.
  */
 import { Predicate, Schema } from "effect"
 import { Parameter } from "../graph/Parameter.ts"
@@ -27,7 +27,7 @@ export type Fact = typeof Fact.Type
 
 /** One measured value at a step. What it means is the publishing stage's business; readers show its name, its value and its unit. */
 export const MetricValue = Schema.Struct({
-  /** In words, as it is to be shown: "loss", "gradient norm". */
+  /** In words, as it is to be shown. */
   name: Schema.String,
   /** Null when it is not finite. */
   value: Schema.NullOr(Schema.Finite),

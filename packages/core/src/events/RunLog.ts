@@ -1,6 +1,6 @@
 /**
- * Reading the logs of runs: which runs there are, what one said, and what one says while it goes on. A line torn by a crash, or of a
- * kind that this version does not know, is passed over.
+ * Reading the logs of runs: the list of runs, the events of one, and those that are being written. A line that a crash
+ * cut off, or of a type that this version does not know, is skipped.
  */
 import { Effect, FileSystem, Option, Path, type PlatformError, Schema, Stream } from "effect"
 import { nearest } from "../graph/Spelling.ts"
@@ -89,7 +89,7 @@ export interface Log {
   readonly torn: boolean
 }
 
-/** Everything that a run has said so far, and how much of its log cannot be read. */
+/** All events of a run so far, and how much of its log cannot be read. */
 export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -119,7 +119,7 @@ export const readLog = Effect.fn("RunLog.readLog")(function* (directory: string)
   return log
 })
 
-/** Everything that a run has said so far. */
+/** All events of a run so far. */
 export const read = (directory: string) => Effect.map(readLog(directory), ({ events }) => events)
 
 /** How a run began. */
@@ -127,7 +127,7 @@ export type Opening = Extract<RunEvent["event"], { readonly type: "RunStarted" }
 
 /**
  * The artifacts that a run needs: those of its stages, or of those of them that are given; and those that its config names, such as a model's
- * folder in the workspace that a stage is told to read.
+ * folder in the workspace that a stage is configured to read.
  */
 export const fingerprintsOf = (
   opening: Opening | undefined,
@@ -155,7 +155,7 @@ export const opening = Effect.fnUntraced(function* (directory: string) {
 const chunkBytes = 1 << 16
 
 /**
- * Everything that a run has said and goes on to say, as it is written. Ends after `RunFinished`; a run that was killed never says so,
+ * All events of a run, also those that are still to be written. Ends after `RunFinished`; a killed run never writes it,
  * so watchers of one ask `RunStatus.isAlive` meanwhile.
  *
  * @param every how often the log is looked at, in milliseconds

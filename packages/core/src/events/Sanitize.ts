@@ -4,7 +4,7 @@
  * may steer a terminal or hide what stands beside it.
  */
 
-// Line breaks and tabs are told apart below. The two separators are line breaks to some readers and not to others.
+// Line breaks and tabs are treated separately below. The two separators are line breaks to some readers and not to others.
 const steering = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
 
 /** Text over several lines. Line breaks and tabs stay; CRLF becomes one line break. */

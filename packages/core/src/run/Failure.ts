@@ -1,5 +1,5 @@
 /**
- * How a stage failed, told to a person: one sentence, and the details kept for whoever has to mend the code.
+ * How a stage failed: one sentence for people, and the details for debugging.
  */
 import { inspect } from "node:util"
 import { Cause, PlatformError, Predicate } from "effect"
@@ -9,9 +9,9 @@ import { explain, explainUnknown } from "../store/Workspace.ts"
 /** A stage's failure. `E` is the union of the errors that the pipeline's stages declare. */
 export interface Failure<out E = unknown> {
   readonly stage: string
-  /** The error's tag, or "Defect" when the stage broke in a way that it does not declare. */
+  /** The error's tag, or "Defect" for an error that the stage does not declare. */
   readonly error: string
-  /** One sentence that names the thing and the mend. */
+  /** One sentence that names the problem and the fix. */
   readonly message: string
   /** Stack traces and causes, for the run's folder. Null when the message says all. */
   readonly details: string | null
@@ -70,11 +70,11 @@ const describe = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
     if (trouble !== undefined) {
       return { stage, error: tagOf(defect.defect), message: trouble, details: Cause.pretty(cause), cause }
     }
-    const said = messageOf(defect.defect).split("\n")[0] ?? ""
+    const message = messageOf(defect.defect).split("\n")[0] ?? ""
     return {
       stage,
       error: "Defect",
-      message: `Stage ${stage} broke in a way that it does not foresee: ${said}${/[.!?]$/.test(said) ? "" : "."}`,
+      message: `Stage ${stage} failed with an uncaught error: ${message}${/[.!?]$/.test(message) ? "" : "."}`,
       details: Cause.pretty(cause),
       cause
     }

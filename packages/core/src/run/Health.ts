@@ -26,7 +26,7 @@ export interface Collection {
   readonly bytes: number
 }
 
-/** How many samples a verdict on leaks looks back on: five minutes at one every five seconds. */
+/** How many samples the search for leaks looks at: five minutes at one every five seconds. */
 export const windowLength = 60
 
 /** How many full collections it looks back on. */
@@ -188,8 +188,8 @@ export const sample = Effect.fnUntraced(function* (everySeconds: number) {
     before = { cpu: process.cpuUsage(), at: performance.now() }
     samples.push(now)
     if (samples.length > windowLength) samples.shift()
-    const { outsideBytes: _, ...told } = now
-    yield* stream.publish({ type: "Health", ...told, leak: leakIn(samples, collections, everySeconds) })
+    const { outsideBytes: _, ...health } = now
+    yield* stream.publish({ type: "Health", ...health, leak: leakIn(samples, collections, everySeconds) })
   })
   yield* Effect.forkScoped(Effect.forever(once))
 })

@@ -1,6 +1,6 @@
 /**
  * Runs a pipeline: plans it, reuses what is there, runs the rest (independent stages at the same time), retries what may pass, and
- * tells all of it to the event stream. A stage that fails is part of the result; only a run that could not begin fails.
+ * publishes all of it to the event stream. A stage that fails is part of the result; only a run that could not begin fails.
  */
 import { Cause, Deferred, Effect, Exit, Layer, Path, Ref, type Scope, Semaphore } from "effect"
 import { ComputeIdentity } from "../cache/CacheKey.ts"
@@ -157,7 +157,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     }))
   })
   const outcomes = new Map<string, Outcome>()
-  const tell = (status: "succeeded" | "failed" | "interrupted") =>
+  const finishRun = (status: "succeeded" | "failed" | "interrupted") =>
     Effect.suspend(() => {
       const stages = planned.stages.map(
         (stage): Outcome =>
@@ -210,7 +210,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.gen(function* () {
       const exit = yield* Effect.exit(restore(work))
       if (Exit.isFailure(exit)) {
-        yield* tell(Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed")
+        yield* finishRun(Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed")
         return yield* Effect.failCause(exit.cause)
       }
       const bad = [...outcomes.values()].some(
@@ -218,8 +218,8 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
       )
       const comparisons = yield* compare(planned, outcomes)
       for (const comparison of comparisons) yield* stream.publish({ type: "Comparison", ...comparison })
-      const told = yield* tell(bad ? "failed" : "succeeded")
-      const result: Result = { run, directory, comparisons, ...told, status: bad ? "failed" : "succeeded" }
+      const ending = yield* finishRun(bad ? "failed" : "succeeded")
+      const result: Result = { run, directory, comparisons, ...ending, status: bad ? "failed" : "succeeded" }
       return result
     })
   )

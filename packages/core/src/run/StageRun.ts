@@ -307,7 +307,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       return outcome
     })
   const work = Effect.gen(function* () {
-    // A turn is kept until the stage has told how it ended, so that the next one knows.
+    // A turn is kept until the stage has published how it ended, so that the next one knows.
     const scope = yield* Effect.scope
     const begin: Beginning["begin"] = Effect.gen(function* () {
       if (node.stage.usesBackend) {
@@ -351,8 +351,8 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
   return yield* work.pipe(
     Effect.scoped,
     Effect.onInterrupt(() =>
-      Effect.flatMap(Ref.get(ended), (told) =>
-        told ? Effect.void : Effect.asVoid(finish("interrupted", null))
+      Effect.flatMap(Ref.get(ended), (hasEnded) =>
+        hasEnded ? Effect.void : Effect.asVoid(finish("interrupted", null))
       )
     ),
     Effect.withSpan(`stage ${name}`, {

@@ -9,7 +9,7 @@ export class Turns extends Context.Service<
   Turns,
   {
     /**
-     * Waits until `stage` may compute, and keeps its turn until the scope closes. `onWaiting` is told which stages compute now, only
+     * Waits until `stage` may compute, and keeps its turn until the scope closes. `onWaiting` receives the stages that compute now, only
      * when there is any waiting.
      */
     readonly take: (

@@ -2,9 +2,10 @@
  * Artifacts: what stages make and take. A kind of artifact has a name, a version and a Schema for its value; an artifact is one
  * such value with the folder of files that belongs to it and the cache key that names it.
  */
-import type { Schema } from "effect"
+import type { Effect, Schema } from "effect"
 import type { Metric } from "../events/Comparison.ts"
-import type { View } from "./View.ts"
+import type { Fact } from "../events/RunEvent.ts"
+import type { Failure, Section, Services } from "./Section.ts"
 
 /** A kind of artifact, such as "corpus". */
 export interface Kind<Name extends string = string, Value = unknown> {
@@ -51,3 +52,31 @@ export interface Artifact<K extends Kind = Kind> {
 }
 
 export type ValueOf<K extends Kind> = K extends Kind<string, infer Value> ? Value : never
+
+/** Sections that show an artifact of a kind. */
+export type Shown<K extends Kind> = (
+  artifact: Artifact<K>
+) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
+
+/** Something that is shown when it is asked for by name, with an argument. */
+export interface Detail<K extends Kind = Kind> {
+  /** What stands for the argument in help: "N", "TEXT". */
+  readonly argument: string
+  readonly description: string
+  /** Fails with a sentence when the argument does not fit. */
+  readonly show: (
+    artifact: Artifact<K>,
+    argument: string
+  ) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
+}
+
+/** A view without the type of its kind. */
+export interface View {
+  /** Name of the kind that it shows. */
+  readonly kind: string
+  readonly facts: (value: unknown) => ReadonlyArray<Fact>
+  readonly result: string | undefined
+  readonly summary: Shown<Kind>
+  readonly sections: Shown<Kind>
+  readonly details: Readonly<Record<string, Detail>>
+}

@@ -2,56 +2,13 @@
  * How a kind of artifact is shown: its facts, what the summary of a run says of it, and what `inspect` shows. A view gives plain data,
  * so that one reader prints it and another writes it as JSON. Its code has no part in cache keys: changing a view runs no stage again.
  */
-import { Effect, type FileSystem, type Path, Schema, type Scope } from "effect"
+import { Effect, type FileSystem, type Path, Schema } from "effect"
 import type { Fact } from "../events/RunEvent.ts"
-import type { Artifact, Kind, ValueOf } from "./Artifact.ts"
+import type { Artifact, Detail, Kind, Shown, ValueOf, View } from "./Artifact.ts"
+import type { Failure, Section, Services } from "./Section.ts"
 
-/** A line of text, coloured where colours are shown. */
-export interface Line {
-  readonly text: string
-  readonly tone?: "good" | "bad"
-}
-
-/** A part of what is shown of an artifact: a title, and below it the parts that it has, in this order. */
-export interface Section {
-  readonly title: string
-  readonly facts?: ReadonlyArray<Fact>
-  readonly lines?: ReadonlyArray<Line>
-  readonly table?: {
-    readonly columns: ReadonlyArray<string>
-    readonly rows: ReadonlyArray<ReadonlyArray<string>>
-  }
-  /** Values by step; what is not finite is left out. */
-  readonly curve?: ReadonlyArray<{ readonly step: number; readonly value: number }>
-  /** Texts that were generated, each after its prompt. */
-  readonly samples?: ReadonlyArray<{ readonly prompt: string; readonly completion: string }>
-  /** A text of several lines, shown as it is. */
-  readonly text?: string
-}
-
-/** What a view may use. */
-export type Services = FileSystem.FileSystem | Path.Path | Scope.Scope
-
-/** A failure of a view: any error with a sentence. */
-export interface Failure {
-  readonly message: string
-}
-
-type Shown<K extends Kind> = (
-  artifact: Artifact<K>
-) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
-
-/** Something that is shown when it is asked for by name, with an argument: `--document 3`. */
-export interface Detail<K extends Kind = Kind> {
-  /** What stands for the argument in help: "N", "TEXT". */
-  readonly argument: string
-  readonly description: string
-  /** Fails with a sentence when the argument does not fit. */
-  readonly show: (
-    artifact: Artifact<K>,
-    argument: string
-  ) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
-}
+export type { Detail, View } from "./Artifact.ts"
+export type { Failure, Line, Section, Services } from "./Section.ts"
 
 export interface Options<K extends Kind> {
   /** The main facts, from the value alone. The status of a run has them for a reused artifact. */
@@ -63,17 +20,6 @@ export interface Options<K extends Kind> {
   /** What `inspect` shows below the facts. */
   readonly sections?: Shown<K>
   readonly details?: Readonly<Record<string, Detail<K>>>
-}
-
-/** A view without the type of its kind. */
-export interface View {
-  /** Name of the kind that it shows. */
-  readonly kind: string
-  readonly facts: (value: unknown) => ReadonlyArray<Fact>
-  readonly result: string | undefined
-  readonly summary: Shown<Kind>
-  readonly sections: Shown<Kind>
-  readonly details: Readonly<Record<string, Detail>>
 }
 
 /** The view of an artifact could not be made. */
@@ -126,7 +72,7 @@ const failed = (view: View, directory: string, why: string) =>
   new ViewError({
     kind: view.kind,
     directory,
-    message: `The ${view.kind} at ${directory} cannot be shown: ${why}`
+    message: `The ${view.kind} at ${directory} cannot be shown: ${why}${/[.!?]\s*$/.test(why) ? "" : "."}`
   })
 
 /** An artifact's facts, by its view. */
@@ -140,9 +86,9 @@ export const facts = (view: View, artifact: Artifact): Effect.Effect<ReadonlyArr
 export const sections = (
   view: View,
   artifact: Artifact,
-  make: Effect.Effect<ReadonlyArray<Section>, Failure, Services>
+  make: () => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
 ): Effect.Effect<ReadonlyArray<Section>, ViewError, FileSystem.FileSystem | Path.Path> =>
-  make.pipe(
+  Effect.suspend(make).pipe(
     Effect.scoped,
     Effect.mapError(({ message }) => failed(view, artifact.directory, message)),
     Effect.catchDefect((defect) => Effect.fail(failed(view, artifact.directory, String(defect))))

@@ -97,6 +97,28 @@ describe("read", () => {
       }).pipe(Effect.scoped, Effect.provide(live))
   )
 
+  it.live("leaves out the views of kinds of artifacts: showing has no part in what is made", () =>
+    Effect.gen(function* () {
+      const stage = (kind: string) => ({
+        "package.json": `{ "name": "own", "sideEffects": false }`,
+        "stage.ts": `import { Kind } from "./kind.ts"\nexport const stage = { output: Kind }`,
+        "kind.ts": `import * as Artifact from "./artifact.ts"\nexport const Kind = Artifact.kind({ name: "own", ${kind}value: 1 })`,
+        "artifact.ts": "export const kind = (of: object) => of"
+      })
+      const without = yield* read(yield* folder(stage("")))
+      const lazy = yield* folder({
+        ...stage(`view: () => import("./view.ts"), `),
+        "view.ts": "export const view = 1"
+      })
+      expect((yield* read(lazy)).digest).toBe(without.digest)
+      yield* write(lazy, { "view.ts": "export const view = 2" })
+      expect((yield* read(lazy)).digest).toBe(without.digest)
+      const other = yield* read(yield* folder(stage(`version: 2, view: { facts: [{}, () => 1] }, `)))
+      expect(other.digest).not.toBe(without.digest)
+      expect((yield* read(yield* folder(stage("version: 2, ")))).digest).toBe(other.digest)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
   it.live("is the same wherever the code lies, as TypeScript or compiled and installed; circles end", () =>
     Effect.gen(function* () {
       const source = {

@@ -48,7 +48,7 @@ describe("failures", () => {
     [
       "no Effect",
       () => Promise.resolve({ length: 1 }),
-      "Stage plain broke in a way that it does not foresee: its run gives no Effect. Write it with Effect.fn, or wrap a promise as Effect.promise(() => …)."
+      "Stage plain failed with an uncaught error: its run gives no Effect. Write it with Effect.fn, or wrap a promise as Effect.promise(() => …)."
     ]
   ])("a stage of plain JavaScript that gives %s is told in words", ([, run, message]) =>
     Effect.gen(function* () {
@@ -149,9 +149,7 @@ describe("failures", () => {
       const { result } = yield* runAll(Pipeline.make("defect", () => stage()))
       const failure = result.stages[0]!.failure!
       expect(failure.error).toBe("Defect")
-      expect(failure.message).toContain(
-        "Stage failing broke in a way that it does not foresee: x is not a function."
-      )
+      expect(failure.message).toContain("Stage failing failed with an uncaught error: x is not a function.")
       expect(failure.message).not.toContain("    at ")
       expect(yield* fs.readFileString(`${result.directory}/failing.failure.txt`)).toContain("Failure.test.ts")
     }).pipe(Effect.provide(live))
@@ -232,7 +230,7 @@ describe("trouble that a stage does not declare", () => {
           }
         )
       )
-      expect(result.stages[0]!.failure!.message).toContain("does not foresee: no gates.")
+      expect(result.stages[0]!.failure!.message).toContain("uncaught error: no gates.")
     }).pipe(Effect.provide(live))
   )
 })

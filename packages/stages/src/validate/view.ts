@@ -91,7 +91,10 @@ export const view: View.View = View.make(Report, {
         lines:
           value.gates.length === 0
             ? [{ text: "none" }]
-            : value.gates.map(({ passed, why }) => ({ text: why, tone: passed ? "good" : "bad" }) as const)
+            : value.gates.map(
+                ({ gate, passed, why }) =>
+                  ({ text: `${gate}: ${why}`, tone: passed ? "good" : "bad" }) as const
+              )
       },
       {
         title: "Bits per byte by kind",

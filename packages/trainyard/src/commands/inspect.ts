@@ -82,7 +82,7 @@ const detail = Effect.fnUntraced(function* ({ artifact, view }: Inspected, { arg
       message: `${artifact.directory} is a ${artifact.kind}, which has no ${name} to show. ${others === "" ? "It has no details." : `It has ${others}.`}`
     })
   }
-  return yield* View.sections(view, artifact, found.show(artifact, argument)).pipe(
+  return yield* View.sections(view, artifact, () => found.show(artifact, argument)).pipe(
     Effect.mapError(({ message }) => new WrongUsage({ message }))
   )
 })
@@ -101,7 +101,7 @@ const generic = ({ artifact, manifest, view }: Inspected): ReadonlyArray<View.Se
 
 const sectionsOf = Effect.fnUntraced(function* (inspected: Inspected) {
   const { artifact, view } = inspected
-  const own = view === undefined ? [] : yield* View.sections(view, artifact, view.sections(artifact))
+  const own = view === undefined ? [] : yield* View.sections(view, artifact, () => view.sections(artifact))
   return [...own, ...generic(inspected)]
 })
 

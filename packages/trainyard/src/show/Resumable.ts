@@ -30,7 +30,7 @@ const how = (work: Unfinished): string => {
   if (work.artifact !== null)
     return `An older artifact of the same name is whole, and a run reuses that; to resume this instead, remove ${work.artifact} first.`
   return work.command === null
-    ? "The command that made it resumes it; no log tells which one that was."
+    ? "The command that made it resumes it; no log has that command."
     : `Resume with: ${commandLine(work.command)}`
 }
 

@@ -45,7 +45,7 @@ const sectionsOf = Effect.fnUntraced(function* (
   { artifact, name, view }: Viewed
 ) {
   const ofKind = all.filter((other) => other.view.kind === view.kind)
-  const sections = yield* View.sections(view, artifact, view.summary(artifact))
+  const sections = yield* View.sections(view, artifact, () => view.summary(artifact))
   return sections
     .filter(({ samples }) => samples === undefined || ofKind.at(-1)?.name === name)
     .map((section) => (ofKind.length === 1 ? section : { ...section, title: `${section.title} (${name})` }))

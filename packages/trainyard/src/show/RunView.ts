@@ -1,4 +1,4 @@
-/** Shows a run's events while an effect goes on, and everything that was said before it ends. */
+/** Shows a run's events while an effect runs; all of them are shown before it ends. */
 import { EventStream } from "@trainyard/core/EventStream"
 import { flatten, type RunEvent } from "@trainyard/core/RunEvent"
 import { Cause, Effect, Fiber, PubSub } from "effect"
@@ -42,9 +42,9 @@ const notBegun = (status: "failed" | "interrupted") => ({
 
 /** A run on standard output as JSON, one object a line. */
 export const json = (output: Output["Service"]) => {
-  let told = false
+  let hasWritten = false
   const write = (value: unknown) => {
-    told = true
+    hasWritten = true
     output.json(value)
   }
   return {
@@ -55,7 +55,7 @@ export const json = (output: Output["Service"]) => {
     last: <A, E, R>(command: Effect.Effect<A, E, R>) =>
       Effect.onError(command, (cause) =>
         Effect.sync(() => {
-          if (!told) write(notBegun(Cause.hasInterruptsOnly(cause) ? "interrupted" : "failed"))
+          if (!hasWritten) write(notBegun(Cause.hasInterruptsOnly(cause) ? "interrupted" : "failed"))
         })
       )
   }

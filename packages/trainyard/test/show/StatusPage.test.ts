@@ -68,7 +68,7 @@ test("lists what can be resumed, with the command, or why that takes more than a
   )
   expect(listed.slice(listed.indexOf("## Can be resumed") + 2).slice(0, 3)).toEqual([
     "- train of c-code, step 1,200, 12.3 MB, last changed 1 h 00 min ago (8e16e560ce93). Resume with: trainyard run pipelines/c-code.ts",
-    "- a stage that no log names, 12.3 MB, last changed 1 h 00 min ago (8e16e560ce93). The command that made it resumes it; no log tells which one that was.",
+    "- a stage that no log names, 12.3 MB, last changed 1 h 00 min ago (8e16e560ce93). The command that made it resumes it; no log has that command.",
     "- train of c-code, step 1,200, 12.3 MB, last changed 1 h 00 min ago (8e16e560ce93). An older artifact of the same name is whole, and a run reuses that; to resume this instead, remove /w/artifacts/train/8e16 first."
   ])
 })
