@@ -1,6 +1,6 @@
 /** Saves snapshots one after the other while training goes on. */
 import { Effect, Fiber, type Scope } from "effect"
-import type { CheckpointFailed, Snapshot } from "./Checkpoints.ts"
+import type { CheckpointFailed, Snapshot } from "./Snapshot.ts"
 
 export interface BackgroundSaver {
   /** Fails when a save in the background has failed for good. */

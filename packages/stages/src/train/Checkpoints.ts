@@ -11,6 +11,7 @@ import * as BackgroundSaver from "./BackgroundSaver.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import * as CheckpointList from "./CheckpointList.ts"
 import * as Copies from "./Copies.ts"
+import { CheckpointFailed, type Snapshot } from "./Snapshot.ts"
 
 /** Free bytes of the file system that holds a folder. */
 export const FreeBytes = Context.Reference<(directory: string) => Effect.Effect<number>>(
@@ -31,18 +32,6 @@ export const SaveRetries = Context.Reference<Schedule.Schedule<unknown, unknown>
   { defaultValue: () => Schedule.max([Schedule.exponential("250 millis", 3), Schedule.recurs(4)]) }
 )
 
-/** A checkpoint could not be saved, after all retries. */
-export class CheckpointFailed extends Schema.TaggedError<CheckpointFailed>()("CheckpointFailed", {
-  step: Schema.Int,
-  directory: Schema.String,
-  /** A sentence. */
-  why: Schema.String
-}) {
-  override get message() {
-    return `The checkpoint of step ${this.step} was not saved. ${this.why} Then run the same command again: training goes on from the last checkpoint.`
-  }
-}
-
 /** Less space is free on disk than training needs. Sizes in bytes. */
 export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSmall", {
   directory: Schema.String,
@@ -56,15 +45,6 @@ export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSma
 
 const size = (bytes: number): string =>
   bytes < 1e7 ? `${Math.ceil(bytes / 1e3).toLocaleString("en-US")} kB` : `${(bytes / 1e6).toFixed(0)} MB`
-
-/** One state to save. */
-export interface Snapshot extends Copies.Copy {
-  readonly step: number
-  /** Step of the best evaluation so far, whose checkpoint is kept. */
-  readonly bestStep: number | null
-  /** Newest step that a rollback would return to, whose checkpoint is kept. */
-  readonly rollbackStep: number | null
-}
 
 export interface Options {
   readonly root: string

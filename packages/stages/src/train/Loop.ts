@@ -3,10 +3,10 @@
  * `State`, so a loop that starts from a saved state goes on as if it had never stopped.
  */
 import { Effect, Schema } from "effect"
-import type { Snapshot } from "./Checkpoints.ts"
 import { evaluate, samples } from "./evaluate.ts"
 import * as LoopRun from "./LoopRun.ts"
 import { isRollbackPoint, rollbackPointBefore, rollsBack } from "./SaveSchedule.ts"
+import type { Snapshot } from "./Snapshot.ts"
 import { type State, StateFile } from "./State.ts"
 import { averageFile } from "./TrainedRun.ts"
 import { type Rollback, takeStep } from "./takeStep.ts"
