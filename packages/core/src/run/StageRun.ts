@@ -18,7 +18,7 @@ import {
   Scope
 } from "effect"
 import { RunStream } from "../events/EventStream.ts"
-import type { StageEvent, StageStatus } from "../events/RunEvent.ts"
+import type { StageStatus } from "../events/RunEvent.ts"
 import * as Sanitize from "../events/Sanitize.ts"
 import { find, type PlannedStage } from "../graph/Plan.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
@@ -26,8 +26,8 @@ import * as Folders from "../store/Folders.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Lock from "../store/Lock.ts"
 import * as Store from "../store/Store.ts"
-import * as View from "../store/View.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
+import { publishFacts } from "./Facts.ts"
 import * as Failure from "./Failure.ts"
 import { Journal } from "./Journal.ts"
 import { Turns } from "./Turns.ts"
@@ -240,24 +240,6 @@ const numbersOf = (value: unknown): Readonly<Record<string, unknown>> =>
           .map(([key, part]) => [`artifact.${key}`, part])
       )
     : {}
-
-/** The facts of a reused artifact, which its stage did not publish in this run. */
-const publishFacts = Effect.fnUntraced(function* (
-  stream: RunStream["Service"],
-  stage: string,
-  kind: Kind,
-  artifact: Artifact
-) {
-  const publish = (event: StageEvent) => stream.publish({ type: "Stage", stage, event })
-  yield* View.of(kind).pipe(
-    Effect.flatMap((view) =>
-      view === undefined
-        ? Effect.void
-        : Effect.flatMap(View.facts(view, artifact), (facts) => publish({ type: "Facts", facts }))
-    ),
-    Effect.catch((error) => publish({ type: "Note", level: "warning", message: error.message }))
-  )
-})
 
 /** Runs a planned stage and publishes its beginning and end. Never fails: how it ended is the outcome. */
 export const runStage = Effect.fnUntraced(function* (job: Job) {
