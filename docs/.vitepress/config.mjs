@@ -2,7 +2,6 @@
 import { existsSync, readdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitepress"
-import { expectedPages } from "../scripts/links.ts"
 
 const docs = fileURLToPath(new URL("..", import.meta.url))
 
@@ -71,13 +70,6 @@ export default defineConfig({
   description: "Declarative training pipelines for small code language models",
   srcExclude: ["package.json", "scripts/**"],
   outDir: "./.vitepress/dist",
-  // Pages that are expected and not here yet.
-  ignoreDeadLinks: [
-    (link) =>
-      expectedPages.some(
-        (page) => link.endsWith(page.slice("docs/".length, -".md".length)) && !existsSync(`${docs}../${page}`)
-      )
-  ],
   themeConfig: {
     nav: [
       { text: "Guides", link: "/getting-started" },

@@ -38,10 +38,10 @@ const start = (command, options) => {
 
 const count = (what) => {
   const log = globSync(join(workspace, "runs", "*", "events.jsonl"))[0]
-  return log === undefined ? -1 : readFileSync(log, "utf8").split(`"type":"${what}"`).length - 1
+  return log === undefined ? -1 : readFileSync(log, "utf8").split(what).length - 1
 }
 
-/** Waits until the run has told of something so many times; fails when the run ends before. */
+/** Waits until the run's log contains a text so many times; fails when the run ends before. */
 const until = async (run, what, times) => {
   let code
   void run.ended.then((value) => {
@@ -59,7 +59,7 @@ const children = []
 try {
   const run = start([...trainyard, "run", ...args, "--workspace", workspace], { stdio: "ignore" })
   children.push(run)
-  await until(run, "RunStarted", 1)
+  await until(run, '"type":"RunStarted"', 1)
   const quoted = [...trainyard, "monitor", "--workspace", workspace].map(
     (text) => `'${text.replaceAll("'", `'\\''`)}'`
   )
@@ -72,7 +72,7 @@ try {
   )
   children.push(monitor)
   monitor.child.stdout.on("data", (bytes) => terminal.write(bytes))
-  await until(run, "Evaluation", evaluations)
+  await until(run, '"name":"validation loss"', evaluations)
   // The screen is drawn again every second or so.
   await sleep(3000)
   await new Promise((resolve) => terminal.write("", resolve))

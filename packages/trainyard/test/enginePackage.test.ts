@@ -23,12 +23,12 @@ const node = (...args: ReadonlyArray<string>) =>
 const pipeline = (backend: string) => `
 import { buildDataset, collect, Pipeline, Source, tokenize, train } from "trainyard"
 
-export default Pipeline.make("mine", () => {
+export default Pipeline.make("mine", { ${backend} }, () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.h"] })] })
   const tokenizer = tokenize({ corpus, vocabularySize: 270 })
-  const dataset = buildDataset({ corpus, tokenizer, sequenceLength: 8 })
-  return train({ dataset, model: { embedding: 8, layers: 1, heads: 1 }, steps: 2, batchSize: 1 })
-}, { ${backend} })
+  const dataset = buildDataset({ corpus, tokenizer })
+  return train({ dataset, model: { embedding: 8, layers: 1, heads: 1 }, sequenceLength: 8, steps: 2, batchSize: 1 })
+})
 `
 
 beforeAll(async () => {

@@ -171,7 +171,7 @@ it.layer(workspace)("the cache key", (it) => {
       Effect.gen(function* () {
         const error = yield* Effect.flip(planned({}, ["validate.language=ruby"]))
         expect(error.message).toBe(
-          '--set validate.language=ruby: validate.language is "ruby": expected "auto", "none", "c", "python" or a Language value that the pipeline imports.'
+          'Setting validate.language=ruby: validate.language is "ruby": expected "auto", "none", "c", "python" or a Language value that the pipeline imports.'
         )
       })
     )
