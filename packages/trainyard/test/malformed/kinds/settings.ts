@@ -39,7 +39,7 @@ export const settings: Kind = ({ directory, draw, specimens }, index) => {
   if (text !== undefined)
     return {
       what: `--set ${text.slice(0, 40)}`,
-      names: ["--set"],
+      names: ["Setting"],
       feed: Effect.as(Settings.resolve(specimens.pipeline, [text]), taken)
     }
   const key = keys[index % keys.length]!
