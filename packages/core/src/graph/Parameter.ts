@@ -12,7 +12,7 @@ export const Parameter = Schema.Struct({
   default: Schema.optionalKey(Schema.Unknown),
   /** The value in force; absent for an optional one that was not given. */
   value: Schema.optionalKey(Schema.Unknown),
-  /** Where the value came from: `default`, or what gave it, such as `--param`; absent where there is no value. */
+  /** Where the value came from: `default`, or what gave it, such as a flag or an environment variable; absent where there is no value. */
   from: Schema.optionalKey(Schema.String)
 })
 export type Parameter = typeof Parameter.Type

@@ -22,9 +22,9 @@ export interface Given {
   readonly name: string
   /** Text, to be read as the Schema asks: JSON, plain text, or a list with commas. */
   readonly text: string
-  /** What gave it, such as `--param`. */
+  /** What gave it, such as a flag. */
   readonly from: string
-  /** How messages repeat it, such as `--param rate=0.1`. */
+  /** How messages repeat it, such as `rate=0.1` with the flag in front of it. */
   readonly cited: string
 }
 
