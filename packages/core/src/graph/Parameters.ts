@@ -37,8 +37,8 @@ export interface Resolved<F extends Fields> {
   readonly parameters: ReadonlyArray<Parameter>
 }
 
-// `expected` annotations of checks that the word for the type already says.
-const saidByType = new Set(["a finite number", "an integer"])
+// `expected` annotations of checks that the type name already implies.
+const impliedByType = new Set(["a finite number", "an integer"])
 
 const expectations = (ast: SchemaAST.AST): ReadonlyArray<string> =>
   (ast.checks ?? []).flatMap((check) => {
@@ -63,7 +63,7 @@ const baseType = (ast: SchemaAST.AST): string => {
 
 /** The type that a Schema decodes to, in words. */
 const typeOf = (ast: SchemaAST.AST): string => {
-  const rules = expectations(ast).filter((expected) => !saidByType.has(expected))
+  const rules = expectations(ast).filter((expected) => !impliedByType.has(expected))
   return `${baseType(ast)}${rules.length === 0 ? "" : ` (${rules.join(", ")})`}`
 }
 

@@ -203,7 +203,7 @@ export const list = Effect.fn("Gc.list")(function* (options: Options = {}) {
 
 /**
  * Removes what `list` found, but for what a run has come to need since then, and gives what it removed. Each folder is first moved to `tmp`,
- * so that it vanishes at once and whole; an artifact or scratch is claimed meanwhile, so that no run can begin to use it.
+ * so that it vanishes at once and whole; an artifact or scratch is locked until then, so that no run can begin to use it.
  */
 export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Item>, options: Options = {}) {
   const workspace = yield* Workspace

@@ -134,7 +134,7 @@ const claim = Effect.fnUntraced(function* (name: string, watched: Watched) {
   return Option.none<string>()
 }, Effect.uninterruptible)
 
-/** Claims a name until the scope closes and touches the claim meanwhile. None when somebody else holds it. */
+/** Claims a name until the scope closes and touches the claim while it is held. None when somebody else holds it. */
 const hold = Effect.fnUntraced(function* (name: string, watched: Watched) {
   const fs = yield* FileSystem.FileSystem
   const { renewEvery } = yield* Timing
