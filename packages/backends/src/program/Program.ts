@@ -27,8 +27,16 @@ export interface Tensor {
   readonly role: Role
 }
 
+/** A setting of a step: plain data. */
+export type Attribute =
+  | number
+  | boolean
+  | string
+  | ReadonlyArray<Attribute>
+  | { readonly [name: string]: Attribute | undefined }
+
 /** Settings of one step that are not tensors, such as `heads` or `epsilon`. */
-export type Attributes = Readonly<Record<string, number | boolean>>
+export type Attributes = Readonly<Record<string, Attribute>>
 
 /** One operation on named tensors. */
 export interface Step {
