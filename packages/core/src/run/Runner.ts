@@ -117,20 +117,23 @@ const runStages = Effect.fnUntraced(function* (
   yield* Effect.forEach(planned.stages, one, { concurrency: "unbounded", discard: true })
 })
 
-const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Options) {
+/** Opens the run's event stream; without a folder where the workspace is read-only and nothing is to be made. */
+const openStream = Effect.fnUntraced(function* (run: string, makesNothing: boolean) {
   const path = yield* Path.Path
   const workspace = yield* Workspace
   const streams = yield* EventStream
-  const compute = yield* ComputeIdentity
-  const run = newRun()
-  const start = performance.now()
-  const nothingToDo = planned.stages.every((stage) => stage.action !== "run")
-  const wanted = path.join(workspace.runs, run)
   const openAt = (directory: string | null) =>
     Effect.map(streams.open(run, directory), (stream) => ({ stream, directory }))
-  const { directory, stream } = yield* openAt(wanted).pipe(
-    Effect.catch((error) => (nothingToDo && isReadOnly(error) ? openAt(null) : Effect.fail(error)))
+  return yield* openAt(path.join(workspace.runs, run)).pipe(
+    Effect.catch((error) => (makesNothing && isReadOnly(error) ? openAt(null) : Effect.fail(error)))
   )
+})
+
+/** Publishes what is about to run, and removes what earlier runs left behind. */
+const startRun = Effect.fnUntraced(function* (planned: Plan.Plan, options: Options) {
+  const workspace = yield* Workspace
+  const stream = yield* RunStream
+  const compute = yield* ComputeIdentity
   yield* sweep()
   // The plan kept this only if the workspace was there already.
   yield* Code.remember(workspace.codeMemory)
@@ -156,38 +159,49 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
       config: stage.settings.encoded
     }))
   })
-  const outcomes = new Map<string, Outcome>()
-  const finishRun = (status: "succeeded" | "failed" | "interrupted") =>
-    Effect.suspend(() => {
-      const stages = planned.stages.map(
-        (stage): Outcome =>
-          outcomes.get(stage.name) ?? {
-            ...leftOut(stage.name, stage.artifact ?? null),
-            status: stage.action === "skip" ? "skipped" : "interrupted"
-          }
-      )
-      const result = {
-        status,
-        seconds: elapsed(start),
-        stages,
-        artifacts: Object.fromEntries(
-          stages.flatMap(({ artifact, name }) =>
-            artifact === null ? [] : [[name, artifact.directory] as const]
-          )
-        )
+})
+
+type Status = "succeeded" | "failed" | "interrupted"
+
+/** How all stages ended: those without an outcome were passed over by the plan or interrupted. */
+const endingOf = (
+  planned: Plan.Plan,
+  outcomes: ReadonlyMap<string, Outcome>,
+  status: Status,
+  start: number
+) => {
+  const stages = planned.stages.map(
+    (stage): Outcome =>
+      outcomes.get(stage.name) ?? {
+        ...leftOut(stage.name, stage.artifact ?? null),
+        status: stage.action === "skip" ? "skipped" : "interrupted"
       }
-      return Effect.as(
-        stream.publish({
-          type: "RunFinished",
-          ...result,
-          stages: stages.map(({ name, seconds, status: ended }) => ({ name, status: ended, seconds }))
-        }),
-        result
-      )
+  )
+  const artifacts = Object.fromEntries(
+    stages.flatMap(({ artifact, name }) => (artifact === null ? [] : [[name, artifact.directory] as const]))
+  )
+  return { status, seconds: elapsed(start), stages, artifacts }
+}
+
+const isBad = (outcome: Outcome) => outcome.failure !== null || outcome.gateFailure !== null
+
+const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Options) {
+  const compute = yield* ComputeIdentity
+  const run = newRun()
+  const start = performance.now()
+  const makesNothing = planned.stages.every((stage) => stage.action !== "run")
+  const { directory, stream } = yield* openStream(run, makesNothing)
+  yield* startRun(planned, options).pipe(Effect.provideService(RunStream, stream))
+  const outcomes = new Map<string, Outcome>()
+  const finishRun = (status: Status) =>
+    Effect.suspend(() => {
+      const ending = endingOf(planned, outcomes, status, start)
+      const stages = ending.stages.map(({ name, seconds, status }) => ({ name, status, seconds }))
+      return Effect.as(stream.publish({ type: "RunFinished", ...ending, stages }), ending)
     })
   const work = Effect.scoped(
     Effect.gen(function* () {
-      if (!nothingToDo) yield* Health.sample(options.healthEvery ?? 5)
+      if (!makesNothing) yield* Health.sample(options.healthEvery ?? 5)
       yield* runStages(planned, run, outcomes, options.concurrency ?? planned.stages.length)
     })
   ).pipe(
@@ -213,13 +227,10 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
         yield* finishRun(Cause.hasInterruptsOnly(exit.cause) ? "interrupted" : "failed")
         return yield* Effect.failCause(exit.cause)
       }
-      const bad = [...outcomes.values()].some(
-        (outcome) => outcome.failure !== null || outcome.gateFailure !== null
-      )
+      const status = [...outcomes.values()].some(isBad) ? "failed" : "succeeded"
       const comparisons = yield* compare(planned, outcomes)
       for (const comparison of comparisons) yield* stream.publish({ type: "Comparison", ...comparison })
-      const ending = yield* finishRun(bad ? "failed" : "succeeded")
-      const result: Result = { run, directory, comparisons, ...ending, status: bad ? "failed" : "succeeded" }
+      const result: Result = { run, directory, comparisons, ...(yield* finishRun(status)), status }
       return result
     })
   )

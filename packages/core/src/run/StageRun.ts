@@ -1,35 +1,14 @@
-/**
- * One stage of a run: reuse its artifact or make it, under its lock, with retries, in a folder of its own that becomes the artifact or
- * vanishes.
- */
-import {
-  Cause,
-  Data,
-  Duration,
-  Effect,
-  Exit,
-  FileSystem,
-  Option,
-  Path,
-  Predicate,
-  Pull,
-  Ref,
-  Schedule,
-  Scope
-} from "effect"
+/** One stage of a run: waits for its turn, has its artifact reused or made, and publishes how it ended. */
+import { Cause, Effect, Exit, FileSystem, Option, Path, Predicate, Ref, Scope } from "effect"
 import { RunStream } from "../events/EventStream.ts"
 import type { StageStatus } from "../events/RunEvent.ts"
 import * as Sanitize from "../events/Sanitize.ts"
-import { find, type PlannedStage } from "../graph/Plan.ts"
-import type { Artifact, Kind } from "../store/Artifact.ts"
-import * as Folders from "../store/Folders.ts"
+import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
-import * as Lock from "../store/Lock.ts"
-import * as Store from "../store/Store.ts"
-import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
+import { Workspace } from "../store/Workspace.ts"
 import { publishFacts } from "./Facts.ts"
 import * as Failure from "./Failure.ts"
-import { Journal } from "./Journal.ts"
+import { type Beginning, type Job, NotBegun, reuseOrMake } from "./MakeArtifact.ts"
 import { Turns } from "./Turns.ts"
 
 /** How one stage ended. `E` is the union of the errors that it may fail with. */
@@ -43,23 +22,6 @@ export interface Outcome<out E = unknown> {
   readonly gateFailure: string | null
 }
 
-interface Job {
-  readonly stage: PlannedStage
-  readonly inputs: Readonly<Record<string, Artifact>>
-  readonly pipeline: string
-  readonly run: string
-  /** Whether a stage has failed, after which no other begins. */
-  readonly halted: Ref.Ref<boolean>
-}
-
-/** A stage that did not begin, because another one failed while it waited. */
-class NotBegun extends Data.TaggedError("NotBegun") {}
-
-interface Beginning extends Job {
-  /** Done once before the stage is made: it waits for its turn, and fails when there is nothing to begin any more. */
-  readonly begin: Effect.Effect<void, NotBegun>
-}
-
 /** The outcome of a stage that was not run. */
 export const leftOut = (name: string, artifact: Artifact | null): Outcome => ({
   name,
@@ -68,167 +30,6 @@ export const leftOut = (name: string, artifact: Artifact | null): Outcome => ({
   artifact,
   failure: null,
   gateFailure: null
-})
-
-interface Made {
-  readonly artifact: Artifact
-  readonly status: "ran" | "cached"
-}
-
-/** One attempt: an empty folder, the stage's Effect, and the artifact. */
-const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: Job, number: number) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const workspace = yield* Workspace
-  const stream = yield* RunStream
-  const start = performance.now()
-  const output = yield* temporaryDirectory(stage.name)
-  const scratch = path.join(workspace.scratch, stage.cacheKey)
-  yield* Effect.acquireRelease(
-    Folders.make(scratch).pipe(Effect.mapError(explain(`Making a folder for ${stage.name}`, workspace.root))),
-    // Scratch in which nothing was kept is of no use to a later attempt.
-    () =>
-      fs.readDirectory(scratch).pipe(
-        Effect.flatMap((kept) => (kept.length === 0 ? fs.remove(scratch, { recursive: true }) : Effect.void)),
-        Effect.ignore
-      )
-  )
-  yield* Effect.annotateCurrentSpan("trainyard.attempt", number)
-  // The graph holds its stages without their requirements; the run's own type has brought them here.
-  const work = stage.node.run({
-    name: stage.name,
-    inputs,
-    config: stage.settings.config,
-    output,
-    scratch
-  }) as Effect.Effect<never, unknown, Journal | Scope.Scope>
-  // A stage may be plain JavaScript, which no compiler has looked at.
-  if (!Effect.isEffect(work)) {
-    return yield* Effect.die(
-      new TypeError(
-        "its run gives no Effect. Write it with Effect.fn, or wrap a promise as Effect.promise(() => …)"
-      )
-    )
-  }
-  const value = yield* work.pipe(
-    Effect.provideService(Journal, {
-      publish: (event) => stream.publish({ type: "Stage", stage: stage.name, event })
-    }),
-    Effect.scoped
-  )
-  const artifact = yield* Store.write<Kind<string, never>>(output, {
-    kind: stage.node.kind as Kind<string, never>,
-    value,
-    cacheKey: stage.cacheKey,
-    keyParts: stage.keyParts,
-    pipeline,
-    node: stage.name,
-    run,
-    seconds: (performance.now() - start) / 1000
-  })
-  yield* fs.remove(scratch, { recursive: true, force: true }).pipe(Effect.ignore)
-  return artifact as Artifact
-}, Effect.scoped)
-
-/** Attempts until one succeeds, an error is final, or the stage's Schedule has no more to give. */
-const attempts = Effect.fnUntraced(function* (job: Beginning, why: string) {
-  const stream = yield* RunStream
-  const { name, node } = job.stage
-  const next = node.retry === undefined ? undefined : yield* Schedule.toStepWithMetadata(node.retry)
-  yield* job.begin
-  for (let number = 1; ; number++) {
-    yield* stream.publish({ type: "StageStarted", stage: name, why, attempt: number })
-    const exit = yield* Effect.exit(attempt(job, number))
-    if (Exit.isSuccess(exit)) return exit.value
-    const reason = exit.cause.reasons.find(Cause.isFailReason)
-    if (next === undefined || reason === undefined || !Failure.isTransient(reason.error)) {
-      return yield* Effect.failCause(exit.cause)
-    }
-    const delay = yield* next(reason.error).pipe(
-      Effect.map((metadata) => metadata.duration),
-      Pull.catchDone(() => Effect.succeed(undefined)),
-      Effect.orElseSucceed(() => undefined)
-    )
-    if (delay === undefined) return yield* Effect.failCause(exit.cause)
-    const failure = Failure.of(name, exit.cause)
-    yield* stream.publish({
-      type: "StageRetried",
-      stage: name,
-      attempt: number + 1,
-      error: failure.error,
-      message: failure.message,
-      delaySeconds: Duration.toSeconds(delay)
-    })
-    yield* Effect.sleep(delay)
-  }
-})
-
-/** Makes the artifact under its lock; or finds that another process has made it while this one waited. */
-const make = Effect.fnUntraced(function* (job: Beginning) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const workspace = yield* Workspace
-  const stream = yield* RunStream
-  const { stage } = job
-  const damage = (problem: string) =>
-    stream.publish({
-      type: "Stage",
-      stage: stage.name,
-      event: {
-        type: "Fault",
-        kind: "damaged artifact",
-        message: `The artifact of ${stage.name} is not whole: ${problem}`,
-        action: "it is made again"
-      }
-    })
-  const lock = yield* Lock.acquire(stage.cacheKey, (holder, hint) =>
-    stream.publish({
-      type: "StageWaiting",
-      stage: stage.name,
-      holder,
-      ...(hint === undefined ? {} : { hint })
-    })
-  )
-  // Whoever waited for another process to make this very artifact has it fresh, forced or not.
-  const wanted = !stage.forced || (lock.waited && stage.node.stage.reusable)
-  const found = wanted ? yield* find(stage.node, stage.cacheKey) : undefined
-  if (found?._tag === "Whole") {
-    const made: Made = { artifact: found.artifact, status: "cached" }
-    return made
-  }
-  if (found?._tag === "Damaged") yield* damage(found.problem)
-  // A stage that runs every time goes on with what an interrupted attempt kept; only who asks for all anew loses it.
-  if (stage.forced && stage.node.stage.reusable) {
-    yield* fs
-      .remove(path.join(workspace.scratch, stage.cacheKey), { recursive: true, force: true })
-      .pipe(Effect.ignore)
-  }
-  const made: Made = { artifact: yield* Effect.raceFirst(attempts(job, stage.why), lock.lost), status: "ran" }
-  return made
-}, Effect.scoped)
-
-/** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
-const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
-  if (job.stage.action === "reuse") {
-    const found = yield* find(job.stage.node, job.stage.cacheKey, "sizes")
-    if (found._tag === "Whole") {
-      const made: Made = { artifact: found.artifact, status: "cached" }
-      return made
-    }
-    // Anew it would have another name, and what follows is planned with this one.
-    if (job.stage.adopted !== undefined) {
-      const { directory } = job.stage.artifact!
-      const problem = found._tag === "Damaged" ? found.problem : "it is not there"
-      return yield* new Store.ArtifactError({
-        directory,
-        reason: found._tag === "Damaged" ? "damaged" : "missing",
-        problem,
-        message: `The artifact that was adopted, ${directory}, went away during the run: ${problem}. Run again: it is then made anew.`
-      })
-    }
-    return yield* make({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
-  }
-  return yield* make(job)
 })
 
 /** The plain fields of an artifact's value, as attributes of its stage's span. */
@@ -241,24 +42,22 @@ const numbersOf = (value: unknown): Readonly<Record<string, unknown>> =>
       )
     : {}
 
-/** Runs a planned stage and publishes its beginning and end. Never fails: how it ended is the outcome. */
-export const runStage = Effect.fnUntraced(function* (job: Job) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const workspace = yield* Workspace
+/** Publishes that a stage ended, once, and gives its seconds. */
+const finishing = Effect.fnUntraced(function* (job: Job) {
   const stream = yield* RunStream
-  const { name, node } = job.stage
-  const turns = yield* Turns
   const start = yield* Ref.make(performance.now())
   const ended = yield* Ref.make(false)
-  const finish = (status: StageStatus, artifact: Artifact | null) =>
-    Effect.gen(function* () {
+  return {
+    /** Waiting for another process or for its turn is not part of what a stage took. */
+    begin: Effect.suspend(() => Ref.set(start, performance.now())),
+    ended: Ref.get(ended),
+    finish: Effect.fnUntraced(function* (status: StageStatus, artifact: Artifact | null) {
       yield* Ref.set(ended, true)
       const seconds = Math.round(performance.now() - (yield* Ref.get(start))) / 1000
       yield* Effect.annotateCurrentSpan({ "trainyard.status": status, ...numbersOf(artifact?.value) })
       yield* stream.publish({
         type: "StageFinished",
-        stage: name,
+        stage: job.stage.name,
         status,
         seconds,
         directory: artifact?.directory ?? null,
@@ -266,43 +65,68 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       })
       return seconds
     })
-  const fail = (failure: Failure.Failure) =>
-    Effect.gen(function* () {
-      yield* Ref.set(job.halted, true)
-      const log = path.join(workspace.runs, job.run, `${name}.failure.txt`)
-      const kept =
-        failure.details !== null &&
-        (yield* fs.writeFileString(log, `${Sanitize.text(failure.details)}\n`).pipe(
-          Effect.as(true),
-          Effect.orElseSucceed(() => false)
-        ))
-      const message = kept ? `${failure.message} The details are in ${log}.` : failure.message
-      yield* stream.publish({ type: "Failure", stage: name, error: failure.error, message })
-      const outcome: Outcome = {
-        name,
-        status: "failed",
-        seconds: yield* finish("failed", null),
-        artifact: null,
-        failure: { ...failure, message },
-        gateFailure: null
-      }
-      return outcome
-    })
+  }
+})
+type Finishing = Effect.Success<ReturnType<typeof finishing>>
+
+/** Publishes a failure, with its details in a file of the run's folder. */
+const fail = Effect.fnUntraced(function* (job: Job, { finish }: Finishing, failure: Failure.Failure) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const workspace = yield* Workspace
+  const stream = yield* RunStream
+  const { name } = job.stage
+  yield* Ref.set(job.halted, true)
+  const log = path.join(workspace.runs, job.run, `${name}.failure.txt`)
+  const kept =
+    failure.details !== null &&
+    (yield* fs.writeFileString(log, `${Sanitize.text(failure.details)}\n`).pipe(
+      Effect.as(true),
+      Effect.orElseSucceed(() => false)
+    ))
+  const message = kept ? `${failure.message} The details are in ${log}.` : failure.message
+  yield* stream.publish({ type: "Failure", stage: name, error: failure.error, message })
+  const outcome: Outcome = {
+    name,
+    status: "failed",
+    seconds: yield* finish("failed", null),
+    artifact: null,
+    failure: { ...failure, message },
+    gateFailure: null
+  }
+  return outcome
+})
+
+/** Waits for the stage's turn where it computes. A turn is kept until the scope ends. */
+const waitForTurn = Effect.fnUntraced(function* (job: Job, scope: Scope.Scope) {
+  const stream = yield* RunStream
+  const turns = yield* Turns
+  const { name, node } = job.stage
+  if (node.stage.usesBackend) {
+    yield* turns
+      .take(name, (holders) =>
+        stream.publish({ type: "StageWaiting", stage: name, holder: holders.join(", "), reason: "turn" })
+      )
+      .pipe(Scope.provide(scope))
+  }
+  if (yield* Ref.get(job.halted)) return yield* new NotBegun()
+})
+
+/** Runs a planned stage and publishes its beginning and end. Never fails: how it ended is the outcome. */
+export const runStage = Effect.fnUntraced(function* (job: Job) {
+  const stream = yield* RunStream
+  const turns = yield* Turns
+  const { name, node } = job.stage
+  const ending = yield* finishing(job)
+  const { finish } = ending
   const work = Effect.gen(function* () {
     // A turn is kept until the stage has published how it ended, so that the next one knows.
     const scope = yield* Effect.scope
-    const begin: Beginning["begin"] = Effect.gen(function* () {
-      if (node.stage.usesBackend) {
-        yield* turns
-          .take(name, (holders) =>
-            stream.publish({ type: "StageWaiting", stage: name, holder: holders.join(", "), reason: "turn" })
-          )
-          .pipe(Scope.provide(scope))
-      }
-      if (yield* Ref.get(job.halted)) return yield* new NotBegun()
-      // Waiting for another process or for its turn is not part of what a stage took.
-      yield* Ref.set(start, performance.now())
-    })
+    const begin: Beginning["begin"] = waitForTurn(job, scope).pipe(
+      Effect.provideService(RunStream, stream),
+      Effect.provideService(Turns, turns),
+      Effect.andThen(ending.begin)
+    )
     const exit = yield* Effect.exit(
       Effect.map(reuseOrMake({ ...job, begin }), (made) => ({
         ...made,
@@ -311,7 +135,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
     )
     if (Exit.isFailure(exit)) {
       const notBegun = Option.exists(Cause.findErrorOption(exit.cause), (error) => error instanceof NotBegun)
-      if (!notBegun) return yield* fail(Failure.of(name, exit.cause))
+      if (!notBegun) return yield* fail(job, ending, Failure.of(name, exit.cause))
       yield* finish("skipped", null)
       return leftOut(name, null)
     }
@@ -333,7 +157,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
   return yield* work.pipe(
     Effect.scoped,
     Effect.onInterrupt(() =>
-      Effect.flatMap(Ref.get(ended), (hasEnded) =>
+      Effect.flatMap(ending.ended, (hasEnded) =>
         hasEnded ? Effect.void : Effect.asVoid(finish("interrupted", null))
       )
     ),
