@@ -1,0 +1,53 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FileSystem } from "effect"
+import * as Code from "../../src/cache/Code.ts"
+import { CodeMemory, type Memory } from "../../src/cache/CodeMemory.ts"
+import { live } from "../harness.ts"
+import { folder, read, write } from "./codeFolder.ts"
+
+const fresh = (): Memory => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
+
+describe("memory", () => {
+  // A file of this repository, which nobody has changed just now.
+  const source = import.meta.resolve("../../src/graph/Spelling.ts")
+
+  it.live("a later process reads no file again; a damaged memory is none", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/code.json`
+      const first = yield* Code.read(source).pipe(
+        Effect.tap(() => Code.remember(file)),
+        Effect.provideService(CodeMemory, fresh())
+      )
+      const second = fresh()
+      const again = yield* Code.recall(file).pipe(
+        Effect.andThen(Code.read(source)),
+        Effect.provideService(CodeMemory, second)
+      )
+      expect(again).toEqual(first)
+      expect(second.modules.size).toBe(0)
+      yield* fs.writeFileString(file, (yield* fs.readFileString(file)).replace(first.digest!, "0".repeat(32)))
+      const third = fresh()
+      yield* Code.recall(file).pipe(Effect.provideService(CodeMemory, third))
+      expect(third.known.size).toBe(0)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("a change is seen at once, also one of the same length, or a file that comes to be", () =>
+    Effect.gen(function* () {
+      const directory = yield* folder({
+        "stage.ts": `import { a } from "./a.ts"\nexport const x = [a, new URL("./table.txt", import.meta.url)]`,
+        "a.ts": "export const a = 1"
+      })
+      const seen = new Set<string | undefined>()
+      seen.add((yield* read(directory)).digest)
+      for (const n of [2, 3, 4]) {
+        yield* write(directory, { "a.ts": `export const a = ${n}` })
+        seen.add((yield* read(directory)).digest)
+      }
+      yield* write(directory, { "table.txt": "1" })
+      seen.add((yield* read(directory)).digest)
+      expect(seen.size).toBe(5)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
