@@ -1,7 +1,7 @@
 /** TypeScript in the documentation: whether it parses, and whether what it imports from "trainyard" is there. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import ts from "typescript"
+import ts from "typescript-compiler-api"
 
 /** Names that a text imports from "trainyard". */
 const importsOf = (source: ts.SourceFile): ReadonlyArray<string> =>

@@ -1,6 +1,6 @@
 /** Doc comments of the settings, as an editor shows them at a stage's call: read from the sources by the TypeScript compiler. */
 import { fileURLToPath } from "node:url"
-import ts from "typescript"
+import ts from "typescript-compiler-api"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const entry = fileURLToPath(new URL("../../packages/stages/src/index.ts", import.meta.url))

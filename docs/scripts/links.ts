@@ -1,6 +1,6 @@
 /** Links in the repository's Markdown files: which of them lead to no file or to no heading. */
 import { existsSync, globSync, readFileSync } from "node:fs"
-import { dirname, join, resolve } from "node:path"
+import { dirname, join, relative, resolve } from "node:path"
 
 /** A heading's anchor, as GitHub and VitePress both make it of plain words. */
 export const anchorOf = (heading: string): string =>
@@ -31,6 +31,8 @@ const faultOf = (root: string, file: string, link: string): string | undefined =
   const [path = "", anchor = ""] = link.split("#", 2)
   const target = path === "" ? join(root, file) : resolve(root, dirname(file), path)
   if (!existsSync(target)) return `${file}: ${link} is no file`
+  if (file.startsWith("docs/") && relative(join(root, "docs"), target).startsWith(".."))
+    return `${file}: ${link} is not a part of the site`
   return anchor === "" || !target.endsWith(".md") || anchorsIn(readFileSync(target, "utf8")).has(anchor)
     ? undefined
     : `${file}: ${link} is no heading`

@@ -12,8 +12,11 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import xterm from "@xterm/headless"
+import { install } from "./install.ts"
 import { svgOf } from "./terminalSvg.mjs"
+
+install()
+const { default: xterm } = await import("@xterm/headless")
 
 const columns = 100
 const rows = 32

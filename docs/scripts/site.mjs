@@ -2,15 +2,16 @@
 import { spawnSync } from "node:child_process"
 import { rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { install } from "./install.ts"
 
 const docs = fileURLToPath(new URL("..", import.meta.url))
-const root = fileURLToPath(new URL("../..", import.meta.url))
 
 const steps = [
   ["the API reference", [`${docs}node_modules/typedoc/bin/typedoc`, "--options", `${docs}typedoc.json`]],
-  ["the site", [`${root}node_modules/vitepress/bin/vitepress.js`, "build", docs]]
+  ["the site", [`${docs}node_modules/vitepress/bin/vitepress.js`, "build", docs]]
 ]
 
+install()
 rmSync(`${docs}api`, { recursive: true, force: true })
 for (const [what, args] of steps) {
   const { status } = spawnSync(process.execPath, args, { cwd: docs, stdio: "inherit" })

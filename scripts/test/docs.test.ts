@@ -1,5 +1,5 @@
 /** What the documentation promises of itself: tables of settings that are those of the Schemas, a meaning for each, and links that lead somewhere. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -63,14 +63,20 @@ test("no link in the documentation is dead", () => {
   expect(deadLinks(root)).toEqual([])
 })
 
-test("a link to a missing file or heading is found, and one in code is none", () => {
+test("a link to a missing file or heading, or out of the site, is found, and one in code is none", () => {
   const folder = mkdtempSync(join(tmpdir(), "links-"))
   try {
     writeFileSync(
       join(folder, "a.md"),
       "# One\n\n[x](b.md) [y](#two) [z](#one) `[q](c.md)`\n\n```\n[r](d.md)\n```\n"
     )
-    expect(deadLinks(folder)).toEqual(["a.md: b.md is no file", "a.md: #two is no heading"])
+    mkdirSync(join(folder, "docs"))
+    writeFileSync(join(folder, "docs", "b.md"), "[a](../a.md)\n")
+    expect(deadLinks(folder)).toEqual([
+      "a.md: b.md is no file",
+      "a.md: #two is no heading",
+      "docs/b.md: ../a.md is not a part of the site"
+    ])
     expect(anchorOf("What makes a stage run again?")).toBe("what-makes-a-stage-run-again")
   } finally {
     rmSync(folder, { recursive: true })
