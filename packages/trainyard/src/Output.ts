@@ -25,16 +25,16 @@ export class Output extends Context.Service<
 
 /** The output of the process; `onUnwritten` is called when standard output cannot be written. */
 export const make = (
-  { stderr, stdout }: Pick<NodeJS.Process, "stderr" | "stdout">,
+  { env, stderr, stdout }: Pick<NodeJS.Process, "env" | "stderr" | "stdout">,
   onUnwritten: (error: NodeJS.ErrnoException) => void = () => undefined
 ): Output["Service"] => {
   stdout.on("error", onUnwritten)
   // A reader that cannot be told why sees the exit code.
   stderr.on("error", () => undefined)
-  const screen = makeScreen(stdout)
+  const screen = makeScreen(stdout, env)
   return Output.of({
     screen,
-    errors: makeScreen(stderr),
+    errors: makeScreen(stderr, env),
     json: (value) => screen.draw(`${Sanitize.json(value)}\n`),
     flush: (done) => void stdout.write("", done),
     onlyJson: Effect.sync(() => {

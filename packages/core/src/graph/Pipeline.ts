@@ -1,6 +1,6 @@
 /**
  * A pipeline: stages wired into a graph. The graph is plain data (nodes in an order in which each comes after what it reads), so it
- * can be planned, drawn and fingerprinted before anything runs.
+ * can be planned, drawn and keyed before anything runs.
  */
 import { Graph, Option, Predicate, Schema } from "effect"
 import type { Kind } from "../store/Artifact.ts"

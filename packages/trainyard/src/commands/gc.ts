@@ -76,10 +76,10 @@ export const gc = Command.make(
       Flag.withDefault(false)
     ),
     scratch: Flag.String("scratch").pipe(
-      Flag.withMetavar("FINGERPRINT"),
+      Flag.withMetavar("CACHE-KEY"),
       Flag.filter(
         (text) => /^[0-9a-f]{4,}$/.test(text),
-        () => "a cacheKey or the beginning of one, as plan, status and gc list it"
+        () => "a cache key or the beginning of one, as plan, status and gc list it"
       ),
       Flag.withDescription(
         "Also remove this unfinished work; repeatable. By default all work that can be resumed is kept"

@@ -8,7 +8,7 @@ import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { Model } from "@trainyard/stages/generate/ModelArtifact"
 import { annotations } from "@trainyard/stages/validate/annotations"
 import { Report } from "@trainyard/stages/validate/Report"
-import { Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
+import { Config, Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import * as DatasetFolder from "../DatasetFolder.ts"
@@ -82,8 +82,8 @@ const notWritten = (file: string) =>
   )
 
 /**
- * Makes the folder of the JUnit report and takes an earlier report away, before anything is judged for nothing: a judgement that cannot
- * be made must not leave an old one to be read in its place.
+ * Makes the folder of the JUnit report and takes an earlier report away, before the stages run: a validation that fails
+ * must not leave an old report to be read in its place.
  */
 const prepareJunit = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
@@ -110,15 +110,16 @@ const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string
 const decodeReport = Schema.decodeUnknownOption(Schema.toType(Report.value))
 
 /** What a GitHub workflow shows beside the commit, where this runs in one. */
-const annotate = (screen: Screen, result: Runner.Result) => {
-  if (process.env.GITHUB_ACTIONS !== "true") return
+const annotate = Effect.fnUntraced(function* (screen: Screen, result: Runner.Result) {
+  const isWorkflow = yield* Config.Boolean("GITHUB_ACTIONS").pipe(Effect.orElseSucceed(() => false))
+  if (!isWorkflow) return
   for (const { artifact } of result.stages) {
     if (artifact?.kind !== Report.name) continue
     const report = decodeReport(artifact.value)
     if (Option.isNone(report)) continue
     for (const line of annotations(report.value)) screen.write(`${line}\n`)
   }
-}
+})
 
 export const validate = Command.make(
   "validate",
@@ -167,7 +168,7 @@ export const validate = Command.make(
         }
       }
       if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
-      const judging = Effect.gen(function* () {
+      const validating = Effect.gen(function* () {
         const { root } = yield* Workspace
         const supply = yield* supplied(pipeline, flags)
         return yield* Runner.run(pipeline, {
@@ -181,7 +182,7 @@ export const validate = Command.make(
           Effect.catchTag("MissingInput", (error) => Effect.fail(explain(flags.file, root, pipeline)(error)))
         )
       })
-      const result = yield* judging.pipe(
+      const result = yield* validating.pipe(
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(CommandServices.layer(chosen, pipeline)),
         Signals.saying("Interrupted.")
@@ -189,7 +190,7 @@ export const validate = Command.make(
       if (!flags.json) {
         for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
       }
-      annotate(output.errors, result)
+      yield* annotate(output.errors, result)
       if (Option.isSome(flags.junit)) {
         const made = reports.flatMap((name) => result.artifacts[name] ?? [])
         yield* copyJunit(made, flags.junit.value)

@@ -48,7 +48,7 @@ const supportsUnicode = (env: Environment): boolean =>
   /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || (process.platform === "win32" ? "utf8" : ""))
 
 /** Looks at a stream and the environment once. A width of 0, as odd terminals report it, counts as 80. */
-export const make = (target: Target, env: Environment = process.env): Screen => {
+export const make = (target: Target, env: Environment): Screen => {
   const colour = usesColour(target, env)
   const liveLines: Screen["liveLines"] = { block: undefined }
   const draw = (text: string) => {
