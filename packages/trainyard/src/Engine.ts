@@ -21,7 +21,7 @@ export const none: Layer.Layer<Backend> = Layer.succeed(
       Effect.fail(
         new EngineFailure({
           engine: "reference",
-          why: "a stage asks for an engine without saying so; declare it with computes: true",
+          why: "a stage uses an engine without declaring it; set usesBackend: true in its definition",
           transient: false
         })
       )

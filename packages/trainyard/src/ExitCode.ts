@@ -53,7 +53,7 @@ export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
   return isWrong ? codes.wrongUsage : codes.failed
 }
 
-/** What to tell the user, or undefined when it has been told. A defect's stack is shown only when TRAINYARD_DEBUG is set. */
+/** The sentence for the user, or undefined when it has been printed. A defect's stack is shown only when TRAINYARD_DEBUG is set. */
 export const sentenceOf = <A, E>(exit: Exit.Exit<A, E>, debug: boolean = isDebug()): string | undefined => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
   const error = Cause.squash(exit.cause)

@@ -47,7 +47,7 @@ const variablesBelow = (
     return [...own, ...below.flat()]
   })
 
-/** What the environment gives. A variable that no parameter reads is told: it may be misspelt. */
+/** What the environment gives. A variable that no parameter reads is reported: it may be misspelt. */
 const fromEnvironment = Effect.fnUntraced(function* (pipeline: string, fields: Fields) {
   const names = new Map(Object.keys(fields).map((name) => [variableOf(name), name]))
   const provider = yield* ConfigProvider.ConfigProvider

@@ -30,7 +30,7 @@ export const RunOptions = Schema.Struct({
   /** Worker threads. */
   threads: Schema.optionalKey(Threads),
   precision: Schema.optionalKey(Precision),
-  /** How many stages that compute may do so at the same time; 1 unless told. */
+  /** How many stages that compute may do so at the same time; 1 by default. */
   jobs: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   /** Folder for artifacts and runs, seen from the current folder. */
   workspace: Schema.optionalKey(Schema.NonEmptyString)
@@ -71,7 +71,7 @@ type Runnable<N extends Node> =
       ? unknown
       : MissingServices<Exclude<ServicesOf<N>, Provided>>
 
-/** Two parameters may differ in case alone, and then the environment cannot tell them apart. */
+/** Two parameters may differ in case alone, and then the environment cannot distinguish them. */
 const checkVariables = (pipeline: string, names: ReadonlyArray<string>): void => {
   const variables = names.map(variableOf)
   const second = names.findIndex((_, index) => variables.indexOf(variables[index]!) < index)

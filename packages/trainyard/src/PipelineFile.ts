@@ -91,7 +91,7 @@ const describe = (file: string, exported: unknown, names: ReadonlyArray<string>)
   return `${file} exports ${kind} instead of a pipeline. End it with: ${example}.`
 }
 
-/** Told which pipeline file's code runs because it is being imported, and undefined when that is over. */
+/** Called with which pipeline file's code runs because it is being imported, and undefined when that is over. */
 export const Loading = Context.Reference<(file: string | undefined) => void>(
   "trainyard/PipelineFile/Loading",
   {

@@ -120,7 +120,7 @@ const largest = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number =>
     ? a.reduce((most, value, index) => Math.max(most, Math.abs(value - b[index]!)), 0)
     : Number.POSITIVE_INFINITY
 
-export interface Verdict {
+export interface Comparison {
   readonly trusted: boolean
   /** One sentence. */
   readonly why: string
@@ -134,7 +134,7 @@ export interface Verdict {
 const allowed = { f32: 1e-3, bf16: 5e-2 }
 
 /** Compares the trials of an engine. */
-export const judge = (precision: "f32" | "bf16", trials: ReadonlyArray<Trial>): Verdict => {
+export const compare = (precision: "f32" | "bf16", trials: ReadonlyArray<Trial>): Comparison => {
   const broken = trials.find(({ problem }) => problem !== undefined)
   const of = (how: Trial["how"]) => {
     const trial = trials.find((each) => each.how === how)

@@ -5,7 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { sweep, Workspace } from "@trainyard/core/Workspace"
 import { Effect, Schema } from "effect"
 import { describe, expect, test } from "vitest"
-import { judge, type Trial } from "../src/Verification.ts"
+import { compare, type Trial } from "../src/Verification.ts"
 import { emptyFolder, start, trainyard } from "./spawn.ts"
 
 const trial = (how: Trial["how"], losses: ReadonlyArray<number>, problem?: string): Trial => ({
@@ -21,22 +21,22 @@ describe("judging an engine's fast mode", () => {
   const reference = trial("reference", [6, 5.5])
 
   test("trusts agreement", () => {
-    const verdict = judge("f32", [trial("fast", [6, 5.500_001]), checked, reference])
+    const verdict = compare("f32", [trial("fast", [6, 5.500_001]), checked, reference])
     expect(verdict.trusted).toBe(true)
     expect(verdict.fromReference).toBeCloseTo(1e-6)
   })
 
   test("distrusts losses that differ, are not finite, or are missing", () => {
-    expect(judge("f32", [trial("fast", [6, 5.6]), checked, reference])).toMatchObject({ trusted: false })
-    expect(judge("f32", [trial("fast", [6, Number.NaN]), checked, reference])).toMatchObject({
+    expect(compare("f32", [trial("fast", [6, 5.6]), checked, reference])).toMatchObject({ trusted: false })
+    expect(compare("f32", [trial("fast", [6, Number.NaN]), checked, reference])).toMatchObject({
       trusted: false
     })
-    expect(judge("f32", [trial("fast", [6]), checked, reference])).toMatchObject({ trusted: false })
+    expect(compare("f32", [trial("fast", [6]), checked, reference])).toMatchObject({ trusted: false })
   })
 
   test("names the operation that checked mode found", () => {
     const broken = trial("checked", [], "The cpu engine differs from reference in gelu")
-    expect(judge("f32", [trial("fast", [6, 5.5]), broken, reference])).toMatchObject({
+    expect(compare("f32", [trial("fast", [6, 5.5]), broken, reference])).toMatchObject({
       trusted: false,
       why: "The cpu engine differs from reference in gelu"
     })

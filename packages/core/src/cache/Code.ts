@@ -212,7 +212,7 @@ export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Mem
   return {
     digest: sha256([own, ...added].map(({ digest }) => digest).join("\0")).slice(0, 32),
     entry: own.entry,
-    // A file that several use is told with what each uses of it.
+    // A file that several use is named with what each uses of it.
     files: sorted(
       [own, ...added].reduce<Record<string, string>>((all, { files }) => {
         for (const [file, digest] of Object.entries(files)) {

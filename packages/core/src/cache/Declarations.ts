@@ -155,7 +155,7 @@ export const withoutViews = (text: string): string => {
   return kept
 }
 
-/** The text with every top-level declaration marked as pure, `export default` among them when told. */
+/** The text with every top-level declaration marked as pure, `export default` among them when asked. */
 export const markPure = (text: string, program: Program, withDefault: boolean): string => {
   let marked = ""
   let from = 0

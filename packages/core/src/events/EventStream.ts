@@ -1,7 +1,7 @@
 /**
  * Writing events. Each run has a stream of its own (`RunStream`): an event is appended to that run's events.jsonl at once, so that a
  * crash loses nothing, and then handed to every subscriber. `EventStream` is where readers subscribe; runs that share it keep their
- * logs apart, and each event carries its run's identity.
+ * logs separate, and each event carries its run's identity.
  */
 import { appendFileSync } from "node:fs"
 import { Context, Effect, FileSystem, Layer, Path, PubSub, type Scope, Semaphore, Stream } from "effect"

@@ -125,7 +125,7 @@ export const RunnerEvent = Schema.Union([
     pipeline: Schema.String,
     workspace: Schema.String,
     process: Schema.Int,
-    /** The same process with its machine: only there may anybody judge by its number whether it runs. Absent in older logs. */
+    /** The same process with its machine: only there does its number say whether it runs. Absent in older logs. */
     owner: Schema.optionalKey(Process),
     /** What to type to resume it: the command line, without flags that would start over, and the folder to type it in. */
     command: Schema.optionalKey(Command),

@@ -175,7 +175,7 @@ export interface Stage<
   ): Node<Out, E | ErrorOf<NodesIn<A, I>>, R | ServicesOf<NodesIn<A, I>>>
 }
 
-/** What `make` is told of a stage. */
+/** The definition of a stage that `make` takes. */
 export interface Options<I extends Inputs, Fields extends Schema.Struct.Fields, Out extends Kind, E, R> {
   /** Letters, digits, `-`: it names folders. */
   readonly name: string

@@ -63,10 +63,10 @@ const steadyRise = (values: ReadonlyArray<number>): Rise | undefined => {
 const inMinutes = (seconds: number): string => `in the last ${Math.round(seconds / 6) / 10} minutes`
 
 /**
- * What leaks, in words, judged from the last samples and the last full collections; null when nothing does or it is too early to tell.
+ * What leaks, in words, estimated from the last samples and the last full collections; null when nothing does or it is too early to tell.
  *
  * Resident memory as such says little: V8 takes memory as it comes and gives some back at a full collection, which in a slow run is an
- * hour away. So two things are judged apart: what full collections leave, and what lies outside V8's hands.
+ * hour away. So two things are estimated separately: what full collections leave, and what lies outside V8's hands.
  */
 export const leakIn = (
   samples: ReadonlyArray<Sample>,
@@ -121,7 +121,7 @@ export const leakIn = (
  */
 export const watchCollections = Effect.fnUntraced(function* (everySeconds: number) {
   const collections: Array<Collection> = []
-  const apart = (windowLength * everySeconds) / collectionsKept
+  const interval = (windowLength * everySeconds) / collectionsKept
   const note = () => {
     const young = getHeapSpaceStatistics()
       .filter(({ space_name }) => space_name.startsWith("new_"))
@@ -129,7 +129,7 @@ export const watchCollections = Effect.fnUntraced(function* (everySeconds: numbe
     const { external, heapUsed } = process.memoryUsage()
     const now = { at: performance.now() / 1000, bytes: heapUsed + external - young }
     const last = collections.at(-1)
-    if (last !== undefined && now.at - last.at < apart) {
+    if (last !== undefined && now.at - last.at < interval) {
       collections[collections.length - 1] = { at: last.at, bytes: Math.min(last.bytes, now.bytes) }
       return
     }

@@ -22,7 +22,7 @@ export interface Item {
   readonly bytes: number
 }
 
-/** Which work that can be resumed may go; none unless told. What a process works on stays in any case. */
+/** Which work that can be resumed may go; none by default. What a process works on stays in any case. */
 export interface Options {
   /** Fingerprints, each a folder below `scratch`. */
   readonly scratch?: ReadonlyArray<string> | undefined

@@ -184,7 +184,7 @@ export interface Held {
 }
 
 /**
- * Holds a name (letters, digits, `-`) until the scope closes, waiting for its present holder. `onWaiting` is told once for each
+ * Holds a name (letters, digits, `-`) until the scope closes, waiting for its present holder. `onWaiting` is called once for each
  * holder waited for: who it is, and what to do should its machine never come back.
  */
 export const acquire = Effect.fnUntraced(function* (
@@ -195,18 +195,18 @@ export const acquire = Effect.fnUntraced(function* (
   const failed = Effect.mapError(explain("Claiming an artifact", workspace.root))
   yield* Folders.make(workspace.locks).pipe(failed)
   const watched: Watched = new Map()
-  let told: string | undefined
+  let announced: string | undefined
   for (;;) {
     const holder = (yield* others(name, undefined, watched).pipe(failed))[0]
     if (holder === undefined) {
       const held = yield* hold(name, watched).pipe(failed)
-      if (Option.isSome(held)) return { waited: told !== undefined, lost: Deferred.await(held.value) }
+      if (Option.isSome(held)) return { waited: announced !== undefined, lost: Deferred.await(held.value) }
       // Two came at once and both withdrew: come again at different moments.
       yield* Effect.sleep(yield* Random.nextBetween(20, 100))
       continue
     }
-    if (told !== holder.file) {
-      told = holder.file
+    if (announced !== holder.file) {
+      announced = holder.file
       yield* onWaiting(yield* describe(holder.owner), yield* hint(holder))
     }
     yield* change()

@@ -31,7 +31,7 @@ export interface MachineIdentity {
 }
 
 /** The content of a small file, or the target of a link; empty when the system does not tell. */
-const told = (read: () => string): string => {
+const readOrEmpty = (read: () => string): string => {
   try {
     return read().trim()
   } catch {
@@ -57,11 +57,11 @@ const identify = (): MachineIdentity => {
     const id = digest(process.platform, name)
     return { host, id: `${id}${id}` }
   }
-  const boot = told(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"))
-  const namespace = told(() => readlinkSync("/proc/self/ns/pid"))
+  const boot = readOrEmpty(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"))
+  const namespace = readOrEmpty(() => readlinkSync("/proc/self/ns/pid"))
   const machine =
-    namespace === machinesOwnNamespace ? told(() => readFileSync("/etc/machine-id", "utf8")) : ""
-  // Containers often share a host name. Where they cannot be told apart, a process number says nothing about another process.
+    namespace === machinesOwnNamespace ? readOrEmpty(() => readFileSync("/etc/machine-id", "utf8")) : ""
+  // Containers often share a host name. Where they cannot be distinguished, a process number says nothing about another process.
   const alone = boot === "" || namespace === "" ? unique() : ""
   const place = digest(name, boot, namespace, alone)
   return { host, id: `${machine === "" ? place : digest(name, machine)}${place}` }

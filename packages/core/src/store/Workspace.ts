@@ -1,5 +1,5 @@
 /**
- * The workspace: the folder, `.trainyard/` unless told, where runs keep what they make.
+ * The workspace: the folder, `.trainyard/` by default, where runs keep what they make.
  *
  * ```
  * artifacts/<stage>/<cache key>/   whole artifacts, each with its manifest.json
@@ -40,7 +40,7 @@ export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("Worksp
   /** The operating system's code, such as `ENOSPC`, where there is one. */
   code: Schema.String,
   message: Schema.String,
-  /** Nothing in a workspace mends itself by being asked again. */
+  /** No failure of a workspace passes by itself, so none is retried. */
   transient: Schema.Boolean
 }) {}
 

@@ -1,6 +1,6 @@
 /**
  * Checks texts with a compiler of this machine, where it has one. The compiler reads the text from standard input, gets no environment
- * but the PATH, must be told to check the syntax only, and is killed after 10 seconds. Nothing that it could produce is run.
+ * but the PATH, must be given flags that check the syntax only, and is killed after 10 seconds. Nothing that it could produce is run.
  */
 import { Duration, Effect, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"

@@ -78,6 +78,6 @@ export const syntaxError = (root: Node, title: string): string | null => {
     : `${place(broken)}: not ${title}: ${excerpt(broken)}`
 }
 
-/** What an empty text and one of comments alone are told; null for all others. */
+/** The message for an empty text and one of comments alone; null for all others. */
 export const nothingButComments = (root: Node): string | null =>
   root.namedChildren.some((child) => child.type !== "comment") ? null : "1:1: nothing but comments"

@@ -27,7 +27,7 @@ export interface Absent {
 
 const script = fileURLToPath(new URL("./pytorch.py", import.meta.url))
 
-const Said = Schema.fromJsonString(
+const Line = Schema.fromJsonString(
   Schema.Struct({
     version: Schema.String,
     precision: Precision,
@@ -35,7 +35,7 @@ const Said = Schema.fromJsonString(
     stepMilliseconds: Schema.Finite
   })
 )
-const decode = Schema.decodeUnknownOption(Said)
+const decode = Schema.decodeUnknownOption(Line)
 
 const absent = (unavailable: string): ReadonlyArray<Measurement | Absent> => [
   { engine: "pytorch", unavailable }
@@ -78,7 +78,7 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
       `no torch in ${pythons.join(" or ")}. Install it (Debian and Ubuntu: apt-get install python3-torch libopenblas0), or name another Python with PYTHON`
     )
   }
-  const said = yield* spawner
+  const printed = yield* spawner
     .string(
       ChildProcess.make(python, [script, String(threads), String(options.seconds), precisions], {
         stdin: "ignore",
@@ -88,7 +88,7 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
     .pipe(Effect.orElseSucceed(() => ""))
   const operations = operationCount(trainProgram(referenceShape))
   const tokens = referenceShape.batch * referenceShape.time
-  const lines = said.split("\n").flatMap((line) =>
+  const lines = printed.split("\n").flatMap((line) =>
     Option.toArray(
       Option.map(
         decode(line),

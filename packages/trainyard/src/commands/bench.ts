@@ -112,7 +112,7 @@ export const bench = Command.make(
           clear,
           Effect.sync(() => output.json(line))
         )
-      // Minutes pass before the tables; each figure is told as it is measured, beside them and not in them.
+      // Minutes pass before the tables; each figure is printed as it is measured, beside them and not in them.
       const text = BenchPage.lineText(line)
       return text === undefined ? Effect.void : Effect.andThen(clear, Console.error(style("gray", text)))
     }

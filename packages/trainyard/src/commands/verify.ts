@@ -63,9 +63,9 @@ export const verify = Command.make(
       Effect.provide(CommandServices.layer(chosen, pipeline)),
       Signals.saying("Interrupted.")
     )
-    const verdict = Verification.judge(settings.precision, trials)
+    const comparison = Verification.compare(settings.precision, trials)
     if (flags.json) {
-      output.json({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...verdict })
+      output.json({ engine: engine.name, ...settings, chosen: why, steps: flags.steps, ...comparison })
     } else {
       const rows = trials.map(({ how, losses, millisecondsPerStep, problem, validationLoss }) => [
         how,
@@ -80,22 +80,22 @@ export const verify = Command.make(
         yield* Console.log(line)
       }
       yield* Console.log(
-        verdict.trusted
-          ? screen.style("green", `\nThe fast mode of ${name} can be trusted here: ${verdict.why}.`)
-          : screen.style("red", `\nThe fast mode of ${name} cannot be trusted here: ${verdict.why}.`)
+        comparison.trusted
+          ? screen.style("green", `\nThe fast mode of ${name} can be trusted here: ${comparison.why}.`)
+          : screen.style("red", `\nThe fast mode of ${name} cannot be trusted here: ${comparison.why}.`)
       )
-      if (Number.isFinite(verdict.fromReference)) {
+      if (Number.isFinite(comparison.fromReference)) {
         yield* Console.log(
-          `Largest difference of a loss: ${verdict.fromChecked.toExponential(1)} from checked mode, ${verdict.fromReference.toExponential(1)} from reference.`
+          `Largest difference of a loss: ${comparison.fromChecked.toExponential(1)} from checked mode, ${comparison.fromReference.toExponential(1)} from reference.`
         )
       }
-      if (!verdict.trusted) {
+      if (!comparison.trusted) {
         yield* Console.log(
           "Take another --backend (trainyard doctor lists them), and please report these lines."
         )
       }
     }
-    if (!verdict.trusted) return yield* new Ended({ code: codes.failed })
+    if (!comparison.trusted) return yield* new Ended({ code: codes.failed })
   })
 ).pipe(
   Command.withDescription(

@@ -1,4 +1,4 @@
-/** What is known of C without its tools. Apart from them, so that training does not depend on a compiler. */
+/** What is known of C without its tools. Separate from them, so that training does not depend on a compiler. */
 export const basics = {
   name: "c",
   title: "C",
