@@ -5,10 +5,10 @@
  *     npm run build:native -- --target linux-x64|linux-arm64
  *
  * The result is packages/native-<target>/trainyard.node with identity.json beside it. It is checked before it takes its place: what it asks of
- * the machine, and its kernels, by running them where this machine can and by disassembling them where it cannot.
+ * the machine, and its kernels, by running them, in an emulator where the target is not this machine, and by disassembling them.
  */
 import { spawnSync } from "node:child_process"
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { compile, headers, identityOf } from "../packages/backends/src/native/recipe.mjs"
@@ -32,7 +32,9 @@ const targets = {
     arch: "arm64",
     triple: "aarch64-linux-gnu",
     paths: ["portable", "amx-emulated"],
-    instructions: ["fmla"]
+    instructions: ["fmla"],
+    emulator: "qemu-aarch64",
+    libraries: "/usr/aarch64-linux-gnu"
   }
 }
 
@@ -88,10 +90,11 @@ export const checkFile = (file, target) => {
   return `${arch}, glibc ${major}.${minor}, ${paths.length} kernel paths`
 }
 
-/** Runs every kernel path that this processor has, with small training steps beside reference. */
-const checkByRunning = (file, target) => {
+/** Runs every kernel path that the processor has, with small training steps beside reference. `node` is the command that starts Node. */
+const checkByRunning = (file, target, node = [findNode() ?? process.execPath]) => {
   const script = pathToFileURL(join(root, "scripts", "check-native.ts")).href
-  const { status, stderr, stdout } = quiet(findNode() ?? process.execPath, [
+  const { status, stderr, stdout } = quiet(node[0], [
+    ...node.slice(1),
     "--conditions=trainyard-source",
     "--input-type=module",
     "--eval",
@@ -100,6 +103,28 @@ const checkByRunning = (file, target) => {
   if (status !== 0)
     throw new Failure(`The addon for ${target} does not work:\n${`${stdout}${stderr}`.trim()}`)
   return stdout.trim()
+}
+
+/** Node for another processor, from npm; kept under node_modules/.cache. Undefined where npm cannot fetch it. */
+const foreignNode = (target) => {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  const [name, folder] = [`node-${target}`, join(root, "node_modules", ".cache", `node-${target}`)]
+  const node = join(folder, "package", "bin", "node")
+  if (existsSync(node)) return node
+  mkdirSync(folder, { recursive: true })
+  const packed = quiet("npm", ["pack", "--silent", `${name}@${optionalDependencies[name]}`], { cwd: folder })
+  const unpacked = packed.status === 0 && quiet("tar", ["xzf", packed.stdout.trim()], { cwd: folder })
+  return unpacked && unpacked.status === 0 ? node : undefined
+}
+
+/** Runs the kernels in an emulator of the target's processor (Debian's qemu-user with libc6-arm64-cross), where there is one. */
+const checkByEmulating = (file, target) => {
+  const { emulator, libraries } = targets[target]
+  if (quiet(emulator, ["--version"]).status !== 0 || !existsSync(libraries))
+    return `not run: no ${emulator} with ${libraries} here`
+  const node = foreignNode(target)
+  if (node === undefined) return `not run: npm has no Node for ${target} here`
+  return `${checkByRunning(file, target, [emulator, "-L", libraries, node])} in ${emulator}`
 }
 
 /** Looks for the vector instructions that the kernels should be made of. */
@@ -139,6 +164,7 @@ export const buildNative = async (target) => {
     if (failure !== undefined) throw new Failure(`Zig could not compile it:\n${failure}`)
     const findings = [checkFile(output, target), checkByDisassembling(output, target)]
     if (target === `${process.platform}-${process.arch}`) findings.push(checkByRunning(output, target))
+    else if (targets[target].emulator !== undefined) findings.push(checkByEmulating(output, target))
     writeFileSync(
       join(folder, "identity.json"),
       `${JSON.stringify({ identity: identityOf(), compiler: compiler.version })}\n`
