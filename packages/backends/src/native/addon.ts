@@ -34,6 +34,8 @@ export interface PreparedStep {
   readonly inputs: ReadonlyArray<number>
   readonly outputs: ReadonlyArray<number>
   readonly attributes: Readonly<Record<string, number>>
+  /** Of map, reduce and product: see primitive.ts. */
+  readonly primitive?: Float64Array | undefined
   /** Bit i: output i is added to. */
   readonly accumulate: number
   /** 0 when the next step needs nothing that this one writes. */

@@ -8,6 +8,9 @@
 #include "loss.h"
 #include "normalisation.h"
 #include "optimizer.h"
+#include "reduce.h"
+#include "rows.h"
+#include "strided.h"
 
 namespace trainyard {
 namespace {
@@ -33,6 +36,11 @@ static void executeStep(const Step* step, Worker* worker) {
     case operationProjectionLoss: return projectionLoss(s, w);
     case operationGradientNorm: return gradientNorm(s, w);
     case operationAdamW: return adamW(s, w);
+    case operationMap: return map(s, w);
+    case operationReduce: return reduce(s, w);
+    case operationProduct: return stridedProduct(s, w);
+    case operationGather: return gatherRows(s, w);
+    case operationScatterAdd: return scatterAdd(s, w);
     case operationCount: return;
   }
 }
@@ -109,6 +117,19 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
     case operationGradientNorm:
       atLeast(need->partial, (size_t)(2 * stretchesOf(s)));
       break;
+    case operationMap:
+      atLeast(need->local, evaluationSize(*s.primitive));
+      break;
+    case operationReduce:
+      atLeast(need->local, evaluationSize(*s.primitive) + (size_t)blockSize);
+      atLeast(need->partial, reduceSums(*s.primitive));
+      break;
+    case operationProduct: {
+      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
+      atLeast(need->local, shape.own());
+      if (!shape.isAlone) forProduct(shape.m, shape.k, shape.n, false);
+      break;
+    }
     default:
       break;
   }
