@@ -1,6 +1,7 @@
 #include "description.h"
 
 #include "primitive.h"
+#include "shapes.h"
 #include "values.h"
 
 namespace trainyard {
@@ -10,7 +11,9 @@ const char* const operationNames[] = {
     "embedding", "embeddingBackward",    "layerNorm", "layerNormBackward", "linear",
     "linearBackwardInput", "linearBackwardWeight", "attention", "attentionBackward", "attentionCached",
     "gelu", "geluBackward", "add", "dropout", "projectionLoss", "gradientNorm", "adamW",
-    "map", "reduce", "product", "gather", "scatterAdd"};
+    "map", "reduce", "product", "gather", "scatterAdd",
+    "rmsNorm", "rmsNormBackward", "swiglu", "swigluBackward", "rope",
+    "groupedAttention", "groupedAttentionBackward", "groupedAttentionCached"};
 static_assert(sizeof operationNames / sizeof operationNames[0] == operationCount, "every operation has a name");
 
 Operation operationNamed(const std::string& name) {
@@ -38,6 +41,9 @@ TensorDescription readTensor(napi_env env, napi_value v, const Session& session,
 void readAttributes(napi_env env, napi_value attributes, Step& at) {
   at.gelu = number(env, attributes, "gelu", 0) != 0;
   at.heads = (int)number(env, attributes, "heads", 1);
+  at.groups = (int)number(env, attributes, "groups", 1);
+  at.inverse = number(env, attributes, "inverse", 0) != 0;
+  at.theta = number(env, attributes, "theta", 10000);
   at.epsilon = (float)number(env, attributes, "epsilon", 0);
   at.adamEpsilon = number(env, attributes, "epsilon", 0);
   at.rate = (float)number(env, attributes, "rate", 0);
@@ -61,7 +67,7 @@ StepDescription readStep(napi_env env, napi_value v, const std::vector<TensorDes
   s.attributes.accumulate = (uint32_t)number(env, v, "accumulate", 0);
   s.attributes.barrier = number(env, v, "barrier", 1) != 0;
   readAttributes(env, field(env, v, "attributes"), s.attributes);
-  if (s.operation == operationGather || s.operation == operationScatterAdd) checkRows(s, tensors);
+  checkShapes(s, tensors);
   if (s.operation != operationMap && s.operation != operationReduce && s.operation != operationProduct) return s;
   const Doubles numbers = doubles(env, field(env, v, "primitive"));
   s.primitive = readPrimitive(s, tensors, numbers.data, numbers.count);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "shapes.h"
+
 namespace trainyard {
 namespace {
 
@@ -40,12 +42,6 @@ struct Owner {
   std::vector<float> constants;
   std::vector<Primitive::Instruction> instructions;
 };
-
-int64_t sizeOf(const TensorDescription& t) {
-  int64_t size = 1;
-  for (const int64_t side : t.shape) size *= side;
-  return size;
-}
 
 // Whether no coordinate that is not padding leads outside `size` elements, and none at all so far that its place could not be counted.
 bool staysInside(const Primitive& p, const View& v, int64_t size) {
@@ -146,17 +142,6 @@ std::shared_ptr<const Primitive> readPrimitive(const StepDescription& step, cons
   p.instructions = owner->instructions.data();
   p.instructionCount = (int)owner->instructions.size();
   return std::shared_ptr<const Primitive>(owner, &owner->primitive);
-}
-
-void checkRows(const StepDescription& step, const std::vector<TensorDescription>& tensors) {
-  if (step.inputs.size() != 2 || step.inputs[0] < 0 || step.inputs[1] < 0 || step.outputs.size() != 1 || step.outputs[0] < 0)
-    throw std::runtime_error("gather and scatterAdd take two tensors and give one");
-  const TensorDescription &first = tensors[(size_t)step.inputs[0]], &index = tensors[(size_t)step.inputs[1]];
-  const TensorDescription& result = tensors[(size_t)step.outputs[0]];
-  const bool isGather = step.operation == operationGather;
-  const TensorDescription &table = isGather ? first : result, &rows = isGather ? result : first;
-  if (table.shape.size() != 2 || rows.shape.back() != table.shape[1] || sizeOf(rows) != sizeOf(index) * table.shape[1])
-    throw std::runtime_error("gather and scatterAdd need a table, and a row of its width for each index");
 }
 
 }  // namespace trainyard

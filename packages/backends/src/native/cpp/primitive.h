@@ -10,7 +10,4 @@ namespace trainyard {
 std::shared_ptr<const Primitive> readPrimitive(const StepDescription& step, const std::vector<TensorDescription>& tensors,
                                                const double* numbers, size_t count);
 
-// Checks a gather or scatterAdd.
-void checkRows(const StepDescription& step, const std::vector<TensorDescription>& tensors);
-
 }  // namespace trainyard

@@ -38,6 +38,14 @@ enum Operation : int32_t {
   operationProduct,
   operationGather,
   operationScatterAdd,
+  operationRmsNorm,
+  operationRmsNormBackward,
+  operationSwiglu,
+  operationSwigluBackward,
+  operationRope,
+  operationGroupedAttention,
+  operationGroupedAttentionBackward,
+  operationGroupedAttentionCached,
   operationCount
 };
 
@@ -110,7 +118,9 @@ struct Step {
   // Whether the next step needs what this one wrote; false between updates of different parameters.
   bool barrier;
   bool gelu;
-  int heads;
+  int heads, groups;
+  bool inverse;
+  double theta;
   float epsilon, rate, maximum;
   uint32_t salt;
   double beta1, beta2, adamEpsilon, weightDecay;

@@ -3,12 +3,13 @@
 
 #include <ctime>
 
-#include "attention.h"
 #include "embedding.h"
+#include "groupedCached.h"
 #include "loss.h"
 #include "normalisation.h"
 #include "optimizer.h"
 #include "reduce.h"
+#include "rope.h"
 #include "rows.h"
 #include "strided.h"
 
@@ -41,6 +42,14 @@ static void executeStep(const Step* step, Worker* worker) {
     case operationProduct: return stridedProduct(s, w);
     case operationGather: return gatherRows(s, w);
     case operationScatterAdd: return scatterAdd(s, w);
+    case operationRmsNorm: return rmsNorm(s, w);
+    case operationRmsNormBackward: return rmsNormBackward(s, w);
+    case operationSwiglu: return swiglu(s, w);
+    case operationSwigluBackward: return swigluBackward(s, w);
+    case operationRope: return rope(s, w);
+    case operationGroupedAttention: return groupedAttention(s, w);
+    case operationGroupedAttentionBackward: return groupedAttentionBackward(s, w);
+    case operationGroupedAttentionCached: return groupedAttentionCached(s, w);
     case operationCount: return;
   }
 }
@@ -130,6 +139,23 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       if (!shape.isAlone) forProduct(shape.m, shape.k, shape.n, false);
       break;
     }
+    case operationRmsNormBackward:
+      atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
+      break;
+    case operationRope:
+      atLeast(need->local, ropeLocal(s));
+      break;
+    case operationGroupedAttention:
+    case operationGroupedAttentionBackward: {
+      const bool backward = s.operation == operationGroupedAttentionBackward;
+      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
+      atLeast(need->local, groupedLocal(g, backward));
+      if (backward) atLeast(need->partial, groupedSums(g));
+      break;
+    }
+    case operationGroupedAttentionCached:
+      atLeast(need->local, (size_t)s.inputs[3]->shape[1]);
+      break;
     default:
       break;
   }
