@@ -226,10 +226,8 @@ const attempt = (debug: boolean): Loaded => {
   return absent
 }
 
-let remembered: Loaded | undefined
-
 /** An addon from a file that was compiled from the sources here; for checking a package before it is published. */
 export const loadFile = (file: string): Loaded => open(file, identityOf(), `from ${file}`)
 
-/** The addon, loaded once. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers, which only this machine's compiler makes. */
-export const load = (): Loaded => (remembered ??= attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1"))
+/** The addon. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers, which only this machine's compiler makes. */
+export const load = (): Loaded => attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1")
