@@ -11,8 +11,10 @@ import {
   mostThreads,
   ProgramRejected
 } from "../Backend.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { wrongSession } from "../program/verify.ts"
 import { type Addon, type KernelPath, type Loaded, load, loadFile } from "./addon.ts"
+import { kernels } from "./kernels.ts"
 import { peak } from "./peak.ts"
 import { attemptThreads, name, openSession } from "./session.ts"
 
@@ -72,12 +74,15 @@ export const make = (options: NativeOptions = {}): Engine => {
   }
   return {
     name,
+    fused: [...kernels].filter((operation) => !isPrimitive(operation)),
     build: Effect.suspend(() => {
       const choice = chosen()
       return choice.addon === undefined
         ? Effect.fail(new EngineUnavailable({ engine: name, why: choice.why, hint: choice.hint }))
         : Effect.sync(() => ({
-            sources: ["./fuse.ts", "./describe.ts"].map((file) => new URL(file, import.meta.url).href),
+            sources: ["./kernels.ts", "./fuse.ts", "./describe.ts"].map(
+              (file) => new URL(file, import.meta.url).href
+            ),
             // Paths sum in different orders.
             kernels: `${choice.identity} ${choice.path.name}`
           }))

@@ -11,12 +11,14 @@ import {
   type RunError,
   type Session
 } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
 import { rejection, wrongInputs } from "../program/verify.ts"
 import type { Addon, KernelPath, PreparedHandle, SessionHandle } from "./addon.ts"
 import { describe } from "./describe.ts"
 import { fuse } from "./fuse.ts"
+import { kernels } from "./kernels.ts"
 import { lightenFor } from "./lighten.ts"
 import { spent } from "./profile.ts"
 
@@ -117,7 +119,7 @@ const prepareIn = (opened: Opened): Session["prepare"] =>
   Effect.fn("native.prepare")(function* (program) {
     const { addon, beforeRun, held, session, tensors, turns } = opened
     yield* rejection(name, program, tensors)
-    const fused = fuse(program)
+    const fused = fuse(yield* expandedFor(name, program, kernels, kernels))
     const { described, number } = describe(fused, plan(fused), held)
     const prepared = yield* Effect.acquireRelease(
       turns.withPermit(attempt(() => addon.prepare(session, described))),
