@@ -1,9 +1,11 @@
 /** One step on the addon itself, without the engine's checks: its inputs given, its outputs held by the session. */
+import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Addon } from "../../src/native/addon.ts"
+import { type Addon, load } from "../../src/native/addon.ts"
 import { describe } from "../../src/native/describe.ts"
 import { type Program, type Step, sizeOf, type Tensor } from "../../src/program/Program.ts"
 import { plan } from "../../src/program/plan.ts"
+import { paths } from "./paths.ts"
 
 export type Values = Float32Array | Int32Array
 
@@ -81,6 +83,50 @@ export const ran = (addon: Addon, how: How, one: OneStep) =>
     )
   })
 
+type Shaped = readonly [shape: ReadonlyArray<number>, values: Values]
+/** A step and what its outputs are to be, by name. */
+export interface Wanted {
+  readonly one: OneStep
+  readonly wanted: Readonly<Record<string, ArrayLike<number>>>
+}
+
+/** A step whose outputs hold NaN before, but for those that it updates. An absent value is an optional input, or a held one. */
+export const make = (
+  operation: string,
+  attributes: Step["attributes"],
+  given: ReadonlyArray<readonly [name: string, shaped: Shaped | undefined]>,
+  results: ReadonlyArray<readonly [name: string, shape: ReadonlyArray<number>, values: ArrayLike<number>]>,
+  held: ReadonlyArray<readonly [name: string, shape: ReadonlyArray<number>, values: Float32Array]> = []
+): Wanted => {
+  const isHeld = (name: string) => held.some(([other]) => other === name)
+  return {
+    one: {
+      step: {
+        operation,
+        attributes,
+        inputs: given.map(([name, shaped]) => (shaped === undefined && !isHeld(name) ? "" : name)),
+        outputs: results.map(([name]) => name),
+        accumulate: []
+      },
+      given: Object.fromEntries(
+        given.flatMap(([name, shaped]) =>
+          shaped === undefined ? [] : [[name, { shape: shaped[0], values: shaped[1] }]]
+        )
+      ),
+      held: {
+        ...Object.fromEntries(
+          results.map(([name, shape, values]) => [
+            name,
+            { shape, values: new Float32Array(values.length).fill(Number.NaN) }
+          ])
+        ),
+        ...Object.fromEntries(held.map(([name, shape, values]) => [name, { shape, values }]))
+      }
+    },
+    wanted: Object.fromEntries(results.map(([name, , values]) => [name, values]))
+  }
+}
+
 /** A generator of numbers that starts from a seed (mulberry32). */
 export const random = (seed: number) => {
   let state = seed
@@ -109,3 +155,37 @@ export const random = (seed: number) => {
   }
 }
 export type Random = ReturnType<typeof random>
+
+/** The addon and the names of its paths that run here and are under test; none where there is no addon. */
+export const underTest = ():
+  | { readonly addon: Addon; readonly kernels: ReadonlyArray<string> }
+  | undefined => {
+  const loaded = load()
+  if (!loaded.loaded) return undefined
+  const { addon } = loaded
+  const runs = addon.paths().filter(({ name, supported }) => supported && paths.includes(name))
+  return { addon, kernels: runs.map(({ name }) => name) }
+}
+
+/** On one path: results as wanted, and the same bits for any number of threads. */
+export const agrees = (addon: Addon, kernels: string, from: (r: Random) => Wanted, count: number) =>
+  Effect.gen(function* () {
+    for (let seed = 1; seed <= count; seed++) {
+      const { one, wanted } = from(random(seed))
+      const results = yield* ran(addon, { kernels, threads: 1, bf16: false }, one)
+      for (const [name, values] of Object.entries(wanted)) {
+        const scale = Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0.1)
+        for (const [i, value] of results[name]!.entries())
+          if (!(Math.abs(value - values[i]!) <= 1e-5 * scale))
+            assert.fail(
+              `seed ${seed}: ${name}[${i}] is ${value}, not ${values[i]}: ${JSON.stringify(one.step)}`
+            )
+      }
+      for (const threads of [2, 7])
+        assert.deepStrictEqual(
+          yield* ran(addon, { kernels, threads, bf16: false }, one),
+          results,
+          `seed ${seed}`
+        )
+    }
+  })

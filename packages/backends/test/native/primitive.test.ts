@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { type Addon, load } from "../../src/native/addon.ts"
+import type { Addon } from "../../src/native/addon.ts"
 import { type Formula, parse } from "../../src/program/Formula.ts"
 import { type Step, sizeOf } from "../../src/program/Program.ts"
 import {
@@ -13,10 +13,7 @@ import {
   reduceAttributes,
   type View
 } from "../../src/program/primitives.ts"
-import { type OneStep, type Random, ran, random, type Values } from "./oneStep.ts"
-import { paths } from "./paths.ts"
-
-const loaded = load()
+import { type OneStep, type Random, ran, random, underTest, type Values } from "./oneStep.ts"
 
 const functions: Readonly<Record<string, (...values: ReadonlyArray<number>) => number>> = {
   add: (a = 0, b = 0) => a + b,
@@ -239,7 +236,7 @@ const productCase = (r: Random): OneStep => {
   )
 }
 
-const agrees = (addon: Addon, kernels: string, bf16: boolean, make: (r: Random) => OneStep, count: number) =>
+const same = (addon: Addon, kernels: string, bf16: boolean, make: (r: Random) => OneStep, count: number) =>
   Effect.gen(function* () {
     for (let seed = 1; seed <= count; seed++) {
       const one = make(random(seed))
@@ -254,23 +251,19 @@ const agrees = (addon: Addon, kernels: string, bf16: boolean, make: (r: Random) 
     }
   })
 
-if (loaded.loaded) {
-  const { addon } = loaded
-  const here = addon
-    .paths()
-    .flatMap(({ name, supported }) => (supported && paths.includes(name) ? [name] : []))
-  for (const kernels of here)
+const tested = underTest()
+if (tested !== undefined) {
+  const { addon } = tested
+  for (const kernels of tested.kernels)
     describe(`primitives on ${kernels}`, () => {
       it.live("map is its formula, whatever the views", () =>
-        agrees(addon, kernels, false, (r) => formulaCase(r, false), 30)
+        same(addon, kernels, false, (r) => formulaCase(r, false), 30)
       )
       it.live("reduce is its sum or largest, with the same bits for any number of threads", () =>
-        agrees(addon, kernels, false, (r) => formulaCase(r, true), 30)
+        same(addon, kernels, false, (r) => formulaCase(r, true), 30)
       )
-      it.live("product is its sums, whatever the strides", () =>
-        agrees(addon, kernels, false, productCase, 16)
-      )
-      it.live("product in bf16", () => agrees(addon, kernels, true, productCase, 8))
+      it.live("product is its sums, whatever the strides", () => same(addon, kernels, false, productCase, 16))
+      it.live("product in bf16", () => same(addon, kernels, true, productCase, 8))
     })
 
   describe("descriptions of primitives that lie", () => {
