@@ -88,7 +88,7 @@ export interface Addon {
   /** Bytes of session tensors, packed weights and working memory. */
   readonly bytes: (session: SessionHandle) => number
   /** Gives back what the process holds and does not use: freed memory, and pages of programs that lie in their files. */
-  readonly lighten: () => void
+  readonly freeMemory: () => void
   /** Floating-point operations a second of all threads together, products of operands in the nearest cache. Blocks. */
   readonly peak: (options: {
     readonly path: number

@@ -17,9 +17,9 @@ import { plan } from "../program/plan.ts"
 import { rejection, wrongInputs } from "../program/verify.ts"
 import type { Addon, KernelPath, PreparedHandle, SessionHandle } from "./addon.ts"
 import { describe } from "./describe.ts"
+import { freeMemoryFor } from "./freeMemory.ts"
 import { fuse } from "./fuse.ts"
 import { kernels } from "./kernels.ts"
-import { lightenFor } from "./lighten.ts"
 import { spent } from "./profile.ts"
 
 export const name = "native"
@@ -160,7 +160,7 @@ export const openSession = Effect.fn("native.open")(function* (
   const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0)
   const session: SessionHandle = yield* Effect.acquireRelease(
     attemptThreads(() => {
-      lightenFor(addon, bytes)
+      freeMemoryFor(addon, bytes)
       return addon.open({
         path: path.index,
         bf16: settings.precision === "bf16",
@@ -173,7 +173,7 @@ export const openSession = Effect.fn("native.open")(function* (
   let hasRun = false
   const beforeRun = () => {
     // Filling the tensors left as much behind as there was before.
-    if (!hasRun) lightenFor(addon, bytes)
+    if (!hasRun) freeMemoryFor(addon, bytes)
     hasRun = true
   }
   const turns = yield* Semaphore.make(1)

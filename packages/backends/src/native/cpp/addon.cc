@@ -225,7 +225,7 @@ napi_value copy(napi_env env, const Arguments& a) {
 
 napi_value bytesOf(napi_env env, const Arguments& a) { return numberOf(env, (double)handle<Session>(env, a.at[0])->bytes()); }
 
-napi_value lighten(napi_env env, const Arguments&) {
+napi_value freeMemory(napi_env env, const Arguments&) {
   trimHeap();
   dropProgramPages();
   return undefined(env);
@@ -278,7 +278,7 @@ napi_value start(napi_env env, napi_value exports) {
 #if defined(TRAINYARD_DEBUG)
                  {"failAt", entry<failAtNth>},     {"heldBytes", entry<heldBytes>},
 #endif
-                 {"lighten", entry<lighten>},      {"peak", entry<peak>}};
+                 {"freeMemory", entry<freeMemory>}, {"peak", entry<peak>}};
   for (const auto& e : entries) {
     napi_value function;
     if (napi_create_function(env, e.name, NAPI_AUTO_LENGTH, e.call, nullptr, &function) != napi_ok ||

@@ -17,7 +17,7 @@ enum Operation : int32_t {
   operationLinear,
   // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
   operationLinearBackwardInput,
-  // inputs dy, x, and when x is made again from what it was made of: with `gelu`, x is what gelu was taken of; with a gain in the
+  // inputs dy, x, and when x is recomputed from what it was made of: with `gelu`, x is what gelu was taken of; with a gain in the
   // third place, x is what was normalised, and bias, means and rstds follow.
   operationLinearBackwardWeight,
   operationAttention,

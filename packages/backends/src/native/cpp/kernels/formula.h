@@ -42,7 +42,7 @@ struct Rows {
 
 struct Block {
   int64_t rows;          // of the innermost axis,
-  int64_t begin, width;  // each from here on, so far; more than one only when whole
+  int64_t begin, width;  // each from here on, so far
 };
 
 // What a worker needs to take a step's formula: a row of floats for each view and constant and for each value that waits, and places.
@@ -184,7 +184,7 @@ static void put(const Primitive& p, float* data, int64_t place, int64_t begin, i
   }
 }
 
-// How rows are taken: whole ones, as many as fit a block, or one in pieces.
+// How rows are taken: whole ones, as many as fit a block, or some of them in pieces.
 struct Pieces {
   int64_t rows, count, width;  // of a block; of a row; of a piece
 };
@@ -195,10 +195,22 @@ FORCE Pieces piecesOf(const Primitive& p) {
   return {1, count, count == 1 ? width : blockSize};
 }
 
+// As `piecesOf`; in squares where an input's elements follow each other along another axis than the innermost, so that its lines are used
+// whole while they are near.
+FORCE Pieces mapPiecesOf(const Primitive& p) {
+  constexpr int64_t side = 16;
+  const int inner = p.axes - 1;
+  bool isTurned = false;
+  for (int v = 0; inner > 0 && v < p.viewCount; v++)
+    isTurned = isTurned || (p.views[v].kind != View::places && p.views[v].strides[inner - 1] == 1 && p.views[v].strides[inner] > side);
+  if (!isTurned || p.shape[inner] < side || p.shape[inner - 1] < side) return piecesOf(p);
+  return {blockSize / side, (p.shape[inner] + side - 1) / side, side};
+}
+
 static void map(const Step& s, Worker& w) {
   Evaluation e(s, w.local);
   const Primitive& p = e.p;
-  const Pieces pieces = piecesOf(p);
+  const Pieces pieces = mapPiecesOf(p);
   int64_t rows = 1;
   for (int axis = 0; axis < p.axes - 1; axis++) rows *= p.shape[axis];
   const bool add = adds(s, 0);
