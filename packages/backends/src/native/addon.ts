@@ -34,6 +34,8 @@ export interface PreparedStep {
   readonly inputs: ReadonlyArray<number>
   readonly outputs: ReadonlyArray<number>
   readonly attributes: Readonly<Record<string, number>>
+  /** Of map, reduce and product: see primitive.ts. */
+  readonly primitive?: Float64Array | undefined
   /** Bit i: output i is added to. */
   readonly accumulate: number
   /** 0 when the next step needs nothing that this one writes. */
@@ -86,7 +88,7 @@ export interface Addon {
   /** Bytes of session tensors, packed weights and working memory. */
   readonly bytes: (session: SessionHandle) => number
   /** Gives back what the process holds and does not use: freed memory, and pages of programs that lie in their files. */
-  readonly lighten: () => void
+  readonly freeMemory: () => void
   /** Floating-point operations a second of all threads together, products of operands in the nearest cache. Blocks. */
   readonly peak: (options: {
     readonly path: number
@@ -224,10 +226,8 @@ const attempt = (debug: boolean): Loaded => {
   return absent
 }
 
-let remembered: Loaded | undefined
-
 /** An addon from a file that was compiled from the sources here; for checking a package before it is published. */
 export const loadFile = (file: string): Loaded => open(file, identityOf(), `from ${file}`)
 
-/** The addon, loaded once. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers, which only this machine's compiler makes. */
-export const load = (): Loaded => (remembered ??= attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1"))
+/** The addon. TRAINYARD_NATIVE_DEBUG=1 takes the build with sanitizers, which only this machine's compiler makes. */
+export const load = (): Loaded => attempt(process.env.TRAINYARD_NATIVE_DEBUG === "1")

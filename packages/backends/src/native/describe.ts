@@ -2,6 +2,7 @@
 import type { Program } from "../program/Program.ts"
 import type { Plan } from "../program/plan.ts"
 import type { PreparedStep } from "./addon.ts"
+import { primitiveNumbers } from "./primitive.ts"
 
 /** Tensors and steps by number, activations with their places. */
 export const describe = (program: Program, layout: Plan, held: ReadonlyMap<string, number>) => {
@@ -15,8 +16,11 @@ export const describe = (program: Program, layout: Plan, held: ReadonlyMap<strin
       inputs: step.inputs.map(number),
       outputs: step.outputs.map(number),
       attributes: Object.fromEntries(
-        Object.entries(step.attributes).map(([key, value]) => [key, Number(value)])
+        Object.entries(step.attributes).flatMap(([key, value]) =>
+          typeof value === "number" || typeof value === "boolean" ? [[key, Number(value)]] : []
+        )
       ),
+      primitive: primitiveNumbers(program, step),
       accumulate: step.outputs.reduce(
         (mask, name, output) => (name !== "" && step.accumulate.includes(name) ? mask | (1 << output) : mask),
         0

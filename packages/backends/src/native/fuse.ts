@@ -3,7 +3,7 @@
  * gradient of a GELU with the product before it, and the loss with its own gradient, so that logits are computed once.
  *
  * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input and a GELU as second
- * output, `linearBackwardInput` a third input, `linearBackwardWeight` what makes its x again, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
+ * output, `linearBackwardInput` a third input, `linearBackwardWeight` what its x is recomputed from, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
  * plan serves it.
  */
 import type { Program, Step } from "../program/Program.ts"
@@ -106,10 +106,10 @@ const joined = (
 }
 
 /**
- * A weight's gradient reads what its layer read. Where that is a GELU or a normalised x, both cheap, it is made again from what it
+ * A weight's gradient reads what its layer read. Where that is a GELU or a normalised x, both cheap, it is recomputed from what it
  * was made of, which is kept for another gradient anyway: a quarter of all activations need not outlive the next step.
  */
-const madeAgain = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
+const recomputed = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
   const makers = new Map<string, number>()
   return steps.map((step, index) => {
     const [dy = "", x = ""] = step.inputs
@@ -119,7 +119,7 @@ const madeAgain = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
     if (step.operation !== "linearBackwardWeight" || at === undefined || maker === undefined) return step
     const [y = "", second = "", third = ""] = maker.outputs
     const [made = "", gain = "", bias = ""] = maker.inputs
-    const again =
+    const instead =
       maker.operation === "linear" && x === second && y !== ""
         ? { ...step, inputs: [dy, y], attributes: { ...step.attributes, gelu: 1 } }
         : maker.operation === "layerNorm" && x === y && second !== "" && third !== ""
@@ -127,8 +127,8 @@ const madeAgain = (steps: ReadonlyArray<Step>): ReadonlyArray<Step> => {
           : step
     const isAsItWas = steps
       .slice(at + 1, index)
-      .every((between) => !between.outputs.some((name) => name !== "" && again.inputs.includes(name, 1)))
-    return isAsItWas ? again : step
+      .every((between) => !between.outputs.some((name) => name !== "" && instead.inputs.includes(name, 1)))
+    return isAsItWas ? instead : step
   })
 }
 
@@ -142,5 +142,5 @@ export const fuse = (program: Program): Program => {
     if (both === undefined) steps.push(plain(step))
     else steps[steps.length - 1] = both
   }
-  return { ...program, steps: madeAgain(steps) }
+  return { ...program, steps: recomputed(steps) }
 }

@@ -1,7 +1,11 @@
 /** Names of the operations and primitives that the addon has kernels for (cpp/program.h). The others are expanded into primitives. */
-import type { OperationName } from "../program/operations.ts"
 
-const names: ReadonlyArray<OperationName> = [
+const names = [
+  "map",
+  "reduce",
+  "product",
+  "gather",
+  "scatterAdd",
   "embedding",
   "embeddingBackward",
   "layerNorm",
@@ -19,7 +23,15 @@ const names: ReadonlyArray<OperationName> = [
   "projectionLoss",
   "projectionLossBackward",
   "gradientNorm",
-  "adamW"
+  "adamW",
+  "rmsNorm",
+  "rmsNormBackward",
+  "swiglu",
+  "swigluBackward",
+  "rope",
+  "groupedAttention",
+  "groupedAttentionBackward",
+  "groupedAttentionCached"
 ]
 
 export const kernels: ReadonlySet<string> = new Set(names)

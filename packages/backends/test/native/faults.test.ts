@@ -11,7 +11,13 @@ const addon = loaded.loaded ? loaded.addon : undefined
 const failAt = addon?.failAt
 const heldBytes = addon?.heldBytes
 
-/** A layer of which a program keeps a packed copy, its gradient norm, and as much working memory as `rows` wants. */
+/** The sum of 256 squares, as native/primitive.ts describes it. */
+const squares = Float64Array.of(
+  ...[1, 256, 1, 0, 0, 2, 0, 0, 0, 1, 0, 256, 0, -1, 0, 0, 0, 256],
+  ...[0, 3, -1, 0, -1, 0, 2, 0]
+)
+
+/** A layer of which a program keeps a packed copy, its gradient norm, a primitive, and as much working memory as `rows` wants. */
 const layer = (rows: number, isTraining: boolean) => ({
   bytes: 4 * 64 * rows,
   tensors: [
@@ -30,7 +36,8 @@ const layer = (rows: number, isTraining: boolean) => ({
     ...(isTraining
       ? [
           { operation: "linearBackwardWeight", inputs: [4, 0], outputs: [5, -1] },
-          { operation: "gradientNorm", inputs: [5], outputs: [6, 7] }
+          { operation: "gradientNorm", inputs: [5], outputs: [6, 7] },
+          { operation: "reduce", inputs: [5], outputs: [6], primitive: squares }
         ]
       : [])
   ].map((step) => ({ ...step, attributes: { maximum: 1 }, accumulate: 0, barrier: 1 }))

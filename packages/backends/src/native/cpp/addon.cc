@@ -3,6 +3,7 @@
 #include <cstring>
 #include <thread>
 
+#include "description.h"
 #include "detect.h"
 #include "faults.h"
 #include "footprint.h"
@@ -18,12 +19,6 @@ const Path* const paths[] = {
     &pathAmx, &pathAvx512Bf16, &pathAvx512, &pathAvx2,
 #endif
     &pathPortable, &pathAmxEmulated};
-
-const char* const operationNames[] = {
-    "embedding", "embeddingBackward",    "layerNorm", "layerNormBackward", "linear",
-    "linearBackwardInput", "linearBackwardWeight", "attention", "attentionBackward", "attentionCached",
-    "gelu", "geluBackward", "add", "dropout", "projectionLoss", "gradientNorm", "adamW"};
-static_assert(sizeof operationNames / sizeof operationNames[0] == operationCount, "every operation has a name");
 
 // Turns C++ exceptions into JavaScript ones.
 template <napi_value (*body)(napi_env, const Arguments&)>
@@ -102,59 +97,11 @@ napi_value release(napi_env env, const Arguments& a) {
   return undefined(env);
 }
 
-// prepare(session, { tensors: [{ shape, held, offset }], steps: [{ operation, inputs, outputs, ... }], bytes })
+// prepare(session, program): see `readProgram`.
 napi_value prepare(napi_env env, const Arguments& a) {
   auto session = handle<Session>(env, a.at[0]);
-  const napi_value program = a.at[1];
-  const auto arena = (size_t)number(env, field(env, program, "bytes"), "bytes");
-  std::vector<TensorDescription> tensors;
-  each(env, field(env, program, "tensors"), "tensors", [&](napi_value v) {
-    TensorDescription t;
-    int64_t size = 4;
-    each(env, field(env, v, "shape"), "a shape", [&](napi_value side) {
-      t.shape.push_back((int64_t)number(env, side, "a side"));
-      size *= t.shape.back();
-    });
-    if (t.shape.empty() || t.shape.size() > maximumAxes) throw Fault("a tensor must have 1 to 8 axes");
-    t.held = (int)number(env, field(env, v, "held"), "held");
-    t.offset = (int64_t)number(env, field(env, v, "offset"), "offset");
-    if (t.held >= 0 && ((size_t)t.held >= session->tensorCount() || session->tensor((size_t)t.held).bytes() != (size_t)size))
-      throw Fault("a held tensor does not fit the session's");
-    if (t.offset >= 0 && (t.offset % 64 != 0 || (size_t)(t.offset + size) > arena)) throw Fault("a tensor lies outside the arena");
-    tensors.push_back(std::move(t));
-  });
-  std::vector<StepDescription> steps;
-  each(env, field(env, program, "steps"), "steps", [&](napi_value v) {
-    StepDescription s = {};
-    const std::string name = text(env, field(env, v, "operation"), "operation");
-    int operation = 0;
-    while (operation < operationCount && name != operationNames[operation]) operation++;
-    if (operation == operationCount) throw Fault("there is no kernel for " + name);
-    s.operation = (Operation)operation;
-    const auto tensorIndex = [&](napi_value item) {
-      const int index = (int)number(env, item, "a tensor index");
-      if (index < -1 || index >= (int)tensors.size()) throw Fault("a step names no tensor");
-      return index;
-    };
-    each(env, field(env, v, "inputs"), "inputs", [&](napi_value item) { s.inputs.push_back(tensorIndex(item)); });
-    each(env, field(env, v, "outputs"), "outputs", [&](napi_value item) { s.outputs.push_back(tensorIndex(item)); });
-    Step& at = s.attributes;
-    at.accumulate = (uint32_t)number(env, v, "accumulate", 0);
-    at.barrier = number(env, v, "barrier", 1) != 0;
-    const napi_value attributes = field(env, v, "attributes");
-    at.gelu = number(env, attributes, "gelu", 0) != 0;
-    at.heads = (int)number(env, attributes, "heads", 1);
-    at.epsilon = (float)number(env, attributes, "epsilon", 0);
-    at.adamEpsilon = number(env, attributes, "epsilon", 0);
-    at.rate = (float)number(env, attributes, "rate", 0);
-    at.salt = (uint32_t)(int64_t)number(env, attributes, "salt", 0);
-    at.maximum = (float)number(env, attributes, "maximum", 0);
-    at.beta1 = number(env, attributes, "beta1", 0);
-    at.beta2 = number(env, attributes, "beta2", 0);
-    at.weightDecay = number(env, attributes, "weightDecay", 0);
-    steps.push_back(std::move(s));
-  });
-  return external(env, std::make_shared<Prepared>(session, std::move(tensors), std::move(steps), arena));
+  ProgramDescription read = readProgram(env, a.at[1], *session);
+  return external(env, std::make_shared<Prepared>(session, std::move(read.tensors), std::move(read.steps), read.arenaBytes));
 }
 
 // A run that is under way. Its thread-safe function owns it.
@@ -278,7 +225,7 @@ napi_value copy(napi_env env, const Arguments& a) {
 
 napi_value bytesOf(napi_env env, const Arguments& a) { return numberOf(env, (double)handle<Session>(env, a.at[0])->bytes()); }
 
-napi_value lighten(napi_env env, const Arguments&) {
+napi_value freeMemory(napi_env env, const Arguments&) {
   trimHeap();
   dropProgramPages();
   return undefined(env);
@@ -331,7 +278,7 @@ napi_value start(napi_env env, napi_value exports) {
 #if defined(TRAINYARD_DEBUG)
                  {"failAt", entry<failAtNth>},     {"heldBytes", entry<heldBytes>},
 #endif
-                 {"lighten", entry<lighten>},      {"peak", entry<peak>}};
+                 {"freeMemory", entry<freeMemory>}, {"peak", entry<peak>}};
   for (const auto& e : entries) {
     napi_value function;
     if (napi_create_function(env, e.name, NAPI_AUTO_LENGTH, e.call, nullptr, &function) != napi_ok ||

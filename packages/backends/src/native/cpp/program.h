@@ -17,7 +17,7 @@ enum Operation : int32_t {
   operationLinear,
   // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
   operationLinearBackwardInput,
-  // inputs dy, x, and when x is made again from what it was made of: with `gelu`, x is what gelu was taken of; with a gain in the
+  // inputs dy, x, and when x is recomputed from what it was made of: with `gelu`, x is what gelu was taken of; with a gain in the
   // third place, x is what was normalised, and bias, means and rstds follow.
   operationLinearBackwardWeight,
   operationAttention,
@@ -32,6 +32,20 @@ enum Operation : int32_t {
   operationProjectionLoss,
   operationGradientNorm,
   operationAdamW,
+  // The primitives of program/primitives.ts: see `Primitive`.
+  operationMap,
+  operationReduce,
+  operationProduct,
+  operationGather,
+  operationScatterAdd,
+  operationRmsNorm,
+  operationRmsNormBackward,
+  operationSwiglu,
+  operationSwigluBackward,
+  operationRope,
+  operationGroupedAttention,
+  operationGroupedAttentionBackward,
+  operationGroupedAttentionCached,
   operationCount
 };
 
@@ -55,6 +69,44 @@ struct Packed {
   bool halves;
 };
 
+constexpr int mostPrimitiveAxes = 6;
+
+// How a primitive reaches the elements of a tensor: number `offset` + Σ coordinate · stride of it.
+struct View {
+  // What is there: float32, int32, or nothing: then the sum itself is the value, as for coordinates in formulas.
+  enum Kind : int32_t { floats, integers, places } kind;
+  // Which of the step's inputs; not used of the output's view and of places.
+  int input;
+  int64_t offset;
+  int64_t strides[mostPrimitiveAxes];
+  // With padding, an input is 0 and an output is not written where a coordinate is outside [low, high).
+  bool padded;
+  int64_t low[mostPrimitiveAxes], high[mostPrimitiveAxes];
+};
+
+// What a primitive does, checked when it was described. The axes come in the order in which the kernels walk them, the innermost last.
+struct Primitive {
+  int axes;
+  int64_t shape[mostPrimitiveAxes];
+  // reduce: so many axes are reduced. They are the last ones, or when `across` those before the last.
+  int over;
+  bool isLargest, across;
+  // The inputs' views, then the output's. product: a, b, y over [.., M, N, K].
+  int viewCount;
+  const View* views;
+  int constantCount;
+  const float* constants;
+  // The formula for a stack machine: pushes a view's element or a constant, or replaces the top values by a function of them.
+  struct Instruction {
+    int32_t code;  // of a function; -1: a view, -2: a constant
+    int32_t operand;
+  };
+  int instructionCount;
+  const Instruction* instructions;
+  int depth;  // of the stack
+};
+constexpr int mostFormulaDepth = 64;
+
 struct Step {
   Operation operation;
   const Tensor** inputs;
@@ -66,13 +118,17 @@ struct Step {
   // Whether the next step needs what this one wrote; false between updates of different parameters.
   bool barrier;
   bool gelu;
-  int heads;
+  int heads, groups;
+  bool inverse;
+  double theta;
   float epsilon, rate, maximum;
   uint32_t salt;
   double beta1, beta2, adamEpsilon, weightDecay;
   // Packed copies that outlive the step: the weight transposed (for x · weightᵀ), and as it is. Null: packed at each run.
   const Packed* transposed;
   const Packed* straight;
+  // Of primitives other than gather and scatterAdd.
+  const Primitive* primitive;
 };
 
 enum Precision : int32_t { precisionF32, precisionBf16 };

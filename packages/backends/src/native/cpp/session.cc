@@ -204,6 +204,8 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     step.outputs = outputs.data();
     step.outputCount = (int)from.outputs.size();
     step.transposed = step.straight = nullptr;
+    step.primitive = from.primitive.get();
+    if (from.primitive != nullptr) primitives_.push_back(from.primitive);
     // In a session that trains, products of many rows pack a weight at each run into the memory that they share. For a few rows,
     // and where nothing is written, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||

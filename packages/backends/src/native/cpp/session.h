@@ -56,6 +56,8 @@ struct StepDescription {
   // Indices into the program's tensors; -1 for an absent one.
   std::vector<int> inputs, outputs;
   Step attributes;
+  // Of map, reduce and product.
+  std::shared_ptr<const Primitive> primitive;
 };
 
 class Session;
@@ -96,6 +98,7 @@ class Prepared {
   std::vector<std::vector<const Tensor*>> lists_;
   std::vector<Step> steps_;
   std::vector<std::shared_ptr<Packed>> packed_;
+  std::vector<std::shared_ptr<const Primitive>> primitives_;
   std::vector<Time> times_;
   std::atomic<bool> cancelled_{false};
   bool stop_ = false, isTimed_ = false;

@@ -40,10 +40,10 @@ TooFewThreads::TooFewThreads(int asked, int started)
 // About 100 microseconds of spinning: a good deal longer than two threads' shares of a step differ on a quiet machine.
 Team::Team(int count) : count_(count), cores_(cores()), spins_(count <= cores_ ? 2500 : 0) {
   // A condition variable waits in its destructor for threads that wait on it: none may be left when this fails.
-  startThreads(threads_, count, [this](int index) { live(index); }, [this] { dissolve(); });
+  startThreads(threads_, count, [this](int index) { runThread(index); }, [this] { stop(); });
 }
 
-void Team::dissolve() {
+void Team::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -53,7 +53,7 @@ void Team::dissolve() {
 
 Team::~Team() {
   settle();
-  dissolve();
+  stop();
   for (auto& thread : threads_) thread.join();
 }
 
@@ -76,7 +76,7 @@ void Team::settle() {
   idle_.wait(lock, [this] { return !running_; });
 }
 
-void Team::lookOut(int index, uint64_t seen) {
+void Team::awaitRun(int index, uint64_t seen) {
   const auto isTime = [&] { return stopping_.load() || run_.load(std::memory_order_acquire) != seen; };
   // The caller has the first thread's core, and wakes that thread alone.
   if (soon_.load() && spins_ > 0 && index > count_ - cores_) {
@@ -92,9 +92,9 @@ void Team::lookOut(int index, uint64_t seen) {
   wake_.wait(lock, isTime);
 }
 
-void Team::live(int index) {
+void Team::runThread(int index) {
   for (uint64_t seen = 0;; seen++) {
-    lookOut(index, seen);
+    awaitRun(index, seen);
     if (stopping_) return;
     work_(index);
     const bool isLast = finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_;

@@ -67,11 +67,11 @@ class Team {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void live(int index);
-  // Lets all threads end once no run is under way.
-  void dissolve();
-  // Until there is another run than `seen`, or the team is dissolved.
-  void lookOut(int index, uint64_t seen);
+  void runThread(int index);
+  // Ends all threads once no run is under way.
+  void stop();
+  // Until there is another run than `seen`, or the team stops.
+  void awaitRun(int index, uint64_t seen);
 
   const int count_;
   const int cores_;

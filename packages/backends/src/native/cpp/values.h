@@ -79,6 +79,19 @@ Bytes fourByteArray(napi_env env, napi_value value) {
   if (type != napi_float32_array && type != napi_int32_array) throw Fault("unexpected value: not a four-byte array");
   return bytes;
 }
+struct Doubles {
+  const double* data;
+  size_t count;
+};
+Doubles doubles(napi_env env, napi_value value) {
+  napi_typedarray_type type;
+  Doubles numbers;
+  void* data;
+  check(napi_get_typedarray_info(env, value, &type, &numbers.count, &data, nullptr, nullptr), "a typed array");
+  if (type != napi_float64_array) throw Fault("unexpected value: not an array of doubles");
+  numbers.data = static_cast<const double*>(data);
+  return numbers;
+}
 template <typename T>
 std::shared_ptr<T>& handle(napi_env env, napi_value value) {
   void* data;

@@ -1,4 +1,4 @@
-// gelu, geluBackward, add and dropout.
+// gelu, swiglu and their gradients, add and dropout.
 #pragma once
 
 #include "linear.h"
@@ -35,6 +35,36 @@ static void geluBackward(const Step& s, Worker& w) {
     vf v = take(dy + i, some) * geluSlope(take(x + i, some));
     if (add) v = v + take(dx + i, some);
     give(dx + i, v, some);
+  });
+}
+
+// 1 / (1 + e⁻ˣ).
+FORCE vf sigmoid(vf x) { return reciprocal(all(1.0f) + exponential(-x)); }
+
+static void swiglu(const Step& s, Worker& w) {
+  const float *gate = s.inputs[0]->data, *up = s.inputs[1]->data;
+  float* y = s.outputs[0]->data;
+  each(s.inputs[0]->size, w, [&](int64_t i, int64_t some) __attribute__((always_inline)) {
+    const vf g = take(gate + i, some);
+    give(y + i, g * sigmoid(g) * take(up + i, some), some);
+  });
+}
+
+static void swigluBackward(const Step& s, Worker& w) {
+  const float *dy = s.inputs[0]->data, *gate = s.inputs[1]->data, *up = s.inputs[2]->data;
+  float *dGate = dataOf(s.outputs[0]), *dUp = dataOf(s.outputs[1]);
+  each(s.inputs[0]->size, w, [&](int64_t i, int64_t some) __attribute__((always_inline)) {
+    const vf d = take(dy + i, some), g = take(gate + i, some), q = sigmoid(g);
+    if (dGate != nullptr) {
+      vf v = d * take(up + i, some) * q * (all(1.0f) + g * (all(1.0f) - q));
+      if (adds(s, 0)) v = v + take(dGate + i, some);
+      give(dGate + i, v, some);
+    }
+    if (dUp != nullptr) {
+      vf v = d * g * q;
+      if (adds(s, 1)) v = v + take(dUp + i, some);
+      give(dUp + i, v, some);
+    }
   });
 }
 

@@ -37,13 +37,6 @@ static void embedding(const Step& s, Worker& w) {
   }
 }
 
-FORCE void addRow(float* to, const float* from, int64_t width) {
-  for (int64_t i = 0; i < width; i += LANES) {
-    const int64_t some = width - i < LANES ? width - i : LANES;
-    store(to + i, load(to + i, some) + load(from + i, some), some);
-  }
-}
-
 // Each worker owns a range of the table's rows and adds what belongs there, in the order of the tokens.
 static void embeddingBackward(const Step& s, Worker& w) {
   const Tensor *dy = s.inputs[0], *tokens = s.inputs[1], *dTable = s.outputs[0], *dPositions = s.outputs[1];

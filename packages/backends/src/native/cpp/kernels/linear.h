@@ -77,8 +77,8 @@ static void linearBackwardWeight(const Step& s, Worker& w) {
   p.k = rows;
   p.n = widthOf(x);
   p.a = {dy->data, width, true};
-  const Again again = {s.gelu, dataOf(s.inputs[2]), dataOf(s.inputs[3]), dataOf(s.inputs[4]), dataOf(s.inputs[5])};
-  p.b = {x->data, p.n, false, again.gelu || again.gain != nullptr ? &again : nullptr};
+  const Recomputed recomputed = {s.gelu, dataOf(s.inputs[2]), dataOf(s.inputs[3]), dataOf(s.inputs[4]), dataOf(s.inputs[5])};
+  p.b = {x->data, p.n, false, recomputed.gelu || recomputed.gain != nullptr ? &recomputed : nullptr};
   p.row = p.n;
   p.c = dWeight->data;
   p.add = adds(s, 0);

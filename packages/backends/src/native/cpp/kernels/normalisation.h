@@ -1,4 +1,4 @@
-// layerNorm and its gradient: one row at a time, twice through the nearest cache.
+// layerNorm, rmsNorm and their gradients: one row at a time, twice through the nearest cache.
 #pragma once
 
 #include <cmath>
@@ -111,6 +111,84 @@ static void layerNormBackward(const Step& s, Worker& w) {
     }
     if (dGain != nullptr) store(dGain->data + i, g, some);
     if (dBias != nullptr) store(dBias->data + i, b, some);
+  }
+}
+
+// 1 / √(mean of squares + epsilon), four vectors side by side.
+FORCE float rmsOf(const float* x, int64_t width, float epsilon) {
+  vf a = all(0.0f), b = a, c = a, d = a;
+  int64_t i = 0;
+  for (; i + 4 * LANES <= width; i += 4 * LANES) {
+    const vf p = load(x + i), q = load(x + i + LANES), r = load(x + i + 2 * LANES), u = load(x + i + 3 * LANES);
+    a = a + p * p;
+    b = b + q * q;
+    c = c + r * r;
+    d = d + u * u;
+  }
+  for (; i < width; i += LANES) {
+    const vf p = load(x + i, width - i < LANES ? width - i : LANES);
+    a = a + p * p;
+  }
+  return 1.0f / std::sqrt(sum((a + b) + (c + d)) / (float)width + epsilon);
+}
+
+// Each run of as many neighbours as there are gains is normalised by itself.
+static void rmsNorm(const Step& s, Worker& w) {
+  const Tensor *x = s.inputs[0], *gain = s.inputs[1];
+  const int64_t width = gain->size;
+  const Range mine = share(x->size / width, w.index, w.count);
+  for (int64_t r = mine.begin; r < mine.end; r++) {
+    const float* from = x->data + r * width;
+    float* to = s.outputs[0]->data + r * width;
+    const vf factor = all(rmsOf(from, width, s.epsilon));
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      store(to + i, load(from + i, some) * factor * load(gain->data + i, some), some);
+    }
+  }
+}
+
+FORCE size_t rmsNormSums(int64_t rows, int64_t width) { return (size_t)(width * rowBlocksOf(rows).count); }
+
+// With n = x · factor and g = dy · gain: dx = factor · (g - n · mean(g · n)), dGain = Σ dy · n, summed as in layerNormBackward.
+static void rmsNormBackward(const Step& s, Worker& w) {
+  const Tensor *dy = s.inputs[0], *x = s.inputs[1], *gain = s.inputs[2], *dx = s.outputs[0], *dGain = s.outputs[1];
+  const int64_t width = gain->size, rows = x->size / width;
+  const RowBlocks blocks = rowBlocksOf(rows);
+  float* sums = nullptr;
+  const Range mine = share(rows, w.index, w.count, blocks.rows);
+  for (int64_t r = mine.begin; r < mine.end; r++) {
+    if (r % blocks.rows == 0) {
+      sums = w.shared.partial + r / blocks.rows * width;
+      std::memset(sums, 0, (size_t)width * 4);
+    }
+    const float *g = dy->data + r * width, *at = x->data + r * width;
+    const vf factor = all(rmsOf(at, width, s.epsilon));
+    vf total = all(0.0f);
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      const vf product = load(g + i, some) * (load(at + i, some) * factor);
+      total = total + product * load(gain->data + i, some);
+      if (dGain != nullptr) store(sums + i, load(sums + i, some) + product, some);
+    }
+    if (dx == nullptr) continue;
+    const vf mean = all(sum(total) / (float)width);
+    for (int64_t i = 0; i < width; i += LANES) {
+      const int64_t some = width - i < LANES ? width - i : LANES;
+      vf v = factor * (load(g + i, some) * load(gain->data + i, some) - load(at + i, some) * factor * mean);
+      float* to = dx->data + r * width + i;
+      if (adds(s, 0)) v = v + load(to, some);
+      store(to, v, some);
+    }
+  }
+  if (dGain == nullptr) return;
+  w.meet(w.team);
+  const Range columns = share(width, w.index, w.count, LANES);
+  for (int64_t i = columns.begin; i < columns.end; i += LANES) {
+    const int64_t some = columns.end - i < LANES ? columns.end - i : LANES;
+    vf g = adds(s, 1) ? load(dGain->data + i, some) : all(0.0f);
+    for (int64_t block = 0; block < blocks.count; block++) g = g + load(w.shared.partial + block * width + i, some);
+    store(dGain->data + i, g, some);
   }
 }
 

@@ -23,9 +23,9 @@ FORCE Mode modeOf(Precision precision) {
   return precision == precisionF32 ? full : multipliesBf16 ? paired : rounding;
 }
 
-// Makes numbers again from what they were made of, while a right-hand side that is not turned is packed: gelu of them, or their
-// rows normalised.
-struct Again {
+// How the numbers of a right-hand side that is not turned are recomputed while it is packed: gelu of what lies there, or its rows
+// normalised.
+struct Recomputed {
   bool gelu;
   const float *gain, *bias, *means, *rstds;
 };
@@ -35,7 +35,7 @@ struct Matrix {
   const float* data;
   int64_t row;
   bool turned;
-  const Again* again = nullptr;
+  const Recomputed* recomputed = nullptr;
 };
 
 struct Blocks {
@@ -230,18 +230,18 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   }
 }
 
-// `count` numbers of row i from column n0 on, made again.
-FORCE void makeAgain(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
-  const Again& again = *b.again;
+// `count` numbers of row i from column n0 on, recomputed.
+FORCE void recompute(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
+  const Recomputed& how = *b.recomputed;
   const float* from = b.data + i * b.row + n0;
   for (int64_t j = 0; j < count; j += LANES) {
     const int64_t some = count - j < LANES ? count - j : LANES;
     vf v = load(from + j, some);
-    if (again.gelu) {
+    if (how.gelu) {
       v = geluOf(v);
     } else {
-      v = (v - all(again.means[i])) * all(again.rstds[i]) * load(again.gain + n0 + j, some);
-      if (again.bias != nullptr) v = v + load(again.bias + n0 + j, some);
+      v = (v - all(how.means[i])) * all(how.rstds[i]) * load(how.gain + n0 + j, some);
+      if (how.bias != nullptr) v = v + load(how.bias + n0 + j, some);
     }
     store(to + j, v, some);
   }
@@ -261,9 +261,9 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
         for (int64_t i = 0; i < wide; i++) fetchRow(b, at + rowsAhead + i, k, n0, columns);
         const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
         float made[2][panel];
-        if (b.again != nullptr) {
-          makeAgain(b, at, n0, columns, made[0]);
-          if (both) makeAgain(b, at + 1, n0, columns, made[1]);
+        if (b.recomputed != nullptr) {
+          recompute(b, at, n0, columns, made[0]);
+          if (both) recompute(b, at + 1, n0, columns, made[1]);
           first = made[0];
           second = both ? made[1] : nullptr;
         }

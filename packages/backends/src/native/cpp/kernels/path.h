@@ -3,11 +3,15 @@
 
 #include <ctime>
 
-#include "attention.h"
 #include "embedding.h"
+#include "groupedCached.h"
 #include "loss.h"
 #include "normalisation.h"
 #include "optimizer.h"
+#include "reduce.h"
+#include "rope.h"
+#include "rows.h"
+#include "strided.h"
 
 namespace trainyard {
 namespace {
@@ -33,6 +37,19 @@ static void executeStep(const Step* step, Worker* worker) {
     case operationProjectionLoss: return projectionLoss(s, w);
     case operationGradientNorm: return gradientNorm(s, w);
     case operationAdamW: return adamW(s, w);
+    case operationMap: return map(s, w);
+    case operationReduce: return reduce(s, w);
+    case operationProduct: return stridedProduct(s, w);
+    case operationGather: return gatherRows(s, w);
+    case operationScatterAdd: return scatterAdd(s, w);
+    case operationRmsNorm: return rmsNorm(s, w);
+    case operationRmsNormBackward: return rmsNormBackward(s, w);
+    case operationSwiglu: return swiglu(s, w);
+    case operationSwigluBackward: return swigluBackward(s, w);
+    case operationRope: return rope(s, w);
+    case operationGroupedAttention: return groupedAttention(s, w);
+    case operationGroupedAttentionBackward: return groupedAttentionBackward(s, w);
+    case operationGroupedAttentionCached: return groupedAttentionCached(s, w);
     case operationCount: return;
   }
 }
@@ -108,6 +125,36 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       break;
     case operationGradientNorm:
       atLeast(need->partial, (size_t)(2 * stretchesOf(s)));
+      break;
+    case operationMap:
+      atLeast(need->local, evaluationSize(*s.primitive));
+      break;
+    case operationReduce:
+      atLeast(need->local, evaluationSize(*s.primitive) + (size_t)blockSize);
+      atLeast(need->partial, reduceSums(*s.primitive));
+      break;
+    case operationProduct: {
+      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
+      atLeast(need->local, shape.own());
+      if (!shape.isAlone) forProduct(shape.m, shape.k, shape.n, false);
+      break;
+    }
+    case operationRmsNormBackward:
+      atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
+      break;
+    case operationRope:
+      atLeast(need->local, ropeLocal(s));
+      break;
+    case operationGroupedAttention:
+    case operationGroupedAttentionBackward: {
+      const bool backward = s.operation == operationGroupedAttentionBackward;
+      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
+      atLeast(need->local, groupedLocal(g, backward));
+      if (backward) atLeast(need->partial, groupedSums(g));
+      break;
+    }
+    case operationGroupedAttentionCached:
+      atLeast(need->local, (size_t)s.inputs[3]->shape[1]);
       break;
     default:
       break;

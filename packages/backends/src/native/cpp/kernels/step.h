@@ -19,6 +19,13 @@ static void raise(Worker& w, const char* format, long a, long b) {
   w.failure->raised = 1;
 }
 
+FORCE void addRow(float* to, const float* from, int64_t width) {
+  for (int64_t i = 0; i < width; i += LANES) {
+    const int64_t some = width - i < LANES ? width - i : LANES;
+    store(to + i, load(to + i, some) + load(from + i, some), some);
+  }
+}
+
 FORCE bool adds(const Step& s, int output) { return (s.accumulate >> output & 1) != 0; }
 
 }  // namespace

@@ -10,8 +10,8 @@ import type { Addon } from "./addon.ts"
 const largeBytes = 16 << 20
 
 /** Collects garbage and returns free pages to the system, for a session of at least 16 MiB. */
-export const lightenFor = (addon: Addon, bytes: number): void => {
+export const freeMemoryFor = (addon: Addon, bytes: number): void => {
   if (bytes < largeBytes) return
   collectGarbage()
-  addon.lighten()
+  addon.freeMemory()
 }
