@@ -19,12 +19,10 @@ import { hostRuns } from "./hostRuns.ts"
 import { type Lowered, lower, matrix } from "./Lowering.ts"
 import { lowerings } from "./lowerings.ts"
 import { findMode, type Mode } from "./mode.ts"
+import { mostElements } from "./places.ts"
 import type { Runs } from "./Runs.ts"
 
 const name = "gpujs"
-
-/** Kernels count elements in float32, which is exact up to here. */
-const mostElements = 2 ** 24
 
 const tooLarge = ({ launches }: Lowered): string | undefined => {
   // Of a product in two launches the second has its shape.

@@ -31,6 +31,10 @@ const stepFault = (program: Program, step: Step, inputs: Inputs): string | undef
       return outside("target", 3, -1, shape(2)[0]!)
     case "attentionCached":
       return beyond(3, shape(0)[1]!, shape(1)[1]!)
+    case "gather":
+      return outOfTable(1, shape(0)[0]!)
+    case "scatterAdd":
+      return outOfTable(1, program.tensors[step.outputs[0] ?? ""]?.shape[0] ?? Infinity)
     default:
       return undefined
   }
