@@ -95,10 +95,10 @@ export const matrix = (shape: Shape): { readonly rows: number; readonly columns:
 
 const argumentNames = "abcdefghijklmnop"
 
-/** Turns a valid program into launches. */
+/** Turns a valid program into launches. Throws `ProgramError` where kernels cannot count a matrix's elements. */
 export const lower = (
   program: Program,
-  lowerings: Readonly<Record<string, Lower>>,
+  lowerings: Readonly<Record<string, Lower | undefined>>,
   dialect: Dialect
 ): Lowered => {
   const launches: Array<Launch> = []

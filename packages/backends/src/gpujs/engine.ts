@@ -11,7 +11,10 @@ import {
   ProgramRejected,
   type Session
 } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import type { Tensor } from "../program/Program.ts"
+import { ProgramError } from "../program/ProgramError.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { deviceRuns } from "./deviceRuns.ts"
 import { fault } from "./faults.ts"
@@ -23,6 +26,9 @@ import { mostElements } from "./places.ts"
 import type { Runs } from "./Runs.ts"
 
 const name = "gpujs"
+
+/** Operations and primitives with kernels. */
+const kernels: ReadonlySet<string> = new Set(Object.keys(lowerings))
 
 const tooLarge = ({ launches }: Lowered): string | undefined => {
   // Of a product in two launches the second has its shape.
@@ -77,7 +83,12 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
   const session: Session = {
     prepare: Effect.fnUntraced(function* (program) {
       yield* rejection(name, program, tensors)
-      const lowered = lower(program, lowerings, runs.dialect)
+      const expanded = yield* expandedFor(name, program, kernels, kernels)
+      const lowered = yield* Effect.try({
+        try: () => lower(expanded, lowerings, runs.dialect),
+        catch: (cause) =>
+          rejected(program.name, cause instanceof ProgramError ? cause.why : `it cannot be lowered: ${cause}`)
+      })
       const large = tooLarge(lowered)
       if (large !== undefined) return yield* rejected(program.name, large)
       const runnable = yield* Effect.acquireRelease(
@@ -88,7 +99,7 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
         run: Effect.fnUntraced(function* (inputs) {
           const why = wrongInputs(program, inputs)
           if (why !== undefined) return yield* rejected(program.name, why)
-          const wrong = fault(program, inputs)
+          const wrong = fault(program, inputs) ?? fault(expanded, inputs)
           if (wrong !== undefined)
             return yield* new EngineFailure({ engine: name, why: wrong, transient: false })
           // gpu.js computes small programs where they are called: let the other fibers go first.
@@ -129,6 +140,7 @@ interface Options {
 
 export const make = (options: Options = {}): Engine => ({
   name,
+  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
   build: Effect.gen(function* () {
     const found = yield* findMode(options.mode)
     if (found === undefined) {

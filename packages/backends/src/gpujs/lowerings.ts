@@ -34,8 +34,5 @@ const fused = {
   adamW
 } satisfies Partial<Record<OperationName, Lower>>
 
-/** By the name of a step's operation. */
-export const lowerings: Readonly<Record<string, Lower>> = { ...primitives, ...fused }
-
-/** Operations that are not expanded. */
-export const fusedNames: ReadonlySet<string> = new Set(Object.keys(fused))
+/** By the name of a step's operation; those that are absent are expanded. */
+export const lowerings: Readonly<Record<string, Lower | undefined>> = { ...primitives, ...fused }

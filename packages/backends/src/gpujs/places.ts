@@ -4,8 +4,8 @@
  * reads of the inputs.
  */
 import type { Shape } from "../program/Operation.ts"
-import { ProgramError } from "../program/ProgramError.ts"
 import { sizeOf } from "../program/Program.ts"
+import { ProgramError } from "../program/ProgramError.ts"
 import type { View } from "../program/primitives.ts"
 
 /** Sides of a tensor as a matrix. */

@@ -131,7 +131,7 @@ const run = async (
   )
   await runnable.destroy()
   await runs.close()
-  return outputs["y"]!
+  return outputs.y!
 }
 
 const near = (actual: ArrayLike<number>, expected: ArrayLike<number>) => {
