@@ -15,6 +15,22 @@ const condition =
   (operator: string): Print =>
   (name, [a, b]) => [`let ${name} = 0.0;`, `if (${a} ${operator} ${b}) { ${name} = 1.0; }`]
 
+/**
+ * Sine or cosine, after the Cephes library: a multiple of π/2 is taken off in three parts that are exact for it, then a polynomial. A GPU's own
+ * may be off by 2⁻¹¹, and by anything far from zero.
+ */
+const wave =
+  (quarters: 0 | 1): Print =>
+  (name, [a]) => [
+    `const ${name}Turns = Math.floor(${a} * ${2 / Math.PI} + 0.5);`,
+    `const ${name}Rest = ${a} - ${name}Turns * 1.5703125 - ${name}Turns * 0.00048375129699707 - ${name}Turns * 7.54978995489188e-8;`,
+    `const ${name}Square = ${name}Rest * ${name}Rest;`,
+    `const ${name}Quarter = ${name}Turns + ${quarters}.0 - 4.0 * Math.floor((${name}Turns + ${quarters}.0) / 4.0);`,
+    `let ${name} = ${name}Rest + ${name}Rest * ${name}Square * (-0.16666654611 + ${name}Square * (0.0083321608736 - ${name}Square * 0.00019515295891));`,
+    `if (${name}Quarter === 1.0 || ${name}Quarter === 3.0) { ${name} = 1.0 - 0.5 * ${name}Square + ${name}Square * ${name}Square * (0.04166664568298827 - ${name}Square * (0.001388731625493765 - ${name}Square * 0.00002443315711809948)); }`,
+    `if (${name}Quarter > 1.5) { ${name} = 0.0 - ${name}; }`
+  ]
+
 const printed: Readonly<Record<FunctionName, Print>> = {
   add: between("+"),
   subtract: between("-"),
@@ -33,8 +49,8 @@ const printed: Readonly<Record<FunctionName, Print>> = {
   ],
   // An exponential beyond float32 is not every device's infinity.
   sigmoid: expression((a) => `1.0 / (1.0 + Math.exp(Math.min(80.0, 0.0 - ${a})))`),
-  sin: of("sin"),
-  cos: of("cos"),
+  sin: wave(0),
+  cos: wave(1),
   pow: of("pow"),
   abs: of("abs"),
   floor: of("floor"),

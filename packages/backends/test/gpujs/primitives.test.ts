@@ -1,8 +1,12 @@
-/** Generated kernels of the primitives against a plain evaluation, in every mode that runs without a GPU. */
+/** Generated kernels of the primitives against a plain evaluation, in every mode; WebGPU is skipped visibly where there is no adapter. */
+import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
+import { deviceRuns } from "../../src/gpujs/deviceRuns.ts"
 import { hostRuns } from "../../src/gpujs/hostRuns.ts"
-import { lower } from "../../src/gpujs/Lowering.ts"
+import { lower, matrix } from "../../src/gpujs/Lowering.ts"
 import { lowerings } from "../../src/gpujs/lowerings.ts"
+import { findMode, type Mode } from "../../src/gpujs/mode.ts"
+import type { Runs } from "../../src/gpujs/Runs.ts"
 import { type Formula, type FunctionName, parse } from "../../src/program/Formula.ts"
 import { type Attributes, type DataType, type Program, sizeOf } from "../../src/program/Program.ts"
 import type { MapAttributes, ReduceAttributes, View } from "../../src/program/primitives.ts"
@@ -93,9 +97,14 @@ interface Given {
 const random = (size: number, salt = 1): Float32Array =>
   Float32Array.from({ length: size }, (_, i) => Math.sin((i + 1) * 12.9898 * salt) * 2)
 
+const sidesOf = (shape: ReadonlyArray<number>): readonly [rows: number, columns: number] => {
+  const { columns, rows } = matrix(shape)
+  return [rows, columns]
+}
+
 /** Runs one step that writes a state of this shape. Inputs by name; the name `y` is the state as it was. */
-const run = async (
-  mode: "webasm" | "cpu",
+const runOn = async <Tensor>(
+  runs: Runs<Tensor>,
   operation: string,
   attributes: object,
   inputs: ReadonlyArray<Given | "y">,
@@ -122,10 +131,10 @@ const run = async (
     ],
     outputs: ["y"]
   }
-  const runs = hostRuns(mode)
+  const held = await runs.keep(before, ...sidesOf(result))
   const runnable = runs.prepare(lower(program, lowerings, runs.dialect))
   const { outputs } = await runnable.run(
-    () => before,
+    () => held,
     Object.fromEntries(own.map(([name, { values }]) => [name, values])),
     new AbortController().signal
   )
@@ -133,6 +142,11 @@ const run = async (
   await runs.close()
   return outputs.y!
 }
+
+type Rest = Parameters<typeof runOn> extends [unknown, ...infer Others] ? Others : never
+
+const run = (mode: Mode, ...rest: Rest): Promise<Float32Array> =>
+  mode === "webgpu" ? runOn(deviceRuns(), ...rest) : runOn(hostRuns(mode), ...rest)
 
 const near = (actual: ArrayLike<number>, expected: ArrayLike<number>) => {
   assert.strictEqual(actual.length, expected.length)
@@ -178,6 +192,17 @@ const examples: Readonly<Record<string, Example>> = {
       result: [40]
     },
     inputs: [floats(40)]
+  },
+  "angles of many turns": {
+    attributes: {
+      shape: [60],
+      formula: "sin(x * x * i0 * 10) + 2 * cos(-100 * x)",
+      names: ["x"],
+      views: [plain([60]), plain([60])],
+      result: [60]
+    },
+    // Multiples of 1/8, so that the angles are the same in float32.
+    inputs: [{ shape: [60], values: random(60).map((x) => Math.round(x * 8) / 8) }]
   },
   "a transpose": {
     attributes: {
@@ -367,8 +392,10 @@ const examples: Readonly<Record<string, Example>> = {
   }
 }
 
-for (const mode of ["webasm", "cpu"] as const)
-  describe(`the primitives in mode ${mode}`, () => {
+const hasGpu = (await Effect.runPromise(findMode("webgpu"))) !== undefined
+
+for (const mode of ["webgpu", "webasm", "cpu"] as const)
+  describe.skipIf(mode === "webgpu" && !hasGpu)(`the primitives in mode ${mode}`, () => {
     for (const [name, { accumulate = false, attributes, inputs }] of Object.entries(examples))
       it(name, async () => {
         const before = random(sizeOf(attributes.result), 7)
