@@ -101,16 +101,6 @@ const covers = ({ digits, extent, start }: Group): boolean => {
   return start === 0 && reach === extent
 }
 
-/** Whether larger strides step over all that smaller ones reach, so that coordinates follow by division. */
-const isNested = ({ digits }: Group): boolean => {
-  let reach = 0
-  for (const { count, stride } of digits.toReversed()) {
-    if (stride <= reach) return false
-    reach += (count - 1) * stride
-  }
-  return true
-}
-
 const groupsOf = (shape: Shape, view: View, result: Sides): ReadonlyArray<Group> => {
   const axes = axesOf(shape, view)
   const parts = split(axes, view.offset, result)
@@ -120,24 +110,6 @@ const groupsOf = (shape: Shape, view: View, result: Sides): ReadonlyArray<Group>
         groupOf("this.thread.y", result.rows, parts.row, parts.rows),
         groupOf("this.thread.x", result.columns, parts.column, parts.columns)
       ]
-}
-
-/** For an output whose coordinates do not follow by division: every element's position in the step's shape, -1 where it has none. */
-export const tableOf = (shape: Shape, view: View, result: Sides): Float32Array | undefined => {
-  const axes = axesOf(shape, view)
-  if (axes.some(({ high, low }) => high <= low)) return undefined
-  if (groupsOf(shape, view, result).every(isNested)) return undefined
-  const table = new Float32Array(result.rows * result.columns).fill(-1)
-  const strides = stridesOf(shape)
-  const visit = (axis: number, position: number, element: number): void => {
-    const here = axes[axis]
-    if (here === undefined) table[element] = position
-    else
-      for (let at = here.low; at < here.high; at++)
-        visit(axis + 1, position + at * strides[axis]!, element + at * here.stride)
-  }
-  visit(0, 0, view.offset)
-  return table
 }
 
 /** Kernels count elements in float32, which is exact up to here. */
@@ -181,25 +153,17 @@ export class Places {
   readonly #groups: ReadonlyArray<Group>
   readonly #coordinates = new Map<number, string>()
 
-  /** `table` is the argument with `tableOf`'s numbers, where it gives some. The view must have at least one coordinate. */
-  constructor(shape: Shape, view: View, result: Sides, table?: string) {
-    const whole = { offset: 0, strides: stridesOf(shape) }
-    const axes = axesOf(shape, table === undefined ? view : whole)
+  /** The view must have a coordinate, and its strides nest, as `verify` demands of outputs. */
+  constructor(shape: Shape, view: View, result: Sides) {
+    const axes = axesOf(shape, view)
     this.#ranges = new Map(axes.map((axis) => [axis.axis, axis]))
     for (const { axis, high, low } of axes) if (high - low === 1) this.#coordinates.set(axis, `${low}`)
-    this.#groups =
-      table === undefined ? groupsOf(shape, view, result) : [groupOf("element", sizeOf(shape), 0, axes)]
-    if (table !== undefined)
-      this.statements.push(
-        "let inside = 1.0;",
-        `let element = ${table}[this.thread.y][this.thread.x];`,
-        "if (element < 0.0) { inside = 0.0; element = 0.0; }"
-      )
-    else if (this.#groups.length === 1)
+    this.#groups = groupsOf(shape, view, result)
+    if (this.#groups.length === 1)
       this.statements.push(`const element = this.thread.y * ${result.columns} + this.thread.x;`)
     const partial = this.#groups.filter((group) => !covers(group))
-    this.isPartial = table !== undefined || partial.length > 0
-    if (partial.length > 0) this.statements.push("let inside = 1.0;")
+    this.isPartial = partial.length > 0
+    if (this.isPartial) this.statements.push("let inside = 1.0;")
     for (const group of partial) this.#locate(group)
   }
 

@@ -11,7 +11,7 @@ import {
 } from "../../program/primitives.ts"
 import { type Printed, print } from "../formulas.ts"
 import { type Context, type Lower, matrix, type Value } from "../Lowering.ts"
-import { Places, stridesOf, tableOf } from "../places.ts"
+import { Places, stridesOf } from "../places.ts"
 import { strided } from "./product.ts"
 
 /** Formulas of values: a map or a reduction whose inputs need not be tensors of the program. */
@@ -118,19 +118,7 @@ const compute = (context: Context, work: Work, reduction?: Reduction): Value => 
   if (isEmpty(own, work.output))
     return work.before ?? context.launch(sides.rows, sides.columns, [], "return 0.0;")
   const args = new Arguments()
-  const table = tableOf(own, work.output, sides)
-  const tableName =
-    table === undefined
-      ? undefined
-      : args.name(
-          context.upload(
-            `places ${JSON.stringify([own, work.output, work.result])}`,
-            sides.rows,
-            sides.columns,
-            () => table
-          )
-        )
-  const places = new Places(own, work.output, sides, tableName)
+  const places = new Places(own, work.output, sides)
   const { statements, value } =
     reduction === undefined ? element(work, places, args) : reduced(work, reduction, places, args)
   const before = work.before === undefined ? "0.0" : `${args.name(work.before)}[this.thread.y][this.thread.x]`
