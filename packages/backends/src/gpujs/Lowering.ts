@@ -5,7 +5,7 @@
 import type { Inputs } from "../Backend.ts"
 import type { Shape } from "../program/Operation.ts"
 import { rows, width } from "../program/operations/shape.ts"
-import type { Program, Step } from "../program/Program.ts"
+import type { DataType, Program, Step } from "../program/Program.ts"
 
 /** A value during a run: a session tensor as it was, an input, something computed on the host from inputs, or a launch's result. */
 export interface Value {
@@ -59,6 +59,11 @@ export interface Context {
   readonly attribute: (name: string) => number
   /** The value of an f32 input. */
   readonly input: (input: number) => Value
+  readonly type: (input: number) => DataType
+  /** The value of an i32 input of this name, its numbers as floats. */
+  readonly integers: (name: string) => Value
+  /** What an output's tensor held before this step; undefined where it held nothing. */
+  readonly before: (output: number) => Value | undefined
   /** Name of an input, to compute from it on the host. */
   readonly name: (input: number) => string
   /** Appends a kernel with arguments a, b, c, … and this body, and gives its result. The same launch twice is one. */
@@ -90,74 +95,115 @@ export const matrix = (shape: Shape): { readonly rows: number; readonly columns:
 
 const argumentNames = "abcdefghijklmnop"
 
-/** Turns a valid program into launches. */
+/** What a program has been lowered to so far. */
+class Draft {
+  readonly #program: Program
+  readonly #launches: Array<Launch> = []
+  readonly #uploads = new Map<string, Upload>()
+  readonly #given = new Map<string, Value>()
+  readonly #current = new Map<string, Value>()
+  readonly #known = new Map<string, Value>()
+  #count = 0
+
+  constructor(program: Program) {
+    this.#program = program
+  }
+
+  /** A tensor's present value. */
+  readonly read = (name: string): Value => {
+    const value = this.#current.get(name)
+    if (value !== undefined) return value
+    const fresh = { id: this.#count++, ...matrix(this.#program.tensors[name]!.shape) }
+    this.#given.set(name, fresh)
+    this.#current.set(name, fresh)
+    return fresh
+  }
+
+  readonly launch: Context["launch"] = (rows, columns, inputs, body, four = false) => {
+    const source = `function (${[...argumentNames.slice(0, inputs.length)].join(", ")}) {\n${body}\n}`
+    const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${source}`
+    const before = this.#known.get(key)
+    if (before !== undefined) return before
+    const result = { id: this.#count++, rows, columns }
+    this.#launches.push({ source, inputs, result, four })
+    this.#known.set(key, result)
+    return result
+  }
+
+  readonly upload: Context["upload"] = (key, rows, columns, make) => {
+    const before = this.#uploads.get(key)
+    if (before !== undefined) return before.value
+    const value = { id: this.#count++, rows, columns }
+    this.#uploads.set(key, { value, make })
+    return value
+  }
+
+  readonly integers: Context["integers"] = (name) => {
+    const { columns, rows } = matrix(this.#program.tensors[name]!.shape)
+    return this.upload(`integers ${name}`, rows, columns, (inputs) => Float32Array.from(inputs[name] ?? []))
+  }
+
+  /** What a tensor holds already, if anything. */
+  before(name: string): Value | undefined {
+    const role = this.#program.tensors[name]?.role
+    const isHeld = role === "parameter" || role === "state" || this.#current.has(name)
+    return isHeld ? this.read(name) : undefined
+  }
+
+  put(name: string, value: Value, adds: boolean): void {
+    const sum = "return a[this.thread.y][this.thread.x] + b[this.thread.y][this.thread.x];"
+    this.#current.set(
+      name,
+      adds ? this.launch(value.rows, value.columns, [this.read(name), value], sum) : value
+    )
+  }
+
+  done(): Lowered {
+    for (const name of this.#program.outputs) this.read(name)
+    return {
+      program: this.#program,
+      launches: this.#launches,
+      uploads: [...this.#uploads.values()],
+      given: this.#given,
+      final: this.#current
+    }
+  }
+}
+
+const contextOf = (draft: Draft, program: Program, step: Step, dialect: Dialect): Context => {
+  const shapeOf = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? []
+  return {
+    step,
+    dialect,
+    shape: (input) => shapeOf(step.inputs[input]),
+    outputShape: (output) => shapeOf(step.outputs[output]),
+    has: (input) => step.inputs[input] !== "",
+    wants: (output) => step.outputs[output] !== "",
+    attribute: (name) => Number(step.attributes[name]),
+    input: (input) => draft.read(step.inputs[input]!),
+    type: (input) => program.tensors[step.inputs[input] ?? ""]?.type ?? "f32",
+    before: (output) => {
+      const name = step.outputs[output]!
+      return step.accumulate.includes(name) ? undefined : draft.before(name)
+    },
+    name: (input) => step.inputs[input]!,
+    launch: draft.launch,
+    upload: draft.upload,
+    integers: draft.integers,
+    put: (output, value) => {
+      const name = step.outputs[output]!
+      if (name !== "") draft.put(name, value, step.accumulate.includes(name))
+    }
+  }
+}
+
+/** Turns a valid program into launches. Throws `ProgramError` where kernels cannot count a matrix's elements. */
 export const lower = (
   program: Program,
   lowerings: Readonly<Record<string, Lower | undefined>>,
   dialect: Dialect
 ): Lowered => {
-  const launches: Array<Launch> = []
-  const uploads = new Map<string, Upload>()
-  const given = new Map<string, Value>()
-  const current = new Map<string, Value>()
-  const known = new Map<string, Value>()
-  let count = 0
-
-  const read = (name: string): Value => {
-    const value = current.get(name)
-    if (value !== undefined) return value
-    const fresh = { id: count++, ...matrix(program.tensors[name]!.shape) }
-    given.set(name, fresh)
-    current.set(name, fresh)
-    return fresh
-  }
-  const launch: Context["launch"] = (rows, columns, inputs, body, four = false) => {
-    const source = `function (${[...argumentNames.slice(0, inputs.length)].join(", ")}) {\n${body}\n}`
-    const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${source}`
-    const before = known.get(key)
-    if (before !== undefined) return before
-    const result = { id: count++, rows, columns }
-    launches.push({ source, inputs, result, four })
-    known.set(key, result)
-    return result
-  }
-  for (const step of program.steps) {
-    const shapeOf = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? []
-    lowerings[step.operation]!({
-      step,
-      dialect,
-      shape: (input) => shapeOf(step.inputs[input]),
-      outputShape: (output) => shapeOf(step.outputs[output]),
-      has: (input) => step.inputs[input] !== "",
-      wants: (output) => step.outputs[output] !== "",
-      attribute: (name) => Number(step.attributes[name]),
-      input: (input) => read(step.inputs[input]!),
-      name: (input) => step.inputs[input]!,
-      launch,
-      upload: (key, rows, columns, make) => {
-        const before = uploads.get(key)
-        if (before !== undefined) return before.value
-        const value = { id: count++, rows, columns }
-        uploads.set(key, { value, make })
-        return value
-      },
-      put: (output, value) => {
-        const name = step.outputs[output]!
-        if (name === "") return
-        current.set(
-          name,
-          step.accumulate.includes(name)
-            ? launch(
-                value.rows,
-                value.columns,
-                [read(name), value],
-                "return a[this.thread.y][this.thread.x] + b[this.thread.y][this.thread.x];"
-              )
-            : value
-        )
-      }
-    })
-  }
-  for (const name of program.outputs) read(name)
-  return { program, launches, uploads: [...uploads.values()], given, final: current }
+  const draft = new Draft(program)
+  for (const step of program.steps) lowerings[step.operation]!(contextOf(draft, program, step, dialect))
+  return draft.done()
 }

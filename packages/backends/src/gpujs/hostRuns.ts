@@ -3,13 +3,14 @@
  * memory. In webasm mode gpu.js fuses the pipeline over one WebAssembly memory, with a pool of workers.
  */
 import type { Dialect, Launch, Lowered, Value } from "./Lowering.ts"
-import { GPU, type Handle, Input, type Kernel } from "./library.ts"
+import { GPU, type Handle, Input, type Kernel, type Pipeline } from "./library.ts"
 import { flat, type Runnable, type Runs } from "./Runs.ts"
 import { feedFours } from "./wide.ts"
 
-const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
-  const gpu = new GPU({ mode })
+/** Makes kernels, each once for the shapes that it is launched with. */
+const kernelMaker = (gpu: InstanceType<typeof GPU>) => {
   const kernels = new Map<string, Kernel>()
+  /** Those that give four outputs a thread. */
   const fours = new Set<Kernel>()
   const kernelFor = ({ four, result: { columns, rows }, source }: Launch): Kernel => {
     const key = `${columns} ${rows} ${four} ${source}`
@@ -24,6 +25,20 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
     if (four) fours.add(kernel)
     return kernel
   }
+  return { kernelFor, fours }
+}
+
+/** A fall from the asked-for way of running to a slower one must not go unnoticed. */
+const checkMode = (pipeline: Pipeline, mode: "webasm" | "cpu"): void => {
+  if (pipeline.backend !== mode)
+    throw new Error(`gpu.js ran in mode ${pipeline.backend} instead of ${mode}: ${pipeline.fallbackReason}`)
+  if (mode === "webasm" && !pipeline.executorKind.startsWith("fused"))
+    throw new Error(`gpu.js did not fuse the program: ${pipeline.fallbackReason}`)
+}
+
+const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
+  const gpu = new GPU({ mode })
+  const { fours, kernelFor } = kernelMaker(gpu)
 
   const read = new Set(lowered.launches.flatMap((launch) => launch.inputs.map((value) => value.id)))
   const given = [...lowered.given].filter(([, value]) => read.has(value.id))
@@ -65,13 +80,7 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
               ...given.map(([name, value]) => asMatrix(tensor(name), value)),
               ...lowered.uploads.map(({ make, value }) => asMatrix(make(inputs), value))
             )
-      // A fall from the asked-for way of running to a slower one must not go unnoticed.
-      if (wanted.length > 0 && pipeline.backend !== mode)
-        throw new Error(
-          `gpu.js ran in mode ${pipeline.backend} instead of ${mode}: ${pipeline.fallbackReason}`
-        )
-      if (wanted.length > 0 && mode === "webasm" && !pipeline.executorKind.startsWith("fused"))
-        throw new Error(`gpu.js did not fuse the program: ${pipeline.fallbackReason}`)
+      if (wanted.length > 0) checkMode(pipeline, mode)
       const changed = new Map<string, Float32Array>()
       const outputs: Record<string, Float32Array> = {}
       wanted.forEach(([name, { columns, rows }], index) => {
