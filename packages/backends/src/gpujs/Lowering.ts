@@ -5,7 +5,7 @@
 import type { Inputs } from "../Backend.ts"
 import type { Shape } from "../program/Operation.ts"
 import { rows, width } from "../program/operations/shape.ts"
-import type { Program, Step } from "../program/Program.ts"
+import type { DataType, Program, Step } from "../program/Program.ts"
 
 /** A value during a run: a session tensor as it was, an input, something computed on the host from inputs, or a launch's result. */
 export interface Value {
@@ -59,6 +59,11 @@ export interface Context {
   readonly attribute: (name: string) => number
   /** The value of an f32 input. */
   readonly input: (input: number) => Value
+  readonly type: (input: number) => DataType
+  /** The value of an i32 input of this name, its numbers as floats. */
+  readonly integers: (name: string) => Value
+  /** What an output's tensor held before this step; undefined where it held nothing. */
+  readonly before: (output: number) => Value | undefined
   /** Name of an input, to compute from it on the host. */
   readonly name: (input: number) => string
   /** Appends a kernel with arguments a, b, c, … and this body, and gives its result. The same launch twice is one. */
@@ -90,7 +95,7 @@ export const matrix = (shape: Shape): { readonly rows: number; readonly columns:
 
 const argumentNames = "abcdefghijklmnop"
 
-/** Turns a valid program into launches. */
+/** Turns a valid program into launches. Throws `ProgramError` where kernels cannot count a matrix's elements. */
 export const lower = (
   program: Program,
   lowerings: Readonly<Record<string, Lower | undefined>>,
@@ -121,6 +126,13 @@ export const lower = (
     known.set(key, result)
     return result
   }
+  const upload: Context["upload"] = (key, rows, columns, make) => {
+    const before = uploads.get(key)
+    if (before !== undefined) return before.value
+    const value = { id: count++, rows, columns }
+    uploads.set(key, { value, make })
+    return value
+  }
   for (const step of program.steps) {
     const shapeOf = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? []
     lowerings[step.operation]!({
@@ -132,14 +144,19 @@ export const lower = (
       wants: (output) => step.outputs[output] !== "",
       attribute: (name) => Number(step.attributes[name]),
       input: (input) => read(step.inputs[input]!),
+      type: (input) => program.tensors[step.inputs[input] ?? ""]?.type ?? "f32",
+      before: (output) => {
+        const name = step.outputs[output]!
+        const role = program.tensors[name]?.role
+        const isHeld = role === "parameter" || role === "state" || current.has(name)
+        return isHeld && !step.accumulate.includes(name) ? read(name) : undefined
+      },
       name: (input) => step.inputs[input]!,
       launch,
-      upload: (key, rows, columns, make) => {
-        const before = uploads.get(key)
-        if (before !== undefined) return before.value
-        const value = { id: count++, rows, columns }
-        uploads.set(key, { value, make })
-        return value
+      upload,
+      integers: (name) => {
+        const { columns, rows } = matrix(program.tensors[name]!.shape)
+        return upload(`integers ${name}`, rows, columns, (inputs) => Float32Array.from(inputs[name] ?? []))
       },
       put: (output, value) => {
         const name = step.outputs[output]!

@@ -13,6 +13,7 @@ import {
 } from "../Backend.ts"
 import { expandedFor } from "../program/expand.ts"
 import type { Tensor } from "../program/Program.ts"
+import { ProgramError } from "../program/ProgramError.ts"
 import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { deviceRuns } from "./deviceRuns.ts"
@@ -21,15 +22,13 @@ import { hostRuns } from "./hostRuns.ts"
 import { type Lowered, lower, matrix } from "./Lowering.ts"
 import { lowerings } from "./lowerings.ts"
 import { findMode, type Mode } from "./mode.ts"
+import { mostElements } from "./places.ts"
 import type { Runs } from "./Runs.ts"
 
 const name = "gpujs"
 
 /** Operations and primitives with kernels. */
 const kernels: ReadonlySet<string> = new Set(Object.keys(lowerings))
-
-/** Kernels count elements in float32, which is exact up to here. */
-const mostElements = 2 ** 24
 
 const tooLarge = ({ launches }: Lowered): string | undefined => {
   // Of a product in two launches the second has its shape.
@@ -85,7 +84,11 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
     prepare: Effect.fnUntraced(function* (program) {
       yield* rejection(name, program, tensors)
       const expanded = yield* expandedFor(name, program, kernels, kernels)
-      const lowered = lower(expanded, lowerings, runs.dialect)
+      const lowered = yield* Effect.try({
+        try: () => lower(expanded, lowerings, runs.dialect),
+        catch: (cause) =>
+          rejected(program.name, cause instanceof ProgramError ? cause.why : `it cannot be lowered: ${cause}`)
+      })
       const large = tooLarge(lowered)
       if (large !== undefined) return yield* rejected(program.name, large)
       const runnable = yield* Effect.acquireRelease(
@@ -96,7 +99,7 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
         run: Effect.fnUntraced(function* (inputs) {
           const why = wrongInputs(program, inputs)
           if (why !== undefined) return yield* rejected(program.name, why)
-          const wrong = fault(program, inputs)
+          const wrong = fault(program, inputs) ?? fault(expanded, inputs)
           if (wrong !== undefined)
             return yield* new EngineFailure({ engine: name, why: wrong, transient: false })
           // gpu.js computes small programs where they are called: let the other fibers go first.

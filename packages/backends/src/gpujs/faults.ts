@@ -11,6 +11,12 @@ const stepFault = (program: Program, step: Step, inputs: Inputs): string | undef
       ? undefined
       : `${what} ${values(input)[at]} at ${at} is outside the vocabulary, which goes from 0 to ${limit - 1}`
   }
+  const outOfTable = (input: number, limit: number) => {
+    const at = values(input).findIndex((value) => value >= limit)
+    return at === -1
+      ? undefined
+      : `row ${values(input)[at]} at ${at} is outside the table, which has rows 0 to ${limit - 1}`
+  }
   const beyond = (offset: number, time: number, limit: number) => {
     const first = values(offset)[0] ?? 0
     return first < 0 || first + time > limit
@@ -31,6 +37,10 @@ const stepFault = (program: Program, step: Step, inputs: Inputs): string | undef
       return outside("target", 3, -1, shape(2)[0]!)
     case "attentionCached":
       return beyond(3, shape(0)[1]!, shape(1)[1]!)
+    case "gather":
+      return outOfTable(1, shape(0)[0]!)
+    case "scatterAdd":
+      return outOfTable(1, program.tensors[step.outputs[0] ?? ""]?.shape[0] ?? Infinity)
     default:
       return undefined
   }

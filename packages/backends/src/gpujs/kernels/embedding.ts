@@ -1,5 +1,6 @@
-/** Kernels for `embedding` and `embeddingBackward`. */
+/** Kernels for the primitives `gather` and `scatterAdd`, and for `embedding` and `embeddingBackward`, which are made of them. */
 import type { Inputs } from "../../Backend.ts"
+import { sizeOf } from "../../program/Program.ts"
 import type { Context, Lower, Value } from "../Lowering.ts"
 
 const integers = (inputs: Inputs, name: string): Int32Array => Int32Array.from(inputs[name] ?? [])
@@ -32,15 +33,15 @@ return c[token][this.thread.x] + d[position][this.thread.x];`
   )
 }
 
-/** Rows by target: where each target's list starts, and the lists one after the other, rows in order. */
+/** Rows by target: where each target's list starts, and the lists one after the other, rows in order. Negative targets are left out. */
 const listed = (targets: Int32Array, limit: number): { starts: Float32Array; order: Float32Array } => {
   const starts = new Float32Array(limit + 1)
-  for (const target of targets) starts[target + 1]! += 1
+  for (const target of targets) if (target >= 0) starts[target + 1]! += 1
   for (let target = 0; target < limit; target++) starts[target + 1]! += starts[target]!
   const next = starts.slice()
   const order = new Float32Array(targets.length)
   targets.forEach((target, row) => {
-    order[next[target]!++] = row
+    if (target >= 0) order[next[target]!++] = row
   })
   return { starts, order }
 }
@@ -95,4 +96,33 @@ export const embeddingBackward: Lower = (context) => {
       )
     )
   }
+}
+
+export const gather: Lower = (context) => {
+  const [table, index] = [context.input(0), context.name(1)]
+  const count = sizeOf(context.shape(1))
+  const rows = context.upload(`rows ${index}`, 1, count, (inputs) =>
+    Float32Array.from(integers(inputs, index))
+  )
+  context.put(
+    0,
+    context.launch(
+      count,
+      table.columns,
+      [table, rows],
+      `const row = Math.max(0.0, b[0][this.thread.y]);
+let value = a[row][this.thread.x];
+if (b[0][this.thread.y] < 0.0) { value = 0.0; }
+return value;`
+    )
+  )
+}
+
+export const scatterAdd: Lower = (context) => {
+  const index = context.name(1)
+  const limit = context.outputShape(0)[0]!
+  context.put(
+    0,
+    scatter(context, context.input(0), limit, `${index} of ${limit}`, (inputs) => integers(inputs, index))
+  )
 }

@@ -1,4 +1,7 @@
 /** The three matrix products of a linear layer, which everything large is made of. */
+import type { Shape } from "../../program/Operation.ts"
+import { sizeOf } from "../../program/Program.ts"
+import type { View } from "../../program/primitives.ts"
 import type { Context, Lower, Value } from "../Lowering.ts"
 
 const stride = 8
@@ -28,14 +31,14 @@ const declared = sums.map((sum) => `let ${sum} = 0.0;`).join("\n")
  * One output a thread. gpu.js keeps loop counters as floats and would turn every index into one and back; `k | 0` makes
  * whole-number indexes of a step of eight terms at once, and four sums keep each addition from waiting for the one before.
  */
-const single = ({ a, b, count }: Product): string =>
-  `${declared}
+const single = ({ a, b, count }: Product, before: string): string =>
+  `${before}${declared}
 ${unrolled(count, (k, at) => `${sums[at % 4]} += a[${a("this.thread.y", k)}] * b[${b(k, "this.thread.x")}];`)}
 return ${sums.join(" + ")};`
 
 /** Four neighbouring columns a thread, for a GPU: each factor of a is loaded once for four products. */
-const fourColumns = ({ a, b, count }: Product): string =>
-  `${declared}
+const fourColumns = ({ a, b, count }: Product, before: string): string =>
+  `${before}${declared}
 ${unrolled(count, (k, at) =>
   [
     `const factor${at} = a[${a("this.thread.y", k)}];`,
@@ -100,20 +103,93 @@ const nested = (count: number, a: string, b: string): string =>
 for (let k = 0; k < ${count}; k++) { sum += ${a} * ${b}; }
 return sum;`
 
+/** A product where matrices can be read as flat arrays. `before` declares what the places need; every four rows share its values. */
+const flatProduct = (
+  context: Context,
+  [a, b]: readonly [Value, Value],
+  [rows, columns]: readonly [number, number],
+  product: Product,
+  before: { readonly byRow: string; readonly byFour?: string | undefined }
+): Value => {
+  if (context.dialect.four === "columns" && columns % 4 === 0)
+    return context.launch(rows, columns, [a, b], fourColumns(product, before.byRow), true)
+  if (byFourRows(context, rows) && before.byFour !== undefined)
+    return context.launch(
+      rows,
+      columns,
+      [interleaved(context, [a, b], [rows, columns], product, before.byFour)],
+      unpack
+    )
+  return context.launch(rows, columns, [a, b], single(product, before.byRow))
+}
+
 const multiply = (
   context: Context,
   [a, b]: readonly [Value, Value],
   [rows, columns]: readonly [number, number],
   product: Product,
   [nestedA, nestedB]: readonly [string, string]
+): Value =>
+  context.dialect.flat
+    ? flatProduct(context, [a, b], [rows, columns], product, { byRow: "", byFour: "" })
+    : context.launch(rows, columns, [a, b], nested(product.count, nestedA, nestedB))
+
+/**
+ * The batched product of views: shape [.., M, N, K], a over [.., M, K] and b over [.., N, K]. Gives a matrix with the rows of every batch
+ * entry one after the other, [.. · M, N].
+ */
+export const strided = (
+  context: Context,
+  [a, b]: readonly [Value, Value],
+  shape: Shape,
+  [viewA, viewB]: readonly [View, View]
 ): Value => {
-  const { dialect } = context
-  if (!dialect.flat) return context.launch(rows, columns, [a, b], nested(product.count, nestedA, nestedB))
-  if (dialect.four === "columns" && columns % 4 === 0)
-    return context.launch(rows, columns, [a, b], fourColumns(product), true)
-  if (byFourRows(context, rows))
-    return context.launch(rows, columns, [interleaved(context, [a, b], [rows, columns], product)], unpack)
-  return context.launch(rows, columns, [a, b], single(product))
+  const [m, n, k] = shape.slice(-3) as [number, number, number]
+  const batch = shape.slice(0, -3)
+  const rows = sizeOf(batch) * m
+  const [strideM, strideKOfA] = viewA.strides.slice(-2) as [number, number]
+  const [strideN, strideKOfB] = viewB.strides.slice(-2) as [number, number]
+  const isBatched = batch.some((side) => side > 1)
+  /** Declares the first row of a batch entry, and where the entry begins in a and in b. */
+  const entry = (row: string, size: number): string => {
+    if (!isBatched) return ""
+    const lines = [`const entry = Math.floor((${row} + 0.5) / ${size}.0);`]
+    let [rest, size0, a, b] = ["entry", sizeOf(batch), `${viewA.offset}`, `${viewB.offset}`]
+    for (const [axis, side] of batch.entries()) {
+      size0 /= side
+      const at = size0 === 1 ? rest : `batch${axis}`
+      if (size0 > 1) {
+        lines.push(
+          `const ${at} = Math.floor((${rest} + 0.5) / ${size0}.0);`,
+          `const rest${axis} = ${rest} - ${at} * ${size0};`
+        )
+        rest = `rest${axis}`
+      }
+      a += ` + ${at} * ${viewA.strides[axis]}`
+      b += ` + ${at} * ${viewB.strides[axis]}`
+      if (size0 === 1) break
+    }
+    lines.push(`const firstRow = entry * ${m};`, `const startA = ${a};`, `const startB = ${b};`)
+    return `${lines.join("\n")}\n`
+  }
+  const [startA, startB] = isBatched
+    ? ["(startA | 0)", "(startB | 0)"]
+    : [`${viewA.offset}`, `${viewB.offset}`]
+  const row = (y: string) => (isBatched ? `(${y} - (firstRow | 0))` : y)
+  return flatProduct(
+    context,
+    [a, b],
+    [rows, n],
+    {
+      count: k,
+      a: (y, k) => `${startA} + ${row(y)} * ${strideM} + ${k} * ${strideKOfA}`,
+      b: (k, x) => `${startB} + ${x} * ${strideN} + ${k} * ${strideKOfB}`
+    },
+    {
+      byRow: entry("this.thread.y", m),
+      byFour: isBatched && m % 4 !== 0 ? undefined : entry("this.thread.y", m / 4)
+    }
+  )
 }
 
 /** a [R, K] times the transpose of b [N, K]. */
