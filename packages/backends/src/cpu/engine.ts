@@ -21,7 +21,7 @@ import { expandedFor } from "../program/expand.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
-import { availability, type Binary, best, digest, load, noSimd } from "./binary.ts"
+import { availability, type Binary, best, digest, type Loader, loader, noSimd } from "./binary.ts"
 import { Crew } from "./Crew.ts"
 import { type Compiled, compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
@@ -194,7 +194,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
 const kernelsFor = Effect.fnUntraced(function* (
   tensors: ReadonlyArray<Tensor>,
   { precision, threads }: Settings,
-  options: CpuOptions
+  options: CpuOptions,
+  load: Loader
 ) {
   if (precision !== "f32")
     return yield* new EngineUnavailable({
@@ -214,10 +215,11 @@ const kernelsFor = Effect.fnUntraced(function* (
 const openSession = Effect.fn("cpu.open")(function* (
   tensors: ReadonlyArray<Tensor>,
   settings: Settings,
-  options: CpuOptions
+  options: CpuOptions,
+  load: Loader
 ) {
   const { threads } = settings
-  const module = yield* kernelsFor(tensors, settings, options)
+  const module = yield* kernelsFor(tensors, settings, options, load)
   const heap = yield* orOutOfMemory(() => new Heap())
   const held = yield* orOutOfMemory(
     () => new Map(tensors.map((tensor) => [tensor.name, heap.allocate(bytesOf(tensor))]))
@@ -266,20 +268,23 @@ const openSession = Effect.fn("cpu.open")(function* (
 })
 
 /** The engine with settings that only tests and measurements want. */
-export const make = (options: CpuOptions): CpuEngine => ({
-  name,
-  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
-  build: Effect.suspend(() => {
-    const binary = options.binary ?? best()
-    return binary === undefined
-      ? Effect.fail(noSimd)
-      : Effect.map(digest(binary), (kernels) => ({
-          sources: [new URL("./compile.ts", import.meta.url).href],
-          kernels
-        }))
-  }),
-  availability,
-  open: (tensors, settings) => openSession(tensors, settings, options)
-})
+export const make = (options: CpuOptions): CpuEngine => {
+  const load = loader()
+  return {
+    name,
+    fused: [...kernels].filter((operation) => !isPrimitive(operation)),
+    build: Effect.suspend(() => {
+      const binary = options.binary ?? best()
+      return binary === undefined
+        ? Effect.fail(noSimd)
+        : Effect.map(digest(binary), (kernels) => ({
+            sources: [new URL("./compile.ts", import.meta.url).href],
+            kernels
+          }))
+    }),
+    availability,
+    open: (tensors, settings) => openSession(tensors, settings, options, load)
+  }
+}
 
 export const engine: CpuEngine = make({})

@@ -63,6 +63,14 @@ export const kernels = {
   reduce: 23,
   reduceJoin: 24,
   gather: 25,
-  scatterAdd: 26
+  scatterAdd: 26,
+  groupedAttention: 27,
+  groupedAttentionBackward: 28,
+  groupedAttentionCached: 29,
+  rmsNorm: 30,
+  rmsNormBackward: 31,
+  swiglu: 32,
+  swigluBackward: 33,
+  rope: 34
 } as const
 export type KernelName = keyof typeof kernels

@@ -236,3 +236,12 @@ export function apply(kind: i32, count: i32, a: usize, b: usize, c: usize, to: u
         )
   }
 }
+
+/** Cosines and sines (times `sign`) of position · theta^(-i / half), where `theta` is given by its logarithm. */
+export function turn(cosines: usize, sines: usize, half: i32, position: f64, theta: f64, sign: f32): void {
+  for (let i = 0; i < half; i++) {
+    const angle = position * Math.exp((-theta * <f64>i) / <f64>half)
+    store<f32>(cosines + <usize>i * 4, <f32>Math.cos(angle))
+    store<f32>(sines + <usize>i * 4, sign * <f32>Math.sin(angle))
+  }
+}
