@@ -26,7 +26,7 @@ export const control = {
 /** First word of a worker's line; whether it holds a task; what a test asks it to do. */
 export const workerLine = (worker: number) => (1024 + worker * 64) / 4
 export const busy = 0
-export const sabotage = 1
+export const injectedFault = 1
 
 /** First byte that the pool leaves to tensors and programs; the kernels' constants lie before it, from 6144 on. */
 export const heapStart = 16_384
