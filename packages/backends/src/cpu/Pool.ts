@@ -11,7 +11,7 @@ import { Worker } from "node:worker_threads"
 import { Effect, type Scope } from "effect"
 import { EngineFailure, EngineUnavailable, fewerThreads } from "../Backend.ts"
 import type { Heap } from "./Heap.ts"
-import { busy, control, sabotage, workerLine } from "./layout.ts"
+import { busy, control, injectedFault, workerLine } from "./layout.ts"
 import type { WorkerData } from "./worker.ts"
 
 /** How a run ended: to its end, stopped early, or at what a kernel found wrong. */
@@ -28,9 +28,9 @@ export interface PoolOptions {
    * Milliseconds without any progress after which a worker that holds a task counts as hung; grows with the longest run. A task takes
    * milliseconds.
    */
-  readonly patienceMilliseconds: number
+  readonly hangMilliseconds: number
   /** For tests: sent to every worker ahead of the memory, so that its start takes longer. */
-  readonly baggage?: unknown
+  readonly workerData?: unknown
 }
 
 /** The worker beside this module: TypeScript where the sources run as they are, JavaScript in a built package. */
@@ -46,7 +46,7 @@ const told = (thrown: unknown): string => {
   return `${thrown.name}: ${thrown.message}${where === undefined ? "" : ` (at ${where})`}`
 }
 
-/** Patience with the first run, which may begin before any worker has started: on a busy machine that takes seconds. */
+/** Timeout with the first run, which may begin before any worker has started: on a busy machine that takes seconds. */
 const startMilliseconds = 20_000
 
 const failure = (why: string) => new EngineFailure({ engine: "cpu", why, transient: true })
@@ -56,7 +56,7 @@ export class Pool {
   readonly threads: number
   /** How many workers may be awake at once: the machine's cores, when there are as many workers. */
   readonly cores: number
-  readonly #patience: number
+  readonly #hangMilliseconds: number
   readonly #words: Int32Array
   readonly #tickets: BigInt64Array
   readonly #workers: Array<Worker> = []
@@ -69,10 +69,10 @@ export class Pool {
   #listener: ((failure: EngineFailure) => void) | undefined
 
   private constructor(options: PoolOptions) {
-    const { baggage, heap, module, threads } = options
+    const { workerData, heap, module, threads } = options
     this.heap = heap
     this.threads = threads
-    this.#patience = options.patienceMilliseconds
+    this.#hangMilliseconds = options.hangMilliseconds
     this.#words = new Int32Array(heap.memory.buffer)
     this.#tickets = new BigInt64Array(heap.memory.buffer)
     const cores = availableParallelism()
@@ -80,7 +80,7 @@ export class Pool {
     this.cores = Math.min(threads, cores)
     this.#words[control.awake] = this.cores
     this.#words[control.spins] = spins
-    this.#data = { baggage, module, memory: heap.memory }
+    this.#data = { workerData, module, memory: heap.memory }
   }
 
   /** Starts all workers. One that cannot start is thrown, and those before it live on until the pool is closed. */
@@ -138,7 +138,7 @@ export class Pool {
   }
 
   /** How many workers may be awake at once, at most `cores`. Only between runs. */
-  useCrew(workers: number): void {
+  setActiveWorkers(workers: number): void {
     this.#words[control.awake] = workers
   }
 
@@ -173,8 +173,8 @@ export class Pool {
   }
 
   /** For tests: worker number `worker` (from 0) dies or hangs in the middle of its next task. */
-  sabotage(worker: number, kind: "dies" | "hangs"): void {
-    Atomics.store(this.#words, workerLine(worker) + sabotage, kind === "dies" ? 1 : 2)
+  injectFault(worker: number, kind: "dies" | "hangs"): void {
+    Atomics.store(this.#words, workerLine(worker) + injectedFault, kind === "dies" ? 1 : 2)
   }
 
   /** For tests: ends a worker from outside, as the system might. */
@@ -246,10 +246,10 @@ export class Pool {
   /** Looks now and then whether tasks are being done. Four looks without progress in a row, and the pool is broken. */
   #watch(): NodeJS.Timeout {
     const words = this.#words
-    const patience =
+    const hangMilliseconds =
       this.#longest === 0
-        ? Math.max(this.#patience, startMilliseconds)
-        : Math.max(this.#patience, Math.min(20 * this.#longest, 6 * this.#patience))
+        ? Math.max(this.#hangMilliseconds, startMilliseconds)
+        : Math.max(this.#hangMilliseconds, Math.min(20 * this.#longest, 6 * this.#hangMilliseconds))
     let seen = ""
     let idle = 0
     return setInterval(() => {
@@ -262,13 +262,13 @@ export class Pool {
         .filter((worker) => Atomics.load(words, workerLine(worker) + busy) !== 0)
         .map((worker) => worker + 1)
       const who = holders.length === 0 ? "no worker" : `worker ${holders.join(" and ")} of ${this.threads}`
-      const seconds = (patience / 1000).toFixed(1)
+      const seconds = (hangMilliseconds / 1000).toFixed(1)
       this.#break(
         holders.length === 0
           ? `no worker of ${this.threads} has taken a task for ${seconds} s`
           : `${who} hangs: it has held a task for ${seconds} s`
       )
-    }, patience / 4)
+    }, hangMilliseconds / 4)
   }
 
   #break(why: string): void {

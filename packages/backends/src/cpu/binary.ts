@@ -74,13 +74,13 @@ const fresh = (binary: Binary): boolean => {
 }
 
 const build = Effect.callback<void, EngineUnavailable>((resume) => {
-  const child = execFile(process.execPath, [path("build.mjs")], (error, _, said) =>
+  const child = execFile(process.execPath, [path("build.mjs")], (error, _, errors) =>
     resume(
       error === null
         ? Effect.void
         : Effect.fail(
             unavailable(
-              `its kernels could not be compiled: ${said.trim().split("\n").at(-1) || error.message}`,
+              `its kernels could not be compiled: ${errors.trim().split("\n").at(-1) || error.message}`,
               inClone ? "Run npm run setup, which says more." : installAgain
             )
           )
@@ -105,21 +105,23 @@ export const digest = Effect.fn("cpu.digestKernels")(function* (binary: Binary) 
   })
 })
 
-const compiled = new Map<Binary, WebAssembly.Module>()
-
-/** The compiled module of a binary, the same one for all sessions. */
-export const load = Effect.fn("cpu.loadKernels")(function* (binary: Binary) {
-  const known = compiled.get(binary)
-  if (known !== undefined) return known
-  if (!(yield* Effect.sync(() => fresh(binary)))) yield* build
-  const module = yield* Effect.tryPromise({
-    try: () => WebAssembly.compile(readFileSync(path(`build/${binary}.wasm`))),
-    catch: (cause) =>
-      unavailable(
-        `its compiled kernels cannot be loaded: ${cause instanceof Error ? cause.message : cause}`,
-        rebuild
-      )
+/** Loads binaries for one engine: a binary's module is compiled once and is the same for all its sessions. */
+export const loader = () => {
+  const compiled = new Map<Binary, WebAssembly.Module>()
+  return Effect.fn("cpu.loadKernels")(function* (binary: Binary) {
+    const known = compiled.get(binary)
+    if (known !== undefined) return known
+    if (!(yield* Effect.sync(() => fresh(binary)))) yield* build
+    const module = yield* Effect.tryPromise({
+      try: () => WebAssembly.compile(readFileSync(path(`build/${binary}.wasm`))),
+      catch: (cause) =>
+        unavailable(
+          `its compiled kernels cannot be loaded: ${cause instanceof Error ? cause.message : cause}`,
+          rebuild
+        )
+    })
+    compiled.set(binary, module)
+    return module
   })
-  compiled.set(binary, module)
-  return module
-})
+}
+export type Loader = ReturnType<typeof loader>

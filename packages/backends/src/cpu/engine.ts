@@ -21,8 +21,8 @@ import { expandedFor } from "../program/expand.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
-import { availability, type Binary, best, digest, load, noSimd } from "./binary.ts"
-import { Crew } from "./Crew.ts"
+import { ActiveWorkers } from "./ActiveWorkers.ts"
+import { availability, type Binary, best, digest, type Loader, loader, noSimd } from "./binary.ts"
 import { type Compiled, compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
 import { Heap, OutOfMemory } from "./Heap.ts"
@@ -68,9 +68,9 @@ export interface CpuOptions {
   /** The best one that this runtime takes, unless told. */
   readonly binary?: Binary
   /** Milliseconds without progress after which a worker counts as hung; 20,000 unless told. */
-  readonly patienceMilliseconds?: number
+  readonly hangMilliseconds?: number
   /** Sent to every worker ahead of the memory, so that its start takes longer. */
-  readonly baggage?: unknown
+  readonly workerData?: unknown
 }
 
 const rejected = (program: string, why: string) => new ProgramRejected({ engine: name, program, why })
@@ -143,7 +143,7 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
   yield* rejection(name, program, tensors)
   const expanded = yield* expandedFor(name, program, kernels, kernels)
   const compiled = yield* compiledIn(shared, expanded)
-  const crew = new Crew(pool.cores, compiled.milliseconds)
+  const active = new ActiveWorkers(pool.cores, compiled.milliseconds)
   const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
     const why = wrongInputs(program, inputs)
     if (why !== undefined) return yield* rejected(program.name, why)
@@ -155,9 +155,9 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
       else heap.integers(at, values.length).set(values)
     }
     if (compiled.first === 0) return
-    pool.useCrew(crew.size)
+    pool.setActiveWorkers(active.size)
     const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks)
-    crew.took(milliseconds)
+    active.took(milliseconds)
     if (fault !== undefined)
       return yield* new EngineFailure({
         engine: name,
@@ -194,7 +194,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
 const kernelsFor = Effect.fnUntraced(function* (
   tensors: ReadonlyArray<Tensor>,
   { precision, threads }: Settings,
-  options: CpuOptions
+  options: CpuOptions,
+  load: Loader
 ) {
   if (precision !== "f32")
     return yield* new EngineUnavailable({
@@ -214,10 +215,11 @@ const kernelsFor = Effect.fnUntraced(function* (
 const openSession = Effect.fn("cpu.open")(function* (
   tensors: ReadonlyArray<Tensor>,
   settings: Settings,
-  options: CpuOptions
+  options: CpuOptions,
+  load: Loader
 ) {
   const { threads } = settings
-  const module = yield* kernelsFor(tensors, settings, options)
+  const module = yield* kernelsFor(tensors, settings, options, load)
   const heap = yield* orOutOfMemory(() => new Heap())
   const held = yield* orOutOfMemory(
     () => new Map(tensors.map((tensor) => [tensor.name, heap.allocate(bytesOf(tensor))]))
@@ -226,8 +228,8 @@ const openSession = Effect.fn("cpu.open")(function* (
     threads,
     module,
     heap,
-    patienceMilliseconds: options.patienceMilliseconds ?? 20_000,
-    baggage: options.baggage
+    hangMilliseconds: options.hangMilliseconds ?? 20_000,
+    workerData: options.workerData
   })
   const sizes = new Map(tensors.map((tensor) => [tensor.name, sizeOf(tensor.shape)]))
   const turn = Semaphore.makeUnsafe(1)
@@ -266,20 +268,23 @@ const openSession = Effect.fn("cpu.open")(function* (
 })
 
 /** The engine with settings that only tests and measurements want. */
-export const make = (options: CpuOptions): CpuEngine => ({
-  name,
-  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
-  build: Effect.suspend(() => {
-    const binary = options.binary ?? best()
-    return binary === undefined
-      ? Effect.fail(noSimd)
-      : Effect.map(digest(binary), (kernels) => ({
-          sources: [new URL("./compile.ts", import.meta.url).href],
-          kernels
-        }))
-  }),
-  availability,
-  open: (tensors, settings) => openSession(tensors, settings, options)
-})
+export const make = (options: CpuOptions): CpuEngine => {
+  const load = loader()
+  return {
+    name,
+    fused: [...kernels].filter((operation) => !isPrimitive(operation)),
+    build: Effect.suspend(() => {
+      const binary = options.binary ?? best()
+      return binary === undefined
+        ? Effect.fail(noSimd)
+        : Effect.map(digest(binary), (kernels) => ({
+            sources: [new URL("./compile.ts", import.meta.url).href],
+            kernels
+          }))
+    }),
+    availability,
+    open: (tensors, settings) => openSession(tensors, settings, options, load)
+  }
+}
 
 export const engine: CpuEngine = make({})

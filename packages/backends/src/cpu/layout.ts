@@ -26,10 +26,10 @@ export const control = {
 /** First word of a worker's line; whether it holds a task; what a test asks it to do. */
 export const workerLine = (worker: number) => (1024 + worker * 64) / 4
 export const busy = 0
-export const sabotage = 1
+export const injectedFault = 1
 
 /** First byte that the pool leaves to tensors and programs; the kernels' constants lie before it, from 6144 on. */
-export const heapStart = 8192
+export const heapStart = 16_384
 
 /** A phase: tasks, works, address of the next phase, 1 when it is for one worker; its works follow after 16 bytes, 16 bytes each. */
 export const phaseWords = 4
@@ -58,6 +58,19 @@ export const kernels = {
   mean: 18,
   squares: 19,
   norm: 20,
-  adamW: 21
+  adamW: 21,
+  map: 22,
+  reduce: 23,
+  reduceJoin: 24,
+  gather: 25,
+  scatterAdd: 26,
+  groupedAttention: 27,
+  groupedAttentionBackward: 28,
+  groupedAttentionCached: 29,
+  rmsNorm: 30,
+  rmsNormBackward: 31,
+  swiglu: 32,
+  swigluBackward: 33,
+  rope: 34
 } as const
 export type KernelName = keyof typeof kernels

@@ -4,7 +4,7 @@ import { workerData } from "node:worker_threads"
 /** What a worker is given when it starts. */
 export interface WorkerData {
   /** For tests: what makes the start take longer. */
-  readonly baggage?: unknown
+  readonly workerData?: unknown
   readonly module: WebAssembly.Module
   readonly memory: WebAssembly.Memory
   readonly worker: number
@@ -24,7 +24,7 @@ const env = {
     return (user + system) / 1000
   },
   /** What tests ask for: 1 dies in the middle of a task, 2 never comes back from it. */
-  sabotage: (kind: number) => {
+  injectFault: (kind: number) => {
     if (kind === 1) process.exit(1)
     for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   }

@@ -17,7 +17,7 @@ import { type Kernels, kernels as referenceKernels } from "./kernels.ts"
 export type Memory = Map<string, Floats | Int32Array>
 
 /** Longest time in milliseconds that the event loop waits for a kernel. */
-const patienceMilliseconds = 10
+const longestBlockMilliseconds = 10
 
 /** Bits of the quiet NaN that marks a float nobody has written. */
 const poison = 0x7fc0dead
@@ -124,7 +124,7 @@ export const interpretStep = Effect.fnUntraced(function* (
   let started = performance.now()
   for (const fault of kernel(callOf(program, step, memory))) {
     if (fault !== undefined) return yield* fail(fault)
-    if (performance.now() - started > patienceMilliseconds) {
+    if (performance.now() - started > longestBlockMilliseconds) {
       yield* Effect.yieldNow
       started = performance.now()
     }

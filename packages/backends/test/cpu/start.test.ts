@@ -7,7 +7,7 @@ import { judge } from "../../src/contract/running.ts"
 import { make } from "../../src/cpu/engine.ts"
 
 /** So much that a worker takes about a tenth of a second to receive it. */
-const baggage = Array.from({ length: 120_000 }, (_, index) => ({ index }))
+const workerData = Array.from({ length: 120_000 }, (_, index) => ({ index }))
 
 /** A kernel that begins with `memory.fill`, which looks at the length that its thread believes the memory to have. */
 const filling = (seed: number) => {
@@ -23,7 +23,7 @@ describe("starting", () => {
   for (const binary of ["relaxed", "simd"] as const)
     it.live(`a worker of the ${binary} binary sees memory that grew while it started`, () =>
       Effect.gen(function* () {
-        const session = yield* make({ baggage, binary }).open([], { threads: 1, precision: "f32" })
+        const session = yield* make({ workerData, binary }).open([], { threads: 1, precision: "f32" })
         const last = filling(7)
         for (let seed = 1; seed <= 6; seed++) {
           yield* session.prepare(filling(seed).program)

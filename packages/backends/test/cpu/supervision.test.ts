@@ -16,8 +16,8 @@ const program = trainProgram(tiny)
 const tensors = heldBy([program])
 const large = { ...tiny, batch: 8, time: 64, vocabulary: 2000, width: 96 }
 
-const opened = Effect.fnUntraced(function* (threads: number, patienceMilliseconds = 20_000) {
-  const session = yield* make({ patienceMilliseconds }).open(tensors, { threads, precision: "f32" })
+const opened = Effect.fnUntraced(function* (threads: number, hangMilliseconds = 20_000) {
+  const session = yield* make({ hangMilliseconds }).open(tensors, { threads, precision: "f32" })
   for (const [name, values] of Object.entries(initial(tensors))) yield* session.write(name, values)
   return { session, prepared: yield* session.prepare(program) }
 })
@@ -28,7 +28,7 @@ describe("supervision", () => {
       Effect.gen(function* () {
         const { prepared, session } = yield* opened(threads)
         yield* prepared.run(trainInputs(tiny, 1))
-        for (let worker = 0; worker < threads; worker++) session.pool.sabotage(worker, "dies")
+        for (let worker = 0; worker < threads; worker++) session.pool.injectFault(worker, "dies")
         const error = yield* Effect.flip(prepared.run(trainInputs(tiny, 2)))
         assert.strictEqual(error._tag, "EngineFailure")
         assert.match(error.message, new RegExp(`worker \\d of ${threads} died`))
@@ -50,12 +50,12 @@ describe("supervision", () => {
       }).pipe(Effect.scoped)
     )
 
-  it.live("a worker that hangs is named after its patience, and the session closes", () =>
+  it.live("a worker that hangs is named after its timeout, and the session closes", () =>
     Effect.gen(function* () {
       const { prepared, session } = yield* opened(2, 400)
       yield* prepared.run(trainInputs(tiny, 1))
-      session.pool.sabotage(1, "hangs")
-      session.pool.sabotage(0, "hangs")
+      session.pool.injectFault(1, "hangs")
+      session.pool.injectFault(0, "hangs")
       const error = yield* Effect.flip(prepared.run(trainInputs(tiny, 2)))
       assert.match(error.message, /worker .* of 2 hangs/)
       assert.isTrue(error._tag === "EngineFailure" && error.transient)

@@ -8,7 +8,7 @@ import { make } from "../../src/cpu/engine.ts"
 const third = () => {
   let given = 0
   return {
-    get baggage() {
+    get workerData() {
       if (++given === 3) throw new Error("resource temporarily unavailable")
       return 0
     }
@@ -19,7 +19,7 @@ const engineFile = new URL("../../src/cpu/engine.ts", import.meta.url).href
 describe("workers that cannot start", () => {
   it.live("are told with how many were asked for, and what to do", () =>
     Effect.gen(function* () {
-      const engine = make({ baggage: third() })
+      const engine = make({ workerData: third() })
       const failure = yield* Effect.flip(Effect.scoped(engine.open([], { threads: 5, precision: "f32" })))
       assert.strictEqual(failure._tag, "EngineUnavailable")
       assert.match(
@@ -38,7 +38,7 @@ describe("workers that cannot start", () => {
         import { make } from ${JSON.stringify(engineFile)}
         const third = ${third.toString()}
         await Effect.runPromise(
-          Effect.exit(Effect.scoped(make({ baggage: third() }).open([], { threads: 5, precision: "f32" })))
+          Effect.exit(Effect.scoped(make({ workerData: third() }).open([], { threads: 5, precision: "f32" })))
         )
         console.log("told")`
       const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {

@@ -8,25 +8,25 @@ import { LEFT, RIGHT, pack } from "./pack"
 import { exp, fma, largest, log, splat, sum } from "./simd"
 
 /** Queries in a strip: a whole number of panels. */
-const STRIP: i32 = 48
-const EDGE: usize = 256
+export const STRIP: i32 = 48
+export const EDGE: usize = 256
 const OFFSET: i32 = 2
 
 // @ts-ignore: decorator
 @inline
-function rounded(x: i32, to: i32): i32 {
+export function rounded(x: i32, to: i32): i32 {
   return ((x + to - 1) / to) * to
 }
 
 /** The same row of the two packed forms of a strip of up to `keys` columns: bytes from row to row. */
 // @ts-ignore: decorator
 @inline
-function stripStride(T: i32): usize {
+export function stripStride(T: i32): usize {
   return <usize>rounded(T, RIGHT) * 4
 }
 
 /** Softmax of one row of scores of which `seen` count; the rest up to `width` become 0. Gives log Σ exp. */
-function softmaxRow(row: usize, seen: i32, width: i32): f32 {
+export function softmaxRow(row: usize, seen: i32, width: i32): f32 {
   const whole = seen & ~3
   let top = splat(-Infinity)
   let i = 0
@@ -102,7 +102,7 @@ export function attentionTask(a: usize, task: i32, scratch: usize): void {
 }
 
 /** p[u] = exp(score[u] - logSumExp) and ds[u] = p[u] · (dp[u] - delta), in place, for the `seen` columns; 0 beyond. */
-function gradientRow(scores: usize, products: usize, seen: i32, width: i32, log: f32, delta: f32): void {
+export function gradientRow(scores: usize, products: usize, seen: i32, width: i32, log: f32, delta: f32): void {
   const l = splat(log)
   const d = splat(delta)
   let i = 0

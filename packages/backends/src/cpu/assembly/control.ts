@@ -34,7 +34,7 @@ export const FAULT_LIMIT: usize = 488
 export const WORKERS: usize = 1024
 export const WORKER_STRIDE: usize = 64
 export const BUSY: usize = 0
-export const SABOTAGE: usize = 4
+export const INJECTED_FAULT: usize = 4
 
 /** A phase: total tasks, number of works, address of the next phase, not 0 when one worker does all of it; then its works. */
 export const PHASE_TASKS: usize = 0

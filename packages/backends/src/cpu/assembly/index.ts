@@ -14,7 +14,7 @@ import {
   PHASE_TASKS,
   PROFILE,
   RUN,
-  SABOTAGE,
+  INJECTED_FAULT,
   SCRATCH,
   SCRATCH_STRIDE,
   SLEEPERS,
@@ -36,8 +36,8 @@ import { run } from "./kernels"
 @external("env", "now")
 declare function now(): f64
 // @ts-ignore: decorator
-@external("env", "sabotage")
-declare function sabotage(kind: i32): void
+@external("env", "injectFault")
+declare function injectFault(kind: i32): void
 
 /** Wakes as many sleepers as there are tasks for and cores for, counting those awake already. */
 function wake(tasks: i32): void {
@@ -82,8 +82,8 @@ function perform(phase: usize, task: i32, end: i32, worker: i32): void {
   let record = phase + PHASE_HEADER
   let first = 0
   for (; task < end; task++) {
-    const fault = atomic.load<i32>(mine + SABOTAGE)
-    if (fault != 0) sabotage(fault)
+    const fault = atomic.load<i32>(mine + INJECTED_FAULT)
+    if (fault != 0) injectFault(fault)
     while (task >= load<i32>(record, WORK_END)) {
       first = load<i32>(record, WORK_END)
       record += WORK_BYTES

@@ -3,10 +3,16 @@ import { attentionBackwardTask, attentionCachedTask, attentionTask } from "./att
 import { addTask, dropoutTask, geluBackwardTask, geluTask } from "./elementwise"
 import { embeddingPositionsTask, embeddingTableTask, embeddingTask } from "./embedding"
 import { layerNormBackwardTask, layerNormTask } from "./layerNorm"
+import { mapTask } from "./formula"
+import { groupedAttentionBackwardTask, groupedAttentionCachedTask, groupedAttentionTask } from "./groupedAttention"
 import { columnSumsTask, fewRowsTask, productTask } from "./matrix"
 import { adamWTask, normTask, squaresTask } from "./optimizer"
 import { packTask } from "./pack"
 import { countTask, lossRowsTask, meanTask } from "./projection"
+import { ropeTask, swigluBackwardTask, swigluTask } from "./gated"
+import { reduceJoinTask, reduceTask } from "./reduce"
+import { rmsNormBackwardTask, rmsNormTask } from "./rmsNorm"
+import { gatherTask, scatterAddTask } from "./rows"
 
 /** Runs one task of a kernel; `a` is the address of the arguments. */
 export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {
@@ -55,6 +61,32 @@ export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {
       return normTask(a)
     case 21:
       return adamWTask(a, task)
+    case 22:
+      return mapTask(a, task, scratch)
+    case 23:
+      return reduceTask(a, task, scratch)
+    case 24:
+      return reduceJoinTask(a, scratch)
+    case 25:
+      return gatherTask(a, task)
+    case 26:
+      return scatterAddTask(a, task)
+    case 27:
+      return groupedAttentionTask(a, task, scratch)
+    case 28:
+      return groupedAttentionBackwardTask(a, task, scratch)
+    case 29:
+      return groupedAttentionCachedTask(a, task, scratch)
+    case 30:
+      return rmsNormTask(a, task)
+    case 31:
+      return rmsNormBackwardTask(a, task, scratch)
+    case 32:
+      return swigluTask(a, task)
+    case 33:
+      return swigluBackwardTask(a, task)
+    case 34:
+      return ropeTask(a, task, scratch)
     default:
       unreachable()
   }

@@ -1,7 +1,7 @@
 // Packing: a matrix is copied once into panels that the tile reads front to back.
 //
 // A panel holds `width` neighbouring rows (of the left operand, 6) or columns (of the right one, 8): for each k, its `width`
-// elements side by side. Elements beyond the matrix are zero. Strides are in bytes; one of the two is 4.
+// elements side by side. Elements beyond the matrix are zero. Strides are in bytes; packing is quick where one of the two is 4.
 
 /** Rows of the left operand in a panel, and of C in a tile. */
 export const LEFT: i32 = 6
@@ -41,6 +41,9 @@ export function packWithin(
       if (width == RIGHT) packRows8(from, stride, dst + <usize>i * panel, K, scale)
       else packRows6(from, stride, dst + <usize>i * panel, K, scale)
     }
+  else if (stride != 4)
+    for (let i = 0; i < whole; i++)
+      packPart(src + <usize>(i * width) * stride, stride, kStride, dst + <usize>i * panel, width, K, width, scale)
   else if (width == RIGHT) packColumns8(src, kStride, dst, whole, K, scale, panel)
   else packColumns6(src, kStride, dst, whole, K, scale, panel)
   if (whole * width < size)

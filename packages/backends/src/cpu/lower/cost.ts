@@ -31,7 +31,21 @@ const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks:
   mean: (a) => a[1]!,
   squares: (_, tasks) => tasks * 30_000,
   norm: (a) => a[1]!,
-  adamW: (a) => a[7]! * 0.7
+  adamW: (a) => a[7]! * 0.7,
+  // Blocks of 256 elements times instructions.
+  map: (a) => a[10]! * a[3]! * 120,
+  reduce: (a) => a[12]! * a[13]! * a[7]! * a[9]! * a[3]! * 0.5,
+  reduceJoin: (a) => a[10]! * 100,
+  gather: (a) => a[3]! * a[4]! * 0.5,
+  scatterAdd: (a) => a[4]! * (a[3]! + a[5]!) * 0.3,
+  groupedAttention: (a, tasks) => tasks * a[6]! ** 2 * a[9]! * 0.15,
+  groupedAttentionBackward: (a, tasks) => tasks * a[10]! ** 2 * a[13]! * (a[11]! / a[12]!) * 0.35,
+  groupedAttentionCached: (a, tasks) => tasks * a[7]! * a[11]! * a[10]! * 0.3,
+  rmsNorm: (a) => a[3]! * a[4]!,
+  rmsNormBackward: (a) => a[5]! * a[6]! * 1.5,
+  swiglu: (a) => a[3]!,
+  swigluBackward: (a) => a[5]! * 1.5,
+  rope: (a) => a[4]! * a[5]!
 }
 
 /** About how many microseconds a phase takes on one thread. */

@@ -5,8 +5,12 @@
 import type { OperationName } from "../../program/operations.ts"
 import type { Program, Step } from "../../program/Program.ts"
 import { attention, attentionBackward, attentionCached } from "./attention.ts"
+import { map, reduce } from "./elements.ts"
+import { rmsNorm, rmsNormBackward, rope, swiglu, swigluBackward } from "./gated.ts"
+import { groupedAttention, groupedAttentionBackward, groupedAttentionCached } from "./groupedAttention.ts"
 import { linear, linearBackward, linearBackwardInput, linearBackwardWeight } from "./matrix.ts"
 import { adamW, gradientNorm } from "./optimizer.ts"
+import { gather, product, scatterAdd } from "./primitives.ts"
 import { projection } from "./projection.ts"
 import {
   add,
@@ -22,6 +26,11 @@ import { type Lowered, type Place, type StepView, viewOf } from "./Unit.ts"
 
 /** Every operation alone. */
 export const alone: Readonly<Partial<Record<OperationName, (place: Place, step: StepView) => Lowered>>> = {
+  map,
+  reduce,
+  product,
+  gather,
+  scatterAdd,
   embedding,
   embeddingBackward,
   layerNorm,
@@ -32,6 +41,14 @@ export const alone: Readonly<Partial<Record<OperationName, (place: Place, step: 
   attention,
   attentionBackward,
   attentionCached,
+  groupedAttention,
+  groupedAttentionBackward,
+  groupedAttentionCached,
+  rmsNorm,
+  rmsNormBackward,
+  swiglu,
+  swigluBackward,
+  rope,
   gelu,
   geluBackward,
   add,

@@ -11,13 +11,13 @@ const long = 100
 /** Runs of each way that are timed at first, and again when the taken way has become slow. */
 const trials = 3
 /** Runs until the way that was not taken is tried again: at first, and at most. */
-const patience = { first: 16, most: 512 }
+const retrial = { first: 16, most: 512 }
 /** Weight of the newest run in a way's mean time. */
 const newest = 0.25
 
 type Way = "alone" | "together"
 
-export class Crew {
+export class ActiveWorkers {
   readonly #workers: number
   readonly #tries: boolean
   readonly #milliseconds = new Map<Way, number>()
@@ -27,7 +27,7 @@ export class Crew {
   /** Time of the taken way when it was taken. */
   #expected = Infinity
   #left = 0
-  #interval = patience.first
+  #interval = retrial.first
   #runs = 0
 
   /** `workers` is how many may be awake at once; `milliseconds` is about how long the program takes on one thread of a quiet machine. */
@@ -59,7 +59,7 @@ export class Crew {
     }
     this.#left--
     const slower = this.#mean(this.#way) > 2 * this.#expected
-    if (slower) this.#interval = patience.first
+    if (slower) this.#interval = retrial.first
     if (this.#left > 0 && !slower) return
     const other: Way = this.#way === "alone" ? "together" : "alone"
     const first = slower || !this.#milliseconds.has("alone")
@@ -77,7 +77,7 @@ export class Crew {
 
   #choose(): void {
     const better: Way = this.#mean("alone") < 0.95 * this.#mean("together") ? "alone" : "together"
-    this.#interval = better === this.#way ? Math.min(patience.most, 2 * this.#interval) : patience.first
+    this.#interval = better === this.#way ? Math.min(retrial.most, 2 * this.#interval) : retrial.first
     this.#way = better
     this.#expected = this.#mean(better)
     this.#left = this.#interval
