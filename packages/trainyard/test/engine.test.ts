@@ -27,7 +27,9 @@ describe("the identity of what computes", () => {
           reference: "reference/kernels/linear.ts"
         }
         expect(files).toContain(`@trainyard/backends/src/${kernels[name]}`)
-        expect(files.filter((file) => /\/(?:engine|faults|Pool|ActiveWorkers|Heap)\.ts$/.test(file))).toEqual([])
+        expect(files.filter((file) => /\/(?:engine|faults|Pool|ActiveWorkers|Heap)\.ts$/.test(file))).toEqual(
+          []
+        )
       })
     )
   }
