@@ -21,12 +21,13 @@ const node = (...args: ReadonlyArray<string>) =>
   })
 
 const pipeline = (backend: string) => `
-import { buildDataset, collect, Pipeline, Source, tokenize, train } from "trainyard"
+import { buildDataset, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 
 export default Pipeline.make("mine", { ${backend} }, () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.h"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 270 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 270 })
+  const dataset = buildDataset({ split, tokenizer })
   return train({ dataset, model: { embedding: 8, layers: 1, heads: 1 }, sequenceLength: 8, steps: 2, batchSize: 1 })
 })
 `

@@ -178,11 +178,23 @@ describe("examples", () => {
 })
 
 describe("pipelines", () => {
-  test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts"])("%s can be planned", async (path) => {
-    const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
-    expect(code).toBe(0)
-    for (const name of ["clean", "collect", "tokenize", "dataset", "train", "checkpoint", "validate"]) {
-      expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
+  test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts", "pipelines/c-code-best.ts"])(
+    "%s can be planned",
+    async (path) => {
+      const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
+      expect(code).toBe(0)
+      for (const name of [
+        "clean",
+        "collect",
+        "split",
+        "tokenize",
+        "dataset",
+        "train",
+        "checkpoint",
+        "validate"
+      ]) {
+        expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
+      }
     }
-  })
+  )
 })

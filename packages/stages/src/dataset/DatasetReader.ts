@@ -4,7 +4,8 @@
  */
 import { digestFile } from "@trainyard/core/Durable"
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
-import { type Counts, Dataset, type Placed, type Split } from "./Dataset.ts"
+import type { SplitName } from "../split/Split.ts"
+import { type Counts, Dataset, type Placed } from "./Dataset.ts"
 import { DamagedDataset } from "./DatasetError.ts"
 import * as DocumentList from "./DocumentList.ts"
 import { type DocumentStarts, indexAt } from "./DocumentStarts.ts"
@@ -41,7 +42,7 @@ const damaged = (file: string, why: string): DamagedDataset =>
 
 const openSplit = Effect.fnUntraced(function* (
   directory: string,
-  split: Split,
+  split: SplitName,
   counts: typeof Counts.Type,
   tokenBytes: 2 | 4,
   documents: ReadonlyArray<Placed>
@@ -90,7 +91,7 @@ export const open = Effect.fn("DatasetReader.open")(function* (directory: string
     Effect.catchTag("SchemaError", () => Effect.fail(damaged(valueFile, "does not describe a dataset")))
   )
   const listFile = path.join(directory, "documents.jsonl")
-  const documents: Record<Split, Array<Placed>> = { train: [], validation: [], test: [] }
+  const documents: Record<SplitName, Array<Placed>> = { train: [], validation: [], test: [] }
   yield* Stream.runForEach(DocumentList.stream(directory), (document) =>
     Effect.sync(() => void documents[document.split].push(document))
   ).pipe(
@@ -100,7 +101,7 @@ export const open = Effect.fn("DatasetReader.open")(function* (directory: string
       PlatformError: (error) => Effect.fail(damaged(listFile, `cannot be read (${error.message})`))
     })
   )
-  const splitOf = (split: Split, counts: typeof Counts.Type) =>
+  const splitOf = (split: SplitName, counts: typeof Counts.Type) =>
     openSplit(directory, split, counts, value.tokenBytes, documents[split])
   const reader: DatasetReader = {
     value,

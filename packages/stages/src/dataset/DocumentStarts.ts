@@ -3,7 +3,7 @@
  * document begins.
  */
 import { Effect, Stream } from "effect"
-import type { Split } from "./Dataset.ts"
+import type { SplitName } from "../split/Split.ts"
 import * as DocumentList from "./DocumentList.ts"
 
 /** Index of the first token of each document of a split, ascending. The first is 0. */
@@ -42,7 +42,7 @@ export const startsInWindow = (
   let lap = 0
   let next = nextAfter(document, lap)
   for (let at = 0; at < count; at++) {
-    // A document has at least one token, its end token.
+    // A document has at least one token.
     if (at === next) {
       begin = at
       document++
@@ -59,7 +59,7 @@ export const startsInWindow = (
 
 /** Reads where the documents of each split begin from a dataset folder's list. Fails with `UnreadableLine`, or as the file system does. */
 export const read = Effect.fn("DocumentStarts.read")(function* (directory: string) {
-  const starts: Record<Split, Array<number>> = { train: [], validation: [], test: [] }
+  const starts: Record<SplitName, Array<number>> = { train: [], validation: [], test: [] }
   yield* Stream.runForEach(DocumentList.stream(directory), ({ split, start }) =>
     Effect.sync(() => void starts[split].push(start))
   )

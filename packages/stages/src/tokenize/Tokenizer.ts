@@ -5,7 +5,15 @@
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
 import { digestOf } from "./digest.ts"
-import { bytePairWords, detached, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
+import {
+  bytePairSplittings,
+  bytePairWords,
+  detached,
+  isSettled,
+  lexerPattern,
+  lexerWords,
+  split
+} from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
@@ -48,22 +56,39 @@ const Config = Schema.fromJsonString(
   })
 )
 
-/** How a tokenizer.json cuts text into words, when that is a way that we know to be independent of what stands around a word. */
-const wordsOf = (json: TokenizerJson, addedOutside: boolean): RegExp | undefined => {
+/** A way of cutting text into words that is known to be independent of what stands around a word. */
+interface Words {
+  readonly model: "byte-pair" | "word-level"
+  readonly words: RegExp
+}
+
+type PreTokenizer = Exclude<TokenizerJson["pre_tokenizer"], null | undefined>
+
+const isByteLevelStep = (step: Omit<PreTokenizer, "pretokenizers"> | undefined, regex: boolean): boolean =>
+  step?.type === "ByteLevel" && step.add_prefix_space === false && (step.use_regex ?? true) === regex
+
+/** The regular expression of a step that splits and keeps every piece. */
+const splitPattern = (step: Omit<PreTokenizer, "pretokenizers"> | undefined): unknown =>
+  step?.type === "Split" &&
+  step.behavior === "Isolated" &&
+  step.invert !== true &&
+  Predicate.hasProperty(step.pattern, "Regex")
+    ? step.pattern.Regex
+    : undefined
+
+/** How a tokenizer.json cuts text into words; undefined where it is no way that is known here. */
+const wordsOf = (json: TokenizerJson, addedOutside: boolean): Words | undefined => {
   const pre = json.pre_tokenizer
   if (pre === null || pre === undefined || addedOutside) return undefined
   if (Predicate.isNotNullish(json.normalizer) || Predicate.isNotNullish(json.post_processor)) return undefined
-  if (json.model.type === "BPE" && pre.type === "ByteLevel") {
-    return pre.add_prefix_space === false && pre.use_regex !== false ? bytePairWords : undefined
-  }
-  const isLexer =
-    json.model.type === "WordLevel" &&
-    pre.type === "Split" &&
-    pre.behavior === "Isolated" &&
-    pre.invert !== true &&
-    Predicate.hasProperty(pre.pattern, "Regex") &&
-    pre.pattern.Regex === lexerPattern
-  return isLexer ? lexerWords : undefined
+  if (json.model.type === "WordLevel" && splitPattern(pre) === lexerPattern)
+    return { model: "word-level", words: lexerWords }
+  if (json.model.type !== "BPE") return undefined
+  if (isByteLevelStep(pre, true)) return { model: "byte-pair", words: bytePairWords }
+  const [first, second, ...more] = pre.type === "Sequence" ? (pre.pretokenizers ?? []) : []
+  if (more.length > 0 || !isByteLevelStep(second, false)) return undefined
+  const known = bytePairSplittings.find(({ pattern }) => pattern === splitPattern(first))
+  return known && { model: "byte-pair", words: known.words }
 }
 
 /** Ids of a word: one id by itself, which most words are, or several. */
@@ -107,7 +132,7 @@ const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
 const isByteLevel = ({ decoder, model, normalizer, pre_tokenizer }: TokenizerJson): boolean =>
   model.type === "BPE" &&
   decoder?.type === "ByteLevel" &&
-  pre_tokenizer?.add_prefix_space !== true &&
+  [pre_tokenizer, ...(pre_tokenizer?.pretokenizers ?? [])].every((step) => step?.add_prefix_space !== true) &&
   !Predicate.isNotNullish(normalizer)
 
 /** Bytes of each id of a byte-level vocabulary, which writes a byte as one character. */
@@ -263,10 +288,10 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const encodeBatch: Tokenizer["encodeBatch"] =
     words === undefined
       ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
-      : wordwise(library, words)
+      : wordwise(library, words.words)
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
-    model: words === bytePairWords ? "byte-pair" : words === lexerWords ? "word-level" : "other",
+    model: words?.model ?? "other",
     vocabularySize,
     endToken,
     endTokenId,

@@ -71,7 +71,7 @@ export const copyTokenizer = Effect.fn("copyTokenizer")(function* (
  * @example
  * ```ts
  * const tokenizer = importTokenizer({ folder: "models/gpt2" })
- * const dataset = buildDataset({ corpus, tokenizer })
+ * const dataset = buildDataset({ split, tokenizer })
  * ```
  */
 export const importTokenizer = Stage.make({

@@ -10,6 +10,47 @@
 export const bytePairWords =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
+/** How a rule differs from GPT-2's. */
+export interface SplittingOptions {
+  /** White space with a line break is one word to its end: the line break with the whole indentation of the next line. */
+  readonly wholeIndentation: boolean
+  /** Each digit is a word. */
+  readonly singleDigits: boolean
+}
+
+/** A rule in the notation of the `tokenizers` library (Oniguruma), and as a regular expression. It takes every character too. */
+export interface Splitting {
+  readonly pattern: string
+  readonly words: RegExp
+}
+
+/** The rule of these options; undefined for GPT-2's own. */
+export const bytePairSplitting = ({
+  singleDigits,
+  wholeIndentation
+}: SplittingOptions): Splitting | undefined => {
+  if (!singleDigits && !wholeIndentation) return undefined
+  const pattern = [
+    "'s|'t|'re|'ve|'m|'ll|'d",
+    " ?\\p{L}+",
+    singleDigits ? "\\p{N}" : " ?\\p{N}+",
+    " ?[^\\s\\p{L}\\p{N}]+",
+    ...(wholeIndentation ? ["\\s*[\\r\\n]+[\\t ]*"] : []),
+    "\\s+(?!\\S)",
+    "\\s+"
+  ].join("|")
+  // `\s` of JavaScript has one character more than Unicode's white space.
+  const words = pattern.replaceAll("\\s", "\\p{White_Space}").replaceAll("\\S", "\\P{White_Space}")
+  return { pattern, words: new RegExp(words, "gu") }
+}
+
+/** All rules for byte pairs besides GPT-2's. */
+export const bytePairSplittings: ReadonlyArray<Splitting> = [
+  bytePairSplitting({ singleDigits: true, wholeIndentation: false }),
+  bytePairSplitting({ singleDigits: false, wholeIndentation: true }),
+  bytePairSplitting({ singleDigits: true, wholeIndentation: true })
+].filter((splitting) => splitting !== undefined)
+
 /** A simple lexer's rule: identifiers, numbers, line breaks, runs of spaces or tabs, and every other character by itself. */
 export const lexerPattern =
   "[\\p{L}_][\\p{L}\\p{M}\\p{N}_]*|\\p{N}+|\\n|\\x20+|\\t+|[^\\p{L}\\p{N}_\\n\\x20\\t]"
