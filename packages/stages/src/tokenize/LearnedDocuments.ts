@@ -1,5 +1,5 @@
 /**
- * Which documents a tokenizer was learned from, so that a dataset can tell whether its validation and test documents are among them: the
+ * Which documents a tokenizer was learned from, so that `buildDataset` can check that no validation or test document is among them: the
  * tokenizer artifact's `documents.txt`, the SHA-256 of each document's text, one a line.
  */
 import { join } from "node:path"
@@ -26,7 +26,7 @@ export const write = Effect.fnUntraced(function* (directory: string, portion: Po
   yield* list.flush.pipe(onDisk)
 })
 
-/** The digests that a tokenizer's folder lists: none for a tokenizer that was made elsewhere, which tells nothing of its documents. */
+/** The digests that a tokenizer's folder lists: empty for an imported tokenizer, whose documents are unknown. */
 export const read = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const digests = new Set<string>()

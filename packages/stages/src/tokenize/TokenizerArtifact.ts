@@ -13,7 +13,7 @@ export const TokenizerArtifact = Artifact.kind({
   version: 3,
   view: () => import("./view.ts"),
   value: Schema.Struct({
-    /** What tells this tokenizer from every other. Datasets, runs and models that rest on it carry the same. */
+    /** Identifies the tokenizer; datasets, runs and models that were made with it have the same digest. */
     digest: Schema.String,
     /** `other` for one that was made elsewhere in a way that Trainyard does not make. */
     model: Schema.Literals(["byte-pair", "word-level", "other"]),

@@ -1,6 +1,6 @@
 /**
- * How large a vocabulary is where nobody says: about as large as the training text, and the model that it is for, can make use of. Each
- * entry takes parameters and must be seen often to be learned; too few entries make sequences long.
+ * The default size of a vocabulary, from the size of the training text and of the model. Each entry costs parameters and needs many
+ * occurrences to be learned; too few entries make sequences long.
  */
 
 /** The sizes of a model that matter here. `layers` transformer layers of 12 · embedding² parameters each. */

@@ -22,11 +22,11 @@ const sliceBytes = 1 << 19
 /** How often each word occurs, in words that the vocabulary is learned from and in others. */
 export interface WordCounts {
   readonly learned: ReadonlyMap<string, number>
-  /** Words of too few documents: they are encoded like any other text, but shape nothing. */
+  /** Words of too few documents: they are counted, but the vocabulary is not learned from them. */
   readonly other: ReadonlyMap<string, number>
 }
 
-/** In how many documents each word occurs, where that matters. */
+/** In how many documents each word occurs; not counted where one document is enough. */
 const tallyOf = (minimumDocuments: number) => {
   const documents = new Map<string, number>()
   return {
@@ -78,11 +78,11 @@ export const countWords = Effect.fn("tokenize.countWords")(function* (
   return divided
 })
 
-/** What is asked of a vocabulary. */
+/** The requested vocabulary. */
 export interface Wanted {
   /** Entries, special tokens included. */
   readonly size: number
-  /** Whether a smaller vocabulary will do where the text gives no more: so for a size that nobody asked for. */
+  /** Whether a smaller vocabulary is accepted where the text gives no more: for a default size. */
   readonly orSmaller: boolean
   readonly minimumFrequency: number
   readonly minimumDocuments: number
@@ -92,15 +92,15 @@ export interface Wanted {
 const limitsOf = ({ minimumDocuments }: Wanted): string =>
   minimumDocuments === 1 ? "see minimumFrequency" : "see minimumFrequency and minimumDocuments"
 
-const impossible = (asked: number, smallest: number, largest: number, why: string) =>
+const impossible = (requested: number, smallest: number, largest: number, why: string) =>
   new ImpossibleVocabulary({
-    asked,
+    requested,
     smallest,
     largest,
     message:
-      asked < smallest
-        ? `vocabularySize ${asked} is too small: ${why} take ${smallest} entries. Set it to ${smallest} or more.`
-        : `vocabularySize ${asked} is more than the training split gives: the largest possible is ${largest} (${why}). Set it to ${largest} or less, or collect more.`
+      requested < smallest
+        ? `vocabularySize ${requested} is too small: ${why} take ${smallest} entries. Set it to ${smallest} or more.`
+        : `vocabularySize ${requested} is more than the training split gives: the largest possible is ${largest} (${why}). Set it to ${largest} or less, or collect more.`
   })
 
 /** Learns a byte-pair vocabulary, the end token included in its size. */

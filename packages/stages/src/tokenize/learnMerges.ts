@@ -173,7 +173,7 @@ export function* learnMerges(
     if (top === undefined) break
     const { pair } = top
     if (top.count !== pair.count) {
-      // It lost occurrences since it was queued: it queues again with what is left. Where it gained some, it stands there twice.
+      // Its count changed since it was queued: a pair that lost occurrences is queued again; one that gained some is in the queue twice.
       if (pair.count > 0 && pair.count < top.count) heap.push({ pair, count: pair.count })
       continue
     }

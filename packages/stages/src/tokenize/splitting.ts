@@ -1,6 +1,6 @@
 /**
- * How text is cut into words before a tokenizer looks at them. The same rules stand in tokenizer.json for the `tokenizers` library,
- * in its own notation; a test holds the two against each other.
+ * Pre-tokenization: how text is cut into words before they are encoded. tokenizer.json has the same rules in the notation of the
+ * `tokenizers` library; a test compares the two.
  */
 
 /**
@@ -76,7 +76,7 @@ export const detached = (word: string): string => (word.length < 13 ? word : ` $
 export const split = (text: string, words: RegExp): ReadonlyArray<string> => text.match(words) ?? []
 
 /**
- * The letter that stands for each byte in a byte-level vocabulary: itself where it is printable, one from U+0100 on otherwise.
+ * The letter for each byte in a byte-level vocabulary: itself where it is printable, one from U+0100 on otherwise.
  * Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", encoder.py.
  */
 export const letterOfByte: ReadonlyArray<string> = (() => {

@@ -99,7 +99,7 @@ const preTokenizer = {
   invert: Schema.optionalKey(Schema.Boolean)
 }
 
-/** The parts of any tokenizer.json that matter here; the library judges the rest. */
+/** The parts of a tokenizer.json that are read here; the library checks the rest. */
 export const TokenizerJson = Schema.Struct({
   added_tokens: Schema.optionalKey(
     Schema.Array(Schema.Struct({ id: Schema.Int, content: Schema.String, special: Schema.Boolean }))

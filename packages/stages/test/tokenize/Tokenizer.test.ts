@@ -83,7 +83,7 @@ layer(Running.layer)("loading a tokenizer", (it) => {
       const tokenizer = yield* Tokenizer.load(artifact.directory)
       for (const id of [300, -1, 1.5]) {
         const error = yield* Effect.flip(tokenizer.decode([5, id]))
-        assert.include(error.message, `Token ${id} is none of this tokenizer's`)
+        assert.include(error.message, `Token ${id} is not in this tokenizer's vocabulary`)
       }
     })
   )
