@@ -17,6 +17,13 @@ import { bytePairJson, configJson, endToken, wordLevelJson } from "./tokenizerJs
 
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
+const ModelShape = Schema.Struct({
+  /** Width of the model. */
+  embedding: positive,
+  /** Transformer layers. */
+  layers: positive
+})
+
 const config = {
   /**
    * `byte-pair` learns pieces of words and can encode any text. `word-level` learns the most frequent words and signs and encodes
@@ -32,17 +39,13 @@ const config = {
    */
   vocabularySize: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 2 ** 24 }))),
   /**
-   * The model that the vocabulary is for: its default size is then at most what suits a model of this width and depth, about 900 entries at
-   * 1 M parameters and 3,000 at 10 M. Without effect beside `vocabularySize`, and refused there.
+   * The shape of the model that the vocabulary is for, such as `Gpt.small`; its `embedding` and `layers` count. The default size is then at
+   * most what suits such a model: about 900 entries at 1 M parameters, 3,000 at 10 M. Refused beside `vocabularySize`, where it has no effect.
    * @defaultValue the training text alone decides
    */
   forModel: Schema.optionalKey(
-    Schema.Struct({
-      /** Width of the model. */
-      embedding: positive,
-      /** Transformer layers. */
-      layers: positive
-    })
+    // A model's shape has more: `forModel: Gpt.small`.
+    Schema.StructWithRest(ModelShape, [Schema.Record(Schema.String, Schema.Unknown)])
   ),
   /**
    * Pairs or words that occur less often do not become entries.

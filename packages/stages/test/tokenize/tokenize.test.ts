@@ -1,9 +1,15 @@
 import { assert, layer } from "@effect/vitest"
 import type { Stage } from "@trainyard/core"
+import * as Pipeline from "@trainyard/core/Pipeline"
+import * as Settings from "@trainyard/core/Settings"
 import { Effect, FileSystem } from "effect"
 import * as fc from "fast-check"
 import { Tokenizer as Library } from "tokenizers"
+import { collect } from "../../src/collect/collect.ts"
+import * as Source from "../../src/collect/Source.ts"
+import * as Gpt from "../../src/model/Gpt.ts"
 import type { Split } from "../../src/split/Split.ts"
+import { splitCorpus } from "../../src/split/splitCorpus.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import { tokenize } from "../../src/tokenize/tokenize.ts"
 import { someCode } from "../corpusOf.ts"
@@ -174,6 +180,20 @@ layer(Running.layer)("tokenize", (it) => {
       assert.strictEqual(repeated.artifact.value.vocabularySize, 257)
       const words = yield* made({ model: "word-level" }, ["a b a b\n"])
       assert.strictEqual(words.artifact.value.vocabularySize, 5)
+    })
+  )
+
+  it.effect("takes the shape of a model with all that it says", () =>
+    Effect.gen(function* () {
+      const resolve = (forModel: Gpt.GptShape) =>
+        Settings.resolve(
+          Pipeline.make("words", () => {
+            const corpus = collect({ sources: [Source.folder("src")] })
+            return tokenize({ split: splitCorpus({ corpus }), forModel })
+          })
+        )
+      yield* resolve(Gpt.small)
+      assert.include((yield* Effect.flip(resolve({ ...Gpt.small, layers: 0 }))).message, "layers")
     })
   )
 
