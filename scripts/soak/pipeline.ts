@@ -1,5 +1,5 @@
 /**
- * The run that the soak tests break and mend: a small model on generated C. The corpus folder and the number of steps come from the
+ * The run that the soak tests kill and resume: a small model on generated C. The corpus folder and the number of steps come from the
  * environment, so that one file serves every mode.
  */
 import { buildDataset, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"

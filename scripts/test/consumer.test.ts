@@ -119,7 +119,7 @@ beforeAll(() => {
   const withoutOptional = install("--omit=optional")
   // Without its optional packages Trainyard works too: all that they bring is speed.
   const plan = trainyard("plan", "pipeline.ts", "--backend", "cpu")
-  expect(plan.output).toMatch(/6 of 6 stages would run/)
+  expect(plan.output).toMatch(/7 of 7 stages would run/)
   installed = { all: install(), withoutOptional }
   console.log(`Installed: ${installed.all} MB, ${withoutOptional} MB without optional dependencies.`)
 }, 300_000)

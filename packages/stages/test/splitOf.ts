@@ -18,7 +18,7 @@ export const splitOf = Effect.fnUntraced(function* ({ test, train, validation = 
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-split-" })
   const lines: Array<string> = []
   let offset = 0
-  const portion = (split: SplitName, texts: ReadonlyArray<string>) => {
+  const subset = (split: SplitName, texts: ReadonlyArray<string>) => {
     const digest = createHash("sha256")
     const from = offset
     for (const text of texts) {
@@ -34,9 +34,9 @@ export const splitOf = Effect.fnUntraced(function* ({ test, train, validation = 
   }
   const value = {
     seed: 1,
-    train: portion("train", train),
-    validation: portion("validation", validation),
-    ...(test && { test: portion("test", test) }),
+    train: subset("train", train),
+    validation: subset("validation", validation),
+    ...(test && { test: subset("test", test) }),
     leftOut: { documents: 0, bytes: 0 }
   }
   yield* fs.writeFileString(

@@ -19,7 +19,7 @@ export const Counts = Schema.Struct({
   bytes: Schema.Int,
   /** Documents of which only a part is in the split; absent in older datasets. */
   partial: Schema.optionalKey(Schema.Int),
-  /** Digest of the split's text, `Portion.digest`: the same for every tokenizer. Absent where tokens were cut off, and in older datasets. */
+  /** Digest of the split's text, `Subset.digest`: the same for every tokenizer. Absent where tokens were cut off, and in older datasets. */
   text: Schema.optionalKey(Schema.String),
   /** SHA-256 of the split's token file: two splits are the same only when this is. */
   digest: Schema.String

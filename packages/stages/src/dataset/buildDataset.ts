@@ -30,7 +30,7 @@ const batchBytes = 1 << 19
 
 interface Writing {
   readonly split: SplitName
-  readonly portion: SplitReader.PortionReader
+  readonly subset: SplitReader.SubsetReader
   readonly limit: number
   readonly tokenBytes: 2 | 4
   readonly progress: (bytes: number) => Effect.Effect<void>
@@ -51,7 +51,7 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   tokenizer: Tokenizer.Tokenizer,
   output: string,
   list: Effect.Success<ReturnType<typeof Spool.writer>>,
-  { limit, portion, progress, split, tokenBytes }: Writing
+  { limit, subset, progress, split, tokenBytes }: Writing
 ) {
   const path = yield* Path.Path
   const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
@@ -60,21 +60,21 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   const counts = { documents: 0, tokens: 0, bytes: 0, partial: 0 }
   const hash = createHash("sha256")
   let next = 0
-  while (next < portion.documents && counts.tokens < limit) {
+  while (next < subset.documents && counts.tokens < limit) {
     const indices: Array<number> = []
     const texts: Array<string> = []
     let batch = 0
-    while (next < portion.documents && (batch === 0 || batch + portion.lengths[next]! <= batchBytes)) {
+    while (next < subset.documents && (batch === 0 || batch + subset.lengths[next]! <= batchBytes)) {
       indices.push(next)
-      texts.push(yield* portion.text(next))
-      batch += portion.lengths[next++]!
+      texts.push(yield* subset.text(next))
+      batch += subset.lengths[next++]!
     }
     const encoded = yield* tokenizer.encodeBatch(texts)
     for (const [position, index] of indices.entries()) {
       const room = limit - counts.tokens
       if (room <= 0) break
       const whole = encoded[position]!
-      const document = yield* portion.document(index)
+      const document = yield* subset.document(index)
       const length = Math.min(whole.length + (isEnded(document) ? 1 : 0), room)
       const tokens = tokenBytes === 2 ? new Uint16Array(length) : new Uint32Array(length)
       tokens.set(whole.subarray(0, length))
@@ -121,10 +121,10 @@ const checkTokenizer = Effect.fnUntraced(function* (directory: string, split: Sp
     Effect.mapError(Workspace.explain("Reading the tokenizer", directory))
   )
   let seen = 0
-  for (const portion of [split.train, split.validation, split.test]) {
-    for (let index = 0; learned.size > 0 && index < (portion?.documents ?? 0); index++) {
-      const isKnown = learned.delete(LearnedDocuments.digestOf(yield* portion!.document(index)))
-      if (isKnown && portion !== split.train) seen++
+  for (const subset of [split.train, split.validation, split.test]) {
+    for (let index = 0; learned.size > 0 && index < (subset?.documents ?? 0); index++) {
+      const isKnown = learned.delete(LearnedDocuments.digestOf(yield* subset!.document(index)))
+      if (isKnown && subset !== split.train) seen++
     }
   }
   if (seen === 0) return
@@ -175,9 +175,9 @@ export const buildDataset = Stage.make({
       return journal.publish({ type: "Progress", done, total: split.all.bytes, unit: "bytes" })
     }
     const tokenBytes = tokenizer.vocabularySize <= 65_536 ? 2 : 4
-    const write = (name: SplitName, portion: SplitReader.PortionReader, limit = Number.POSITIVE_INFINITY) =>
+    const write = (name: SplitName, subset: SplitReader.SubsetReader, limit = Number.POSITIVE_INFINITY) =>
       Effect.map(
-        writeSplit(tokenizer, output, list, { split: name, portion, limit, tokenBytes, progress }),
+        writeSplit(tokenizer, output, list, { split: name, subset, limit, tokenBytes, progress }),
         (counts) => {
           const text = inputs.split.value[name]
           return counts.bytes === text?.bytes ? { ...counts, text: text.digest } : counts

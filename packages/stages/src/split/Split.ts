@@ -32,15 +32,15 @@ export const SplitDocument = Schema.Struct({
 })
 export type SplitDocument = typeof SplitDocument.Type
 
-export const Portion = Schema.Struct({
+export const Subset = Schema.Struct({
   documents: Schema.Int,
   /** Documents of which only a part is in it. */
   partial: Schema.Int,
   bytes: Schema.Int,
-  /** SHA-256 of the digests of its documents' texts, in order: two portions are the same text only when this is. */
+  /** SHA-256 of the digests of its documents' texts, in order: two subsets are the same text only when this is. */
   digest: Schema.String
 })
-export type Portion = typeof Portion.Type
+export type Subset = typeof Subset.Type
 
 /** The kind of artifact that `splitCorpus` makes. `SplitReader` opens its folder. */
 export const Split = Artifact.kind({
@@ -49,11 +49,11 @@ export const Split = Artifact.kind({
   view: () => import("./view.ts"),
   value: Schema.Struct({
     seed: Schema.Int,
-    train: Portion,
-    validation: Portion,
+    train: Subset,
+    validation: Subset,
     /** Absent where none was asked for, or the corpus was too small for one. */
-    test: Schema.optionalKey(Portion),
-    /** Documents beyond the limits, which are in no portion. */
+    test: Schema.optionalKey(Subset),
+    /** Documents beyond the limits, which are in no subset. */
     leftOut: Schema.Struct({ documents: Schema.Int, bytes: Schema.Int })
   })
 })

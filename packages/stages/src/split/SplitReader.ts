@@ -1,19 +1,19 @@
-/** Opens a split folder: the documents of each portion by number, their text read when asked for. */
+/** Opens a split folder: the documents of each subset by number, their text read when asked for. */
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, Path } from "effect"
 import { DamagedCorpus } from "../collect/CollectError.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
 import { type Split, SplitDocument } from "./Split.ts"
 
-/** The documents of one portion, numbered from 0. */
-export type PortionReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "offsets">
+/** The documents of one subset, numbered from 0. */
+export type SubsetReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "offsets">
 
 /** An open split; its files are closed with the scope in which it was opened. */
 export interface SplitReader {
-  readonly train: PortionReader
-  readonly validation: PortionReader
+  readonly train: SubsetReader
+  readonly validation: SubsetReader
   /** Undefined where the split has none. */
-  readonly test: PortionReader | undefined
+  readonly test: SubsetReader | undefined
   /** All documents, in the order of the list. */
   readonly all: CorpusReader.CorpusReader<SplitDocument>
 }
@@ -28,7 +28,7 @@ export const open = Effect.fn("SplitReader.open")(function* ({
   const path = yield* Path.Path
   const all = yield* CorpusReader.openAs(directory, SplitDocument, { name: "split", fix })
   const { test, train, validation } = value
-  const sizes = [train, validation, test].map((portion) => portion?.documents ?? 0)
+  const sizes = [train, validation, test].map((subset) => subset?.documents ?? 0)
   if (sizes.reduce((sum, size) => sum + size, 0) !== all.documents) {
     const file = path.join(directory, "documents.jsonl")
     return yield* new DamagedCorpus({
@@ -36,7 +36,7 @@ export const open = Effect.fn("SplitReader.open")(function* ({
       message: `The split file ${file} lists ${all.documents} documents, and the split has another number. ${fix}`
     })
   }
-  const portion = (first: number, documents: number): PortionReader => {
+  const subset = (first: number, documents: number): SubsetReader => {
     const lengths = all.lengths.subarray(first, first + documents)
     return {
       documents,
@@ -48,9 +48,9 @@ export const open = Effect.fn("SplitReader.open")(function* ({
   }
   const reader: SplitReader = {
     all,
-    train: portion(0, train.documents),
-    validation: portion(train.documents, validation.documents),
-    test: test && portion(train.documents + validation.documents, test.documents)
+    train: subset(0, train.documents),
+    validation: subset(train.documents, validation.documents),
+    test: test && subset(train.documents + validation.documents, test.documents)
   }
   return reader
 })

@@ -1,10 +1,10 @@
-/** The facts of a split: how many documents each portion has, and how many are beyond the limits. */
+/** The facts of a split: how many documents each subset has, and how many are beyond the limits. */
 import { bytes, count, plural } from "../figures.ts"
-import type { Portion, Split } from "./Split.ts"
+import type { Split, Subset } from "./Split.ts"
 
 /** `44 documents (17 of them in part), 230.5 kB`. */
-export const described = (portion: Portion): string =>
-  `${plural(portion.documents, "document")}${portion.partial === 0 ? "" : ` (${count(portion.partial)} of them in part)`}, ${bytes(portion.bytes)}`
+export const described = (subset: Subset): string =>
+  `${plural(subset.documents, "document")}${subset.partial === 0 ? "" : ` (${count(subset.partial)} of them in part)`}, ${bytes(subset.bytes)}`
 
 export const facts = ({ leftOut, test, train, validation }: typeof Split.value.Type) => [
   { label: "training", text: described(train) },

@@ -10,7 +10,7 @@ import * as Spool from "../collect/Spool.ts"
 import { assign } from "./assign.ts"
 import { excerpt } from "./excerpt.ts"
 import { facts } from "./facts.ts"
-import { type Portion, Split, type SplitDocument, type SplitName } from "./Split.ts"
+import { Split, type SplitDocument, type SplitName, type Subset } from "./Split.ts"
 import { ImpossibleSplit } from "./SplitError.ts"
 
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
@@ -61,13 +61,13 @@ interface Writing {
   readonly split: SplitName
   /** Numbers of documents of the corpus. */
   readonly order: Uint32Array
-  /** Bytes of the portion, and of each document in it. */
+  /** Bytes of the subset, and of each document in it. */
   readonly limit: number
   readonly documentLimit: number
   readonly seed: number
 }
 
-/** Writes portions one after the other: of each its documents in their order, until the next does not fit. */
+/** Writes subsets one after the other: of each its documents in their order, until the next does not fit. */
 const writer = Effect.fnUntraced(function* (corpus: CorpusReader.CorpusReader, output: string) {
   const path = yield* Path.Path
   const journal = yield* Journal
@@ -81,11 +81,11 @@ const writer = Effect.fnUntraced(function* (corpus: CorpusReader.CorpusReader, o
   const write = Effect.fnUntraced(function* (writing: Writing) {
     const { documentLimit, limit, order, seed, split } = writing
     const hash = createHash("sha256")
-    const portion = { documents: 0, partial: 0, bytes: 0 }
+    const subset = { documents: 0, partial: 0, bytes: 0 }
     for (const corpusId of order) {
       const size = Math.min(corpus.lengths[corpusId]!, documentLimit)
       // A part may be shorter than its limit; that it might have fitted is not worth reading every document for.
-      if (portion.documents > 0 && portion.bytes + size > limit) break
+      if (subset.documents > 0 && subset.bytes + size > limit) break
       const document = yield* corpus.document(corpusId)
       const whole = encoder.encode(yield* corpus.text(corpusId))
       const { from, to } = excerpt(whole, documentLimit, seed, document.digest)
@@ -107,20 +107,20 @@ const writer = Effect.fnUntraced(function* (corpus: CorpusReader.CorpusReader, o
       yield* list.append(encoder.encode(`${JSON.stringify(line)}\n`)).pipe(onDisk)
       hash.update(line.digest)
       bytes += kept.length
-      portion.documents++
-      portion.bytes += kept.length
-      if (!isWhole) portion.partial++
+      subset.documents++
+      subset.bytes += kept.length
+      if (!isWhole) subset.partial++
       if (bytes - reported < reportBytes) continue
       reported = bytes
       yield* journal.publish({ type: "Progress", done: bytes, total: corpus.bytes, unit: "bytes" })
     }
-    const made: Portion = { ...portion, digest: hash.digest("hex") }
+    const made: Subset = { ...subset, digest: hash.digest("hex") }
     return made
   })
   return { write, flush: Effect.andThen(text.flush, list.flush).pipe(onDisk) }
 })
 
-/** What the portions leave of the corpus: documents beyond the limits. */
+/** What the subsets leave of the corpus: documents beyond the limits. */
 const leftOutOf = (
   corpus: CorpusReader.CorpusReader,
   orders: ReadonlyArray<readonly [order: Uint32Array, written: number]>

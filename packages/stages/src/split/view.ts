@@ -1,4 +1,4 @@
-/** How a split is shown: its portions by kind of document, its first documents, and a document by its number. */
+/** How a split is shown: its subsets by kind of document, its first documents, and a document by its number. */
 import * as View from "@trainyard/core/View"
 import { Effect } from "effect"
 import { bytes, count, indexOf } from "../figures.ts"
@@ -6,17 +6,17 @@ import { facts } from "./facts.ts"
 import { Split, type SplitDocument } from "./Split.ts"
 import * as SplitReader from "./SplitReader.ts"
 
-/** Documents of a portion that are listed one by one. */
+/** Documents of a subset that are listed one by one. */
 const listedDocuments = 20
 
 const partOf = ({ bytes: here, part }: SplitDocument): string =>
   part === undefined ? "" : `bytes ${count(part.from)} to ${count(part.from + here)} of ${count(part.of)}`
 
-const table = Effect.fnUntraced(function* (title: string, portion: SplitReader.PortionReader) {
+const table = Effect.fnUntraced(function* (title: string, subset: SplitReader.SubsetReader) {
   const kinds = new Map<string, { documents: number; bytes: number }>()
   const rows: Array<ReadonlyArray<string>> = []
-  for (let index = 0; index < portion.documents; index++) {
-    const document = yield* portion.document(index)
+  for (let index = 0; index < subset.documents; index++) {
+    const document = yield* subset.document(index)
     const kind = kinds.get(document.kind) ?? { documents: 0, bytes: 0 }
     kinds.set(document.kind, {
       documents: kind.documents + 1,
@@ -41,8 +41,8 @@ const table = Effect.fnUntraced(function* (title: string, portion: SplitReader.P
     },
     {
       title:
-        portion.documents > rows.length
-          ? `${title}: the first ${rows.length} of ${count(portion.documents)} documents (documents.jsonl has all)`
+        subset.documents > rows.length
+          ? `${title}: the first ${rows.length} of ${count(subset.documents)} documents (documents.jsonl has all)`
           : `${title}: documents`,
       table: { columns: ["number", "document", "size", "part"], rows }
     }

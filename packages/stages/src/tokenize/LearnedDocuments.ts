@@ -7,7 +7,7 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Stream } from "effect"
 import * as Spool from "../collect/Spool.ts"
 import type { SplitDocument } from "../split/Split.ts"
-import type { PortionReader } from "../split/SplitReader.ts"
+import type { SubsetReader } from "../split/SplitReader.ts"
 
 const fileIn = (directory: string): string => join(directory, "documents.txt")
 
@@ -15,12 +15,12 @@ const fileIn = (directory: string): string => join(directory, "documents.txt")
 export const digestOf = ({ digest, part }: SplitDocument): string => part?.digest ?? digest
 
 /** Writes the list into a tokenizer's folder. */
-export const write = Effect.fnUntraced(function* (directory: string, portion: PortionReader) {
+export const write = Effect.fnUntraced(function* (directory: string, subset: SubsetReader) {
   const onDisk = Effect.mapError(Workspace.explain("Writing the tokenizer", directory))
   const list = yield* Spool.writer(fileIn(directory)).pipe(onDisk)
   const encoder = new TextEncoder()
-  for (let index = 0; index < portion.documents; index++) {
-    const document = yield* portion.document(index)
+  for (let index = 0; index < subset.documents; index++) {
+    const document = yield* subset.document(index)
     yield* list.append(encoder.encode(`${digestOf(document)}\n`)).pipe(onDisk)
   }
   yield* list.flush.pipe(onDisk)

@@ -1,7 +1,7 @@
 /** Counts a corpus's words and learns a vocabulary from them, in slices that let other work go on in between. */
 import { Journal } from "@trainyard/core/Journal"
 import { Effect } from "effect"
-import type { PortionReader } from "../split/SplitReader.ts"
+import type { SubsetReader } from "../split/SplitReader.ts"
 import { learnMerges } from "./learnMerges.ts"
 import { mergeWords } from "./mergeWords.ts"
 import { detached, split } from "./splitting.ts"
@@ -44,7 +44,7 @@ const tallyOf = (minimumDocuments: number) => {
 
 /** Counts the words of a corpus. Memory grows with the different words, not with the corpus. */
 export const countWords = Effect.fn("tokenize.countWords")(function* (
-  corpus: PortionReader,
+  corpus: SubsetReader,
   words: RegExp,
   minimumDocuments: number
 ) {

@@ -20,18 +20,18 @@ const made = Effect.fnUntraced(function* (options: Options = {}, texts: Readonly
   return { ...ran, reader: yield* SplitReader.open(ran.artifact) }
 })
 
-const documentsOf = Effect.fnUntraced(function* (portion: SplitReader.PortionReader | undefined) {
+const documentsOf = Effect.fnUntraced(function* (subset: SplitReader.SubsetReader | undefined) {
   const documents = []
-  for (let index = 0; index < (portion?.documents ?? 0); index++)
-    documents.push({ ...(yield* portion!.document(index)), text: yield* portion!.text(index) })
+  for (let index = 0; index < (subset?.documents ?? 0); index++)
+    documents.push({ ...(yield* subset!.document(index)), text: yield* subset!.text(index) })
   return documents
 })
 
-const idsOf = (portion: SplitReader.PortionReader | undefined) =>
-  Effect.map(documentsOf(portion), (documents) => documents.map(({ corpusId }) => corpusId))
+const idsOf = (subset: SplitReader.SubsetReader | undefined) =>
+  Effect.map(documentsOf(subset), (documents) => documents.map(({ corpusId }) => corpusId))
 
 layer(Running.layer)("splitting a corpus", (it) => {
-  it.effect("has every document once, with its text, in the portions that assign draws", () =>
+  it.effect("has every document once, with its text, in the subsets that assign draws", () =>
     Effect.gen(function* () {
       const { artifact, reader } = yield* made({ seed: 3, validationDocumentBytes: null })
       const sizes = Float64Array.from(code, (text) => Buffer.byteLength(text))
@@ -67,7 +67,7 @@ layer(Running.layer)("splitting a corpus", (it) => {
     })
   )
 
-  it.effect("limits each portion to whole documents, and moves none by that", () =>
+  it.effect("limits each subset to whole documents, and moves none by that", () =>
     Effect.gen(function* () {
       const { reader: whole } = yield* made()
       const all = yield* documentsOf(whole.train)
