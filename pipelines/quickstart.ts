@@ -10,6 +10,7 @@ import {
   Gpt,
   Pipeline,
   Source,
+  splitCorpus,
   tokenize,
   train,
   validate
@@ -23,8 +24,9 @@ export default Pipeline.make("quickstart", () => {
     sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**/*.{c,h}"] })],
     maximumBytes: 1_200_000
   })
-  const tokenizer = tokenize({ corpus, vocabularySize: 2_000 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 2_000 })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
     model: Gpt.tiny,

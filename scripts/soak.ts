@@ -66,7 +66,7 @@ const random = Runs.seeded(Number(options.seed))
 
 const prepared = join(home, "prepared")
 const kills = async (count: number) => {
-  const first = await Runs.run(job, prepared, { only: "collect,tokenize,dataset" })
+  const first = await Runs.run(job, prepared, { only: "collect,split,tokenize,dataset" })
   if (first.code !== 0) fail(`The data stages failed:\n${first.output}`)
   const unkilled = join(home, "unkilled")
   cpSync(prepared, unkilled, { recursive: true })

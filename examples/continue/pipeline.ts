@@ -9,14 +9,15 @@
  * result has the same bits as one run of 40 steps. Without it the first run's rate falls to its floor at step 20, and rises again at 21.
  */
 import { fileURLToPath } from "node:url"
-import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } from "trainyard"
+import { buildDataset, checkpoint, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 
 const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/include", import.meta.url))
 
 export default Pipeline.make("continue", () => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 300 })
+  const dataset = buildDataset({ split, tokenizer })
   const learning = { dataset, batchSize: 4, learningRate: 3e-3, decaySteps: 40, evaluateEvery: 10 }
   const first = train({
     ...learning,

@@ -4,7 +4,7 @@
  *     npx trainyard run examples/custom-stage/pipeline.ts
  */
 import { fileURLToPath } from "node:url"
-import { buildDataset, collect, Pipeline, Source, tokenize } from "trainyard"
+import { buildDataset, collect, Pipeline, Source, splitCorpus, tokenize } from "trainyard"
 import { withoutComments } from "./withoutComments.ts"
 
 const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/include", import.meta.url))
@@ -12,6 +12,7 @@ const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/includ
 export default Pipeline.make("custom-stage", () => {
   const everything = collect({ sources: [Source.folder(sample, { include: ["**/*.{c,h}"] })] })
   const corpus = withoutComments({ corpus: everything })
-  const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  return buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 400 })
+  return buildDataset({ split, tokenizer })
 })

@@ -16,6 +16,7 @@ import {
   importTokenizer,
   Pipeline,
   Source,
+  splitCorpus,
   train
 } from "trainyard"
 
@@ -24,9 +25,10 @@ const folder = process.env.MODEL ?? "models/gpt2"
 
 export default Pipeline.make("fine-tune", () => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
+  const split = splitCorpus({ corpus })
   const tokenizer = importTokenizer({ folder })
   const base = importModel({ folder })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
     from: base,

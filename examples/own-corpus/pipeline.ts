@@ -14,6 +14,7 @@ import {
   Gpt,
   Pipeline,
   Source,
+  splitCorpus,
   tokenize,
   train,
   validate
@@ -28,9 +29,10 @@ export default Pipeline.make("own-corpus", () => {
       Source.folder(process.env.CORPUS ?? sample, { include: ["**/*.{c,h}"] })
     ]
   })
-  // A vocabulary wants some hundred bytes of text for each entry: raise it with the corpus.
-  const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  // Learned from the training split alone. Its size suits the amount of text; `vocabularySize` gives another.
+  const tokenizer = tokenize({ split })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
     model: Gpt.tiny,

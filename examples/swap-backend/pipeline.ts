@@ -10,14 +10,15 @@
  * others are reused. `npx trainyard doctor` says which engines run here.
  */
 import { fileURLToPath } from "node:url"
-import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } from "trainyard"
+import { buildDataset, checkpoint, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 
 const sample = fileURLToPath(new URL("../../node_modules/node-api-headers/include", import.meta.url))
 
 export default Pipeline.make("swap-backend", { backend: "cpu", threads: 1 }, () => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 300 })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
     model: { embedding: 32, layers: 1, heads: 2 },

@@ -17,6 +17,7 @@ import {
   Gpt,
   Pipeline,
   Source,
+  splitCorpus,
   tokenize,
   train,
   validate
@@ -37,8 +38,9 @@ const parameters = {
 
 export default Pipeline.make("sweep", { parameters }, ({ rates, steps }) => {
   const corpus = collect({ sources: [Source.folder(sample, { include: ["**/*.h"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 300 })
+  const dataset = buildDataset({ split, tokenizer })
   return rates.map((learningRate) => {
     const run = train({
       sequenceLength: 32,

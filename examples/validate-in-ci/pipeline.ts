@@ -2,7 +2,17 @@
  * A pipeline whose judgement runs in continuous integration. Whoever trains runs all of it; the workflow beside this file runs
  * `trainyard validate` on it, which makes the last stage alone, from a model folder and a dataset folder.
  */
-import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train, validate } from "trainyard"
+import {
+  buildDataset,
+  checkpoint,
+  collect,
+  Pipeline,
+  Source,
+  splitCorpus,
+  tokenize,
+  train,
+  validate
+} from "trainyard"
 
 export default Pipeline.make("validate-in-ci", () => {
   const corpus = collect({
@@ -10,14 +20,17 @@ export default Pipeline.make("validate-in-ci", () => {
     // Many short documents rather than a few long ones.
     maximumFileBytes: 10_000
   })
-  const tokenizer = tokenize({ corpus, vocabularySize: 512 })
-  const dataset = buildDataset({
+  const split = splitCorpus({
     corpus,
-    tokenizer,
-    maximumTokens: 240_000,
-    maximumValidationTokens: 12_000,
-    maximumTestTokens: 12_000
+    maximumTrainingBytes: 500_000,
+    maximumValidationBytes: 25_000,
+    // A part of each, so that there are more of them.
+    validationDocumentBytes: 2_000,
+    maximumTestBytes: 30_000,
+    seed: 2
   })
+  const tokenizer = tokenize({ split, vocabularySize: 512 })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
     model: { embedding: 64, layers: 2, heads: 4 },

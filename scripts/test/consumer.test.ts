@@ -80,13 +80,14 @@ const tarballs = () =>
 
 const finished = (stdout: string) => JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
 
-const jsonPipeline = `import { buildDataset, checkpoint, collect, Gpt, Pipeline, Source, tokenize, train, validate } from "trainyard"
+const jsonPipeline = `import { buildDataset, checkpoint, collect, Gpt, Pipeline, Source, splitCorpus, tokenize, train, validate } from "trainyard"
 import { json } from "trainyard-language-json"
 
 export default Pipeline.make("json", () => {
   const corpus = collect({ sources: [Source.folder("data")] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 300 })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({ dataset, model: Gpt.tiny, sequenceLength: 32, steps: 4, batchSize: 2 })
   const model = checkpoint({ run })
   return validate({ model, dataset, baselinesToBeat: [], maxTokens: 96, language: json, baselines: [2] })
@@ -118,7 +119,7 @@ beforeAll(() => {
   const withoutOptional = install("--omit=optional")
   // Without its optional packages Trainyard works too: all that they bring is speed.
   const plan = trainyard("plan", "pipeline.ts", "--backend", "cpu")
-  expect(plan.output).toMatch(/6 of 6 stages would run/)
+  expect(plan.output).toMatch(/7 of 7 stages would run/)
   installed = { all: install(), withoutOptional }
   console.log(`Installed: ${installed.all} MB, ${withoutOptional} MB without optional dependencies.`)
 }, 300_000)

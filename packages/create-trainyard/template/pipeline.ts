@@ -11,6 +11,7 @@ import {
   Gpt,
   Pipeline,
   Source,
+  splitCorpus,
   tokenize,
   train,
   validate
@@ -18,9 +19,10 @@ import {
 
 export default Pipeline.make("my-model", () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.{c,h}"] })] })
-  // A vocabulary needs some hundred bytes of text for each entry: raise it with the corpus.
-  const tokenizer = tokenize({ corpus, vocabularySize: 400 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  // Learned from the training split alone. Its size suits the amount of text; `vocabularySize` gives another.
+  const tokenizer = tokenize({ split })
+  const dataset = buildDataset({ split, tokenizer })
   // More code deserves more steps and a larger model.
   const run = train({
     dataset,

@@ -4,6 +4,7 @@ import { CleanReport } from "./clean/CleanReport.ts"
 import { Corpus } from "./collect/Corpus.ts"
 import { Dataset } from "./dataset/Dataset.ts"
 import { Model } from "./generate/ModelArtifact.ts"
+import { Split } from "./split/Split.ts"
 import { TokenizerArtifact } from "./tokenize/TokenizerArtifact.ts"
 import { TrainedRun } from "./train/TrainedRun.ts"
 import { Report } from "./validate/Report.ts"
@@ -11,6 +12,7 @@ import { Report } from "./validate/Report.ts"
 export const kinds: ReadonlyArray<Kind> = [
   CleanReport,
   Corpus,
+  Split,
   TokenizerArtifact,
   Dataset,
   TrainedRun,

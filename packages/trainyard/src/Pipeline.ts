@@ -89,7 +89,7 @@ const checkVariables = (pipeline: string, names: ReadonlyArray<string>): void =>
  * @example
  * ```ts
  * import { Effect, Schema } from "effect"
- * import { collect, Pipeline, Source, tokenize } from "trainyard"
+ * import { collect, Pipeline, Source, splitCorpus, tokenize } from "trainyard"
  *
  * const vocabularySize = Schema.Int.pipe(
  *   Schema.annotate({ description: "Entries of the vocabulary" }),
@@ -98,7 +98,7 @@ const checkVariables = (pipeline: string, names: ReadonlyArray<string>): void =>
  *
  * export default Pipeline.make("words", { backend: "cpu", threads: 2, parameters: { vocabularySize } }, (p) => {
  *   const corpus = collect({ sources: [Source.folder("src")] })
- *   return tokenize({ corpus, vocabularySize: p.vocabularySize })
+ *   return tokenize({ split: splitCorpus({ corpus }), vocabularySize: p.vocabularySize })
  * })
  * ```
  */

@@ -12,6 +12,7 @@ import {
   Pipeline,
   Source,
   Stage,
+  splitCorpus,
   tokenize,
   train
 } from "../src/index.ts"
@@ -60,16 +61,23 @@ test("a stage that needs a service which nobody provides does not compile into a
 test("the stages' own wiring is checked through the facade", () => {
   const build = () => {
     const corpus = collect({ sources: [Source.folder("src")] })
-    const tokenizer = tokenize({ corpus, vocabularySize: 2_000 })
+    const split = splitCorpus({ corpus })
+    const tokenizer = tokenize({ split, vocabularySize: 2_000 })
     // @ts-expect-error a corpus is no tokenizer
-    buildDataset({ corpus, tokenizer: corpus })
+    buildDataset({ split, tokenizer: corpus })
     // @ts-expect-error the tokenizer is missing
-    expect(() => Pipeline.make("x", () => buildDataset({ corpus }))).toThrow(/"tokenizer"/)
+    expect(() => Pipeline.make("x", () => buildDataset({ split }))).toThrow(/"tokenizer"/)
+    // @ts-expect-error a tokenizer is learned from a split, never from a corpus with its test documents
+    expect(() => Pipeline.make("x", () => tokenize({ corpus }))).toThrow(/"split"/)
+    // @ts-expect-error a corpus is no split
+    tokenize({ split: corpus })
+    // @ts-expect-error a dataset is built from a split
+    expect(() => Pipeline.make("x", () => buildDataset({ corpus, tokenizer }))).toThrow(/"split"/)
     // @ts-expect-error the key is misspelt
-    tokenize({ corpus, vocabularySise: 2_000 })
-    const dataset = buildDataset({ corpus, tokenizer })
+    tokenize({ split, vocabularySise: 2_000 })
+    const dataset = buildDataset({ split, tokenizer })
     // @ts-expect-error the context length belongs to training
-    buildDataset({ corpus, tokenizer, sequenceLength: 128 })
+    buildDataset({ split, tokenizer, sequenceLength: 128 })
     const run = train({ dataset, model: Gpt.tiny, sequenceLength: 128 })
     // @ts-expect-error the run carries its tokenizer, so that no other can be published with it
     checkpoint({ run, tokenizer })
@@ -77,6 +85,7 @@ test("the stages' own wiring is checked through the facade", () => {
   }
   expect(Pipeline.make("words", build).nodes.map((node) => node.name)).toEqual([
     "collect",
+    "split",
     "tokenize",
     "dataset"
   ])
@@ -84,7 +93,8 @@ test("the stages' own wiring is checked through the facade", () => {
 
 test("a sweep, nested results and parameters compile, and their mistakes do not", () => {
   const corpus = collect({ sources: [Source.folder("src")] })
-  const dataset = buildDataset({ corpus, tokenizer: tokenize({ corpus }) })
+  const split = splitCorpus({ corpus })
+  const dataset = buildDataset({ split, tokenizer: tokenize({ split }) })
   const rates = [0.01, 0.001]
   const trial = (rate: number) =>
     train({ name: `train-${rate}`, dataset, model: Gpt.tiny, learningRate: rate })
@@ -120,8 +130,9 @@ test("a sweep, nested results and parameters compile, and their mistakes do not"
 
 test("training starts from a model's shape, a run or a model, and from nothing else", () => {
   const corpus = collect({ sources: [Source.folder("src")] })
-  const tokenizer = tokenize({ corpus })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split })
+  const dataset = buildDataset({ split, tokenizer })
   const first = train({ dataset, model: Gpt.tiny, steps: 20 })
   const base = importModel({ folder: "gpt2" })
   const right = [

@@ -24,7 +24,7 @@ afterAll(() => server.close())
 
 /** A pipeline up to a published model, on a private repository and a private package. */
 const job = (repository: string) => `
-import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } from "trainyard"
+import { buildDataset, checkpoint, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 export default Pipeline.make("private", () => {
   const corpus = collect({
     sources: [
@@ -32,8 +32,9 @@ export default Pipeline.make("private", () => {
       Source.npm("hello@1.0.0", { include: ["**/*.c"] })
     ]
   })
-  const tokenizer = tokenize({ corpus, vocabularySize: 300 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 300 })
+  const dataset = buildDataset({ split, tokenizer })
   const run = train({ dataset, model: { embedding: 16, layers: 1, heads: 2 }, sequenceLength: 16, steps: 3, batchSize: 2 })
   return checkpoint({ run })
 })

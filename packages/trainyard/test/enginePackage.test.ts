@@ -21,12 +21,13 @@ const node = (...args: ReadonlyArray<string>) =>
   })
 
 const pipeline = (backend: string) => `
-import { buildDataset, collect, Pipeline, Source, tokenize, train } from "trainyard"
+import { buildDataset, collect, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 
 export default Pipeline.make("mine", { ${backend} }, () => {
   const corpus = collect({ sources: [Source.folder("code", { include: ["**/*.h"] })] })
-  const tokenizer = tokenize({ corpus, vocabularySize: 270 })
-  const dataset = buildDataset({ corpus, tokenizer })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 270 })
+  const dataset = buildDataset({ split, tokenizer })
   return train({ dataset, model: { embedding: 8, layers: 1, heads: 1 }, sequenceLength: 8, steps: 2, batchSize: 1 })
 })
 `
@@ -109,7 +110,7 @@ console.log(JSON.stringify(outcomes.filter(({ status }) => status === "failed").
     const second = await trainyard(place, "plan", "named.ts", "--json")
     expect(second.code).toBe(0)
     const lines = second.stdout.trimEnd().split("\n")
-    expect(lines.map((line) => JSON.parse(line).action)).toEqual(["reuse", "reuse", "reuse", "reuse"])
+    expect(lines.map((line) => JSON.parse(line).action)).toEqual(Array.from({ length: 5 }, () => "reuse"))
     // A path to the same build means the same artifacts; another engine does not.
     const path = `./node_modules/${name}/dist/engine.js`
     const third = await trainyard(place, "plan", "pipeline.ts", "--json", "--backend", path)

@@ -63,7 +63,7 @@ describe("examples", () => {
       "--set",
       "without-comments.kinds=[]"
     )
-    expect(changed.stages.map(({ status }) => status)).toEqual(["cached", "ran", "ran", "ran"])
+    expect(changed.stages.map(({ status }) => status)).toEqual(["cached", "ran", "ran", "ran", "ran"])
   })
 
   test("continue goes on with a run, and fine-tune with the model that it published", async () => {
@@ -92,6 +92,7 @@ describe("examples", () => {
     const tuned = await runWith({ MODEL: model }, "examples/fine-tune/pipeline.ts", directory)
     expect(tuned.stages.map(({ name, status }) => `${name} ${status}`)).toEqual([
       "collect cached",
+      "split cached",
       "import-tokenizer ran",
       "dataset ran",
       "import-model ran",
@@ -169,6 +170,7 @@ describe("examples", () => {
     )
     expect(other.stages.map(({ name, status }) => `${name} ${status}`)).toEqual([
       "collect cached",
+      "split cached",
       "tokenize cached",
       "dataset cached",
       "train ran",
@@ -178,11 +180,23 @@ describe("examples", () => {
 })
 
 describe("pipelines", () => {
-  test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts"])("%s can be planned", async (path) => {
-    const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
-    expect(code).toBe(0)
-    for (const name of ["clean", "collect", "tokenize", "dataset", "train", "checkpoint", "validate"]) {
-      expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
+  test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts", "pipelines/c-code-best.ts"])(
+    "%s can be planned",
+    async (path) => {
+      const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
+      expect(code).toBe(0)
+      for (const name of [
+        "clean",
+        "collect",
+        "split",
+        "tokenize",
+        "dataset",
+        "train",
+        "checkpoint",
+        "validate"
+      ]) {
+        expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
+      }
     }
-  })
+  )
 })

@@ -32,6 +32,15 @@ describe("trainyard inspect", () => {
     expect(document).toContain(textOf(2).trimEnd())
   })
 
+  test("a split: its documents, and one by its number", async () => {
+    const shown = await inspect("split")
+    expect(shown).toMatch(/training +4 documents, \d/)
+    expect(shown).toMatch(/Validation: documents\n.*\n +\d +file\d\.c/)
+    const document = await inspect(made.split, "--document", "5")
+    expect(document).toMatch(/Document 5: file\d\.c/)
+    expect(document).toMatch(/split +test/)
+  })
+
   test("a tokenizer: how a text is cut", async () => {
     expect(await inspect("tokenize")).toMatch(/vocabulary +280 entries, byte-pair/)
     const cut = await inspect("tokenize", "--text", "int value", "--json")

@@ -8,10 +8,10 @@ import { emptyFolder, write } from "./spawn.ts"
 
 const clone = fileURLToPath(new URL("../../..", import.meta.url))
 
-const wrong = `import { checkpoint, collect, Gpt, Pipeline, Source, tokenize, train } from "trainyard"
+const wrong = `import { checkpoint, collect, Gpt, Pipeline, Source, splitCorpus, tokenize, train } from "trainyard"
 export default Pipeline.make("wrong", { precision: "f8" }, () => {
   const corpus = collect({ sources: [Source.folder("code", { includes: ["*.c"] })] })
-  tokenize({ corpus, vocabularySise: 400 })
+  tokenize({ split: splitCorpus({ corpus }), vocabularySise: 400 })
   train({ model: Gpt.tiny, steps: 20 })
   return checkpoint({ run: corpus })
 })

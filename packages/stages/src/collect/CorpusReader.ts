@@ -5,14 +5,14 @@ import { Document, maximumTextBytes } from "./Corpus.ts"
 import * as Spool from "./Spool.ts"
 
 /** An open corpus; its files are closed with the scope in which it was opened. */
-export interface CorpusReader {
+export interface CorpusReader<D = Document> {
   readonly documents: number
   /** UTF-8 bytes of all texts. */
   readonly bytes: number
   /** Byte offset and length in `text.bin` of each document. */
   readonly offsets: Float64Array
   readonly lengths: Float64Array
-  readonly document: (id: number) => Effect.Effect<Document, DamagedCorpus>
+  readonly document: (id: number) => Effect.Effect<D, DamagedCorpus>
   readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
 }
 
@@ -33,18 +33,32 @@ class Row {
   }
 }
 
-const decodeDocument = Schema.decodeUnknownEffect(Schema.fromJsonString(Document))
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const lineFeed = 0x0a
 
-const damaged = (file: string, why: string): DamagedCorpus =>
-  new DamagedCorpus({
-    file,
-    message: `The corpus file ${file} is damaged (${why}). Collect it again: --force --only collect.`
-  })
+/** Names a folder of texts in messages, and the command that makes it again. */
+export interface Described {
+  readonly name: string
+  readonly fix: string
+}
 
-/** Opens a corpus. Fails with `DamagedCorpus` when its files do not fit together. */
-export const open = Effect.fn("CorpusReader.open")(function* (directory: string) {
+const corpus: Described = { name: "corpus", fix: "Collect it again: --force --only collect." }
+
+/**
+ * Opens a folder with the files of a corpus, whose lines of `documents.jsonl` may say more than a corpus's do. Fails with `DamagedCorpus`
+ * when the files do not fit together.
+ */
+export const openAs = Effect.fnUntraced(function* <D extends Document>(
+  directory: string,
+  schema: Schema.Codec<D, unknown>,
+  what: Described
+) {
+  const damaged = (file: string, why: string): DamagedCorpus =>
+    new DamagedCorpus({
+      file,
+      message: `The ${what.name} file ${file} is damaged (${why}). ${what.fix}`
+    })
+  const decodeDocument = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const textFile = path.join(directory, "text.bin")
@@ -88,7 +102,7 @@ export const open = Effect.fn("CorpusReader.open")(function* (directory: string)
   const list = yield* Spool.reader(listFile).pipe(
     Effect.mapError((error) => damaged(listFile, error.message))
   )
-  const reader: CorpusReader = {
+  const reader: CorpusReader<D> = {
     documents: offsets.length,
     bytes,
     offsets: offsets.taken,
@@ -104,7 +118,7 @@ export const open = Effect.fn("CorpusReader.open")(function* (directory: string)
       if (lengths.values[id]! > maximumTextBytes) {
         return yield* new DamagedCorpus({
           file: textFile,
-          message: `Document ${id} of the corpus ${directory} has ${lengths.values[id]!.toLocaleString("en")} bytes, and the longest text that JavaScript holds has ${maximumTextBytes.toLocaleString("en")}. Make the corpus anew from smaller texts.`
+          message: `Document ${id} of the ${what.name} ${directory} has ${lengths.values[id]!.toLocaleString("en")} bytes, and the longest text that JavaScript holds has ${maximumTextBytes.toLocaleString("en")}. Make the corpus anew from smaller texts.`
         })
       }
       const part = yield* texts
@@ -115,3 +129,6 @@ export const open = Effect.fn("CorpusReader.open")(function* (directory: string)
   }
   return reader
 })
+
+/** Opens a corpus. Fails with `DamagedCorpus` when its files do not fit together. */
+export const open = Effect.fn("CorpusReader.open")((directory: string) => openAs(directory, Document, corpus))

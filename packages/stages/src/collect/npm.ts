@@ -1,7 +1,7 @@
 /// <reference path="./npmLibraries.d.ts" />
 /**
  * Fetches an npm package's tarball as npm would: same registry, proxy, certificates and credentials, integrity checked. A tarball
- * is kept in the workspace's `downloads/npm` and is not asked for again.
+ * is kept in the workspace's `downloads/npm` and is not fetched again.
  */
 import { createHash } from "node:crypto"
 import { subscribe, unsubscribe } from "node:diagnostics_channel"
@@ -15,10 +15,10 @@ import { CorruptArchive, SourceUnavailable } from "./CollectError.ts"
 import { Downloads } from "./Downloads.ts"
 import * as Tar from "./tar.ts"
 
-/** Why one of npm's libraries gave up, in one line. It may name addresses of proxies and servers as they are. */
+/** The message of an error of npm's libraries, in one line, without credentials in the addresses of proxies and servers. */
 const reasonOf = (cause: unknown): string => withoutCredentials(Tar.reasonOf(cause))
 
-/** Where the user's own npm stands, so that its built-in and global settings are read as well. */
+/** The folder of the user's own npm, so that its built-in and global settings are read as well. */
 const findNpm = (): { readonly npmPath: string; readonly execPath: string } => {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     if (folder === "" || folder.includes("node_modules")) continue
@@ -38,8 +38,8 @@ const decoded = (text: string): string =>
   )
 
 /**
- * Settings in which credentials that stand in a registry's address are where npm's libraries look for them instead, so that no message,
- * cache or record of a download holds them.
+ * Settings in which the credentials of a registry's address are moved to the keys where npm's libraries look for them, so that no message,
+ * cache or record of a download contains them.
  */
 const withLogins = (flat: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
   const settings: Record<string, unknown> = { ...flat }
@@ -58,7 +58,7 @@ const withLogins = (flat: Readonly<Record<string, unknown>>): Readonly<Record<st
 
 /** npm's settings as its libraries take them: registry, scopes, proxy, certificates, credentials. */
 const settings = Effect.tryPromise({
-  // npm's libraries are many; they are loaded only when something must be fetched.
+  // npm's libraries are large; they are loaded only when something must be fetched.
   try: async () => {
     const { default: NpmConfig } = await import("@npmcli/config")
     const { default: npmDefinitions } = await import("@npmcli/config/lib/definitions/index.js")
@@ -77,7 +77,7 @@ const settings = Effect.tryPromise({
   catch: (cause) =>
     new SourceUnavailable({
       source: "npm",
-      message: `npm's settings cannot be read: ${reasonOf(cause)}. See what \`npm config list\` says and correct the .npmrc that it names.`,
+      message: `npm's settings cannot be read: ${reasonOf(cause)}. Run \`npm config list\` and correct the .npmrc that it names.`,
       transient: false
     })
 })
@@ -90,7 +90,7 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   if (code === "EINTEGRITY") {
     return new CorruptArchive({
       source,
-      message: `${source}: the tarball is not the one that was announced (${reasonOf(cause)}). Try again; if it stays so, the registry or something before it changes what it sends.`
+      message: `${source}: the tarball does not match its integrity (${reasonOf(cause)}). Try again; if it fails again, the registry or a proxy changes the file.`
     })
   }
   const unavailable = (message: string, transient: boolean) =>
@@ -107,7 +107,7 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
     return unavailable(`${source}: the registry ${registry} has no such version. Check it.`, false)
   if (code === "E401" || code === "E403") {
     return unavailable(
-      `${source}: the registry ${registry} refuses (${reasonOf(cause)}). Log in with \`npm login\`, or check .npmrc.`,
+      `${source}: the registry ${registry} denies access (${reasonOf(cause)}). Log in with \`npm login\`, or check .npmrc.`,
       false
     )
   }
@@ -117,7 +117,7 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
   )
 }
 
-/** A package with its exact version, and the integrity of its tarball where the user states it. */
+/** A package with its exact version, and the integrity of its tarball if the user gives one. */
 export interface Package {
   readonly package: string
   readonly integrity?: string
@@ -143,34 +143,34 @@ const Answer = Schema.Struct({
 })
 const decodeAnswer = Schema.decodeUnknownOption(Answer)
 
-/** How long the tarball is, once its answer has begun; npm's libraries do not tell. Undefined where the server did not say. */
-const announcedSize = (names: ReadonlyArray<string>) =>
+/** Bytes of the tarball, from the `content-length` of the response, which npm's libraries do not expose. Undefined until then, and without one. */
+const contentLength = (names: ReadonlyArray<string>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const heard: { size: number | undefined } = { size: undefined }
+        const seen: { size: number | undefined } = { size: undefined }
         const listen = (message: unknown) => {
           const answer = decodeAnswer(message)
           if (Option.isNone(answer)) return
           const { request, response } = answer.value
           if (names.some((name) => request.path.endsWith(`/${name}`)))
-            heard.size = response.headers["content-length"]
+            seen.size = response.headers["content-length"]
         }
         subscribe("http.client.response.finish", listen)
-        return { heard, listen }
+        return { seen, listen }
       }),
       ({ listen }) => Effect.sync(() => unsubscribe("http.client.response.finish", listen))
     ),
-    ({ heard }) =>
+    ({ seen }) =>
       () =>
-        heard.size
+        seen.size
   )
 
 const Download = Schema.fromJsonString(
   Schema.Struct({
     package: Schema.String,
     resolved: Schema.String,
-    /** What the registry announced and the tarball was checked against. */
+    /** The integrity that the tarball was checked against: the registry's, or the user's. */
     integrity: Schema.String,
     /** SHA-512 of the file, hexadecimal. */
     digest: Schema.String
@@ -179,7 +179,7 @@ const Download = Schema.fromJsonString(
 
 const digestOf = (bytes: Uint8Array): string => createHash("sha512").update(bytes).digest("hex")
 
-/** The tarball's file when it was fetched before and is still whole. */
+/** The tarball's file if it was fetched before and is undamaged. */
 const kept = Effect.fnUntraced(function* (directory: string, source: Package) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -187,8 +187,10 @@ const kept = Effect.fnUntraced(function* (directory: string, source: Package) {
   const text = yield* fs.readFileString(path.join(directory, "download.json"))
   const record = yield* Schema.decodeEffect(Download)(text)
   const bytes = yield* fs.readFile(file)
-  const asked = source.integrity ?? record.integrity
-  return record.package === source.package && record.integrity === asked && digestOf(bytes) === record.digest
+  const integrity = source.integrity ?? record.integrity
+  return record.package === source.package &&
+    record.integrity === integrity &&
+    digestOf(bytes) === record.digest
     ? Option.some(file)
     : Option.none<string>()
 })
@@ -216,7 +218,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Pac
   yield* fs.makeDirectory(whole).pipe(Effect.mapError(write))
   const arriving = path.join(whole, "package.tgz")
   const downloads = yield* Downloads
-  const total = yield* announcedSize(tarballNames(source))
+  const total = yield* contentLength(tarballNames(source))
   const received = fs.stat(arriving).pipe(
     Effect.map(({ size }) => ({ received: Number(size), total: total() })),
     Effect.orElseSucceed(() => ({ received: 0, total: total() }))
@@ -227,7 +229,7 @@ export const fetchTarball = Effect.fn("Npm.fetchTarball")(function* (source: Pac
       return pacote.tarball.file(source.package, arriving, {
         ...flat,
         cache: path.join(temporary, "cache"),
-        // The stage's own schedule asks again, and says so.
+        // The stage retries, and reports it.
         retry: { retries: 0 },
         fetchRetries: 0,
         ...(source.integrity === undefined ? {} : { integrity: source.integrity })

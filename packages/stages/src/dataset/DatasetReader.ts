@@ -4,9 +4,11 @@
  */
 import { digestFile } from "@trainyard/core/Durable"
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
-import { type Counts, Dataset, type Placed, type Split } from "./Dataset.ts"
+import type { SplitName } from "../split/Split.ts"
+import { type Counts, Dataset, type Placed } from "./Dataset.ts"
 import { DamagedDataset } from "./DatasetError.ts"
 import * as DocumentList from "./DocumentList.ts"
+import { type DocumentStarts, indexAt } from "./DocumentStarts.ts"
 import { OpenTokens, type TokensUnreadable } from "./Tokens.ts"
 
 export interface SplitReader {
@@ -16,6 +18,8 @@ export interface SplitReader {
   readonly read: (start: number, count: number) => Effect.Effect<Int32Array, TokensUnreadable>
   /** In the order of their first tokens. */
   readonly documents: ReadonlyArray<Placed>
+  /** Where each of them begins: see `startsInWindow`. */
+  readonly starts: DocumentStarts
   /** The document that a token belongs to; undefined where the split has no such token. */
   readonly documentAt: (tokenIndex: number) => Placed | undefined
 }
@@ -38,7 +42,7 @@ const damaged = (file: string, why: string): DamagedDataset =>
 
 const openSplit = Effect.fnUntraced(function* (
   directory: string,
-  split: Split,
+  split: SplitName,
   counts: typeof Counts.Type,
   tokenBytes: 2 | 4,
   documents: ReadonlyArray<Placed>
@@ -62,21 +66,13 @@ const openSplit = Effect.fnUntraced(function* (
     return yield* damaged(path.join(directory, "documents.jsonl"), `does not fit ${split}.bin`)
   }
   const { length, read } = yield* (yield* OpenTokens)(file, tokenBytes)
+  const starts = Float64Array.from(documents, (document) => document.start)
   const reader: SplitReader = {
     length,
     read,
     documents,
-    documentAt: (index) => {
-      if (!(index >= 0 && index < length)) return undefined
-      let low = 0
-      let high = documents.length - 1
-      while (low < high) {
-        const middle = (low + high + 1) >> 1
-        if (documents[middle]!.start <= index) low = middle
-        else high = middle - 1
-      }
-      return documents[low]
-    }
+    starts,
+    documentAt: (index) => (index >= 0 && index < length ? documents[indexAt(starts, index)] : undefined)
   }
   return reader
 })
@@ -95,7 +91,7 @@ export const open = Effect.fn("DatasetReader.open")(function* (directory: string
     Effect.catchTag("SchemaError", () => Effect.fail(damaged(valueFile, "does not describe a dataset")))
   )
   const listFile = path.join(directory, "documents.jsonl")
-  const documents: Record<Split, Array<Placed>> = { train: [], validation: [], test: [] }
+  const documents: Record<SplitName, Array<Placed>> = { train: [], validation: [], test: [] }
   yield* Stream.runForEach(DocumentList.stream(directory), (document) =>
     Effect.sync(() => void documents[document.split].push(document))
   ).pipe(
@@ -105,7 +101,7 @@ export const open = Effect.fn("DatasetReader.open")(function* (directory: string
       PlatformError: (error) => Effect.fail(damaged(listFile, `cannot be read (${error.message})`))
     })
   )
-  const splitOf = (split: Split, counts: typeof Counts.Type) =>
+  const splitOf = (split: SplitName, counts: typeof Counts.Type) =>
     openSplit(directory, split, counts, value.tokenBytes, documents[split])
   const reader: DatasetReader = {
     value,

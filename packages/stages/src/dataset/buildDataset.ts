@@ -1,225 +1,221 @@
-/** The dataset stage: encodes a corpus and splits it, by document, into training, validation and test tokens. */
+/** The dataset stage: encodes the documents of a split as training, validation and test tokens. */
 import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { ByteSize, Effect, FileSystem, Path, Schema } from "effect"
-import { Corpus } from "../collect/Corpus.ts"
-import * as CorpusReader from "../collect/CorpusReader.ts"
+import { Effect, FileSystem, Path, Schema } from "effect"
 import * as Spool from "../collect/Spool.ts"
+import { bytes, count, plural } from "../figures.ts"
+import { Split, type SplitDocument, type SplitName } from "../split/Split.ts"
+import { ImpossibleSplit } from "../split/SplitError.ts"
+import * as SplitReader from "../split/SplitReader.ts"
+import * as LearnedDocuments from "../tokenize/LearnedDocuments.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
-import { assign } from "./assign.ts"
-import { Dataset, type Placed, type Split } from "./Dataset.ts"
-import { ImpossibleSplit } from "./DatasetError.ts"
-
-const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+import { type Counts, Dataset, type Placed } from "./Dataset.ts"
+import { ContaminatedTokenizer } from "./DatasetError.ts"
 
 const config = {
-  /** Share of the corpus's bytes in the validation split, in whole documents. */
-  validationShare: Schema.Finite.check(Schema.isBetween({ minimum: 0.0001, maximum: 0.9 })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(0.1))
-  ),
-  /** Share of the corpus's bytes in the test split, in whole documents. 0 makes no test split. */
-  testShare: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.9 })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(0.1))
-  ),
   /**
-   * Cuts the training split after this many tokens.
+   * Cuts the training split after this many tokens. How much text that is depends on the tokenizer; `maximumTrainingBytes` of `splitCorpus`
+   * gives the same text to any.
    * @defaultValue no limit
    * @unit tokens
    */
-  maximumTokens: Schema.optionalKey(positive),
-  /**
-   * Cuts the validation split after this many tokens.
-   * @defaultValue no limit
-   * @unit tokens
-   */
-  maximumValidationTokens: Schema.optionalKey(positive),
-  /**
-   * Cuts the test split after this many tokens.
-   * @defaultValue no limit
-   * @unit tokens
-   */
-  maximumTestTokens: Schema.optionalKey(positive),
-  /** Draws the documents of each split and the order of the documents. */
-  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+  maximumTokens: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)))
 }
 
 /** Text that is encoded at once: large enough to keep the encoder busy, small enough to forget. */
 const batchBytes = 1 << 19
 
 interface Writing {
-  readonly split: Split
-  readonly order: Uint32Array
+  readonly split: SplitName
+  readonly subset: SplitReader.SubsetReader
   readonly limit: number
   readonly tokenBytes: 2 | 4
   readonly progress: (bytes: number) => Effect.Effect<void>
 }
 
+/** Which part of a document is in the split, where it is not all of it. */
+const partOf = ({ bytes: here, part }: SplitDocument, bytes: number) => {
+  const { from, of } = part ?? { from: 0, of: here }
+  return bytes === of ? {} : { part: { from, of } }
+}
+
+/** Whether the text of a document is there to its end. */
+const isEnded = ({ bytes, part }: SplitDocument): boolean =>
+  part === undefined || part.from + bytes === part.of
+
 /** Encodes the documents of one split in their order, batch by batch, until the limit is reached. */
 const writeSplit = Effect.fn("dataset.writeSplit")(function* (
-  corpus: CorpusReader.CorpusReader,
   tokenizer: Tokenizer.Tokenizer,
   output: string,
   list: Effect.Success<ReturnType<typeof Spool.writer>>,
-  { limit, order, progress, split, tokenBytes }: Writing
+  { limit, subset, progress, split, tokenBytes }: Writing
 ) {
   const path = yield* Path.Path
   const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
   const file = yield* Spool.writer(path.join(output, `${split}.bin`)).pipe(onDisk)
   const encoder = new TextEncoder()
-  const counts = { documents: 0, tokens: 0, bytes: 0 }
+  const counts = { documents: 0, tokens: 0, bytes: 0, partial: 0 }
   const hash = createHash("sha256")
   let next = 0
-  while (next < order.length && counts.tokens < limit) {
-    const ids: Array<number> = []
+  while (next < subset.documents && counts.tokens < limit) {
+    const indices: Array<number> = []
     const texts: Array<string> = []
     let batch = 0
-    while (next < order.length && (batch === 0 || batch + corpus.lengths[order[next]!]! <= batchBytes)) {
-      const id = order[next++]!
-      ids.push(id)
-      texts.push(yield* corpus.text(id))
-      batch += corpus.lengths[id]!
+    while (next < subset.documents && (batch === 0 || batch + subset.lengths[next]! <= batchBytes)) {
+      indices.push(next)
+      texts.push(yield* subset.text(next))
+      batch += subset.lengths[next++]!
     }
     const encoded = yield* tokenizer.encodeBatch(texts)
-    for (const [index, id] of ids.entries()) {
+    for (const [position, index] of indices.entries()) {
       const room = limit - counts.tokens
       if (room <= 0) break
-      const whole = encoded[index]!
-      const length = Math.min(whole.length + 1, room)
+      const whole = encoded[position]!
+      const document = yield* subset.document(index)
+      const length = Math.min(whole.length + (isEnded(document) ? 1 : 0), room)
       const tokens = tokenBytes === 2 ? new Uint16Array(length) : new Uint32Array(length)
       tokens.set(whole.subarray(0, length))
       if (length > whole.length) tokens[whole.length] = tokenizer.endTokenId
-      const document = yield* corpus.document(id)
+      const bytes =
+        length >= whole.length
+          ? document.bytes
+          : yield* tokenizer.bytesOf(texts[position]!, whole.subarray(0, length))
       const placed: Placed = {
-        id,
+        id: document.corpusId,
         path: document.path,
         origin: document.origin,
         kind: document.kind,
         split,
         start: counts.tokens,
         tokens: length,
-        bytes:
-          length >= whole.length
-            ? document.bytes
-            : yield* tokenizer.bytesOf(texts[index]!, whole.subarray(0, length))
+        bytes,
+        ...partOf(document, bytes)
       }
-      const bytes = new Uint8Array(tokens.buffer)
-      hash.update(bytes)
-      yield* file.append(bytes).pipe(onDisk)
+      const data = new Uint8Array(tokens.buffer)
+      hash.update(data)
+      yield* file.append(data).pipe(onDisk)
       yield* list.append(encoder.encode(`${JSON.stringify(placed)}\n`)).pipe(onDisk)
       counts.documents++
       counts.tokens += length
-      counts.bytes += placed.bytes
+      counts.bytes += bytes
+      if (placed.part !== undefined) counts.partial++
     }
     yield* progress(batch)
   }
   yield* file.flush.pipe(onDisk)
-  return { counts: { ...counts, digest: hash.digest("hex") }, leftOut: order.length - counts.documents }
+  return { ...counts, digest: hash.digest("hex") }
 })
 
-const describe = (counts: { documents: number; tokens: number; bytes: number }): string =>
-  `${counts.tokens.toLocaleString("en")} tokens of ${counts.documents.toLocaleString("en")} document${counts.documents === 1 ? "" : "s"}, ${ByteSize.format(ByteSize.bytes(counts.bytes), { system: "decimal", precision: 1 })}`
+const describe = ({ bytes: size, documents, partial, tokens }: Omit<typeof Counts.Type, "digest">): string =>
+  `${count(tokens)} tokens of ${plural(documents, "document")}${partial ? ` (${count(partial)} of them in part)` : ""}, ${bytes(size)}`
 
 /**
- * Builds a dataset from a corpus and a tokenizer.
+ * Fails when the tokenizer was learned from validation or test documents of the split. A text that stands in the training split too is no
+ * such document: the tokenizer of this very split may know it.
+ */
+const checkTokenizer = Effect.fnUntraced(function* (directory: string, split: SplitReader.SplitReader) {
+  const learned = yield* LearnedDocuments.read(directory).pipe(
+    Effect.mapError(Workspace.explain("Reading the tokenizer", directory))
+  )
+  let seen = 0
+  for (const subset of [split.train, split.validation, split.test]) {
+    for (let index = 0; learned.size > 0 && index < (subset?.documents ?? 0); index++) {
+      const isKnown = learned.delete(LearnedDocuments.digestOf(yield* subset!.document(index)))
+      if (isKnown && subset !== split.train) seen++
+    }
+  }
+  if (seen === 0) return
+  return yield* new ContaminatedTokenizer({
+    documents: seen,
+    message: `The tokenizer was learned from ${plural(seen, "document")} of this split's validation and test documents, so every figure of the model would be too good. Learn it from the same split: tokenize({ split }).`
+  })
+})
+
+/** A prediction takes two tokens: the one that is read and the one that follows it. */
+const checkSizes = Effect.fnUntraced(function* (train: number, validation: number) {
+  for (const [split, tokens, settings] of [
+    ["training", train, "maximumTokens, or maximumTrainingBytes of the split"],
+    ["validation", validation, "validationShare or maximumValidationBytes of the split"]
+  ] as const)
+    if (tokens < 2)
+      return yield* new ImpossibleSplit({
+        message: `The ${split} split has ${plural(tokens, "token")}, and a prediction takes two. Collect more documents, or raise ${settings}.`
+      })
+})
+
+/**
+ * Builds a dataset from a split and a tokenizer.
  *
- * Fails with `ImpossibleSplit` (one document for two splits, or a split with less than two tokens),
- * `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made with), or `WorkspaceError` when the disk refuses.
+ * Fails with `ImpossibleSplit` (a split with less than two tokens), `ContaminatedTokenizer` (the tokenizer was learned from documents of the
+ * validation or test split), `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made
+ * with), or `WorkspaceError` when the disk refuses.
  */
 export const buildDataset = Stage.make({
   name: "dataset",
-  version: 2,
+  version: 3,
   source: import.meta.url,
-  inputs: { corpus: Corpus, tokenizer: TokenizerArtifact },
+  inputs: { split: Split, tokenizer: TokenizerArtifact },
   config,
-  validateConfig: ({ testShare, validationShare }) =>
-    testShare + validationShare <= 0.95
-      ? undefined
-      : `validationShare ${validationShare} and testShare ${testShare} leave too little to learn from: together they may be 0.95. Lower one; testShare 0 sets no test split apart.`,
   output: Dataset,
   run: Effect.fn("buildDataset")(function* ({ config, inputs, output }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const journal = yield* Journal
     const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
-    const corpus = yield* CorpusReader.open(inputs.corpus.directory)
+    const split = yield* SplitReader.open(inputs.split)
     const tokenizer = yield* Tokenizer.loadExact(inputs.tokenizer.directory, inputs.tokenizer.value.digest)
-    if (corpus.documents < 2) {
-      return yield* new ImpossibleSplit({
-        message:
-          "The corpus has one document, and training and validation never share one. Collect at least two: cut the file in parts, or add another."
-      })
-    }
-    const { test, train, validation } = assign(
-      corpus.lengths,
-      { validation: config.validationShare, test: config.testShare },
-      config.seed
-    )
-    if (test.length === 0 && config.testShare > 0) {
-      yield* journal.publish({
-        type: "Note",
-        level: "warning",
-        message: `The corpus of ${corpus.documents} documents is too small for a test split of ${config.testShare} of its bytes, so the model will be evaluated on the validation split, by which training also chooses its best state. Collect more documents, raise testShare, or set testShare to 0 to silence this warning.`
-      })
-    }
+    yield* checkTokenizer(inputs.tokenizer.directory, split)
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)
     let done = 0
     const progress = (bytes: number) => {
       done += bytes
-      return journal.publish({ type: "Progress", done, total: corpus.bytes, unit: "bytes" })
+      return journal.publish({ type: "Progress", done, total: split.all.bytes, unit: "bytes" })
     }
     const tokenBytes = tokenizer.vocabularySize <= 65_536 ? 2 : 4
-    const write = (split: Split, order: Uint32Array, limit = Number.POSITIVE_INFINITY) =>
-      writeSplit(corpus, tokenizer, output, list, { split, order, limit, tokenBytes, progress })
-    const trained = yield* write("train", train, config.maximumTokens)
-    const validated = yield* write("validation", validation, config.maximumValidationTokens)
-    const tested = test.length === 0 ? undefined : yield* write("test", test, config.maximumTestTokens)
+    const write = (name: SplitName, subset: SplitReader.SubsetReader, limit = Number.POSITIVE_INFINITY) =>
+      Effect.map(
+        writeSplit(tokenizer, output, list, { split: name, subset, limit, tokenBytes, progress }),
+        (counts) => {
+          const text = inputs.split.value[name]
+          return counts.bytes === text?.bytes ? { ...counts, text: text.digest } : counts
+        }
+      )
+    const train = yield* write("train", split.train, config.maximumTokens)
+    const validation = yield* write("validation", split.validation)
+    const test = split.test && (yield* write("test", split.test))
     yield* list.flush.pipe(onDisk)
-    // With limits less is encoded than the corpus holds.
+    // With a limit less is encoded than the split holds.
     yield* journal.publish({ type: "Progress", done, total: done, unit: "bytes" })
-
-    // A prediction takes two tokens: the one that is read and the one that follows it.
-    for (const [split, { counts }] of [
-      ["training", trained],
-      ["validation", validated]
-    ] as const)
-      if (counts.tokens < 2)
-        return yield* new ImpossibleSplit({
-          message: `The ${split} split has ${counts.tokens} tokens, and a prediction takes two. Collect more documents${split === "validation" ? ", or raise validationShare or maximumValidationTokens" : ", or raise maximumTokens"}.`
-        })
+    yield* checkSizes(train.tokens, validation.tokens)
     const value = {
       tokenizer: tokenizer.digest,
       vocabularySize: tokenizer.vocabularySize,
       endTokenId: tokenizer.endTokenId,
       tokenBytes,
-      seed: config.seed,
-      train: trained.counts,
-      validation: validated.counts,
-      ...(tested && { test: tested.counts })
+      seed: inputs.split.value.seed,
+      train,
+      validation,
+      ...(test && { test })
     } as const
-    const leftOut = trained.leftOut + validated.leftOut + (tested?.leftOut ?? 0)
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
       yield* fs.copyFile(path.join(inputs.tokenizer.directory, name), path.join(output, name)).pipe(onDisk)
     }
     yield* fs
       .writeFileString(path.join(output, "dataset.json"), `${JSON.stringify(value, null, 2)}\n`)
       .pipe(onDisk)
+    const leftOut = split.train.documents - train.documents
     yield* journal.publish({
       type: "Facts",
       facts: [
-        { label: "training", text: describe(value.train) },
-        { label: "validation", text: describe(value.validation) },
-        { label: "test", text: tested === undefined ? "none" : describe(tested.counts) },
+        { label: "training", text: describe(train) },
+        { label: "validation", text: describe(validation) },
+        { label: "test", text: test === undefined ? "none" : describe(test) },
         ...(leftOut === 0
           ? []
-          : [
-              {
-                label: "left out",
-                text: `${leftOut.toLocaleString("en")} documents, beyond maximumTokens, maximumValidationTokens or maximumTestTokens`
-              }
-            ])
+          : [{ label: "left out", text: `${plural(leftOut, "document")}, beyond maximumTokens` }])
       ]
     })
     return value

@@ -10,7 +10,7 @@ import * as DatasetReader from "./DatasetReader.ts"
 const windowTokens = 128
 
 const described = (counts: typeof Counts.Type): string =>
-  `${plural(counts.tokens, "token")} of ${plural(counts.documents, "document")}, ${bytes(counts.bytes)}`
+  `${plural(counts.tokens, "token")} of ${plural(counts.documents, "document")}${counts.partial ? ` (${count(counts.partial)} of them in part)` : ""}, ${bytes(counts.bytes)}`
 
 /** The names of the documents that a window reaches into. */
 const documentsIn = (split: DatasetReader.SplitReader, start: number, tokens: number): string => {

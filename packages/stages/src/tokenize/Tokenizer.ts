@@ -1,11 +1,19 @@
 /**
  * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library encodes words and
- * decodes; each distinct word is asked of it once, because code repeats itself.
+ * decodes. Each distinct word is encoded once and cached, because code repeats itself.
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
 import { digestOf } from "./digest.ts"
-import { bytePairWords, detached, isSettled, lexerPattern, lexerWords, split } from "./splitting.ts"
+import {
+  bytePairSplittings,
+  bytePairWords,
+  detached,
+  isSettled,
+  lexerPattern,
+  lexerWords,
+  split
+} from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
@@ -18,11 +26,11 @@ export interface Tokenizer {
   readonly endToken: string
   readonly endTokenId: number
   readonly unknownTokenId: number | null
-  /** What tells this tokenizer from every other: see `digest.ts`. */
+  /** Identifies the tokenizer: see `digest.ts`. */
   readonly digest: string
   /**
-   * Ids of a text, no token added. Words such as `<|endoftext|>` in the text are text like any other: a document cannot forge the end
-   * of itself.
+   * Ids of a text, without special tokens. `<|endoftext|>` in the text is encoded as ordinary text, so a document cannot contain the end
+   * token.
    */
   readonly encode: (text: string) => Effect.Effect<Uint32Array, TokenizerMismatch>
   readonly encodeBatch: (
@@ -48,29 +56,47 @@ const Config = Schema.fromJsonString(
   })
 )
 
-/** How a tokenizer.json cuts text into words, when that is a way that we know to be independent of what stands around a word. */
-const wordsOf = (json: TokenizerJson, addedOutside: boolean): RegExp | undefined => {
+/** A rule that cuts text into words, each independent of the text around it. */
+interface Words {
+  readonly model: "byte-pair" | "word-level"
+  readonly words: RegExp
+}
+
+type PreTokenizer = Exclude<TokenizerJson["pre_tokenizer"], null | undefined>
+
+const isByteLevelStep = (step: Omit<PreTokenizer, "pretokenizers"> | undefined, regex: boolean): boolean =>
+  step?.type === "ByteLevel" && step.add_prefix_space === false && (step.use_regex ?? true) === regex
+
+/** The regular expression of a step that splits and keeps every piece. */
+const splitPattern = (step: Omit<PreTokenizer, "pretokenizers"> | undefined): unknown =>
+  step?.type === "Split" &&
+  step.behavior === "Isolated" &&
+  step.invert !== true &&
+  Predicate.hasProperty(step.pattern, "Regex")
+    ? step.pattern.Regex
+    : undefined
+
+/** How a tokenizer.json cuts text into words; undefined where the rule is unknown here. */
+const wordsOf = (json: TokenizerJson, addedOutside: boolean): Words | undefined => {
   const pre = json.pre_tokenizer
   if (pre === null || pre === undefined || addedOutside) return undefined
   if (Predicate.isNotNullish(json.normalizer) || Predicate.isNotNullish(json.post_processor)) return undefined
-  if (json.model.type === "BPE" && pre.type === "ByteLevel") {
-    return pre.add_prefix_space === false && pre.use_regex !== false ? bytePairWords : undefined
-  }
-  const isLexer =
-    json.model.type === "WordLevel" &&
-    pre.type === "Split" &&
-    pre.behavior === "Isolated" &&
-    pre.invert !== true &&
-    Predicate.hasProperty(pre.pattern, "Regex") &&
-    pre.pattern.Regex === lexerPattern
-  return isLexer ? lexerWords : undefined
+  if (json.model.type === "WordLevel" && splitPattern(pre) === lexerPattern)
+    return { model: "word-level", words: lexerWords }
+  if (json.model.type !== "BPE") return undefined
+  if (isByteLevelStep(pre, true)) return { model: "byte-pair", words: bytePairWords }
+  const [first, second, ...more] = pre.type === "Sequence" ? (pre.pretokenizers ?? []) : []
+  if (more.length > 0 || !isByteLevelStep(second, false)) return undefined
+  const known = bytePairSplittings.find(({ pattern }) => pattern === splitPattern(first))
+  return known && { model: "byte-pair", words: known.words }
 }
 
 /** Ids of a word: one id by itself, which most words are, or several. */
 type Ids = number | ReadonlyArray<number>
 
-const maximumRemembered = 200_000
-const longestRemembered = 64
+/** Entries of the cache, and characters of the longest word in it. */
+const maximumCached = 200_000
+const longestCached = 64
 
 /** Puts the ids of words end to end. */
 const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint32Array => {
@@ -103,11 +129,11 @@ const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
 
-/** Whether each character of a token stands for one byte of the text. */
+/** Whether each character of a token is one byte of the text. */
 const isByteLevel = ({ decoder, model, normalizer, pre_tokenizer }: TokenizerJson): boolean =>
   model.type === "BPE" &&
   decoder?.type === "ByteLevel" &&
-  pre_tokenizer?.add_prefix_space !== true &&
+  [pre_tokenizer, ...(pre_tokenizer?.pretokenizers ?? [])].every((step) => step?.add_prefix_space !== true) &&
   !Predicate.isNotNullish(normalizer)
 
 /** Bytes of each id of a byte-level vocabulary, which writes a byte as one character. */
@@ -132,17 +158,17 @@ const bytesByOffset = (library: Library, text: string, count: number) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
 
-/** Encodes word by word, remembering what words became. A text that might be cut in two ways is left to the library as a whole. */
+/** Encodes word by word with a cache. A text that this rule and the library might cut differently is encoded by the library as a whole. */
 const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
-  const remembered = new Map<string, Ids>()
+  const cached = new Map<string, Ids>()
   const learn = Effect.fnUntraced(function* (lists: ReadonlyArray<ReadonlyArray<string>>) {
     const fresh = new Map<string, Ids>()
-    for (const list of lists) for (const word of list) if (!remembered.has(word)) fresh.set(word, 0)
+    for (const list of lists) for (const word of list) if (!cached.has(word)) fresh.set(word, 0)
     if (fresh.size === 0) return fresh
-    const asked = [...fresh.keys()]
-    const answers = yield* encodeWith(library, asked)
-    for (const [index, word] of asked.entries()) {
-      const ids = answers[index]!
+    const unknown = [...fresh.keys()]
+    const encoded = yield* encodeWith(library, unknown)
+    for (const [index, word] of unknown.entries()) {
+      const ids = encoded[index]!
       fresh.set(word, ids.length === 1 ? ids[0]! : ids)
     }
     return fresh
@@ -158,11 +184,11 @@ const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => 
     let next = 0
     const encoded = lists.map((list, index) =>
       settled[index]
-        ? join(list, (word) => fresh.get(word) ?? remembered.get(word)!)
+        ? join(list, (word) => fresh.get(word) ?? cached.get(word)!)
         : Uint32Array.from(whole[next++]!)
     )
-    if (remembered.size > maximumRemembered) remembered.clear()
-    for (const [word, ids] of fresh) if (word.length <= longestRemembered) remembered.set(detached(word), ids)
+    if (cached.size > maximumCached) cached.clear()
+    for (const [word, ids] of fresh) if (word.length <= longestCached) cached.set(detached(word), ids)
     return encoded
   })
 }
@@ -172,8 +198,8 @@ const decodeWith =
   (library: Library, vocabularySize: number): Tokenizer["decode"] =>
   (ids) => {
     const list = [...ids]
-    const foreign = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
-    return foreign === undefined
+    const invalid = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    return invalid === undefined
       ? Effect.tryPromise({
           try: () => library.decode(list, false),
           catch: (cause) =>
@@ -181,7 +207,7 @@ const decodeWith =
         })
       : Effect.fail(
           new TokenizerMismatch({
-            message: `Token ${foreign} is none of this tokenizer's, whose ids go from 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
+            message: `Token ${invalid} is not in this tokenizer's vocabulary, whose ids are 0 to ${vocabularySize - 1}: the tokens come from another tokenizer.`
           })
         )
   }
@@ -263,10 +289,10 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const encodeBatch: Tokenizer["encodeBatch"] =
     words === undefined
       ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
-      : wordwise(library, words)
+      : wordwise(library, words.words)
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
-    model: words === bytePairWords ? "byte-pair" : words === lexerWords ? "word-level" : "other",
+    model: words?.model ?? "other",
     vocabularySize,
     endToken,
     endTokenId,

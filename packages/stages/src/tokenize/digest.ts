@@ -1,6 +1,6 @@
 /**
- * The identity of a tokenizer: one digest, which travels from the tokenizer to the dataset, the trained run and the model, so that
- * each stage can tell whether the ids before it mean the same text.
+ * The identity of a tokenizer: one digest, which the dataset, the trained run and the model carry too, so that each stage can check that
+ * its ids were made by the same tokenizer.
  */
 import { createHash } from "node:crypto"
 import { Predicate } from "effect"
@@ -18,8 +18,8 @@ const canonical = (value: unknown): string =>
   )
 
 /**
- * What decides which ids a text becomes, and which text ids become. Truncation and padding are a caller's affair, and a post-processor
- * only adds special tokens, which no stage asks for; transformers writes all three anew when it saves.
+ * The parts that decide how text is encoded and decoded. Truncation and padding are options of a call, and a post-processor only adds
+ * special tokens, which no stage uses; transformers rewrites all three when it saves.
  */
 const deciding = ["added_tokens", "decoder", "model", "normalizer", "pre_tokenizer"]
 

@@ -71,7 +71,7 @@ export const copyTokenizer = Effect.fn("copyTokenizer")(function* (
  * @example
  * ```ts
  * const tokenizer = importTokenizer({ folder: "models/gpt2" })
- * const dataset = buildDataset({ corpus, tokenizer })
+ * const dataset = buildDataset({ split, tokenizer })
  * ```
  */
 export const importTokenizer = Stage.make({
@@ -84,7 +84,7 @@ export const importTokenizer = Stage.make({
     folder: Schema.NonEmptyString
   },
   output: TokenizerArtifact,
-  // The files' digest says what it is, wherever they lie.
+  // The digest of the files identifies the tokenizer; their path does not matter.
   excludeFromCacheKey: ["folder"],
   externalDigest: ({ folder }) => digestOfFiles(folder, tokenizerFiles),
   run: Effect.fn("importTokenizer")(function* ({ config, output }) {

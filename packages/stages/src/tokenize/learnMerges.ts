@@ -13,9 +13,9 @@ export interface Learned {
   readonly tokens: ReadonlyArray<string>
   /** Pairs of ids in the order in which they were merged. */
   readonly merges: ReadonlyArray<readonly [left: number, right: number]>
-  /** How many tokens the counted words make in this vocabulary, and how many different ones. */
+  /** How many tokens the counted words make in this vocabulary, and which. */
   readonly totalTokens: number
-  readonly usedTokens: number
+  readonly usedTokens: ReadonlySet<number>
 }
 
 /** Two neighbouring tokens, how often they occur, and words in which they do (some perhaps no longer). */
@@ -173,7 +173,7 @@ export function* learnMerges(
     if (top === undefined) break
     const { pair } = top
     if (top.count !== pair.count) {
-      // It lost occurrences since it was queued: it queues again with what is left. Where it gained some, it stands there twice.
+      // Its count changed since it was queued: a pair that lost occurrences is queued again; one that gained some is in the queue twice.
       if (pair.count > 0 && pair.count < top.count) heap.push({ pair, count: pair.count })
       continue
     }
@@ -199,5 +199,5 @@ export function* learnMerges(
     totalTokens += counts[word]! * lengths[word]!
     for (let i = 0; i < lengths[word]!; i++) used.add(symbols[starts[word]! + i]!)
   }
-  return { tokens, merges, totalTokens, usedTokens: used.size }
+  return { tokens, merges, totalTokens, usedTokens: used }
 }

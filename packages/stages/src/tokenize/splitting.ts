@@ -1,6 +1,6 @@
 /**
- * How text is cut into words before a tokenizer looks at them. The same rules stand in tokenizer.json for the `tokenizers` library,
- * in its own notation; a test holds the two against each other.
+ * Pre-tokenization: how text is cut into words before they are encoded. tokenizer.json has the same rules in the notation of the
+ * `tokenizers` library; a test compares the two.
  */
 
 /**
@@ -9,6 +9,47 @@
  */
 export const bytePairWords =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+
+/** How a rule differs from GPT-2's. */
+export interface SplittingOptions {
+  /** White space with a line break is one word to its end: the line break with the whole indentation of the next line. */
+  readonly wholeIndentation: boolean
+  /** Each digit is a word. */
+  readonly singleDigits: boolean
+}
+
+/** A rule in the notation of the `tokenizers` library (Oniguruma), and as a regular expression. It takes every character too. */
+export interface Splitting {
+  readonly pattern: string
+  readonly words: RegExp
+}
+
+/** The rule of these options; undefined for GPT-2's own. */
+export const bytePairSplitting = ({
+  singleDigits,
+  wholeIndentation
+}: SplittingOptions): Splitting | undefined => {
+  if (!singleDigits && !wholeIndentation) return undefined
+  const pattern = [
+    "'s|'t|'re|'ve|'m|'ll|'d",
+    " ?\\p{L}+",
+    singleDigits ? "\\p{N}" : " ?\\p{N}+",
+    " ?[^\\s\\p{L}\\p{N}]+",
+    ...(wholeIndentation ? ["\\s*[\\r\\n]+[\\t ]*"] : []),
+    "\\s+(?!\\S)",
+    "\\s+"
+  ].join("|")
+  // `\s` of JavaScript has one character more than Unicode's white space.
+  const words = pattern.replaceAll("\\s", "\\p{White_Space}").replaceAll("\\S", "\\P{White_Space}")
+  return { pattern, words: new RegExp(words, "gu") }
+}
+
+/** All rules for byte pairs besides GPT-2's. */
+export const bytePairSplittings: ReadonlyArray<Splitting> = [
+  bytePairSplitting({ singleDigits: true, wholeIndentation: false }),
+  bytePairSplitting({ singleDigits: false, wholeIndentation: true }),
+  bytePairSplitting({ singleDigits: true, wholeIndentation: true })
+].filter((splitting) => splitting !== undefined)
 
 /** A simple lexer's rule: identifiers, numbers, line breaks, runs of spaces or tabs, and every other character by itself. */
 export const lexerPattern =
@@ -35,7 +76,7 @@ export const detached = (word: string): string => (word.length < 13 ? word : ` $
 export const split = (text: string, words: RegExp): ReadonlyArray<string> => text.match(words) ?? []
 
 /**
- * The letter that stands for each byte in a byte-level vocabulary: itself where it is printable, one from U+0100 on otherwise.
+ * The letter for each byte in a byte-level vocabulary: itself where it is printable, one from U+0100 on otherwise.
  * Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", encoder.py.
  */
 export const letterOfByte: ReadonlyArray<string> = (() => {

@@ -1,16 +1,28 @@
-/** The tokenize stage: learns a tokenizer from a corpus and saves it as Hugging Face's tokenizer.json. */
+/** The tokenize stage: trains a tokenizer on the training split and saves it as Hugging Face's tokenizer.json. */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
-import { Corpus } from "../collect/Corpus.ts"
-import * as CorpusReader from "../collect/CorpusReader.ts"
+import { bytes, count, plural } from "../figures.ts"
+import { Split } from "../split/Split.ts"
+import * as SplitReader from "../split/SplitReader.ts"
+import { defaultVocabularySize } from "./defaultVocabularySize.ts"
+import * as LearnedDocuments from "./LearnedDocuments.ts"
 import { chooseWords, countWords, learnBytePairs } from "./learn.ts"
-import { bytePairWords, lexerWords } from "./splitting.ts"
+import { bytePairSplitting, bytePairWords, lexerWords } from "./splitting.ts"
 import * as Tokenizer from "./Tokenizer.ts"
 import { TokenizerArtifact } from "./TokenizerArtifact.ts"
 import { InvalidTokenizer } from "./TokenizerError.ts"
 import { bytePairJson, configJson, endToken, wordLevelJson } from "./tokenizerJson.ts"
+
+const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const ModelShape = Schema.Struct({
+  /** Width of the model. */
+  embedding: positive,
+  /** Transformer layers. */
+  layers: positive
+})
 
 const config = {
   /**
@@ -22,18 +34,37 @@ const config = {
   ),
   /**
    * Size of the vocabulary, including special tokens.
+   * @defaultValue 2,000 for 1 MB of training text, growing with its square root; less with `forModel`
    * @unit entries
    */
-  vocabularySize: Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 2 ** 24 })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(4096))
+  vocabularySize: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 3, maximum: 2 ** 24 }))),
+  /**
+   * The shape of the model that the vocabulary is for, such as `Gpt.small`; its `embedding` and `layers` count. The default size is then at
+   * most what suits such a model: about 900 entries at 1 M parameters, 3,000 at 10 M. Refused beside `vocabularySize`, where it has no effect.
+   * @defaultValue the training text alone decides
+   */
+  forModel: Schema.optionalKey(
+    // A model's shape has more: `forModel: Gpt.small`.
+    Schema.StructWithRest(ModelShape, [Schema.Record(Schema.String, Schema.Unknown)])
   ),
   /**
    * Pairs or words that occur less often do not become entries.
    * @unit occurrences
    */
-  minimumFrequency: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(2))
-  )
+  minimumFrequency: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
+  /**
+   * Words that occur in fewer documents become no entries, and the pieces that only they have do not either: names of a single file take no
+   * room in the vocabulary.
+   * @unit documents
+   */
+  minimumDocuments: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /**
+   * With `byte-pair`, a run of white space with a line break is one word, the indentation of the next line included. Off, words are GPT-2's,
+   * which leave the last space to the word that follows.
+   */
+  wholeIndentation: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  /** With `byte-pair`, each digit is a word, so that numbers are read digit by digit. */
+  singleDigits: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 }
 
 const share = (value: number): string => `${(100 * value).toFixed(value > 0 && value < 0.01 ? 3 : 1)} %`
@@ -52,30 +83,46 @@ const prove = Effect.fnUntraced(function* (directory: string, text: string) {
 })
 
 /**
- * Learns a tokenizer from a corpus.
+ * Trains a tokenizer on the training split: no validation or test document shapes the vocabulary, which would flatter every figure, that
+ * of a large vocabulary most.
  *
  * Fails with `ImpossibleVocabulary` (which names the largest possible size), `DamagedCorpus`, or `WorkspaceError` when the disk refuses.
  */
 export const tokenize = Stage.make({
   name: "tokenize",
-  version: 1,
+  version: 2,
   source: import.meta.url,
-  inputs: { corpus: Corpus },
+  inputs: { split: Split },
   config,
+  validateConfig: ({ forModel, model, singleDigits, vocabularySize, wholeIndentation }) =>
+    forModel !== undefined && vocabularySize !== undefined
+      ? "vocabularySize and forModel both give the size of the vocabulary. Leave one out."
+      : model === "word-level" && (singleDigits || wholeIndentation)
+        ? `${singleDigits ? "singleDigits" : "wholeIndentation"} has no effect on word-level tokenizers, which have a rule of their own. Leave it out, or set model to "byte-pair".`
+        : undefined,
   output: TokenizerArtifact,
   run: Effect.fn("tokenize")(function* ({ config, inputs, output }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const journal = yield* Journal
-    const corpus = yield* CorpusReader.open(inputs.corpus.directory)
+    const { train: corpus } = yield* SplitReader.open(inputs.split)
     const isBytePair = config.model === "byte-pair"
-    const words = yield* countWords(corpus, isBytePair ? bytePairWords : lexerWords)
-    const { minimumFrequency, vocabularySize } = config
-    const vocabulary = yield* isBytePair
-      ? learnBytePairs(words, vocabularySize, minimumFrequency)
-      : chooseWords(words, vocabularySize, minimumFrequency)
+    const splitting = bytePairSplitting(config)
+    const words = yield* countWords(
+      corpus,
+      isBytePair ? (splitting?.words ?? bytePairWords) : lexerWords,
+      config.minimumDocuments
+    )
+    const wanted = {
+      size: config.vocabularySize ?? defaultVocabularySize(corpus.bytes, config.forModel),
+      orSmaller: config.vocabularySize === undefined,
+      minimumFrequency: config.minimumFrequency,
+      minimumDocuments: config.minimumDocuments
+    }
+    const vocabulary = yield* isBytePair ? learnBytePairs(words, wanted) : chooseWords(words, wanted)
+    const vocabularySize = vocabulary.tokens.length + (isBytePair ? 1 : 2)
     const json = isBytePair
-      ? bytePairJson(vocabulary.tokens, vocabulary.merges)
+      ? bytePairJson(vocabulary.tokens, vocabulary.merges, splitting?.pattern)
       : wordLevelJson(vocabulary.tokens)
     yield* fs
       .writeFileString(path.join(output, "tokenizer.json"), `${JSON.stringify(json)}\n`)
@@ -88,6 +135,7 @@ export const tokenize = Stage.make({
         ),
         Effect.mapError(Workspace.explain("Writing the tokenizer", output))
       )
+    yield* LearnedDocuments.write(output, corpus)
     const { digest } = yield* prove(output, yield* corpus.text(0))
 
     const value = {
@@ -107,9 +155,10 @@ export const tokenize = Stage.make({
       facts: [
         {
           label: "vocabulary",
-          text: `${vocabularySize.toLocaleString("en")} entries, ${config.model}, ${share(value.vocabularyUse)} used by the corpus`
+          text: `${count(vocabularySize)} entries, ${config.model}, ${share(value.vocabularyUse)} used by the training split`
         },
-        { label: "tokens", text: `${vocabulary.totalTokens.toLocaleString("en")} in the corpus` },
+        { label: "learned from", text: `${plural(corpus.documents, "document")}, ${bytes(corpus.bytes)}` },
+        { label: "tokens", text: `${count(vocabulary.totalTokens)} in the training split` },
         { label: "bytes per token", text: value.bytesPerToken.toFixed(2) },
         { label: "unknown tokens", text: share(value.unknownRate) }
       ]

@@ -20,14 +20,29 @@ const special = (content: string, id: number) => ({
 
 const frame = { version: "1.0", truncation: null, padding: null, normalizer: null, post_processor: null }
 
-/** A byte-level byte-pair tokenizer; the end token is the last entry, as in GPT-2. */
+/** Bytes as letters, after a rule for words: GPT-2's, or one with a pattern of its own. */
+const bytePairWords = (pattern: string | undefined) => {
+  const bytes = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true }
+  return pattern === undefined
+    ? { ...bytes, use_regex: true }
+    : {
+        type: "Sequence",
+        pretokenizers: [
+          { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false },
+          { ...bytes, use_regex: false }
+        ]
+      }
+}
+
+/** A byte-level byte-pair tokenizer; the end token is the last entry, as in GPT-2. `pattern` is that of a rule for words besides GPT-2's. */
 export const bytePairJson = (
   tokens: ReadonlyArray<string>,
-  merges: ReadonlyArray<readonly [number, number]>
+  merges: ReadonlyArray<readonly [number, number]>,
+  pattern?: string
 ) => ({
   ...frame,
   added_tokens: [special(endToken, tokens.length)],
-  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+  pre_tokenizer: bytePairWords(pattern),
   decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
   model: {
     type: "BPE",
@@ -75,7 +90,16 @@ export const configJson = (unknown: boolean) => ({
   clean_up_tokenization_spaces: false
 })
 
-/** The parts of any tokenizer.json that matter here; the library judges the rest. */
+const preTokenizer = {
+  type: Schema.String,
+  add_prefix_space: Schema.optionalKey(Schema.Boolean),
+  use_regex: Schema.optionalKey(Schema.Boolean),
+  pattern: Schema.optionalKey(Schema.Unknown),
+  behavior: Schema.optionalKey(Schema.String),
+  invert: Schema.optionalKey(Schema.Boolean)
+}
+
+/** The parts of a tokenizer.json that are read here; the library checks the rest. */
 export const TokenizerJson = Schema.Struct({
   added_tokens: Schema.optionalKey(
     Schema.Array(Schema.Struct({ id: Schema.Int, content: Schema.String, special: Schema.Boolean }))
@@ -86,12 +110,9 @@ export const TokenizerJson = Schema.Struct({
   pre_tokenizer: Schema.optionalKey(
     Schema.NullOr(
       Schema.Struct({
-        type: Schema.String,
-        add_prefix_space: Schema.optionalKey(Schema.Boolean),
-        use_regex: Schema.optionalKey(Schema.Boolean),
-        pattern: Schema.optionalKey(Schema.Unknown),
-        behavior: Schema.optionalKey(Schema.String),
-        invert: Schema.optionalKey(Schema.Boolean)
+        ...preTokenizer,
+        /** Those of a sequence. */
+        pretokenizers: Schema.optionalKey(Schema.Array(Schema.Struct(preTokenizer)))
       })
     )
   ),

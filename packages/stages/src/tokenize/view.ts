@@ -15,7 +15,7 @@ export const view: View.View = View.make(TokenizerArtifact, {
     ...(value.unknownRate === undefined ? [] : [{ label: "unknown tokens", text: share(value.unknownRate) }]),
     ...(value.vocabularyUse === undefined
       ? []
-      : [{ label: "used by the corpus", text: share(value.vocabularyUse) }])
+      : [{ label: "used by the training split", text: share(value.vocabularyUse) }])
   ],
   details: {
     text: {

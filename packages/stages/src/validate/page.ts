@@ -71,7 +71,7 @@ const chosenBy = (report: ReportValue, about: About): string => {
       ? "the state that was published"
       : `the state that was published and the number by which all logits are divided (${about.calibration.toPrecision(3)})`
   return report.split === "test"
-    ? `Training chose ${chosen} on the validation split. No stage before this one used the test split; only the vocabulary, which the model and the baselines share, was learned from the whole corpus. The gates use the test split.`
+    ? `Training chose ${chosen} on the validation split. No stage before this one used the test split. The gates use it.`
     : `The dataset has no test split. Training chose ${chosen} on this same validation split, of which the baselines saw nothing, so the model's lead over them may be smaller on other text. Build the dataset with a test split (\`testShare\`) to know.`
 }
 

@@ -8,13 +8,14 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import type { Stage } from "@trainyard/core"
 import { Effect, Schema } from "effect"
-import type { Corpus } from "../../src/collect/Corpus.ts"
 import { buildDataset } from "../../src/dataset/buildDataset.ts"
+import type { Split } from "../../src/split/Split.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
 import { tokenize } from "../../src/tokenize/tokenize.ts"
-import { corpusOf, someCode } from "../corpusOf.ts"
+import { someCode } from "../corpusOf.ts"
 import * as Running from "../runStage.ts"
+import { splitOf } from "../splitOf.ts"
 import { place, publishModel, settings } from "../train/laboratory.ts"
 
 const version = 'import importlib.metadata as m; m.version("tokenizers"); print(m.version("transformers"))'
@@ -45,19 +46,20 @@ const Told = Schema.fromJsonString(
   })
 )
 
-const corpus = {} as Stage.Node<typeof Corpus, never, never>
+const split = {} as Stage.Node<typeof Split, never, never>
 const tokenizer = {} as Stage.Node<typeof TokenizerArtifact, never, never>
 
 /** A model folder as a pipeline publishes it. */
 const published = Effect.fnUntraced(function* (model: "byte-pair" | "word-level") {
   const at = yield* place
-  const documents = yield* corpusOf(Array.from({ length: 8 }, (_, seed) => someCode(seed, 12)))
+  const code = Array.from({ length: 8 }, (_, seed) => someCode(seed, 12))
+  const documents = yield* splitOf({ train: code.slice(1), validation: code.slice(0, 1) })
   const vocabularySize = model === "byte-pair" ? 270 : 20
-  const { artifact } = yield* Running.runStage(tokenize({ corpus, model, vocabularySize }), {
-    corpus: documents
+  const { artifact } = yield* Running.runStage(tokenize({ split, model, vocabularySize }), {
+    split: documents
   })
-  const dataset = yield* Running.runStage(buildDataset({ corpus, tokenizer }), {
-    corpus: documents,
+  const dataset = yield* Running.runStage(buildDataset({ split, tokenizer }), {
+    split: documents,
     tokenizer: artifact
   })
   const { directory } = yield* publishModel(

@@ -3,8 +3,9 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { digestFile } from "@trainyard/core/Durable"
 import { Effect, FileSystem } from "effect"
-import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
+import type { Dataset, Placed } from "../../src/dataset/Dataset.ts"
 import * as DatasetReader from "../../src/dataset/DatasetReader.ts"
+import type { SplitName } from "../../src/split/Split.ts"
 import { forEachDocument, sample } from "../../src/validate/measure.ts"
 import * as Running from "../runStage.ts"
 
@@ -37,7 +38,7 @@ layer(Running.layer)("a dataset of more than 2 GiB", (it) => {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-large-" })
         const documents: Array<Placed> = []
-        const counts = Effect.fnUntraced(function* (split: Split, tokens: number) {
+        const counts = Effect.fnUntraced(function* (split: SplitName, tokens: number) {
           const file = join(directory, `${split}.bin`)
           write(file, tokens)
           const parts = [tokens - 2 * tail.length, tail.length, tail.length]

@@ -3,37 +3,44 @@ import type { Stage } from "@trainyard/core"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem } from "effect"
 import * as fc from "fast-check"
-import type { Corpus } from "../../src/collect/Corpus.ts"
 import { buildDataset } from "../../src/dataset/buildDataset.ts"
 import * as DatasetReader from "../../src/dataset/DatasetReader.ts"
+import type { Split } from "../../src/split/Split.ts"
+import { splitCorpus } from "../../src/split/splitCorpus.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import type { TokenizerArtifact } from "../../src/tokenize/TokenizerArtifact.ts"
 import { tokenize } from "../../src/tokenize/tokenize.ts"
 import { corpusOf, someCode } from "../corpusOf.ts"
 import * as Running from "../runStage.ts"
+import { splitOf, type Texts } from "../splitOf.ts"
 
-const corpus = {} as Stage.Node<typeof Corpus, never, never>
+const split = {} as Stage.Node<typeof Split, never, never>
 const tokenizer = {} as Stage.Node<typeof TokenizerArtifact, never, never>
 const code = Array.from({ length: 30 }, (_, seed) => someCode(seed, 5 + (seed % 7)))
+const texts = { train: code.slice(0, 20), validation: code.slice(20, 25), test: code.slice(25) }
 
 interface Options {
-  readonly seed?: number
   readonly maximumTokens?: number
-  readonly maximumValidationTokens?: number
-  readonly maximumTestTokens?: number
-  readonly testShare?: number
 }
 
-const made = Effect.fnUntraced(function* (options: Options = {}, texts: ReadonlyArray<string> = code) {
-  const documents = yield* corpusOf(texts)
-  const learned = yield* Running.runStage(tokenize({ corpus, minimumFrequency: 1, vocabularySize: 350 }), {
-    corpus: documents
+type TokenizerOptions = Omit<Parameters<typeof tokenize>[0], "split" | "name" | "after">
+
+/** Builds a dataset of a split, with a tokenizer of the same split. */
+const built = Effect.fnUntraced(function* (
+  given: Artifact<typeof Split>,
+  options: Options = {},
+  tokenizerOptions: TokenizerOptions = { minimumFrequency: 1, vocabularySize: 350 }
+) {
+  const learned = yield* Running.runStage(tokenize({ split, ...tokenizerOptions }), { split: given })
+  const ran = yield* Running.runStage(buildDataset({ split, tokenizer, ...options }), {
+    split: given,
+    tokenizer: learned.artifact
   })
-  const built = yield* Running.runStage(
-    buildDataset({ corpus, tokenizer, validationShare: 0.2, ...options }),
-    { corpus: documents, tokenizer: learned.artifact }
-  )
-  return { ...built, tokenizer: yield* Tokenizer.load(built.artifact.directory) }
+  return { ...ran, split: given, tokenizer: yield* Tokenizer.load(ran.artifact.directory) }
+})
+
+const made = Effect.fnUntraced(function* (options: Options = {}, given: Texts = texts) {
+  return yield* built(yield* splitOf(given), options)
 })
 
 /** The artifact of a tokenizer whose files were changed on purpose. */
@@ -80,39 +87,101 @@ layer(Running.layer)("dataset", (it) => {
     })
   )
 
-  it.effect("is the same for the same seed", () =>
+  it.effect("keeps the order of the split", () =>
     Effect.gen(function* () {
-      const order = (seed: number) =>
-        Effect.gen(function* () {
-          const { artifact } = yield* made({ seed })
-          const { test, train, validation } = yield* DatasetReader.open(artifact.directory)
-          return [train, validation, test!].map((split) => split.documents.map((document) => document.id))
-        })
-      assert.deepStrictEqual(yield* order(4), yield* order(4))
-      assert.notDeepEqual(yield* order(4), yield* order(5))
+      const { artifact } = yield* made()
+      const { test, train, validation } = yield* DatasetReader.open(artifact.directory)
+      assert.deepStrictEqual(
+        [train, validation, test!].flatMap((split) => split.documents.map(({ id }) => id)),
+        code.map((_, id) => id)
+      )
     })
   )
 
-  it.effect("cuts a split at exactly the tokens asked for", () =>
+  it.effect("cuts the training split at exactly the tokens asked for", () =>
     Effect.gen(function* () {
-      const { artifact, tokenizer } = yield* made({
-        maximumTokens: 333,
-        maximumValidationTokens: 50,
-        maximumTestTokens: 40
-      })
+      const { artifact, tokenizer } = yield* made({ maximumTokens: 333 })
       assert.strictEqual(artifact.value.train.tokens, 333)
-      assert.strictEqual(artifact.value.validation.tokens, 50)
-      assert.strictEqual(artifact.value.test?.tokens, 40)
-      const { train } = yield* DatasetReader.open(artifact.directory)
+      const { train, validation } = yield* DatasetReader.open(artifact.directory)
       assert.strictEqual(train.length, 333)
       const last = train.documents.at(-1)!
       const text = yield* tokenizer.decode(yield* train.read(last.start, last.tokens))
       assert.isTrue(code[last.id]!.startsWith(text))
       assert.strictEqual(last.bytes, Buffer.byteLength(text))
+      assert.deepStrictEqual(last.part, { from: 0, of: Buffer.byteLength(code[last.id]!) })
+      assert.strictEqual(artifact.value.train.partial, 1)
       assert.strictEqual(
         artifact.value.train.bytes,
         train.documents.reduce((sum, document) => sum + document.bytes, 0)
       )
+      assert.isUndefined(artifact.value.train.text)
+      assert.strictEqual(validation.length, (yield* made()).artifact.value.validation.tokens)
+    })
+  )
+
+  it.effect("names the same text the same with any tokenizer", () =>
+    Effect.gen(function* () {
+      const given = yield* splitOf(texts)
+      const one = yield* built(given, {}, { vocabularySize: 300 })
+      const other = yield* built(given, {}, { model: "word-level", vocabularySize: 40 })
+      for (const name of ["train", "validation", "test"] as const) {
+        assert.strictEqual(one.artifact.value[name]?.text, given.value[name]?.digest)
+        assert.strictEqual(other.artifact.value[name]?.text, given.value[name]?.digest)
+        assert.notStrictEqual(one.artifact.value[name]?.digest, other.artifact.value[name]?.digest)
+      }
+    })
+  )
+
+  it.effect(
+    "marks documents of which the split has a part, which have no end token unless it is their end",
+    () =>
+      Effect.gen(function* () {
+        const { artifact: given } = yield* Running.runStage(
+          splitCorpus({ corpus: {} as never, validationShare: 0.5, validationDocumentBytes: 120 }),
+          { corpus: yield* corpusOf(code) }
+        )
+        const { artifact, tokenizer } = yield* built(given)
+        const { train, validation, value } = yield* DatasetReader.open(artifact.directory)
+        const parts = validation.documents.filter(({ part }) => part !== undefined)
+        assert.isAbove(parts.length, 5)
+        assert.strictEqual(value.validation.partial, parts.length)
+        assert.strictEqual(value.validation.documents, given.value.validation.documents)
+        let ended = 0
+        for (const { bytes, id, part, start, tokens } of validation.documents) {
+          const read = yield* validation.read(start, tokens)
+          const isEnd = part === undefined || part.from + bytes === part.of
+          assert.strictEqual(read.at(-1) === value.endTokenId, isEnd)
+          const from = part?.from ?? 0
+          const text = yield* tokenizer.decode(isEnd ? read.slice(0, -1) : read)
+          assert.strictEqual(text, code[id]!.slice(from, from + bytes))
+          if (part !== undefined && isEnd) ended++
+        }
+        assert.isBelow(ended, parts.length)
+        assert.isTrue(train.documents.every(({ part }) => part === undefined))
+      })
+  )
+
+  it.effect("refuses a tokenizer that was learned from validation or test documents", () =>
+    Effect.gen(function* () {
+      const given = yield* splitOf(texts)
+      const build = (learnedFrom: Texts) =>
+        Effect.gen(function* () {
+          const other = yield* splitOf(learnedFrom)
+          const learned = yield* Running.runStage(tokenize({ split, vocabularySize: 300 }), { split: other })
+          return yield* Running.runStage(buildDataset({ split, tokenizer }), {
+            split: given,
+            tokenizer: learned.artifact
+          })
+        })
+      for (const leak of [texts.validation[0]!, texts.test[2]!]) {
+        const error = yield* Effect.flip(build({ train: [...texts.train, leak] }))
+        assert.strictEqual(error._tag, "ContaminatedTokenizer")
+        assert.include(error.message, "learned from 1 document of this split's validation and test documents")
+      }
+      // Other texts, fewer of them, and a text that is a training document too, are no leak.
+      yield* build({ train: ["int other;\n".repeat(60), ...texts.train] })
+      yield* build({ train: texts.train.slice(0, 4) })
+      yield* made({}, { ...texts, validation: [texts.train[0]!, texts.validation[0]!] })
     })
   )
 
@@ -120,15 +189,9 @@ layer(Running.layer)("dataset", (it) => {
     Effect.gen(function* () {
       // Without merges each byte is a token, and each character here has three bytes.
       const texts = Array.from({ length: 4 }, (_, index) => "\u20ac\u4e16".repeat(20 + index))
-      const documents = yield* corpusOf(texts)
-      const learned = yield* Running.runStage(tokenize({ corpus, vocabularySize: 257 }), {
-        corpus: documents
-      })
+      const given = yield* splitOf({ train: texts })
       for (const maximumTokens of [50, 51, 52]) {
-        const { artifact } = yield* Running.runStage(
-          buildDataset({ corpus, tokenizer, validationShare: 0.25, maximumTokens }),
-          { corpus: documents, tokenizer: learned.artifact }
-        )
+        const { artifact } = yield* built(given, { maximumTokens }, { vocabularySize: 257 })
         assert.strictEqual(artifact.value.train.tokens, maximumTokens)
         assert.strictEqual(artifact.value.train.bytes, maximumTokens)
       }
@@ -138,21 +201,11 @@ layer(Running.layer)("dataset", (it) => {
   it.effect("counts the bytes of unknown words of a cut split as they stand in the text", () =>
     Effect.gen(function* () {
       const known = "known \u20ac known \u20ac known"
-      const texts = [known, known, `${known} ${"\u{1f600} strange ".repeat(60)}`]
-      const documents = yield* corpusOf(texts)
-      const learned = yield* Running.runStage(
-        tokenize({ corpus, model: "word-level", vocabularySize: 5, minimumFrequency: 1 }),
-        { corpus: documents }
-      )
-      const { artifact } = yield* Running.runStage(
-        buildDataset({
-          corpus,
-          tokenizer,
-          validationShare: 0.01,
-          testShare: 0,
-          maximumTokens: 40
-        }),
-        { corpus: documents, tokenizer: learned.artifact }
+      const texts = [known, `${known} ${"\u{1f600} strange ".repeat(60)}`]
+      const { artifact } = yield* built(
+        yield* splitOf({ train: texts }),
+        { maximumTokens: 40 },
+        { model: "word-level", vocabularySize: 5, minimumFrequency: 1 }
       )
       const { train } = yield* DatasetReader.open(artifact.directory)
       const last = train.documents.at(-1)!
@@ -165,12 +218,10 @@ layer(Running.layer)("dataset", (it) => {
   it.effect("carries the digest of its tokenizer, and refuses files that are not that tokenizer's", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const documents = yield* corpusOf(code)
-      const learned = yield* Running.runStage(tokenize({ corpus, vocabularySize: 300 }), {
-        corpus: documents
-      })
-      const build = Running.runStage(buildDataset({ corpus, tokenizer }), {
-        corpus: documents,
+      const given = yield* splitOf(texts)
+      const learned = yield* Running.runStage(tokenize({ split, vocabularySize: 300 }), { split: given })
+      const build = Running.runStage(buildDataset({ split, tokenizer }), {
+        split: given,
         tokenizer: learned.artifact
       })
       assert.strictEqual((yield* build).artifact.value.tokenizer, learned.artifact.value.digest)
@@ -183,85 +234,48 @@ layer(Running.layer)("dataset", (it) => {
     })
   )
 
-  it.effect("keeps validation, and the beginning of training, what they are without a test split", () =>
-    Effect.gen(function* () {
-      const open = (options: Options) =>
-        Effect.flatMap(made({ maximumTokens: 333, ...options }), ({ artifact }) =>
-          DatasetReader.open(artifact.directory)
-        )
-      const without = yield* open({ testShare: 0 })
-      const { test, train, validation, value } = yield* open({})
-      assert.isUndefined(without.test)
-      assert.isDefined(test)
-      const all = ({ length, read }: DatasetReader.SplitReader) => read(0, length)
-      assert.deepStrictEqual(yield* all(train), yield* all(without.train))
-      assert.deepStrictEqual(yield* all(validation), yield* all(without.validation))
-      // The same tokens have the same digest, which is how a model knows its training split.
-      assert.strictEqual(without.value.train.digest, value.train.digest)
-      assert.notStrictEqual(value.train.digest, value.validation.digest)
-    })
-  )
-
-  it.effect(
-    "says what follows where the corpus is too small for a test split, unless none was asked for",
-    () =>
-      Effect.gen(function* () {
-        const notes = Effect.fnUntraced(function* (options: Options) {
-          const { artifact, events } = yield* made(options, [someCode(1, 40), someCode(2, 40)])
-          assert.isUndefined(artifact.value.test)
-          assert.isUndefined((yield* DatasetReader.open(artifact.directory)).test)
-          return events.flatMap((event) => (event.type === "Note" ? event.message : []))
-        })
-        const [said, ...more] = yield* notes({})
-        assert.lengthOf(more, 0)
-        assert.include(said, "The corpus of 2 documents is too small for a test split")
-        assert.include(said, "evaluated on the validation split")
-        assert.lengthOf(yield* notes({ testShare: 0 }), 0)
-      })
-  )
-
   it.effect("uses four bytes a token where two are too few", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const documents = yield* corpusOf(["one two\n", "two one\n"])
+      const given = yield* splitOf({ train: ["one two\n"], validation: ["two one\n"] })
       const learned = yield* Running.runStage(
-        tokenize({ corpus, model: "word-level", vocabularySize: 6, minimumFrequency: 1 }),
-        { corpus: documents }
+        tokenize({ split, model: "word-level", vocabularySize: 6, minimumFrequency: 1 }),
+        { split: given }
       )
       // The same words with larger ids: a vocabulary may have gaps.
       const file = `${learned.artifact.directory}/tokenizer.json`
       const json = JSON.parse(yield* fs.readFileString(file))
       json.model.vocab = { ...json.model.vocab, one: 70_000, two: 70_001 }
       yield* fs.writeFileString(file, JSON.stringify(json))
-      const { artifact } = yield* Running.runStage(
-        buildDataset({ corpus, tokenizer, validationShare: 0.5 }),
-        { corpus: documents, tokenizer: yield* renamed(learned.artifact) }
-      )
+      const { artifact } = yield* Running.runStage(buildDataset({ split, tokenizer }), {
+        split: given,
+        tokenizer: yield* renamed(learned.artifact)
+      })
       assert.strictEqual(artifact.value.tokenBytes, 4)
       const dataset = yield* DatasetReader.open(artifact.directory)
       assert.includeMembers([...(yield* dataset.train.read(0, dataset.train.length))], [70_000, 70_001])
     })
   )
 
-  it.effect("says what would do where a split is impossible", () =>
+  it.effect("refuses a split without two tokens", () =>
     Effect.gen(function* () {
-      const short = yield* Effect.flip(made({ maximumValidationTokens: 1 }))
+      const short = yield* Effect.flip(made({}, { train: code, validation: [""] }))
       assert.strictEqual(short._tag, "ImpossibleSplit")
-      assert.include(short.message, "The validation split has 1 tokens, and a prediction takes two.")
-      assert.strictEqual((yield* made({ maximumValidationTokens: 2 })).artifact.value.validation.tokens, 2)
-      const alone = yield* Effect.flip(made({}, [someCode(1, 100)]))
-      assert.include(alone.message, "The corpus has one document")
+      assert.include(short.message, "The validation split has 1 token, and a prediction takes two.")
+      const cut = yield* Effect.flip(made({ maximumTokens: 1 }))
+      assert.include(cut.message, "The training split has 1 token")
     })
   )
 
-  it.effect("names a corpus whose files do not fit together", () =>
+  it.effect("names a split whose files do not fit together", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const documents = yield* corpusOf(code)
-      yield* fs.truncate(`${documents.directory}/text.bin`, 1000)
-      const error = yield* Effect.flip(Running.runStage(tokenize({ corpus }), { corpus: documents }))
+      const given = yield* splitOf(texts)
+      yield* fs.truncate(`${given.directory}/text.bin`, 100)
+      const error = yield* Effect.flip(Running.runStage(tokenize({ split }), { split: given }))
       assert.strictEqual(error._tag, "DamagedCorpus")
-      assert.include(error.message, "text.bin is damaged (1000 bytes where")
+      assert.include(error.message, "text.bin is damaged (100 bytes where")
+      assert.include(error.message, "--force --only split")
     })
   )
 })

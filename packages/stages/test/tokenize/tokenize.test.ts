@@ -1,39 +1,56 @@
 import { assert, layer } from "@effect/vitest"
 import type { Stage } from "@trainyard/core"
+import * as Pipeline from "@trainyard/core/Pipeline"
+import * as Settings from "@trainyard/core/Settings"
 import { Effect, FileSystem } from "effect"
 import * as fc from "fast-check"
 import { Tokenizer as Library } from "tokenizers"
-import type { Corpus } from "../../src/collect/Corpus.ts"
+import { collect } from "../../src/collect/collect.ts"
+import * as Source from "../../src/collect/Source.ts"
+import * as Gpt from "../../src/model/Gpt.ts"
+import type { Split } from "../../src/split/Split.ts"
+import { splitCorpus } from "../../src/split/splitCorpus.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import { tokenize } from "../../src/tokenize/tokenize.ts"
-import { corpusOf, someCode } from "../corpusOf.ts"
+import { someCode } from "../corpusOf.ts"
 import * as Running from "../runStage.ts"
+import { splitOf } from "../splitOf.ts"
 import { anyText } from "./texts.ts"
 
-const corpus = {} as Stage.Node<typeof Corpus, never, never>
+const split = {} as Stage.Node<typeof Split, never, never>
 const code = Array.from({ length: 12 }, (_, seed) => someCode(seed))
 
-const made = Effect.fnUntraced(function* (
-  options: { readonly model?: "byte-pair" | "word-level"; readonly vocabularySize: number },
-  texts: ReadonlyArray<string> = code
-) {
-  return yield* Running.runStage(tokenize({ corpus, ...options }), { corpus: yield* corpusOf(texts) })
+type Options = Omit<Parameters<typeof tokenize>[0], "split" | "name" | "after">
+
+const made = Effect.fnUntraced(function* (options: Options, train: ReadonlyArray<string> = code) {
+  return yield* Running.runStage(tokenize({ split, ...options }), { split: yield* splitOf({ train }) })
 })
 
 layer(Running.layer)("tokenize", (it) => {
   it.effect("gives back exactly the text it encoded, any text", () =>
     Effect.gen(function* () {
-      const { artifact } = yield* made({ vocabularySize: 400 })
-      const tokenizer = yield* Tokenizer.load(artifact.directory)
-      for (const text of fc.sample(anyText, { numRuns: 200, seed: 3 })) {
-        assert.strictEqual(yield* tokenizer.decode(yield* tokenizer.encode(text)), text)
+      for (const options of [{}, { singleDigits: true, wholeIndentation: true }]) {
+        const { artifact } = yield* made({ vocabularySize: 300, ...options })
+        const tokenizer = yield* Tokenizer.load(artifact.directory)
+        for (const text of fc.sample(anyText, { numRuns: 200, seed: 3 })) {
+          const ids = yield* tokenizer.encode(text)
+          assert.strictEqual(yield* tokenizer.decode(ids), text)
+          assert.strictEqual(yield* tokenizer.bytesOf(text, ids), Buffer.byteLength(text))
+        }
       }
     })
   )
 
   it.effect("encodes as the library does, whatever was encoded before", () =>
     Effect.gen(function* () {
-      for (const options of [{ vocabularySize: 400 }, { model: "word-level", vocabularySize: 40 }] as const) {
+      const ways: ReadonlyArray<Options> = [
+        { vocabularySize: 400 },
+        { vocabularySize: 300, wholeIndentation: true },
+        { vocabularySize: 300, singleDigits: true },
+        { vocabularySize: 300, singleDigits: true, wholeIndentation: true },
+        { model: "word-level", vocabularySize: 40 }
+      ]
+      for (const options of ways) {
         const { artifact } = yield* made(options)
         const fs = yield* FileSystem.FileSystem
         const json = JSON.parse(yield* fs.readFileString(`${artifact.directory}/tokenizer.json`))
@@ -116,7 +133,7 @@ layer(Running.layer)("tokenize", (it) => {
 
   it.effect("names the largest and the smallest vocabulary that can be", () =>
     Effect.gen(function* () {
-      const impossible = (options: Parameters<typeof made>[0]) =>
+      const impossible = (options: Options) =>
         Effect.gen(function* () {
           const error = yield* Effect.flip(made(options))
           assert.strictEqual(error._tag, "ImpossibleVocabulary")
@@ -133,104 +150,89 @@ layer(Running.layer)("tokenize", (it) => {
       assert.include((yield* impossible({ vocabularySize: 200 })).message, "Set it to 257 or more")
     })
   )
-})
 
-layer(Running.layer)("loading a tokenizer", (it) => {
-  const folder = Effect.fnUntraced(function* (json: string | undefined, config?: string) {
-    const fs = yield* FileSystem.FileSystem
-    const directory = yield* fs.makeTempDirectoryScoped()
-    if (json !== undefined) yield* fs.writeFileString(`${directory}/tokenizer.json`, json)
-    if (config !== undefined) yield* fs.writeFileString(`${directory}/tokenizer_config.json`, config)
-    return directory
-  })
-
-  it.effect("explains what is wrong with a folder", () =>
+  it.effect("learns from the training split, and from no other document", () =>
     Effect.gen(function* () {
-      for (const [json, says] of [
-        [undefined, "does not exist"],
-        ['{"model":', "is not JSON"],
-        ['{"hello":1}', "not a tokenizer of Hugging Face"],
-        ['{"model":{"type":"BPE","vocab":{}}}', "has no vocabulary"],
-        [
-          '{"version":"1.0","model":{"type":"Nonsense","vocab":{"a":0}}}',
-          "is refused by the tokenizers library"
-        ],
-        [
-          '{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"}}',
-          "has no token <|endoftext|>"
-        ]
-      ] as const) {
-        const error = yield* Effect.flip(Tokenizer.load(yield* folder(json)))
-        assert.strictEqual(error._tag, "InvalidTokenizer")
-        assert.include(error.message, says)
-      }
-    })
-  )
-
-  it.effect("opens a tokenizer that somebody else made", () =>
-    Effect.gen(function* () {
-      const json = JSON.stringify({
-        version: "1.0",
-        added_tokens: [
-          {
-            id: 3,
-            content: "</s>",
-            single_word: false,
-            lstrip: false,
-            rstrip: false,
-            normalized: false,
-            special: true
-          }
-        ],
-        normalizer: { type: "Lowercase" },
-        pre_tokenizer: { type: "WhitespaceSplit" },
-        post_processor: null,
-        decoder: null,
-        model: { type: "WordLevel", vocab: { "<unk>": 0, hello: 1, world: 2 }, unk_token: "<unk>" }
-      })
-      const tokenizer = yield* Tokenizer.load(yield* folder(json, '{"eos_token":{"content":"</s>"}}'))
-      assert.strictEqual(tokenizer.model, "other")
-      assert.strictEqual(tokenizer.endTokenId, 3)
-      assert.strictEqual(tokenizer.vocabularySize, 4)
-      assert.deepStrictEqual([...(yield* tokenizer.encode("Hello there WORLD"))], [1, 0, 2])
-    })
-  )
-
-  it.effect("refuses ids of another tokenizer", () =>
-    Effect.gen(function* () {
-      const { artifact } = yield* made({ vocabularySize: 300 })
-      const tokenizer = yield* Tokenizer.load(artifact.directory)
-      for (const id of [300, -1, 1.5]) {
-        const error = yield* Effect.flip(tokenizer.decode([5, id]))
-        assert.include(error.message, `Token ${id} is none of this tokenizer's`)
-      }
-    })
-  )
-
-  it.effect("ends in a tokenizer or a typed error for any damage", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const { artifact } = yield* made({ vocabularySize: 260 })
-      const whole = yield* fs.readFileString(`${artifact.directory}/tokenizer.json`)
-      const unit = fc.double({ min: 0, max: 1, noNaN: true })
-      const damage = fc.oneof(
-        fc.record({ cut: unit }),
-        fc.record({ at: unit, text: fc.string({ maxLength: 6 }) }),
-        fc.record({ at: unit, text: fc.constantFrom("null", "-1", "1e99", "[]", "{}", '"x"') })
-      )
-      for (const change of fc.sample(damage, { numRuns: 120, seed: 5 })) {
-        const at = (share: number) => Math.floor(share * whole.length)
-        const json =
-          "cut" in change
-            ? whole.slice(0, at(change.cut))
-            : whole.slice(0, at(change.at)) + change.text + whole.slice(at(change.at) + change.text.length)
-        const loaded = yield* Tokenizer.load(yield* folder(json)).pipe(
-          Effect.flatMap((tokenizer) => tokenizer.encode("int main(void)\n")),
-          Effect.as("tokenizer"),
-          Effect.catch((error) => Effect.succeed(error._tag))
+      const train = code.slice(0, 9)
+      const learn = (validation: ReadonlyArray<string>, test: ReadonlyArray<string>) =>
+        Effect.flatMap(splitOf({ train, validation, test }), (given) =>
+          Running.runStage(tokenize({ split, vocabularySize: 350 }), { split: given })
         )
-        assert.include(["tokenizer", "InvalidTokenizer", "TokenizerMismatch"], loaded)
+      const one = yield* learn(["leaked_name ".repeat(500)], ["another_leak ".repeat(500)])
+      const other = yield* learn(["x"], ["y"])
+      assert.deepStrictEqual(one.artifact.value, other.artifact.value)
+      assert.strictEqual(
+        one.artifact.value.bytesPerToken,
+        (yield* made({ vocabularySize: 350 }, train)).artifact.value.bytesPerToken
+      )
+    })
+  )
+
+  it.effect("takes a size that suits the text where none is asked for, or what the text gives", () =>
+    Effect.gen(function* () {
+      const few = yield* made({})
+      const largest = yield* Effect.flip(made({ vocabularySize: 100_000 }))
+      assert.strictEqual(
+        few.artifact.value.vocabularySize,
+        largest._tag === "ImpossibleVocabulary" ? Math.min(320, largest.largest) : 0
+      )
+      const repeated = yield* made({}, ["int x;\n"])
+      assert.strictEqual(repeated.artifact.value.vocabularySize, 257)
+      const words = yield* made({ model: "word-level" }, ["a b a b\n"])
+      assert.strictEqual(words.artifact.value.vocabularySize, 5)
+    })
+  )
+
+  it.effect("takes the shape of a model with all that it says", () =>
+    Effect.gen(function* () {
+      const resolve = (forModel: Gpt.GptShape) =>
+        Settings.resolve(
+          Pipeline.make("words", () => {
+            const corpus = collect({ sources: [Source.folder("src")] })
+            return tokenize({ split: splitCorpus({ corpus }), forModel })
+          })
+        )
+      yield* resolve(Gpt.small)
+      assert.include((yield* Effect.flip(resolve({ ...Gpt.small, layers: 0 }))).message, "layers")
+    })
+  )
+
+  it.effect("refuses settings without effect", () =>
+    Effect.gen(function* () {
+      for (const [options, says] of [
+        [{ vocabularySize: 300, forModel: { embedding: 64, layers: 2 } }, "vocabularySize and forModel both"],
+        [{ model: "word-level", singleDigits: true }, "singleDigits has no effect on word-level"],
+        [{ model: "word-level", wholeIndentation: true }, "wholeIndentation has no effect"]
+      ] as const) {
+        assert.include(String(yield* Effect.flip(made(options))), says)
       }
+    })
+  )
+
+  it.effect("keeps words of few documents out of the vocabulary, and counts them all the same", () =>
+    Effect.gen(function* () {
+      const common = "shared_name = 1;\n".repeat(4)
+      const texts = [`${common}${"peculiar ".repeat(50)}`, `${common}${"different ".repeat(50)}`]
+      const entries = (options: Options) =>
+        Effect.gen(function* () {
+          const { artifact } = yield* made(options, texts)
+          const tokenizer = yield* Tokenizer.load(artifact.directory)
+          const encoded = yield* tokenizer.encodeBatch(texts)
+          const tokens = encoded.reduce((sum, ids) => sum + ids.length, 0)
+          assert.strictEqual(artifact.value.bytesPerToken, texts.join("").length / tokens)
+          const used = new Set(encoded.flatMap((ids) => [...ids])).size + 1
+          assert.strictEqual(artifact.value.vocabularyUse, used / artifact.value.vocabularySize)
+          const pieces = (text: string) => Effect.map(tokenizer.encode(text), (ids) => ids.length)
+          return [yield* pieces(" peculiar"), yield* pieces("shared")]
+        })
+      assert.deepStrictEqual(yield* entries({}), [1, 1])
+      const [peculiar, shared] = yield* entries({ minimumDocuments: 2 })
+      assert.isAbove(peculiar!, 1)
+      assert.strictEqual(shared, 1)
+      const rare = yield* made({ model: "word-level", minimumDocuments: 2 }, texts)
+      assert.isAbove(rare.artifact.value.unknownRate!, 0.3)
+      const refused = yield* Effect.flip(made({ vocabularySize: 5000, minimumDocuments: 2 }, texts))
+      assert.include(refused.message, "see minimumFrequency and minimumDocuments")
     })
   )
 })

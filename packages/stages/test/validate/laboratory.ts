@@ -5,11 +5,12 @@ import { Backend } from "@trainyard/backends/Backend"
 import { engine } from "@trainyard/backends/reference/engine"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect, FileSystem, Layer, Path } from "effect"
-import type { Dataset, Placed, Split } from "../../src/dataset/Dataset.ts"
+import type { Dataset, Placed } from "../../src/dataset/Dataset.ts"
 import type { Model } from "../../src/generate/ModelArtifact.ts"
 import { metadataOf, type Provenance } from "../../src/generate/Provenance.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "../../src/model/huggingFace.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
+import type { SplitName } from "../../src/split/Split.ts"
 import * as TensorFile from "../../src/tensors/TensorFile.ts"
 import { digestOf } from "../../src/tokenize/digest.ts"
 
@@ -80,7 +81,7 @@ const testTexts = [
   "# More notes\n"
 ]
 
-const split = (texts: ReadonlyArray<string>, name: Split, firstId: number, ending = "c") => {
+const split = (texts: ReadonlyArray<string>, name: SplitName, firstId: number, ending = "c") => {
   const tokens: Array<number> = []
   const placed = texts.map((text, index): Placed => {
     const bytes = Buffer.from(text)

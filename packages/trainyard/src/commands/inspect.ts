@@ -145,7 +145,7 @@ export const inspect = Command.make(
       "PIPELINE.ts",
       "A pipeline file whose kinds of artifacts are to be known too"
     ),
-    document: optionalFlag("document", "N", "Of a corpus: a document by its number"),
+    document: optionalFlag("document", "N", "Of a corpus or a split: a document by its number"),
     text: optionalFlag("text", "TEXT", "Of a tokenizer: how this text is cut"),
     window: optionalFlag("window", "N", "Of a dataset: a window of its tokens as text"),
     tensor: optionalFlag("tensor", "NAME", "Of a model: figures of one tensor"),
@@ -202,7 +202,7 @@ export const inspect = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show what is in an artifact: a corpus, a tokenizer, a dataset, a run, a model, a report"
+    "Show what is in an artifact: a corpus, a split, a tokenizer, a dataset, a run, a model, a report"
   ),
   Command.withExamples([
     { command: "trainyard inspect collect", description: "The corpus of the newest run" },

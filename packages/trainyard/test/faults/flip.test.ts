@@ -8,7 +8,7 @@ import * as Runner from "@trainyard/core/Runner"
 import * as Store from "@trainyard/core/Store"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
-import { Corpus, Dataset, Model, Tokenizer, TrainedRun } from "../../src/index.ts"
+import { Corpus, Dataset, Model, Split, Tokenizer, TrainedRun } from "../../src/index.ts"
 import * as Specimens from "../malformed/specimens.ts"
 import { emptyFolder } from "../spawn.ts"
 
@@ -30,6 +30,7 @@ it.live("one flipped byte in any file of any artifact is found and named, and th
     const made = yield* Specimens.make(root)
     const kinds = [
       [Corpus, made.corpus],
+      [Split, made.split],
       [Tokenizer, made.tokenizer],
       [Dataset, made.dataset],
       [TrainedRun, made.training],
@@ -56,7 +57,7 @@ it.live("one flipped byte in any file of any artifact is found and named, and th
     )
     assert.deepStrictEqual(
       result.stages.map(({ status }) => status),
-      ["ran", "ran", "ran", "ran", "ran"]
+      ["ran", "ran", "ran", "ran", "ran", "ran"]
     )
     // A report of how long things took differs; what was computed does not.
     const computed = harmed.filter((file) => /\.(safetensors|bin)$|tokenizer\.json$/.test(file))

@@ -12,7 +12,7 @@ test("kill -9, three times in one run: it goes on by itself, on other numbers of
   writeCorpus(corpus, 12)
   const job: Runs.Job = { corpus, backend: "cpu", threads: ["1", "3", "2"], steps: "60" }
   const unkilled = join(home, "unkilled")
-  expect((await Runs.run(job, unkilled, { only: "collect,tokenize,dataset" })).code).toBe(0)
+  expect((await Runs.run(job, unkilled, { only: "collect,split,tokenize,dataset" })).code).toBe(0)
   const killed = join(home, "killed")
   cpSync(unkilled, killed, { recursive: true })
   const countFile = join(home, "count")

@@ -47,7 +47,7 @@ describe("two runs at once", () => {
     const outcomes = await Promise.all([begin(directory, 40).outcome, begin(directory, 40).outcome])
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0])
     const [first, second] = outcomes.map(({ stdout }) => stagesOf(stdout))
-    for (const stage of ["collect", "tokenize", "dataset", "train"])
+    for (const stage of ["collect", "split", "tokenize", "dataset", "train"])
       expect([first?.[stage], second?.[stage]].sort(), stage).toEqual(["cached", "ran"])
     expect(readdirSync(join(directory, "workspace", "locks"))).toEqual([])
   })
@@ -65,6 +65,7 @@ describe("two runs at once", () => {
     expect(code).toBe(0)
     expect(stagesOf(stdout)).toEqual({
       collect: "cached",
+      split: "cached",
       tokenize: "cached",
       dataset: "cached",
       train: "ran"
@@ -74,6 +75,7 @@ describe("two runs at once", () => {
     const { stdout: third } = await begin(directory, 3000).outcome
     expect(stagesOf(third)).toEqual({
       collect: "cached",
+      split: "cached",
       tokenize: "cached",
       dataset: "cached",
       train: "cached"

@@ -11,14 +11,24 @@ import type { File } from "@trainyard/stages/train/CheckpointFolder"
 import { initial, type Origin } from "@trainyard/stages/train/State"
 import { Effect, Layer } from "effect"
 import * as Engine from "../../src/Engine.ts"
-import { buildDataset, checkpoint, collect, Pipeline, Source, tokenize, train } from "../../src/index.ts"
+import {
+  buildDataset,
+  checkpoint,
+  collect,
+  Pipeline,
+  Source,
+  splitCorpus,
+  tokenize,
+  train
+} from "../../src/index.ts"
 
 /** A pipeline with every setting that the stages of a training have. */
 export const pipelineOf = (folder: string, settings: Readonly<Record<string, unknown>> = {}) =>
   Pipeline.make("whole", () => {
     const corpus = collect({ sources: [Source.folder(folder)] })
-    const tokenizer = tokenize({ corpus, vocabularySize: 280 })
-    const dataset = buildDataset({ corpus, tokenizer })
+    const split = splitCorpus({ corpus })
+    const tokenizer = tokenize({ split, vocabularySize: 280 })
+    const dataset = buildDataset({ split, tokenizer })
     const run = train({
       dataset,
       model: { embedding: 8, layers: 1, heads: 2 },
@@ -44,7 +54,7 @@ export const textOf = (number: number): string =>
     (_, line) => `int value_${number}_${line} = ${number * line}; /* of file ${number} */\n`
   ).join("")
 
-/** Folders of a corpus, a tokenizer, a dataset and a model, and of the run that made them. */
+/** Folders of a corpus, a split, a tokenizer, a dataset and a model, and of the run that made them. */
 export const make = Effect.fn("specimens.make")(function* (root: string) {
   const folder = join(root, "source")
   mkdirSync(folder, { recursive: true })
@@ -59,6 +69,7 @@ export const make = Effect.fn("specimens.make")(function* (root: string) {
     pipeline,
     run: result.directory ?? "",
     corpus: result.artifacts.collect ?? "",
+    split: result.artifacts.split ?? "",
     tokenizer: result.artifacts.tokenize ?? "",
     dataset: result.artifacts.dataset ?? result.artifacts.buildDataset ?? "",
     training: result.artifacts.train ?? "",

@@ -7,9 +7,9 @@ import * as PipelineFile from "../../../src/PipelineFile.ts"
 import { type Kind, taken } from "../cases.ts"
 import { harms } from "../damage.ts"
 
-const whole = `import { collect, Pipeline, Source, tokenize } from "trainyard"
+const whole = `import { collect, Pipeline, Source, splitCorpus, tokenize } from "trainyard"
 export default Pipeline.make("job", () =>
-  tokenize({ corpus: collect({ sources: [Source.folder("src")] }), vocabularySize: 300 })
+  tokenize({ split: splitCorpus({ corpus: collect({ sources: [Source.folder("src")] }) }), vocabularySize: 300 })
 )
 `
 
@@ -30,7 +30,7 @@ const texts: ReadonlyArray<string | Buffer> = [
   whole.replace("export default", "export default function () {"),
   harms["written in UTF-16"]!(Buffer.from(whole), undefined as never),
   Buffer.concat([Buffer.from(whole), Buffer.from([0, 1, 2, 0xff])]),
-  whole.replace("tokenize({ corpus:", "tokenize({ corpse:"),
+  whole.replace("tokenize({ split:", "tokenize({ spilt:"),
   `${"(".repeat(20_000)}1`
 ]
 
@@ -39,7 +39,7 @@ export const pipelineFiles: Kind = ({ directory }, index) => {
   writeFileSync(file, texts[index % texts.length]!)
   return {
     what: `text ${index}`,
-    names: ["job.ts", "source", "vocabularySize", "maximumBytes", "pipeline", "corpus"],
+    names: ["job.ts", "source", "vocabularySize", "maximumBytes", "pipeline", "split"],
     feed: Effect.gen(function* () {
       const { pipeline } = yield* PipelineFile.load(file)
       yield* Settings.resolve(pipeline)

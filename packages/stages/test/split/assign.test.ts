@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { assign } from "../../src/dataset/assign.ts"
+import { assign } from "../../src/split/assign.ts"
 
 const corpus = fc.record({
   lengths: fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 2, maxLength: 60 }),
