@@ -15,8 +15,7 @@ export interface Argument {
   readonly optional?: boolean
 }
 
-/** A tensor's shape, or undefined for an absent optional argument. */
-export type Shape = ReadonlyArray<number>
+export type { Shape }
 
 /**
  * What a gradient rule is given and may do. Names are tensor names in the program being extended.

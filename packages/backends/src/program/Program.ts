@@ -18,6 +18,9 @@ export type DataType = "f32" | "i32"
  */
 export type Role = "parameter" | "state" | "input" | "activation"
 
+/** Sides of a tensor, the last axis innermost. */
+export type Shape = ReadonlyArray<number>
+
 /** A named array of numbers in a program. */
 export interface Tensor {
   readonly name: string
