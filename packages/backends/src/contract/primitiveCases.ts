@@ -3,8 +3,7 @@
  * tensor, added and in place.
  */
 import type { Pick } from "../program/Example.ts"
-import type { Shape } from "../program/Operation.ts"
-import type { Attributes, Tensor } from "../program/Program.ts"
+import type { Attributes, Shape, Tensor } from "../program/Program.ts"
 import type { PrimitiveName, View } from "../program/primitives.ts"
 import * as Strided from "../program/StridedArray.ts"
 import { type Case, Draft } from "./Draft.ts"

@@ -3,9 +3,8 @@
  * kernel reads some matrices and makes a new one, so that an update in place is simply a new value under an old name.
  */
 import type { Inputs } from "../Backend.ts"
-import type { Shape } from "../program/Operation.ts"
 import { rows, width } from "../program/operations/shape.ts"
-import type { DataType, Program, Step } from "../program/Program.ts"
+import type { DataType, Program, Shape, Step } from "../program/Program.ts"
 
 /** A value during a run: a session tensor as it was, an input, something computed on the host from inputs, or a launch's result. */
 export interface Value {

@@ -3,7 +3,7 @@
  * thread x its column. Here a thread finds the coordinates of its element in a step's shape, and from these the rows and columns that it
  * reads of the inputs.
  */
-import type { Shape } from "../program/Operation.ts"
+import type { Shape } from "../program/Program.ts"
 import { sizeOf } from "../program/Program.ts"
 import { ProgramError } from "../program/ProgramError.ts"
 import type { View } from "../program/primitives.ts"

@@ -4,7 +4,7 @@
  */
 import type { Example, Pick } from "./Example.ts"
 import type { Expansion } from "./Expansion.ts"
-import type { Attributes, DataType, Step, Tensor } from "./Program.ts"
+import type { Attributes, DataType, Shape, Step, Tensor } from "./Program.ts"
 
 export interface Argument {
   readonly name: string

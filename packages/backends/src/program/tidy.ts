@@ -1,6 +1,5 @@
 /** Removes from primitives what they do for nothing: copies into results, and steps whose results nobody reads. */
-import type { Shape } from "./Operation.ts"
-import type { Step, Tensor } from "./Program.ts"
+import type { Shape, Step, Tensor } from "./Program.ts"
 import { mapAttributes, type View } from "./primitives.ts"
 import { isWhole } from "./StridedArray.ts"
 import { sameView } from "./views.ts"

@@ -1,5 +1,5 @@
 /** What a view of a primitive's step must fulfil: inside its tensor, and for outputs each element at most once. */
-import type { Shape } from "./Operation.ts"
+import type { Shape } from "./Program.ts"
 import type { View } from "./primitives.ts"
 
 const isNumbers = (value: unknown, length: number): value is ReadonlyArray<number> =>

@@ -1,6 +1,5 @@
 /** What a kernel of the reference engine is given, and how it pauses and fails. */
-import type { Shape } from "../program/Operation.ts"
-import type { Attributes } from "../program/Program.ts"
+import type { Attributes, Shape } from "../program/Program.ts"
 
 /** Float32 in an engine; float64 where a test wants more digits than an engine keeps. */
 export type Floats = Float32Array | Float64Array

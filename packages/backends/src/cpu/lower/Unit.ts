@@ -3,8 +3,7 @@
  *
  * A unit is one step, or a few neighbouring steps that are computed together.
  */
-import type { Shape } from "../../program/Operation.ts"
-import type { Program, Step } from "../../program/Program.ts"
+import type { Program, Shape, Step } from "../../program/Program.ts"
 import type { KernelName } from "../layout.ts"
 
 /** A kernel, its arguments as 32-bit words, and how many tasks it is cut into. */

@@ -1,6 +1,6 @@
 /** Kernels for the primitives `map`, `reduce` and `product`, generated from their formulas and views. */
 import { parse } from "../../program/Formula.ts"
-import type { Shape } from "../../program/Operation.ts"
+import type { Shape } from "../../program/Program.ts"
 import { sizeOf } from "../../program/Program.ts"
 import {
   type MapAttributes,

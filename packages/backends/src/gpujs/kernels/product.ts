@@ -1,5 +1,5 @@
 /** The three matrix products of a linear layer, which everything large is made of. */
-import type { Shape } from "../../program/Operation.ts"
+import type { Shape } from "../../program/Program.ts"
 import { sizeOf } from "../../program/Program.ts"
 import type { View } from "../../program/primitives.ts"
 import type { Context, Lower, Value } from "../Lowering.ts"

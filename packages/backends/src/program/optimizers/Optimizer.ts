@@ -2,8 +2,7 @@
  * What an optimizer is: the state that it keeps for a parameter, and the steps that move the parameter. See docs/operations.md.
  */
 import type { Builder } from "../Builder.ts"
-import type { Shape } from "../Operation.ts"
-import type { Tensor } from "../Program.ts"
+import type { Shape, Tensor } from "../Program.ts"
 
 /** A parameter, or a state tensor, by name and shape. */
 export interface Held {

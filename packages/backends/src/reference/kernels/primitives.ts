@@ -1,6 +1,6 @@
 /** Computes the primitives: see `map`, `reduce`, `product` and `gather` in program/operations/, and program/primitives.ts. */
 import { type Formula, type FunctionName, parse } from "../../program/Formula.ts"
-import type { Shape } from "../../program/Operation.ts"
+import type { Shape } from "../../program/Program.ts"
 import { sizeOf } from "../../program/Program.ts"
 import { mapAttributes, productAttributes, reduceAttributes, type View } from "../../program/primitives.ts"
 import type { Call, Kernel } from "../Kernel.ts"
