@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { expandFor } from "../program/expand.ts"
 import type { Operation } from "../program/Operation.ts"
-import { type OperationName, operations } from "../program/operations.ts"
+import { type OperationName, operationNamed, operations } from "../program/operations.ts"
 import type { Program } from "../program/Program.ts"
 import * as assert from "./assertions.ts"
 import { cases } from "./cases.ts"
@@ -14,23 +14,6 @@ import * as gen from "./generate.ts"
 import { primitiveCases } from "./primitiveCases.ts"
 import { judge, runCases } from "./running.ts"
 import type { Contract } from "./SuiteInput.ts"
-
-/** Operations whose products may be taken in the session's precision. */
-const products: ReadonlySet<string> = new Set<OperationName>([
-  "linear",
-  "linearBackwardInput",
-  "linearBackwardWeight",
-  "attention",
-  "attentionBackward",
-  "attentionCached",
-  "projectionLoss",
-  "projectionLossBackward",
-  "product",
-  "groupedAttention",
-  "groupedAttentionBackward",
-  "groupedAttentionCached",
-  "zLoss"
-])
 
 /** The same case with every session tensor renamed, so that many cases fit one session. */
 export const renamed = (one: Case, prefix: string): Case => {
@@ -84,7 +67,7 @@ const check = Effect.fnUntraced(function* (
   const mine = yield* runCases(contract.engine, contract.settings, all)
   const right = yield* judge(all.map((one) => ({ ...one, program: one.original ?? one.program })))
   for (const [index, { program }] of all.entries()) {
-    const inPrecision = program.steps.some((step) => products.has(step.operation))
+    const inPrecision = program.steps.some((step) => operationNamed(step.operation)?.inPrecision)
     for (const [name, expected] of Object.entries(right[index]!)) {
       // Which of two nearly equal logits is larger is not float32's to say in another precision.
       if (name.endsWith(".correct") && contract.settings.precision !== "f32") continue
@@ -100,7 +83,7 @@ const check = Effect.fnUntraced(function* (
 })
 
 /** Cases of every operation, by name. */
-const casesOf = (operation: OperationName, count: number): ReadonlyArray<Case> => {
+export const casesOf = (operation: OperationName, count: number): ReadonlyArray<Case> => {
   const generator = cases[operation]
   const all =
     generator === undefined
@@ -109,14 +92,19 @@ const casesOf = (operation: OperationName, count: number): ReadonlyArray<Case> =
   return all.map((one, index) => renamed(one, `${index}/`))
 }
 
+/** Operations that are not primitives. */
+export const testedOperations: ReadonlyArray<OperationName> = [
+  ...(Object.keys(cases) as ReadonlyArray<OperationName>),
+  ...withExamples
+]
+
 /** Every operation against reference, and against its own expansion on the same engine. */
 const generated = (contract: Contract): void => {
   const { it } = contract
-  const tested = [...(Object.keys(cases) as ReadonlyArray<OperationName>), ...withExamples]
-  for (const operation of tested)
+  for (const operation of testedOperations)
     it.live(`${operation} agrees with reference`, () => check(contract, casesOf(operation, contract.cases)))
   const fused = contract.engine.fused ?? Object.keys(operations)
-  for (const operation of tested) {
+  for (const operation of testedOperations) {
     const rule: Operation = operations[operation]
     if (rule.expand === undefined || !fused.includes(operation)) continue
     it.live(`${operation} agrees with its own expansion`, () =>
