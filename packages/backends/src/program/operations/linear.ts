@@ -17,6 +17,7 @@ import { rows, same, show, width, withWidth } from "./shape.ts"
 
 export const linear: Operation = {
   name: "linear",
+  inPrecision: true,
   inputs: [
     { name: "x", type: "f32" },
     { name: "weight", type: "f32" },
@@ -54,6 +55,7 @@ const matrix = (e: Expansion, input: number) => {
 /** dx [.., I] from dy [.., O] and weight [O, I]. */
 export const linearBackwardInput: Operation = {
   name: "linearBackwardInput",
+  inPrecision: true,
   inputs: [
     { name: "dy", type: "f32" },
     { name: "weight", type: "f32" }
@@ -71,6 +73,7 @@ export const linearBackwardInput: Operation = {
 /** dWeight [O, I] and dBias [O] from dy [.., O] and x [.., I]. */
 export const linearBackwardWeight: Operation = {
   name: "linearBackwardWeight",
+  inPrecision: true,
   inputs: [
     { name: "dy", type: "f32" },
     { name: "x", type: "f32" }
