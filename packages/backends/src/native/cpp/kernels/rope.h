@@ -14,8 +14,9 @@ static void rope(const Step& s, Worker& w) {
   const int64_t batch = x->shape[0], time = x->shape[1], row = widthOf(x), width = row / s.heads, half = width / 2;
   const int64_t offset = *(const int32_t*)s.inputs[1]->data, padded = upTo(half, LANES);
   float *frequencies = w.local, *cosines = frequencies + padded, *sines = cosines + padded;
-  for (int64_t d = 0; d < padded; d++)
-    frequencies[d] = d < half ? (float)std::pow(s.theta, -2.0 * (double)d / (double)width) : 0.0f;
+  const double ratio = std::pow(s.theta, -1.0 / (double)half);
+  double frequency = 1.0;
+  for (int64_t d = 0; d < padded; d++, frequency *= ratio) frequencies[d] = (float)frequency;
   const vf direction = all(s.inverse ? -1.0f : 1.0f);
   // Positions before sequences: each angle is taken once.
   const Range mine = share(time * batch, w.index, w.count);
