@@ -1,5 +1,5 @@
 /**
- * The identity of a tokenizer: one digest, which travels from the tokenizer to the dataset, the trained run and the model, so that
+ * The tokenizer digest: a tokenizer's identity, which travels from the tokenizer to the dataset, the trained run and the model, so that
  * each stage can tell whether the ids before it mean the same text.
  */
 import { createHash } from "node:crypto"
