@@ -2,6 +2,7 @@
  * What an operation is: its arguments, the shapes of its results, how it becomes primitives, and the rule that appends its gradient.
  * Each operation's own file under `operations/` states its formula and source. docs/operations.md says how to add one.
  */
+import type { Example, Pick } from "./Example.ts"
 import type { Expansion } from "./Expansion.ts"
 import type { Attributes, DataType, Step, Tensor } from "./Program.ts"
 
@@ -52,6 +53,8 @@ export interface Operation {
   readonly inPlace?: ReadonlyArray<{ readonly output: number; readonly input: number }>
   /** Whether a step reaches its tensors through views: it may write parts of a tensor, and update an input in place. */
   readonly views?: boolean
+  /** Whether its matrix products may be taken in the session's precision; all else is float32. */
+  readonly inPrecision?: boolean
   /** Whether a step may list this operation's outputs under `accumulate`. */
   readonly accumulates?: boolean
   /** Names of the attributes that a step must carry. */
@@ -70,6 +73,8 @@ export interface Operation {
   readonly check?: (step: Step, tensor: (name: string) => Tensor) => string | undefined
   /** How it becomes primitives, for engines without a kernel for it. Throws `ProgramError` where it cannot. */
   readonly expand?: (expansion: Expansion) => void
+  /** An example of its inputs, for the contract suite. */
+  readonly example?: (pick: Pick) => Example
   /** Derived from the expansion where it is absent. */
   readonly gradient?: (context: GradientContext) => void
 }
