@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
+import { stateOf } from "./moduleState.ts"
 
 const packages = fileURLToPath(new URL("../../packages", import.meta.url))
 
@@ -103,12 +104,21 @@ test("no folder of stages needs another that needs it", () => {
   expect(circle(rooms)).toBeUndefined()
 })
 
-test("no module of core keeps state of its own: two runs in one process share nothing but what they are given", () => {
-  const state =
-    /^(?:export )?(?:(?:let|var) |const \w+(?:: [^=]+)? = (?:new (?:Weak)?(?:Map|Set)(?:<.*>)?\(\)|\[\]|\{\})$)/m
-  expect("const kept = new Map<string, ReadonlyArray<string>>()").toMatch(state)
-  const found = files.filter(
-    (file) => file.startsWith("core/src/") && state.test(readFileSync(join(packages, file), "utf8"))
+/** Kept by others for now, each to be mended; nothing may be added. */
+const knownState: ReadonlyArray<string> = [
+  "backends/src/cpu/binary.ts: compiled",
+  "backends/src/native/addon.ts: remembered",
+  "trainyard/src/program.ts: unwritten"
+]
+
+test("no module keeps state of its own: two runs in one process share nothing but what they are given", () => {
+  expect(
+    stateOf("const kept = new Map<string, number>()\nexport const keep = () => kept.set('a', 1)")
+  ).toEqual(["kept"])
+  expect(stateOf("export let count = 0")).toEqual(["count"])
+  expect(stateOf("const known = new Set(['a'])\nexport const has = (name) => known.has(name)")).toEqual([])
+  const found = files.flatMap((file) =>
+    stateOf(readFileSync(join(packages, file), "utf8")).map((name) => `${file}: ${name}`)
   )
-  expect(found).toEqual([])
+  expect(found.filter((each) => !knownState.includes(each))).toEqual([])
 })

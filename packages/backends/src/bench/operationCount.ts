@@ -1,5 +1,7 @@
 /** Floating-point operations of a program's matrix products, which are all that counts in a transformer. */
+import { expandFor } from "../program/expand.ts"
 import { type Program, type Step, sizeOf } from "../program/Program.ts"
+import { productAttributes } from "../program/primitives.ts"
 
 const countStep = (program: Program, step: Step): number => {
   const shape = (name: string | undefined) => program.tensors[name ?? ""]?.shape ?? [0]
@@ -21,10 +23,26 @@ const countStep = (program: Program, step: Step): number => {
       return attentionProducts(second!, 5)
     case "attentionCached":
       return 4 * first![0]! * first![1]! * second![1]! * (first![2]! / 3)
+    case "product":
+      return 2 * sizeOf(productAttributes(step).shape)
     default:
       return 0
   }
 }
+
+/** Operations that are counted as they are, the last without products; others by the products that they expand into. */
+const counted: ReadonlySet<string> = new Set([
+  "linear",
+  "linearBackwardInput",
+  "linearBackwardWeight",
+  "projectionLoss",
+  "projectionLossBackward",
+  "attention",
+  "attentionBackward",
+  "attentionCached",
+  ...["embedding", "embeddingBackward", "layerNorm", "layerNormBackward", "gelu", "geluBackward"],
+  ...["add", "dropout", "gradientNorm", "adamW"]
+])
 
 /** `products` matrix products over the lower triangle of T × T, for all heads together. qkv is [B, T, 3C]. */
 const attentionProducts = (qkv: ReadonlyArray<number>, products: number): number => {
@@ -33,4 +51,4 @@ const attentionProducts = (qkv: ReadonlyArray<number>, products: number): number
 }
 
 export const operationCount = (program: Program): number =>
-  program.steps.reduce((sum, step) => sum + countStep(program, step), 0)
+  expandFor(program, counted).steps.reduce((sum, step) => sum + countStep(program, step), 0)

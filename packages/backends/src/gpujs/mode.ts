@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Config, Effect } from "effect"
 import { GPU } from "./library.ts"
 
 export type Mode = "webgpu" | "webasm" | "cpu"
@@ -19,10 +19,11 @@ export interface Found {
  * Whether this system can load Vulkan at all. Asked before the `webgpu` package is loaded, which would otherwise complain on
  * standard error. Other systems bring Metal or Direct3D.
  */
-const hasVulkan = (): boolean => {
+const hasVulkan = Effect.gen(function* () {
   if (process.platform !== "linux") return true
+  const extra = yield* Effect.orElseSucceed(Config.String("LD_LIBRARY_PATH"), () => "")
   const folders = [
-    ...(process.env.LD_LIBRARY_PATH ?? "").split(":"),
+    ...extra.split(":"),
     ...["/usr/lib", "/lib", "/usr/local/lib"].flatMap((folder) => [
       folder,
       `${folder}64`,
@@ -31,7 +32,7 @@ const hasVulkan = (): boolean => {
     ])
   ]
   return folders.some((folder) => folder !== "" && existsSync(join(folder, "libvulkan.so.1")))
-}
+})
 
 /** Gives Node the `navigator.gpu` that browsers have, from the npm package `webgpu`. */
 const provideWebGpu = async (): Promise<void> => {
@@ -42,7 +43,6 @@ const provideWebGpu = async (): Promise<void> => {
 }
 
 const findWebGpu = async (): Promise<Found | undefined> => {
-  if (!hasVulkan()) return undefined
   await provideWebGpu()
   if (!(await GPU.isWebGPUAvailable())) return undefined
   const adapter = await navigator.gpu.requestAdapter()
@@ -62,7 +62,7 @@ const findWebGpu = async (): Promise<Found | undefined> => {
 /** The best mode there is, or the one that is asked for, if it works here. */
 export const findMode = (asked?: Mode): Effect.Effect<Found | undefined> =>
   Effect.gen(function* () {
-    if (asked === undefined || asked === "webgpu") {
+    if ((asked === undefined || asked === "webgpu") && (yield* hasVulkan)) {
       // The package that brings WebGPU to Node may not load, or find no adapter: both mean that there is none here.
       const found = yield* Effect.orElseSucceed(Effect.tryPromise(findWebGpu), () => undefined)
       if (found !== undefined) return found

@@ -1,5 +1,5 @@
 /**
- * The one place that decides what of an untrusted text (a stage's message, a server's answer, a file's name, what a model wrote) may be shown
+ * Terminal escape sanitising: what of an untrusted text (a stage's message, a server's answer, a file's name, what a model wrote) may be shown
  * or written for people. Control characters of C0 and C1, escape sequences and the marks that turn the direction of text become `?`: none
  * may steer a terminal or hide what stands beside it.
  */

@@ -1,6 +1,6 @@
 /**
- * The identity of a tokenizer: one digest, which the dataset, the trained run and the model carry too, so that each stage can check that
- * its ids were made by the same tokenizer.
+ * The tokenizer digest: the identity of a tokenizer, which the dataset, the trained run and the model carry too, so that each stage can check
+ * that its ids were made by the same tokenizer.
  */
 import { createHash } from "node:crypto"
 import { Predicate } from "effect"

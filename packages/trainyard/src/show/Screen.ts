@@ -89,9 +89,10 @@ export const cut = (text: string, columns: number): string => {
   let out = ""
   let used = 0
   let coloured = false
+  const sequences = new RegExp(colourSequence)
   for (let index = 0; index < line.length; ) {
-    colourSequence.lastIndex = index
-    const sequence = colourSequence.exec(line)
+    sequences.lastIndex = index
+    const sequence = sequences.exec(line)
     if (sequence !== null) {
       out += sequence[0]
       coloured = true

@@ -1,5 +1,5 @@
 /**
- * The global norm of all gradients, and the factor that clips it.
+ * Gradient clipping: the global norm of all gradients, and the factor that clips it.
  *
  *   norm = √(Σ over all tensors and elements of g²);   scale = min(1, maximum / (norm + 1e-6)), 1 when maximum is 0
  *

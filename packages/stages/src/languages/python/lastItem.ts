@@ -14,12 +14,11 @@ interface Line {
   readonly whole: boolean
 }
 
-const quote = /"""|'''|"|'/y
+const quote = /^(?:"""|'''|"|')/
 
 /** Index after a string literal that begins at `from`, or -1 where the text ends within it. One that its line leaves open ends there. */
 const endOfString = (text: string, from: number): number => {
-  quote.lastIndex = from
-  const mark = quote.exec(text)![0]
+  const mark = quote.exec(text.slice(from, from + 3))![0]
   for (let at = from + mark.length; at < text.length; at++) {
     if (text[at] === "\\") at++
     else if (text.startsWith(mark, at)) return at + mark.length
