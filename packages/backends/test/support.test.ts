@@ -8,31 +8,22 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Engine, EngineName, Precision } from "../src/Backend.ts"
-import { cases } from "../src/contract/cases.ts"
 import { difference, sameBits } from "../src/contract/compare.ts"
 import type { Case } from "../src/contract/Draft.ts"
-import * as gen from "../src/contract/generate.ts"
-import { renamed } from "../src/contract/operationSuite.ts"
+import { casesOf, testedOperations } from "../src/contract/operationSuite.ts"
 import { judge, runCases } from "../src/contract/running.ts"
 import * as Engines from "../src/Engines.ts"
-import { type OperationName, operations } from "../src/program/operations.ts"
+import type { OperationName } from "../src/program/operations.ts"
 
 const file = new URL("../../../docs/support.md", import.meta.url)
-const names = (Object.keys(operations) as ReadonlyArray<OperationName>).filter(
-  (name) => cases[name] !== undefined
-)
+const names = testedOperations
 const order: ReadonlyArray<EngineName> = ["reference", "cpu", "native", "gpujs"]
 
 type Cell = "own kernel" | "own kernel, in f32" | "expanded" | "absent"
 /** By column ("native bf16"), then by operation. */
 type Table = Map<string, Map<string, Cell>>
 
-const examples = new Map<OperationName, ReadonlyArray<Case>>(
-  names.map((name) => [
-    name,
-    gen.sample(cases[name]!, { count: 1, seed: 7 }).map((one, index) => renamed(one, `${name}/${index}/`))
-  ])
-)
+const examples = new Map<OperationName, ReadonlyArray<Case>>(names.map((name) => [name, casesOf(name, 1)]))
 
 /** What an engine does with every operation. */
 const column = Effect.fnUntraced(function* (engine: Engine, precision: Precision) {

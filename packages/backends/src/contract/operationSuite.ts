@@ -1,7 +1,9 @@
 /** Every operation, forward and backward, on generated shapes, against reference. */
 
 import { Effect } from "effect"
-import type { OperationName } from "../program/operations.ts"
+import { expandFor } from "../program/expand.ts"
+import type { Operation } from "../program/Operation.ts"
+import { type OperationName, operationNamed, operations } from "../program/operations.ts"
 import type { Program } from "../program/Program.ts"
 import * as assert from "./assertions.ts"
 import { cases } from "./cases.ts"
@@ -12,23 +14,6 @@ import * as gen from "./generate.ts"
 import { primitiveCases } from "./primitiveCases.ts"
 import { judge, runCases } from "./running.ts"
 import type { Contract } from "./SuiteInput.ts"
-
-/** Operations whose products may be taken in the session's precision. */
-const products: ReadonlySet<string> = new Set<OperationName>([
-  "linear",
-  "linearBackwardInput",
-  "linearBackwardWeight",
-  "attention",
-  "attentionBackward",
-  "attentionCached",
-  "projectionLoss",
-  "projectionLossBackward",
-  "product",
-  "groupedAttention",
-  "groupedAttentionBackward",
-  "groupedAttentionCached",
-  "zLoss"
-])
 
 /** The same case with every session tensor renamed, so that many cases fit one session. */
 export const renamed = (one: Case, prefix: string): Case => {
@@ -67,12 +52,22 @@ const describeCase = (program: Program): string =>
     })
     .join("; ")
 
+/** The same case with an operation expanded into primitives; what it gives is compared with what the operation gives on reference. */
+const withoutKernel = (one: Case, operation: OperationName): Case & { readonly original: Program } => ({
+  ...one,
+  original: one.program,
+  program: expandFor(one.program, new Set(Object.keys(operations).filter((name) => name !== operation)))
+})
+
 /** Runs the cases on the engine and on reference; gives the first difference. */
-const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArray<Case>) {
+const check = Effect.fnUntraced(function* (
+  contract: Contract,
+  all: ReadonlyArray<Case & { readonly original?: Program }>
+) {
   const mine = yield* runCases(contract.engine, contract.settings, all)
-  const right = yield* judge(all)
+  const right = yield* judge(all.map((one) => ({ ...one, program: one.original ?? one.program })))
   for (const [index, { program }] of all.entries()) {
-    const inPrecision = program.steps.some((step) => products.has(step.operation))
+    const inPrecision = program.steps.some((step) => operationNamed(step.operation)?.inPrecision)
     for (const [name, expected] of Object.entries(right[index]!)) {
       // Which of two nearly equal logits is larger is not float32's to say in another precision.
       if (name.endsWith(".correct") && contract.settings.precision !== "f32") continue
@@ -87,174 +82,199 @@ const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArra
   }
 })
 
-export const operationSuite = (contract: Contract): void => {
-  const { describe, it } = contract
-  describe("operations", () => {
-    for (const [operation, arbitrary] of Object.entries(cases))
-      it.live(`${operation} agrees with reference`, () =>
-        check(
-          contract,
-          gen
-            .sample(arbitrary, { count: contract.cases, seed: 2024 })
-            .map((one, index) => renamed(one, `${index}/`))
-        )
-      )
+/** Cases of every operation, by name. */
+export const casesOf = (operation: OperationName, count: number): ReadonlyArray<Case> => {
+  const generator = cases[operation]
+  const all =
+    generator === undefined
+      ? Array.from({ length: count }, (_, index) => exampleCase(operation, 4000 + index))
+      : gen.sample(generator, { count, seed: 2024 })
+  return all.map((one, index) => renamed(one, `${index}/`))
+}
 
-    for (const operation of withExamples)
-      it.live(`${operation} agrees with reference`, () =>
-        check(
-          contract,
-          Array.from({ length: contract.cases }, (_, index) =>
-            renamed(exampleCase(operation, 4000 + index), `${index}/`)
-          )
-        )
-      )
+/** Operations that are not primitives. */
+export const testedOperations: ReadonlyArray<OperationName> = [
+  ...(Object.keys(cases) as ReadonlyArray<OperationName>),
+  ...withExamples
+]
 
-    for (const [primitive, generate] of Object.entries(primitiveCases))
-      it.live(`the primitive ${primitive} agrees with reference`, () =>
-        check(
-          contract,
-          Array.from({ length: 4 * contract.cases }, (_, index) =>
-            renamed(generate(3000 + index), `${index}/`)
-          )
-        )
+/** Every operation against reference, and against its own expansion on the same engine. */
+const generated = (contract: Contract): void => {
+  const { it } = contract
+  for (const operation of testedOperations)
+    it.live(`${operation} agrees with reference`, () => check(contract, casesOf(operation, contract.cases)))
+  const fused = contract.engine.fused ?? Object.keys(operations)
+  for (const operation of testedOperations) {
+    const rule: Operation = operations[operation]
+    if (rule.expand === undefined || !fused.includes(operation)) continue
+    it.live(`${operation} agrees with its own expansion`, () =>
+      check(
+        contract,
+        casesOf(operation, contract.cases).map((one) => withoutKernel(one, operation))
       )
+    )
+  }
+  for (const [primitive, generate] of Object.entries(primitiveCases))
+    it.live(`the primitive ${primitive} agrees with reference`, () =>
+      check(
+        contract,
+        Array.from({ length: 4 * contract.cases }, (_, index) => renamed(generate(3000 + index), `${index}/`))
+      )
+    )
+}
 
-    it.live("an operation beyond every tile agrees with reference", () => {
-      const linear = new Draft("linear", 1)
-      linear.step("linear", [linear.floats("x", [300, 515]), linear.floats("weight", [389, 515]), undefined])
-      const weight = new Draft("linearBackwardWeight", 2)
-      weight.step("linearBackwardWeight", [
-        weight.floats("dy", [2, 300, 389]),
-        weight.floats("x", [2, 300, 260])
-      ])
-      const attention = new Draft("attention", 3)
-      const qkv = attention.floats("qkv", [1, 150, 3 * 2 * 72], 2)
-      const [y, logSumExp] = attention.builder.step("attention", [qkv], { heads: 2 })
-      attention.step("attentionBackward", [attention.floats("dy", y!.shape), qkv, y!, logSumExp!], {
-        heads: 2
-      })
-      const loss = new Draft("projectionLoss", 4)
-      const x = loss.floats("x", [70, 72])
-      const table = loss.floats("table", [1100, 72])
-      const targets = loss.integers("targets", [70], 1100)
-      const sums = loss.builder.step("projectionLoss", [x, table, targets])[3]!
-      loss.step("projectionLossBackward", [loss.floats("dLoss", [1]), x, table, targets, sums])
-      return check(contract, [linear.done(), weight.done(), attention.done(), loss.done()])
+/** Sizes that no generated case has. */
+const large = (contract: Contract): void => {
+  const { it } = contract
+  it.live("an operation beyond every tile agrees with reference", () => {
+    const linear = new Draft("linear", 1)
+    linear.step("linear", [linear.floats("x", [300, 515]), linear.floats("weight", [389, 515]), undefined])
+    const weight = new Draft("linearBackwardWeight", 2)
+    weight.step("linearBackwardWeight", [
+      weight.floats("dy", [2, 300, 389]),
+      weight.floats("x", [2, 300, 260])
+    ])
+    const attention = new Draft("attention", 3)
+    const qkv = attention.floats("qkv", [1, 150, 3 * 2 * 72], 2)
+    const [y, logSumExp] = attention.builder.step("attention", [qkv], { heads: 2 })
+    attention.step("attentionBackward", [attention.floats("dy", y!.shape), qkv, y!, logSumExp!], {
+      heads: 2
     })
+    const loss = new Draft("projectionLoss", 4)
+    const x = loss.floats("x", [70, 72])
+    const table = loss.floats("table", [1100, 72])
+    const targets = loss.integers("targets", [70], 1100)
+    const sums = loss.builder.step("projectionLoss", [x, table, targets])[3]!
+    loss.step("projectionLossBackward", [loss.floats("dLoss", [1]), x, table, targets, sums])
+    return check(contract, [linear.done(), weight.done(), attention.done(), loss.done()])
+  })
 
-    it.live(
-      "both gradients of a layer are taken together, and one after the other where one needs the other",
-      () => {
-        const together = new Draft("linearBackwardWeight", 10)
-        const dy = together.floats("dy", [31, 40])
-        const weight = together.floats("weight", [40, 23])
-        together.step("linearBackwardWeight", [dy, together.floats("x", [31, 23])], {}, ["replace", "add"])
-        together.step("linearBackwardInput", [dy, weight], {}, ["add"])
-        const after = new Draft("linearBackwardWeight", 11)
-        const again = after.floats("dy", [13, 9])
-        const [made] = after.step("linearBackwardWeight", [again, after.floats("x", [13, 17])], {}, [
-          "replace"
-        ])
-        after.step("linearBackwardInput", [again, made!])
-        return check(
-          contract,
-          [together.done(), after.done()].map((one, index) => renamed(one, `${index}/`))
-        )
-      }
-    )
+  it.live(
+    "both gradients of a layer are taken together, and one after the other where one needs the other",
+    () => {
+      const together = new Draft("linearBackwardWeight", 10)
+      const dy = together.floats("dy", [31, 40])
+      const weight = together.floats("weight", [40, 23])
+      together.step("linearBackwardWeight", [dy, together.floats("x", [31, 23])], {}, ["replace", "add"])
+      together.step("linearBackwardInput", [dy, weight], {}, ["add"])
+      const after = new Draft("linearBackwardWeight", 11)
+      const again = after.floats("dy", [13, 9])
+      const [made] = after.step("linearBackwardWeight", [again, after.floats("x", [13, 17])], {}, ["replace"])
+      after.step("linearBackwardInput", [again, made!])
+      return check(
+        contract,
+        [together.done(), after.done()].map((one, index) => renamed(one, `${index}/`))
+      )
+    }
+  )
 
-    it.live("projectionLoss counts a tie as correct and ignores a target of -1", () =>
-      Effect.gen(function* () {
-        const d = new Draft("projectionLoss", 5)
-        const row = Float32Array.of(0.5, -0.25, 1)
-        const table = Float32Array.from({ length: 15 }, (_, i) => row[i % 3]!)
-        const x = d.floats("x", [4, 3])
-        d.step("projectionLoss", [
-          x,
-          d.given("table", [5, 3], table),
-          d.given("targets", [4], Int32Array.of(0, 4, -1, 2))
-        ])
-        const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
-        assert.deepStrictEqual([...out!["projectionLoss.correct"]!], [1, 1, 0, 1])
-        assert.closeTo(out!["projectionLoss.loss"]![0]!, Math.log(5), 1e-5)
-        assert.strictEqual(out!["projectionLoss.losses"]![2], 0)
-      })
-    )
+  it.live("large logits do not overflow", () => {
+    const d = new Draft("projectionLoss", 7)
+    const x = d.floats("x", [6, 8], 60)
+    const table = d.floats("table", [20, 8], 60)
+    const targets = d.integers("targets", [6], 20)
+    const sums = d.step("projectionLoss", [x, table, targets])[3]!
+    d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, sums])
+    const a = new Draft("attention", 8)
+    a.step("attention", [a.floats("qkv", [1, 6, 24], 60)], { heads: 2 })
+    return contract.settings.precision === "f32"
+      ? check({ ...contract, tolerance: contract.tolerance * 100 }, [d.done(), a.done()])
+      : Effect.asVoid(runCases(contract.engine, contract.settings, [d.done(), a.done()]))
+  })
+}
 
-    it.live("projectionLoss of ignored targets alone is zero, and so is its gradient", () =>
-      Effect.gen(function* () {
-        const d = new Draft("projectionLoss", 6)
-        const x = d.floats("x", [4, 3])
-        const table = d.floats("table", [5, 3])
-        const targets = d.given("targets", [4], new Int32Array(4).fill(-1))
-        const sums = d.step("projectionLoss", [x, table, targets])[3]!
-        d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, sums])
-        const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
-        assert.strictEqual(out!["projectionLoss.loss"]![0], 0)
-        for (const name of ["dx", "dTable"])
-          assert.isTrue(out![`projectionLossBackward.${name}`]!.every((value) => value === 0))
-      })
-    )
+/** The rules of the loss. */
+const loss = (contract: Contract): void => {
+  const { it } = contract
+  it.live("projectionLoss counts a tie as correct and ignores a target of -1", () =>
+    Effect.gen(function* () {
+      const d = new Draft("projectionLoss", 5)
+      const row = Float32Array.of(0.5, -0.25, 1)
+      const table = Float32Array.from({ length: 15 }, (_, i) => row[i % 3]!)
+      const x = d.floats("x", [4, 3])
+      d.step("projectionLoss", [
+        x,
+        d.given("table", [5, 3], table),
+        d.given("targets", [4], Int32Array.of(0, 4, -1, 2))
+      ])
+      const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
+      assert.deepStrictEqual([...out!["projectionLoss.correct"]!], [1, 1, 0, 1])
+      assert.closeTo(out!["projectionLoss.loss"]![0]!, Math.log(5), 1e-5)
+      assert.strictEqual(out!["projectionLoss.losses"]![2], 0)
+    })
+  )
 
-    it.live("large logits do not overflow", () => {
-      const d = new Draft("projectionLoss", 7)
-      const x = d.floats("x", [6, 8], 60)
-      const table = d.floats("table", [20, 8], 60)
-      const targets = d.integers("targets", [6], 20)
+  it.live("projectionLoss of ignored targets alone is zero, and so is its gradient", () =>
+    Effect.gen(function* () {
+      const d = new Draft("projectionLoss", 6)
+      const x = d.floats("x", [4, 3])
+      const table = d.floats("table", [5, 3])
+      const targets = d.given("targets", [4], new Int32Array(4).fill(-1))
       const sums = d.step("projectionLoss", [x, table, targets])[3]!
       d.step("projectionLossBackward", [d.floats("dLoss", [1]), x, table, targets, sums])
-      const a = new Draft("attention", 8)
-      a.step("attention", [a.floats("qkv", [1, 6, 24], 60)], { heads: 2 })
-      return contract.settings.precision === "f32"
-        ? check({ ...contract, tolerance: contract.tolerance * 100 }, [d.done(), a.done()])
-        : Effect.asVoid(runCases(contract.engine, contract.settings, [d.done(), a.done()]))
+      const [out] = yield* runCases(contract.engine, contract.settings, [d.done()])
+      assert.strictEqual(out!["projectionLoss.loss"]![0], 0)
+      for (const name of ["dx", "dTable"])
+        assert.isTrue(out![`projectionLossBackward.${name}`]!.every((value) => value === 0))
     })
+  )
+}
 
-    it.live("gradientNorm says NaN for gradients that are not finite, and adamW then changes nothing", () =>
-      Effect.gen(function* () {
-        const d = new Draft("gradientNorm", 9)
-        const gradient = d.given("gradient", [2, 2], Float32Array.of(1, Infinity, 2, 3))
-        const parameter = d.held("parameter", [2, 2])
-        const moments = [d.held("m", [2, 2]), d.held("v", [2, 2], "positive")]
-        const [, scale] = d.step("gradientNorm", [gradient], { maximum: 1 })
-        const rate = d.given("learningRate", [1], Float32Array.of(0.1))
-        const step = d.given("step", [1], Int32Array.of(1))
-        d.step("adamW", [parameter, gradient, moments[0], moments[1], scale!, rate, step], {
-          beta1: 0.9,
-          beta2: 0.95,
-          epsilon: 1e-8,
-          weightDecay: 0.1
-        })
-        const one = d.done()
-        const [out] = yield* runCases(contract.engine, contract.settings, [one])
-        assert.isNaN(out!["gradientNorm.scale"]![0])
-        for (const [name, values] of Object.entries(one.session))
-          assert.deepStrictEqual([...out![name]!], [...values], name)
+/** The rules of the update. */
+const updates = (contract: Contract): void => {
+  const { it } = contract
+  it.live("gradientNorm says NaN for gradients that are not finite, and adamW then changes nothing", () =>
+    Effect.gen(function* () {
+      const d = new Draft("gradientNorm", 9)
+      const gradient = d.given("gradient", [2, 2], Float32Array.of(1, Infinity, 2, 3))
+      const parameter = d.held("parameter", [2, 2])
+      const moments = [d.held("m", [2, 2]), d.held("v", [2, 2], "positive")]
+      const [, scale] = d.step("gradientNorm", [gradient], { maximum: 1 })
+      const rate = d.given("learningRate", [1], Float32Array.of(0.1))
+      const step = d.given("step", [1], Int32Array.of(1))
+      d.step("adamW", [parameter, gradient, moments[0], moments[1], scale!, rate, step], {
+        beta1: 0.9,
+        beta2: 0.95,
+        epsilon: 1e-8,
+        weightDecay: 0.1
       })
-    )
+      const one = d.done()
+      const [out] = yield* runCases(contract.engine, contract.settings, [one])
+      assert.isNaN(out!["gradientNorm.scale"]![0])
+      for (const [name, values] of Object.entries(one.session))
+        assert.deepStrictEqual([...out![name]!], [...values], name)
+    })
+  )
 
-    it.live("adamW leaves a parameter that never had a gradient as it is, however small its epsilon", () =>
-      Effect.gen(function* () {
-        const d = new Draft("adamW", 12)
-        const parameter = d.held("parameter", [2, 2])
-        const moments = ["m", "v"].map((name) => d.builder.state(name, [2, 2]))
-        d.step(
-          "adamW",
-          [
-            parameter,
-            d.given("gradient", [2, 2], new Float32Array(4)),
-            ...moments,
-            d.given("scale", [1], Float32Array.of(1)),
-            d.given("learningRate", [1], Float32Array.of(0.1)),
-            d.given("step", [1], Int32Array.of(1))
-          ],
-          { beta1: 0.9, beta2: 0.95, epsilon: 1e-20, weightDecay: 0 }
-        )
-        const one = d.done()
-        const [out] = yield* runCases(contract.engine, contract.settings, [one])
-        assert.deepStrictEqual([...out!.parameter!], [...one.session.parameter!])
-      })
-    )
+  it.live("adamW leaves a parameter that never had a gradient as it is, however small its epsilon", () =>
+    Effect.gen(function* () {
+      const d = new Draft("adamW", 12)
+      const parameter = d.held("parameter", [2, 2])
+      const moments = ["m", "v"].map((name) => d.builder.state(name, [2, 2]))
+      d.step(
+        "adamW",
+        [
+          parameter,
+          d.given("gradient", [2, 2], new Float32Array(4)),
+          ...moments,
+          d.given("scale", [1], Float32Array.of(1)),
+          d.given("learningRate", [1], Float32Array.of(0.1)),
+          d.given("step", [1], Int32Array.of(1))
+        ],
+        { beta1: 0.9, beta2: 0.95, epsilon: 1e-20, weightDecay: 0 }
+      )
+      const one = d.done()
+      const [out] = yield* runCases(contract.engine, contract.settings, [one])
+      assert.deepStrictEqual([...out!.parameter!], [...one.session.parameter!])
+    })
+  )
+}
+
+export const operationSuite = (contract: Contract): void => {
+  contract.describe("operations", () => {
+    generated(contract)
+    large(contract)
+    loss(contract)
+    updates(contract)
   })
 }

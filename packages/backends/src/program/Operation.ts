@@ -53,6 +53,8 @@ export interface Operation {
   readonly inPlace?: ReadonlyArray<{ readonly output: number; readonly input: number }>
   /** Whether a step reaches its tensors through views: it may write parts of a tensor, and update an input in place. */
   readonly views?: boolean
+  /** Whether its matrix products may be taken in the session's precision; all else is float32. */
+  readonly inPrecision?: boolean
   /** Whether a step may list this operation's outputs under `accumulate`. */
   readonly accumulates?: boolean
   /** Names of the attributes that a step must carry. */

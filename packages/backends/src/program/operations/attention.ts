@@ -29,6 +29,7 @@ const headed = (qkv: Shape | undefined, heads: number): string | undefined => {
 
 export const attention: Operation = {
   name: "attention",
+  inPrecision: true,
   inputs: [{ name: "qkv", type: "f32" }],
   outputs: [
     { name: "y", type: "f32" },
@@ -52,6 +53,7 @@ export const attention: Operation = {
 
 export const attentionBackward: Operation = {
   name: "attentionBackward",
+  inPrecision: true,
   inputs: [
     { name: "dy", type: "f32" },
     { name: "qkv", type: "f32" },
@@ -73,6 +75,7 @@ export const attentionBackward: Operation = {
 
 export const attentionCached: Operation = {
   name: "attentionCached",
+  inPrecision: true,
   inputs: [
     { name: "qkv", type: "f32" },
     { name: "keys", type: "f32" },

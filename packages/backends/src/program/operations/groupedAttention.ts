@@ -100,6 +100,7 @@ const example = (pick: Pick, seesStarts: boolean) => {
 
 export const groupedAttention: Operation = {
   name: "groupedAttention",
+  inPrecision: true,
   inputs: [
     { name: "query", type: "f32" },
     { name: "key", type: "f32" },
@@ -142,6 +143,7 @@ export const groupedAttention: Operation = {
 
 export const groupedAttentionBackward: Operation = {
   name: "groupedAttentionBackward",
+  inPrecision: true,
   inputs: [
     { name: "dy", type: "f32" },
     ...groupedAttention.inputs,

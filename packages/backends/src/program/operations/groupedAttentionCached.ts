@@ -40,6 +40,7 @@ const remember = (e: Expansion, added: number, output: number) => {
 
 export const groupedAttentionCached: Operation = {
   name: "groupedAttentionCached",
+  inPrecision: true,
   inputs: [
     { name: "query", type: "f32" },
     { name: "key", type: "f32" },

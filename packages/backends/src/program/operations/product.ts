@@ -12,6 +12,7 @@ import { viewsFault } from "./map.ts"
 
 export const product: Operation = {
   name: "product",
+  inPrecision: true,
   inputs: [
     { name: "a", type: "f32" },
     { name: "b", type: "f32" }

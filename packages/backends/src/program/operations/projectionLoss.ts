@@ -22,6 +22,7 @@ const rowsShape = (x: Shape): Shape => x.slice(0, -1)
 
 export const projectionLoss: Operation = {
   name: "projectionLoss",
+  inPrecision: true,
   inputs: [
     { name: "x", type: "f32" },
     { name: "table", type: "f32" },
@@ -50,6 +51,7 @@ export const projectionLoss: Operation = {
 
 export const projectionLossBackward: Operation = {
   name: "projectionLossBackward",
+  inPrecision: true,
   inputs: [
     { name: "dLoss", type: "f32" },
     { name: "x", type: "f32" },

@@ -11,6 +11,7 @@ import { rows, show, width } from "./shape.ts"
 
 export const zLoss: Operation = {
   name: "zLoss",
+  inPrecision: true,
   inputs: [
     { name: "x", type: "f32" },
     { name: "table", type: "f32" }
