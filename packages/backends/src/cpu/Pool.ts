@@ -36,7 +36,7 @@ export interface PoolOptions {
 /** The worker beside this module: TypeScript where the sources run as they are, JavaScript in a built package. */
 const workerModule = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
 
-/** Looks at EPOCH before a worker sleeps: some tens of microseconds. No more workers than cores are awake, so that it keeps nobody off one. */
+/** Looks at EPOCH before a worker sleeps: some tens of microseconds. No more workers than cores are awake, so that looking takes no core from another worker. */
 const spins = 20_000
 
 /** What a worker threw, and where: in a kernel, as a rule. */

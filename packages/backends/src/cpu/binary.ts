@@ -1,4 +1,4 @@
-/** The compiled kernels: which of the two binaries this runtime takes, made on the spot when nobody has run the set-up. */
+/** The compiled kernels: which of the two binaries this runtime takes, made on the spot where set-up has not compiled them. */
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
@@ -69,7 +69,12 @@ const fresh = (binary: Binary): boolean => {
   if (!existsSync(built)) return false
   if (!existsSync(path("assembly"))) return true
   const made = statSync(built).mtimeMs
-  const sources = readdirSync(path("assembly")).map((name) => path(`assembly/${name}`))
+  const sources = [
+    ...readdirSync(path("assembly")).map((name) => path(`assembly/${name}`)),
+    // What build.mjs makes assembly/generated.ts from.
+    path("kernels.ts"),
+    path("../program/Formula.ts")
+  ]
   return sources.every((source) => statSync(source).mtimeMs <= made)
 }
 

@@ -7,7 +7,16 @@
  * Plain JavaScript: runs on any Node from 20.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -20,6 +29,51 @@ const binaries = [
   { name: "relaxed.wasm", features: ["simd", "threads", "relaxed-simd"] },
   { name: "simd.wasm", features: ["simd", "threads"] }
 ]
+
+/** Writes `generated.ts` among the sources, so that kernels and functions are numbered in one place. */
+const generate = () => {
+  const list = (file, pattern) => {
+    const found = pattern.exec(readFileSync(join(here, file), "utf8"))
+    if (found === null) throw new Error(`${file} has no list of the form ${pattern}.`)
+    return found[1]
+  }
+  const kernels = list("kernels.ts", /const names = \[([^\]]*)\]/).match(/\w+/g)
+  const arity = list("../program/Formula.ts", /export const arity = \{([^}]*)\}/)
+  const functions = [...arity.matchAll(/(\w+): (\d)/g)].map(([, name, count]) => ({ name, count }))
+  const declared = new Map()
+  for (const name of readdirSync(sources))
+    for (const [, task, values] of readFileSync(join(sources, name), "utf8").matchAll(
+      /^export function (\w+Task)\(([^)]*)\)/gm
+    ))
+      declared.set(task, { module: name.replace(/\.ts$/, ""), values: values.match(/\w+(?=:)/g).join(", ") })
+  const of = (kernel) => {
+    const task = declared.get(`${kernel}Task`)
+    if (task === undefined) throw new Error(`No file of assembly/ exports a function ${kernel}Task.`)
+    return task
+  }
+  const text = [
+    "// Made by ../build.mjs from ../kernels.ts and ../../program/Formula.ts: the kernels and a formula's functions by number.",
+    ...kernels.map((kernel) => `import { ${kernel}Task } from "./${of(kernel).module}"`).sort(),
+    "",
+    ...functions.map(({ name }, number) => `export const ${name.toUpperCase()}: i32 = ${number}`),
+    "",
+    "/** How many arguments a function takes. */",
+    "export function takes(kind: i32): i32 {",
+    "  switch (kind) {",
+    ...functions.map(({ count }, number) => `    case ${number}:\n      return ${count}`),
+    "    default:\n      unreachable()\n  }\n  return 0\n}",
+    "",
+    "/** Runs one task of a kernel; `a` is the address of the arguments. */",
+    "export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {",
+    "  switch (kernel) {",
+    ...kernels.map(
+      (kernel, number) => `    case ${number}:\n      return ${kernel}Task(${of(kernel).values})`
+    ),
+    "    default:\n      unreachable()\n  }\n}\n"
+  ].join("\n")
+  const file = join(sources, "generated.ts")
+  if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text)
+}
 
 /** A digest of all that the binaries are made from. */
 const digest = () => {
@@ -58,8 +112,13 @@ const compile = async (asc, { features, name }) => {
 }
 
 const main = async () => {
+  generate()
   const wanted = digest()
-  if (stamped() === wanted) return
+  if (stamped() === wanted) {
+    // Not older than its sources, for those who compare no digests.
+    for (const { name } of binaries) utimesSync(join(build, name), new Date(), new Date())
+    return
+  }
   const started = Date.now()
   const { default: asc } = await import("assemblyscript/asc")
   mkdirSync(build, { recursive: true })

@@ -6,7 +6,8 @@
 import { bytesOf, type Program, type Step } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
 import type { Heap } from "./Heap.ts"
-import { kernels, phaseWords, workWords } from "./layout.ts"
+import { kernelNumber } from "./kernels.ts"
+import { phaseWords, workWords } from "./layout.ts"
 import { isForOne, microseconds } from "./lower/cost.ts"
 import { type Phase, type Place, Scratch } from "./lower/Unit.ts"
 import { groupsOf, type Unit, unitsOf } from "./lower/units.ts"
@@ -80,7 +81,7 @@ const encode = (phases: ReadonlyArray<Phase>, base: number, times: number): Int3
     let end = 0
     for (const { arguments: values, kernel, step, tasks } of phase) {
       end += tasks
-      words.set([kernels[kernel], base + argumentsAt * 4, end, times + step * 8], at)
+      words.set([kernelNumber(kernel), base + argumentsAt * 4, end, times + step * 8], at)
       words.set(values, argumentsAt)
       at += workWords
       argumentsAt += argumentWords[work++]!

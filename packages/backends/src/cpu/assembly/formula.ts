@@ -2,7 +2,8 @@
 // Views are brought into rows of floats that lie in the nearest cache, then each instruction passes over the block.
 //
 // The record is written by ../lower/elements.ts: a header of 16 words, the shape, the views, the constants and the instructions.
-import { apply, takes } from "./functions"
+import { apply } from "./functions"
+import { takes } from "./generated"
 
 /** Numbers of a block at most. */
 export const BLOCK: i32 = 256

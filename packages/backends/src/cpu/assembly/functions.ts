@@ -1,4 +1,25 @@
 // The functions of formulas (program/Formula.ts), four elements at a time, to a few units in the last place. NaN stays NaN.
+import {
+  ABS,
+  ADD,
+  COS,
+  DIVIDE,
+  EQUAL,
+  EXP,
+  FLOOR,
+  LESS,
+  LOG,
+  MAX,
+  MIN,
+  MULTIPLY,
+  NEGATE,
+  POW,
+  SIGMOID,
+  SIN,
+  SQRT,
+  SUBTRACT,
+  TANH
+} from "./generated"
 import { ONE, constant, exp, splat } from "./simd"
 
 // @ts-ignore: decorator
@@ -139,29 +160,29 @@ function power(a: v128, b: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function one(kind: i32, x: v128): v128 {
-  if (kind == 4) return f32x4.neg(x)
-  if (kind == 7) return exponential(x)
-  if (kind == 8) return logarithm(x)
-  if (kind == 9) return f32x4.sqrt(x)
-  if (kind == 10) return tangent(x)
-  if (kind == 11) return sigmoid(x)
-  if (kind == 12) return sin(x)
-  if (kind == 13) return cos(x)
-  if (kind == 15) return f32x4.abs(x)
+  if (kind == NEGATE) return f32x4.neg(x)
+  if (kind == EXP) return exponential(x)
+  if (kind == LOG) return logarithm(x)
+  if (kind == SQRT) return f32x4.sqrt(x)
+  if (kind == TANH) return tangent(x)
+  if (kind == SIGMOID) return sigmoid(x)
+  if (kind == SIN) return sin(x)
+  if (kind == COS) return cos(x)
+  if (kind == ABS) return f32x4.abs(x)
   return f32x4.floor(x)
 }
 
 // @ts-ignore: decorator
 @inline
 function two(kind: i32, x: v128, y: v128): v128 {
-  if (kind == 0) return f32x4.add(x, y)
-  if (kind == 1) return f32x4.sub(x, y)
-  if (kind == 2) return f32x4.mul(x, y)
-  if (kind == 3) return f32x4.div(x, y)
-  if (kind == 5) return f32x4.max(x, y)
-  if (kind == 6) return f32x4.min(x, y)
-  if (kind == 14) return power(x, y)
-  if (kind == 17) return v128.and(f32x4.lt(x, y), constant(ONE))
+  if (kind == ADD) return f32x4.add(x, y)
+  if (kind == SUBTRACT) return f32x4.sub(x, y)
+  if (kind == MULTIPLY) return f32x4.mul(x, y)
+  if (kind == DIVIDE) return f32x4.div(x, y)
+  if (kind == MAX) return f32x4.max(x, y)
+  if (kind == MIN) return f32x4.min(x, y)
+  if (kind == POW) return power(x, y)
+  if (kind == LESS) return v128.and(f32x4.lt(x, y), constant(ONE))
   return v128.and(f32x4.eq(x, y), constant(ONE))
 }
 
@@ -177,71 +198,56 @@ function each2(kind: i32, end: usize, a: usize, b: usize, to: usize): void {
   for (let i: usize = 0; i < end; i += 16) v128.store(to + i, two(kind, v128.load(a + i), v128.load(b + i)))
 }
 
-/** How many arguments a function takes. */
-export function takes(kind: i32): i32 {
-  if (kind == 19) return 3
-  return kind <= 3 || kind == 5 || kind == 6 || kind == 14 || kind == 17 || kind == 18 ? 2 : 1
-}
-
 /**
  * to[i] = f(a[i], b[i], c[i]) for `count` elements and up to three more; those arguments that f does not take are not read. `to` may be one of
- * them. The functions have the numbers that `arity` in program/Formula.ts gives them by its order.
+ * them. The functions are numbered by the order of `arity` in program/Formula.ts.
  */
 export function apply(kind: i32, count: i32, a: usize, b: usize, c: usize, to: usize): void {
   const end = <usize>((count + 3) & ~3) * 4
   switch (kind) {
-    case 0:
-      return each2(0, end, a, b, to)
-    case 1:
-      return each2(1, end, a, b, to)
-    case 2:
-      return each2(2, end, a, b, to)
-    case 3:
-      return each2(3, end, a, b, to)
-    case 4:
-      return each1(4, end, a, to)
-    case 5:
-      return each2(5, end, a, b, to)
-    case 6:
-      return each2(6, end, a, b, to)
-    case 7:
-      return each1(7, end, a, to)
-    case 8:
-      return each1(8, end, a, to)
-    case 9:
-      return each1(9, end, a, to)
-    case 10:
-      return each1(10, end, a, to)
-    case 11:
-      return each1(11, end, a, to)
-    case 12:
-      return each1(12, end, a, to)
-    case 13:
-      return each1(13, end, a, to)
-    case 14:
-      return each2(14, end, a, b, to)
-    case 15:
-      return each1(15, end, a, to)
-    case 16:
-      return each1(16, end, a, to)
-    case 17:
-      return each2(17, end, a, b, to)
-    case 18:
-      return each2(18, end, a, b, to)
+    case ADD:
+      return each2(ADD, end, a, b, to)
+    case SUBTRACT:
+      return each2(SUBTRACT, end, a, b, to)
+    case MULTIPLY:
+      return each2(MULTIPLY, end, a, b, to)
+    case DIVIDE:
+      return each2(DIVIDE, end, a, b, to)
+    case NEGATE:
+      return each1(NEGATE, end, a, to)
+    case MAX:
+      return each2(MAX, end, a, b, to)
+    case MIN:
+      return each2(MIN, end, a, b, to)
+    case EXP:
+      return each1(EXP, end, a, to)
+    case LOG:
+      return each1(LOG, end, a, to)
+    case SQRT:
+      return each1(SQRT, end, a, to)
+    case TANH:
+      return each1(TANH, end, a, to)
+    case SIGMOID:
+      return each1(SIGMOID, end, a, to)
+    case SIN:
+      return each1(SIN, end, a, to)
+    case COS:
+      return each1(COS, end, a, to)
+    case POW:
+      return each2(POW, end, a, b, to)
+    case ABS:
+      return each1(ABS, end, a, to)
+    case FLOOR:
+      return each1(FLOOR, end, a, to)
+    case LESS:
+      return each2(LESS, end, a, b, to)
+    case EQUAL:
+      return each2(EQUAL, end, a, b, to)
     default:
       for (let i: usize = 0; i < end; i += 16)
         v128.store(
           to + i,
           select(v128.load(c + i), v128.load(b + i), f32x4.eq(v128.load(a + i), f32x4.splat(0)))
         )
-  }
-}
-
-/** Cosines and sines (times `sign`) of position · theta^(-i / half), where `theta` is given by its logarithm. */
-export function turn(cosines: usize, sines: usize, half: i32, position: f64, theta: f64, sign: f32): void {
-  for (let i = 0; i < half; i++) {
-    const angle = position * Math.exp((-theta * <f64>i) / <f64>half)
-    store<f32>(cosines + <usize>i * 4, <f32>Math.cos(angle))
-    store<f32>(sines + <usize>i * 4, sign * <f32>Math.sin(angle))
   }
 }

@@ -1,5 +1,5 @@
 // The gate of SwiGLU with its gradient, and rotary positions.
-import { sigmoid, turn } from "./functions"
+import { sigmoid } from "./functions"
 import { ONE, constant } from "./simd"
 
 /** Elements of one task. */
@@ -73,8 +73,8 @@ export function swigluBackwardTask(a: usize, task: i32): void {
 }
 
 /**
- * Arguments: x, offset, y, B, T, C, heads, positions a task, ln theta, sign (-1 turns back), flags (1: accumulate). Tasks: some positions of
- * all sequences, whose angles are the same.
+ * Arguments: x, offset, y, B, T, C, heads, positions a task, sign (-1 turns back), flags (1: accumulate), ln theta (64 bits). Tasks: some
+ * positions of all sequences, whose angles are the same.
  */
 export function ropeTask(a: usize, task: i32, scratch: usize): void {
   const offset = load<i32>(<usize>load<u32>(a, 4))
@@ -83,15 +83,17 @@ export function ropeTask(a: usize, task: i32, scratch: usize): void {
   const C = load<i32>(a, 20)
   const heads = load<i32>(a, 24)
   const some = load<i32>(a, 28)
-  const theta = load<f32>(a, 32)
-  const sign = load<f32>(a, 36)
-  const adds = (load<i32>(a, 40) & 1) != 0
+  const sign = load<f32>(a, 32)
+  const adds = (load<i32>(a, 36) & 1) != 0
   const half = C / heads / 2
   const cosines = scratch
-  const sines = scratch + <usize>((half + 3) & ~3) * 4
-  const last = min(T, (task + 1) * some)
-  for (let t = task * some; t < last; t++) {
-    turn(cosines, sines, half, <f64>(offset + t), <f64>theta, sign)
+  const sines = cosines + <usize>((half + 3) & ~3) * 4
+  const angles = sines + <usize>((half + 3) & ~3) * 4
+  const first = task * some
+  const last = min(T, first + some)
+  beginAngles(angles, half, <f64>(offset + first), load<f64>(a, 40))
+  for (let t = first; t < last; t++) {
+    nextAngles(angles, cosines, sines, half, sign)
     for (let b = 0; b < B; b++)
       for (let h = 0; h < heads; h++) {
         const at = <usize>((b * T + t) * C + h * 2 * half) * 4
@@ -100,9 +102,50 @@ export function ropeTask(a: usize, task: i32, scratch: usize): void {
   }
 }
 
+/** For each frequency theta^(-i / half): cosine and sine of its angle at a position, then those of the angle between two positions. */
+function beginAngles(angles: usize, half: i32, position: f64, theta: f64): void {
+  for (let i = 0; i < half; i++) {
+    const frequency = Math.exp((-theta * <f64>i) / <f64>half)
+    const at = angles + <usize>i * 32
+    store<f64>(at, Math.cos(position * frequency))
+    store<f64>(at, Math.sin(position * frequency), 8)
+    store<f64>(at, Math.cos(frequency), 16)
+    store<f64>(at, Math.sin(frequency), 24)
+  }
+}
+
+/**
+ * Gives cosines and sines (times `sign`) and goes on by one position, by the sum of angles in float64: some hundred positions of a task cost less
+ * than float32 shows.
+ */
+function nextAngles(angles: usize, cosines: usize, sines: usize, half: i32, sign: f32): void {
+  for (let i = 0; i < half; i++) {
+    const at = angles + <usize>i * 32
+    const c = load<f64>(at)
+    const s = load<f64>(at, 8)
+    const stepC = load<f64>(at, 16)
+    const stepS = load<f64>(at, 24)
+    store<f32>(cosines + <usize>i * 4, <f32>c)
+    store<f32>(sines + <usize>i * 4, sign * <f32>s)
+    store<f64>(at, c * stepC - s * stepS)
+    store<f64>(at, s * stepC + c * stepS, 8)
+  }
+}
+
 function turnRow(x: usize, y: usize, cosines: usize, sines: usize, half: i32, adds: bool): void {
   const across = <usize>half * 4
-  for (let i: usize = 0; i < across; i += 4) {
+  let i: usize = 0
+  for (; i + 16 <= across; i += 16) {
+    const first = v128.load(x + i)
+    const second = v128.load(x + i + across)
+    const c = v128.load(cosines + i)
+    const s = v128.load(sines + i)
+    const low = f32x4.sub(f32x4.mul(first, c), f32x4.mul(second, s))
+    const high = f32x4.add(f32x4.mul(second, c), f32x4.mul(first, s))
+    v128.store(y + i, adds ? f32x4.add(v128.load(y + i), low) : low)
+    v128.store(y + i + across, adds ? f32x4.add(v128.load(y + i + across), high) : high)
+  }
+  for (; i < across; i += 4) {
     const first = load<f32>(x + i)
     const second = load<f32>(x + i + across)
     const c = load<f32>(cosines + i)

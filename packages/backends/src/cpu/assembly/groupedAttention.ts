@@ -2,6 +2,7 @@
 // in attention.ts; a strip sees only the keys from the first start in it on.
 import { EDGE, STRIP, gradientRow, rounded, softmaxRow, stripStride } from "./attention"
 import { fault } from "./control"
+import { addRow } from "./embedding"
 import { dot, product } from "./matrix"
 import { LEFT, RIGHT, pack } from "./pack"
 import { fma, splat } from "./simd"
@@ -89,7 +90,8 @@ function clear(at: usize, stride: usize, T: i32, D: i32): void {
 
 /**
  * Arguments: dy, query, key, value, starts or 0, y, logSumExp, dQuery or 0, dKey or 0, dValue or 0, T, heads, groups, D, flags (1, 2, 4: each
- * gradient is added to what its tensor holds). Tasks: B · groups: gradients of keys and values are summed over the heads of a group.
+ * gradient is added to what its tensor holds), columns of dKey and dValue. Tasks: B · heads. With `heads · D` columns, each head has its own
+ * gradients of keys and values, which `sumHeadsTask` sums; else every group has one head.
  */
 export function groupedAttentionBackwardTask(a: usize, task: i32, scratch: usize): void {
   const T = load<i32>(a, 40)
@@ -97,18 +99,18 @@ export function groupedAttentionBackwardTask(a: usize, task: i32, scratch: usize
   const groups = load<i32>(a, 48)
   const D = load<i32>(a, 52)
   const flags = load<i32>(a, 56)
-  const b = task / groups
-  const group = task % groups
-  const each = heads / groups
-  const wide = <usize>(heads * D) * 4
+  const b = task / heads
+  const h = task % heads
   const narrow = <usize>(groups * D) * 4
-  const shared = <usize>b * <usize>T * narrow + <usize>(group * D) * 4
+  const shared = <usize>b * <usize>T * narrow + <usize>((h * groups) / heads) * <usize>D * 4
   const k = <usize>load<u32>(a, 8) + shared
   const v = <usize>load<u32>(a, 12) + shared
-  const dk: usize = load<u32>(a, 32) == 0 ? 0 : <usize>load<u32>(a, 32) + shared
-  const dv: usize = load<u32>(a, 36) == 0 ? 0 : <usize>load<u32>(a, 36) + shared
+  const stride = <usize>load<i32>(a, 60) * 4
+  const own = <usize>b * <usize>T * stride + <usize>(h * D) * 4
+  const dk: usize = load<u32>(a, 32) == 0 ? 0 : <usize>load<u32>(a, 32) + own
+  const dv: usize = load<u32>(a, 36) == 0 ? 0 : <usize>load<u32>(a, 36) + own
 
-  // Right operands for the whole group: kᵀ and vᵀ to make scores, k (scaled) to make dq. They stay the same for each of its heads.
+  // Right operands: kᵀ and vᵀ to make scores, k (scaled) to make dq.
   const DR = rounded(D, RIGHT)
   const keys = scratch + EDGE
   const values = keys + <usize>(rounded(T, RIGHT) * D) * 4
@@ -116,10 +118,33 @@ export function groupedAttentionBackwardTask(a: usize, task: i32, scratch: usize
   pack(k, narrow, 4, keys, T, D, RIGHT, 1)
   pack(v, narrow, 4, values, T, D, RIGHT, 1)
   pack(k, 4, narrow, keyRows, D, T, RIGHT, <f32>(1 / Math.sqrt(<f64>D)))
-  if (dk != 0 && (flags & 2) == 0) clear(dk, narrow, T, D)
-  if (dv != 0 && (flags & 4) == 0) clear(dv, narrow, T, D)
-  for (let i = 0; i < each; i++)
-    headBackward(a, b, group * each + i, dk, dv, keys, values, keyRows, keyRows + <usize>(DR * T) * 4, scratch)
+  if (dk != 0 && (flags & 2) == 0) clear(dk, stride, T, D)
+  if (dv != 0 && (flags & 4) == 0) clear(dv, stride, T, D)
+  headBackward(a, b, h, dk, dv, stride, keys, values, keyRows, keyRows + <usize>(DR * T) * 4, scratch)
+}
+
+/**
+ * Sums gradients over the heads of each group, in their order. Arguments: gradients by head, result, rows, groups, heads of a group, D, rows a
+ * task, flags (1: accumulate).
+ */
+export function sumHeadsTask(a: usize, task: i32): void {
+  const groups = load<i32>(a, 12)
+  const heads = load<i32>(a, 16)
+  const D = load<i32>(a, 20)
+  const each = load<i32>(a, 24)
+  const adds = (load<i32>(a, 28) & 1) != 0
+  const width = <usize>D * 4
+  const first = task * each
+  const count = (min(load<i32>(a, 8), first + each) - first) * groups
+  let to = <usize>load<u32>(a, 4) + <usize>(first * groups) * width
+  let from = <usize>load<u32>(a) + <usize>(first * groups * heads) * width
+  for (let i = 0; i < count; i++) {
+    if (adds) addRow(to, from, D)
+    else memory.copy(to, from, width)
+    for (let head = 1; head < heads; head++) addRow(to, from + <usize>head * width, D)
+    from += <usize>heads * width
+    to += width
+  }
 }
 
 /** The gradients of one head, those of its keys and values added. */
@@ -129,6 +154,7 @@ function headBackward(
   h: i32,
   dk: usize,
   dv: usize,
+  sharedStride: usize,
   keys: usize,
   values: usize,
   keyRows: usize,
@@ -139,7 +165,6 @@ function headBackward(
   const heads = load<i32>(a, 44)
   const D = load<i32>(a, 52)
   const wide = <usize>(heads * D) * 4
-  const narrow = <usize>(load<i32>(a, 48) * D) * 4
   const own = <usize>b * <usize>T * wide + <usize>(h * D) * 4
   const dy = <usize>load<u32>(a) + own
   const q = <usize>load<u32>(a, 4) + own
@@ -196,14 +221,14 @@ function headBackward(
     // dk += dsᵀ · q, dv += pᵀ · dy
     const leftRows = <usize>rows * (LEFT * 4)
     const rightRows = <usize>rows * (RIGHT * 4)
-    const rowsFrom = <usize>from * narrow
+    const rowsFrom = <usize>from * sharedStride
     if (dk != 0) {
       pack(products, 4, stride, packed, seen, rows, LEFT, 1)
-      product(packed, queryRows, dk + rowsFrom, narrow, seen, D, rows, leftRows, rightRows, true, 0, scratch)
+      product(packed, queryRows, dk + rowsFrom, sharedStride, seen, D, rows, leftRows, rightRows, true, 0, scratch)
     }
     if (dv != 0) {
       pack(scores, 4, stride, packed, seen, rows, LEFT, 1)
-      product(packed, gradientRows, dv + rowsFrom, narrow, seen, D, rows, leftRows, rightRows, true, 0, scratch)
+      product(packed, gradientRows, dv + rowsFrom, sharedStride, seen, D, rows, leftRows, rightRows, true, 0, scratch)
     }
   }
 }

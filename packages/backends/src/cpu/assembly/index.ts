@@ -1,6 +1,6 @@
 // What a worker thread runs: takes tasks of the current phase until there are none, and the one that ends a phase opens the next.
 //
-// A phase is over when its tasks are done, not when all workers have come by: a worker that sleeps holds nobody up.
+// A phase is over when its tasks are done, not when all workers have looked at it: a phase does not wait for a worker that sleeps.
 import {
   AWAKE,
   BUSY,
@@ -30,7 +30,7 @@ import {
   WORK_KERNEL,
   WORK_TIME
 } from "./control"
-import { run } from "./kernels"
+import { run } from "./generated"
 
 // @ts-ignore: decorator
 @external("env", "now")
@@ -103,7 +103,7 @@ function rest(epoch: i32): void {
   if (atomic.wait<i32>(EPOCH, epoch, -1) != 0) atomic.sub<i32>(SLEEPERS, 1)
 }
 
-/** The life of worker number `worker`: it ends with the thread. */
+/** What worker number `worker` runs until its thread ends. */
 export function work(worker: i32): void {
   while (true) {
     const ticket = atomic.load<u64>(TICKET)
@@ -113,7 +113,7 @@ export function work(worker: i32): void {
       continue
     }
     if (atomic.cmpxchg<u64>(TICKET, ticket, ticket - 1) != ticket) continue
-    // Holding a ticket keeps the phase from ending, so its record stands still.
+    // Holding a ticket keeps the phase from ending, so its record does not change.
     const phase = <usize>load<u32>(PHASE)
     const tasks = load<i32>(phase, PHASE_TASKS)
     if (load<i32>(phase, PHASE_ALONE) != 0) perform(phase, 0, tasks, worker)

@@ -4,7 +4,7 @@
  * A unit is one step, or a few neighbouring steps that are computed together.
  */
 import type { Program, Shape, Step } from "../../program/Program.ts"
-import type { KernelName } from "../layout.ts"
+import type { KernelName } from "../kernels.ts"
 
 /** A kernel, its arguments as 32-bit words, and how many tasks it is cut into. */
 export interface Work {
@@ -57,7 +57,7 @@ export interface StepView {
   readonly index: number
   /** Address of an input, 0 when absent. */
   readonly input: (position: number) => number
-  /** Address of an output, 0 when nobody wants it. */
+  /** Address of an output, 0 when it is not wanted. */
   readonly output: (position: number) => number
   readonly shape: (position: number) => Shape
   readonly outputShape: (position: number) => Shape

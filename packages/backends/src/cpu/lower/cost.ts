@@ -2,7 +2,7 @@
  * About how long a phase takes on one thread. A phase that is shorter than handing it over is worth is for the worker that opens it,
  * alone.
  */
-import type { KernelName } from "../layout.ts"
+import type { KernelName } from "../kernels.ts"
 import type { Phase } from "./Unit.ts"
 
 /** Microseconds below which a phase is for one worker: to wake another takes five, and its way to the task some tens more. */
@@ -39,13 +39,14 @@ const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks:
   gather: (a) => a[3]! * a[4]! * 0.5,
   scatterAdd: (a) => a[4]! * (a[3]! + a[5]!) * 0.3,
   groupedAttention: (a, tasks) => tasks * a[6]! ** 2 * a[9]! * 0.15,
-  groupedAttentionBackward: (a, tasks) => tasks * a[10]! ** 2 * a[13]! * (a[11]! / a[12]!) * 0.35,
+  groupedAttentionBackward: (a, tasks) => tasks * a[10]! ** 2 * a[13]! * 0.35,
+  sumHeads: (a) => a[2]! * a[3]! * a[4]! * a[5]! * 0.3,
   groupedAttentionCached: (a, tasks) => tasks * a[7]! * a[11]! * a[10]! * 0.3,
   rmsNorm: (a) => a[3]! * a[4]!,
   rmsNormBackward: (a) => a[5]! * a[6]! * 1.5,
   swiglu: (a) => a[3]!,
   swigluBackward: (a) => a[5]! * 1.5,
-  rope: (a) => a[4]! * a[5]!
+  rope: (a) => a[3]! * a[4]! * a[5]! * 0.5
 }
 
 /** About how many microseconds a phase takes on one thread. */

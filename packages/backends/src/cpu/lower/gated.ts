@@ -1,6 +1,6 @@
 /** Operations of the transformer with rotary positions: RMSNorm, the gate of SwiGLU, and the rotation, with their gradients. */
 import { sizeOf } from "../../program/Program.ts"
-import { f32, type Lowered, type Phase, type Place, type StepView } from "./Unit.ts"
+import { f32, f64, type Lowered, type Phase, type Place, type StepView } from "./Unit.ts"
 
 /** Elements of one task of an elementwise kernel; `each` in assembly/gated.ts. */
 const elementsEach = 8192
@@ -87,7 +87,7 @@ export const rope = (place: Place, step: StepView): Lowered => {
   const [batch, time, width] = step.shape(0) as [number, number, number]
   const heads = step.attribute("heads")
   const isInverse = place.program.steps[step.index]!.attributes.inverse === true
-  const each = Math.max(1, Math.round(elementsEach / (batch * width)))
+  const each = Math.max(1, Math.min(128, Math.round(elementsEach / width)))
   return single(
     [
       {
@@ -96,10 +96,10 @@ export const rope = (place: Place, step: StepView): Lowered => {
         tasks: Math.ceil(time / each),
         arguments: [
           ...[step.input(0), step.input(1), step.output(0), batch, time, width, heads, each],
-          ...[f32(Math.log(step.attribute("theta"))), f32(isInverse ? -1 : 1), step.flag(0)]
+          ...[f32(isInverse ? -1 : 1), step.flag(0), ...f64(Math.log(step.attribute("theta")))]
         ]
       }
     ],
-    (width / heads + 8) * 4
+    (width / heads + 8) * 4 + (width / heads / 2) * 32
   )
 }

@@ -1,6 +1,6 @@
-/** Grouped attention: one task for each head (forward) or group of heads (backward, cached) of each sequence. */
+/** Grouped attention: one task for each head of each sequence, or for each group of heads over a cache. */
 import { edgeBytes, tileColumns, tileRows, up } from "./matrix.ts"
-import type { Lowered, Place, StepView } from "./Unit.ts"
+import type { Lowered, Phase, Place, StepView } from "./Unit.ts"
 
 /** Queries in a strip; STRIP in assembly/attention.ts. */
 const strip = 48
@@ -31,27 +31,47 @@ export const groupedAttention = (_: Place, step: StepView): Lowered => {
   }
 }
 
-export const groupedAttentionBackward = (_: Place, step: StepView): Lowered => {
+/** Elements of one task that sums over heads. */
+const elementsEach = 8192
+
+export const groupedAttentionBackward = (place: Place, step: StepView): Lowered => {
   const { batch, groups, heads, size, time } = sizes(step, 1)
   const wide = up(time, tileColumns)
   const deep = up(size, tileColumns)
   const operands = 2 * wide * size + deep * time + 2 * strip * size + 2 * strip * deep
-  const flags = step.flag(0) + 2 * step.flag(1) + 4 * step.flag(2)
-  return {
-    phases: [
-      [
-        {
-          kernel: "groupedAttentionBackward",
-          step: step.index,
-          tasks: batch * groups,
-          arguments: [
-            ...[0, 1, 2, 3, 4, 5, 6].map(step.input),
-            ...[0, 1, 2].map(step.output),
-            ...[time, heads, groups, size, flags]
-          ]
-        }
+  // With several heads in a group, each head's gradients of keys and values are kept, then summed: as many tasks as heads.
+  const isShared = heads > groups
+  const rows = batch * time
+  const kept = [1, 2].map((output) =>
+    isShared && step.output(output) !== 0 ? place.scratch.take(rows * heads * size * 4) : step.output(output)
+  )
+  const flags = step.flag(0) + (isShared ? 0 : 2 * step.flag(1) + 4 * step.flag(2))
+  const each = Math.max(1, Math.round(elementsEach / (heads * size)))
+  const sums: Phase = [1, 2]
+    .filter((output) => isShared && step.output(output) !== 0)
+    .map((output) => ({
+      kernel: "sumHeads",
+      step: step.index,
+      tasks: Math.ceil(rows / each),
+      arguments: [
+        ...[kept[output - 1]!, step.output(output), rows, groups, heads / groups, size],
+        ...[each, step.flag(output)]
       ]
-    ],
+    }))
+  const gradients: Phase = [
+    {
+      kernel: "groupedAttentionBackward",
+      step: step.index,
+      tasks: batch * heads,
+      arguments: [
+        ...[0, 1, 2, 3, 4, 5, 6].map(step.input),
+        ...[step.output(0), ...kept, time, heads, groups, size, flags],
+        isShared ? heads * size : groups * size
+      ]
+    }
+  ]
+  return {
+    phases: sums.length > 0 ? [gradients, sums] : [gradients],
     workerBytes: edgeBytes + (operands + 2 * strip * wide + strip * (up(time, tileRows) + tileColumns)) * 4
   }
 }

@@ -2,7 +2,7 @@
 import { rows, width } from "../../program/operations/shape.ts"
 import { productAttributes, type View } from "../../program/primitives.ts"
 import { mapWork, matrixView } from "./elements.ts"
-import { edgeBytes, product as multiply, type Operand, type Packed, pack } from "./matrix.ts"
+import { edgeBytes, product as multiply, type Operand, type Packed, pack, up } from "./matrix.ts"
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
 /** Offsets of one item of the batch in a's, b's and y's elements. */
@@ -136,18 +136,21 @@ export const scatterAdd = (_: Place, step: StepView): Lowered => {
   const columns = width(step.shape(0))
   const count = rows(step.shape(0))
   const size = step.outputShape(0)[0]!
-  // The same for any number of threads: each task adds to rows of its own, in the order of the indices.
-  const each = Math.ceil(size / Math.min(size, 32))
+  // Each task adds to columns of its own, in the order of the indices, so that all have the same work; tables with few columns are cut by rows
+  // too. The cut is the same for any number of threads.
+  const columnsEach = Math.max(16, up(Math.ceil(columns / 32), 16))
+  const across = Math.ceil(columns / columnsEach)
+  const each = Math.ceil(size / Math.min(size, Math.ceil(32 / across)))
   return {
     phases: [
       [
         {
           kernel: "scatterAdd",
           step: step.index,
-          tasks: Math.ceil(size / each),
+          tasks: Math.ceil(size / each) * across,
           arguments: [
             ...[step.input(0), step.input(1), step.output(0), count, columns, size, each],
-            step.flag(0)
+            ...[columnsEach, step.flag(0)]
           ]
         }
       ]
