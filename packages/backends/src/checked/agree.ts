@@ -10,7 +10,12 @@ const products: ReadonlySet<string> = new Set([
   "attentionBackward",
   "attentionCached",
   "projectionLoss",
-  "projectionLossBackward"
+  "projectionLossBackward",
+  "product",
+  "groupedAttention",
+  "groupedAttentionBackward",
+  "groupedAttentionCached",
+  "zLoss"
 ])
 
 /** Share of a tensor's largest magnitude by which one operation's result may differ. */
