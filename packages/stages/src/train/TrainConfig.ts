@@ -52,7 +52,7 @@ export type FaultPolicy = typeof FaultPolicy.Type
 /** Fields of the train stage's config. */
 export const fields = {
   /**
-   * Shape of the model. Leave it out with `from`, or give the same sizes and another `dropout`.
+   * The model: `Gpt.small`, `Qwen.small`, or a family's settings. Leave it out with `from`, or give the same sizes and another `dropout`.
    * @defaultValue that of `from`
    */
   model: Schema.optionalKey(ModelConfig),
