@@ -29,21 +29,38 @@ export const valueAt = (config: unknown, path: ReadonlyArray<PropertyKey>): unkn
     config
   )
 
-/** Keys that a Schema allows at a path of its encoded form; empty where it has no fixed keys. */
-const keysAt = (ast: SchemaAST.AST, path: ReadonlyArray<PropertyKey>): ReadonlyArray<string> => {
-  if (SchemaAST.isSuspend(ast)) return keysAt(ast.thunk(), path)
-  if (SchemaAST.isUnion(ast)) return [...new Set(ast.types.flatMap((type) => keysAt(type, path)))]
+/** Whether a value has another literal than a member of a union of structs, such as another `type`. */
+const isOther = (ast: SchemaAST.AST, value: unknown): boolean =>
+  SchemaAST.isObjects(ast) &&
+  ast.propertySignatures.some(({ name, type }) => {
+    const given = valueAt(value, [name])
+    return SchemaAST.isLiteral(type) && given !== undefined && given !== type.literal
+  })
+
+/** Keys that a Schema allows at a path of the encoded form of `value`; empty where it has no fixed keys. */
+const keysAt = (
+  ast: SchemaAST.AST,
+  path: ReadonlyArray<PropertyKey>,
+  value: unknown
+): ReadonlyArray<string> => {
+  if (SchemaAST.isSuspend(ast)) return keysAt(ast.thunk(), path, value)
+  if (SchemaAST.isUnion(ast)) {
+    const meant = ast.types.filter((type) => !isOther(type, value))
+    const types = meant.length > 0 ? meant : ast.types
+    return [...new Set(types.flatMap((type) => keysAt(type, path, value)))]
+  }
   const [key, ...rest] = path
+  const inner = key === undefined ? undefined : valueAt(value, [key])
   if (SchemaAST.isArrays(ast)) {
     if (key === undefined) return []
     const element = ast.elements[Number(key)] ?? ast.rest[0]
-    return element === undefined ? [] : keysAt(element, rest)
+    return element === undefined ? [] : keysAt(element, rest, inner)
   }
   if (!SchemaAST.isObjects(ast)) return []
   if (key === undefined) return ast.propertySignatures.map((property) => String(property.name))
   const property = ast.propertySignatures.find((candidate) => candidate.name === key)
-  if (property !== undefined) return keysAt(property.type, rest)
-  return ast.indexSignatures[0] === undefined ? [] : keysAt(ast.indexSignatures[0].type, rest)
+  if (property !== undefined) return keysAt(property.type, rest, inner)
+  return ast.indexSignatures[0] === undefined ? [] : keysAt(ast.indexSignatures[0].type, rest, inner)
 }
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -86,7 +103,7 @@ const sentenceOf = ({ name, raw, schema }: Subject, { message, path, tag }: Find
   const key = String(path.at(-1) ?? "")
   const parent = path.slice(0, -1)
   if (tag === "UnexpectedKey") {
-    const allowed = keysAt(encoded, parent)
+    const allowed = keysAt(encoded, parent, raw)
     return allowed.length === 0
       ? `${at(parent)} has no settings, so "${key}" cannot be set.`
       : `${at(parent)} has no setting "${key}".${suggestion(key, allowed)} Its settings: ${list(allowed)}.`
@@ -96,7 +113,7 @@ const sentenceOf = ({ name, raw, schema }: Subject, { message, path, tag }: Find
   if (path.length === 0) return `${name}: ${message}`
   const expected = message.charAt(0).toLowerCase() + message.slice(1)
   const value = valueAt(raw, path)
-  const inner = Predicate.isObject(value) ? [] : keysAt(encoded, path)
+  const inner = Predicate.isObject(value) ? [] : keysAt(encoded, path, raw)
   return `${at(path)} is ${show(value)}: ${expected}.${inner.length > 0 ? ` Its settings: ${list(inner)}.` : ""}`
 }
 

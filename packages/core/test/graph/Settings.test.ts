@@ -61,6 +61,31 @@ describe("--set", () => {
     })
   )
 
+  it.effect("of a union's structs, names the settings of the one that is meant", () =>
+    Effect.gen(function* () {
+      const stage = Stage.make({
+        name: "stage",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Text,
+        config: {
+          model: Schema.Union([
+            Schema.Struct({
+              family: Schema.optionalKey(Schema.Literal("a")),
+              bias: Schema.optionalKey(Schema.Boolean)
+            }),
+            Schema.Struct({ family: Schema.Literal("b"), theta: Schema.optionalKey(Schema.Int) })
+          ])
+        },
+        run: () => Effect.succeed({ length: 1 })
+      })
+      const graph = Pipeline.make("union", () => stage({ model: { family: "b" } }))
+      const { message } = yield* Effect.flip(resolve(graph, ["stage.model.bias=true"]))
+      expect(message).toContain(`stage.model has no setting "bias". Its settings: family, theta.`)
+    })
+  )
+
   it.effect("says what is allowed, with the nearest spelling", () =>
     Effect.gen(function* () {
       expect(yield* refusal("tokenise.vocabularySize=1")).toBe(

@@ -2,8 +2,8 @@
  * Text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
  * model's. Each token is read once into the key-value cache; a prompt in blocks.
  *
- * When the context is full, the cache starts again with the last half of it: positions are learned, so cached keys cannot be moved
- * to other positions.
+ * When the context is full, the cache starts again with the last half of it, so the model always sees at least half a context. Cached keys
+ * hold their positions and cannot be moved. A token costs one more read on average, in blocks, however long the text becomes.
  */
 import type { Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
@@ -13,11 +13,20 @@ import type { Tokenizer } from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
+/** A prepared `read` program, and the tokens that it reads a run. */
+export interface Block {
+  readonly program: Prepared
+  readonly length: number
+}
+
 /** A prepared `generate` program that reads one token a run. */
 export interface TextGenerator {
   readonly program: Prepared
-  /** A prepared `read` program for what is only read, a prompt above all: so many tokens a run. Without one they are read singly. */
-  readonly block?: { readonly program: Prepared; readonly length: number } | undefined
+  /**
+   * Prepared `read` programs for tokens whose logits are not needed, such as a prompt's: each reads `length` tokens a run. Longest first.
+   * Without them tokens are read one by one.
+   */
+  readonly blocks?: ReadonlyArray<Block> | undefined
   readonly sequenceLength: number
 }
 
@@ -39,17 +48,18 @@ interface Reading {
 const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) =>
   program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
 
-/** Reads what of the context is not in the cache and gives the logits of what follows. */
+/** Reads the part of the context that is not in the cache; gives the logits of the next token. */
 const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: Reading) {
   let { cached, context } = reading
   if (context.length > generator.sequenceLength) {
     context = context.slice(-Math.max(1, Math.floor(generator.sequenceLength / 2)))
     cached = 0
   }
-  const { block, program } = generator
-  // The last token is not among them: its logits are wanted.
-  for (; block !== undefined && cached + block.length < context.length; cached += block.length)
-    yield* read(block.program, context.slice(cached, cached + block.length), cached)
+  const { blocks = [], program } = generator
+  // Not the last token, whose logits are needed.
+  for (const block of blocks)
+    for (; cached + block.length < context.length; cached += block.length)
+      yield* read(block.program, context.slice(cached, cached + block.length), cached)
   let logits: Float32Array = new Float32Array()
   for (; cached < context.length; cached++) {
     const outputs = yield* read(program, context.slice(cached, cached + 1), cached)
@@ -78,7 +88,7 @@ export const tokens = (
     })
   )
 
-/** Turns text into token ids and back: what a tokenizer offers. */
+/** Turns text into token ids and back. */
 export interface Codec<E> {
   readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
   readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
@@ -94,10 +104,10 @@ export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
 const mostDecoded = 64
 
 interface Decoding {
-  /** The last ids: enough that a decoder sees what stands before a token. */
+  /** The last ids: enough for a decoder to see what comes before a token. */
   readonly ids: ReadonlyArray<number>
-  /** Their text as far as it was given out. */
-  readonly shown: string
+  /** The part of their text that was emitted. */
+  readonly emitted: string
 }
 
 /**
@@ -110,17 +120,17 @@ export const text = <E, R, E2>(
 ): Stream.Stream<string, E | E2, R> =>
   ids.pipe(
     Stream.mapAccumEffect(
-      (): Decoding => ({ ids: [], shown: "" }),
+      (): Decoding => ({ ids: [], emitted: "" }),
       Effect.fnUntraced(function* (state, id) {
         const ids = [...state.ids, id]
         const full = yield* codec.decode(ids)
         const certain = full.replace(/\uFFFD+$/u, "")
-        const grows = certain.startsWith(state.shown) && certain.length > state.shown.length
-        const pieces = grows ? [certain.slice(state.shown.length)] : []
-        const decoding: Decoding = { ids, shown: grows ? certain : state.shown }
-        if (ids.length < mostDecoded || decoding.shown !== full) return [decoding, pieces] as const
+        const grows = certain.startsWith(state.emitted) && certain.length > state.emitted.length
+        const pieces = grows ? [certain.slice(state.emitted.length)] : []
+        const decoding: Decoding = { ids, emitted: grows ? certain : state.emitted }
+        if (ids.length < mostDecoded || decoding.emitted !== full) return [decoding, pieces] as const
         const last = ids.slice(-mostDecoded / 2)
-        return [{ ids: last, shown: yield* codec.decode(last) }, pieces] as const
+        return [{ ids: last, emitted: yield* codec.decode(last) }, pieces] as const
       })
     )
   )

@@ -4,9 +4,9 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
-import { Ports } from "./Programs.ts"
+import { Ports } from "./Ports.ts"
 
-/** Reads `count` tokens from token `start`; both lie inside the split. */
+/** Reads `count` tokens from token `start`; both are inside the split. */
 export type ReadTokens<E, R> = (start: number, count: number) => Effect.Effect<Int32Array, E, R>
 
 export interface Shape {
@@ -65,7 +65,7 @@ export const measure = Effect.fnUntraced(function* <E, R>(
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
     const begin = batch * batchSize * sequenceLength
     const size = Math.min(batchSize * sequenceLength, predictions - begin)
-    // Windows lie side by side, so a batch is one stretch of tokens; targets are the same stretch one later.
+    // Windows are adjacent, so a batch is one stretch of tokens; targets are the same stretch one later.
     const stretch = yield* read(begin, size + 1)
     tokens.set(stretch.subarray(0, size))
     targets.set(stretch.subarray(1, size + 1))

@@ -1,10 +1,12 @@
-/** The shape of a GPT-2-style transformer, and a few shapes with names. */
+/** The config of GPT-2's family, and a few shapes with names. */
 import { Effect, Schema } from "effect"
 
 const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 
 /** Everything about the model that the vocabulary and the sequence length do not say. */
 export const GptConfig = Schema.Struct({
+  /** Model family: GPT-2's. */
+  family: Schema.optionalKey(Schema.Literal("gpt")),
   /** Width of the model (embedding size). */
   embedding: positive,
   /** Transformer blocks. */
@@ -22,7 +24,7 @@ export const GptConfig = Schema.Struct({
 export type GptConfig = typeof GptConfig.Type
 export type GptShape = typeof GptConfig.Encoded
 
-/** About 0.3 million parameters beside the vocabulary. */
+/** About 0.4 million parameters beside the vocabulary. */
 export const tiny: GptShape = { embedding: 128, layers: 2, heads: 4 }
 /** The reference model: 5.7 million parameters with a vocabulary of 10,000. */
 export const small: GptShape = { embedding: 256, layers: 4, heads: 8 }

@@ -2,7 +2,7 @@
 import type { Node } from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
 import type { Model } from "../generate/ModelArtifact.ts"
-import { GptConfig, type GptShape } from "../model/Gpt.ts"
+import { ModelConfig, type ModelShape } from "../model/ModelConfig.ts"
 import { faultOf, type Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import type { Schedule } from "./Schedule.ts"
@@ -52,10 +52,10 @@ export type FaultPolicy = typeof FaultPolicy.Type
 /** Fields of the train stage's config. */
 export const fields = {
   /**
-   * Shape of the model. Leave it out with `from`, or give the same sizes and another `dropout`.
+   * The model: `Gpt.small`, `Qwen.small`, or a family's settings. Leave it out with `from`, or give the same sizes and another `dropout`.
    * @defaultValue that of `from`
    */
-  model: Schema.optionalKey(GptConfig),
+  model: Schema.optionalKey(ModelConfig),
   /**
    * Passes over the training split, including those of a run given as `from`. Give `epochs` or `steps`, not both.
    * @defaultValue 1, without `steps`
@@ -203,7 +203,7 @@ const finalRateOf = ({ minLearningRate, learningRate }: TrainConfig): number =>
 
 /** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
 export type ModelOrStart =
-  | { readonly model: GptShape }
+  | { readonly model: ModelShape }
   | { readonly from: Node<typeof TrainedRun | typeof Model> }
 
 export const missingModel =
@@ -257,7 +257,7 @@ export interface Done {
 /** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
 export const planOf = (
   config: TrainConfig,
-  model: GptConfig,
+  model: ModelConfig,
   facts: DatasetFacts,
   start?: { readonly sequenceLength: number; readonly done: Done }
 ): Effect.Effect<Plan, TrainingImpossible> => {

@@ -87,7 +87,7 @@ describe("Model.load", () => {
       /not the one that this model was trained with/
     ]
   ]
-  it.live("says of every broken folder what is wrong with it", () =>
+  it.live("names what is wrong with a damaged folder", () =>
     Effect.gen(function* () {
       const whole = yield* published
       for (const [name, harm, message] of broken) {
@@ -102,7 +102,7 @@ describe("Model.load", () => {
     }).pipe(Effect.scoped, provided)
   )
 
-  it.live("says of a folder that is not there what it looked for", () =>
+  it.live("names the file that is missing", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Model.load("/nowhere"))
       assert.match(error.message, /\/nowhere cannot be used as a model: it has no config\.json/)
@@ -163,28 +163,30 @@ describe("generate", () => {
   it.live("reads a prompt in blocks, and writes what it writes after reading token by token", () =>
     Effect.gen(function* () {
       const opened = yield* Model.open(yield* Model.load(yield* published))
-      const { block, program, sequenceLength } = opened.generator
-      assert.isDefined(block)
-      if (block === undefined) return
-      let blocks = 0
+      const { blocks = [], program, sequenceLength } = opened.generator
+      assert.deepStrictEqual(
+        blocks.map(({ length }) => length),
+        [sequenceLength / 2]
+      )
+      let runs = 0
       const counted: Completion.TextGenerator = {
         ...opened.generator,
-        block: {
-          length: block.length,
+        blocks: blocks.map(({ length, program }) => ({
+          length,
           program: {
             run: (inputs) => {
-              blocks++
-              return block.program.run(inputs)
+              runs++
+              return program.run(inputs)
             }
           }
-        }
+        }))
       }
       for (let length = 1; length <= sequenceLength; length++) {
         const prompt = Array.from({ length }, (_, index) => 1 + ((index * 5) % 20))
         const options = { maxTokens: 10, temperature: 1, seed: length }
-        blocks = 0
+        runs = 0
         const made = yield* Stream.runCollect(Completion.tokens(counted, prompt, options))
-        assert.strictEqual(blocks > 0, length > block.length)
+        assert.strictEqual(runs > 0, length > sequenceLength / 2)
         assert.deepStrictEqual(
           made,
           yield* Stream.runCollect(Completion.tokens({ program, sequenceLength }, prompt, options))
@@ -219,7 +221,7 @@ describe("generate", () => {
   it.live("decodes no more for a token of a long text than for one of a short text", () =>
     Effect.gen(function* () {
       let most = 0
-      // Joins words by spaces, as decoders do that look at what stands before a token.
+      // Joins words by spaces, as decoders do that depend on the token before.
       const codec: Completion.Codec<never> = {
         encode: () => Effect.succeed([]),
         decode: (ids) => {
