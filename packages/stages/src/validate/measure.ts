@@ -44,11 +44,14 @@ export const tokensOf = (split: Split, { start, tokens }: Extent) => split.read(
 export interface Scores {
   readonly bits: Float64Array
   readonly correct: Int32Array
+  /** Bits of each token of each document. */
+  readonly tokenBits: ReadonlyArray<Float32Array>
 }
 
-const emptyScores = (documents: number): Scores => ({
-  bits: new Float64Array(documents),
-  correct: new Int32Array(documents)
+export const emptyScores = (documents: ReadonlyArray<Extent>): Scores => ({
+  bits: new Float64Array(documents.length),
+  correct: new Int32Array(documents.length),
+  tokenBits: documents.map(({ tokens }) => new Float32Array(tokens))
 })
 
 /** The figures over some of the documents: all, unless `of` picks. Null when those hold no text. */
@@ -93,7 +96,7 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
   progress: (done: number, total: number) => Effect.Effect<void, E, R>
 ) {
   const { batchSize, sequenceLength } = shape
-  const scores = emptyScores(split.documents.length)
+  const scores = emptyScores(split.documents)
   const rows: ReadonlyArray<Row> = split.documents.flatMap((extent, document) =>
     windowsOf(extent.tokens, sequenceLength).map((window) => ({ ...window, document }))
   )
@@ -119,10 +122,12 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
     })
     const losses = outputs[Ports.losses]!
     const hits = outputs[Ports.correct]!
-    for (const [row, { document, length, repeated }] of batch.entries()) {
+    for (const [row, { document, first, length, repeated }] of batch.entries()) {
       for (let i = repeated; i < length; i++) {
         const at = row * sequenceLength + i
-        scores.bits[document]! += losses[at]! / Math.LN2
+        const bits = losses[at]! / Math.LN2
+        scores.bits[document]! += bits
+        scores.tokenBits[document]![first + i] = bits
         if (hits[at] === 1) scores.correct[document]!++
       }
     }
@@ -174,9 +179,12 @@ export const scoreBaseline = Effect.fn("validate.scoreBaseline")(
     return yield* Effect.forEach(
       splits,
       Effect.fnUntraced(function* (split) {
-        const scores = emptyScores(split.documents.length)
+        const scores = emptyScores(split.documents)
         yield* forEachDocument(split, (tokens, index) => {
-          const { bits, correct } = model.score(tokens)
+          const own = scores.tokenBits[index]!
+          const { bits, correct } = model.score(tokens, (at, bits) => {
+            own[at] = bits
+          })
           scores.bits[index] = bits
           scores.correct[index] = correct
         })
