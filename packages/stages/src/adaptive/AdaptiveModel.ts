@@ -4,6 +4,7 @@
  * each document, which begins with the fitted ones again. Sources: mixtures of experts gated by context (Jacobs et al. 1991), caches for
  * code (Tu, Su and Devanbu 2014), and the mixing of context models in PAQ (Mahoney 2005), here over whole distributions.
  */
+import { Effect } from "effect"
 import { DocumentExperts, gateShape, type Training } from "./DocumentExperts.ts"
 import { fitGate, Gate, type Observations } from "./Gate.ts"
 
@@ -68,10 +69,10 @@ const rowOf = (
 })
 
 /** What the experts say of the documents' tokens. */
-const observe = (training: Training, documents: ReadonlyArray<ScoredDocument>): Observations => {
+const observe = Effect.fnUntraced(function* (training: Training, documents: ReadonlyArray<ScoredDocument>) {
   const experts = gateShape(training).states.length
   const rows = documents.reduce((sum, each) => sum + each.tokens.length, 0)
-  const all = {
+  const all: Observations = {
     experts,
     rows,
     states: new Int16Array(rows * experts),
@@ -91,9 +92,10 @@ const observe = (training: Training, documents: ReadonlyArray<ScoredDocument>): 
       all.probabilities.set(document.probabilities, row * experts)
       document.look()
     }
+    yield* Effect.sleep(0)
   }
   return all
-}
+})
 
 /** Rates at which the weights may adapt within a document. */
 const rates = [0, 0.002, 0.005, 0.01, 0.02, 0.04]
@@ -102,32 +104,44 @@ const rates = [0, 0.002, 0.005, 0.01, 0.02, 0.04]
 export interface AdaptiveModel {
   readonly training: Training
   readonly gate: Gate
+  /** Step of the gradient descent by which the weights adapt to each token of a document. */
   readonly rate: number
 }
 
 /** Bits of each token of a document. */
-export const score = ({ gate, rate, training }: AdaptiveModel, document: ScoredDocument): Float64Array => {
+export const score = ({ gate, rate, training }: AdaptiveModel, document: ScoredDocument): Float32Array => {
   const adaptive = new AdaptiveDocument(training, gate, rate)
-  return Float64Array.from(
+  return Float32Array.from(
     document.tokens,
     (token, at) => -Math.log2(adaptive.observe(token, document.probabilities[at]!))
   )
 }
 
-const bitsOf = (model: AdaptiveModel, documents: ReadonlyArray<ScoredDocument>): number =>
-  documents.reduce((sum, each) => sum + score(model, each).reduce((a, b) => a + b, 0), 0)
+const bitsOf = Effect.fnUntraced(function* (model: AdaptiveModel, documents: ReadonlyArray<ScoredDocument>) {
+  let bits = 0
+  for (const document of documents) {
+    for (const each of score(model, document)) bits += each
+    yield* Effect.sleep(0)
+  }
+  return bits
+})
 
 /**
  * Fits a mixture to documents that the training text does not have. The rate is chosen by every other document, with weights fitted on the
- * rest; then the weights are fitted on all.
+ * rest; then the weights are fitted on all. The same documents give the same mixture.
  */
-export const fit = (training: Training, documents: ReadonlyArray<ScoredDocument>): AdaptiveModel => {
+export const fit = Effect.fn("AdaptiveModel.fit")(function* (
+  training: Training,
+  documents: ReadonlyArray<ScoredDocument>
+) {
   const shape = gateShape(training)
   const even = documents.filter((_, index) => index % 2 === 0)
   const odd = documents.filter((_, index) => index % 2 === 1)
-  const half = fitGate(shape, observe(training, even))
+  const half = yield* fitGate(shape, yield* observe(training, even))
   const held = odd.length > 0 ? odd : even
-  const bits = rates.map((rate) => bitsOf({ training, gate: half, rate }, held))
+  const bits = yield* Effect.forEach(rates, (rate) => bitsOf({ training, gate: half, rate }, held))
   const rate = rates[bits.indexOf(Math.min(...bits))]!
-  return { training, gate: fitGate(shape, observe(training, documents)), rate }
-}
+  const gate = yield* fitGate(shape, yield* observe(training, documents))
+  const model: AdaptiveModel = { training, gate, rate }
+  return model
+})

@@ -5,6 +5,7 @@
  * probability). The mixture is p = Σ w_i p_i with w = softmax(scores), so it sums to 1 whatever the parameters are. Fitting lowers
  * -log p; its gradient by a score is w_i - r_i, where r_i = w_i p_i / p is the expert's share of the mixture's probability.
  */
+import { Effect } from "effect"
 
 /** What a mixture knew at each of some positions. Row by row, one entry an expert. */
 export interface Observations {
@@ -102,34 +103,49 @@ export class Gate {
 const batchRows = 2048
 const epochs = 40
 const firstRate = 0.05
+const weightDecay = 1e-5
 
-/** Fits a gate by Adam (Kingma and Ba 2014) over the rows, in a fixed order; the rate falls to zero. The same rows give the same gate. */
-export const fitGate = (shape: GateShape, rows: Observations): Gate => {
+/** The gradient of the mean of -log p over every `batches`-th row, so that each batch has rows of all documents. */
+const batchGradient = (
+  gate: Gate,
+  rows: Observations,
+  first: number,
+  batches: number,
+  into: Float64Array
+) => {
+  into.fill(0)
+  for (let row = first; row < rows.rows; row += batches) {
+    gate.weigh(rows.states, rows.habits, rows.positions[row]!, row * gate.experts)
+    const mixed = gate.mix(rows.probabilities, row * gate.experts)
+    gate.gradient(rows, row, mixed, (parameter, gradient) => {
+      into[parameter]! += (gradient * batches) / rows.rows
+    })
+  }
+}
+
+/**
+ * Fits a gate by Adam (Kingma and Ba 2014) over the rows, in a fixed order, with a learning rate that falls to zero and a small weight
+ * decay. The same rows give the same gate. It lets other work of the process run now and then.
+ */
+export const fitGate = Effect.fn("Gate.fit")(function* (shape: GateShape, rows: Observations) {
   const gate = new Gate(shape)
   const { parameters } = gate
-  const first = new Float64Array(parameters.length)
-  const second = new Float64Array(parameters.length)
+  const mean = new Float64Array(parameters.length)
+  const square = new Float64Array(parameters.length)
   const gradients = new Float64Array(parameters.length)
   const batches = Math.max(1, Math.ceil(rows.rows / batchRows))
   const steps = epochs * batches
   for (let step = 1; step <= steps; step++) {
-    gradients.fill(0)
-    // Every `batches`-th row, so that each batch has rows of all documents.
-    for (let row = (step - 1) % batches; row < rows.rows; row += batches) {
-      gate.weigh(rows.states, rows.habits, rows.positions[row]!, row * gate.experts)
-      const mixed = gate.mix(rows.probabilities, row * gate.experts)
-      gate.gradient(rows, row, mixed, (parameter, gradient) => {
-        gradients[parameter]! += gradient
-      })
-    }
+    batchGradient(gate, rows, (step - 1) % batches, batches, gradients)
     const rate = firstRate * (1 - (step - 1) / steps)
     for (let i = 0; i < parameters.length; i++) {
-      const gradient = (gradients[i]! * batches) / rows.rows + 1e-5 * parameters[i]!
-      first[i] = 0.9 * first[i]! + 0.1 * gradient
-      second[i] = 0.99 * second[i]! + 0.01 * gradient * gradient
-      const scale = Math.sqrt(second[i]! / (1 - 0.99 ** step)) + 1e-8
-      parameters[i]! -= (rate * first[i]!) / (1 - 0.9 ** step) / scale
+      const gradient = gradients[i]! + weightDecay * parameters[i]!
+      mean[i] = 0.9 * mean[i]! + 0.1 * gradient
+      square[i] = 0.99 * square[i]! + 0.01 * gradient * gradient
+      const scale = Math.sqrt(square[i]! / (1 - 0.99 ** step)) + 1e-8
+      parameters[i]! -= (rate * mean[i]!) / (1 - 0.9 ** step) / scale
     }
+    if (step % 8 === 0) yield* Effect.sleep(0)
   }
   return gate
-}
+})

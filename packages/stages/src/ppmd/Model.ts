@@ -4,35 +4,17 @@
  * the longest context that it knows, or escapes from it to a shorter one.
  */
 import { Contexts, stateBytes } from "./Contexts.ts"
+import { Estimates, type EstimatesSnapshot, fullSee, seeRowOf } from "./Estimates.ts"
 import type { UnitsSnapshot } from "./Units.ts"
 
 const mostFrequency = 124
-/** Rows of the secondary estimates of escapes, 16 in each; the one after them belongs to the context of all symbols. */
-const seeRows = 25
-export const fullSee = seeRows * 16
-const periodBits = 7
-const firstBinaryEscapes = [0x3cdd, 0x1f3f, 0x59bf, 0x48f3, 0x64a1, 0x5abc, 0x6632, 0x6051]
-
-const rowTable = (): Uint8Array => {
-  const rows = new Uint8Array(256)
-  for (let i = 0; i < 3; i++) rows[i] = i
-  for (let i = 3, row = 3, left = 1; i < 256; i++) {
-    rows[i] = row
-    if (--left === 0) left = ++row - 2
-  }
-  return rows
-}
-const seeRowOf = rowTable()
 const flagOf = (symbol: number): number => (symbol < 0x40 ? 0 : 8)
 const numberFlag = (symbols: number): number =>
   symbols === 1 ? 0 : symbols === 2 ? 2 : symbols <= 11 ? 4 : 6
 
 export interface ModelSnapshot {
   readonly units: UnitsSnapshot
-  readonly binary: Uint16Array
-  readonly seeSum: Uint16Array
-  readonly seeShift: Uint8Array
-  readonly seeCount: Uint8Array
+  readonly estimates: EstimatesSnapshot
   readonly registers: ReadonlyArray<number>
 }
 
@@ -43,10 +25,7 @@ export class Model extends Contexts {
   initialEscape = 0
   previousSuccess = 0
   highFlag = 0
-  readonly binary = new Uint16Array(128 * 64)
-  readonly seeSum = new Uint16Array(fullSee + 1)
-  readonly seeShift = new Uint8Array(fullSee + 1)
-  readonly seeCount = new Uint8Array(fullSee + 1)
+  readonly estimates = new Estimates()
   private longest = 0
   private runLength: number
   private readonly firstRunLength: number
@@ -68,16 +47,9 @@ export class Model extends Contexts {
       u8[this.found + stateBytes * symbol] = symbol
       u8[this.found + stateBytes * symbol + 1] = 1
     }
-    for (let i = 0; i < 128; i++) {
-      for (let k = 0; k < 64; k++)
-        this.binary[64 * i + k] = 0x4000 - Math.floor(firstBinaryEscapes[k & 7]! / (i + 2))
-    }
-    for (let row = 0; row < seeRows; row++) this.seeSum.fill((5 * row + 10) << 3, 16 * row, 16 * row + 16)
-    this.seeShift.fill(periodBits - 4).fill(periodBits, fullSee)
-    this.seeCount.fill(4)
   }
 
-  /** Where the probability of the only symbol of the context stands in `binary`. */
+  /** Where the probability of the only symbol of the context stands. */
   binaryIndex(): number {
     const { u8 } = this.units
     const symbol = u8[this.context + 2]!
@@ -98,7 +70,7 @@ export class Model extends Contexts {
     if (symbols === 256) return fullSee
     const left = symbols - masked
     return (
-      16 * seeRowOf[left - 1]! +
+      16 * seeRowOf(left) +
       (left < this.symbols(this.suffix(this.context)) - symbols ? 1 : 0) +
       (this.sum(this.context) < 11 * symbols ? 2 : 0) +
       (masked > left ? 4 : 0) +
@@ -347,10 +319,7 @@ export class Model extends Contexts {
   snapshot(): ModelSnapshot {
     return {
       units: this.units.snapshot(),
-      binary: this.binary.slice(),
-      seeSum: this.seeSum.slice(),
-      seeShift: this.seeShift.slice(),
-      seeCount: this.seeCount.slice(),
+      estimates: this.estimates.snapshot(),
       registers: [
         this.context,
         this.found,
@@ -364,12 +333,9 @@ export class Model extends Contexts {
     }
   }
 
-  restore({ binary, registers, seeCount, seeShift, seeSum, units }: ModelSnapshot): void {
+  restore({ estimates, registers, units }: ModelSnapshot): void {
     this.units.restore(units)
-    this.binary.set(binary)
-    this.seeSum.set(seeSum)
-    this.seeShift.set(seeShift)
-    this.seeCount.set(seeCount)
+    this.estimates.restore(estimates)
     this.context = registers[0]!
     this.found = registers[1]!
     this.longest = registers[2]!

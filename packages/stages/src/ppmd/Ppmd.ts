@@ -3,9 +3,8 @@
  * their memory suffices. A state can be kept and gone back to, so that a model that was primed once compresses many documents.
  */
 import { stateBytes } from "./Contexts.ts"
-import { fullSee, Model, type ModelSnapshot } from "./Model.ts"
+import { Model, type ModelSnapshot } from "./Model.ts"
 import { type Position, RangeEncoder } from "./RangeEncoder.ts"
-import { MemoryFull } from "./Units.ts"
 
 const expEscape = [25, 14, 9, 7, 5, 5, 4, 4, 4, 3, 3, 3, 2, 2, 2, 2]
 
@@ -60,19 +59,20 @@ export class Ppmd {
     const { encoder, model } = this
     const { u8 } = model.units
     const state = model.context + 2
+    const { binary } = model.estimates
     const index = model.binaryIndex()
-    const probability = model.binary[index]!
+    const probability = binary[index]!
     const mean = (probability + 32) >> 7
     if (u8[state] === byte) {
       encoder.encodeBit(false, probability)
-      model.binary[index] = probability + 128 - mean
+      binary[index] = probability + 128 - mean
       model.found = state
       model.updateOnly()
       return true
     }
     encoder.encodeBit(true, probability)
-    model.binary[index] = probability - mean
-    model.initialEscape = expEscape[model.binary[index]! >> 10]!
+    binary[index] = probability - mean
+    model.initialEscape = expEscape[binary[index]! >> 10]!
     this.ruledOut[u8[state]!] = this.round
     model.previousSuccess = 0
     return false
@@ -119,7 +119,7 @@ export class Ppmd {
       model.context = model.suffix(model.context)
     } while (model.symbols(model.context) === masked)
     const see = model.seeIndex(masked)
-    const escape = this.escapeOf(see)
+    const escape = model.estimates.escapeFrequency(see)
     const first = model.states(model.context)
     const end = first + stateBytes * model.symbols(model.context)
     let found = 0
@@ -136,47 +136,20 @@ export class Ppmd {
     if (found === 0) {
       for (let state = first; state < end; state += stateBytes) ruledOut[u8[state]!] = round
       encoder.encode(sum, escape, sum + escape)
-      model.seeSum[see]! += sum + escape
+      model.estimates.escaped(see, sum + escape)
       return false
     }
     encoder.encode(below, u8[found + 1]!, sum + escape)
-    if (model.seeShift[see]! < 7 && --model.seeCount[see]! === 0) {
-      model.seeSum[see]! <<= 1
-      model.seeCount[see] = 3 << model.seeShift[see]!++
-    }
+    model.estimates.found(see)
     model.found = found
     model.updateEscaped()
     return true
   }
-
-  /** The frequency of an escape by what escapes cost before. */
-  private escapeOf(see: number): number {
-    const { model } = this
-    if (see === fullSee) return 1
-    const frequency = model.seeSum[see]! >> model.seeShift[see]!
-    model.seeSum[see]! -= frequency
-    return frequency === 0 ? 1 : frequency
-  }
 }
 
-/** Memory that a compressor begins with, and gives up at. */
-const leastMemory = 256 * 2 ** 20
-const mostMemory = 2 ** 30
-
-/** Calls `use` with more memory until it suffices; undefined where a gigabyte does not. */
-const withMemory = <A>(use: (memory: number) => A, memory: number): A | undefined => {
-  try {
-    return use(memory)
-  } catch (error) {
-    if (!(error instanceof MemoryFull)) throw error
-    return memory >= mostMemory ? undefined : withMemory(use, 2 * memory)
-  }
+/** The compressed text. Throws `MemoryFull` where the memory does not suffice. */
+export const compress = (text: Uint8Array, order: number, memory: number): Uint8Array => {
+  const ppmd = new Ppmd(order, memory)
+  ppmd.encode(text)
+  return ppmd.finish()
 }
-
-/** The compressed text; undefined where a gigabyte of memory does not suffice. */
-export const compress = (text: Uint8Array, order = 16, memory = leastMemory): Uint8Array | undefined =>
-  withMemory((bytes) => {
-    const ppmd = new Ppmd(order, bytes)
-    ppmd.encode(text)
-    return ppmd.finish()
-  }, memory)
