@@ -19,8 +19,10 @@ import {
   type Measured,
   measureCompressor,
   measurePpmd,
+  mostTrainingBytes,
   perByte,
   scoreCached,
+  sumOf,
   yardstickFigures
 } from "./yardsticks.ts"
 
@@ -80,9 +82,14 @@ const measureYardsticks = Effect.fnUntraced(function* (options: Options, seconds
   const { journal, measured, tokenizer, train } = options
   const asked = [...new Set(options.yardsticks)]
   const compressors = asked.filter((name) => name !== "ngram-cache")
-  const lossless = tokenizer.unknownTokenId === null
+  const impossible =
+    tokenizer.unknownTokenId !== null
+      ? "the tokenizer does not keep every byte of a text"
+      : sumOf(train.documents.map(({ bytes }) => bytes)) > mostTrainingBytes
+        ? "the training text has more than 64 MiB"
+        : undefined
   const texts =
-    compressors.length > 0 && lossless
+    compressors.length > 0 && impossible === undefined
       ? {
           training: yield* textsOf(train, tokenizer),
           documents: yield* textsOf(measured.split, tokenizer)
@@ -94,7 +101,7 @@ const measureYardsticks = Effect.fnUntraced(function* (options: Options, seconds
     if (name === "ngram-cache") {
       results.push(yield* timed(seconds, name, scoreNgramCache(options)))
     } else if (texts === undefined) {
-      results.push({ name, why: "the tokenizer does not keep every byte of a text" })
+      results.push({ name, why: impossible ?? "there is no text" })
     } else {
       const measuring = name === "ppmd" ? measurePpmd(texts) : measureCompressor(name, texts)
       results.push(yield* timed(seconds, name, measuring))

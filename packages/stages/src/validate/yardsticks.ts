@@ -22,15 +22,13 @@ export type Measured =
     }
 
 /** Text that compressors are primed with at most. */
-const mostTrainingBytes = 64 * 2 ** 20
+export const mostTrainingBytes = 64 * 2 ** 20
 
 export const sumOf = (values: ArrayLike<number>): number => {
   let sum = 0
   for (let i = 0; i < values.length; i++) sum += values[i]!
   return sum
 }
-
-const bytesIn = (parts: ReadonlyArray<Uint8Array>): number => sumOf(parts.map((part) => part.length))
 
 export const scoreCached = (cached: CachedNgram, documents: ReadonlyArray<Int32Array>): Measured => {
   const tokenBits = documents.map((tokens) => cached.score(tokens))
@@ -44,12 +42,8 @@ export interface Texts {
   readonly documents: ReadonlyArray<Uint8Array>
 }
 
-const tooLarge = (training: ReadonlyArray<Uint8Array>): string | undefined =>
-  bytesIn(training) > mostTrainingBytes ? "the training text has more than 64 MiB" : undefined
-
 export const measurePpmd = Effect.fn("validate.ppmd")(function* ({ documents, training }: Texts) {
-  const why = tooLarge(training)
-  const bits = why ?? (yield* ppmdBits(training, documents))
+  const bits = yield* ppmdBits(training, documents)
   const measured: Measured =
     typeof bits === "string"
       ? { name: "ppmd", why: bits }
@@ -63,8 +57,6 @@ export const measureCompressor = Effect.fn("validate.compressor")(function* (
   { documents, training }: Texts
 ) {
   const failed = (why: string): Measured => ({ name, why })
-  const why = tooLarge(training)
-  if (why !== undefined) return failed(why)
   if ((yield* version(name)) === "none") return failed(`${name} is not installed`)
   const base = yield* compressedSize(name, training)
   if (typeof base === "string") return failed(base)
