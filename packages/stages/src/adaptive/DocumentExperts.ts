@@ -1,6 +1,7 @@
 /** All experts at work on one document: what each says of the next token, kept as a row for the gate. */
-import type { KneserNey } from "../validate/kneserNey.ts"
-import { ContextCounts } from "./ContextCounts.ts"
+
+import { ContextCounts } from "../ngrams/ContextCounts.ts"
+import type { KneserNey } from "../ngrams/kneserNey.ts"
 import { contextExpert, contextStates } from "./countExperts.ts"
 import type { Expert } from "./Expert.ts"
 import type { GateShape } from "./Gate.ts"

@@ -1,5 +1,5 @@
 /** Experts that predict what followed the last tokens before: in the document so far, or in the training text. */
-import type { ContextCounts } from "./ContextCounts.ts"
+import type { ContextCounts } from "../ngrams/ContextCounts.ts"
 import { bucket, type Expert } from "./Expert.ts"
 
 const sureLimits = [1, 2, 4, 8, 16]

@@ -1,5 +1,5 @@
 /** Experts of a document's recent words, of the training text's n-grams, and of the neural model. */
-import type { KneserNey } from "../validate/kneserNey.ts"
+import type { KneserNey } from "../ngrams/kneserNey.ts"
 import { bucket, type Expert } from "./Expert.ts"
 
 /** After so many tokens a word counts 1/e of what it counted. */

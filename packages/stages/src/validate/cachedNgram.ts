@@ -7,8 +7,8 @@
  * N_k occurrences of the context in the document so far, n_k(w) of them before w, T_k different tokens after it. The factors are fitted on the
  * validation split: each in turn takes the best of a list of values, until none changes.
  */
-import { ContextCounts } from "../adaptive/ContextCounts.ts"
-import type { KneserNey } from "./kneserNey.ts"
+import { ContextCounts } from "../ngrams/ContextCounts.ts"
+import type { KneserNey } from "../ngrams/kneserNey.ts"
 
 const longest = 3
 const lengths = longest + 1

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { AdaptiveDocument, fit, type ScoredDocument, score } from "../../src/adaptive/AdaptiveModel.ts"
 import { TrainingCounter } from "../../src/adaptive/DocumentExperts.ts"
 import { draws } from "../../src/model/draws.ts"
-import { Counter } from "../../src/validate/kneserNey.ts"
+import { Counter } from "../../src/ngrams/kneserNey.ts"
 
 const vocabularySize = 40
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { draws } from "../../src/model/draws.ts"
+import { Counter } from "../../src/ngrams/kneserNey.ts"
 import { fitCachedNgram } from "../../src/validate/cachedNgram.ts"
-import { Counter } from "../../src/validate/kneserNey.ts"
 
 const vocabularySize = 12
 const drawn = (length: number, seed: number) => {

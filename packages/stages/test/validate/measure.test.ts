@@ -3,7 +3,7 @@ import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { vi } from "vitest"
 import { Ports } from "../../src/model/Programs.ts"
-import { Counter } from "../../src/validate/kneserNey.ts"
+import { Counter } from "../../src/ngrams/kneserNey.ts"
 import {
   type Extent,
   type Split,

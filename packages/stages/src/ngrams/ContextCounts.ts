@@ -2,7 +2,7 @@
  * What followed each context of up to so many tokens, and how often. Counts can be added token by token, so that the same counts serve for a
  * training text, which is counted once, and for a document, which is counted as it goes on.
  */
-import { NgramTable } from "../validate/ngramTable.ts"
+import { NgramTable } from "./ngramTable.ts"
 
 /** One length of context: n-grams of it and the token after it, with figures by context. */
 interface Level {
