@@ -28,6 +28,15 @@ export interface Item {
   readonly end: number
 }
 
+export type LexemeKind = "keyword" | "punctuation" | "identifier" | "literal" | "comment" | "whitespace"
+
+/** A lexical element of a text. It begins where the one before it ends, the first one at 0. */
+export interface Lexeme {
+  readonly kind: LexemeKind
+  /** Index in the text after it. */
+  readonly end: number
+}
+
 /** A language that is ready to be used. Nothing here runs the texts that it is given. */
 export interface Tools {
   /** Finds the last complete top-level item. It is asked about texts that a token limit cut off at any character. */
@@ -36,6 +45,11 @@ export interface Tools {
   readonly firstError: (text: string) => string | null
   /** The items of a document whose heads make good prompts. Leave out items that have errors. */
   readonly items: (document: string) => ReadonlyArray<Item>
+  /**
+   * The lexical elements of a document, in order and without a gap: reports then say how well each kind is predicted. Without it they
+   * do not.
+   */
+  readonly lexemes?: ((document: string) => ReadonlyArray<Lexeme>) | undefined
   /** A compiler that checks the same texts, if the language has one. */
   readonly compiler?: Compiler | undefined
 }

@@ -33,16 +33,26 @@ export const Prediction = Schema.Struct({
 })
 export type Prediction = typeof Prediction.Type
 
+/** The middle 95 % of a figure by bootstrap over the documents; null where there is one document. */
+export const Interval = Schema.NullOr(Schema.Struct({ low: Schema.Finite, high: Schema.Finite }))
+
+/** Bits of the model divided by those of something else over the same documents: below 1 the model is better. */
+export const Ratio = Schema.Struct({ value: Schema.Finite, interval: Interval })
+
 /** How well the model and the Kneser-Ney baselines predict the same documents of a split. */
 export const SplitFigures = Schema.Struct({
   ...Prediction.fields,
+  /** Of the bits per byte. */
+  interval: Interval,
   /** How many were measured, and how many the split has. */
   documents: Schema.Int,
   ofDocuments: Schema.Int,
   tokens: Schema.Int,
   bytes: Schema.Int,
   /** Order 2 is the bigram. */
-  baselines: Schema.Array(Schema.Struct({ order: Schema.Int, ...Prediction.fields }))
+  baselines: Schema.Array(
+    Schema.Struct({ order: Schema.Int, ...Prediction.fields, interval: Interval, ratio: Ratio })
+  )
 })
 export type SplitFigures = typeof SplitFigures.Type
 
@@ -54,6 +64,65 @@ export const KindFigures = Schema.Struct({
   baselines: Schema.Array(Schema.Finite)
 })
 export type KindFigures = typeof KindFigures.Type
+
+/** What the model is compared with beside the Kneser-Ney baselines. */
+export const YardstickName = Schema.Literals(["ngram-cache", "ppmd", "xz", "zstd"])
+export type YardstickName = typeof YardstickName.Type
+
+/** One of them, over the documents that were measured. */
+export const Yardstick = Schema.Struct({
+  name: YardstickName,
+  bitsPerByte: Schema.Finite,
+  interval: Interval,
+  /** The model's bits divided by this one's. */
+  ratio: Ratio,
+  /** Bits per byte of the median document; null where documents were not measured one by one. */
+  median: Schema.NullOr(Schema.Finite),
+  /** Documents that the model needs fewer bits for; null where they were not measured one by one. */
+  modelBetter: Schema.NullOr(Schema.Int)
+})
+export type Yardstick = typeof Yardstick.Type
+
+/** The mixture of the model, the training text's n-grams, and what the document so far contains. */
+export const Adaptive = Schema.Struct({
+  bitsPerByte: Schema.Finite,
+  interval: Interval,
+  /** Bits per byte of the median document. */
+  median: Schema.NullOr(Schema.Finite),
+  /** Documents and tokens of the validation split that its weights were fitted to. */
+  fittedDocuments: Schema.Int,
+  fittedTokens: Schema.Int,
+  /** How fast the weights adapt within a document. */
+  rate: Schema.Finite,
+  /** Its bits divided by those of the model and of each yardstick, and for how many documents it needs fewer. */
+  against: Schema.Array(
+    Schema.Struct({
+      name: Schema.Union([Schema.Literal("model"), YardstickName]),
+      ratio: Ratio,
+      better: Schema.NullOr(Schema.Int)
+    })
+  )
+})
+export type Adaptive = typeof Adaptive.Type
+
+/** How well one kind of lexical element is predicted, over the documents in the language. */
+export const LexicalFigures = Schema.Struct({
+  kind: Schema.Literals([
+    "keyword",
+    "punctuation",
+    "identifier seen before in the document",
+    "identifier not seen before",
+    "literal",
+    "comment",
+    "white space"
+  ]),
+  bytes: Schema.Int,
+  /** Share of the bytes of these documents, 0 to 1. */
+  share: Schema.Finite,
+  /** Bits per byte by predictor: "model", "5-gram", "ngram-cache", "adaptive". */
+  bitsPerByte: Schema.Record(Schema.String, Schema.Finite)
+})
+export type LexicalFigures = typeof LexicalFigures.Type
 
 /** One completion, as a line of `completions.jsonl`. */
 export const Completion = Schema.Struct({
@@ -77,7 +146,7 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 3,
+  version: 4,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,
@@ -89,6 +158,22 @@ export const Report = Artifact.kind({
     validation: Schema.NullOr(SplitFigures),
     /** Longest context in tokens, and the least that a token gets that has so much before it in its document. */
     context: Schema.Struct({ longest: Schema.Int, least: Schema.Int }),
+    /** Bits per byte of the median document, for the model. */
+    median: Schema.NullOr(Schema.Finite),
+    /** Documents with text among those that were measured: those that are counted one by one. */
+    countedDocuments: Schema.Int,
+    yardsticks: Schema.Array(Yardstick),
+    /** What was asked for and could not be measured, and why. */
+    notMeasured: Schema.Array(
+      Schema.Struct({
+        name: Schema.Union([YardstickName, Schema.Literals(["adaptive", "lexical"])]),
+        why: Schema.String
+      })
+    ),
+    /** Null where it was not asked for, or not measured. A prediction of its own: no figure of the model contains it. */
+    adaptive: Schema.NullOr(Adaptive),
+    /** By kind of lexical element; empty without a language that tells them apart. */
+    lexical: Schema.Array(LexicalFigures),
     /** By kind of document, most bytes first. */
     kinds: Schema.Array(KindFigures),
     /** Name of the language that completions are checked as; null for none. */

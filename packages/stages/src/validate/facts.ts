@@ -1,6 +1,6 @@
 /** What the summary of a run shows of a report. */
 import type { Language } from "../languages/Language.ts"
-import { baselineName, figure, percent } from "./gates.ts"
+import { baselineName, figure, percent, withInterval, yardstickName } from "./gates.ts"
 import type { ReportValue } from "./Report.ts"
 
 const completionFacts = (report: ReportValue, language: Language | undefined) =>
@@ -19,16 +19,36 @@ const completionFacts = (report: ReportValue, language: Language | undefined) =>
           : { label: `Compiles (${report.compiler})`, text: percent(report.compileShare) }
       ]
 
+/** Yardsticks and adaptive prediction. */
+export const comparisonFacts = (report: ReportValue) => [
+  ...report.yardsticks.map((each) => ({
+    label: `Bits per byte, ${yardstickName(each.name)}`,
+    text:
+      each.modelBetter === null
+        ? each.bitsPerByte.toFixed(3)
+        : `${each.bitsPerByte.toFixed(3)}; model better in ${each.modelBetter} of ${report.countedDocuments} documents`
+  })),
+  ...(report.adaptive === null
+    ? []
+    : [
+        {
+          label: "Bits per byte, adaptive prediction",
+          text: withInterval(report.adaptive.bitsPerByte, report.adaptive.interval, 3)
+        }
+      ])
+]
+
 export const factsOf = (report: ReportValue, language: Language | undefined) => [
   {
     label: "Measured on",
     text: `${report.split} split, ${report.documents.toLocaleString("en")} document${report.documents === 1 ? "" : "s"}, ${report.tokens.toLocaleString("en")} tokens`
   },
-  { label: "Bits per byte", text: figure(report.bitsPerByte) },
+  { label: "Bits per byte", text: withInterval(report.bitsPerByte, report.interval, 3) },
   ...report.baselines.map((each) => ({
     label: `Bits per byte, ${baselineName(each.order)}`,
-    text: figure(each.bitsPerByte)
+    text: withInterval(each.bitsPerByte, each.interval, 3)
   })),
+  ...comparisonFacts(report),
   ...(report.validation === null
     ? []
     : [{ label: "Bits per byte, validation split", text: figure(report.validation.bitsPerByte) }]),

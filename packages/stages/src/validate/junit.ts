@@ -40,6 +40,14 @@ export const junit = (report: ReportValue, seconds: number): string => {
     ...(report.validation === null
       ? []
       : [["bitsPerByte.validation", report.validation.bitsPerByte] as const]),
+    ...(report.interval === null
+      ? []
+      : ([
+          ["bitsPerByte.low", report.interval.low],
+          ["bitsPerByte.high", report.interval.high]
+        ] as const)),
+    ...report.yardsticks.map((each) => [`bitsPerByte.${each.name}`, each.bitsPerByte] as const),
+    ...(report.adaptive === null ? [] : [["bitsPerByte.adaptive", report.adaptive.bitsPerByte] as const]),
     ["parseShare", report.parseShare ?? "not measured"],
     ["compileShare", report.compileShare ?? "not measured"],
     ["language", report.language ?? "none"],

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
-import { Counter } from "./kneserNey.ts"
+import { Counter, type KneserNey } from "../ngrams/kneserNey.ts"
 import type { Prediction } from "./Report.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
 import { type Window, windowsOf } from "./windows.ts"
@@ -44,11 +44,14 @@ export const tokensOf = (split: Split, { start, tokens }: Extent) => split.read(
 export interface Scores {
   readonly bits: Float64Array
   readonly correct: Int32Array
+  /** Bits of each token of each document. */
+  readonly tokenBits: ReadonlyArray<Float32Array>
 }
 
-const emptyScores = (documents: number): Scores => ({
-  bits: new Float64Array(documents),
-  correct: new Int32Array(documents)
+export const emptyScores = (documents: ReadonlyArray<Extent>): Scores => ({
+  bits: new Float64Array(documents.length),
+  correct: new Int32Array(documents.length),
+  tokenBits: documents.map(({ tokens }) => new Float32Array(tokens))
 })
 
 /** The figures over some of the documents: all, unless `of` picks. Null when those hold no text. */
@@ -93,7 +96,7 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
   progress: (done: number, total: number) => Effect.Effect<void, E, R>
 ) {
   const { batchSize, sequenceLength } = shape
-  const scores = emptyScores(split.documents.length)
+  const scores = emptyScores(split.documents)
   const rows: ReadonlyArray<Row> = split.documents.flatMap((extent, document) =>
     windowsOf(extent.tokens, sequenceLength).map((window) => ({ ...window, document }))
   )
@@ -119,10 +122,12 @@ export const scoreModel = Effect.fn("validate.scoreModel")(function* <E, R>(
     })
     const losses = outputs[Ports.losses]!
     const hits = outputs[Ports.correct]!
-    for (const [row, { document, length, repeated }] of batch.entries()) {
+    for (const [row, { document, first, length, repeated }] of batch.entries()) {
       for (let i = repeated; i < length; i++) {
         const at = row * sequenceLength + i
-        scores.bits[document]! += losses[at]! / Math.LN2
+        const bits = losses[at]! / Math.LN2
+        scores.bits[document]! += bits
+        scores.tokenBits[document]![first + i] = bits
         if (hits[at] === 1) scores.correct[document]!++
       }
     }
@@ -156,33 +161,40 @@ const orOutOfMemory = (order: number, tokens: number) =>
     defect instanceof RangeError
       ? Effect.fail(
           new ValidationImpossible({
-            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine has (${defect.message}). Leave the order out of baselines and baselinesToBeat, or validate on a machine with more memory.`
+            message: `The n-gram baseline of order ${order} over ${tokens.toLocaleString("en")} training tokens needs more memory than this machine has (${defect.message}). Leave the order out of baselines and baselinesToBeat${order === 5 ? ', with "ngram-cache" out of yardsticks and without adaptive' : ""}, or validate on a machine with more memory.`
           })
         )
       : Effect.die(defect)
   )
 
-/**
- * Trains a Kneser-Ney model of an order on the training documents and scores other splits with it, each in its place. Fails with
- * `ValidationImpossible` where its counts do not fit into memory.
- */
-export const scoreBaseline = Effect.fn("validate.scoreBaseline")(
-  function* (order: number, vocabularySize: number, train: Split, splits: ReadonlyArray<Split>) {
+/** Trains a Kneser-Ney model of an order on the training documents. Fails with `ValidationImpossible` where its counts do not fit into memory. */
+export const trainBaseline = Effect.fn("validate.trainBaseline")(
+  function* (order: number, vocabularySize: number, train: Split) {
     const counter = new Counter(order, vocabularySize)
     yield* forEachDocument(train, (tokens) => counter.add(tokens))
-    const model = counter.finish()
-    return yield* Effect.forEach(
-      splits,
-      Effect.fnUntraced(function* (split) {
-        const scores = emptyScores(split.documents.length)
-        yield* forEachDocument(split, (tokens, index) => {
-          const { bits, correct } = model.score(tokens)
-          scores.bits[index] = bits
-          scores.correct[index] = correct
-        })
-        return scores
-      })
-    )
+    return counter.finish()
   },
   (effect, order, _, train) => orOutOfMemory(order, train.length)(effect)
 )
+
+/** Scores other splits with a Kneser-Ney model, each in its place. */
+export const scoreBaseline = Effect.fn("validate.scoreBaseline")(function* (
+  model: KneserNey,
+  splits: ReadonlyArray<Split>
+) {
+  return yield* Effect.forEach(
+    splits,
+    Effect.fnUntraced(function* (split) {
+      const scores = emptyScores(split.documents)
+      yield* forEachDocument(split, (tokens, index) => {
+        const own = scores.tokenBits[index]!
+        const { bits, correct } = model.score(tokens, (at, tokenBits) => {
+          own[at] = tokenBits
+        })
+        scores.bits[index] = bits
+        scores.correct[index] = correct
+      })
+      return scores
+    })
+  )
+})

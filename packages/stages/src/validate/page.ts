@@ -2,7 +2,9 @@
 import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Language } from "../languages/Language.ts"
 import { count } from "../train/figures.ts"
-import { baselineName, figure, percent } from "./gates.ts"
+import { adaptiveSection, comparisonMethod, lexicalSection, yardstickSection } from "./comparisonsPage.ts"
+import { baselineName, figure, percent, withInterval } from "./gates.ts"
+import { cell, table } from "./markdown.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
 
 export interface About {
@@ -21,21 +23,11 @@ export interface About {
   readonly sampling: string
   /** Whether decoding the tokens gives back the text to the byte. */
   readonly lossless: boolean
+  /** Seconds that yardsticks and adaptive prediction took, by name. */
+  readonly seconds: ReadonlyMap<string, number>
   /** The language that completions were checked as. */
   readonly language: Language | undefined
 }
-
-/** A table cell, with pipes escaped and line breaks removed. */
-const cell = (text: string): string => text.replace(/\|/g, "\\|").replace(/\s*\n\s*/g, " ")
-
-const table = (
-  head: ReadonlyArray<string>,
-  rows: ReadonlyArray<ReadonlyArray<string>>
-): ReadonlyArray<string> => [
-  `| ${head.join(" | ")} |`,
-  `| ${head.map(() => "---").join(" | ")} |`,
-  ...rows.map((row) => `| ${row.map(cell).join(" | ")} |`)
-]
 
 /** A code block whose fence is longer than any run of backticks in it. */
 export const codeBlock = (text: string, language: string): string => {
@@ -44,11 +36,16 @@ export const codeBlock = (text: string, language: string): string => {
   return `${fence}${language}\n${text.replace(/\n$/, "")}\n${fence}`
 }
 
-const predictionRow = (name: string, prediction: Prediction): ReadonlyArray<string> => [
+const predictionRow = (
+  name: string,
+  prediction: Prediction & Pick<SplitFigures, "interval">,
+  ratio: string
+): ReadonlyArray<string> => [
   name,
   prediction.loss.toFixed(4),
   figure(prediction.perplexity),
-  prediction.bitsPerByte.toFixed(4),
+  withInterval(prediction.bitsPerByte, prediction.interval, 4),
+  ratio,
   percent(prediction.topOneAccuracy)
 ]
 
@@ -57,10 +54,23 @@ const over = (split: ReportValue["split"], { bytes, documents, ofDocuments, toke
 
 const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string> =>
   table(
-    ["", "loss (nats per token)", "perplexity", "bits per byte", "top-1 accuracy"],
     [
-      predictionRow(`model, ${count(about.parameters)} parameters`, figures),
-      ...figures.baselines.map((each) => predictionRow(`${baselineName(each.order)}, Kneser-Ney`, each))
+      "",
+      "loss (nats per token)",
+      "perplexity",
+      "bits per byte (95 %)",
+      "model / this (95 %)",
+      "top-1 accuracy"
+    ],
+    [
+      predictionRow(`model, ${count(about.parameters)} parameters`, figures, ""),
+      ...figures.baselines.map((each) =>
+        predictionRow(
+          `${baselineName(each.order)}, Kneser-Ney`,
+          each,
+          withInterval(each.ratio.value, each.ratio.interval, 3)
+        )
+      )
     ]
   )
 
@@ -149,6 +159,7 @@ const method = (report: ReportValue, about: About): ReadonlyArray<string> => [
   `- Engine: ${about.engine}. Vocabulary ${count(about.vocabularySize)}, sequence length ${about.sequenceLength}.`,
   `- Each token of each document is predicted once, end tokens included, from its own document and the document's start alone: by the model from at most ${report.context.longest} tokens and at least ${report.context.least} where so many come before it, by an n-gram from n - 1.`,
   "- The baselines are interpolated modified Kneser-Ney models, trained on the training split, with discounts from its counts.",
+  ...comparisonMethod(report),
   ...(about.sameTraining === true
     ? []
     : [
@@ -203,6 +214,9 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
           "This tokenizer does not keep every byte (unknown words, spacing), so bits per byte understate its error beside a tokenizer that does."
         ]),
     "",
+    ...yardstickSection(report, about.seconds),
+    ...adaptiveSection(report, about.seconds),
+    ...lexicalSection(report),
     ...(report.validation === null
       ? []
       : [

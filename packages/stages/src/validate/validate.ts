@@ -17,12 +17,13 @@ import { c } from "../languages/c/c.ts"
 import { LanguageSetting } from "../languages/LanguageSetting.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import * as Compressor from "./Compressor.ts"
 import { chooseLanguage } from "./chooseLanguage.ts"
 import { measureCompletions } from "./completions.ts"
 import { factsOf } from "./facts.ts"
 import * as gates from "./gates.ts"
 import { predictions } from "./predictions.ts"
-import { type Completion, type Gate, Report, type ReportValue } from "./Report.ts"
+import { type Completion, type Gate, Report, type ReportValue, YardstickName } from "./Report.ts"
 import { checkTokenizers } from "./tokenizers.ts"
 import { leastContext } from "./windows.ts"
 import { writeReport } from "./writeReport.ts"
@@ -71,6 +72,18 @@ const fields = {
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Orders of the Kneser-Ney n-gram baselines that are measured. */
   baselines: Schema.Array(gates.order).pipe(Schema.withDecodingDefaultKey(Effect.succeed([2, 5]))),
+  /**
+   * What the model is compared with beside `baselines`: `ngram-cache`, an n-gram with a cache of the document; `ppmd`, PPMd primed with the
+   * training text; `xz` and `zstd`, where they are installed.
+   */
+  yardsticks: Schema.Array(YardstickName).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(["ngram-cache", "ppmd", "xz", "zstd"] as const))
+  ),
+  /**
+   * Measures adaptive prediction too: the model mixed with the training text's n-grams and with what the document so far contains. Its
+   * weights are fitted on the validation split. It is a row of its own, and changes no figure of the model.
+   */
+  adaptive: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   ...gates.thresholds
 }
 type Config = Schema.Struct<typeof fields>["Type"]
@@ -78,6 +91,13 @@ type Config = Schema.Struct<typeof fields>["Type"]
 /** The language that a plan counts with: what "auto" may become. */
 const plannedLanguage = ({ language }: Config) =>
   language === "none" ? undefined : language === "auto" ? c : language
+
+/** The compressors among the yardsticks: each with its version, or "none". */
+const compressorVersions = (yardsticks: Config["yardsticks"]) =>
+  Effect.forEach(
+    [...new Set(yardsticks)].filter((name) => name === "xz" || name === "zstd"),
+    (name) => Effect.map(Compressor.version(name), (version) => [name, version] as const)
+  ).pipe(Effect.map((versions): Readonly<Record<string, string>> => Object.fromEntries(versions)))
 
 const samplingOf = ({ maxTokens, seed, temperature, topK }: Config): string =>
   temperature === 0
@@ -141,15 +161,21 @@ const publish = Effect.fnUntraced(function* (
 
 export const validate = Stage.make({
   name: "validate",
-  version: 3,
+  version: 4,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: fields,
-  validateConfig: (config) => (config.language === "none" ? gates.withoutLanguage(config) : undefined),
+  validateConfig: (config) =>
+    (config.language === "none" ? gates.withoutLanguage(config) : undefined) ??
+    gates.withoutYardstick(config),
   output: Report,
   usesBackend: true,
-  // The compiler and the grammar belong to the machine and not to the inputs.
-  externalDigest: (config) => plannedLanguage(config)?.externalDigest ?? Effect.succeed({}),
+  // The compiler, the grammar and the compressors belong to the machine and not to the inputs.
+  externalDigest: (config) =>
+    Effect.all([
+      plannedLanguage(config)?.externalDigest ?? Effect.succeed({}),
+      compressorVersions(config.yardsticks)
+    ]).pipe(Effect.map(([language, compressors]) => ({ ...language, ...compressors }))),
   modules: (config) => {
     const language = plannedLanguage(config)
     return language === undefined ? [] : [{ name: language.name, source: language.source }]
@@ -169,15 +195,17 @@ export const validate = Stage.make({
     const language = yield* chooseLanguage(config.language, reader.test ?? reader.validation)
 
     const opened = yield* LoadedModel.open(loaded)
-    const [first, second] = yield* predictions({
+    const { comparisons, first, second, seconds } = yield* predictions({
       config,
+      tokenizer,
+      language,
       directories: { model: model.directory, dataset: dataset.directory },
       model: opened,
       spec,
       dataset: reader,
       journal
     })
-    const { figures: prediction, kinds, name: split, whole } = first!
+    const { figures: prediction, kinds, name: split, whole } = first
 
     const measured = yield* measureCompletions({
       config,
@@ -191,7 +219,7 @@ export const validate = Stage.make({
     })
     const { completions, ...figures } = measured
     const { provenance } = model.value
-    const compared = gates.compareAll({ ...prediction, ...figures }, config)
+    const compared = gates.compareAll({ ...prediction, ...comparisons, ...figures }, config)
     yield* publish(measured, compared, provenance?.step ?? null)
     const value: ReportValue = {
       passed: compared.every((gate) => gate.passed),
@@ -201,6 +229,7 @@ export const validate = Stage.make({
       validation: second?.figures ?? null,
       context: { longest: spec.sequenceLength, least: leastContext(spec.sequenceLength) },
       kinds,
+      ...comparisons,
       ...figures,
       completions: countsOf(completions)
     }
@@ -219,6 +248,7 @@ export const validate = Stage.make({
         calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
         sampling: samplingOf(config),
+        seconds,
         language
       },
       seconds: (performance.now() - started) / 1000

@@ -2,6 +2,8 @@
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { count, figure, plural, share } from "../figures.ts"
+import { comparisonFacts } from "./facts.ts"
+import { withInterval, yardstickName } from "./gates.ts"
 import { Report, type ReportValue } from "./Report.ts"
 
 const decodeCompletion = Schema.decodeUnknownEffect(
@@ -44,11 +46,25 @@ const gateLine = (gates: ReportValue["gates"]): View.Line => {
 }
 
 const figureLines = (value: ReportValue): ReadonlyArray<View.Line> => {
-  const others = value.baselines.map((each) => `${baselineName(each.order)} ${figure(each.bitsPerByte)}`)
+  const others = [
+    ...value.baselines.map((each) => `${baselineName(each.order)} ${figure(each.bitsPerByte)}`),
+    ...value.yardsticks
+      .filter(({ name }) => name === "ppmd")
+      .map((each) => `PPMd ${figure(each.bitsPerByte)}`)
+  ]
+  const { adaptive, interval } = value
   return [
     {
       text: `${figure(value.bitsPerByte)} bits per byte, perplexity ${figure(value.perplexity)} (${others.join(", ")} bits per byte)`
     },
+    ...(interval === null
+      ? []
+      : [
+          {
+            text: `95 % of resampled documents lie between ${figure(interval.low)} and ${figure(interval.high)}`
+          }
+        ]),
+    ...(adaptive === null ? [] : [{ text: `${figure(adaptive.bitsPerByte)} with adaptive prediction` }]),
     {
       text:
         value.validation === null
@@ -56,6 +72,53 @@ const figureLines = (value: ReportValue): ReadonlyArray<View.Line> => {
           : `over the ${value.split} split; ${figure(value.validation.bitsPerByte)} over the validation split, by which training chose`
     },
     gateLine(value.gates)
+  ]
+}
+
+/** Yardsticks, what was not measured, and kinds of lexical elements. */
+const comparisonSections = (value: ReportValue): ReadonlyArray<View.Section> => {
+  const predictors = Object.keys(value.lexical[0]?.bitsPerByte ?? {})
+  return [
+    ...(value.yardsticks.length === 0
+      ? []
+      : [
+          {
+            title: "Yardsticks",
+            table: {
+              columns: ["", "bits per byte", "median document", "model / this", "model better in"],
+              rows: value.yardsticks.map((each) => [
+                yardstickName(each.name),
+                withInterval(each.bitsPerByte, each.interval, 3),
+                each.median === null ? "–" : figure(each.median),
+                withInterval(each.ratio.value, each.ratio.interval, 3),
+                each.modelBetter === null ? "–" : `${each.modelBetter} of ${value.countedDocuments}`
+              ])
+            }
+          }
+        ]),
+    ...(value.notMeasured.length === 0
+      ? []
+      : [
+          {
+            title: "Not measured",
+            lines: value.notMeasured.map(({ name, why }) => ({ text: `${name}: ${why}` }))
+          }
+        ]),
+    ...(predictors.length === 0
+      ? []
+      : [
+          {
+            title: "Bits per byte by kind of lexical element",
+            table: {
+              columns: ["kind", "share", ...predictors],
+              rows: value.lexical.map((row) => [
+                row.kind,
+                share(row.share),
+                ...predictors.map((name) => figure(row.bitsPerByte[name] ?? 0))
+              ])
+            }
+          }
+        ])
   ]
 }
 
@@ -67,11 +130,12 @@ export const view: View.View = View.make(Report, {
       label: "Measured on",
       text: `${value.split} split, ${plural(value.documents, "document")}, ${plural(value.tokens, "token")}`
     },
-    { label: "Bits per byte", text: figure(value.bitsPerByte) },
+    { label: "Bits per byte", text: withInterval(value.bitsPerByte, value.interval, 3) },
     ...value.baselines.map((each) => ({
       label: `Bits per byte, ${baselineName(each.order)}`,
-      text: figure(each.bitsPerByte)
+      text: withInterval(each.bitsPerByte, each.interval, 3)
     })),
+    ...comparisonFacts(value),
     { label: "Loss", text: `${value.loss.toFixed(4)} (perplexity ${figure(value.perplexity)})` },
     { label: "Top-1 accuracy", text: share(value.topOneAccuracy) }
   ],
@@ -108,6 +172,7 @@ export const view: View.View = View.make(Report, {
           ])
         }
       },
+      ...comparisonSections(value),
       ...(samples.length === 0 ? [] : [{ title: writes, samples }])
     ]
   })

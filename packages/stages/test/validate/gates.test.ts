@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest"
-import { compareAll, type Figures, sentence, type Thresholds } from "../../src/validate/gates.ts"
+import {
+  compareAll,
+  type Figures,
+  sentence,
+  type Thresholds,
+  withoutYardstick
+} from "../../src/validate/gates.ts"
 
 const figures: Figures = {
   bitsPerByte: 2,
@@ -9,6 +15,27 @@ const figures: Figures = {
     { order: 2, bitsPerByte: 2.5 },
     { order: 5, bitsPerByte: 1.9 }
   ],
+  countedDocuments: 4,
+  yardsticks: [
+    {
+      name: "ppmd",
+      bitsPerByte: 1.6,
+      interval: null,
+      ratio: { value: 1.25, interval: null },
+      median: 1.5,
+      modelBetter: 1
+    }
+  ],
+  notMeasured: [],
+  adaptive: {
+    bitsPerByte: 1.5,
+    interval: null,
+    median: 1.4,
+    fittedDocuments: 3,
+    fittedTokens: 300,
+    rate: 0.02,
+    against: [{ name: "ppmd", ratio: { value: 0.9375, interval: null }, better: 3 }]
+  },
   parseShare: 0.5,
   compileShare: null,
   language: "c",
@@ -20,6 +47,9 @@ const nothing: Thresholds = {
   bitsPerByteAtMost: null,
   perplexityAtMost: null,
   topOneAccuracyAtLeast: null,
+  ratioToPpmdAtMost: null,
+  betterThanPpmdShareAtLeast: null,
+  adaptiveRatioToPpmdAtMost: null,
   parseShareAtLeast: null,
   compileShareAtLeast: null,
   longestOverlapAtMost: null
@@ -46,6 +76,12 @@ describe("gates", () => {
     [{ parseShareAtLeast: 1.1 }, false],
     [{ longestOverlapAtMost: 12 }, true],
     [{ longestOverlapAtMost: 11 }, false],
+    [{ ratioToPpmdAtMost: 1.25 }, true],
+    [{ ratioToPpmdAtMost: 1.2 }, false],
+    [{ betterThanPpmdShareAtLeast: 0.25 }, true],
+    [{ betterThanPpmdShareAtLeast: 0.5 }, false],
+    [{ adaptiveRatioToPpmdAtMost: 0.95 }, true],
+    [{ adaptiveRatioToPpmdAtMost: 0.9 }, false],
     [{ baselinesToBeat: [2] }, true],
     [{ baselinesToBeat: [5] }, false]
   ] as const) {
@@ -54,7 +90,18 @@ describe("gates", () => {
     })
   }
 
+  it("are refused where the config does not measure what they need", () => {
+    const asked = { ...nothing, yardsticks: ["ppmd"], adaptive: false } as const
+    expect(withoutYardstick({ ...asked, ratioToPpmdAtMost: 1 })).toBeUndefined()
+    expect(withoutYardstick({ ...asked, yardsticks: [], ratioToPpmdAtMost: 1 })).toContain('no "ppmd"')
+    expect(withoutYardstick({ ...asked, adaptiveRatioToPpmdAtMost: 1 })).toContain("adaptive is false")
+  })
+
   it("fail, with the reason, when they cannot be measured here", () => {
+    const why = "the training text has more than 64 MiB"
+    const over = { yardsticks: [], adaptive: null, notMeasured: [{ name: "ppmd", why }] }
+    for (const key of ["ratioToPpmdAtMost", "betterThanPpmdShareAtLeast"] as const)
+      expect(gate({ [key]: 1 }, over)).toMatchObject({ passed: false, why: expect.stringContaining(why) })
     const compiled = gate({ compileShareAtLeast: 0 })
     expect(compiled).toMatchObject({ passed: false, value: null })
     expect(compiled.why).toContain("no working gcc is on the PATH")

@@ -29,7 +29,13 @@ const source = <K extends typeof Model | typeof Dataset>(output: K) =>
     run: () => Effect.die("not run in these tests")
   })
 
-const quick = { maxTokens: 40, documentPrompts: 2, baselinesToBeat: [], baselines: [2] } as const
+const quick = {
+  maxTokens: 40,
+  documentPrompts: 2,
+  baselinesToBeat: [],
+  baselines: [2],
+  yardsticks: []
+} as const
 
 /** Accepts what has an even number of characters: a language that this package does not know. */
 const even = Language.make({

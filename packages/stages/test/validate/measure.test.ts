@@ -3,14 +3,15 @@ import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { vi } from "vitest"
 import { Ports } from "../../src/model/Programs.ts"
-import { Counter } from "../../src/validate/kneserNey.ts"
+import { Counter } from "../../src/ngrams/kneserNey.ts"
 import {
   type Extent,
   type Split,
   sample,
   scoreBaseline,
   scoreModel,
-  summarize
+  summarize,
+  trainBaseline
 } from "../../src/validate/measure.ts"
 
 const end = 0
@@ -64,6 +65,11 @@ describe("scoring a model", () => {
       scores.bits.forEach((bits, index) => {
         expect(bits * Math.LN2).toBeCloseTo(expected[index]!.nats, 10)
       })
+      // The bits of each token, in its place.
+      scores.tokenBits.forEach((bits, index) => {
+        expect(bits.length).toBe(documents[index]!.length)
+        expect(bits.reduce((sum, each) => sum + each, 0)).toBeCloseTo(scores.bits[index]!, 4)
+      })
       expect(seen[0]!.slice(0, 4)).toEqual([end, 1, 2, 3])
       expect(done.at(-1)).toBe(9)
     })
@@ -111,7 +117,7 @@ describe("scoring a baseline", () => {
         throw new RangeError("Array buffer allocation failed")
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => full.mockRestore()))
-      const error = yield* Effect.flip(scoreBaseline(5, 4, split, [split]))
+      const error = yield* Effect.flip(trainBaseline(5, 4, split))
       expect(error._tag).toBe("ValidationImpossible")
       expect(error.message).toMatch(
         /baseline of order 5 over 20 training tokens .* Leave the order out of baselines/
@@ -122,7 +128,10 @@ describe("scoring a baseline", () => {
   it.effect("learns from the training documents: a longer context predicts their like better", () =>
     Effect.gen(function* () {
       const score = (order: number) =>
-        Effect.map(scoreBaseline(order, 4, split, [split]), ([scores]) => summarize(extents, scores!)!)
+        trainBaseline(order, 4, split).pipe(
+          Effect.flatMap((model) => scoreBaseline(model, [split])),
+          Effect.map(([scores]) => summarize(extents, scores!)!)
+        )
       const unigram = yield* score(1)
       const bigram = yield* score(2)
       expect(bigram.bitsPerByte).toBeLessThan(unigram.bitsPerByte)

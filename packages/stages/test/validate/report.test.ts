@@ -37,7 +37,41 @@ const report: ReportValue = {
   tokens: 1000,
   bytes: 3456,
   context: { longest: 128, least: 65 },
-  baselines: [{ order: 2, loss: 4, perplexity: 54.6, bitsPerByte: 2.6, topOneAccuracy: 0.2 }],
+  interval: { low: 1.9, high: 2.35 },
+  baselines: [
+    {
+      order: 2,
+      loss: 4,
+      perplexity: 54.6,
+      bitsPerByte: 2.6,
+      topOneAccuracy: 0.2,
+      interval: { low: 2.5, high: 2.75 },
+      ratio: { value: 0.8077, interval: { low: 0.75, high: 0.875 } }
+    }
+  ],
+  median: 2.05,
+  countedDocuments: 4,
+  yardsticks: [
+    {
+      name: "ppmd",
+      bitsPerByte: 1.5,
+      interval: { low: 1.25, high: 1.75 },
+      ratio: { value: 1.4, interval: { low: 1.2, high: 1.6 } },
+      median: 1.45,
+      modelBetter: 1
+    }
+  ],
+  notMeasured: [{ name: "xz", why: "xz is not installed" }],
+  adaptive: {
+    bitsPerByte: 1.4,
+    interval: { low: 1.3, high: 1.5 },
+    median: 1.35,
+    fittedDocuments: 6,
+    fittedTokens: 2500,
+    rate: 0.02,
+    against: [{ name: "ppmd", ratio: { value: 0.9333, interval: { low: 0.9, high: 0.97 } }, better: 3 }]
+  },
+  lexical: [{ kind: "keyword", bytes: 346, share: 0.1, bitsPerByte: { model: 0.75, bigram: 0.875 } }],
   validation: {
     loss: 3.25,
     perplexity: 25.8,
@@ -47,7 +81,18 @@ const report: ReportValue = {
     ofDocuments: 6,
     tokens: 500,
     bytes: 1700,
-    baselines: [{ order: 2, loss: 3.75, perplexity: 42.5, bitsPerByte: 2.25, topOneAccuracy: 0.25 }]
+    interval: null,
+    baselines: [
+      {
+        order: 2,
+        loss: 3.75,
+        perplexity: 42.5,
+        bitsPerByte: 2.25,
+        topOneAccuracy: 0.25,
+        interval: null,
+        ratio: { value: 0.8667, interval: null }
+      }
+    ]
   },
   kinds: [{ kind: "c", bytes: 3456, bitsPerByte: 2.1, baselines: [2.6] }],
   completions: { total: 2, parses: 1, errors: 1, unfinished: 0 },
@@ -81,6 +126,7 @@ const about = {
   lossless: true,
   sameTraining: true,
   calibration: undefined,
+  seconds: new Map([["ppmd", 1.25]]),
   language: c
 }
 
@@ -92,6 +138,19 @@ describe("report.md", () => {
     expect(text).toContain("model, 1,234,567 parameters | 3.5000")
     expect(text).toContain("bigram, Kneser-Ney | 4.0000")
     expect(text).toContain("![Loss curve](curve.svg)")
+  })
+
+  it("shows intervals, yardsticks by document, what is missing and why, and adaptive prediction apart", () => {
+    expect(text).toContain("| 2.1000 (1.9000 to 2.3500) |")
+    expect(text).toContain("| 2.6000 (2.5000 to 2.7500) | 0.808 (0.750 to 0.875) |")
+    expect(text).toContain(
+      "| PPMd, primed | 1.500 (1.250 to 1.750) | 1.450 | 1.400 (1.200 to 1.600) | 1 of 4 |"
+    )
+    expect(text).toContain("- xz -9e, primed: not measured: xz is not installed.")
+    const [before, adaptive] = text.split("### Adaptive prediction")
+    expect(before).not.toContain("1.400 (1.300")
+    expect(adaptive).toContain("| PPMd, primed | 0.933 (0.900 to 0.970) | 3 of 4 |")
+    expect(text).toContain("| keyword | 10.0 % | 0.750 | 0.875 |")
   })
 
   it("says which split each figure belongs to, and when it is over a part of one", () => {
@@ -172,6 +231,9 @@ describe("junit.xml", () => {
   it("is well formed and counts the failures", () => {
     const xml = junit(report, 1.5)
     expect(wellFormed(xml)).toBe(true)
+    expect(xml).toContain('<property name="bitsPerByte.high" value="2.35"/>')
+    expect(xml).toContain('<property name="bitsPerByte.ppmd" value="1.5"/>')
+    expect(xml).toContain('<property name="bitsPerByte.adaptive" value="1.4"/>')
     expect(xml).toContain('tests="2" failures="1"')
     expect(xml).toContain('<testcase classname="validation" name="bits-per-byte" time="0"/>')
     expect(xml).toMatch(/<failure type="gate" message="compile-share: not measured/)

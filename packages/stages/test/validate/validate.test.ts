@@ -143,6 +143,60 @@ it.layer(workspace)("validate", (it) => {
     })
   )
 
+  it.effect("compares with yardsticks and, where it is asked to, measures adaptive prediction apart", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const inputs = yield* place
+      const plain = (yield* runStage(node({ ...quick, documentPrompts: 0 }), inputs)).artifact
+      expect(plain.value.adaptive).toBeNull()
+      const { artifact } = yield* runStage(
+        node({ ...quick, documentPrompts: 0, adaptive: true, adaptiveRatioToPpmdAtMost: 100 }),
+        inputs
+      )
+      const { adaptive, ...value } = artifact.value
+      // Nothing of the model depends on it.
+      expect(value.bitsPerByte).toBe(plain.value.bitsPerByte)
+      expect(value.yardsticks).toEqual(plain.value.yardsticks)
+      const measured = new Map(value.yardsticks.map((each) => [each.name, each]))
+      expect(measured.get("ppmd")).toMatchObject({ modelBetter: 0, median: expect.any(Number) })
+      expect(measured.get("ngram-cache")!.bitsPerByte).toBeLessThan(value.bitsPerByte)
+      for (const { interval, ratio } of value.baselines) {
+        expect(interval!.low).toBeLessThan(interval!.high)
+        expect(ratio.value).toBeGreaterThan(1)
+      }
+      expect(adaptive!.bitsPerByte).toBeLessThan(value.bitsPerByte)
+      expect(adaptive!.against.map(({ name }) => name)).toEqual(["model", ...measured.keys()])
+      expect(value.gates).toMatchObject([{ gate: "adaptive-ratio-to-ppmd", passed: true }])
+      // The kinds' bits are those of the C documents, less their end tokens.
+      expect(Object.keys(value.lexical[0]!.bitsPerByte)).toEqual([
+        "model",
+        "bigram",
+        "5-gram",
+        "ngram-cache",
+        "adaptive"
+      ])
+      const bytes = value.lexical.reduce((sum, each) => sum + each.bytes, 0)
+      expect(bytes).toBe(value.kinds.find(({ kind }) => kind === "c")!.bytes)
+      const page = yield* fs.readFileString(`${artifact.directory}/report.md`)
+      expect(page).toContain("### Adaptive prediction")
+      expect(page).toContain("| PPMd, primed |")
+    })
+  )
+
+  it.effect("says why it did not measure what is fitted where the dataset has no test split", () =>
+    Effect.gen(function* () {
+      const { artifact } = yield* runStage(
+        node({ ...quick, documentPrompts: 0, adaptive: true, yardsticks: ["ngram-cache", "ppmd"] }),
+        yield* placed(false)
+      )
+      const { adaptive, notMeasured, yardsticks } = artifact.value
+      expect(adaptive).toBeNull()
+      expect(yardsticks.map(({ name }) => name)).toEqual(["ppmd"])
+      expect(notMeasured.map(({ name }) => name)).toEqual(["ngram-cache", "adaptive"])
+      expect(notMeasured[0]!.why).toContain("has no test split")
+    })
+  )
+
   it.effect("warns that a model of another training split may have learned what judges it", () =>
     Effect.gen(function* () {
       const { dataset, model } = yield* place

@@ -8,6 +8,7 @@ import { forCompiler, gcc } from "./gcc.ts"
 import { firstError, grammar } from "./grammar.ts"
 import { itemsWithBodies } from "./items.ts"
 import { lastItem } from "./lastItem.ts"
+import { cLexemes } from "./lexemes.ts"
 import { undefinedTypes } from "./undefinedTypes.ts"
 
 export const c = Language.make({
@@ -24,6 +25,7 @@ export const c = Language.make({
     const tools: Language.Tools = {
       lastItem,
       firstError: (text) => firstError(parser, text),
+      lexemes: cLexemes,
       items: (document) => itemsWithBodies(parser, document),
       compiler: compiler.available
         ? {

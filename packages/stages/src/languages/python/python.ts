@@ -8,6 +8,7 @@ import { python3 } from "./compile.ts"
 import { firstError, grammar } from "./grammar.ts"
 import { definitions } from "./items.ts"
 import { lastItem } from "./lastItem.ts"
+import { pythonLexemes } from "./lexemes.ts"
 
 export const python = Language.make({
   ...basics,
@@ -22,6 +23,7 @@ export const python = Language.make({
     const tools: Language.Tools = {
       lastItem,
       firstError: (text) => firstError(parser, text),
+      lexemes: pythonLexemes,
       items: (document) => definitions(parser, document),
       compiler: yield* Compiler.find(python3)
     }

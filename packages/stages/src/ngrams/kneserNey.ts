@@ -191,13 +191,46 @@ export class KneserNey {
 
   /** The distribution of the token that follows a document's first tokens. Sums to 1 over the vocabulary. */
   distribution(documentSoFar: ArrayLike<number>): Float64Array {
-    const walk = new Walk(this.order)
+    const walk = this.begin()
     for (let at = 0; at < documentSoFar.length; at++) this.advance(walk, documentSoFar[at]!)
-    return Float64Array.from({ length: this.vocabularySize }, (_, token) => this.advance(walk.copy(), token))
+    return this.distributionAt(walk)
+  }
+
+  /** The position before a document's first token. */
+  begin(): Walk {
+    return new Walk(this.order)
+  }
+
+  /** How many tokens of context decide at a position, 0 to the order less 1, and whether only one token ever followed them. */
+  reach(walk: Walk): { readonly length: number; readonly sure: boolean } {
+    let length = this.levels.length - 1
+    while (length > 0 && !this.follows(length, walk.contexts[length - 1]!)) length--
+    if (length === 0) return { length, sure: false }
+    const context = walk.contexts[length - 1]!
+    const { first } = this.levels[length]!
+    return { length, sure: first[context + 1]! - first[context]! === 1 }
+  }
+
+  /** The distribution of the token at a position. */
+  distributionAt(walk: Walk): Float64Array {
+    const result = this.unigrams.slice()
+    for (let k = 1; k < this.levels.length; k++) {
+      const context = walk.contexts[k - 1]!
+      if (!this.follows(k, context)) continue
+      const { discounts, first, mass, members, table, total } = this.levels[k]!
+      const all = total[context]!
+      const lower = mass[context]! / all
+      for (let token = 0; token < result.length; token++) result[token]! *= lower
+      for (let m = first[context]!; m < first[context + 1]!; m++) {
+        const count = table.count[members[m]!]!
+        result[table.token[members[m]!]!]! += (count - discounts[Math.min(count, 3) - 1]!) / all
+      }
+    }
+    return result
   }
 
   /** The probability of `token` at the walk's position; the walk then moves past it. */
-  private advance(walk: Walk, token: number): number {
+  advance(walk: Walk, token: number): number {
     let probability = this.unigrams[token]!
     let id = this.levels[0]!.table.find(0, token)
     let last = walk.contexts[0]!
@@ -271,17 +304,11 @@ export class KneserNey {
 }
 
 /** A position in a document: the ids of the n-grams of k + 1 tokens that end there, -1 where one was never seen. */
-class Walk {
+export class Walk {
   readonly contexts: Int32Array
 
   constructor(order: number) {
     this.contexts = new Int32Array(order).fill(-1)
     this.contexts[0] = 0
-  }
-
-  copy(): Walk {
-    const other = new Walk(this.contexts.length)
-    other.contexts.set(this.contexts)
-    return other
   }
 }

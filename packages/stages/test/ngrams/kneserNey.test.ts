@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Counter, estimateDiscounts, type KneserNey } from "../../src/validate/kneserNey.ts"
+import { Counter, estimateDiscounts, type KneserNey } from "../../src/ngrams/kneserNey.ts"
 
 const end = 0
 
