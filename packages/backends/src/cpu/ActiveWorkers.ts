@@ -1,9 +1,9 @@
 /**
  * How many workers a program's runs wake: all of them, or one alone.
  *
- * A short program is cut into phases of some microseconds. Where other programs want the same cores, the system puts aside a worker that
- * holds one of the few tasks of a phase, and everybody waits for milliseconds: then one worker alone is many times faster than two.
- * Nothing tells beforehand, so both ways are timed now and then, and the faster one is taken. Results do not depend on it.
+ * A short program is cut into phases of some microseconds. Where other programs want the same cores, the system suspends a worker that
+ * holds one of the few tasks of a phase, and all others wait for milliseconds: then one worker alone is many times faster than two.
+ * This cannot be known beforehand, so both ways are timed from time to time, and the faster one is taken. Results do not depend on it.
  */
 
 /** A program with more milliseconds of work is always for all workers: its tasks are long beside what the system takes away. */

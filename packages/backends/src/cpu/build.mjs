@@ -30,46 +30,58 @@ const binaries = [
   { name: "simd.wasm", features: ["simd", "threads"] }
 ]
 
-/** Writes `generated.ts` among the sources, so that kernels and functions are numbered in one place. */
-const generate = () => {
-  const list = (file, pattern) => {
-    const found = pattern.exec(readFileSync(join(here, file), "utf8"))
-    if (found === null) throw new Error(`${file} has no list of the form ${pattern}.`)
-    return found[1]
-  }
-  const kernels = list("kernels.ts", /const names = \[([^\]]*)\]/).match(/\w+/g)
-  const arity = list("../program/Formula.ts", /export const arity = \{([^}]*)\}/)
-  const functions = [...arity.matchAll(/(\w+): (\d)/g)].map(([, name, count]) => ({ name, count }))
-  const declared = new Map()
-  for (const name of readdirSync(sources))
-    for (const [, task, values] of readFileSync(join(sources, name), "utf8").matchAll(
+/** The list that a source file has under this pattern, as it is written. */
+const listed = (file, pattern) => {
+  const found = pattern.exec(readFileSync(join(here, file), "utf8"))
+  if (found === null) throw new Error(`${file} has no list of the form ${pattern}.`)
+  return found[1]
+}
+
+/** The functions that kernels are, by name: which module exports them and what they take. */
+const tasks = () => {
+  const found = new Map()
+  for (const file of readdirSync(sources))
+    for (const [, name, values] of readFileSync(join(sources, file), "utf8").matchAll(
       /^export function (\w+Task)\(([^)]*)\)/gm
     ))
-      declared.set(task, { module: name.replace(/\.ts$/, ""), values: values.match(/\w+(?=:)/g).join(", ") })
-  const of = (kernel) => {
-    const task = declared.get(`${kernel}Task`)
-    if (task === undefined) throw new Error(`No file of assembly/ exports a function ${kernel}Task.`)
-    return task
-  }
+      found.set(name, { module: file.replace(/\.ts$/, ""), values: values.match(/\w+(?=:)/g).join(", ") })
+  return found
+}
+
+/** Writes `generated.ts` among the sources, so that kernels and functions are numbered in one place. */
+const generate = () => {
+  const declared = tasks()
+  const kernels = listed("kernels.ts", /const names = \[([^\]]*)\]/)
+    .match(/\w+/g)
+    .map((kernel) => {
+      const task = declared.get(`${kernel}Task`)
+      if (task === undefined) throw new Error(`No file of assembly/ exports a function ${kernel}Task.`)
+      return { name: `${kernel}Task`, ...task }
+    })
+  const arity = listed("../program/Formula.ts", /export const arity = \{([^}]*)\}/)
+  const functions = [...arity.matchAll(/(\w+): (\d)/g)].map(([, name, count]) => ({ name, count }))
+  const modules = [...new Set(kernels.map(({ module }) => module))].sort()
+  const namesOf = (module) => kernels.flatMap((kernel) => (kernel.module === module ? [kernel.name] : []))
+  const chosen = (cases) => [
+    "  switch (kind) {",
+    ...cases.map((result, number) => `    case ${number}:\n      return ${result}`),
+    "    default:\n      unreachable()"
+  ]
   const text = [
     "// Made by ../build.mjs from ../kernels.ts and ../../program/Formula.ts: the kernels and a formula's functions by number.",
-    ...kernels.map((kernel) => `import { ${kernel}Task } from "./${of(kernel).module}"`).sort(),
+    ...modules.map((module) => `import { ${namesOf(module).join(", ")} } from "./${module}"`),
     "",
     ...functions.map(({ name }, number) => `export const ${name.toUpperCase()}: i32 = ${number}`),
     "",
     "/** How many arguments a function takes. */",
     "export function takes(kind: i32): i32 {",
-    "  switch (kind) {",
-    ...functions.map(({ count }, number) => `    case ${number}:\n      return ${count}`),
-    "    default:\n      unreachable()\n  }\n  return 0\n}",
+    ...chosen(functions.map(({ count }) => count)),
+    "  }\n  return 0\n}",
     "",
     "/** Runs one task of a kernel; `a` is the address of the arguments. */",
-    "export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {",
-    "  switch (kernel) {",
-    ...kernels.map(
-      (kernel, number) => `    case ${number}:\n      return ${kernel}Task(${of(kernel).values})`
-    ),
-    "    default:\n      unreachable()\n  }\n}\n"
+    "export function run(kind: i32, a: usize, task: i32, scratch: usize): void {",
+    ...chosen(kernels.map(({ name, values }) => `${name}(${values})`)),
+    "  }\n}\n"
   ].join("\n")
   const file = join(sources, "generated.ts")
   if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text)

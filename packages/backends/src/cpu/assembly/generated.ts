@@ -1,40 +1,18 @@
 // Made by ../build.mjs from ../kernels.ts and ../../program/Formula.ts: the kernels and a formula's functions by number.
-import { adamWTask } from "./optimizer"
-import { addTask } from "./elementwise"
-import { attentionBackwardTask } from "./attention"
-import { attentionCachedTask } from "./attention"
-import { attentionTask } from "./attention"
-import { columnSumsTask } from "./matrix"
-import { countTask } from "./projection"
-import { dropoutTask } from "./elementwise"
-import { embeddingPositionsTask } from "./embedding"
-import { embeddingTableTask } from "./embedding"
-import { embeddingTask } from "./embedding"
-import { fewRowsTask } from "./matrix"
-import { gatherTask } from "./rows"
-import { geluBackwardTask } from "./elementwise"
-import { geluTask } from "./elementwise"
-import { groupedAttentionBackwardTask } from "./groupedAttention"
-import { groupedAttentionCachedTask } from "./groupedAttention"
-import { groupedAttentionTask } from "./groupedAttention"
-import { layerNormBackwardTask } from "./layerNorm"
-import { layerNormTask } from "./layerNorm"
-import { lossRowsTask } from "./projection"
+import { attentionTask, attentionBackwardTask, attentionCachedTask } from "./attention"
+import { addTask, geluTask, geluBackwardTask, dropoutTask } from "./elementwise"
+import { embeddingTask, embeddingTableTask, embeddingPositionsTask } from "./embedding"
 import { mapTask } from "./formula"
-import { meanTask } from "./projection"
-import { normTask } from "./optimizer"
+import { swigluTask, swigluBackwardTask, ropeTask } from "./gated"
+import { groupedAttentionTask, groupedAttentionBackwardTask, groupedAttentionCachedTask, sumHeadsTask } from "./groupedAttention"
+import { layerNormTask, layerNormBackwardTask } from "./layerNorm"
+import { productTask, fewRowsTask, columnSumsTask } from "./matrix"
+import { squaresTask, normTask, adamWTask } from "./optimizer"
 import { packTask } from "./pack"
-import { productTask } from "./matrix"
-import { reduceJoinTask } from "./reduce"
-import { reduceTask } from "./reduce"
-import { rmsNormBackwardTask } from "./rmsNorm"
-import { rmsNormTask } from "./rmsNorm"
-import { ropeTask } from "./gated"
-import { scatterAddTask } from "./rows"
-import { squaresTask } from "./optimizer"
-import { sumHeadsTask } from "./groupedAttention"
-import { swigluBackwardTask } from "./gated"
-import { swigluTask } from "./gated"
+import { countTask, lossRowsTask, meanTask } from "./projection"
+import { reduceTask, reduceJoinTask } from "./reduce"
+import { rmsNormTask, rmsNormBackwardTask } from "./rmsNorm"
+import { gatherTask, scatterAddTask } from "./rows"
 
 export const ADD: i32 = 0
 export const SUBTRACT: i32 = 1
@@ -107,8 +85,8 @@ export function takes(kind: i32): i32 {
 }
 
 /** Runs one task of a kernel; `a` is the address of the arguments. */
-export function run(kernel: i32, a: usize, task: i32, scratch: usize): void {
-  switch (kernel) {
+export function run(kind: i32, a: usize, task: i32, scratch: usize): void {
+  switch (kind) {
     case 0:
       return packTask(a, task)
     case 1:

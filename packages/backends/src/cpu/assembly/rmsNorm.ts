@@ -1,6 +1,6 @@
 // Root mean square normalisation of runs of G neighbours, and its gradient.
 import { dot } from "./matrix"
-import { splat } from "./simd"
+import { fma, splat, sum } from "./simd"
 
 // @ts-ignore: decorator
 @inline
@@ -40,6 +40,7 @@ export function rmsNormBackwardTask(a: usize, task: i32, scratch: usize): void {
   const epsilon = load<f32>(a, 32)
   const adds = (load<i32>(a, 36) & 1) != 0
   const width = <usize>G * 4
+  const whole = <usize>(G & ~3) * 4
   const sums: usize = partial == 0 ? scratch : partial + <usize>task * width
   const last = min(load<i32>(a, 20), (task + 1) * each)
   memory.fill(sums, 0, width)
@@ -48,8 +49,16 @@ export function rmsNormBackwardTask(a: usize, task: i32, scratch: usize): void {
     const dy = <usize>load<u32>(a) + at
     const x = <usize>load<u32>(a, 4) + at
     const r = reciprocal(x, G, epsilon)
-    let projection: f32 = 0
-    for (let i: usize = 0; i < width; i += 4) {
+    const rs = splat(r)
+    let projections = splat(0)
+    let i: usize = 0
+    for (; i < whole; i += 16) {
+      const g = f32x4.mul(v128.load(dy + i), v128.load(x + i))
+      projections = fma(g, v128.load(gain + i), projections)
+      v128.store(sums + i, fma(g, rs, v128.load(sums + i)))
+    }
+    let projection = sum(projections)
+    for (; i < width; i += 4) {
       const g = load<f32>(dy + i) * load<f32>(x + i)
       projection += g * load<f32>(gain + i)
       store<f32>(sums + i, load<f32>(sums + i) + g * r)
@@ -57,7 +66,13 @@ export function rmsNormBackwardTask(a: usize, task: i32, scratch: usize): void {
     if (load<u32>(a, 12) == 0) continue
     const dx = <usize>load<u32>(a, 12) + at
     const share = r * r * projection / <f32>G
-    for (let i: usize = 0; i < width; i += 4) {
+    const shares = splat(share)
+    for (i = 0; i < whole; i += 16) {
+      const g = f32x4.mul(v128.load(dy + i), v128.load(gain + i))
+      const value = f32x4.mul(rs, f32x4.sub(g, f32x4.mul(v128.load(x + i), shares)))
+      v128.store(dx + i, adds ? f32x4.add(v128.load(dx + i), value) : value)
+    }
+    for (; i < width; i += 4) {
       const value = r * (load<f32>(dy + i) * load<f32>(gain + i) - load<f32>(x + i) * share)
       store<f32>(dx + i, adds ? load<f32>(dx + i) + value : value)
     }
