@@ -151,7 +151,7 @@ ${table(
     ],
     [
       "Learning rate",
-      `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${rate(learning.minLearningRate)}`
+      `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, ${learning.schedule === "linear" ? `from step ${count(learning.decayFrom)} on linear` : "cosine"} down to ${rate(learning.minLearningRate)}`
     ],
     [
       "Batch",

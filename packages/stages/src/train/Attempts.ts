@@ -89,7 +89,7 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         batchSize: config.batchSize,
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
-        weightDecay: config.weightDecay,
+        weightDecay: plan.decay.weightDecay,
         beta1: config.beta1,
         beta2: config.beta2,
         epsilon: config.epsilon,

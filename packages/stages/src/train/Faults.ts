@@ -1,7 +1,7 @@
 /** Telling a bad step from a good one, and what the policy does about it. */
 import { Schema } from "effect"
+import type { FaultPolicy } from "./FaultPolicy.ts"
 import type { State } from "./State.ts"
-import type { FaultPolicy } from "./TrainConfig.ts"
 import type { StepResult } from "./Trainer.ts"
 
 /** Training ended at a bad step. */

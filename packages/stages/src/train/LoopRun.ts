@@ -8,9 +8,10 @@ import * as Batches from "./Batches.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import type * as Curve from "./Curve.ts"
 import * as Meter from "./Meter.ts"
+import type { Plan } from "./Plan.ts"
 import * as SaveSchedule from "./SaveSchedule.ts"
 import type { Origin, State } from "./State.ts"
-import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import type { Trainer } from "./Trainer.ts"
 
 export interface Context {

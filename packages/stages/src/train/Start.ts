@@ -17,10 +17,11 @@ import { names, parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { rate } from "./figures.ts"
+import type { DatasetFacts, Done, Plan } from "./Plan.ts"
 import { contentsOf } from "./Restore.ts"
 import { learningRate } from "./Schedule.ts"
 import { initial, type State } from "./State.ts"
-import type { DatasetFacts, Done, Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import { averageFile, CurvePoint, type TrainedRun } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
@@ -231,7 +232,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
   const notes = [...start.notes]
   if (ended !== undefined && Math.abs(ended - learningRate(schedule, steps)) > 1e-9 * ended)
     notes.push(
-      `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate and warmUp.`
+      `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate, warmUp, schedule and decayShare.`
     )
   const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
   const before = start.from.value.evaluationTokens

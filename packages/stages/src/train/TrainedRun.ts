@@ -28,7 +28,7 @@ export type CurvePoint = typeof CurvePoint.Type
 
 export const TrainedRun = Artifact.kind({
   name: "trained-run",
-  version: 2,
+  version: 3,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     /** Digest of the tokenizer behind its tokens, whose files lie in the folder. */
@@ -83,6 +83,10 @@ export const TrainedRun = Artifact.kind({
       learningRate: Schema.Finite,
       minLearningRate: Schema.Finite,
       warmUp: Schema.Int,
+      schedule: Schema.Literals(["cosine", "linear"]),
+      /** Last step before the learning rate fell, and the last in which it did. */
+      decayFrom: Schema.Int,
+      decaySteps: Schema.Int,
       weightDecay: Schema.Finite,
       beta1: Schema.Finite,
       beta2: Schema.Finite,

@@ -2,8 +2,9 @@
 import { Schema } from "effect"
 import * as Batches from "./Batches.ts"
 import { count } from "./figures.ts"
+import type { Plan } from "./Plan.ts"
 import type { Start } from "./Start.ts"
-import { type Plan, TrainConfig } from "./TrainConfig.ts"
+import { TrainConfig } from "./TrainConfig.ts"
 
 const defaults = Schema.decodeSync(TrainConfig)({})
 
@@ -40,6 +41,9 @@ const scheduleAdvice = (
     warmUp < steps
       ? undefined
       : `warmUp ${count(warmUp)} is as long as the run of ${count(steps)} steps or longer: the learning rate only rises, ${warmUp === steps ? "and reaches its peak at the last step" : "and never reaches learningRate"}. Lower warmUp, or leave it out for a twentieth of the run.`,
+    config.decayShare !== undefined && config.schedule !== "linear"
+      ? 'decayShare has no effect, because schedule is "cosine". Set schedule to "linear", or take decayShare out.'
+      : undefined,
     config.emaSteps > steps - begin
       ? `emaSteps ${count(config.emaSteps)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`
       : undefined

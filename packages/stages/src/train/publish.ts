@@ -13,11 +13,27 @@ import * as CheckpointFolder from "./CheckpointFolder.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
 import { count, rate } from "./figures.ts"
+import type { Plan } from "./Plan.ts"
 import { CheckpointFailed } from "./Snapshot.ts"
 import type { Start } from "./Start.ts"
 import type { State } from "./State.ts"
-import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
+import type { Decay } from "./WeightDecay.ts"
+
+const rateText = ({ schedule }: Plan): string => {
+  const { constantUntil, decay, floor, kind, peak, warmUp } = schedule
+  const falls =
+    kind === "linear"
+      ? `constant to step ${count(constantUntil)}, then in a line to ${rate(floor)} at step ${count(decay)}`
+      : `then down to ${rate(floor)} at step ${count(decay)}`
+  return `${rate(peak)} after ${count(warmUp)} steps, ${falls}`
+}
+
+const decayText = ({ epochs, steps, weightDecay }: Decay): string =>
+  weightDecay === 0
+    ? "none"
+    : `${rate(weightDecay)}, a time scale of ${count(Math.round(steps))} steps or ${rate(epochs)} epochs`
 
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
@@ -33,10 +49,8 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
       label: "Steps",
       text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
     },
-    {
-      label: "Learning rate",
-      text: `${rate(plan.schedule.peak)} after ${count(plan.schedule.warmUp)} steps, then down to ${rate(plan.schedule.floor)} at step ${count(plan.schedule.decay)}`
-    },
+    { label: "Learning rate", text: rateText(plan) },
+    { label: "Weight decay", text: decayText(plan.decay) },
     ...(start === undefined
       ? []
       : [
@@ -182,7 +196,10 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
       learningRate: schedule.peak,
       minLearningRate: schedule.floor,
       warmUp: schedule.warmUp,
-      weightDecay: config.weightDecay,
+      schedule: schedule.kind,
+      decayFrom: schedule.constantUntil,
+      decaySteps: schedule.decay,
+      weightDecay: plan.decay.weightDecay,
       beta1: config.beta1,
       beta2: config.beta2,
       gradientClip: config.gradientClip,

@@ -18,23 +18,14 @@ import { trainToEnd } from "./Attempts.ts"
 import { adviceOf } from "./advice.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
+import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
 import { factsOf, publish } from "./publish.ts"
 import { restore } from "./Restore.ts"
 import * as Start from "./Start.ts"
 import type { Origin } from "./State.ts"
-import {
-  type DatasetFacts,
-  excludeFromCacheKey,
-  fields,
-  type ModelOrStart,
-  missingModel,
-  type Plan,
-  planOf,
-  TrainConfig,
-  TrainingImpossible,
-  validateConfig
-} from "./TrainConfig.ts"
+import { excludeFromCacheKey, fields, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
+import { type ModelOrStart, missingModel, validateConfig } from "./validateConfig.ts"
 
 const encodeConfig = Schema.encodeSync(TrainConfig)
 

@@ -72,7 +72,10 @@ export const view: View.View = View.make(TrainedRun, {
       },
       {
         title: "Settings",
-        facts: Object.entries(value.learning).map(([label, setting]) => ({ label, text: figure(setting) }))
+        facts: Object.entries(value.learning).map(([label, setting]) => ({
+          label,
+          text: typeof setting === "number" ? figure(setting) : setting
+        }))
       }
     ]
   })

@@ -1,0 +1,117 @@
+/** What a training run will do, from its settings and the facts of its dataset. */
+import { Effect, Schema } from "effect"
+import type { GptConfig } from "../model/Gpt.ts"
+import type { Spec } from "../model/Parameters.ts"
+import * as Batches from "./Batches.ts"
+import type { Schedule } from "./Schedule.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
+import { type Decay, decayOf } from "./WeightDecay.ts"
+
+/** This dataset cannot make a training run with this config. */
+export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()("TrainingImpossible", {
+  message: Schema.String
+}) {}
+
+/** Learning rate after the decay. */
+export const finalRateOf = ({ minLearningRate, learningRate, schedule }: TrainConfig): number =>
+  minLearningRate ?? (schedule === "linear" ? 0 : Number((learningRate / 10).toPrecision(12)))
+
+/** What is known of the dataset before training. */
+export interface DatasetFacts {
+  readonly vocabularySize: number
+  readonly trainTokens: number
+  readonly validationTokens: number
+}
+
+/** The context length of a new model for which none is given. */
+const defaultSequenceLength = 128
+
+export interface Plan {
+  readonly spec: Spec
+  readonly data: Batches.Plan
+  readonly schedule: Schedule
+  /** Of the matrices that AdamW updates. */
+  readonly decay: Decay
+  /** Tokens predicted in one optimizer step. */
+  readonly tokensPerStep: number
+}
+
+/** Training that is already behind a run when it begins. */
+export interface Done {
+  /** Optimizer steps. */
+  readonly steps: number
+  /** Windows of this training split that they went through. */
+  readonly windows: number
+}
+
+/** Part of a linear schedule in which the rate falls, unless the settings say another. */
+const defaultDecayShare = 0.4
+
+const scheduleOf = (config: TrainConfig, steps: number): Schedule => {
+  const decay = config.decaySteps ?? steps
+  const warmUp = config.warmUp ?? Math.min(200, Math.floor(decay / 20))
+  const falling = Math.max(1, Math.round((config.decayShare ?? defaultDecayShare) * decay))
+  return {
+    kind: config.schedule,
+    steps,
+    warmUp,
+    constantUntil: config.schedule === "linear" ? Math.max(warmUp, decay - falling) : warmUp,
+    decay,
+    peak: config.learningRate,
+    floor: finalRateOf(config)
+  }
+}
+
+/** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
+export const planOf = (
+  config: TrainConfig,
+  model: GptConfig,
+  facts: DatasetFacts,
+  start?: { readonly sequenceLength: number; readonly done: Done }
+): Effect.Effect<Plan, TrainingImpossible> => {
+  const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
+  const { trainTokens, validationTokens, vocabularySize } = facts
+  const done = start?.done ?? { steps: 0, windows: 0 }
+  const sequenceLength = start?.sequenceLength ?? config.sequenceLength ?? defaultSequenceLength
+  const spec: Spec = { model, vocabularySize, sequenceLength }
+  // A window of n tokens has n targets, shifted by one: it takes n + 1 tokens.
+  const longest = Math.min(trainTokens, validationTokens) - 1
+  if (sequenceLength > longest) {
+    const split = trainTokens < validationTokens ? "training" : "validation"
+    return fail(
+      longest < 1
+        ? `The ${split} split has ${longest + 1} tokens, and a prediction takes two. Collect more documents.`
+        : `sequenceLength ${sequenceLength} is too long for the ${split} split of ${longest + 1} tokens. Set sequenceLength to ${longest} or less, change validationShare or testShare of the dataset, or collect more text.`
+    )
+  }
+  const data: Batches.Plan = {
+    tokens: trainTokens,
+    sequenceLength,
+    batchSize: config.batchSize,
+    seed: config.seed
+  }
+  const epochs = config.epochs ?? 1
+  const batchesToCome = Batches.batchesIn(data, epochs) - Math.round(done.windows / config.batchSize)
+  const stepsToCome = Math.ceil(batchesToCome / config.gradientAccumulationSteps)
+  const steps = config.steps ?? (done.steps === 0 ? Math.max(1, stepsToCome) : done.steps + stepsToCome)
+  if (steps <= done.steps)
+    return fail(
+      config.steps === undefined
+        ? `The run to continue has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
+        : `The run to continue has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
+    )
+  const schedule = scheduleOf(config, steps)
+  const stepsPerEpoch = Batches.windowsPerEpoch(data) / (config.batchSize * config.gradientAccumulationSteps)
+  const decay = decayOf(config.weightDecay, config.learningRate, stepsPerEpoch)
+  if (typeof config.weightDecay !== "number" && decay.steps < 1)
+    return fail(
+      `weightDecay.timescaleEpochs ${config.weightDecay.timescaleEpochs} is ${Number(decay.steps.toPrecision(3))} steps here, and weights cannot decay within less than one. An epoch has ${Number(stepsPerEpoch.toPrecision(3))} steps: raise timescaleEpochs, or lower batchSize.`
+    )
+  return Effect.succeed({
+    spec,
+    data,
+    schedule,
+    decay,
+    tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength
+  })
+}

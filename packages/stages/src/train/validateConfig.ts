@@ -1,0 +1,35 @@
+/** Settings of the train stage that contradict each other, or lack something. */
+import type { Node } from "@trainyard/core/Stage"
+import type { Model } from "../generate/ModelArtifact.ts"
+import type { GptShape } from "../model/Gpt.ts"
+import { faultOf } from "../model/Parameters.ts"
+import { finalRateOf } from "./Plan.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
+import type { TrainedRun } from "./TrainedRun.ts"
+
+/** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
+export type ModelOrStart =
+  | { readonly model: GptShape }
+  | { readonly from: Node<typeof TrainedRun | typeof Model> }
+
+export const missingModel =
+  "model is missing: give model, such as Gpt.tiny, or start from a run or a model with from."
+
+/** Why settings that each fit make no training together, in a sentence; undefined when they do. */
+export const validateConfig = (
+  config: TrainConfig,
+  given: { readonly from: boolean }
+): string | undefined => {
+  const { decaySteps, epochs, learningRate, model, steps, warmUp } = config
+  if (model === undefined && !given.from) return missingModel
+  const fault = model === undefined ? undefined : faultOf(model)
+  if (fault !== undefined) return `The model cannot be built: ${fault}.`
+  if (epochs !== undefined && steps !== undefined)
+    return `epochs (${epochs}) and steps (${steps}) are both given. Keep the one that you mean, and take the other out of the pipeline.`
+  if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
+    return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
+  const floor = finalRateOf(config)
+  return floor > learningRate
+    ? `minLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
+    : undefined
+}

@@ -1,0 +1,28 @@
+/** Every setting of how a model learns resumes with the same bits after an interruption. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { place, resultOf, type Settings, sibling, steady } from "./laboratory.ts"
+import { interruptAt, undisturbed } from "./trials.ts"
+
+const base = { ...steady, model: { ...steady.model, dropout: 0.1 } } satisfies Settings
+
+const cases: ReadonlyArray<readonly [name: string, settings: Settings]> = [
+  ["a linear schedule", { ...base, schedule: "linear", decayShare: 0.5 }],
+  ["weight decay by its time scale", { ...base, weightDecay: { timescaleEpochs: 0.3 } }]
+]
+
+describe("resume", () => {
+  for (const [name, config] of cases)
+    it.live(`${name} goes on bit-identical`, () =>
+      Effect.gen(function* () {
+        const plain = yield* place
+        yield* undisturbed(plain, config)
+        for (const step of [4, 12, 20]) {
+          const stopped = sibling(plain, `stopped-${step}`)
+          yield* interruptAt(stopped, config, (event) => event.type === "Saved" && event.step >= step)
+          yield* undisturbed(stopped, config)
+          assert.deepStrictEqual(resultOf(stopped), resultOf(plain))
+        }
+      }).pipe(Effect.scoped)
+    )
+})
