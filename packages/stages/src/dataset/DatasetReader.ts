@@ -7,6 +7,7 @@ import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { type Counts, Dataset, type Placed, type Split } from "./Dataset.ts"
 import { DamagedDataset } from "./DatasetError.ts"
 import * as DocumentList from "./DocumentList.ts"
+import { type DocumentStarts, indexAt } from "./DocumentStarts.ts"
 import { OpenTokens, type TokensUnreadable } from "./Tokens.ts"
 
 export interface SplitReader {
@@ -16,6 +17,8 @@ export interface SplitReader {
   readonly read: (start: number, count: number) => Effect.Effect<Int32Array, TokensUnreadable>
   /** In the order of their first tokens. */
   readonly documents: ReadonlyArray<Placed>
+  /** Where each of them begins: see `startsInWindow`. */
+  readonly starts: DocumentStarts
   /** The document that a token belongs to; undefined where the split has no such token. */
   readonly documentAt: (tokenIndex: number) => Placed | undefined
 }
@@ -62,21 +65,13 @@ const openSplit = Effect.fnUntraced(function* (
     return yield* damaged(path.join(directory, "documents.jsonl"), `does not fit ${split}.bin`)
   }
   const { length, read } = yield* (yield* OpenTokens)(file, tokenBytes)
+  const starts = Float64Array.from(documents, (document) => document.start)
   const reader: SplitReader = {
     length,
     read,
     documents,
-    documentAt: (index) => {
-      if (!(index >= 0 && index < length)) return undefined
-      let low = 0
-      let high = documents.length - 1
-      while (low < high) {
-        const middle = (low + high + 1) >> 1
-        if (documents[middle]!.start <= index) low = middle
-        else high = middle - 1
-      }
-      return documents[low]
-    }
+    starts,
+    documentAt: (index) => (index >= 0 && index < length ? documents[indexAt(starts, index)] : undefined)
   }
   return reader
 })

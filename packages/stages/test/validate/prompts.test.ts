@@ -46,6 +46,7 @@ const split: SplitReader = (() => {
     length: tokens.length,
     read: (start, count) => Effect.succeed(Int32Array.from(tokens.slice(start, start + count))),
     documents,
+    starts: Float64Array.from(documents, ({ start }) => start),
     documentAt: () => undefined
   }
 })()
