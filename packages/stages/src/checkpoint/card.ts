@@ -1,5 +1,6 @@
 /** The model card: README.md of a published model, in the form that Hugging Face reads. */
 import * as Sanitize from "@trainyard/core/Sanitize"
+import { share } from "../figures.ts"
 import type { Provenance } from "../generate/Provenance.ts"
 import type { Tokenizer } from "../tokenize/Tokenizer.ts"
 import { count, rate } from "../train/figures.ts"
@@ -159,7 +160,11 @@ ${table(
     ],
     [
       "Weights",
-      learning.emaSteps === 0 ? "as they stood" : `running mean over about ${count(learning.emaSteps)} steps`
+      learning.emaSteps > 0
+        ? `running mean over about ${count(learning.emaSteps)} steps`
+        : learning.averageLast > 0
+          ? `mean over the last ${share(learning.averageLast)} of the steps, from where it begins`
+          : "as they stood"
     ],
     ...(run.temperature.best === 1
       ? []

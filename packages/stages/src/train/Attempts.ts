@@ -5,6 +5,7 @@
 import { EngineFailure } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { parameters } from "../model/Parameters.ts"
+import { averageKind } from "./averaging.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
 import * as DiskTensors from "./DiskTensors.ts"
@@ -55,7 +56,7 @@ const resume = Effect.fnUntraced(function* (
       })
     return undefined
   }
-  const restored = yield* restore(checkpoint, plan.spec, origin, config.emaSteps > 0)
+  const restored = yield* restore(checkpoint, plan.spec, origin, config)
   if (typeof restored === "string") return undefined
   yield* journal.publish({ type: "Resumed", step: checkpoint.step, directory: checkpoint.directory, skipped })
   return restored satisfies Beginning as Beginning
@@ -94,7 +95,9 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         beta2: config.beta2,
         epsilon: config.epsilon,
         gradientClip: config.gradientClip,
-        averageStorage: config.emaSteps > 0 ? { average: yield* onDisk, weights: yield* onDisk } : undefined,
+        averageStorage:
+          averageKind(config) === "none" ? undefined : { average: yield* onDisk, weights: yield* onDisk },
+        averagesFromStart: averageKind(config) === "ema",
         calibrates: config.calibrate,
         seed: config.seed,
         hangSeconds: config.faults.hangSeconds

@@ -6,6 +6,7 @@ import { Data, Effect, FileSystem, Option, Schema } from "effect"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
+import { holdsAverage } from "./averaging.ts"
 import type { Verified } from "./CheckpointFolder.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
 import { averageFile } from "./TrainedRun.ts"
@@ -63,7 +64,11 @@ const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string
 })
 
 /** Reads a verified checkpoint of a model of this shape. Tensors are read when they are loaded. */
-export const contentsOf = Effect.fnUntraced(function* (checkpoint: Verified, spec: Spec, averages: boolean) {
+export const contentsOf = Effect.fnUntraced(function* (
+  checkpoint: Verified,
+  spec: Spec,
+  holdsAverage: (state: State) => boolean
+) {
   const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
   const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
   if (Option.isNone(parsed)) return yield* incompatible("its state.json is not one that this version writes")
@@ -80,7 +85,7 @@ export const contentsOf = Effect.fnUntraced(function* (checkpoint: Verified, spe
     tensors: {
       parameters: yield* choose(checkpoint, "parameters.safetensors", list),
       optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
-      average: averages ? yield* choose(checkpoint, averageFile, list) : []
+      average: holdsAverage(state) ? yield* choose(checkpoint, averageFile, list) : []
     },
     curve: yield* smallFile(checkpoint, "curve.jsonl")
   } satisfies Restored as Restored
@@ -91,11 +96,11 @@ export const restore = (
   checkpoint: Verified,
   spec: Spec,
   origin: Origin,
-  averages: boolean
+  settings: Parameters<typeof holdsAverage>[0]
 ): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
-    const restored = yield* contentsOf(checkpoint, spec, averages)
+    const restored = yield* contentsOf(checkpoint, spec, (state) => holdsAverage(settings, state))
     const from = restored.origin
     if (from.dataset !== origin.dataset) return yield* incompatible("it was trained on another dataset")
     if (from.from !== origin.from) return yield* incompatible("its training began from something else")

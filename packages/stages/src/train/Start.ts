@@ -15,6 +15,7 @@ import { evaluatedTokens } from "../model/Evaluation.ts"
 import type { GptConfig } from "../model/Gpt.ts"
 import { names, parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
+import { averageKind } from "./averaging.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { rate } from "./figures.ts"
 import type { DatasetFacts, Done, Plan } from "./Plan.ts"
@@ -98,9 +99,7 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     )
   const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
   const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength }
-  const { curve, origin, state, tensors } = yield* contentsOf(
-    checkpoint,
-    spec,
+  const { curve, origin, state, tensors } = yield* contentsOf(checkpoint, spec, () =>
     checkpoint.files.has(averageFile)
   ).pipe(
     Effect.mapError(({ why }) =>
@@ -115,8 +114,8 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
   const batches = isSameData
     ? Math.round(((state.step * gradientAccumulationSteps + state.shift) * batchSize) / config.batchSize)
     : 0
-  const averages = config.emaSteps > 0
-  const isComparable = isSameData && tensors.average.length > 0 === averages
+  const hasSameAverage = averageKind(value.learning) === averageKind(config)
+  const isComparable = isSameData && hasSameAverage
   return {
     from,
     model,
@@ -130,12 +129,13 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
       stopped: null,
       // A run that ended because patience ran out would end again at once.
       evaluationsSinceBest: state.stopped === "patience" || !isComparable ? 0 : state.evaluationsSinceBest,
-      averagedStep: tensors.average.length > 0 ? state.averagedStep : state.step,
+      averagedStep: hasSameAverage ? state.averagedStep : state.step,
+      averagedWeights: hasSameAverage ? state.averagedWeights : 0,
       ...(isComparable ? {} : { best: null }),
       ...(isSameData ? {} : { lossStatistics: initial.lossStatistics })
     },
     curve,
-    tensors,
+    tensors: hasSameAverage ? tensors : { ...tensors, average: [] },
     isRun: true,
     best: isComparable ? join(from.directory, "best") : undefined,
     notes: [
@@ -144,9 +144,9 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
         : [
             "The dataset is not the one that the run to continue was trained on, so training begins at its first batch and its losses are not compared with the run's."
           ]),
-      ...(tensors.average.length > 0 && !averages
+      ...(tensors.average.length > 0 && !hasSameAverage
         ? [
-            "The run to continue kept a moving average of its weights, which is what it published; emaSteps is 0, so training continues from the weights themselves and publishes those. Set emaSteps to keep the average."
+            "The run to continue published an average of its weights, of a kind that these settings do not ask for, so training continues from the weights themselves. Set emaSteps and averageLast as they were there to keep the average."
           ]
         : []),
       ...(value.engine === backend.engine && value.precision === backend.settings.precision
@@ -234,16 +234,33 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
     notes.push(
       `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate, warmUp, schedule and decayShare.`
     )
+  const before = start.from.value
+  const averaged = before.learning
+  const restarts =
+    start.state.averagedWeights > 0 &&
+    averageKind(config) === "last" &&
+    (averaged.averageLast !== config.averageLast || averaged.decaySteps !== schedule.decay)
+  if (restarts)
+    notes.push(
+      `The run to continue averaged its weights over other steps (averageLast ${averaged.averageLast} of decaySteps ${averaged.decaySteps}), so the average begins again.`
+    )
+  const settled: Start = restarts
+    ? {
+        ...start,
+        notes,
+        tensors: { ...start.tensors, average: [] },
+        state: { ...start.state, averagedWeights: 0 }
+      }
+    : { ...start, notes }
   const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
-  const before = start.from.value.evaluationTokens
-  if (now === before || start.best === undefined) return { ...start, notes }
+  if (now === before.evaluationTokens || start.best === undefined) return settled
   return {
-    ...start,
+    ...settled,
     best: undefined,
-    state: { ...start.state, best: null, evaluationsSinceBest: 0 },
+    state: { ...settled.state, best: null, evaluationsSinceBest: 0 },
     notes: [
       ...notes,
-      `Evaluations measure ${now} tokens and those of the run to continue measured ${before}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
+      `Evaluations measure ${now} tokens and those of the run to continue measured ${before.evaluationTokens}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
     ]
   }
 }

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { GptConfig } from "../model/Gpt.ts"
 import { FaultPolicy } from "./FaultPolicy.ts"
-import { notNegative, positive, positiveInt, wholeNumber } from "./numbers.ts"
+import { notNegative, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
 import { optimizerFields } from "./OptimizerConfig.ts"
 
 /** Fields of the train stage's config. */
@@ -47,6 +47,11 @@ export const fields = {
    * @unit steps
    */
   emaSteps: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /**
+   * Plain average of the weights over this last share of `decaySteps`, of up to 32 evenly spread steps. Evaluated, sampled and published in
+   * place of the last weights as soon as it begins. 0 turns it off. Give `averageLast` or `emaSteps`, not both.
+   */
+  averageLast: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /**
    * Temperature scaling: each evaluation fits one number, by which all logits are divided, on a part of the validation split. The
    * published model includes it.

@@ -9,7 +9,7 @@ import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 import { GptConfig } from "../model/Gpt.ts"
 
-/** Name of the file of a state that holds the exponential moving average of its weights, where one was kept. */
+/** Name of the file of a state that holds the average of its weights, where one was kept. */
 export const averageFile = "average.safetensors"
 
 /** Name of the file of a state that holds the weights to evaluate and publish. */
@@ -92,6 +92,7 @@ export const TrainedRun = Artifact.kind({
       beta2: Schema.Finite,
       gradientClip: Schema.Finite,
       emaSteps: Schema.Int,
+      averageLast: Schema.Finite,
       seed: Schema.Int
     })
   }),

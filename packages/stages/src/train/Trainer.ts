@@ -13,9 +13,9 @@ import { initialValues, type Parameter, parameters, type Spec } from "../model/P
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
-import * as Ema from "./ExponentialMovingAverage.ts"
 import * as Memory from "./Memory.ts"
 import { watched } from "./Watchdog.ts"
+import * as WeightAverage from "./WeightAverage.ts"
 
 export interface Settings {
   readonly spec: Spec
@@ -30,8 +30,10 @@ export interface Settings {
   readonly epsilon: number
   /** Largest global norm of the gradients; 0 does not clip. */
   readonly gradientClip: number
-  /** Where the exponential moving average of the weights is kept; without it there is none. */
-  readonly averageStorage?: Ema.Storage | undefined
+  /** Where the average of the weights is kept; without it there is none. */
+  readonly averageStorage?: WeightAverage.Storage | undefined
+  /** Whether the average begins at the initial weights; otherwise at its first update. */
+  readonly averagesFromStart: boolean
   /** Whether evaluation and generation divide the logits by a temperature. */
   readonly calibrates: boolean
   readonly seed: number
@@ -137,8 +139,8 @@ const stepping = (
 const tensorAccess = (
   session: Session,
   list: ReadonlyArray<Parameter>,
-  average: Ema.ExponentialMovingAverage,
-  seed: number
+  average: WeightAverage.WeightAverage,
+  { averagesFromStart, seed }: Pick<Settings, "averagesFromStart" | "seed">
 ) => {
   const source = ({ name, shape }: { readonly name: string; readonly shape: ReadonlyArray<number> }) => ({
     name,
@@ -153,32 +155,32 @@ const tensorAccess = (
         const { name, shape } = parameter
         const values = yield* given.get(name)?.read ?? Effect.sync(() => initialValues(parameter, seed))
         yield* session.write(name, values)
-        yield* average.set(name, values)
+        if (averagesFromStart) yield* average.set(name, values)
         const zero = new Float32Array(shape.reduce((product, side) => product * side, 1))
         for (const moment of moments(parameter)) yield* session.write(moment.name, zero)
         release(values)
       }
     }),
-    /** Replaces parameters, optimizer state and averages, which begin at the parameters where there are none. */
+    /** Replaces parameters, optimizer state and average. Where there is no average, one that is kept from the start begins at the parameters. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
       for (const { name, read } of [...tensors.parameters, ...tensors.optimizer]) {
         const values = yield* read
         yield* session.write(name, values)
         release(values)
       }
-      if (average === Ema.none) return
-      for (const { name, read } of tensors.average.length > 0 ? tensors.average : tensors.parameters) {
+      const begins = averagesFromStart ? tensors.parameters : []
+      for (const { name, read } of tensors.average.length > 0 ? tensors.average : begins) {
         const values = yield* read
         yield* average.set(name, values)
         release(values)
       }
     }),
-    /** Parameters, optimizer state and averages, each copied when it is read. */
-    sources: {
+    /** Parameters, optimizer state and average, each copied when it is read. */
+    sources: () => ({
       parameters: list.map(source),
       optimizer: list.flatMap(moments).map(source),
-      average: average.sources
-    }
+      average: average.sources()
+    })
   }
 }
 
@@ -210,9 +212,10 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   )
   const evaluation = yield* prepare(evaluating)
   const generation = yield* prepare(generating)
-  const average = averageStorage === undefined ? Ema.none : Ema.make(session, list, averageStorage)
+  const average =
+    averageStorage === undefined ? WeightAverage.none : WeightAverage.make(session, list, averageStorage)
   return {
-    ...tensorAccess(session, list, average, settings.seed),
+    ...tensorAccess(session, list, average, settings),
     /** Moves the averaged weights towards the weights by a share of the way. */
     updateAverage: average.update,
     /** Does something with the averaged weights in the place of the weights, where an average is kept. */

@@ -1,5 +1,6 @@
 /** Warnings, before the first step, about settings that are allowed and have no effect or another than they seem to, each with its fix. */
 import { Schema } from "effect"
+import { lastBegins } from "./averaging.ts"
 import * as Batches from "./Batches.ts"
 import { count } from "./figures.ts"
 import type { Plan } from "./Plan.ts"
@@ -43,6 +44,9 @@ const scheduleAdvice = (
       : `warmUp ${count(warmUp)} is as long as the run of ${count(steps)} steps or longer: the learning rate only rises, ${warmUp === steps ? "and reaches its peak at the last step" : "and never reaches learningRate"}. Lower warmUp, or leave it out for a twentieth of the run.`,
     config.decayShare !== undefined && config.schedule !== "linear"
       ? 'decayShare has no effect, because schedule is "cosine". Set schedule to "linear", or take decayShare out.'
+      : undefined,
+    config.averageLast > 0 && lastBegins(config, schedule) >= steps
+      ? `averageLast ${config.averageLast} has no effect: it begins after step ${count(lastBegins(config, schedule))} and the run has ${count(steps)}. Lower decaySteps (${count(schedule.decay)}), or raise averageLast.`
       : undefined,
     config.emaSteps > steps - begin
       ? `emaSteps ${count(config.emaSteps)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`

@@ -204,6 +204,7 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
       beta2: config.beta2,
       gradientClip: config.gradientClip,
       emaSteps: config.emaSteps,
+      averageLast: config.averageLast,
       seed: config.seed
     }
   }

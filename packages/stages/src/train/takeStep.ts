@@ -1,5 +1,6 @@
 /** One optimizer step of the loop: reading its batches, the update, and what is done about a fault in its numbers. */
 import { Effect, FileSystem, Schedule } from "effect"
+import { averageMove } from "./averaging.ts"
 import { inWindows } from "./Documents.ts"
 import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
 import { epochAt, evaluatesAt, finite, type LoopRun } from "./LoopRun.ts"
@@ -87,15 +88,12 @@ const handleFault = Effect.fnUntraced(function* (
   return undefined
 })
 
-/** Brings the exponential moving average of the weights up to date: every few steps, and before an evaluation. */
+/** Brings the average of the weights up to date, where that is due. */
 const updateAverage = Effect.fnUntraced(function* (run: LoopRun, step: number) {
-  const { emaSteps } = run.config
-  if (emaSteps === 0) return
-  const interval = Math.max(1, Math.round(emaSteps / 16))
-  if (step % interval !== 0 && !evaluatesAt(run, step)) return
-  // The plain mean of all steps so far, until there are emaSteps of them.
-  yield* run.trainer.updateAverage(Math.min(1, (step - run.state.averagedStep) / Math.min(emaSteps, step)))
-  run.state = { ...run.state, averagedStep: step }
+  const move = averageMove(run.config, run.plan.schedule, run.state, step, evaluatesAt(run, step))
+  if (move === undefined) return
+  yield* run.trainer.updateAverage(move)
+  run.state = { ...run.state, averagedStep: step, averagedWeights: run.state.averagedWeights + 1 }
 })
 
 /** Takes the next step. Gives a rollback where a fault asks for one; the state is then that before the step. */

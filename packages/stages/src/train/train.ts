@@ -16,6 +16,7 @@ import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { trainToEnd } from "./Attempts.ts"
 import { adviceOf } from "./advice.ts"
+import { averageKind } from "./averaging.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
 import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
@@ -64,12 +65,12 @@ const openCheckpoints = Effect.fnUntraced(function* (
   plan: Plan,
   origin: Origin
 ) {
-  const averages = config.emaSteps > 0
+  const averages = averageKind(config) !== "none"
   const checkpoints = yield* Checkpoints.make({
     root,
     keepLast: config.keepLast,
     incompatible: (checkpoint) =>
-      Effect.map(restore(checkpoint, plan.spec, origin, averages), (restored) =>
+      Effect.map(restore(checkpoint, plan.spec, origin, config), (restored) =>
         typeof restored === "string" ? restored : undefined
       )
   })

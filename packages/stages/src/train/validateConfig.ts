@@ -20,12 +20,14 @@ export const validateConfig = (
   config: TrainConfig,
   given: { readonly from: boolean }
 ): string | undefined => {
-  const { decaySteps, epochs, learningRate, model, steps, warmUp } = config
+  const { averageLast, decaySteps, emaSteps, epochs, learningRate, model, steps, warmUp } = config
   if (model === undefined && !given.from) return missingModel
   const fault = model === undefined ? undefined : faultOf(model)
   if (fault !== undefined) return `The model cannot be built: ${fault}.`
   if (epochs !== undefined && steps !== undefined)
     return `epochs (${epochs}) and steps (${steps}) are both given. Keep the one that you mean, and take the other out of the pipeline.`
+  if (averageLast > 0 && emaSteps > 0)
+    return `averageLast (${averageLast}) and emaSteps (${emaSteps}) are both given, and one set of weights is published. Keep the average that you mean, and take the other out.`
   if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
   const floor = finalRateOf(config)

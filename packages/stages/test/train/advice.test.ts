@@ -35,6 +35,11 @@ const cases: ReadonlyArray<readonly [name: string, config: Settings, warning: Re
     { ...short, decayShare: 0.2 },
     /^decayShare has no effect, because schedule is "cosine"/
   ],
+  [
+    "an average that begins after the end",
+    { ...short, decaySteps: 10, averageLast: 0.5 },
+    /^averageLast 0\.5 has no effect: it begins after step 5 and the run has 4/
+  ],
   ["a mean over more than the run", { ...short, emaSteps: 9 }, /^emaSteps 9 is longer than the 4 steps/],
   [
     "patience that cannot run out",

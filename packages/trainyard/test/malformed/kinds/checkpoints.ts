@@ -48,7 +48,7 @@ export const checkpoints: Kind = ({ directory, draw }, index) => {
         root: directory,
         keepLast: 2,
         incompatible: (checkpoint) =>
-          Effect.map(restore(checkpoint, spec, origin, false), (restored) =>
+          Effect.map(restore(checkpoint, spec, origin, { averageLast: 0, emaSteps: 0 }), (restored) =>
             typeof restored === "string" ? restored : undefined
           )
       })
