@@ -5,6 +5,7 @@ import { Effect, FileSystem, Path, Schema } from "effect"
 import { load, ModelUnreadable } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import { metadataOf } from "../generate/Provenance.ts"
+import { summaryOf } from "../model/families.ts"
 import { configJson, generationConfigJson, toHuggingFace } from "../model/huggingFace.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import type { Source } from "../tensors/Safetensors.ts"
@@ -106,11 +107,10 @@ export const importModel = Stage.make({
     for (const [name, value] of Object.entries(texts))
       yield* fs.writeFileString(path.join(output, name), pretty(value))
     const loaded = yield* load(output)
-    const { embedding, heads, layers } = spec.model
     yield* journal.publish({
       type: "Facts",
       facts: [
-        { label: "Model", text: `${embedding} embedding, ${layers} layers, ${heads} heads` },
+        { label: "Model", text: summaryOf(spec.model) },
         { label: "Parameters", text: count(parameterCount(spec)) },
         { label: "Vocabulary", text: count(spec.vocabularySize) },
         { label: "Positions", text: count(spec.sequenceLength) }

@@ -12,8 +12,8 @@ import { join } from "node:path"
 import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
 import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
-import { fromHuggingFace, ReadableConfig } from "../model/huggingFace.ts"
-import { faultOf, type Spec } from "../model/Parameters.ts"
+import { faultOf, type Spec } from "../model/families.ts"
+import { fromHuggingFace, readConfig } from "../model/huggingFace.ts"
 import { evaluate, generate as generateProgram, read as readProgram, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
@@ -48,44 +48,45 @@ export interface Loaded {
   readonly provenance: Provenance | undefined
 }
 
-const decodeConfig = Schema.decodeUnknownEffect(ReadableConfig)
+/** Failures of a model folder, as `ModelUnreadable` with what is wrong. */
+const failuresOf = (directory: string) => {
+  const unreadable = (why: string) => new ModelUnreadable({ directory, why })
+  return {
+    unreadable,
+    orUnreadable: (name: string) => (error: PlatformError) =>
+      unreadable(
+        error.reason._tag === "NotFound"
+          ? `it has no ${name}`
+          : `${name} cannot be read (${error.reason._tag})`
+      )
+  }
+}
+
+/** The sizes and the end token that config.json gives. */
+const configOf = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const { orUnreadable, unreadable } = failuresOf(directory)
+  const { endTokenId, spec } = yield* fs.readFileString(join(directory, "config.json")).pipe(
+    Effect.mapError(orUnreadable("config.json")),
+    Effect.flatMap(readConfig),
+    Effect.catchTag("SchemaError", (error) =>
+      Effect.fail(
+        unreadable(`config.json does not describe a model that runs here (${oneLine(error.message)})`)
+      )
+    )
+  )
+  const fault = faultOf(spec.model)
+  if (fault !== undefined) return yield* unreadable(`config.json is wrong: ${fault}`)
+  if (endTokenId < 0 || endTokenId >= spec.vocabularySize)
+    return yield* unreadable(`eos_token_id ${endTokenId} is outside the vocabulary of ${spec.vocabularySize}`)
+  return { endTokenId, spec }
+})
 
 /** Checks a model folder. Nothing is computed. */
 export const load = Effect.fn("Model.load")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
-  const unreadable = (why: string) => new ModelUnreadable({ directory, why })
-  const orUnreadable = (name: string) => (error: PlatformError) =>
-    unreadable(
-      error.reason._tag === "NotFound" ? `it has no ${name}` : `${name} cannot be read (${error.reason._tag})`
-    )
-  const read = (name: string) => fs.readFile(join(directory, name)).pipe(Effect.mapError(orUnreadable(name)))
-  const config = yield* Effect.flatMap(read("config.json"), (bytes) =>
-    decodeConfig(Buffer.from(bytes).toString("utf8"))
-  ).pipe(
-    Effect.catchTag("SchemaError", (error) =>
-      Effect.fail(
-        unreadable(`config.json does not describe a GPT-2 that runs here (${oneLine(error.message)})`)
-      )
-    )
-  )
-  const spec: Spec = {
-    model: {
-      embedding: config.n_embd,
-      layers: config.n_layer,
-      heads: config.n_head,
-      bias: true,
-      dropout: Math.min(Math.max(config.resid_pdrop, 0), 0.99)
-    },
-    vocabularySize: config.vocab_size,
-    sequenceLength: config.n_positions
-  }
-  const fault = faultOf(spec.model)
-  if (fault !== undefined) return yield* unreadable(`config.json is wrong: ${fault}`)
-  if (config.eos_token_id < 0 || config.eos_token_id >= config.vocab_size)
-    return yield* unreadable(
-      `eos_token_id ${config.eos_token_id} is outside the vocabulary of ${config.vocab_size}`
-    )
-
+  const { orUnreadable, unreadable } = failuresOf(directory)
+  const { endTokenId, spec } = yield* configOf(directory)
   const weights = "model.safetensors"
   const { metadata, tensors } = yield* TensorFile.open(join(directory, weights)).pipe(
     Effect.catchTag("PlatformError", (error) => Effect.fail(orUnreadable(weights)(error)))
@@ -93,11 +94,11 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
   const parameters = fromHuggingFace(spec, tensors)
   if (typeof parameters === "string") return yield* unreadable(parameters)
 
-  yield* read("tokenizer.json")
+  yield* fs.readFile(join(directory, "tokenizer.json")).pipe(Effect.mapError(orUnreadable("tokenizer.json")))
   const tokenizer = yield* Tokenizer.load(directory)
-  if (tokenizer.vocabularySize !== config.vocab_size)
+  if (tokenizer.vocabularySize !== spec.vocabularySize)
     return yield* unreadable(
-      `tokenizer.json has ${tokenizer.vocabularySize} entries and the model's vocabulary ${config.vocab_size}, so it belongs to another model`
+      `tokenizer.json has ${tokenizer.vocabularySize} entries and the model's vocabulary ${spec.vocabularySize}, so it belongs to another model`
     )
   const provenance = provenanceOf(metadata)
   if (provenance === "damaged")
@@ -109,7 +110,7 @@ export const load = Effect.fn("Model.load")(function* (directory: string) {
     spec,
     parameters,
     codec: codecOf(tokenizer),
-    endTokenId: config.eos_token_id,
+    endTokenId,
     tokenizer: tokenizer.digest,
     provenance
   } satisfies Loaded as Loaded

@@ -6,7 +6,7 @@
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
-import { GptConfig } from "../model/Gpt.ts"
+import { ModelConfig } from "../model/ModelConfig.ts"
 import { Provenance } from "./Provenance.ts"
 
 /** The kind of artifact that `checkpoint` makes. `generate/Model` loads its folder. */
@@ -15,7 +15,7 @@ export const Model = Artifact.kind({
   version: 2,
   view: () => import("./view.ts"),
   value: Schema.Struct({
-    model: GptConfig,
+    model: ModelConfig,
     vocabularySize: Schema.Int,
     sequenceLength: Schema.Int,
     parameters: Schema.Int,

@@ -2,6 +2,7 @@
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path } from "effect"
 import { bytes, count, figure } from "../figures.ts"
+import { summaryOf } from "../model/families.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import { Model } from "./ModelArtifact.ts"
 
@@ -18,7 +19,7 @@ export const view: View.View = View.make(Model, {
   facts: (value) => [
     {
       label: "Model",
-      text: `${value.model.embedding} embedding, ${value.model.layers} layers, ${value.model.heads} heads`
+      text: summaryOf(value.model)
     },
     { label: "Parameters", text: `${count(value.parameters)}, ${bytes(value.bytes)}` },
     { label: "Vocabulary", text: count(value.vocabularySize) },

@@ -2,17 +2,18 @@
  * Temperature scaling: calibrates a model that is too confident because it has seen its text many times. All logits are divided by one
  * number, the temperature, which does not change the order of the tokens.
  *
- * The logits are linear in the output of the final norm, so the number goes into that norm's gain and bias: the weights stay those of a
- * plain transformer.
+ * The logits are linear in the output of the final norm, so the number goes into that norm's gain, and its bias where it has one: the
+ * weights stay those of a plain transformer.
  *
  * Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, section 4.2.
  */
 import { Effect } from "effect"
-import { names, type Parameter, parameters, type Spec } from "./Parameters.ts"
+import { using } from "./families.ts"
+import { type Parameter, parameters, type Spec } from "./Parameters.ts"
 
 /** The parameters that are divided by the temperature. */
 export const scaled = (spec: Spec): ReadonlyArray<Parameter> =>
-  parameters(spec).filter(({ name }) => name.startsWith(`${names.finalNorm}.`))
+  parameters(spec).filter(({ name }) => using(spec.model, ({ finalNorm }) => finalNorm.includes(name)))
 
 /** Their values for a temperature. */
 export const temperatureScaled = (values: Float32Array, temperature: number): Float32Array =>

@@ -4,7 +4,7 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
-import { Ports } from "./Programs.ts"
+import { Ports } from "./Ports.ts"
 
 /** Reads `count` tokens from token `start`; both lie inside the split. */
 export type ReadTokens<E, R> = (start: number, count: number) => Effect.Effect<Int32Array, E, R>

@@ -1,10 +1,12 @@
-/** The shape of a GPT-2-style transformer, and a few shapes with names. */
+/** The config of GPT-2's family, and a few shapes with names. */
 import { Effect, Schema } from "effect"
 
 const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
 
 /** Everything about the model that the vocabulary and the sequence length do not say. */
 export const GptConfig = Schema.Struct({
+  /** Model family: GPT-2's. */
+  family: Schema.optionalKey(Schema.Literal("gpt")),
   /** Width of the model (embedding size). */
   embedding: positive,
   /** Transformer blocks. */

@@ -1,15 +1,15 @@
 /**
- * The layout of Hugging Face's `GPT2LMHeadModel` and ours, into each other.
+ * The layouts of Hugging Face's model classes and the parameters here, into each other; each family has its own `layout`.
  *
- * Names are the same. Linear weights are [in, out] there (`Conv1D`) and [out, in] here. There every layer has biases; a model
- * without them is written with zeros. The output layer is tied to `transformer.wte.weight` and not written twice.
- *
- * Files made elsewhere may leave out the prefix `transformer.` (those of `GPT2Model`, and the first GPT-2 itself), and hold masks and
- * a second copy of the table beside the parameters, which are not looked at.
+ * Files made elsewhere may leave out the prefix of a family's names (those of `GPT2Model`, and the first GPT-2 itself), and hold masks and
+ * a second copy of the embedding beside the parameters, which are ignored.
  */
 import { Effect, Schema } from "effect"
 import type { Source } from "../tensors/Safetensors.ts"
-import { type Parameter, parameters, type Spec } from "./Parameters.ts"
+import type { Published, ReadConfig } from "./Family.ts"
+import { modelTypes, readers, type Spec, using } from "./families.ts"
+import type { ModelConfig } from "./ModelConfig.ts"
+import { parameters } from "./Parameters.ts"
 
 /** values [rows, columns] as [columns, rows]. */
 export const transpose = (values: Float32Array, rows: number, columns: number): Float32Array => {
@@ -20,15 +20,17 @@ export const transpose = (values: Float32Array, rows: number, columns: number): 
   return result
 }
 
-const withBiases = (spec: Spec): Spec => ({ ...spec, model: { ...spec.model, bias: true } })
+const publishedOf = (spec: Spec): ReadonlyArray<Published> =>
+  using(spec.model, ({ layout }, model) => layout.published({ ...spec, model }))
 
-const sizeOf = (parameter: Parameter): number => parameter.shape.reduce((product, side) => product * side, 1)
+const prefixOf = (spec: Spec): string => using(spec.model, ({ layout }) => layout.prefix)
 
-/** Our parameters, by name, as the tensors of model.safetensors. */
+const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, side) => product * side, 1)
+
+/** The parameters, by name, as the tensors of model.safetensors. */
 export const toHuggingFace = <E>(spec: Spec, own: ReadonlyMap<string, Source<E>>): ReadonlyArray<Source<E>> =>
-  parameters(withBiases(spec)).map((parameter) => {
-    const { name, shape, transposed } = parameter
-    const read = own.get(name)?.read ?? Effect.sync(() => new Float32Array(sizeOf(parameter)))
+  publishedOf(spec).map(({ name, shape, transposed }) => {
+    const read = own.get(name)?.read ?? Effect.sync(() => new Float32Array(sizeOf(shape)))
     const [rows, columns] = shape
     return transposed
       ? {
@@ -39,18 +41,18 @@ export const toHuggingFace = <E>(spec: Spec, own: ReadonlyMap<string, Source<E>>
       : { name, shape, read }
   })
 
-const prefix = "transformer."
-
-/** The tensors of model.safetensors as our parameters, or a sentence that names the one that is missing or misshapen. */
+/** The tensors of model.safetensors as parameters, or a sentence that names the one that is missing or of another shape. */
 export const fromHuggingFace = <E>(
   spec: Spec,
   tensors: ReadonlyMap<string, Source<E>>
 ): ReadonlyArray<Source<E>> | string => {
+  const prefix = prefixOf(spec)
+  const own = new Set(parameters(spec).map(({ name }) => name))
   const result: Array<Source<E>> = []
-  for (const parameter of parameters(spec)) {
-    const { name, shape, transposed } = parameter
+  for (const { name, shape, transposed } of publishedOf(spec).filter((each) => own.has(each.name))) {
     const wanted = transposed ? [...shape].reverse() : shape
-    const found = tensors.get(name) ?? tensors.get(name.slice(prefix.length))
+    const found =
+      tensors.get(name) ?? (name.startsWith(prefix) ? tensors.get(name.slice(prefix.length)) : undefined)
     if (found === undefined) return `model.safetensors has no tensor ${name}`
     if (found.shape.join() !== wanted.join())
       return `${name} is [${found.shape.join(", ")}] in model.safetensors and [${wanted.join(", ")}] by config.json`
@@ -65,33 +67,13 @@ export const fromHuggingFace = <E>(
   return result
 }
 
-/** config.json. Attention weights are never dropped here, so attn_pdrop is 0. */
-export const configJson = (spec: Spec, endTokenId: number) => ({
-  architectures: ["GPT2LMHeadModel"],
-  model_type: "gpt2",
-  activation_function: "gelu_new",
-  attn_pdrop: 0,
-  bos_token_id: endTokenId,
-  dtype: "float32",
-  embd_pdrop: spec.model.dropout,
-  eos_token_id: endTokenId,
-  initializer_range: 0.02,
-  layer_norm_epsilon: 1e-5,
-  n_ctx: spec.sequenceLength,
-  n_embd: spec.model.embedding,
-  n_head: spec.model.heads,
-  n_inner: null,
-  n_layer: spec.model.layers,
-  n_positions: spec.sequenceLength,
-  reorder_and_upcast_attn: false,
-  resid_pdrop: spec.model.dropout,
-  scale_attn_by_inverse_layer_idx: false,
-  scale_attn_weights: true,
-  tie_word_embeddings: true,
-  torch_dtype: "float32",
-  use_cache: true,
-  vocab_size: spec.vocabularySize
-})
+/** config.json. */
+export const configJson = (spec: Spec, endTokenId: number): Readonly<Record<string, unknown>> =>
+  using(spec.model, ({ layout }, model) => layout.configJson({ ...spec, model }, endTokenId))
+
+/** Class of transformers that opens the model, such as `GPT2LMHeadModel`. */
+export const classNameOf = (model: ModelConfig): string =>
+  using(model, ({ layout }, own) => layout.className(own))
 
 /** generation_config.json: a document begins after an end token, and ends with one. */
 export const generationConfigJson = (endTokenId: number) => ({
@@ -100,27 +82,14 @@ export const generationConfigJson = (endTokenId: number) => ({
   pad_token_id: endTokenId
 })
 
-const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
-const absentOr = <S extends Schema.Top>(schema: S) => Schema.optionalKey(schema)
+const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
+const decodeType = Schema.decodeUnknownEffect(Schema.Struct({ model_type: Schema.Literals(modelTypes) }))
 
-/** What of config.json must be so for our programs to compute the same. Everything else is ignored. */
-export const ReadableConfig = Schema.fromJsonString(
-  Schema.Struct({
-    model_type: Schema.Literal("gpt2"),
-    activation_function: Schema.Literal("gelu_new").pipe(
-      Schema.withDecodingDefaultKey(Effect.succeed("gelu_new" as const))
-    ),
-    layer_norm_epsilon: absentOr(Schema.Literal(1e-5)),
-    scale_attn_weights: absentOr(Schema.Literal(true)),
-    scale_attn_by_inverse_layer_idx: absentOr(Schema.Literal(false)),
-    tie_word_embeddings: absentOr(Schema.Literal(true)),
-    n_embd: positive,
-    n_head: positive,
-    // Far above any model; a hostile number would make a list that long.
-    n_layer: positive.pipe(Schema.check(Schema.isLessThanOrEqualTo(10_000))),
-    n_positions: positive,
-    vocab_size: positive,
-    eos_token_id: Schema.Int,
-    resid_pdrop: Schema.Finite.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0)))
-  })
-)
+/** Reads the text of config.json, for the family of its `model_type`. */
+export const readConfig = Effect.fnUntraced(function* (
+  text: string
+): Effect.fn.Return<ReadConfig<ModelConfig>, Schema.SchemaError> {
+  const json = yield* decodeJson(text)
+  const { model_type } = yield* decodeType(json)
+  return yield* readers[model_type](json)
+})

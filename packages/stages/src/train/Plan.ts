@@ -1,6 +1,6 @@
 /** What a training run will do, from its settings and the facts of its dataset. */
 import { Effect, Schema } from "effect"
-import type { GptConfig } from "../model/Gpt.ts"
+import type { ModelConfig } from "../model/ModelConfig.ts"
 import type { Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import type { Schedule } from "./Schedule.ts"
@@ -65,7 +65,7 @@ const scheduleOf = (config: TrainConfig, steps: number): Schedule => {
 /** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
 export const planOf = (
   config: TrainConfig,
-  model: GptConfig,
+  model: ModelConfig,
   facts: DatasetFacts,
   start?: { readonly sequenceLength: number; readonly done: Done }
 ): Effect.Effect<Plan, TrainingImpossible> => {

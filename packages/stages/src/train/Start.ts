@@ -12,8 +12,9 @@ import type { Dataset } from "../dataset/Dataset.ts"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import { evaluatedTokens } from "../model/Evaluation.ts"
-import type { GptConfig } from "../model/Gpt.ts"
-import { names, parameters, type Spec } from "../model/Parameters.ts"
+import { positionsOf, sizesOf } from "../model/families.ts"
+import type { ModelConfig } from "../model/ModelConfig.ts"
+import { parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import { averageKind } from "./averaging.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
@@ -33,7 +34,7 @@ export class StartImpossible extends Schema.TaggedError<StartImpossible>()("Star
 
 export interface Start {
   readonly from: Artifact<typeof TrainedRun> | Artifact<typeof Model>
-  readonly model: GptConfig
+  readonly model: ModelConfig
   readonly sequenceLength: number
   /** Steps and windows that are behind it. */
   readonly done: Done
@@ -53,17 +54,14 @@ export interface Start {
 
 const impossible = (message: string) => new StartImpossible({ message })
 
-const sizes = ({ bias, embedding, heads, layers }: GptConfig): string =>
-  `embedding ${embedding}, layers ${layers}, heads ${heads}, bias ${bias}`
-
 /** The shape to train: that of the start, with the settings' own dropout where they give a model. */
-const shapeOf = (what: string, model: GptConfig, config: TrainConfig) => {
+const shapeOf = (what: string, model: ModelConfig, config: TrainConfig) => {
   if (config.model === undefined) return Effect.succeed(model)
-  return sizes(config.model) === sizes(model)
+  return sizesOf(config.model) === sizesOf(model)
     ? Effect.succeed(config.model)
     : Effect.fail(
         impossible(
-          `The setting model (${sizes(config.model)}) is not that of the ${what} to start from (${sizes(model)}). Leave model out, or give the same sizes.`
+          `The setting model (${sizesOf(config.model)}) is not that of the ${what} to start from (${sizesOf(model)}). Leave model out, or give the same sizes.`
         )
       )
 }
@@ -176,12 +174,13 @@ const fromModel = Effect.fn("Start.fromModel")(function* (
   const loaded = yield* load(from.directory)
   const positions = loaded.spec.sequenceLength
   const { sequenceLength = positions } = config
-  // A model without biases is published with zeros in their place, which stay out of it.
-  const own = { ...loaded.spec.model, bias: from.value.model.bias }
-  const model = yield* shapeOf("model", own, config)
+  // The artifact's config, not config.json's: a model without biases is published with zeros in their place, which stay out of it.
+  const model = yield* shapeOf("model", from.value.model, config)
   yield* checkVocabulary("model", loaded.spec.vocabularySize, dataset)
   if (loaded.tokenizer !== dataset.value.tokenizer) return yield* otherTokenizer("model")
-  if (sequenceLength > positions)
+  // Learned positions: a row of a table for each.
+  const table = positionsOf(model)
+  if (sequenceLength > positions && table !== undefined)
     return yield* impossible(
       `sequenceLength is ${sequenceLength}, and the model to start from has ${positions} positions. Set sequenceLength to ${positions} or less, or leave it out for ${positions}.`
     )
@@ -198,14 +197,14 @@ const fromModel = Effect.fn("Start.fromModel")(function* (
     tensors: {
       parameters: loaded.parameters
         .filter((source) => wanted.has(source.name))
-        .map((source) => (source.name === names.positions ? firstRows(source, sequenceLength) : source)),
+        .map((source) => (source.name === table ? firstRows(source, sequenceLength) : source)),
       optimizer: [],
       average: []
     },
     isRun: false,
     best: undefined,
     notes:
-      sequenceLength < positions
+      table !== undefined && sequenceLength < positions
         ? [
             `The model to start from has ${positions} positions and sequenceLength is ${sequenceLength}: the trained model keeps the first ${sequenceLength}. Leave sequenceLength out to keep all.`
           ]

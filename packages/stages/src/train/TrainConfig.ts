@@ -1,6 +1,6 @@
 /** The settings of the train stage. */
 import { Effect, Schema } from "effect"
-import { GptConfig } from "../model/Gpt.ts"
+import { ModelConfig } from "../model/ModelConfig.ts"
 import { FaultPolicy } from "./FaultPolicy.ts"
 import { notNegative, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
 import { optimizerFields } from "./OptimizerConfig.ts"
@@ -11,7 +11,7 @@ export const fields = {
    * Shape of the model. Leave it out with `from`, or give the same sizes and another `dropout`.
    * @defaultValue that of `from`
    */
-  model: Schema.optionalKey(GptConfig),
+  model: Schema.optionalKey(ModelConfig),
   /**
    * Passes over the training split, including those of a run given as `from`. Give `epochs` or `steps`, not both.
    * @defaultValue 1, without `steps`

@@ -7,7 +7,7 @@
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
-import { GptConfig } from "../model/Gpt.ts"
+import { ModelConfig } from "../model/ModelConfig.ts"
 
 /** Name of the file of a state that holds the average of its weights, where one was kept. */
 export const averageFile = "average.safetensors"
@@ -33,7 +33,7 @@ export const TrainedRun = Artifact.kind({
   value: Schema.Struct({
     /** Digest of the tokenizer behind its tokens, whose files lie in the folder. */
     tokenizer: Schema.String,
-    model: GptConfig,
+    model: ModelConfig,
     vocabularySize: Schema.Int,
     sequenceLength: Schema.Int,
     parameters: Schema.Int,

@@ -9,6 +9,7 @@ import type { Program } from "@trainyard/backends/program/Program"
 import { Effect } from "effect"
 import { scaled, temperatureScaled } from "../model/Calibration.ts"
 import { integerSeed } from "../model/draws.ts"
+import { hasDropout } from "../model/families.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
@@ -97,7 +98,7 @@ const stepping = (
     [Ports.targets]: batch.targets,
     [Ports.offset]: zeros,
     [Ports.lossGradient]: Float32Array.of(1 / gradientAccumulationSteps),
-    ...(spec.model.dropout > 0
+    ...(hasDropout(spec.model)
       ? { [Ports.dropoutSeed]: Int32Array.of(integerSeed(seed, "dropout", step, index)) }
       : {})
   })
@@ -194,7 +195,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const norm = settings.calibrates ? scaled(spec).map((parameter) => parameter.name) : []
   const weightsOf = (parameter: string) => (norm.includes(parameter) ? scaledName(parameter) : parameter)
   const train = trainingPrograms(settings, list)
-  const evaluating = evaluate(spec, batchSize, weightsOf)
+  const evaluating = evaluate(spec, batchSize, { weights: weightsOf })
   const generating = generate(spec, 1, weightsOf)
   const programs = [...Object.values(train), evaluating, generating]
   const orNotEnoughMemory = Memory.explain(programs, {

@@ -7,6 +7,7 @@ import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import { evaluatedTokens } from "../model/Evaluation.ts"
+import { summaryOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
@@ -37,10 +38,9 @@ const decayText = ({ epochs, steps, weightDecay }: Decay): string =>
 
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
-  const { embedding, heads, layers } = plan.spec.model
   const windows = Batches.windowsPerEpoch(plan.data)
   return [
-    { label: "Model", text: `${embedding} embedding, ${layers} layers, ${heads} heads` },
+    { label: "Model", text: summaryOf(plan.spec.model) },
     { label: "Parameters", text: count(parameters) },
     { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
     { label: "Sequence length", text: count(plan.spec.sequenceLength) },

@@ -1,7 +1,7 @@
 /** Settings of the train stage that contradict each other, or lack something. */
 import type { Node } from "@trainyard/core/Stage"
 import type { Model } from "../generate/ModelArtifact.ts"
-import type { GptShape } from "../model/Gpt.ts"
+import type { ModelShape } from "../model/ModelConfig.ts"
 import { faultOf } from "../model/Parameters.ts"
 import { finalRateOf } from "./Plan.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
@@ -9,7 +9,7 @@ import type { TrainedRun } from "./TrainedRun.ts"
 
 /** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
 export type ModelOrStart =
-  | { readonly model: GptShape }
+  | { readonly model: ModelShape }
   | { readonly from: Node<typeof TrainedRun | typeof Model> }
 
 export const missingModel =

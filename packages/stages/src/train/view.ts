@@ -2,6 +2,7 @@
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { count, figure } from "../figures.ts"
+import { summaryOf } from "../model/families.ts"
 import { CurvePoint, TrainedRun } from "./TrainedRun.ts"
 
 const decodePoint = Schema.decodeUnknownEffect(Schema.fromJsonString(CurvePoint))
@@ -22,7 +23,7 @@ export const view: View.View = View.make(TrainedRun, {
   facts: (value) => [
     {
       label: "Model",
-      text: `${value.model.embedding} embedding, ${value.model.layers} layers, ${value.model.heads} heads, ${count(value.parameters)} parameters`
+      text: `${summaryOf(value.model)}, ${count(value.parameters)} parameters`
     },
     {
       label: "Best",

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { initialValues, names, type Parameter, parameters, type Spec } from "../../src/model/Parameters.ts"
+import { names } from "../../src/model/gpt/parameters.ts"
+import { initialValues, type Parameter, parameters, type Spec } from "../../src/model/Parameters.ts"
 
 const spec = (embedding: number, sequenceLength: number): Spec => ({
   model: { embedding, layers: 2, heads: 1, bias: true, dropout: 0 },

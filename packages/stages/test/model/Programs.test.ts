@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { engine } from "@trainyard/backends/reference/engine"
 import { Effect } from "effect"
 import { draws, fillNormal } from "../../src/model/draws.ts"
-import { initialValues, names, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
+import { names } from "../../src/model/gpt/parameters.ts"
+import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
 import * as Programs from "../../src/model/Programs.ts"
 
 const spec: Spec = {

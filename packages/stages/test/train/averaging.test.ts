@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure } from "@trainyard/backends/Backend"
 import { Deferred, Effect, Fiber, FileSystem } from "effect"
 import { systemError } from "effect/PlatformError"
-import { names } from "../../src/model/Parameters.ts"
+import { names } from "../../src/model/gpt/parameters.ts"
 import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   asRun,

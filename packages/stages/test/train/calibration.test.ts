@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { names } from "../../src/model/Parameters.ts"
+import { names } from "../../src/model/gpt/parameters.ts"
 import { decode } from "../../src/tensors/Safetensors.ts"
 import {
   type Heard,
