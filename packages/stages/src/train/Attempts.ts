@@ -88,6 +88,7 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
       const trainer = yield* Trainer.make({
         spec: plan.spec,
         batchSize: config.batchSize,
+        masksDocuments: plan.masksDocuments,
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
         weightDecay: plan.decay.weightDecay,

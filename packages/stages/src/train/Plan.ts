@@ -1,5 +1,8 @@
 /** What a training run will do, from its settings and the facts of its dataset. */
 import { Effect, Schema } from "effect"
+import type { DocumentStarts } from "../dataset/DocumentStarts.ts"
+import { type Row, rowsOf, spread } from "../model/Evaluation.ts"
+import { masksDocuments, titleOf } from "../model/families.ts"
 import type { ModelConfig } from "../model/ModelConfig.ts"
 import type { Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
@@ -16,11 +19,18 @@ export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()
 export const finalRateOf = ({ minLearningRate, learningRate, schedule }: TrainConfig): number =>
   minLearningRate ?? (schedule === "linear" ? 0 : Number((learningRate / 10).toPrecision(12)))
 
+/** Where the documents of the splits begin that training reads. */
+export interface Documents {
+  readonly train: DocumentStarts
+  readonly validation: DocumentStarts
+}
+
 /** What is known of the dataset before training. */
 export interface DatasetFacts {
   readonly vocabularySize: number
   readonly trainTokens: number
   readonly validationTokens: number
+  readonly documents: Documents
 }
 
 /** The context length of a new model for which none is given. */
@@ -29,6 +39,11 @@ const defaultSequenceLength = 128
 export interface Plan {
   readonly spec: Spec
   readonly data: Batches.Plan
+  readonly batches: Batches.Batches
+  /** Whether attention stays within documents while training. */
+  readonly masksDocuments: boolean
+  /** The windows of the validation split that an evaluation measures. */
+  readonly evaluation: ReadonlyArray<Row>
   readonly schedule: Schedule
   /** Of the matrices that AdamW updates. */
   readonly decay: Decay
@@ -70,7 +85,7 @@ export const planOf = (
   start?: { readonly sequenceLength: number; readonly done: Done }
 ): Effect.Effect<Plan, TrainingImpossible> => {
   const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
-  const { trainTokens, validationTokens, vocabularySize } = facts
+  const { documents, trainTokens, validationTokens, vocabularySize } = facts
   const done = start?.done ?? { steps: 0, windows: 0 }
   const sequenceLength = start?.sequenceLength ?? config.sequenceLength ?? defaultSequenceLength
   const spec: Spec = { model, vocabularySize, sequenceLength }
@@ -88,20 +103,26 @@ export const planOf = (
     tokens: trainTokens,
     sequenceLength,
     batchSize: config.batchSize,
-    seed: config.seed
+    seed: config.seed,
+    documents: config.windows === "documents" ? documents.train : undefined
   }
+  if (config.documentMask === true && !masksDocuments(model))
+    return fail(
+      `documentMask is true, and the attention of ${titleOf(model)} cannot be kept within documents. Take documentMask out, or train a model of another family.`
+    )
+  const batches = Batches.make(data)
   const epochs = config.epochs ?? 1
-  const batchesToCome = Batches.batchesIn(data, epochs) - Math.round(done.windows / config.batchSize)
+  const batchesToCome = batches.batchesIn(epochs) - Math.round(done.windows / config.batchSize)
   const stepsToCome = Math.ceil(batchesToCome / config.gradientAccumulationSteps)
   const steps = config.steps ?? (done.steps === 0 ? Math.max(1, stepsToCome) : done.steps + stepsToCome)
   if (steps <= done.steps)
     return fail(
       config.steps === undefined
-        ? `The run to continue has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
+        ? `The run to continue has gone through ${Number(batches.epochsAt(done.windows / config.batchSize).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
         : `The run to continue has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
     )
   const schedule = scheduleOf(config, steps)
-  const stepsPerEpoch = Batches.windowsPerEpoch(data) / (config.batchSize * config.gradientAccumulationSteps)
+  const stepsPerEpoch = batches.rowsPerEpoch / (config.batchSize * config.gradientAccumulationSteps)
   const decay = decayOf(config.weightDecay, config.learningRate, stepsPerEpoch)
   if (typeof config.weightDecay !== "number" && decay.steps < 1)
     return fail(
@@ -110,6 +131,12 @@ export const planOf = (
   return Effect.succeed({
     spec,
     data,
+    batches,
+    masksDocuments: (config.documentMask ?? config.windows === "documents") && masksDocuments(model),
+    evaluation: spread(
+      rowsOf(documents.validation, validationTokens, sequenceLength),
+      config.evaluationTokens
+    ),
     schedule,
     decay,
     tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength

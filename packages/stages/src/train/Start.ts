@@ -11,7 +11,7 @@ import { Effect, Option, Schema } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
-import { evaluatedTokens } from "../model/Evaluation.ts"
+import { measuredTokens } from "../model/Evaluation.ts"
 import { positionsOf, sizesOf } from "../model/families.ts"
 import type { ModelConfig } from "../model/ModelConfig.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
@@ -19,7 +19,7 @@ import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import { averageKind } from "./averaging.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { rate } from "./figures.ts"
-import type { DatasetFacts, Done, Plan } from "./Plan.ts"
+import type { Done, Plan } from "./Plan.ts"
 import { contentsOf } from "./Restore.ts"
 import { learningRate } from "./Schedule.ts"
 import { initial, type State } from "./State.ts"
@@ -223,7 +223,7 @@ const lastRate = (curve: Uint8Array): number | undefined => {
 }
 
 /** The start with a note where this schedule is not the run's, and without the run's best state where evaluations measure something else. */
-export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: DatasetFacts): Start => {
+export const settle = (start: Start, config: TrainConfig, plan: Plan): Start => {
   if (start.from.kind === Model.name) return start
   const { schedule } = plan
   const { steps } = start.done
@@ -235,6 +235,10 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
     )
   const before = start.from.value
   const averaged = before.learning
+  if (config.windows !== averaged.windows)
+    notes.push(
+      `The run to continue cut its training split as windows: "${averaged.windows}" and this one as "${config.windows}", so training goes on after as many rows of another order.`
+    )
   const restarts =
     start.state.averagedWeights > 0 &&
     averageKind(config) === "last" &&
@@ -251,7 +255,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
         state: { ...start.state, averagedWeights: 0 }
       }
     : { ...start, notes }
-  const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
+  const now = measuredTokens(plan.evaluation)
   if (now === before.evaluationTokens || start.best === undefined) return settled
   return {
     ...settled,
@@ -259,7 +263,7 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
     state: { ...settled.state, best: null, evaluationsSinceBest: 0 },
     notes: [
       ...notes,
-      `Evaluations measure ${now} tokens and those of the run to continue measured ${before.evaluationTokens}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
+      `Evaluations measure ${now} tokens and those of the run to continue measured ${before.evaluationTokens}, so its best state is not compared with those to come. Give the same evaluationTokens to compare them.`
     ]
   }
 }

@@ -31,6 +31,19 @@ export const fields = {
    */
   sequenceLength: Schema.optionalKey(positiveInt),
   /**
+   * How the training split becomes windows. `stream` cuts it every `sequenceLength` tokens, wherever that is. `documents` packs whole documents
+   * into windows, cuts those that are longer at an offset that is drawn anew each epoch, and leaves a little padding.
+   */
+  windows: Schema.Literals(["stream", "documents"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("stream" as const))
+  ),
+  /**
+   * Whether attention stays within documents while training: a token then sees its own document and the end token before it, as in
+   * `validate`. The first token of a document is still predicted, from that end token.
+   * @defaultValue `true` with `windows: "documents"`, where the model's family has such a mask
+   */
+  documentMask: Schema.optionalKey(Schema.Boolean),
+  /**
    * Sequences of `sequenceLength` tokens in a batch.
    * @unit sequences
    */
@@ -63,7 +76,7 @@ export const fields = {
    */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
   /**
-   * Tokens of the validation split that an evaluation measures, evenly spread.
+   * Tokens of the validation split that an evaluation measures, in windows that are evenly spread over its documents and cut as in `validate`.
    * @unit tokens
    */
   evaluationTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50_000))),

@@ -78,6 +78,8 @@ export const TrainedRun = Artifact.kind({
     }),
     /** How it learned. */
     learning: Schema.Struct({
+      windows: Schema.Literals(["stream", "documents"]),
+      documentMask: Schema.Boolean,
       batchSize: Schema.Int,
       gradientAccumulationSteps: Schema.Int,
       learningRate: Schema.Finite,

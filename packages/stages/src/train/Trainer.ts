@@ -21,6 +21,8 @@ import * as WeightAverage from "./WeightAverage.ts"
 export interface Settings {
   readonly spec: Spec
   readonly batchSize: number
+  /** Whether attention stays within documents while training. */
+  readonly masksDocuments: boolean
   /** Batches whose gradients make one update. */
   readonly gradientAccumulationSteps: number
   /** Whether the loss must be known before the update is made, so that the update can be skipped. */
@@ -42,10 +44,12 @@ export interface Settings {
   readonly hangSeconds: number
 }
 
-/** Tokens and targets of one batch, both [B, T]. */
+/** One batch, everything [B, T]. */
 export interface Batch {
   readonly tokens: Int32Array
   readonly targets: Int32Array
+  /** Where each prediction's document begins in its window, where attention stays within documents. */
+  readonly starts: Int32Array | undefined
 }
 
 export interface StepResult {
@@ -81,6 +85,7 @@ const trainingPrograms = (settings: Settings, list: ReadonlyArray<Parameter>) =>
     epsilon: settings.epsilon,
     weightDecay: settings.weightDecay,
     maximumNorm: settings.gradientClip,
+    documents: settings.masksDocuments,
     decays: (parameter) => decays.has(parameter.name)
   })
   if (settings.gradientAccumulationSteps > 1) return { first, more, update }
@@ -96,6 +101,7 @@ const stepping = (
   const gradientsOf = (batch: Batch, step: number, index: number) => ({
     [Ports.tokens]: batch.tokens,
     [Ports.targets]: batch.targets,
+    ...(batch.starts && { [Ports.starts]: batch.starts }),
     [Ports.offset]: zeros,
     [Ports.lossGradient]: Float32Array.of(1 / gradientAccumulationSteps),
     ...(hasDropout(spec.model)

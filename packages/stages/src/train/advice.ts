@@ -1,7 +1,6 @@
 /** Warnings, before the first step, about settings that are allowed and have no effect or another than they seem to, each with its fix. */
 import { Schema } from "effect"
 import { lastBegins } from "./averaging.ts"
-import * as Batches from "./Batches.ts"
 import { count } from "./figures.ts"
 import type { Plan } from "./Plan.ts"
 import type { Start } from "./Start.ts"
@@ -18,7 +17,7 @@ const list = (names: ReadonlyArray<string>): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
 
 const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
-  const windows = Batches.windowsPerEpoch(plan.data)
+  const windows = plan.batches.rowsPerEpoch
   const taken = config.batchSize * config.gradientAccumulationSteps
   if (taken <= windows) return undefined
   const product =
@@ -27,7 +26,7 @@ const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
       : `batchSize ${count(config.batchSize)} times gradientAccumulationSteps ${count(config.gradientAccumulationSteps)}`
   const asked =
     config.steps === undefined
-      ? ` This run goes through it ${Number(Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
+      ? ` This run goes through it ${Number(plan.batches.epochsAt(plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
       : ""
   return `${product} is more than the ${count(windows)} windows of an epoch: each step goes through the training split ${Number((taken / windows).toFixed(2))} times.${asked} Set batchSize to ${count(Math.max(1, Math.floor(windows / config.gradientAccumulationSteps)))} or less, or collect more text.`
 }

@@ -6,10 +6,10 @@ import { Journal } from "@trainyard/core/Journal"
 import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
-import { evaluatedTokens } from "../model/Evaluation.ts"
+import { share } from "../figures.ts"
+import { measuredTokens } from "../model/Evaluation.ts"
 import { summaryOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
-import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
@@ -21,6 +21,15 @@ import type { State } from "./State.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
 import type { Decay } from "./WeightDecay.ts"
+
+const windowsText = ({ batches, data, masksDocuments }: Plan): string => {
+  const { rowsPerEpoch } = batches
+  const rows = `${count(data.tokens)} in ${count(rowsPerEpoch)}`
+  const attention = masksDocuments ? "; attention stays within documents" : ""
+  if (data.documents === undefined) return `${rows} windows an epoch${attention}`
+  const padding = 1 - data.tokens / (rowsPerEpoch * data.sequenceLength)
+  return `${rows} rows of whole documents in the first epoch, ${share(padding)} padding${attention}`
+}
 
 const rateText = ({ schedule }: Plan): string => {
   const { constantUntil, decay, floor, kind, peak, warmUp } = schedule
@@ -38,16 +47,15 @@ const decayText = ({ epochs, steps, weightDecay }: Decay): string =>
 
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
-  const windows = Batches.windowsPerEpoch(plan.data)
   return [
     { label: "Model", text: summaryOf(plan.spec.model) },
     { label: "Parameters", text: count(parameters) },
     { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
     { label: "Sequence length", text: count(plan.spec.sequenceLength) },
-    { label: "Training tokens", text: `${count(plan.data.tokens)} in ${count(windows)} windows an epoch` },
+    { label: "Training tokens", text: windowsText(plan) },
     {
       label: "Steps",
-      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
+      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${plan.batches.epochsAt(plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
     },
     { label: "Learning rate", text: rateText(plan) },
     { label: "Weight decay", text: decayText(plan.decay) },
@@ -165,9 +173,9 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
     precision: backend.settings.precision,
     threads: backend.settings.threads,
     steps: state.step,
-    epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.gradientAccumulationSteps),
+    epochs: (start?.epochs ?? 0) + plan.batches.epochsAt(steps * config.gradientAccumulationSteps),
     tokensSeen,
-    evaluationTokens: evaluatedTokens(plan.data, dataset.value.validation.tokens, config.evaluationTokens),
+    evaluationTokens: measuredTokens(plan.evaluation),
     bestStep: best.step,
     temperature: { best: best.temperature, last: state.temperature },
     bestValidationLoss: best.loss,
@@ -191,6 +199,8 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
       origins: yield* Documents.origins(dataset.directory)
     },
     learning: {
+      windows: config.windows,
+      documentMask: plan.masksDocuments,
       batchSize: config.batchSize,
       gradientAccumulationSteps: config.gradientAccumulationSteps,
       learningRate: schedule.peak,

@@ -1,12 +1,12 @@
 /** One optimizer step of the loop: reading its batches, the update, and what is done about a fault in its numbers. */
-import { Effect, FileSystem, Schedule } from "effect"
+import { Effect, FileSystem } from "effect"
 import { averageMove } from "./averaging.ts"
-import { inWindows } from "./Documents.ts"
+import { inPieces } from "./Documents.ts"
 import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
 import { epochAt, evaluatesAt, finite, type LoopRun } from "./LoopRun.ts"
 import * as metrics from "./metrics.ts"
+import { readBatch } from "./readBatch.ts"
 import { learningRate } from "./Schedule.ts"
-import type { Batch } from "./Trainer.ts"
 
 /** A fault after which training goes back to a checkpoint and on with the data from batch `nextBatch`. */
 export interface Rollback {
@@ -16,40 +16,10 @@ export interface Rollback {
   readonly fault: Fault
 }
 
-const readBatch = (run: LoopRun, index: number) =>
-  Effect.gen(function* () {
-    const { batchSize, sequenceLength } = run.plan.data
-    const batch: Batch = {
-      tokens: new Int32Array(batchSize * sequenceLength),
-      targets: new Int32Array(batchSize * sequenceLength)
-    }
-    for (const [row, start] of run.batches.starts(index).entries()) {
-      const window = yield* run.train.read(start, sequenceLength + 1)
-      batch.tokens.set(window.subarray(0, sequenceLength), row * sequenceLength)
-      batch.targets.set(window.subarray(1), row * sequenceLength)
-    }
-    return batch
-  }).pipe(
-    Effect.tapError((error) =>
-      run.journal.publish({
-        type: "Fault",
-        kind: "read",
-        message: error.message,
-        action: error.transient ? "tried again" : "training stops"
-      })
-    ),
-    Effect.retry({
-      schedule: Schedule.exponential("100 millis", 3),
-      times: 4,
-      while: (error) => error.transient
-    })
-  )
-
 const documentsOf = ({ batches, dataset, fileSystem, plan }: LoopRun, indices: ReadonlyArray<number>) =>
-  inWindows(
+  inPieces(
     dataset,
-    indices.flatMap((index) => batches.starts(index)),
-    plan.data.sequenceLength + 1,
+    indices.flatMap((index) => batches.rows(index).flat()),
     plan.data.tokens
   ).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
 
@@ -105,7 +75,7 @@ export const takeStep = Effect.fnUntraced(function* (run: LoopRun) {
   const rate = learningRate(plan.schedule, step)
   const first = run.state.step * gradientAccumulationSteps + run.state.shift
   const indices = Array.from({ length: gradientAccumulationSteps }, (_, index) => first + index)
-  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index))
+  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index, plan.spec.sequenceLength))
   const limit = spikeLimit(faults, run.state.lossStatistics)
   const result = yield* run.trainer.step(
     batches,

@@ -9,9 +9,12 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
+import { DamagedDataset } from "../dataset/DatasetError.ts"
+import * as DocumentStarts from "../dataset/DocumentStarts.ts"
 import { OpenTokens } from "../dataset/Tokens.ts"
 import { codecOf } from "../generate/Completion.ts"
 import { Model } from "../generate/ModelArtifact.ts"
+import { titleOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { trainToEnd } from "./Attempts.ts"
@@ -40,6 +43,27 @@ const decisive = (config: TrainConfig): unknown =>
 
 type From = Artifact<typeof TrainedRun> | Artifact<typeof Model>
 
+/** Where the documents of the splits begin, or a sentence on the list that does not say. */
+const documentsOf = Effect.fnUntraced(function* ({ directory, value }: Artifact<typeof Dataset>) {
+  const file = join(directory, "documents.jsonl")
+  const damaged = (why: string) =>
+    new DamagedDataset({
+      file,
+      message: `${file} ${why}. Build the dataset again (--force --only dataset), or copy it again.`
+    })
+  const { train, validation } = yield* DocumentStarts.read(directory).pipe(
+    Effect.catchTags({
+      UnreadableLine: ({ line }) => Effect.fail(damaged(`does not describe a document in line ${line}`)),
+      PlatformError: (error) => Effect.fail(damaged(`cannot be read (${error.message})`))
+    })
+  )
+  const fits = (starts: DocumentStarts.DocumentStarts, tokens: number) =>
+    starts[0] === 0 && starts.every((start, index) => start < (starts[index + 1] ?? tokens))
+  if (!fits(train, value.train.tokens) || !fits(validation, value.validation.tokens))
+    return yield* damaged("does not fit the splits")
+  return { train, validation }
+})
+
 /** The plan of this training, and what it starts from. Checks that dataset, settings and start fit together. */
 const planned = Effect.fnUntraced(function* (
   config: TrainConfig,
@@ -52,10 +76,15 @@ const planned = Effect.fnUntraced(function* (
   const facts: DatasetFacts = {
     vocabularySize: dataset.value.vocabularySize,
     trainTokens: dataset.value.train.tokens,
-    validationTokens: dataset.value.validation.tokens
+    validationTokens: dataset.value.validation.tokens,
+    documents: yield* documentsOf(dataset)
   }
   const plan = yield* planOf(config, shape, facts, opened)
-  return { plan, start: opened === undefined ? undefined : Start.settle(opened, config, plan, facts) }
+  return {
+    plan,
+    documents: facts.documents,
+    start: opened === undefined ? undefined : Start.settle(opened, config, plan)
+  }
 })
 
 /** Opens the folder of checkpoints, and checks that the disk has room for those of the whole run. */
@@ -82,6 +111,14 @@ const openCheckpoints = Effect.fnUntraced(function* (
   return checkpoints
 })
 
+/** Sentences on what the settings leave to the model's family. */
+const notesOf = (config: TrainConfig, { masksDocuments, spec }: Plan): ReadonlyArray<string> =>
+  config.windows === "documents" && config.documentMask === undefined && !masksDocuments
+    ? [
+        `Several documents share a window, and attention crosses from one to the next: ${titleOf(spec.model)} has no document mask here.`
+      ]
+    : []
+
 /** Publishes what is worth knowing before the first step: the plan, and settings without effect. */
 const announce = Effect.fnUntraced(function* (
   config: TrainConfig,
@@ -94,7 +131,8 @@ const announce = Effect.fnUntraced(function* (
     type: "Facts",
     facts: factsOf(plan, config, parameterCount(plan.spec), start)
   })
-  for (const message of start?.notes ?? []) yield* journal.publish({ type: "Note", level: "info", message })
+  for (const message of [...(start?.notes ?? []), ...notesOf(config, plan)])
+    yield* journal.publish({ type: "Note", level: "info", message })
   const warnings = [
     ...adviceOf(config, plan, start),
     ...(backend.caution === undefined ? [] : [backend.caution])
@@ -132,7 +170,7 @@ const stage = Stage.make({
     const { dataset, from } = inputs
     const backend = yield* Backend
     const journal = yield* Journal
-    const { plan, start } = yield* planned(config, dataset, from)
+    const { documents, plan, start } = yield* planned(config, dataset, from)
     const opened = yield* openDataset(dataset)
     const origin: Origin = {
       dataset: dataset.cacheKey,
@@ -150,6 +188,7 @@ const stage = Stage.make({
     const state = yield* trainToEnd({
       config: { ...config, prompts },
       plan,
+      documents,
       ...opened,
       checkpoints,
       journal,
@@ -167,6 +206,6 @@ const stage = Stage.make({
  * `train({ dataset, from: run, steps: 2000 })`, or trains a model further, `train({ dataset, from: importModel({ folder }) })`.
  *
  * Fails with `TrainingImpossible` or `StartImpossible` when dataset, settings and start do not fit together, `TrainingStopped` at a bad step,
- * `DiskTooSmall` and `CheckpointFailed` when the disk refuses, `NotEnoughMemory`, and how the engine and the files that it reads fail.
+ * `DamagedDataset` when the list of its documents is damaged, `DiskTooSmall` and `CheckpointFailed` when the disk refuses, `NotEnoughMemory`, and how the engine and the files that it reads fail.
  */
 export const train = Stage.requiring<ModelOrStart>()(stage)

@@ -75,7 +75,7 @@ export const view: View.View = View.make(TrainedRun, {
         title: "Settings",
         facts: Object.entries(value.learning).map(([label, setting]) => ({
           label,
-          text: typeof setting === "number" ? figure(setting) : setting
+          text: typeof setting === "number" ? figure(setting) : String(setting)
         }))
       }
     ]

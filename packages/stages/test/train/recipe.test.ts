@@ -8,7 +8,9 @@ const base = { ...steady, model: { ...steady.model, dropout: 0.1 } } satisfies S
 
 const cases: ReadonlyArray<readonly [name: string, settings: Settings]> = [
   ["a linear schedule", { ...base, schedule: "linear", decayShare: 0.5 }],
-  ["weight decay by its time scale", { ...base, weightDecay: { timescaleEpochs: 0.3 } }]
+  ["weight decay by its time scale", { ...base, weightDecay: { timescaleEpochs: 0.3 } }],
+  ["rows of whole documents", { ...base, windows: "documents" }],
+  ["rows of whole documents that are not cut", { ...base, windows: "documents", sequenceLength: 20 }]
 ]
 
 describe("resume", () => {
