@@ -1,25 +1,21 @@
-/** The import-model stage: takes a GPT-2 that was made elsewhere, so that it can be trained further, validated, or published again. */
+/** The import-model stage: takes a model of one of the families that was made elsewhere, so that it can be trained further, validated, or published again. */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { load, ModelUnreadable } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
-import { metadataOf } from "../generate/Provenance.ts"
 import { summaryOf } from "../model/families.ts"
-import { configJson, generationConfigJson, toHuggingFace } from "../model/huggingFace.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import type { Source } from "../tensors/Safetensors.ts"
-import * as TensorFile from "../tensors/TensorFile.ts"
 import { copyTokenizer, digestOfFiles, tokenizerFiles } from "../tokenize/importTokenizer.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { count } from "../train/figures.ts"
-
-const weights = "model.safetensors"
+import { weightsName, writeConfigs, writeWeights } from "./modelFiles.ts"
 
 /** Weights in a form that is not read here, and how to have them in the one that is. */
 const otherWeights = [
   [
-    `${weights}.index.json`,
+    `${weightsName}.index.json`,
     'its weights are in several files. Save them in one: model.save_pretrained(folder, max_shard_size="1000GB") in Python'
   ],
   [
@@ -32,12 +28,12 @@ const checkForm = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const has = (name: string) => Effect.orElseSucceed(fs.exists(path.join(folder, name)), () => false)
-  if (yield* has(weights)) return
+  if (yield* has(weightsName)) return
   for (const [name, why] of otherWeights)
     if (yield* has(name)) return yield* new ModelUnreadable({ directory: folder, why })
 })
 
-/** A tensor whose values are checked when they are read: one that is not finite would spoil every step that follows. */
+/** A tensor whose values are checked when they are read: one that is not finite would make every later step not finite. */
 const finite = <E>(folder: string, { name, read, shape }: Source<E>) => ({
   name,
   shape,
@@ -54,11 +50,10 @@ const finite = <E>(folder: string, { name, read, shape }: Source<E>) => ({
   })
 })
 
-const pretty = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
-
 /**
- * Takes a model folder with the layout of Hugging Face's GPT-2: `config.json`, `model.safetensors` in F32, F16 or BF16, with or without
- * `transformer.` before the names, and `tokenizer.json`. It is written anew in float32.
+ * Takes a model folder with the layout of Hugging Face's `GPT2LMHeadModel`, `Qwen3ForCausalLM` or `LlamaForCausalLM`: `config.json`,
+ * `model.safetensors` in F32, F16 or BF16, with or without `transformer.` or `model.` before the names, and `tokenizer.json`. It is written
+ * anew in float32.
  *
  * Fails with `ModelUnreadable`, `SafetensorsError` or `InvalidTokenizer` when the folder is not such a model, and how the file system fails.
  *
@@ -77,11 +72,10 @@ export const importModel = Stage.make({
     folder: Schema.NonEmptyString
   },
   output: Model,
-  // The files' digest says what it is, wherever they lie.
+  // The digest of the files identifies the model, not their folder.
   excludeFromCacheKey: ["folder"],
-  externalDigest: ({ folder }) => digestOfFiles(folder, ["config.json", weights, ...tokenizerFiles]),
+  externalDigest: ({ folder }) => digestOfFiles(folder, ["config.json", weightsName, ...tokenizerFiles]),
   run: Effect.fn("importModel")(function* ({ config, output }) {
-    const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const journal = yield* Journal
     const folder = path.resolve(config.folder)
@@ -94,18 +88,14 @@ export const importModel = Stage.make({
         level: "warning",
         message: `${folder}: config.json ends a document with token ${endTokenId} and the tokenizer with ${tokenizer.endToken} (${tokenizer.endTokenId}); the tokenizer's is used. Name the right one as eos_token in tokenizer_config.json, or as eos_token_id in config.json.`
       })
-    const bytes = yield* TensorFile.write(
-      path.join(output, weights),
-      toHuggingFace(spec, new Map(parameters.map((tensor) => [tensor.name, finite(folder, tensor)]))),
-      { format: "pt", ...(provenance && metadataOf(provenance)) }
+    const bytes = yield* writeWeights(
+      output,
+      spec,
+      parameters.map((tensor) => finite(folder, tensor)),
+      provenance
     )
     yield* copyTokenizer(folder, output, tokenizer, { model_max_length: spec.sequenceLength })
-    const texts = {
-      "config.json": configJson(spec, tokenizer.endTokenId),
-      "generation_config.json": generationConfigJson(tokenizer.endTokenId)
-    }
-    for (const [name, value] of Object.entries(texts))
-      yield* fs.writeFileString(path.join(output, name), pretty(value))
+    yield* writeConfigs(output, spec, tokenizer.endTokenId)
     const loaded = yield* load(output)
     yield* journal.publish({
       type: "Facts",

@@ -39,7 +39,7 @@ interface Reading {
 const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) =>
   program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
 
-/** Reads what of the context is not in the cache and gives the logits of what follows. */
+/** Reads the part of the context that is not in the cache; gives the logits of the next token. */
 const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: Reading) {
   let { cached, context } = reading
   if (context.length > generator.sequenceLength) {
@@ -47,7 +47,7 @@ const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: 
     cached = 0
   }
   const { block, program } = generator
-  // The last token is not among them: its logits are wanted.
+  // Not the last token, whose logits are needed.
   for (; block !== undefined && cached + block.length < context.length; cached += block.length)
     yield* read(block.program, context.slice(cached, cached + block.length), cached)
   let logits: Float32Array = new Float32Array()
@@ -78,7 +78,7 @@ export const tokens = (
     })
   )
 
-/** Turns text into token ids and back: what a tokenizer offers. */
+/** Turns text into token ids and back. */
 export interface Codec<E> {
   readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
   readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
@@ -94,10 +94,10 @@ export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
 const mostDecoded = 64
 
 interface Decoding {
-  /** The last ids: enough that a decoder sees what stands before a token. */
+  /** The last ids: enough for a decoder to see what comes before a token. */
   readonly ids: ReadonlyArray<number>
-  /** Their text as far as it was given out. */
-  readonly shown: string
+  /** The part of their text that was emitted. */
+  readonly emitted: string
 }
 
 /**
@@ -110,17 +110,17 @@ export const text = <E, R, E2>(
 ): Stream.Stream<string, E | E2, R> =>
   ids.pipe(
     Stream.mapAccumEffect(
-      (): Decoding => ({ ids: [], shown: "" }),
+      (): Decoding => ({ ids: [], emitted: "" }),
       Effect.fnUntraced(function* (state, id) {
         const ids = [...state.ids, id]
         const full = yield* codec.decode(ids)
         const certain = full.replace(/\uFFFD+$/u, "")
-        const grows = certain.startsWith(state.shown) && certain.length > state.shown.length
-        const pieces = grows ? [certain.slice(state.shown.length)] : []
-        const decoding: Decoding = { ids, shown: grows ? certain : state.shown }
-        if (ids.length < mostDecoded || decoding.shown !== full) return [decoding, pieces] as const
+        const grows = certain.startsWith(state.emitted) && certain.length > state.emitted.length
+        const pieces = grows ? [certain.slice(state.emitted.length)] : []
+        const decoding: Decoding = { ids, emitted: grows ? certain : state.emitted }
+        if (ids.length < mostDecoded || decoding.emitted !== full) return [decoding, pieces] as const
         const last = ids.slice(-mostDecoded / 2)
-        return [{ ids: last, shown: yield* codec.decode(last) }, pieces] as const
+        return [{ ids: last, emitted: yield* codec.decode(last) }, pieces] as const
       })
     )
   )

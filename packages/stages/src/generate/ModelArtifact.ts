@@ -1,5 +1,5 @@
 /**
- * The published model: a folder that Hugging Face's `GPT2LMHeadModel.from_pretrained` opens unchanged.
+ * The published model: a folder that `from_pretrained` of Hugging Face's class opens unchanged (see `model/Family.ts`).
  *
  * Files: `model.safetensors`, `config.json`, `generation_config.json`, `tokenizer.json`, `tokenizer_config.json`, `README.md` (the
  * model card), `curve.jsonl` and `curve.svg`.
@@ -22,7 +22,7 @@ export const Model = Artifact.kind({
     bytes: Schema.Int,
     /** Digest of the tokenizer in the folder. */
     tokenizer: Schema.String,
-    /** How it was trained, as its weights say; absent for a model whose weights do not. */
+    /** How it was trained, from the metadata of its weights; absent where they have none. */
     provenance: Schema.optionalKey(Provenance),
     /** Largest difference between the logits before saving and after loading; absent where it was not measured. */
     logitDifference: Schema.optionalKey(Schema.Finite)

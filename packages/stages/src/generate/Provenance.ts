@@ -1,7 +1,4 @@
-/**
- * Where a model's weights come from, kept in the metadata of model.safetensors itself: it goes wherever they go, and is gone where
- * another program wrote them anew.
- */
+/** How a model's weights were trained, in the metadata of model.safetensors: present until another program writes the file anew. */
 import { Option, Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 
@@ -30,7 +27,7 @@ export const metadataOf = (provenance: Provenance): Readonly<Record<string, stri
   [key]: encode(provenance)
 })
 
-/** Undefined for weights that say nothing of it; "damaged" for a text that is none. */
+/** Undefined for weights without it; "damaged" where it cannot be decoded. */
 export const provenanceOf = (
   metadata: Readonly<Record<string, string>>
 ): Provenance | undefined | "damaged" =>

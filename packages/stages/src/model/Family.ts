@@ -91,6 +91,8 @@ export interface ReadConfig<Config> {
 export interface Layout<Config> {
   /** Class of transformers that opens the model, such as `GPT2LMHeadModel`. */
   readonly className: (config: Config) => string
+  /** Value of `model_type` in config.json, such as `gpt2`. */
+  readonly modelType: (config: Config) => string
   /** Prefix of names that files made elsewhere may leave out. */
   readonly prefix: string
   /** The tensors of model.safetensors, in order. One that is no parameter is written as zeros. */
@@ -108,8 +110,8 @@ export interface Family<Config> {
   readonly title: (config: Config) => string
   /** Why these sizes are invalid, in a clause; undefined when they are valid. */
   readonly faultOf: (config: Config) => string | undefined
-  /** The config's rows in a model card and in `inspect`: label and value. */
-  readonly settings: (config: Config) => ReadonlyArray<readonly [label: string, value: string]>
+  /** The sizes and settings in a model card and in `inspect`: label and value. */
+  readonly settings: (spec: Sized<Config>) => ReadonlyArray<readonly [label: string, value: string]>
   /** The sizes that weights depend on, by name: equal for two configs whose weights fit each other. */
   readonly sizes: (config: Config) => Readonly<Record<string, number | boolean>>
   readonly dropout: (config: Config) => Dropout

@@ -1,7 +1,6 @@
 /** The list of model families, and what they say of a model by its config. */
 import type { Effect, Schema } from "effect"
 import type { Dropout, Family, ReadConfig, Sized } from "./Family.ts"
-import type { GptConfig } from "./Gpt.ts"
 import { gpt } from "./gpt/family.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
 
@@ -12,7 +11,7 @@ export type Spec = Sized<ModelConfig>
 export const using = <A>(
   model: ModelConfig,
   use: <Config extends ModelConfig>(family: Family<Config>, model: Config) => A
-): A => use<GptConfig>(gpt, model)
+): A => use(gpt, model)
 
 /** Why these sizes are invalid, in a clause; undefined when they are valid. */
 export const faultOf = (model: ModelConfig): string | undefined =>
@@ -25,9 +24,9 @@ export const titleOf = (model: ModelConfig): string => using(model, (family, own
 export const summaryOf = (model: ModelConfig): string =>
   `${titleOf(model)}, ${model.embedding} embedding, ${model.layers} layers, ${model.heads} heads`
 
-/** The config's rows in a model card and in `inspect`: label and value. */
-export const settingsOf = (model: ModelConfig): ReadonlyArray<readonly [label: string, value: string]> =>
-  using(model, (family, own) => family.settings(own))
+/** The sizes and settings in a model card and in `inspect`: label and value. */
+export const settingsOf = (spec: Spec): ReadonlyArray<readonly [label: string, value: string]> =>
+  using(spec.model, (family, model) => family.settings({ ...spec, model }))
 
 /** The family and the sizes that weights depend on, in one line: the same for two configs whose weights fit each other. */
 export const sizesOf = (model: ModelConfig): string =>

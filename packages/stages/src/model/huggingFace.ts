@@ -75,6 +75,10 @@ export const configJson = (spec: Spec, endTokenId: number): Readonly<Record<stri
 export const classNameOf = (model: ModelConfig): string =>
   using(model, ({ layout }, own) => layout.className(own))
 
+/** Value of `model_type` in config.json, such as `gpt2`. */
+export const modelTypeOf = (model: ModelConfig): string =>
+  using(model, ({ layout }, own) => layout.modelType(own))
+
 /** generation_config.json: a document begins after an end token, and ends with one. */
 export const generationConfigJson = (endTokenId: number) => ({
   bos_token_id: endTokenId,

@@ -24,7 +24,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   }
 }
 
-/** A tensor whose values are read when they are wanted. */
+/** A tensor whose values are read when they are needed. */
 export interface Source<E> extends Omit<NamedTensor, "values"> {
   /** A copy that the caller owns. */
   readonly read: Effect.Effect<Float32Array, E>
@@ -95,8 +95,8 @@ const typeBytes: Readonly<Record<string, number>> = {
   U64: 8
 }
 
-/** Where a tensor lies among a file's data bytes. */
-export interface Slot {
+/** The entry of a tensor in a file's header: `begin` and `end` count from the first data byte. */
+export interface HeaderEntry {
   readonly name: string
   readonly type: string
   readonly shape: ReadonlyArray<number>
@@ -104,39 +104,39 @@ export interface Slot {
   readonly end: number
 }
 
-/** What a file's header says. */
+/** The decoded header of a file. */
 export interface Layout {
   /** In the order of their data. */
-  readonly slots: ReadonlyArray<Slot>
+  readonly entries: ReadonlyArray<HeaderEntry>
   readonly metadata: Readonly<Record<string, string>>
   /** First byte of the data. */
   readonly data: number
 }
 
-/** Reads one header entry, or says what is wrong with it. `room` is the number of data bytes in the file. */
-const slotOf = (name: string, value: unknown, room: number): Slot | string => {
-  const entry = decodeEntry(value)
-  if (entry._tag === "None") return `the header's entry for "${name}" lacks dtype, shape or data_offsets`
-  const { data_offsets, dtype, shape } = entry.value
+/** Reads one header entry, or gives what is wrong with it. `dataBytes` is the number of data bytes in the file. */
+const entryOf = (name: string, value: unknown, dataBytes: number): HeaderEntry | string => {
+  const decoded = decodeEntry(value)
+  if (decoded._tag === "None") return `the header's entry for "${name}" lacks dtype, shape or data_offsets`
+  const { data_offsets, dtype, shape } = decoded.value
   const [begin, end] = data_offsets
   const numberBytes = Object.hasOwn(typeBytes, dtype) ? typeBytes[dtype] : undefined
   if (numberBytes === undefined) return `tensor "${name}" has type ${dtype}, which is not known here`
   if (shape.some((side) => side < 0)) return `tensor "${name}" has a negative side`
-  if (begin < 0 || end < begin || end > room)
-    return `tensor "${name}" lies at bytes ${begin} to ${end}, outside the ${room} bytes of data that are there`
+  if (begin < 0 || end < begin || end > dataBytes)
+    return `tensor "${name}" has bytes ${begin} to ${end}, outside the ${dataBytes} bytes of data in the file`
   const bytes = shape.reduce((product, side) => product * side, numberBytes)
   if (bytes !== end - begin)
     return `tensor "${name}" of shape [${shape.join(", ")}] needs ${bytes} bytes and has ${end - begin}`
   return { name, type: dtype, shape, begin, end }
 }
 
-/** Why a tensor's numbers cannot be read as float32, or undefined when they can. Others may lie beside those that are wanted. */
-export const whyUnreadable = ({ name, type }: Slot): string | undefined =>
+/** Why a tensor's numbers cannot be read as float32, or undefined when they can. A file may hold others that are not needed. */
+export const whyUnreadable = ({ name, type }: HeaderEntry): string | undefined =>
   type === "F32" || type === "F16" || type === "BF16"
     ? undefined
     : `tensor "${name}" has type ${type}; F32, F16 and BF16 are read here`
 
-/** Numbers of half precision as float32, which holds each of them. `bytes` may lie anywhere in memory. */
+/** Numbers of half precision as float32, which holds each of them. `bytes` may have any alignment. */
 export const widened = (type: string, bytes: Uint8Array): Float32Array => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const values = new Float32Array(bytes.byteLength / 2)
@@ -157,17 +157,19 @@ const fromHalf = (bits: number): number => {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-/** Length of the JSON behind a file's first 8 bytes, or what is wrong with a file of `size` bytes that begins so. */
+/** Length of the JSON after a file's first 8 bytes, or what is wrong with a file of `size` bytes that begins so. */
 export const headerLengthOf = (first: Uint8Array, size: number): number | string => {
   if (size < 8) return `it has ${size} bytes, fewer than the 8 of the header's length`
   const view = new DataView(first.buffer, first.byteOffset, first.byteLength)
   const length = Number(view.getBigUint64(0, true))
-  if (length > largestHeader) return `its header claims ${length} bytes, more than the format allows`
-  if (8 + length > size) return `its header claims ${length} bytes and the file ends before them`
+  if (length > largestHeader)
+    return `its header has ${length} bytes by its length field, more than the format allows`
+  if (8 + length > size)
+    return `its header has ${length} bytes by its length field, and the file ends before them`
   return length
 }
 
-/** Reads the JSON of a file of `size` bytes, or says what is wrong with it. */
+/** Reads the JSON of a file of `size` bytes, or gives what is wrong with it. */
 export const layoutOf = (json: Uint8Array, size: number): Layout | string => {
   if (json[0] !== 0x7b) return "its header does not begin with {"
   let header: unknown
@@ -179,8 +181,8 @@ export const layoutOf = (json: Uint8Array, size: number): Layout | string => {
   const record = decodeHeader(header)
   if (record._tag === "None") return "its header is not an object"
   const data = 8 + json.byteLength
-  const room = size - data
-  const slots: Array<Slot> = []
+  const dataBytes = size - data
+  const entries: Array<HeaderEntry> = []
   let metadata: Readonly<Record<string, string>> = {}
   for (const [name, value] of Object.entries(record.value)) {
     if (name === "__metadata__") {
@@ -190,24 +192,24 @@ export const layoutOf = (json: Uint8Array, size: number): Layout | string => {
       continue
     }
     if (name === "") return "a tensor has no name"
-    const slot = slotOf(name, value, room)
-    if (typeof slot === "string") return slot
-    slots.push(slot)
+    const entry = entryOf(name, value, dataBytes)
+    if (typeof entry === "string") return entry
+    entries.push(entry)
   }
   // The data must be covered exactly: no overlap, no hole, nothing after the last tensor.
-  slots.sort((a, b) => a.begin - b.begin || a.end - b.end)
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let covered = 0
-  for (const slot of slots) {
-    if (slot.begin < covered) return `tensor "${slot.name}" overlaps the one before it`
-    if (slot.begin > covered)
-      return `${slot.begin - covered} bytes before tensor "${slot.name}" belong to none`
-    covered = slot.end
+  for (const entry of entries) {
+    if (entry.begin < covered) return `tensor "${entry.name}" overlaps the one before it`
+    if (entry.begin > covered)
+      return `${entry.begin - covered} bytes before tensor "${entry.name}" belong to none`
+    covered = entry.end
   }
-  if (covered !== room) return `${room - covered} bytes at its end belong to no tensor`
-  return { slots, metadata, data }
+  if (covered !== dataBytes) return `${dataBytes - covered} bytes at its end belong to no tensor`
+  return { entries, metadata, data }
 }
 
-/** What a file holds. */
+/** The decoded contents of a file. */
 export interface Contents {
   readonly tensors: ReadonlyMap<string, NamedTensor>
   readonly metadata: Readonly<Record<string, string>>
@@ -218,12 +220,12 @@ const parse = (file: Uint8Array): Contents | string => {
   if (typeof length === "string") return length
   const layout = layoutOf(file.subarray(8, 8 + length), file.byteLength)
   if (typeof layout === "string") return layout
-  const { data, metadata, slots } = layout
+  const { data, metadata, entries } = layout
   const tensors = new Map<string, NamedTensor>()
-  for (const slot of slots) {
-    const why = whyUnreadable(slot)
+  for (const entry of entries) {
+    const why = whyUnreadable(entry)
     if (why !== undefined) return why
-    const { begin, end, name, shape, type } = slot
+    const { begin, end, name, shape, type } = entry
     const values =
       type === "F32"
         ? view(file, data + begin, end - begin)
@@ -241,7 +243,7 @@ const view = (file: Uint8Array, offset: number, bytes: number): Float32Array => 
       new Float32Array(Uint8Array.prototype.slice.call(file, offset, offset + bytes).buffer)
 }
 
-/** What a safetensors file's bytes hold. `file` names it in errors. */
+/** Decodes a safetensors file's bytes. `file` names it in errors. */
 export const decode = (bytes: Uint8Array, file: string): Effect.Effect<Contents, SafetensorsError> =>
   Effect.suspend(() => {
     const parsed = parse(bytes)

@@ -4,17 +4,17 @@ import type { PlatformError } from "effect/PlatformError"
 import { release } from "./release.ts"
 import {
   bytesOf,
+  type HeaderEntry,
   headerLengthOf,
   headerOf,
   layoutOf,
   SafetensorsError,
-  type Slot,
   type Source,
   whyUnreadable,
   widened
 } from "./Safetensors.ts"
 
-/** A file's tensors, each read when its turn comes. */
+/** A file's tensors, each read when it is needed. */
 export interface TensorFile {
   readonly tensors: ReadonlyMap<string, Source<SafetensorsError>>
   readonly metadata: Readonly<Record<string, string>>
@@ -35,15 +35,15 @@ const fill = Effect.fnUntraced(function* (
   }
 })
 
-const orRefused = (path: string) => (error: PlatformError) =>
-  new SafetensorsError({ file: path, why: `the system does not give it (${error.reason._tag})` })
+const orUnreadable = (path: string) => (error: PlatformError) =>
+  new SafetensorsError({ file: path, why: `the system cannot read it (${error.reason._tag})` })
 
-/** Reads a file's header. Its tensors are read from the file as it is then. */
+/** Reads a file's header. Its tensors are read from the file later, as it is then. */
 export const open = Effect.fn("TensorFile.open")(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const damaged = (why: string) => new SafetensorsError({ file: path, why })
   const opened = fs.open(path, { flag: "r" })
-  const { data, metadata, slots } = yield* Effect.scoped(
+  const { data, metadata, entries } = yield* Effect.scoped(
     Effect.gen(function* () {
       const file = yield* opened
       const size = Number((yield* file.stat).size)
@@ -57,9 +57,9 @@ export const open = Effect.fn("TensorFile.open")(function* (path: string) {
       return typeof layout === "string" ? yield* damaged(layout) : layout
     })
   )
-  const source = (slot: Slot): Source<SafetensorsError> => {
-    const { begin, end, name, shape, type } = slot
-    const why = whyUnreadable(slot)
+  const source = (entry: HeaderEntry): Source<SafetensorsError> => {
+    const { begin, end, name, shape, type } = entry
+    const why = whyUnreadable(entry)
     return {
       name,
       shape,
@@ -75,17 +75,17 @@ export const open = Effect.fn("TensorFile.open")(function* (path: string) {
         return values
       }).pipe(
         Effect.scoped,
-        Effect.catchTag("PlatformError", (error) => Effect.fail(orRefused(path)(error)))
+        Effect.catchTag("PlatformError", (error) => Effect.fail(orUnreadable(path)(error)))
       )
     }
   }
   return {
-    tensors: new Map(slots.map((slot) => [slot.name, source(slot)])),
+    tensors: new Map(entries.map((entry) => [entry.name, source(entry)])),
     metadata
   } satisfies TensorFile as TensorFile
 })
 
-/** Writes a file, a tensor at a time. Gives its size in bytes. */
+/** Writes a file, a tensor at a time. Returns its size in bytes. */
 export const write = Effect.fn("TensorFile.write")(function* <E>(
   path: string,
   tensors: ReadonlyArray<Source<E>>,

@@ -36,11 +36,11 @@ const independently = (file: string) => {
 }
 
 describe("checkpoint", () => {
-  it("says that it computes, so that it is given an engine in a pipeline in which nothing else does", () => {
+  it("declares that it uses an engine", () => {
     assert.isTrue(checkpoint.usesBackend)
   })
 
-  it.live("publishes what GPT2LMHeadModel.from_pretrained wants to find", () =>
+  it.live("publishes what GPT2LMHeadModel.from_pretrained needs", () =>
     Effect.gen(function* () {
       const at = yield* place
       const { directory } = yield* publishModel(at)
@@ -133,7 +133,7 @@ describe("checkpoint", () => {
     }).pipe(Effect.scoped, provided)
   )
 
-  it.live("proves that the folder computes what was trained, with and without biases", () =>
+  it.live("checks that the folder computes what was trained, with and without biases", () =>
     Effect.gen(function* () {
       for (const bias of [true, false]) {
         const at = yield* place
@@ -186,7 +186,7 @@ describe("checkpoint", () => {
     }).pipe(Effect.scoped, provided)
   )
 
-  it.live("takes its tokenizer from the run, and says in the weights themselves how they were made", () =>
+  it.live("takes its tokenizer from the run, and puts the provenance into the weights' metadata", () =>
     Effect.gen(function* () {
       const at = yield* place
       const { directory, run, value } = yield* publishModel(at)

@@ -23,8 +23,8 @@ const weightsIn = (directory: string) =>
     ({ tensors }) => new Map([...tensors].map(([name, { values }]) => [name, values]))
   )
 
-/** Furthest that two models' weights are apart, relative to each weight. */
-const apart = Effect.fn("apart")(function* (a: string, b: string) {
+/** Largest difference between two models' weights, relative to each weight. */
+const difference = Effect.fn("difference")(function* (a: string, b: string) {
   const [left, right] = [yield* weightsIn(a), yield* weightsIn(b)]
   assert.deepStrictEqual([...left.keys()], [...right.keys()])
   return [...left].reduce(
@@ -53,7 +53,7 @@ describe("import-model", () => {
           const folder = join(at.root, "foreign")
           makeForeign(directory, folder, { type, prefixed })
           const { artifact } = yield* imported(folder)
-          assert.isAtMost(yield* apart(directory, artifact.directory), allowed)
+          assert.isAtMost(yield* difference(directory, artifact.directory), allowed)
           assert.strictEqual(artifact.value.tokenizer, value.tokenizer)
           assert.isUndefined(artifact.value.provenance)
           assert.strictEqual((yield* Model.load(artifact.directory)).spec.sequenceLength, 8)
@@ -65,16 +65,16 @@ describe("import-model", () => {
         }).pipe(Effect.scoped, Effect.provide(layer))
       )
 
-  it.live("keeps what its own weights say of their training", () =>
+  it.live("keeps the provenance in the weights", () =>
     Effect.gen(function* () {
       const { directory, value } = yield* published
       const { artifact } = yield* imported(directory)
       assert.deepStrictEqual(artifact.value.provenance, value.provenance)
-      assert.strictEqual(yield* apart(directory, artifact.directory), 0)
+      assert.strictEqual(yield* difference(directory, artifact.directory), 0)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("the files, and not where they lie, decide the cache key", () =>
+  it.live("the files, not their folder, decide the cache key", () =>
     Effect.gen(function* () {
       const { directory } = yield* published
       const node = importModel({ folder: directory })
@@ -91,7 +91,7 @@ describe("import-model", () => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("says of every folder that it cannot take what is wrong, and what to do", () =>
+  it.live("names what is wrong with a folder that it cannot read, and the fix", () =>
     Effect.gen(function* () {
       const { at, directory } = yield* published
       const copy = (name: string, harm: (folder: string) => void) => {
@@ -111,9 +111,9 @@ describe("import-model", () => {
       for (const [folder, message] of cases)
         assert.match((yield* imported(folder).pipe(Effect.flip)).message, message)
       const folder = join(at.root, "spoilt")
-      const spoil = (name: string, values: Float32Array) =>
+      const corrupt = (name: string, values: Float32Array) =>
         name.endsWith("ln_f.bias") ? values.map((value, index) => (index === 3 ? Number.NaN : value)) : values
-      makeForeign(directory, folder, { type: "F32", prefixed: true, change: spoil })
+      makeForeign(directory, folder, { type: "F32", prefixed: true, change: corrupt })
       assert.match(
         (yield* imported(folder).pipe(Effect.flip)).message,
         /number 3 of its tensor transformer\.ln_f\.bias is NaN/

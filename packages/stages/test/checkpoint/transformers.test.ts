@@ -28,7 +28,7 @@ const pythons = ["python3", ...(process.env.TRAINYARD_TEST_PYTHON ?? "").split("
 const script = fileURLToPath(new URL("./openFolder.py", import.meta.url))
 const texts = ["int main", "/* \u00e9\u20ac\u{1f600} */ return n;\n", "<unk <|endoftext|"]
 
-const Told = Schema.fromJsonString(
+const Opened = Schema.fromJsonString(
   Schema.Struct({
     version: Schema.String,
     names: Schema.Array(Schema.String),
@@ -87,27 +87,27 @@ describe("transformers", () => {
               env: { ...process.env, HF_HUB_OFFLINE: "1" }
             })
             assert.strictEqual(asked.status, 0, asked.stderr)
-            const told = yield* Schema.decodeUnknownEffect(Told)(asked.stdout.trim().split("\n").at(-1))
+            const opened = yield* Schema.decodeUnknownEffect(Opened)(asked.stdout.trim().split("\n").at(-1))
             const own = yield* Tokenizer.load(directory)
             // With token_type_ids among them, GPT-2 adds an embedding to every position.
-            assert.deepStrictEqual(told.names, ["attention_mask", "input_ids"])
+            assert.deepStrictEqual(opened.names, ["attention_mask", "input_ids"])
             assert.deepStrictEqual(
-              told.ids,
+              opened.ids,
               (yield* own.encodeBatch(texts)).map((ids) => [...ids])
             )
-            if (model === "byte-pair") assert.deepStrictEqual(told.texts, texts)
-            assert.strictEqual(told.entries, own.vocabularySize)
-            assert.strictEqual(told.longest, 16)
-            assert.strictEqual(told.padToken, own.endToken)
-            assert.strictEqual(told.padId, own.endTokenId)
-            const longest = Math.max(...told.ids.map((ids) => ids.length))
-            for (const [index, ids] of told.ids.entries()) {
+            if (model === "byte-pair") assert.deepStrictEqual(opened.texts, texts)
+            assert.strictEqual(opened.entries, own.vocabularySize)
+            assert.strictEqual(opened.longest, 16)
+            assert.strictEqual(opened.padToken, own.endToken)
+            assert.strictEqual(opened.padId, own.endTokenId)
+            const longest = Math.max(...opened.ids.map((ids) => ids.length))
+            for (const [index, ids] of opened.ids.entries()) {
               const rest = longest - ids.length
-              assert.deepStrictEqual(told.padded[index], [...ids, ...Array(rest).fill(own.endTokenId)])
-              assert.deepStrictEqual(told.mask[index], [...ids.map(() => 1), ...Array(rest).fill(0)])
+              assert.deepStrictEqual(opened.padded[index], [...ids, ...Array(rest).fill(own.endTokenId)])
+              assert.deepStrictEqual(opened.mask[index], [...ids.map(() => 1), ...Array(rest).fill(0)])
             }
-            assert.strictEqual(told.model, "GPT2Config")
-            assert.strictEqual(told.vocabulary, own.vocabularySize)
+            assert.strictEqual(opened.model, "GPT2Config")
+            assert.strictEqual(opened.vocabulary, own.vocabularySize)
             // Saved by transformers, it is still the same tokenizer to every stage.
             assert.strictEqual((yield* Tokenizer.load(saved)).digest, own.digest)
           }).pipe(Effect.scoped, Effect.provide(Running.layer)),

@@ -87,7 +87,7 @@ describe("Model.load", () => {
       /not the one that this model was trained with/
     ]
   ]
-  it.live("says of every broken folder what is wrong with it", () =>
+  it.live("names what is wrong with a damaged folder", () =>
     Effect.gen(function* () {
       const whole = yield* published
       for (const [name, harm, message] of broken) {
@@ -102,7 +102,7 @@ describe("Model.load", () => {
     }).pipe(Effect.scoped, provided)
   )
 
-  it.live("says of a folder that is not there what it looked for", () =>
+  it.live("names the file that is missing", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Model.load("/nowhere"))
       assert.match(error.message, /\/nowhere cannot be used as a model: it has no config\.json/)
@@ -219,7 +219,7 @@ describe("generate", () => {
   it.live("decodes no more for a token of a long text than for one of a short text", () =>
     Effect.gen(function* () {
       let most = 0
-      // Joins words by spaces, as decoders do that look at what stands before a token.
+      // Joins words by spaces, as decoders do that depend on the token before.
       const codec: Completion.Codec<never> = {
         encode: () => Effect.succeed([]),
         decode: (ids) => {

@@ -1,4 +1,5 @@
 /** GPT-2's family: learned positions, layer norm, GELU, an output layer tied to the embedding. */
+import { count } from "../../figures.ts"
 import type { Family } from "../Family.ts"
 import type { GptConfig } from "../Gpt.ts"
 import { forward } from "./forward.ts"
@@ -12,10 +13,11 @@ export const gpt: Family<GptConfig> = {
     embedding % heads === 0
       ? undefined
       : `model.heads ${heads} does not divide model.embedding ${embedding}; use a number of heads that does`,
-  settings: ({ bias, dropout, embedding, heads, layers }) => [
-    ["Embedding", embedding.toLocaleString("en-US")],
-    ["Layers", layers.toLocaleString("en-US")],
-    ["Heads", heads.toLocaleString("en-US")],
+  settings: ({ model: { bias, dropout, embedding, heads, layers }, sequenceLength }) => [
+    ["Embedding", count(embedding)],
+    ["Layers", count(layers)],
+    ["Heads", count(heads)],
+    ["Context", `${count(sequenceLength)} tokens`],
     ["Biases", bias ? "yes" : "no (written as zeros)"],
     ["Dropout", String(dropout)]
   ],

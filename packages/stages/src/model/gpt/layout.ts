@@ -62,6 +62,7 @@ const decode = Schema.decodeUnknownEffect(ReadableConfig)
 
 export const layout: Layout<GptConfig> = {
   className: () => "GPT2LMHeadModel",
+  modelType: () => "gpt2",
   prefix: "transformer.",
   published: (spec) =>
     parameters({ ...spec, model: { ...spec.model, bias: true } }).map(({ hiddenMatrices, name, shape }) => ({
