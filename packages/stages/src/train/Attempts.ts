@@ -8,6 +8,7 @@ import { parameters } from "../model/Parameters.ts"
 import { averageKind } from "./averaging.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
+import { lengthAt } from "./contexts.ts"
 import * as DiskTensors from "./DiskTensors.ts"
 import * as Loop from "./Loop.ts"
 import type * as LoopRun from "./LoopRun.ts"
@@ -89,6 +90,8 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         spec: plan.spec,
         batchSize: config.batchSize,
         masksDocuments: plan.masksDocuments,
+        lengths: [...new Set(plan.contexts.map(({ length }) => length))],
+        firstLength: lengthAt(plan.contexts, state.step + 1),
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
         weightDecay: plan.decay.weightDecay,

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { FaultPolicy } from "./FaultPolicy.ts"
 import type { State } from "./State.ts"
-import type { StepResult } from "./Trainer.ts"
+import type { StepResult } from "./TrainingPrograms.ts"
 
 /** Training ended at a bad step. */
 export class TrainingStopped extends Schema.TaggedError<TrainingStopped>()("TrainingStopped", {

@@ -2,10 +2,11 @@
 import { Effect, Schema } from "effect"
 import type { DocumentStarts } from "../dataset/DocumentStarts.ts"
 import { type Row, rowsOf, spread } from "../model/Evaluation.ts"
-import { masksDocuments, titleOf } from "../model/families.ts"
+import { masksDocuments, positionsOf, titleOf } from "../model/families.ts"
 import type { ModelConfig } from "../model/ModelConfig.ts"
 import type { Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
+import { type Context, contextsOf, lengthFault } from "./contexts.ts"
 import type { Schedule } from "./Schedule.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import { type Decay, decayOf } from "./WeightDecay.ts"
@@ -45,6 +46,8 @@ export interface Plan {
   /** The windows of the validation split that an evaluation measures. */
   readonly evaluation: ReadonlyArray<Row>
   readonly schedule: Schedule
+  /** Length of the windows by step. */
+  readonly contexts: ReadonlyArray<Context>
   /** Of the matrices that AdamW updates. */
   readonly decay: Decay
   /** Tokens predicted in one optimizer step. */
@@ -76,6 +79,18 @@ const scheduleOf = (config: TrainConfig, steps: number): Schedule => {
     floor: finalRateOf(config)
   }
 }
+
+/** Why this model cannot be trained with short windows first, in a sentence. */
+const contextRefusal = (
+  { contextSchedule }: TrainConfig,
+  model: ModelConfig,
+  sequenceLength: number
+): string | undefined =>
+  contextSchedule.length === 0
+    ? undefined
+    : positionsOf(model) !== undefined
+      ? `contextSchedule needs positions that are computed, and ${titleOf(model)} learns a vector for each: those beyond a short window would not be trained. Take contextSchedule out, or train a model with rotary positions.`
+      : lengthFault(contextSchedule, sequenceLength)
 
 /** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
 export const planOf = (
@@ -110,6 +125,8 @@ export const planOf = (
     return fail(
       `documentMask is true, and the attention of ${titleOf(model)} cannot be kept within documents. Take documentMask out, or train a model of another family.`
     )
+  const context = contextRefusal(config, model, sequenceLength)
+  if (context !== undefined) return fail(context)
   const batches = Batches.make(data)
   const epochs = config.epochs ?? 1
   const batchesToCome = batches.batchesIn(epochs) - Math.round(done.windows / config.batchSize)
@@ -138,6 +155,7 @@ export const planOf = (
       config.evaluationTokens
     ),
     schedule,
+    contexts: contextsOf(config.contextSchedule, schedule, sequenceLength),
     decay,
     tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength
   })

@@ -31,6 +31,13 @@ export const fields = {
    */
   sequenceLength: Schema.optionalKey(positiveInt),
   /**
+   * Short windows first: up to the share `until` of `decaySteps`, each row of a batch is cut into windows of a shorter `sequenceLength`, which
+   * must divide that of the run. Every step reads as many tokens as without it. For models whose positions are computed (rotary), not learned.
+   */
+  contextSchedule: Schema.Array(Schema.Struct({ until: share, sequenceLength: positiveInt })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed([]))
+  ),
+  /**
    * How the training split becomes windows. `stream` cuts it every `sequenceLength` tokens, wherever that is. `documents` packs whole documents
    * into windows, cuts those that are longer at an offset that is drawn anew each epoch, and leaves a little padding.
    */

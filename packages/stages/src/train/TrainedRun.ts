@@ -80,6 +80,8 @@ export const TrainedRun = Artifact.kind({
     learning: Schema.Struct({
       windows: Schema.Literals(["stream", "documents"]),
       documentMask: Schema.Boolean,
+      /** Windows shorter than `sequenceLength`, up to which step. */
+      contexts: Schema.Array(Schema.Struct({ lastStep: Schema.Int, sequenceLength: Schema.Int })),
       batchSize: Schema.Int,
       gradientAccumulationSteps: Schema.Int,
       learningRate: Schema.Finite,

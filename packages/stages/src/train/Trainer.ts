@@ -3,18 +3,17 @@
  * steps and tensors; knows nothing of files, policies or time. Gradient clipping, AdamW and weight decay are part of the training programs
  * (backends' `program/optimize`).
  */
-import { Backend, type Prepared, type Session } from "@trainyard/backends/Backend"
+import { Backend, type Session } from "@trainyard/backends/Backend"
 import { Names } from "@trainyard/backends/program/optimize"
 import type { Program } from "@trainyard/backends/program/Program"
 import { Effect } from "effect"
 import { scaled, temperatureScaled } from "../model/Calibration.ts"
-import { integerSeed } from "../model/draws.ts"
-import { hasDropout } from "../model/families.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
-import { evaluate, generate, Ports, tensorsOf, training } from "../model/Programs.ts"
+import { evaluate, generate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as Memory from "./Memory.ts"
+import { oneLengthAtATime, stepping, trainingPrograms } from "./TrainingPrograms.ts"
 import { watched } from "./Watchdog.ts"
 import * as WeightAverage from "./WeightAverage.ts"
 
@@ -23,6 +22,9 @@ export interface Settings {
   readonly batchSize: number
   /** Whether attention stays within documents while training. */
   readonly masksDocuments: boolean
+  /** Lengths of the windows that training will have, and of those that it begins with. */
+  readonly lengths: ReadonlyArray<number>
+  readonly firstLength: number
   /** Batches whose gradients make one update. */
   readonly gradientAccumulationSteps: number
   /** Whether the loss must be known before the update is made, so that the update can be skipped. */
@@ -44,21 +46,6 @@ export interface Settings {
   readonly hangSeconds: number
 }
 
-/** One batch, everything [B, T]. */
-export interface Batch {
-  readonly tokens: Int32Array
-  readonly targets: Int32Array
-  /** Where each prediction's document begins in its window, where attention stays within documents. */
-  readonly starts: Int32Array | undefined
-}
-
-export interface StepResult {
-  /** Mean over the batches, nats per token. */
-  readonly loss: number
-  /** Norm of all gradients before clipping; undefined when the update was skipped. */
-  readonly gradientNorm: number | undefined
-}
-
 /** The trained tensors of a checkpoint. */
 export interface Tensors {
   readonly parameters: ReadonlyArray<Source<SafetensorsError>>
@@ -69,78 +56,10 @@ export interface Tensors {
 
 const scaledName = (parameter: string): string => `${parameter}.temperatureScaled`
 
-const zeros = new Int32Array(1)
-
 const moments = ({ name, shape }: Parameter) => [
   { name: Names.firstMoment(name), shape },
   { name: Names.secondMoment(name), shape }
 ]
-
-/** The training programs that these settings need: one for a whole step, or one after the other. */
-const trainingPrograms = (settings: Settings, list: ReadonlyArray<Parameter>) => {
-  const decays = new Set(list.filter((parameter) => parameter.decays).map((parameter) => parameter.name))
-  const { first, more, step, update } = training(settings.spec, settings.batchSize, {
-    beta1: settings.beta1,
-    beta2: settings.beta2,
-    epsilon: settings.epsilon,
-    weightDecay: settings.weightDecay,
-    maximumNorm: settings.gradientClip,
-    documents: settings.masksDocuments,
-    decays: (parameter) => decays.has(parameter.name)
-  })
-  if (settings.gradientAccumulationSteps > 1) return { first, more, update }
-  return settings.checkBeforeUpdate ? { first, update } : { step }
-}
-
-/** The optimizer step over the prepared programs. */
-const stepping = (
-  settings: Settings,
-  programs: Partial<Record<"first" | "more" | "step" | "update", Prepared>>
-) => {
-  const { gradientAccumulationSteps, seed, spec } = settings
-  const gradientsOf = (batch: Batch, step: number, index: number) => ({
-    [Ports.tokens]: batch.tokens,
-    [Ports.targets]: batch.targets,
-    ...(batch.starts && { [Ports.starts]: batch.starts }),
-    [Ports.offset]: zeros,
-    [Ports.lossGradient]: Float32Array.of(1 / gradientAccumulationSteps),
-    ...(hasDropout(spec.model)
-      ? { [Ports.dropoutSeed]: Int32Array.of(integerSeed(seed, "dropout", step, index)) }
-      : {})
-  })
-  const updateOf = (step: number, learningRate: number) => ({
-    [Names.learningRate]: Float32Array.of(learningRate),
-    [Names.step]: Int32Array.of(step)
-  })
-  return Effect.fnUntraced(function* (
-    batches: ReadonlyArray<Batch>,
-    step: number,
-    learningRate: number,
-    shouldSkip: (loss: number) => boolean
-  ) {
-    const { first, more, step: whole, update } = programs
-    if (whole !== undefined) {
-      const outputs = yield* whole.run({
-        ...gradientsOf(batches[0]!, step, 0),
-        ...updateOf(step, learningRate)
-      })
-      return {
-        loss: outputs[Ports.loss]![0]!,
-        gradientNorm: outputs[Names.gradientNorm]![0]!
-      } as StepResult
-    }
-    let sum = 0
-    for (const [index, batch] of batches.entries()) {
-      const program = index === 0 ? first! : more!
-      const outputs = yield* program.run(gradientsOf(batch, step, index))
-      sum += outputs[Ports.loss]![0]!
-    }
-    const loss = Math.fround(sum / gradientAccumulationSteps)
-    if (shouldSkip(loss)) return { loss, gradientNorm: undefined } as StepResult
-    const outputs = yield* update!.run(updateOf(step, learningRate))
-    return { loss, gradientNorm: outputs[Names.gradientNorm]![0]! } as StepResult
-  })
-}
 
 /** Filling the session's tensors, and reading them for a checkpoint. */
 const tensorAccess = (
@@ -200,10 +119,10 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const list = parameters(spec)
   const norm = settings.calibrates ? scaled(spec).map((parameter) => parameter.name) : []
   const weightsOf = (parameter: string) => (norm.includes(parameter) ? scaledName(parameter) : parameter)
-  const train = trainingPrograms(settings, list)
+  const train = new Map(settings.lengths.map((length) => [length, trainingPrograms(settings, length)]))
   const evaluating = evaluate(spec, batchSize, { weights: weightsOf })
   const generating = generate(spec, 1, weightsOf)
-  const programs = [...Object.values(train), evaluating, generating]
+  const programs = [...[...train.values()].flatMap(Object.values<Program>), evaluating, generating]
   const orNotEnoughMemory = Memory.explain(programs, {
     batchSize,
     gradientAccumulationSteps,
@@ -214,9 +133,9 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
     Effect.map(orNotEnoughMemory(session.prepare(program)), (prepared) =>
       watched(backend.engine, prepared, settings.hangSeconds)
     )
-  const prepared = yield* Effect.all(
-    Object.fromEntries(Object.entries(train).map(([part, program]) => [part, prepare(program)]))
-  )
+  const programsOf = oneLengthAtATime(train, prepare, yield* Effect.scope)
+  // What does not fit into memory shows before the first step.
+  yield* programsOf(settings.firstLength)
   const evaluation = yield* prepare(evaluating)
   const generation = yield* prepare(generating)
   const average =
@@ -231,7 +150,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
      * One optimizer step, counted from 1, over `gradientAccumulationSteps` batches. Where the settings say `checkBeforeUpdate`, or there are
      * several batches, `shouldSkip` is asked with the loss before the update: when it answers true, nothing changes.
      */
-    step: stepping(settings, prepared),
+    step: stepping(settings, programsOf),
     /** Sets the temperature of evaluation and generation, inside `withAveragedWeights`; without effect unless it calibrates. */
     setTemperature: Effect.fn("Trainer.setTemperature")(function* (temperature: number) {
       for (const name of norm)

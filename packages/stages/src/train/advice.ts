@@ -33,9 +33,10 @@ const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
 
 const scheduleAdvice = (
   config: TrainConfig,
-  { schedule }: Plan,
+  plan: Plan,
   begin: number
 ): ReadonlyArray<string | undefined> => {
+  const { schedule } = plan
   const { steps, warmUp } = schedule
   return [
     warmUp < steps
@@ -46,6 +47,12 @@ const scheduleAdvice = (
       : undefined,
     config.averageLast > 0 && lastBegins(config, schedule) >= steps
       ? `averageLast ${config.averageLast} has no effect: it begins after step ${count(lastBegins(config, schedule))} and the run has ${count(steps)}. Lower decaySteps (${count(schedule.decay)}), or raise averageLast.`
+      : undefined,
+    plan.contexts[0]!.lastStep === 0
+      ? `contextSchedule begins with a part of no step: ${config.contextSchedule[0]!.until} of ${count(schedule.decay)} steps. Raise its until, or take it out.`
+      : undefined,
+    plan.contexts.length > 1 && plan.contexts.at(-2)!.lastStep >= steps
+      ? `contextSchedule ends at step ${count(plan.contexts.at(-2)!.lastStep)} and the run has ${count(steps)}, so it never trains on windows of ${count(plan.spec.sequenceLength)} tokens. Lower until.`
       : undefined,
     config.emaSteps > steps - begin
       ? `emaSteps ${count(config.emaSteps)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`

@@ -12,9 +12,13 @@ const rateOf = ({ learning }: Run): string => {
 }
 
 const batchOf = ({ learning, sequenceLength }: Run): string => {
-  const { batchSize, documentMask, gradientAccumulationSteps: batches, windows } = learning
+  const { batchSize, contexts, documentMask, gradientAccumulationSteps: batches, windows } = learning
   return [
     `${count(batchSize)} windows of ${count(sequenceLength)} tokens`,
+    ...contexts.map(
+      ({ lastStep, sequenceLength }) =>
+        `to step ${count(lastStep)} cut into windows of ${count(sequenceLength)}`
+    ),
     ...(batches > 1 ? [`${count(batches)} batches a step`] : []),
     ...(windows === "documents" ? ["of whole documents where they fit"] : []),
     ...(documentMask ? ["attention within documents"] : [])

@@ -51,7 +51,14 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
     { label: "Model", text: summaryOf(plan.spec.model) },
     { label: "Parameters", text: count(parameters) },
     { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
-    { label: "Sequence length", text: count(plan.spec.sequenceLength) },
+    {
+      label: "Sequence length",
+      text: plan.contexts
+        .map(({ lastStep, length }) =>
+          Number.isFinite(lastStep) ? `${count(length)} to step ${count(lastStep)}` : count(length)
+        )
+        .join(", then ")
+    },
     { label: "Training tokens", text: windowsText(plan) },
     {
       label: "Steps",
@@ -201,6 +208,9 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
     learning: {
       windows: config.windows,
       documentMask: plan.masksDocuments,
+      contexts: plan.contexts.flatMap(({ lastStep, length }) =>
+        Number.isFinite(lastStep) ? [{ lastStep, sequenceLength: length }] : []
+      ),
       batchSize: config.batchSize,
       gradientAccumulationSteps: config.gradientAccumulationSteps,
       learningRate: schedule.peak,

@@ -2,7 +2,7 @@
 import { Effect, Schedule } from "effect"
 import { startsInWindow } from "../dataset/DocumentStarts.ts"
 import type { LoopRun } from "./LoopRun.ts"
-import type { Batch } from "./Trainer.ts"
+import type { Batch } from "./TrainingPrograms.ts"
 
 const ignored = -1
 

@@ -1,6 +1,7 @@
 /** One optimizer step of the loop: reading its batches, the update, and what is done about a fault in its numbers. */
 import { Effect, FileSystem } from "effect"
 import { averageMove } from "./averaging.ts"
+import { lengthAt } from "./contexts.ts"
 import { inPieces } from "./Documents.ts"
 import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
 import { epochAt, evaluatesAt, finite, type LoopRun } from "./LoopRun.ts"
@@ -75,10 +76,11 @@ export const takeStep = Effect.fnUntraced(function* (run: LoopRun) {
   const rate = learningRate(plan.schedule, step)
   const first = run.state.step * gradientAccumulationSteps + run.state.shift
   const indices = Array.from({ length: gradientAccumulationSteps }, (_, index) => first + index)
-  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index, plan.spec.sequenceLength))
+  const length = lengthAt(plan.contexts, step)
+  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index, length))
   const limit = spikeLimit(faults, run.state.lossStatistics)
   const result = yield* run.trainer.step(
-    batches,
+    { batches, length },
     step,
     rate,
     (loss) => !Number.isFinite(loss) || (faults.spike === "skip" && loss > limit)

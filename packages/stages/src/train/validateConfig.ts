@@ -3,6 +3,7 @@ import type { Node } from "@trainyard/core/Stage"
 import type { Model } from "../generate/ModelArtifact.ts"
 import type { ModelShape } from "../model/ModelConfig.ts"
 import { faultOf } from "../model/Parameters.ts"
+import { contextFault } from "./contexts.ts"
 import { finalRateOf } from "./Plan.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
@@ -30,6 +31,8 @@ export const validateConfig = (
     return `averageLast (${averageLast}) and emaSteps (${emaSteps}) are both given, and one set of weights is published. Keep the average that you mean, and take the other out.`
   if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
+  const context = contextFault(config.contextSchedule)
+  if (context !== undefined) return context
   const floor = finalRateOf(config)
   return floor > learningRate
     ? `minLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
