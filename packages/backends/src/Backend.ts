@@ -176,8 +176,8 @@ export type Build = typeof Build.Type
 /** One way of running programs. `Engine.make` declares one; the contract suite checks it. */
 export interface Engine {
   readonly name: EngineName
-  /** Operations that this engine has no kernel of its own for and hands to reference; none unless told. */
-  readonly delegates?: ReadonlyArray<string>
+  /** Operations that this engine has kernels for; the others are expanded into primitives. All unless told. */
+  readonly fused?: ReadonlyArray<string>
   /** Identity of what computes here. Fails as `open` does where the kernels are not there. */
   readonly build: Effect.Effect<Build, EngineUnavailable>
   /** Looks at the machine once and says whether the engine can run. Never fails. */

@@ -34,7 +34,7 @@ const Shape = Schema.Struct({
   availability: anEffect,
   build: anEffect,
   open: isFunction,
-  delegates: Schema.optionalKey(Schema.Array(Schema.String)),
+  fused: Schema.optionalKey(Schema.Array(Schema.String)),
   peak: Schema.optionalKey(isFunction)
 })
 

@@ -18,17 +18,19 @@ import * as Engines from "../src/Engines.ts"
 import { type OperationName, operations } from "../src/program/operations.ts"
 
 const file = new URL("../../../docs/support.md", import.meta.url)
-const names = Object.keys(operations) as ReadonlyArray<OperationName>
+const names = (Object.keys(operations) as ReadonlyArray<OperationName>).filter(
+  (name) => cases[name] !== undefined
+)
 const order: ReadonlyArray<EngineName> = ["reference", "cpu", "native", "gpujs"]
 
-type Cell = "own kernel" | "own kernel, in f32" | "delegated" | "absent"
+type Cell = "own kernel" | "own kernel, in f32" | "expanded" | "absent"
 /** By column ("native bf16"), then by operation. */
 type Table = Map<string, Map<string, Cell>>
 
 const examples = new Map<OperationName, ReadonlyArray<Case>>(
   names.map((name) => [
     name,
-    gen.sample(cases[name], { count: 1, seed: 7 }).map((one, index) => renamed(one, `${name}/${index}/`))
+    gen.sample(cases[name]!, { count: 1, seed: 7 }).map((one, index) => renamed(one, `${name}/${index}/`))
   ])
 )
 
@@ -61,7 +63,7 @@ const column = Effect.fnUntraced(function* (engine: Engine, precision: Precision
       ) ?? false
     cells.set(
       name,
-      engine.delegates?.includes(name) ? "delegated" : same ? "own kernel, in f32" : "own kernel"
+      engine.fused?.includes(name) === false ? "expanded" : same ? "own kernel, in f32" : "own kernel"
     )
   }
   return cells
@@ -113,7 +115,7 @@ const written = (table: Table): string => {
     "",
     "- **own kernel**: computed by the engine itself, in the precision of the column.",
     "- **own kernel, in f32**: computed by the engine itself; the column's precision makes no difference to its bits.",
-    "- **delegated**: handed to reference.",
+    "- **expanded**: computed by the engine's primitives.",
     "- **absent**: programs with this operation are refused.",
     "",
     "Within a column, any number of threads gives the same bits; the contract suite checks it.",

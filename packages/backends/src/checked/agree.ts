@@ -10,7 +10,8 @@ const products: ReadonlySet<string> = new Set([
   "attentionBackward",
   "attentionCached",
   "projectionLoss",
-  "projectionLossBackward"
+  "projectionLossBackward",
+  "product"
 ])
 
 /** Share of a tensor's largest magnitude by which one operation's result may differ. */

@@ -8,6 +8,7 @@ import { cases } from "./cases.ts"
 import { difference } from "./compare.ts"
 import { type Case, Draft } from "./Draft.ts"
 import * as gen from "./generate.ts"
+import { primitiveCases } from "./primitiveCases.ts"
 import { judge, runCases } from "./running.ts"
 import type { Contract } from "./SuiteInput.ts"
 
@@ -20,7 +21,8 @@ const products: ReadonlySet<string> = new Set<OperationName>([
   "attentionBackward",
   "attentionCached",
   "projectionLoss",
-  "projectionLossBackward"
+  "projectionLossBackward",
+  "product"
 ])
 
 /** The same case with every session tensor renamed, so that many cases fit one session. */
@@ -90,6 +92,16 @@ export const operationSuite = (contract: Contract): void => {
           gen
             .sample(arbitrary, { count: contract.cases, seed: 2024 })
             .map((one, index) => renamed(one, `${index}/`))
+        )
+      )
+
+    for (const [primitive, generate] of Object.entries(primitiveCases))
+      it.live(`the primitive ${primitive} agrees with reference`, () =>
+        check(
+          contract,
+          Array.from({ length: 4 * contract.cases }, (_, index) =>
+            renamed(generate(3000 + index), `${index}/`)
+          )
         )
       )
 

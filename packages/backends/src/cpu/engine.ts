@@ -17,16 +17,22 @@ import {
   type Session,
   type Settings
 } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { availability, type Binary, best, digest, load, noSimd } from "./binary.ts"
 import { Crew } from "./Crew.ts"
 import { type Compiled, compile } from "./compile.ts"
 import { sentence } from "./faults.ts"
 import { Heap, OutOfMemory } from "./Heap.ts"
+import { alone } from "./lower/units.ts"
 import { Pool } from "./Pool.ts"
 
 const name = "cpu"
+
+/** Operations and primitives with kernels. */
+const kernels: ReadonlySet<string> = new Set(Object.keys(alone))
 
 /** Milliseconds of worker time, summed over the workers, that one step of a program took. */
 export interface StepTime {
@@ -135,7 +141,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
   const { alone, heap, pool, tensors } = shared
   yield* pool.health
   yield* rejection(name, program, tensors)
-  const compiled = yield* compiledIn(shared, program)
+  const expanded = yield* expandedFor(name, program, kernels, kernels)
+  const compiled = yield* compiledIn(shared, expanded)
   const crew = new Crew(pool.cores, compiled.milliseconds)
   const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
     const why = wrongInputs(program, inputs)
@@ -167,11 +174,11 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
       ])
     )
   const profile = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
-    const times = new BigInt64Array(heap.memory.buffer, compiled.times, program.steps.length)
+    const times = new BigInt64Array(heap.memory.buffer, compiled.times, expanded.steps.length)
     times.fill(0n)
     pool.useProfile(true)
     yield* start(inputs).pipe(Effect.ensuring(Effect.sync(() => pool.useProfile(false))))
-    return program.steps.map(({ operation }, index) => ({
+    return expanded.steps.map(({ operation }, index) => ({
       operation,
       milliseconds: Number(times[index]!) / 1e6
     }))
@@ -261,6 +268,7 @@ const openSession = Effect.fn("cpu.open")(function* (
 /** The engine with settings that only tests and measurements want. */
 export const make = (options: CpuOptions): CpuEngine => ({
   name,
+  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
   build: Effect.suspend(() => {
     const binary = options.binary ?? best()
     return binary === undefined

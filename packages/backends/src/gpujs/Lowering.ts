@@ -93,7 +93,7 @@ const argumentNames = "abcdefghijklmnop"
 /** Turns a valid program into launches. */
 export const lower = (
   program: Program,
-  lowerings: Readonly<Record<string, Lower>>,
+  lowerings: Readonly<Record<string, Lower | undefined>>,
   dialect: Dialect
 ): Lowered => {
   const launches: Array<Launch> = []

@@ -11,7 +11,9 @@ import {
   ProgramRejected,
   type Session
 } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import type { Tensor } from "../program/Program.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { deviceRuns } from "./deviceRuns.ts"
 import { fault } from "./faults.ts"
@@ -22,6 +24,9 @@ import { findMode, type Mode } from "./mode.ts"
 import type { Runs } from "./Runs.ts"
 
 const name = "gpujs"
+
+/** Operations and primitives with kernels. */
+const kernels: ReadonlySet<string> = new Set(Object.keys(lowerings))
 
 /** Kernels count elements in float32, which is exact up to here. */
 const mostElements = 2 ** 24
@@ -79,7 +84,8 @@ const openOn = Effect.fnUntraced(function* <T>(runs: Runs<T>, tensors: ReadonlyA
   const session: Session = {
     prepare: Effect.fnUntraced(function* (program) {
       yield* rejection(name, program, tensors)
-      const lowered = lower(program, lowerings, runs.dialect)
+      const expanded = yield* expandedFor(name, program, kernels, kernels)
+      const lowered = lower(expanded, lowerings, runs.dialect)
       const large = tooLarge(lowered)
       if (large !== undefined) return yield* rejected(program.name, large)
       const runnable = yield* Effect.acquireRelease(
@@ -131,6 +137,7 @@ interface Options {
 
 export const make = (options: Options = {}): Engine => ({
   name,
+  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
   build: Effect.gen(function* () {
     const found = yield* findMode(options.mode)
     if (found === undefined) {

@@ -17,8 +17,10 @@ import {
   type RunError,
   type Session
 } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import { inputTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import {
   type Addon,
@@ -30,6 +32,7 @@ import {
 } from "./addon.ts"
 import { describe } from "./describe.ts"
 import { fuse } from "./fuse.ts"
+import { kernels } from "./kernels.ts"
 import { lightenFor } from "./lighten.ts"
 import { peak } from "./peak.ts"
 import { spent } from "./profile.ts"
@@ -180,7 +183,7 @@ const openSession = Effect.fn("native.open")(function* (
 
   const prepare: Session["prepare"] = Effect.fn("native.prepare")(function* (program) {
     yield* rejection(name, program, tensors)
-    const fused = fuse(program)
+    const fused = fuse(yield* expandedFor(name, program, kernels, kernels))
     const { described, number } = describe(fused, plan(fused), held)
     const prepared = yield* Effect.acquireRelease(
       turns.withPermit(attempt(() => addon.prepare(session, described))),
@@ -253,6 +256,7 @@ const openSession = Effect.fn("native.open")(function* (
 /** A native engine with the kernels of one's choice; for tests and comparisons. */
 export const make = (options: NativeOptions = {}): Engine => ({
   name,
+  fused: [...kernels].filter((operation) => !isPrimitive(operation)),
   build: Effect.suspend(() => {
     const choice = choose(options)
     return choice.addon === undefined

@@ -11,7 +11,8 @@
  * const program = b.build([y])   // y is named "h.0.mlp.y"
  * ```
  */
-import type { Shape } from "./Operation.ts"
+import { Expander } from "./Expander.ts"
+import type { Operation, Shape } from "./Operation.ts"
 import { type OperationName, operations } from "./operations.ts"
 import type { Attributes, DataType, Program, Role, Step, Tensor } from "./Program.ts"
 import { ProgramError } from "./ProgramError.ts"
@@ -137,6 +138,56 @@ export class Builder {
       accumulate: (options.accumulate ?? []).map((tensor) => tensor.name)
     })
     return outputs
+  }
+
+  /**
+   * Appends a step by the names of its arguments and gives its first result: `b.apply("rmsNorm", { x, gain }, { epsilon })`. Optional
+   * arguments may be left out.
+   */
+  apply(
+    operation: OperationName,
+    inputs: Readonly<Record<string, Tensor | undefined>>,
+    attributes: Attributes = {},
+    name?: string
+  ): Tensor {
+    return Object.values(this.applyAll(operation, inputs, attributes, name))[0]!
+  }
+
+  /** The same; gives all results by name. */
+  applyAll(
+    operation: OperationName,
+    inputs: Readonly<Record<string, Tensor | undefined>>,
+    attributes: Attributes = {},
+    name?: string
+  ): Readonly<Record<string, Tensor>> {
+    const rule: Operation = operations[operation]
+    const unknown = Object.keys(inputs).find((one) => !rule.inputs.some((argument) => argument.name === one))
+    if (unknown !== undefined)
+      throw this.#error(`${operation} takes ${rule.inputs.map((one) => one.name).join(", ")}, not ${unknown}`)
+    const outputs = this.step(
+      operation,
+      rule.inputs.map((argument) => inputs[argument.name]),
+      attributes,
+      { name }
+    )
+    return Object.fromEntries(rule.outputs.map((output, index) => [output.name, outputs[index]!]))
+  }
+
+  /** Appends primitives, written with strided arrays over this program's tensors. Their results are called `<name>.<number>`. */
+  expander(name: string): Expander {
+    const scope = this.#prefix + name
+    let count = 0
+    return new Expander({
+      program: this.#program,
+      tensor: (tensor) => this.tensor(tensor),
+      declare: (shape) => {
+        let full = ""
+        do full = `${scope}.${++count}`
+        while (this.has(full))
+        return (this.#tensors[full] = { name: full, shape: [...shape], type: "f32", role: "activation" })
+      },
+      append: (step) => this.#steps.push(step)
+    })
   }
 
   /** tokens i32 [B, T], offset i32 [1], table [V, C], positions [P, C]; gives [B, T, C]. */

@@ -132,3 +132,57 @@ export const depth = (instructions: ReadonlyArray<Instruction>): number => {
   }
   return most
 }
+
+const signs: Partial<Readonly<Record<FunctionName, { readonly sign: string; readonly binds: number }>>> = {
+  add: { sign: "+", binds: 1 },
+  subtract: { sign: "-", binds: 1 },
+  multiply: { sign: "*", binds: 2 },
+  divide: { sign: "/", binds: 2 }
+}
+
+/** A formula as text over inputs of these names: what `parse` reads. */
+export const print = (formula: Formula, names: ReadonlyArray<string>, least = 0): string => {
+  switch (formula.kind) {
+    case "number":
+      return formula.value < 0 ? `(${formula.value})` : `${formula.value}`
+    case "input":
+      return names[formula.index]!
+    case "coordinate":
+      return `i${formula.axis}`
+  }
+  const [first, second] = formula.values
+  const infix = signs[formula.name]
+  if (infix !== undefined) {
+    const text = `${print(first!, names, infix.binds)} ${infix.sign} ${print(second!, names, infix.binds + 1)}`
+    return infix.binds < least ? `(${text})` : text
+  }
+  return `${formula.name}(${formula.values.map((value) => print(value, names)).join(", ")})`
+}
+
+/** The formula with other formulas in the place of its inputs and coordinates. */
+export const substitute = (
+  formula: Formula,
+  put: {
+    readonly input?: (index: number) => Formula
+    readonly coordinate?: (axis: number) => Formula
+  }
+): Formula => {
+  switch (formula.kind) {
+    case "number":
+      return formula
+    case "input":
+      return put.input?.(formula.index) ?? formula
+    case "coordinate":
+      return put.coordinate?.(formula.axis) ?? formula
+    case "call":
+      return { ...formula, values: formula.values.map((value) => substitute(value, put)) }
+  }
+}
+
+/** Indexes of the inputs that a formula reads. */
+export const inputsOf = (formula: Formula): ReadonlySet<number> =>
+  new Set(postfix(formula).flatMap((one) => (one.kind === "input" ? [one.index] : [])))
+
+/** Largest axis whose coordinate a formula reads; -1 for none. */
+export const lastAxisOf = (formula: Formula): number =>
+  Math.max(-1, ...postfix(formula).map((one) => (one.kind === "coordinate" ? one.axis : -1)))

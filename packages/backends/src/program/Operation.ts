@@ -1,12 +1,15 @@
 /**
- * What an operation is: its arguments, the shapes of its results, and the rule that appends its gradient.
- * Each operation's own file under `operations/` states its formula and source; `reference/` computes it.
+ * What an operation is: its arguments, the shapes of its results, how it becomes primitives, and the rule that appends its gradient.
+ * Each operation's own file under `operations/` states its formula and source. docs/operations.md says how to add one.
  */
-import type { Attributes, DataType } from "./Program.ts"
+import type { Expansion } from "./Expansion.ts"
+import type { Attributes, DataType, Step, Tensor } from "./Program.ts"
 
 export interface Argument {
   readonly name: string
   readonly type: DataType
+  /** Integers are taken as well, and become float32. */
+  readonly orIntegers?: boolean
   /** May be `""` in a step. */
   readonly optional?: boolean
 }
@@ -42,11 +45,13 @@ export interface GradientContext {
 export interface Operation {
   readonly name: string
   readonly inputs: ReadonlyArray<Argument>
-  /** When set, the last input may repeat (at least once). */
-  readonly variadic?: boolean
+  /** When set, the last input may repeat (at least once), or be left out as well where this is 0. */
+  readonly variadic?: boolean | 0
   readonly outputs: ReadonlyArray<Argument>
   /** Outputs (by index) that are the same tensor as an input (by index), updated in place. */
   readonly inPlace?: ReadonlyArray<{ readonly output: number; readonly input: number }>
+  /** Whether a step reaches its tensors through views: it may write parts of a tensor, and update an input in place. */
+  readonly views?: boolean
   /** Whether a step may list this operation's outputs under `accumulate`. */
   readonly accumulates?: boolean
   /** Names of the attributes that a step must carry. */
@@ -61,6 +66,10 @@ export interface Operation {
     attributes: Attributes,
     wanted: ReadonlyArray<Shape | undefined>
   ) => ReadonlyArray<Shape> | string
-  /** Absent for operations that are themselves backward steps or updates. */
+  /** What is wrong with a step whose tensors are declared, beside its shapes. An operation that has this checks its attributes itself. */
+  readonly check?: (step: Step, tensor: (name: string) => Tensor) => string | undefined
+  /** How it becomes primitives, for engines without a kernel for it. Throws `ProgramError` where it cannot. */
+  readonly expand?: (expansion: Expansion) => void
+  /** Derived from the expansion where it is absent. */
   readonly gradient?: (context: GradientContext) => void
 }

@@ -1,17 +1,26 @@
-/** Every operation there is, by name. Adding one here, a file beside it and a kernel in `reference/` is adding it to Trainyard. */
+/** Every operation there is, by name, primitives first. An operation that expands into these needs nothing more than its file and its line here. */
 import type { Operation } from "./Operation.ts"
 import { adamW } from "./operations/adamW.ts"
 import { add } from "./operations/add.ts"
 import { attention, attentionBackward, attentionCached } from "./operations/attention.ts"
 import { dropout } from "./operations/dropout.ts"
 import { embedding, embeddingBackward } from "./operations/embedding.ts"
+import { gather, scatterAdd } from "./operations/gather.ts"
 import { gelu, geluBackward } from "./operations/gelu.ts"
 import { gradientNorm } from "./operations/gradientNorm.ts"
 import { layerNorm, layerNormBackward } from "./operations/layerNorm.ts"
 import { linear, linearBackwardInput, linearBackwardWeight } from "./operations/linear.ts"
+import { map } from "./operations/map.ts"
+import { product } from "./operations/product.ts"
 import { projectionLoss, projectionLossBackward } from "./operations/projectionLoss.ts"
+import { reduce } from "./operations/reduce.ts"
 
 export const operations = {
+  map,
+  reduce,
+  product,
+  gather,
+  scatterAdd,
   embedding,
   embeddingBackward,
   layerNorm,
@@ -33,3 +42,7 @@ export const operations = {
 } satisfies Record<string, Operation>
 
 export type OperationName = keyof typeof operations
+
+/** The operation of that name, if there is one. */
+export const operationNamed = (name: string): Operation | undefined =>
+  Object.hasOwn(operations, name) ? operations[name as OperationName] : undefined

@@ -1,21 +1,21 @@
 /**
- * Appends the parameter update to a program that computes gradients: the norm of all gradients, clipped, then AdamW for each
- * parameter with decoupled decay on matrices only (gains, biases and other vectors are left to the loss).
+ * Appends the parameter update to a program that computes gradients: the norm of all gradients, clipped, then each parameter's optimizer.
+ * Unless told otherwise that is AdamW, with decoupled decay on matrices only (gains, biases and other vectors are left to the loss).
  */
 import { type Builder, extend, make } from "./Builder.ts"
 import type { Differentiated } from "./differentiate.ts"
+import { type AdamWSettings, adamW, firstMoment, secondMoment } from "./optimizers/adamW.ts"
+import type { Held, Optimizer } from "./optimizers/Optimizer.ts"
 import type { Program, Tensor } from "./Program.ts"
 
 /** Settings of the update. Unless given: 0.9, 0.95, 1e-8, a decay of 0.1, and a norm of at most 1. */
-export interface AdamWOptions {
-  readonly beta1?: number
-  readonly beta2?: number
-  readonly epsilon?: number
-  readonly weightDecay?: number
+export interface AdamWOptions extends AdamWSettings {
   /** Gradients are scaled down to this global norm; 0 does not clip. */
   readonly maximumNorm?: number
-  /** Which parameters decay: those with two or more axes, unless told otherwise. */
-  readonly decays?: (parameter: Tensor) => boolean
+  /** Which parameters decay: those with two or more axes, unless told otherwise. Without effect where `optimizer` is given. */
+  readonly decays?: (parameter: Held) => boolean
+  /** The optimizer of each parameter; AdamW with the settings here unless given. */
+  readonly optimizer?: (parameter: Held) => Optimizer
   /** Name of the result; that of the program unless given. */
   readonly name?: string
 }
@@ -28,8 +28,15 @@ export const Names = {
   step: "step",
   /** Output f32 [1]: the norm of all gradients before clipping. */
   gradientNorm: "gradientNorm.norm",
-  firstMoment: (parameter: string) => `${parameter}.firstMoment`,
-  secondMoment: (parameter: string) => `${parameter}.secondMoment`
+  firstMoment,
+  secondMoment
+}
+
+/** The optimizer that these options give a parameter. */
+export const optimizerOf = (options: AdamWOptions, parameter: Held): Optimizer => {
+  if (options.optimizer !== undefined) return options.optimizer(parameter)
+  const decays = options.decays ?? (({ shape }) => shape.length >= 2)
+  return adamW(decays(parameter) ? options : { ...options, weightDecay: 0 })
 }
 
 const append = (
@@ -38,31 +45,16 @@ const append = (
   outputs: ReadonlyArray<string>,
   options: AdamWOptions
 ): Program => {
-  const learningRate = builder.input(Names.learningRate, [1])
   const step = builder.input(Names.step, [1], "i32")
-  const decays = options.decays ?? ((parameter) => parameter.shape.length >= 2)
   const { norm, scale } = builder.gradientNorm(
     pairs.map(({ gradient }) => gradient),
     { maximum: options.maximumNorm ?? 1 }
   )
-  for (const { gradient, parameter } of pairs)
-    builder.adamW(
-      {
-        parameter,
-        gradient,
-        firstMoment: builder.state(Names.firstMoment(parameter.name), parameter.shape),
-        secondMoment: builder.state(Names.secondMoment(parameter.name), parameter.shape),
-        scale,
-        learningRate,
-        step
-      },
-      {
-        beta1: options.beta1 ?? 0.9,
-        beta2: options.beta2 ?? 0.95,
-        epsilon: options.epsilon ?? 1e-8,
-        weightDecay: decays(parameter) ? (options.weightDecay ?? 0.1) : 0
-      }
-    )
+  for (const { gradient, parameter } of pairs) {
+    const optimizer = optimizerOf(options, parameter)
+    const learningRate = builder.input(optimizer.learningRate, [1])
+    optimizer.append({ builder, parameter, gradient, scale, learningRate, step })
+  }
   return builder.build([...outputs.map((name) => builder.tensor(name)), norm])
 }
 

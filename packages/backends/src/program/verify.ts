@@ -6,11 +6,8 @@ import { Effect } from "effect"
 import { type EngineName, type Inputs, ProgramRejected } from "../Backend.ts"
 import type { Operation } from "./Operation.ts"
 import { same, show } from "./operations/shape.ts"
-import { operations } from "./operations.ts"
+import { operationNamed } from "./operations.ts"
 import { inputTensors, type Program, type Step, sessionTensors, sizeOf, type Tensor } from "./Program.ts"
-
-const operationNamed = (name: string): Operation | undefined =>
-  Object.hasOwn(operations, name) ? operations[name as keyof typeof operations] : undefined
 
 const tensorFault = (key: string, tensor: Tensor): string | undefined => {
   if (tensor.name !== key) return `tensor ${key} calls itself ${tensor.name}`
@@ -25,34 +22,72 @@ const tensorFault = (key: string, tensor: Tensor): string | undefined => {
     : `${key} has the unknown role ${tensor.role}`
 }
 
-/** Checks one step; adds what it writes to `written`. */
-const stepFault = (program: Program, step: Step, written: Set<string>): string | undefined => {
-  const rule = operationNamed(step.operation)
-  if (rule === undefined) return `there is no operation ${step.operation}`
-  const least = rule.inputs.length
-  if (rule.variadic ? step.inputs.length < least : step.inputs.length !== least)
-    return `takes ${least}${rule.variadic ? " or more" : ""} inputs, is given ${step.inputs.length}`
-  if (step.outputs.length !== rule.outputs.length)
-    return `gives ${rule.outputs.length} outputs, is asked for ${step.outputs.length}`
+const countsFault = (rule: Operation, step: Step): string | undefined => {
+  const least = rule.variadic === 0 ? rule.inputs.length - 1 : rule.inputs.length
+  const repeats = rule.variadic !== undefined && rule.variadic !== false
+  if (repeats ? step.inputs.length < least : step.inputs.length !== least)
+    return `takes ${least}${repeats ? " or more" : ""} inputs, is given ${step.inputs.length}`
+  return step.outputs.length === rule.outputs.length
+    ? undefined
+    : `gives ${rule.outputs.length} outputs, is asked for ${step.outputs.length}`
+}
 
+const inputFault = (
+  rule: Operation,
+  program: Program,
+  step: Step,
+  written: ReadonlySet<string>
+): string | undefined => {
   for (const [index, name] of step.inputs.entries()) {
-    const argument = rule.inputs[Math.min(index, least - 1)]!
+    const argument = rule.inputs[Math.min(index, rule.inputs.length - 1)]!
     if (name === "") {
       if (argument.optional) continue
       return `needs its input ${argument.name}`
     }
     const tensor = program.tensors[name]
     if (tensor === undefined) return `reads ${name}, which is not declared`
-    if (tensor.type !== argument.type)
+    if (tensor.type !== argument.type && !argument.orIntegers)
       return `takes ${argument.type} as ${argument.name}, but ${name} is ${tensor.type}`
     if (tensor.role === "activation" && !written.has(name)) return `reads ${name} before anything wrote it`
   }
-  for (const attribute of rule.attributes) {
+  return undefined
+}
+
+const attributeFault = (rule: Operation, step: Step): string | undefined => {
+  for (const attribute of rule.check === undefined ? rule.attributes : []) {
     const value = step.attributes[attribute]
     if (typeof value === "boolean") continue
     if (typeof value !== "number" || !Number.isFinite(value))
       return `needs its attribute ${attribute} as a finite number or a boolean`
   }
+  return undefined
+}
+
+/** What is wrong with an output that is not updated in place. */
+const writeFault = (
+  rule: Operation,
+  tensor: Tensor,
+  step: Step,
+  written: ReadonlySet<string>
+): string | undefined => {
+  const { name, role } = tensor
+  if (step.inputs.includes(name))
+    return rule.views ? undefined : `reads and writes ${name}, but does not work in place`
+  if (role === "parameter") return `writes the parameter ${name}, which only an update in place may`
+  if (role !== "activation") return undefined
+  const adds = step.accumulate.includes(name)
+  if (adds && !written.has(name)) return `adds to ${name} before anything wrote it`
+  return !adds && written.has(name) && !rule.views
+    ? `writes ${name}, which holds an earlier step's result`
+    : undefined
+}
+
+const outputFault = (
+  rule: Operation,
+  program: Program,
+  step: Step,
+  written: ReadonlySet<string>
+): string | undefined => {
   const named = step.outputs.filter((name) => name !== "")
   if (new Set(named).size !== named.length) return "writes one tensor twice"
   if (named.length === 0) return "writes nothing"
@@ -60,7 +95,6 @@ const stepFault = (program: Program, step: Step, written: Set<string>): string |
     if (!rule.accumulates) return "cannot accumulate"
     if (!named.includes(name)) return `accumulates ${name}, which it does not write`
   }
-
   for (const [index, name] of step.outputs.entries()) {
     const result = rule.outputs[index]!
     const pair = rule.inPlace?.find((pair) => pair.output === index)
@@ -72,17 +106,13 @@ const stepFault = (program: Program, step: Step, written: Set<string>): string |
     if (tensor.type !== result.type)
       return `gives ${result.type} as ${result.name}, but ${name} is ${tensor.type}`
     if (tensor.role === "input") return `writes ${name}, an input`
-    if (pair === undefined) {
-      if (step.inputs.includes(name)) return `reads and writes ${name}, but does not work in place`
-      if (tensor.role === "parameter")
-        return `writes the parameter ${name}, which only an update in place may`
-      if (tensor.role === "activation") {
-        const adds = step.accumulate.includes(name)
-        if (adds && !written.has(name)) return `adds to ${name} before anything wrote it`
-        if (!adds && written.has(name)) return `writes ${name}, which holds an earlier step's result`
-      }
-    }
+    const fault = pair === undefined ? writeFault(rule, tensor, step, written) : undefined
+    if (fault !== undefined) return fault
   }
+  return undefined
+}
+
+const shapeFault = (rule: Operation, program: Program, step: Step): string | undefined => {
   const shapes = rule.infer(
     step.inputs.map((name) => program.tensors[name]?.shape),
     step.attributes,
@@ -94,9 +124,23 @@ const stepFault = (program: Program, step: Step, written: Set<string>): string |
     const shape = program.tensors[name]!.shape
     if (!same(shape, shapes[index]))
       return `gives ${rule.outputs[index]!.name} ${show(shapes[index])}, but ${name} is ${show(shape)}`
-    written.add(name)
   }
   return undefined
+}
+
+/** Checks one step; adds what it writes to `written`. */
+const stepFault = (program: Program, step: Step, written: Set<string>): string | undefined => {
+  const rule = operationNamed(step.operation)
+  if (rule === undefined) return `there is no operation ${step.operation}`
+  const fault =
+    countsFault(rule, step) ??
+    inputFault(rule, program, step, written) ??
+    attributeFault(rule, step) ??
+    outputFault(rule, program, step, written) ??
+    rule.check?.(step, (name) => program.tensors[name]!) ??
+    shapeFault(rule, program, step)
+  if (fault === undefined) for (const name of step.outputs) if (name !== "") written.add(name)
+  return fault
 }
 
 /** A sentence that says what is wrong with a program, or undefined when it is valid. */

@@ -1,5 +1,6 @@
 /** What a kernel of the reference engine is given, and how it pauses and fails. */
 import type { Shape } from "../program/Operation.ts"
+import type { Attributes } from "../program/Program.ts"
 
 /** Float32 in an engine; float64 where a test wants more digits than an engine keeps. */
 export type Floats = Float32Array | Float64Array
@@ -15,6 +16,8 @@ export interface Call {
   /** The i32 values of an input. */
   readonly integers: (input: number) => Int32Array
   readonly attribute: (name: string) => number
+  /** The attributes as they are, for those that are not numbers. */
+  readonly attributes: Attributes
   /** Whether anybody wants this output. */
   readonly wants: (output: number) => boolean
   /** Gives one element of an output its value: replaces it, or adds to it when the step accumulates. Nothing if unwanted. */

@@ -1,11 +1,14 @@
 /**
  * An engine from kernels in plain JavaScript: programs are interpreted step by step, and each operation is computed by its kernel. `reference`
- * is made of it, and it is a beginning for new engines: what has no kernel of its own yet is computed by reference's.
+ * is made of it, and it is a beginning for new engines: what has no kernel of its own
+ * yet is computed by reference's, or by the primitives that it expands into.
  */
 import { Effect, Semaphore } from "effect"
 import { type Engine, EngineFailure, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import { expandedFor } from "../program/expand.ts"
 import type { OperationName } from "../program/operations.ts"
 import { sizeOf } from "../program/Program.ts"
+import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { interpret, remember, results } from "./interpret.ts"
 import type { Kernel } from "./Kernel.ts"
@@ -18,7 +21,7 @@ export interface Options {
   readonly name: string
   /** What it computes with, for `trainyard doctor`. */
   readonly detail: string
-  /** The kernels that it has of its own; reference's compute the other operations. */
+  /** The kernels that it has of its own, primitives included; reference's compute the others. */
   readonly kernels: Partial<Readonly<Record<OperationName, Kernel>>>
   /** URLs of the modules that hold them: `[import.meta.url]`. They enter the cache keys of what is computed. */
   readonly sources: ReadonlyArray<string>
@@ -42,10 +45,14 @@ const allocated = <A>(name: string, allocate: () => A): Effect.Effect<A, EngineF
     }
   })
 
+/** Operations that are computed by a kernel of their own or of reference's. */
+const fusedOf = (own: Options["kernels"]): ReadonlyArray<string> =>
+  Object.keys({ ...referenceKernels, ...own }).filter((operation) => !isPrimitive(operation))
+
 /** Makes the engine. It runs on one thread, in f32 with sums in float64. */
 export const fromKernels = ({ detail, kernels: own, name, sources }: Options): Engine => ({
   name,
-  delegates: Object.keys(referenceKernels).filter((operation) => !Object.hasOwn(own, operation)),
+  fused: fusedOf(own),
   build: Effect.succeed({
     sources: [new URL("./interpret.ts", import.meta.url).href, ...sources],
     kernels: ""
@@ -74,6 +81,7 @@ export const fromKernels = ({ detail, kernels: own, name, sources }: Options): E
     yield* Effect.addFinalizer(() => Effect.sync(() => held.clear()))
 
     const kernels = { ...referenceKernels, ...own }
+    const fused = new Set(fusedOf(own))
     // A run gives way to other fibers between its steps, so runs, reads and writes take turns.
     const turns = yield* Semaphore.make(1)
 
@@ -89,13 +97,14 @@ export const fromKernels = ({ detail, kernels: own, name, sources }: Options): E
     return {
       prepare: Effect.fnUntraced(function* (program) {
         yield* rejection(name, program, tensors)
+        const expanded = yield* expandedFor(name, program, fused)
         return {
           run: Effect.fnUntraced(function* (inputs) {
             const why = wrongInputs(program, inputs)
             if (why !== undefined)
               return yield* new ProgramRejected({ engine: name, program: program.name, why })
-            const memory = yield* allocated(name, () => remember(program, held, inputs))
-            yield* interpret(name, program, memory, kernels)
+            const memory = yield* allocated(name, () => remember(expanded, held, inputs))
+            yield* interpret(name, expanded, memory, kernels)
             return results(program, memory)
           }, turns.withPermits(1))
         }

@@ -6,10 +6,12 @@
  */
 import { Effect } from "effect"
 import { EngineFailure, type EngineName, type Inputs } from "../Backend.ts"
+import { expandStep } from "../program/expand.ts"
+import type { Shape } from "../program/Operation.ts"
 import type { OperationName } from "../program/operations.ts"
 import { type Program, type Step, sizeOf } from "../program/Program.ts"
-import type { Call, Floats, Kernel } from "./Kernel.ts"
-import { kernels as referenceKernels } from "./kernels.ts"
+import type { Call, Floats } from "./Kernel.ts"
+import { type Kernels, kernels as referenceKernels } from "./kernels.ts"
 
 /** Values of all tensors of a program in the middle of a run, by name. */
 export type Memory = Map<string, Floats | Int32Array>
@@ -25,6 +27,12 @@ const poisoned = (values: Float32Array): number => {
   return bits.indexOf(poison)
 }
 
+const unwritten = (shape: Shape): Float32Array => {
+  const values = new Float32Array(sizeOf(shape))
+  new Uint32Array(values.buffer).fill(poison)
+  return values
+}
+
 /** All tensors of a program: those of the session as they are, inputs as given, activations as poison. */
 export const remember = (
   program: Program,
@@ -36,11 +44,7 @@ export const remember = (
     const held = role === "input" ? inputs[name] : session.get(name)
     if (held !== undefined) memory.set(name, held)
     else if (type === "i32") memory.set(name, new Int32Array(sizeOf(shape)))
-    else {
-      const values = new Float32Array(sizeOf(shape))
-      new Uint32Array(values.buffer).fill(poison)
-      memory.set(name, values)
-    }
+    else memory.set(name, unwritten(shape))
   }
   return memory
 }
@@ -66,6 +70,7 @@ const callOf = (program: Program, step: Step, memory: Memory): Call => {
       return values instanceof Int32Array ? values : noIntegers
     },
     attribute: (name) => Number(step.attributes[name]),
+    attributes: step.attributes,
     wants: (output) => outputs[output] !== undefined,
     put: (output, element, value) => {
       const values = outputs[output]
@@ -76,15 +81,35 @@ const callOf = (program: Program, step: Step, memory: Memory): Call => {
   }
 }
 
-/** Computes one step in `memory`. */
+/** The program of one step's expansion, with its activations in `memory`, in the precision of the step's own tensors. */
+const expanded = (program: Program, step: Step, memory: Memory): Program => {
+  const { steps, tensors } = expandStep(program, step)
+  const isWide = [...step.inputs, ...step.outputs].some((name) => memory.get(name) instanceof Float64Array)
+  for (const { name, shape } of tensors)
+    memory.set(name, isWide ? new Float64Array(sizeOf(shape)) : unwritten(shape))
+  return {
+    ...program,
+    steps,
+    tensors: { ...program.tensors, ...Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor])) }
+  }
+}
+
+/** Computes one step in `memory`: by its kernel, or by those of the primitives that it expands into. */
 export const interpretStep = Effect.fnUntraced(function* (
   engine: EngineName,
   program: Program,
   index: number,
   memory: Memory,
-  kernels: Readonly<Record<OperationName, Kernel>> = referenceKernels
-) {
+  kernels: Kernels = referenceKernels
+): Effect.fn.Return<void, EngineFailure> {
   const step = program.steps[index]!
+  const kernel = kernels[step.operation as OperationName]
+  if (kernel === undefined) {
+    const own = expanded(program, step, memory)
+    for (const at of own.steps.keys()) yield* interpretStep(engine, own, at, memory, kernels)
+    for (const name of Object.keys(own.tensors)) if (program.tensors[name] === undefined) memory.delete(name)
+    return
+  }
   const fail = (why: string) =>
     new EngineFailure({
       engine,
@@ -97,7 +122,7 @@ export const interpretStep = Effect.fnUntraced(function* (
     if (at !== -1) return yield* fail(`reads element ${at} of ${name}, which nothing wrote`)
   }
   let started = performance.now()
-  for (const fault of kernels[step.operation as OperationName](callOf(program, step, memory))) {
+  for (const fault of kernel(callOf(program, step, memory))) {
     if (fault !== undefined) return yield* fail(fault)
     if (performance.now() - started > patienceMilliseconds) {
       yield* Effect.yieldNow
@@ -111,7 +136,7 @@ export const interpret = Effect.fnUntraced(function* (
   engine: EngineName,
   program: Program,
   memory: Memory,
-  kernels: Readonly<Record<OperationName, Kernel>> = referenceKernels
+  kernels: Kernels = referenceKernels
 ) {
   for (let index = 0; index < program.steps.length; index++) {
     yield* interpretStep(engine, program, index, memory, kernels)

@@ -21,7 +21,7 @@ import {
 import { type Lowered, type Place, type StepView, viewOf } from "./Unit.ts"
 
 /** Every operation alone. */
-const alone: Readonly<Record<OperationName, (place: Place, step: StepView) => Lowered>> = {
+export const alone: Readonly<Partial<Record<OperationName, (place: Place, step: StepView) => Lowered>>> = {
   embedding,
   embeddingBackward,
   layerNorm,
@@ -82,7 +82,7 @@ const pair = (program: Program, index: number): Unit | undefined => {
 
 const single = (step: Step, index: number): Unit => ({
   steps: [index],
-  lower: (place) => alone[step.operation as OperationName](place, viewOf(place, index))
+  lower: (place) => alone[step.operation as OperationName]!(place, viewOf(place, index))
 })
 
 export const unitsOf = (program: Program): ReadonlyArray<Unit> => {
