@@ -2,8 +2,8 @@
  * Text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
  * model's. Each token is read once into the key-value cache; a prompt in blocks.
  *
- * When the context is full, the cache starts again with the last half of it: positions are learned, so cached keys cannot be moved
- * to other positions.
+ * When the context is full, the cache starts again with the last half of it, so the model always sees at least half a context. Cached keys
+ * hold their positions and cannot be moved. A token costs one more read on average, in blocks, however long the text becomes.
  */
 import type { Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
@@ -13,11 +13,20 @@ import type { Tokenizer } from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
+/** A prepared `read` program, and the tokens that it reads a run. */
+export interface Block {
+  readonly program: Prepared
+  readonly length: number
+}
+
 /** A prepared `generate` program that reads one token a run. */
 export interface TextGenerator {
   readonly program: Prepared
-  /** A prepared `read` program for what is only read, a prompt above all: so many tokens a run. Without one they are read singly. */
-  readonly block?: { readonly program: Prepared; readonly length: number } | undefined
+  /**
+   * Prepared `read` programs for tokens whose logits are not needed, such as a prompt's: each reads `length` tokens a run. Longest first.
+   * Without them tokens are read one by one.
+   */
+  readonly blocks?: ReadonlyArray<Block> | undefined
   readonly sequenceLength: number
 }
 
@@ -46,10 +55,11 @@ const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: 
     context = context.slice(-Math.max(1, Math.floor(generator.sequenceLength / 2)))
     cached = 0
   }
-  const { block, program } = generator
+  const { blocks = [], program } = generator
   // Not the last token, whose logits are needed.
-  for (; block !== undefined && cached + block.length < context.length; cached += block.length)
-    yield* read(block.program, context.slice(cached, cached + block.length), cached)
+  for (const block of blocks)
+    for (; cached + block.length < context.length; cached += block.length)
+      yield* read(block.program, context.slice(cached, cached + block.length), cached)
   let logits: Float32Array = new Float32Array()
   for (; cached < context.length; cached++) {
     const outputs = yield* read(program, context.slice(cached, cached + 1), cached)

@@ -126,8 +126,8 @@ export interface Opened {
   readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
 }
 
-/** Tokens of a prompt that are read at once: as many as an engine reads in little more time than one. */
-const blockLength = 8
+/** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
+const blockLengths = [64, 8]
 
 /** Opens a session with the model's weights on the run's engine; closed with the scope. */
 export const open = Effect.fn("Model.open")(function* (model: Loaded) {
@@ -141,11 +141,18 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
     release(values)
   }
   const { sequenceLength } = model.spec
-  const length = Math.min(blockLength, Math.floor(sequenceLength / 2))
+  const longest = Math.floor(sequenceLength / 2)
+  const lengths = new Set(blockLengths.map((length) => Math.min(length, longest)))
   const generator: TextGenerator = {
     program: yield* session.prepare(program),
-    block:
-      length < 2 ? undefined : { program: yield* session.prepare(readProgram(model.spec, length)), length },
+    blocks: yield* Effect.forEach(
+      [...lengths].filter((length) => length > 1),
+      (length) =>
+        Effect.map(session.prepare(readProgram(model.spec, length)), (prepared) => ({
+          program: prepared,
+          length
+        }))
+    ),
     sequenceLength
   }
   return {

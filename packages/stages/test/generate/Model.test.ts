@@ -163,28 +163,30 @@ describe("generate", () => {
   it.live("reads a prompt in blocks, and writes what it writes after reading token by token", () =>
     Effect.gen(function* () {
       const opened = yield* Model.open(yield* Model.load(yield* published))
-      const { block, program, sequenceLength } = opened.generator
-      assert.isDefined(block)
-      if (block === undefined) return
-      let blocks = 0
+      const { blocks = [], program, sequenceLength } = opened.generator
+      assert.deepStrictEqual(
+        blocks.map(({ length }) => length),
+        [sequenceLength / 2]
+      )
+      let runs = 0
       const counted: Completion.TextGenerator = {
         ...opened.generator,
-        block: {
-          length: block.length,
+        blocks: blocks.map(({ length, program }) => ({
+          length,
           program: {
             run: (inputs) => {
-              blocks++
-              return block.program.run(inputs)
+              runs++
+              return program.run(inputs)
             }
           }
-        }
+        }))
       }
       for (let length = 1; length <= sequenceLength; length++) {
         const prompt = Array.from({ length }, (_, index) => 1 + ((index * 5) % 20))
         const options = { maxTokens: 10, temperature: 1, seed: length }
-        blocks = 0
+        runs = 0
         const made = yield* Stream.runCollect(Completion.tokens(counted, prompt, options))
-        assert.strictEqual(blocks > 0, length > block.length)
+        assert.strictEqual(runs > 0, length > sequenceLength / 2)
         assert.deepStrictEqual(
           made,
           yield* Stream.runCollect(Completion.tokens({ program, sequenceLength }, prompt, options))
