@@ -12,6 +12,7 @@ import { lengthAt } from "./contexts.ts"
 import * as DiskTensors from "./DiskTensors.ts"
 import * as Loop from "./Loop.ts"
 import type * as LoopRun from "./LoopRun.ts"
+import { optimizersOf } from "./optimizers.ts"
 import { restore } from "./Restore.ts"
 import { isRollbackPoint } from "./SaveSchedule.ts"
 import type { Start } from "./Start.ts"
@@ -94,10 +95,7 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         firstLength: lengthAt(plan.contexts, state.step + 1),
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
-        weightDecay: plan.decay.weightDecay,
-        beta1: config.beta1,
-        beta2: config.beta2,
-        epsilon: config.epsilon,
+        optimizers: optimizersOf(config, plan),
         gradientClip: config.gradientClip,
         averageStorage:
           averageKind(config) === "none" ? undefined : { average: yield* onDisk, weights: yield* onDisk },

@@ -3,9 +3,35 @@ import { Effect, Schema } from "effect"
 import { notNegative, part, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
 import { WeightDecay } from "./WeightDecay.ts"
 
+/** Settings of Muon. */
+const MuonConfig = Schema.Struct({
+  /** Muon's peak learning rate. It follows the schedule of `learningRate` in proportion. */
+  learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.02))),
+  /** Decay rate of the momentum. */
+  momentum: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.95))),
+  /** Whether the momentum looks ahead by one step (Nesterov). */
+  nesterov: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
+  /** Newton–Schulz steps that make the momentum orthogonal. */
+  newtonSchulzSteps: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(5))),
+  /**
+   * Decoupled weight decay of Muon's matrices: a number, or a time scale at Muon's learning rate.
+   * @defaultValue that of the setting `weightDecay`
+   */
+  weightDecay: Schema.optionalKey(WeightDecay)
+})
+
 /** Fields of the train stage's config that say how weights are updated. */
 export const optimizerFields = {
-  /** Peak learning rate, reached after the warm-up. */
+  /**
+   * `adamw` for all weights, or `muon` for the matrices of hidden layers, each of queries, keys and values by itself, with AdamW for
+   * embeddings, output layer, gains and biases.
+   */
+  optimizer: Schema.Literals(["adamw", "muon"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("adamw" as const))
+  ),
+  /** Settings of Muon, with `optimizer: "muon"`. */
+  muon: MuonConfig.pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+  /** Peak learning rate of AdamW, reached after the warm-up. */
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
   /**
    * Steps in which the learning rate rises linearly to its peak.

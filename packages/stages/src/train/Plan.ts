@@ -50,6 +50,8 @@ export interface Plan {
   readonly contexts: ReadonlyArray<Context>
   /** Of the matrices that AdamW updates. */
   readonly decay: Decay
+  /** Of the matrices that Muon would update. */
+  readonly muonDecay: Decay
   /** Tokens predicted in one optimizer step. */
   readonly tokensPerStep: number
 }
@@ -79,6 +81,8 @@ const scheduleOf = (config: TrainConfig, steps: number): Schedule => {
     floor: finalRateOf(config)
   }
 }
+
+const figure = (value: number): string => String(Number(value.toPrecision(3)))
 
 /** Why this model cannot be trained with short windows first, in a sentence. */
 const contextRefusal = (
@@ -140,11 +144,14 @@ export const planOf = (
     )
   const schedule = scheduleOf(config, steps)
   const stepsPerEpoch = batches.rowsPerEpoch / (config.batchSize * config.gradientAccumulationSteps)
-  const decay = decayOf(config.weightDecay, config.learningRate, stepsPerEpoch)
-  if (typeof config.weightDecay !== "number" && decay.steps < 1)
-    return fail(
-      `weightDecay.timescaleEpochs ${config.weightDecay.timescaleEpochs} is ${Number(decay.steps.toPrecision(3))} steps here, and weights cannot decay within less than one. An epoch has ${Number(stepsPerEpoch.toPrecision(3))} steps: raise timescaleEpochs, or lower batchSize.`
-    )
+  const { learningRate, muon, weightDecay } = config
+  const decay = decayOf(weightDecay, learningRate, stepsPerEpoch)
+  const muonDecay = decayOf(muon.weightDecay ?? weightDecay, muon.learningRate, stepsPerEpoch)
+  for (const { epochs, steps } of [decay, ...(config.optimizer === "muon" ? [muonDecay] : [])])
+    if (steps < 1)
+      return fail(
+        `weightDecay has a time scale of ${figure(steps)} steps here (${figure(epochs)} epochs, of ${figure(stepsPerEpoch)} steps each), and weights cannot decay within less than one. Raise timescaleEpochs, or lower the decay, the learning rate or batchSize.`
+      )
   return Effect.succeed({
     spec,
     data,
@@ -157,6 +164,7 @@ export const planOf = (
     schedule,
     contexts: contextsOf(config.contextSchedule, schedule, sequenceLength),
     decay,
+    muonDecay,
     tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength
   })
 }

@@ -1,6 +1,5 @@
 /** Turning a checkpoint's files back into the state and tensors of a run, and telling whether it is this run's. */
 
-import { Names } from "@trainyard/backends/program/optimize"
 import { sizeOf } from "@trainyard/backends/program/Program"
 import { Data, Effect, FileSystem, Option, Schema } from "effect"
 import { parameters, type Spec } from "../model/Parameters.ts"
@@ -8,7 +7,9 @@ import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import { holdsAverage } from "./averaging.ts"
 import type { Verified } from "./CheckpointFolder.ts"
+import { optimizerState } from "./optimizers.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import { averageFile } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
@@ -67,6 +68,7 @@ const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string
 export const contentsOf = Effect.fnUntraced(function* (
   checkpoint: Verified,
   spec: Spec,
+  optimizer: TrainConfig["optimizer"],
   holdsAverage: (state: State) => boolean
 ) {
   const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
@@ -75,16 +77,12 @@ export const contentsOf = Effect.fnUntraced(function* (
   const { origin, state } = parsed.value
   if (state.step !== checkpoint.step) return yield* incompatible(`its state is of step ${state.step}`)
   const list = parameters(spec)
-  const moments = list.flatMap(({ name, shape }) => [
-    { name: Names.firstMoment(name), shape },
-    { name: Names.secondMoment(name), shape }
-  ])
   return {
     state,
     origin,
     tensors: {
       parameters: yield* choose(checkpoint, "parameters.safetensors", list),
-      optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
+      optimizer: yield* choose(checkpoint, "optimizer.safetensors", optimizerState(optimizer, spec)),
       average: holdsAverage(state) ? yield* choose(checkpoint, averageFile, list) : []
     },
     curve: yield* smallFile(checkpoint, "curve.jsonl")
@@ -96,11 +94,13 @@ export const restore = (
   checkpoint: Verified,
   spec: Spec,
   origin: Origin,
-  settings: Parameters<typeof holdsAverage>[0]
+  settings: Pick<TrainConfig, "averageLast" | "emaSteps" | "optimizer">
 ): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
-    const restored = yield* contentsOf(checkpoint, spec, (state) => holdsAverage(settings, state))
+    const restored = yield* contentsOf(checkpoint, spec, settings.optimizer, (state) =>
+      holdsAverage(settings, state)
+    )
     const from = restored.origin
     if (from.dataset !== origin.dataset) return yield* incompatible("it was trained on another dataset")
     if (from.from !== origin.from) return yield* incompatible("its training began from something else")

@@ -95,9 +95,13 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     return yield* impossible(
       `sequenceLength is ${sequenceLength}, and the run to continue was trained with ${value.sequenceLength}. Leave sequenceLength out, or publish the run with checkpoint and start from that model, whose context can be shortened.`
     )
+  if (value.learning.optimizer !== config.optimizer)
+    return yield* impossible(
+      `optimizer is "${config.optimizer}", and the run to continue was trained with "${value.learning.optimizer}", whose state does not fit. Set optimizer to "${value.learning.optimizer}", or publish the run with checkpoint and start from that model.`
+    )
   const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
   const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength }
-  const { curve, origin, state, tensors } = yield* contentsOf(checkpoint, spec, () =>
+  const { curve, origin, state, tensors } = yield* contentsOf(checkpoint, spec, value.learning.optimizer, () =>
     checkpoint.files.has(averageFile)
   ).pipe(
     Effect.mapError(({ why }) =>

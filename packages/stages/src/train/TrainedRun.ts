@@ -80,6 +80,15 @@ export const TrainedRun = Artifact.kind({
     learning: Schema.Struct({
       windows: Schema.Literals(["stream", "documents"]),
       documentMask: Schema.Boolean,
+      optimizer: Schema.Literals(["adamw", "muon"]),
+      /** Of the hidden layers' matrices, where Muon updated them. */
+      muon: Schema.optionalKey(
+        Schema.Struct({
+          learningRate: Schema.Finite,
+          momentum: Schema.Finite,
+          weightDecay: Schema.Finite
+        })
+      ),
       /** Windows shorter than `sequenceLength`, up to which step. */
       contexts: Schema.Array(Schema.Struct({ lastStep: Schema.Int, sequenceLength: Schema.Int })),
       batchSize: Schema.Int,

@@ -1,11 +1,11 @@
 /**
  * A model being trained on an engine: one session with the programs of training, evaluation and generation over the same tensors. Knows
- * steps and tensors; knows nothing of files, policies or time. Gradient clipping, AdamW and weight decay are part of the training programs
+ * steps and tensors; knows nothing of files, policies or time. Gradient clipping, optimizers and weight decay are part of the training programs
  * (backends' `program/optimize`).
  */
 import { Backend, type Session } from "@trainyard/backends/Backend"
-import { Names } from "@trainyard/backends/program/optimize"
-import type { Program } from "@trainyard/backends/program/Program"
+import type { Held } from "@trainyard/backends/program/optimizers/Optimizer"
+import { type Program, sizeOf } from "@trainyard/backends/program/Program"
 import { Effect } from "effect"
 import { scaled, temperatureScaled } from "../model/Calibration.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
@@ -13,6 +13,7 @@ import { evaluate, generate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as Memory from "./Memory.ts"
+import { type Optimizers, optimizerState } from "./optimizers.ts"
 import { oneLengthAtATime, stepping, trainingPrograms } from "./TrainingPrograms.ts"
 import { watched } from "./Watchdog.ts"
 import * as WeightAverage from "./WeightAverage.ts"
@@ -29,10 +30,7 @@ export interface Settings {
   readonly gradientAccumulationSteps: number
   /** Whether the loss must be known before the update is made, so that the update can be skipped. */
   readonly checkBeforeUpdate: boolean
-  readonly weightDecay: number
-  readonly beta1: number
-  readonly beta2: number
-  readonly epsilon: number
+  readonly optimizers: Optimizers
   /** Largest global norm of the gradients; 0 does not clip. */
   readonly gradientClip: number
   /** Where the average of the weights is kept; without it there is none. */
@@ -56,15 +54,11 @@ export interface Tensors {
 
 const scaledName = (parameter: string): string => `${parameter}.temperatureScaled`
 
-const moments = ({ name, shape }: Parameter) => [
-  { name: Names.firstMoment(name), shape },
-  { name: Names.secondMoment(name), shape }
-]
-
 /** Filling the session's tensors, and reading them for a checkpoint. */
 const tensorAccess = (
   session: Session,
   list: ReadonlyArray<Parameter>,
+  state: ReadonlyArray<Held>,
   average: WeightAverage.WeightAverage,
   { averagesFromStart, seed }: Pick<Settings, "averagesFromStart" | "seed">
 ) => {
@@ -78,14 +72,13 @@ const tensorAccess = (
     begin: Effect.fn("Trainer.begin")(function* (weights: ReadonlyArray<Source<SafetensorsError>> = []) {
       const given = new Map(weights.map((tensor) => [tensor.name, tensor]))
       for (const parameter of list) {
-        const { name, shape } = parameter
+        const { name } = parameter
         const values = yield* given.get(name)?.read ?? Effect.sync(() => initialValues(parameter, seed))
         yield* session.write(name, values)
         if (averagesFromStart) yield* average.set(name, values)
-        const zero = new Float32Array(shape.reduce((product, side) => product * side, 1))
-        for (const moment of moments(parameter)) yield* session.write(moment.name, zero)
         release(values)
       }
+      for (const { name, shape } of state) yield* session.write(name, new Float32Array(sizeOf(shape)))
     }),
     /** Replaces parameters, optimizer state and average. Where there is no average, one that is kept from the start begins at the parameters. */
     load: Effect.fn("Trainer.load")(function* (tensors: Tensors) {
@@ -104,7 +97,7 @@ const tensorAccess = (
     /** Parameters, optimizer state and average, each copied when it is read. */
     sources: () => ({
       parameters: list.map(source),
-      optimizer: list.flatMap(moments).map(source),
+      optimizer: state.map(source),
       average: average.sources()
     })
   }
@@ -141,7 +134,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const average =
     averageStorage === undefined ? WeightAverage.none : WeightAverage.make(session, list, averageStorage)
   return {
-    ...tensorAccess(session, list, average, settings),
+    ...tensorAccess(session, list, optimizerState(settings.optimizers.kind, spec), average, settings),
     /** Moves the averaged weights towards the weights by a share of the way. */
     updateAverage: average.update,
     /** Does something with the averaged weights in the place of the weights, where an average is kept. */

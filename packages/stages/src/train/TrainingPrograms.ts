@@ -8,7 +8,6 @@ import type { Program } from "@trainyard/backends/program/Program"
 import { Effect, Exit, Scope } from "effect"
 import { integerSeed } from "../model/draws.ts"
 import { hasDropout } from "../model/families.ts"
-import { parameters } from "../model/Parameters.ts"
 import { Ports, training } from "../model/Programs.ts"
 import type { Settings } from "./Trainer.ts"
 
@@ -43,17 +42,12 @@ export type Programs<A> = Partial<Record<"first" | "more" | "step" | "update", A
 /** The training programs that these settings need, for windows of `length` tokens: one for a whole step, or one after the other. */
 export const trainingPrograms = (settings: Settings, length: number): Programs<Program> => {
   const { batchSize, spec } = settings
-  const decays = new Set(parameters(spec).flatMap(({ decays, name }) => (decays ? [name] : [])))
   // Shorter windows are as many more.
   const { first, more, step, update } = training(spec, (batchSize * spec.sequenceLength) / length, {
     length,
-    beta1: settings.beta1,
-    beta2: settings.beta2,
-    epsilon: settings.epsilon,
-    weightDecay: settings.weightDecay,
     maximumNorm: settings.gradientClip,
     documents: settings.masksDocuments,
-    decays: (parameter) => decays.has(parameter.name)
+    optimizer: settings.optimizers.of
   })
   if (settings.gradientAccumulationSteps > 1) return { first, more, update }
   return settings.checkBeforeUpdate ? { first, update } : { step }
@@ -76,7 +70,7 @@ export const stepping = <E, R>(
       : {})
   })
   const updateOf = (step: number, learningRate: number) => ({
-    [Names.learningRate]: Float32Array.of(learningRate),
+    ...settings.optimizers.rates(learningRate),
     [Names.step]: Int32Array.of(step)
   })
   return Effect.fnUntraced(function* (

@@ -45,6 +45,9 @@ const scheduleAdvice = (
     config.decayShare !== undefined && config.schedule !== "linear"
       ? 'decayShare has no effect, because schedule is "cosine". Set schedule to "linear", or take decayShare out.'
       : undefined,
+    config.optimizer !== "muon" && isChanged(config, "muon")
+      ? 'muon has no effect, because optimizer is "adamw". Set optimizer to "muon", or take muon out.'
+      : undefined,
     config.averageLast > 0 && lastBegins(config, schedule) >= steps
       ? `averageLast ${config.averageLast} has no effect: it begins after step ${count(lastBegins(config, schedule))} and the run has ${count(steps)}. Lower decaySteps (${count(schedule.decay)}), or raise averageLast.`
       : undefined,

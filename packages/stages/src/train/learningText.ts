@@ -36,8 +36,16 @@ const weightsOf = ({ learning }: Run): string =>
 export const learningRows = (run: Run): ReadonlyArray<readonly [label: string, text: string]> => {
   const { learning, temperature } = run
   return [
+    ...(learning.muon === undefined
+      ? []
+      : [
+          [
+            "Optimizer of hidden matrices",
+            `Muon, learning rate ${rate(learning.muon.learningRate)}, momentum ${learning.muon.momentum}, decay ${rate(learning.muon.weightDecay)}`
+          ] as const
+        ]),
     [
-      "Optimizer",
+      learning.muon === undefined ? "Optimizer" : "Optimizer of the rest",
       `AdamW, betas ${learning.beta1} and ${learning.beta2}, decay ${rate(learning.weightDecay)} on matrices`
     ],
     ["Learning rate", rateOf(run)],

@@ -14,6 +14,7 @@ import * as CheckpointFolder from "./CheckpointFolder.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
 import { count, rate } from "./figures.ts"
+import { muonMatrices } from "./optimizers.ts"
 import type { Plan } from "./Plan.ts"
 import { CheckpointFailed } from "./Snapshot.ts"
 import type { Start } from "./Start.ts"
@@ -66,6 +67,14 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
     },
     { label: "Learning rate", text: rateText(plan) },
     { label: "Weight decay", text: decayText(plan.decay) },
+    ...(config.optimizer === "muon"
+      ? [
+          {
+            label: "Muon",
+            text: `${count(muonMatrices(plan.spec))} hidden matrices, learning rate ${rate(config.muon.learningRate)}, weight decay ${decayText(plan.muonDecay)}; AdamW has the rest`
+          }
+        ]
+      : []),
     ...(start === undefined
       ? []
       : [
@@ -208,6 +217,14 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
     learning: {
       windows: config.windows,
       documentMask: plan.masksDocuments,
+      optimizer: config.optimizer,
+      ...(config.optimizer === "muon" && {
+        muon: {
+          learningRate: config.muon.learningRate,
+          momentum: config.muon.momentum,
+          weightDecay: plan.muonDecay.weightDecay
+        }
+      }),
       contexts: plan.contexts.flatMap(({ lastStep, length }) =>
         Number.isFinite(lastStep) ? [{ lastStep, sequenceLength: length }] : []
       ),

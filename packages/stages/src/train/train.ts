@@ -4,6 +4,7 @@
  */
 import { join } from "node:path"
 import { Backend } from "@trainyard/backends/Backend"
+import { sizeOf } from "@trainyard/backends/program/Program"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
@@ -22,6 +23,7 @@ import { adviceOf } from "./advice.ts"
 import { averageKind } from "./averaging.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
+import { optimizerState } from "./optimizers.ts"
 import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
 import { factsOf, publish } from "./publish.ts"
 import { restore } from "./Restore.ts"
@@ -103,11 +105,15 @@ const openCheckpoints = Effect.fnUntraced(function* (
         typeof restored === "string" ? restored : undefined
       )
   })
-  // A state is the parameters, two moments and the average, in float32. There are the last few states, the best, one being written, and the
-  // two of the result; and on disk while training, the average and the weights that it replaces during an evaluation.
+  // A state is the parameters, what the optimizer keeps, and the average, in float32. There are the last few states, the best, one being
+  // written, and the two of the result; and on disk while training, the average and the weights that it replaces during an evaluation.
   const states = config.keepLast + 4
-  const bytes = averages ? 16 * states + 8 : 12 * states
-  yield* checkpoints.checkSpace(parameterCount(plan.spec) * bytes)
+  const weights = 4 * parameterCount(plan.spec)
+  const optimizer = optimizerState(config.optimizer, plan.spec).reduce(
+    (sum, { shape }) => sum + 4 * sizeOf(shape),
+    0
+  )
+  yield* checkpoints.checkSpace(states * (weights + optimizer) + (averages ? (states + 2) * weights : 0))
   return checkpoints
 })
 

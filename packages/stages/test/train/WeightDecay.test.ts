@@ -31,7 +31,7 @@ describe("weight decay", () => {
     Effect.gen(function* () {
       const config: Settings = { ...settings, weightDecay: { timescaleEpochs: 0.01 } }
       const error = yield* undisturbed(yield* place, config).pipe(Effect.flip)
-      assert.match(error.message, /timescaleEpochs 0\.01 is 0\.125 steps here.*An epoch has 12\.5 steps/)
+      assert.match(error.message, /time scale of 0\.125 steps here \(0\.01 epochs, of 12\.5 steps each\)/)
     }).pipe(Effect.scoped)
   )
 })

@@ -40,6 +40,11 @@ const cases: ReadonlyArray<readonly [name: string, config: Settings, warning: Re
     { ...short, decaySteps: 10, averageLast: 0.5 },
     /^averageLast 0\.5 has no effect: it begins after step 5 and the run has 4/
   ],
+  [
+    "Muon's settings without Muon",
+    { ...short, muon: { momentum: 0.9 } },
+    /^muon has no effect, because optimizer is "adamw"/
+  ],
   ["a mean over more than the run", { ...short, emaSteps: 9 }, /^emaSteps 9 is longer than the 4 steps/],
   [
     "patience that cannot run out",

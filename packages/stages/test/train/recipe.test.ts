@@ -10,7 +10,9 @@ const cases: ReadonlyArray<readonly [name: string, settings: Settings]> = [
   ["a linear schedule", { ...base, schedule: "linear", decayShare: 0.5 }],
   ["weight decay by its time scale", { ...base, weightDecay: { timescaleEpochs: 0.3 } }],
   ["rows of whole documents", { ...base, windows: "documents" }],
-  ["rows of whole documents that are not cut", { ...base, windows: "documents", sequenceLength: 20 }]
+  ["rows of whole documents that are not cut", { ...base, windows: "documents", sequenceLength: 20 }],
+  ["Muon", { ...base, optimizer: "muon" }],
+  ["Muon with accumulated gradients", { ...base, optimizer: "muon", gradientAccumulationSteps: 2 }]
 ]
 
 describe("resume", () => {
