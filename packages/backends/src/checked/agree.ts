@@ -11,7 +11,11 @@ const products: ReadonlySet<string> = new Set([
   "attentionCached",
   "projectionLoss",
   "projectionLossBackward",
-  "product"
+  "product",
+  "groupedAttention",
+  "groupedAttentionBackward",
+  "groupedAttentionCached",
+  "zLoss"
 ])
 
 /** Share of a tensor's largest magnitude by which one operation's result may differ. */

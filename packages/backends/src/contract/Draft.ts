@@ -34,6 +34,12 @@ export class Draft {
     return this.builder.input(name, shape)
   }
 
+  /** A float input with random values of at least 0. */
+  positive(name: string, shape: Shape, scale = 1): Tensor {
+    this.#inputs[name] = floats(this.#next, sizeOf(shape), scale).map(Math.abs)
+    return this.builder.input(name, shape)
+  }
+
   /** An integer input with random values in [least, limit). */
   integers(name: string, shape: Shape, limit: number, least = 0): Tensor {
     this.#inputs[name] = integers(this.#next, sizeOf(shape), limit, least)

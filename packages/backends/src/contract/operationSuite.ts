@@ -7,6 +7,7 @@ import * as assert from "./assertions.ts"
 import { cases } from "./cases.ts"
 import { difference } from "./compare.ts"
 import { type Case, Draft } from "./Draft.ts"
+import { exampleCase, withExamples } from "./exampleCases.ts"
 import * as gen from "./generate.ts"
 import { primitiveCases } from "./primitiveCases.ts"
 import { judge, runCases } from "./running.ts"
@@ -22,7 +23,11 @@ const products: ReadonlySet<string> = new Set<OperationName>([
   "attentionCached",
   "projectionLoss",
   "projectionLossBackward",
-  "product"
+  "product",
+  "groupedAttention",
+  "groupedAttentionBackward",
+  "groupedAttentionCached",
+  "zLoss"
 ])
 
 /** The same case with every session tensor renamed, so that many cases fit one session. */
@@ -92,6 +97,16 @@ export const operationSuite = (contract: Contract): void => {
           gen
             .sample(arbitrary, { count: contract.cases, seed: 2024 })
             .map((one, index) => renamed(one, `${index}/`))
+        )
+      )
+
+    for (const operation of withExamples)
+      it.live(`${operation} agrees with reference`, () =>
+        check(
+          contract,
+          Array.from({ length: contract.cases }, (_, index) =>
+            renamed(exampleCase(operation, 4000 + index), `${index}/`)
+          )
         )
       )
 

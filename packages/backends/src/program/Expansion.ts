@@ -68,10 +68,15 @@ export class Expansion extends Expander {
       })
   }
 
-  /** The same with the elements of a formula. */
-  putMap(output: number, formula: string, arrays: Arrays): void {
+  /** The same with the elements of a formula, for the whole output or a part of it, which `view` makes of the output. */
+  putMap(
+    output: number,
+    formula: string,
+    arrays: Arrays,
+    view: (output: StridedArray) => StridedArray = (all) => all
+  ): void {
     const target = this.output(output)
     if (target === undefined) return
-    this.write(target, formula, arrays, this.#step.accumulate.includes(target.tensor))
+    this.write(view(target), formula, arrays, this.#step.accumulate.includes(target.tensor))
   }
 }

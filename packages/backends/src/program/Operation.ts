@@ -2,6 +2,7 @@
  * What an operation is: its arguments, the shapes of its results, how it becomes primitives, and the rule that appends its gradient.
  * Each operation's own file under `operations/` states its formula and source. docs/operations.md says how to add one.
  */
+import type { Example, Pick } from "./Example.ts"
 import type { Expansion } from "./Expansion.ts"
 import type { Attributes, DataType, Step, Tensor } from "./Program.ts"
 
@@ -70,6 +71,8 @@ export interface Operation {
   readonly check?: (step: Step, tensor: (name: string) => Tensor) => string | undefined
   /** How it becomes primitives, for engines without a kernel for it. Throws `ProgramError` where it cannot. */
   readonly expand?: (expansion: Expansion) => void
+  /** An example of its inputs, for the contract suite. */
+  readonly example?: (pick: Pick) => Example
   /** Derived from the expansion where it is absent. */
   readonly gradient?: (context: GradientContext) => void
 }

@@ -8,12 +8,20 @@ import { embedding, embeddingBackward } from "./operations/embedding.ts"
 import { gather, scatterAdd } from "./operations/gather.ts"
 import { gelu, geluBackward } from "./operations/gelu.ts"
 import { gradientNorm } from "./operations/gradientNorm.ts"
+import { groupedAttention, groupedAttentionBackward } from "./operations/groupedAttention.ts"
+import { groupedAttentionCached } from "./operations/groupedAttentionCached.ts"
 import { layerNorm, layerNormBackward } from "./operations/layerNorm.ts"
 import { linear, linearBackwardInput, linearBackwardWeight } from "./operations/linear.ts"
 import { map } from "./operations/map.ts"
 import { product } from "./operations/product.ts"
 import { projectionLoss, projectionLossBackward } from "./operations/projectionLoss.ts"
 import { reduce } from "./operations/reduce.ts"
+import { reluSquared } from "./operations/reluSquared.ts"
+import { rmsNorm, rmsNormBackward } from "./operations/rmsNorm.ts"
+import { rope } from "./operations/rope.ts"
+import { softCap } from "./operations/softCap.ts"
+import { swiglu, swigluBackward } from "./operations/swiglu.ts"
+import { zLoss } from "./operations/zLoss.ts"
 
 export const operations = {
   map,
@@ -38,7 +46,18 @@ export const operations = {
   projectionLoss,
   projectionLossBackward,
   gradientNorm,
-  adamW
+  adamW,
+  rmsNorm,
+  rmsNormBackward,
+  swiglu,
+  swigluBackward,
+  rope,
+  groupedAttention,
+  groupedAttentionBackward,
+  groupedAttentionCached,
+  reluSquared,
+  softCap,
+  zLoss
 } satisfies Record<string, Operation>
 
 export type OperationName = keyof typeof operations
