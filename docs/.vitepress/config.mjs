@@ -29,6 +29,7 @@ const sidebar = [
   {
     text: "Guides",
     items: pages(
+      ["Models", "models"],
       ["Training", "training"],
       ["Validation", "validation"],
       ["Sources", "sources"],

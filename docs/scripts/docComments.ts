@@ -18,7 +18,7 @@ export interface DocComment {
 export interface DocComments {
   /** The comment above the exported stage itself. */
   readonly ofStage: (name: string) => string
-  /** `kind` picks the member of a union of structs whose `type` it is. */
+  /** `kind` picks the member of a union of structs whose `type` or `family` it is. */
   readonly of: (
     stage: string,
     path: ReadonlyArray<string>,
@@ -78,11 +78,12 @@ export const read = (): DocComments => {
     return symbol === undefined || rest.length === 0 ? symbol : find(typeOf(symbol), rest)
   }
   const memberOf = (symbol: ts.Symbol | undefined, kind: string): ts.Type | undefined => {
-    const element = symbol && typeOf(symbol).getNumberIndexType()
+    const own = symbol && typeOf(symbol)
+    const element = own?.getNumberIndexType() ?? own
     const members = element?.isUnion() ? element.types : element === undefined ? [] : [element]
     return members.find((each) => {
-      const type = checker.getPropertyOfType(each, "type")
-      return type !== undefined && checker.typeToString(checker.getTypeOfSymbol(type)) === `"${kind}"`
+      const tag = checker.getPropertyOfType(each, "type") ?? checker.getPropertyOfType(each, "family")
+      return tag !== undefined && checker.typeToString(typeOf(tag)) === `"${kind}"`
     })
   }
   return {

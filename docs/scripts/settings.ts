@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as stages from "@trainyard/stages"
-import { Predicate, Result, Schema } from "effect"
+import { Predicate, Result, Schema, SchemaAST } from "effect"
 import { type DocComments, read } from "./docComments.ts"
 
 type JsonSchema = Readonly<Record<string, unknown>>
@@ -28,7 +28,7 @@ export interface Setting {
   readonly description: string
 }
 
-/** A stage that pipelines can call, with its settings and those of the structs in its lists. */
+/** A stage that pipelines can call, with its settings and those of the structs in its lists and unions. */
 export interface StageSettings {
   /** What a pipeline file imports. */
   readonly call: string
@@ -157,6 +157,57 @@ const innerFields = (schema: unknown): Schema.Struct.Fields | undefined => {
   return found.fields ?? innerFields(found.schema) ?? innerFields(found.to)
 }
 
+/** The structs of a union behind what makes it optional or decodes it. */
+const innerMembers = (schema: unknown): ReadonlyArray<Schema.Struct.Fields> => {
+  if (!Predicate.isObject(schema) && typeof schema !== "function") return []
+  const found = schema as { readonly members?: ReadonlyArray<unknown>; readonly schema?: unknown }
+  return found.members === undefined
+    ? innerMembers(found.schema)
+    : found.members.map(innerFields).filter((fields) => fields !== undefined)
+}
+
+/** The key whose value tells a union's structs apart, and its value for one of them. */
+const tagOf = (member: JsonSchema): { readonly key: string; readonly kind: string } | undefined => {
+  const properties = object(member.properties)
+  for (const key of ["type", "family"]) {
+    const { enum: values } = object(properties[key])
+    if (Array.isArray(values)) return { key, kind: String(values[0]) }
+  }
+  return undefined
+}
+
+/** Settings of one struct of a setting that is a union of structs, or a list of such. */
+const memberSettings = (
+  call: string,
+  comments: DocComments,
+  setting: { readonly key: string; readonly field: unknown },
+  member: JsonSchema
+) => {
+  const tag = tagOf(member)
+  if (tag === undefined) return []
+  const { [tag.key]: _, ...properties } = object(member.properties)
+  const required = Array.isArray(member.required) ? member.required : []
+  const own = innerMembers(setting.field).find((fields) => {
+    const ast = (fields[tag.key] as Schema.Top | undefined)?.ast
+    return ast !== undefined && SchemaAST.isLiteral(ast) && ast.literal === tag.kind
+  })
+  return [
+    {
+      title: `${setting.key}: ${tag.kind}`,
+      settings: settingsOf(
+        [],
+        { properties },
+        (path) => {
+          if (path.length === 1 && required.includes(path[0])) return missing
+          const field = own && fieldAt(own, path)
+          return field === undefined ? undefined : defaultOf(path.at(-1)!, field)
+        },
+        (path) => comments.of(call, [setting.key], { kind: tag.kind, key: path[0]! })
+      )
+    }
+  ]
+}
+
 const stageSettings = (call: string, declaration: StageDeclaration, comments: DocComments): StageSettings => {
   const { schema } = Schema.toJsonSchemaDocument(declaration.config)
   const { fields } = declaration.config
@@ -170,25 +221,9 @@ const stageSettings = (call: string, declaration: StageDeclaration, comments: Do
     (path) => comments.of(call, path)
   )
   const members = Object.entries(object(object(schema).properties)).flatMap(([key, value]) =>
-    list(object(object(value).items).anyOf).flatMap((member) => {
-      const { type, ...properties } = object(member.properties)
-      const kind = Array.isArray(object(type).enum)
-        ? String((object(type).enum as ReadonlyArray<unknown>)[0])
-        : undefined
-      if (kind === undefined) return []
-      const required = Array.isArray(member.required) ? member.required : []
-      return [
-        {
-          title: `${key}: ${kind}`,
-          settings: settingsOf(
-            [],
-            { properties },
-            (path) => (path.length === 1 && required.includes(path[0]) ? missing : undefined),
-            (path) => comments.of(call, [key], { kind, key: path[0]! })
-          )
-        }
-      ]
-    })
+    [...list(object(object(value).items).anyOf), ...list(object(value).anyOf)].flatMap((member) =>
+      memberSettings(call, comments, { key, field: fields[key] }, member)
+    )
   )
   return { call, declaration, settings, members }
 }

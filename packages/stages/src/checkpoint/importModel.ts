@@ -103,7 +103,7 @@ export const importModel = Stage.make({
         { label: "Model", text: summaryOf(spec.model) },
         { label: "Parameters", text: count(parameterCount(spec)) },
         { label: "Vocabulary", text: count(spec.vocabularySize) },
-        { label: "Positions", text: count(spec.sequenceLength) }
+        { label: "Context", text: `${count(spec.sequenceLength)} tokens` }
       ]
     })
     return {

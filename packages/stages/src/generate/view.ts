@@ -2,7 +2,7 @@
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path } from "effect"
 import { bytes, count, figure } from "../figures.ts"
-import { summaryOf } from "../model/families.ts"
+import { settingsOf, summaryOf, titleOf } from "../model/families.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import { Model } from "./ModelArtifact.ts"
 
@@ -23,7 +23,7 @@ export const view: View.View = View.make(Model, {
     },
     { label: "Parameters", text: `${count(value.parameters)}, ${bytes(value.bytes)}` },
     { label: "Vocabulary", text: count(value.vocabularySize) },
-    { label: "Positions", text: count(value.sequenceLength) },
+    { label: "Context", text: `${count(value.sequenceLength)} tokens` },
     ...(value.provenance === undefined
       ? []
       : [
@@ -35,7 +35,7 @@ export const view: View.View = View.make(Model, {
       : [{ label: "Loaded back", text: `logits differ by ${value.logitDifference}` }])
   ],
   result: "",
-  sections: Effect.fnUntraced(function* ({ directory }) {
+  sections: Effect.fnUntraced(function* ({ directory, value }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const { tensors } = yield* openWeights(directory)
@@ -47,6 +47,10 @@ export const view: View.View = View.make(Model, {
       )
     )
     return [
+      {
+        title: `${titleOf(value.model)} model`,
+        facts: settingsOf(value).map(([label, text]) => ({ label, text }))
+      },
       {
         title: `Tensors of ${weights}`,
         table: {

@@ -24,7 +24,7 @@ export const GptConfig = Schema.Struct({
 export type GptConfig = typeof GptConfig.Type
 export type GptShape = typeof GptConfig.Encoded
 
-/** About 0.3 million parameters beside the vocabulary. */
+/** About 0.4 million parameters beside the vocabulary. */
 export const tiny: GptShape = { embedding: 128, layers: 2, heads: 4 }
 /** The reference model: 5.7 million parameters with a vocabulary of 10,000. */
 export const small: GptShape = { embedding: 256, layers: 4, heads: 8 }

@@ -3,6 +3,7 @@ import type { Effect, Schema } from "effect"
 import type { Dropout, Family, ReadConfig, Sized } from "./Family.ts"
 import { gpt } from "./gpt/family.ts"
 import type { ModelConfig } from "./ModelConfig.ts"
+import { qwen } from "./qwen/family.ts"
 
 /** A model of any family with all its sizes. */
 export type Spec = Sized<ModelConfig>
@@ -11,7 +12,7 @@ export type Spec = Sized<ModelConfig>
 export const using = <A>(
   model: ModelConfig,
   use: <Config extends ModelConfig>(family: Family<Config>, model: Config) => A
-): A => use(gpt, model)
+): A => (model.family === "qwen" ? use(qwen, model) : use(gpt, model))
 
 /** Why these sizes are invalid, in a clause; undefined when they are valid. */
 export const faultOf = (model: ModelConfig): string | undefined =>
@@ -50,11 +51,13 @@ export const positionsOf = (model: ModelConfig): string | undefined =>
 export const masksDocuments = (model: ModelConfig): boolean => using(model, (family) => family.masksDocuments)
 
 /** The values of `model_type` in config.json that are read. */
-export const modelTypes = ["gpt2"] as const
+export const modelTypes = ["gpt2", "qwen3", "llama"] as const
 
 type Reader = (json: unknown) => Effect.Effect<ReadConfig<ModelConfig>, Schema.SchemaError>
 
 /** Reads the rest of config.json, by its `model_type`. */
 export const readers: Readonly<Record<(typeof modelTypes)[number], Reader>> = {
-  gpt2: gpt.layout.readConfig
+  gpt2: gpt.layout.readConfig,
+  qwen3: qwen.layout.readConfig,
+  llama: qwen.layout.readConfig
 }

@@ -101,8 +101,11 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     )
   const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
   const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength }
-  const { curve, origin, state, tensors } = yield* contentsOf(checkpoint, spec, value.learning.optimizer, () =>
-    checkpoint.files.has(averageFile)
+  const { curve, origin, state, tensors } = yield* contentsOf(
+    checkpoint,
+    spec,
+    value.learning.optimizer,
+    () => checkpoint.files.has(averageFile)
   ).pipe(
     Effect.mapError(({ why }) =>
       impossible(`The last state of the run at ${from.directory} cannot be continued: ${why}.`)

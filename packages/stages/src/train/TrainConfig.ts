@@ -8,7 +8,7 @@ import { optimizerFields } from "./OptimizerConfig.ts"
 /** Fields of the train stage's config. */
 export const fields = {
   /**
-   * Shape of the model. Leave it out with `from`, or give the same sizes and another `dropout`.
+   * The model: `Gpt.small`, `Qwen.small`, or a family's settings. Leave it out with `from`, or give the same sizes and another `dropout`.
    * @defaultValue that of `from`
    */
   model: Schema.optionalKey(ModelConfig),

@@ -9,7 +9,7 @@ import { importTokenizer } from "../../src/tokenize/importTokenizer.ts"
 import { layer, runStage } from "../runStage.ts"
 import { type Place, place, publishModel, sibling } from "../train/laboratory.ts"
 import { evaluations, listen, undisturbed } from "../train/trials.ts"
-import { makeForeign, type Type } from "./foreign.ts"
+import { rewriteModel, type Type } from "./rewriteModel.ts"
 
 const published = Effect.gen(function* () {
   const at = yield* place
@@ -50,8 +50,8 @@ describe("import-model", () => {
       it.live(`takes ${type} ${prefixed ? "with" : "without"} the prefix, and trains it further`, () =>
         Effect.gen(function* () {
           const { at, directory, value } = yield* published
-          const folder = join(at.root, "foreign")
-          makeForeign(directory, folder, { type, prefixed })
+          const folder = join(at.root, "rewritten")
+          rewriteModel(directory, folder, { type, prefixed })
           const { artifact } = yield* imported(folder)
           assert.isAtMost(yield* difference(directory, artifact.directory), allowed)
           assert.strictEqual(artifact.value.tokenizer, value.tokenizer)
@@ -113,7 +113,7 @@ describe("import-model", () => {
       const folder = join(at.root, "spoilt")
       const corrupt = (name: string, values: Float32Array) =>
         name.endsWith("ln_f.bias") ? values.map((value, index) => (index === 3 ? Number.NaN : value)) : values
-      makeForeign(directory, folder, { type: "F32", prefixed: true, change: corrupt })
+      rewriteModel(directory, folder, { type: "F32", prefixed: true, change: corrupt })
       assert.match(
         (yield* imported(folder).pipe(Effect.flip)).message,
         /number 3 of its tensor transformer\.ln_f\.bias is NaN/
@@ -126,8 +126,8 @@ describe("import-tokenizer", () => {
   it.live("takes a tokenizer that was made elsewhere, with the same digest as its model's", () =>
     Effect.gen(function* () {
       const { at, directory, value } = yield* published
-      const folder = join(at.root, "foreign")
-      makeForeign(directory, folder, { type: "F32", prefixed: false })
+      const folder = join(at.root, "rewritten")
+      rewriteModel(directory, folder, { type: "F32", prefixed: false })
       const { artifact } = yield* runStage(importTokenizer({ folder }))
       assert.strictEqual(artifact.value.digest, value.tokenizer)
       assert.strictEqual(artifact.value.model, "other")

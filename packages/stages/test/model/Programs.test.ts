@@ -2,11 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { engine } from "@trainyard/backends/reference/engine"
 import { Effect } from "effect"
 import { draws, fillNormal } from "../../src/model/draws.ts"
+import type { Sized } from "../../src/model/Family.ts"
+import type { GptConfig } from "../../src/model/Gpt.ts"
 import { names } from "../../src/model/gpt/parameters.ts"
 import { initialValues, parameterCount, parameters, type Spec } from "../../src/model/Parameters.ts"
 import * as Programs from "../../src/model/Programs.ts"
 
-const spec: Spec = {
+const spec: Sized<GptConfig> = {
   model: { embedding: 12, layers: 2, heads: 3, bias: true, dropout: 0 },
   vocabularySize: 17,
   sequenceLength: 6
@@ -24,7 +26,11 @@ const weightsOf = (spec: Spec): ReadonlyMap<string, Float32Array> =>
   )
 
 /** GPT-2 written a second time, in float64 and without any of the operations: the logits [T][V] of a run of tokens. */
-const gpt2 = (spec: Spec, weights: ReadonlyMap<string, Float32Array>, tokens: ReadonlyArray<number>) => {
+const gpt2 = (
+  spec: Sized<GptConfig>,
+  weights: ReadonlyMap<string, Float32Array>,
+  tokens: ReadonlyArray<number>
+) => {
   const { embedding: C, heads } = spec.model
   const get = (name: string) => weights.get(name)
   const normed = (x: ReadonlyArray<number>, name: string) => {
@@ -93,7 +99,7 @@ const openWith = Effect.fnUntraced(function* (
 
 describe("Programs", () => {
   for (const bias of [true, false]) {
-    const own: Spec = { ...spec, model: { ...spec.model, bias } }
+    const own: Sized<GptConfig> = { ...spec, model: { ...spec.model, bias } }
     const weights = weightsOf(own)
 
     it.effect(`generate computes GPT-2's logits, ${bias ? "with" : "without"} biases`, () =>
@@ -183,7 +189,7 @@ describe("Programs", () => {
   )
 
   it("dropout is only in training, with another mask at each place", () => {
-    const dropping: Spec = { ...spec, model: { ...spec.model, dropout: 0.1 } }
+    const dropping: Sized<GptConfig> = { ...spec, model: { ...spec.model, dropout: 0.1 } }
     const salts = Programs.training(dropping, 1, {})
       .first.steps.filter((step) => step.operation === "dropout")
       .map((step) => step.attributes.salt)
@@ -218,7 +224,7 @@ describe("Parameters", () => {
   })
 
   it("start as GPT-2's do, each from the seed and its own name", () => {
-    const big: Spec = { ...spec, vocabularySize: 400, model: { ...spec.model, embedding: 48 } }
+    const big: Sized<GptConfig> = { ...spec, vocabularySize: 400, model: { ...spec.model, embedding: 48 } }
     const deviationOf = (values: Float32Array) =>
       Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
     const find = (name: string) => parameters(big).find((parameter) => parameter.name === name)!

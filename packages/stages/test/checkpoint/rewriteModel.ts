@@ -1,4 +1,4 @@
-/** Makes of a published model the folder that another program might have made of it: other names, another type, other tensors beside. */
+/** Writes a published model anew as another program might: other names, another type, other tensors in the file. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -38,7 +38,7 @@ export interface Options {
 }
 
 /** Writes the folder `to`, with the masks and the second table that GPT-2's own files have, and without tokenizer_config.json. */
-export const makeForeign = (from: string, to: string, { change, prefixed, type }: Options): void => {
+export const rewriteModel = (from: string, to: string, { change, prefixed, type }: Options): void => {
   cpSync(from, to, { recursive: true })
   for (const name of ["tokenizer_config.json", "generation_config.json", "README.md", "curve.svg"])
     rmSync(join(to, name), { force: true })
@@ -47,7 +47,7 @@ export const makeForeign = (from: string, to: string, { change, prefixed, type }
   const parts: Array<readonly [name: string, type: string, shape: ReadonlyArray<number>, bytes: Buffer]> = []
   for (const { name, shape, values } of tensors.values())
     parts.push([
-      prefixed ? name : name.replace("transformer.", ""),
+      prefixed ? name : name.replace(/^(transformer|model)\./, ""),
       type,
       shape,
       bytesOf(type, change?.(name, values) ?? values)
