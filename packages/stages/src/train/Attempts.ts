@@ -17,6 +17,7 @@ import { restore } from "./Restore.ts"
 import { isRollbackPoint } from "./SaveSchedule.ts"
 import type { Start } from "./Start.ts"
 import { initial, type State } from "./State.ts"
+import type { Teacher } from "./Teacher.ts"
 import * as Trainer from "./Trainer.ts"
 import type { Rollback } from "./takeStep.ts"
 
@@ -24,6 +25,8 @@ import type { Rollback } from "./takeStep.ts"
 export interface Training extends Omit<LoopRun.Context, "trainer" | "curve" | "start"> {
   /** What training starts from, if not from drawn weights. */
   readonly from: Start | undefined
+  /** Whose predictions are mixed into the loss, if any's. */
+  readonly teacher: Teacher | undefined
   /** Folder of the checkpoints, for what is kept on disk while training. */
   readonly root: string
 }
@@ -85,7 +88,7 @@ const rollBack = Effect.fnUntraced(function* (training: Training, { faults, next
 const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { config, from, plan, root } = training
+      const { config, from, plan, root, teacher } = training
       const onDisk = DiskTensors.make(root, parameters(plan.spec))
       const trainer = yield* Trainer.make({
         spec: plan.spec,
@@ -96,6 +99,7 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
         optimizers: optimizersOf(config, plan),
+        teacher,
         gradientClip: config.gradientClip,
         averageStorage:
           averageKind(config) === "none" ? undefined : { average: yield* onDisk, weights: yield* onDisk },

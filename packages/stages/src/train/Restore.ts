@@ -104,6 +104,7 @@ export const restore = (
     const from = restored.origin
     if (from.dataset !== origin.dataset) return yield* incompatible("it was trained on another dataset")
     if (from.from !== origin.from) return yield* incompatible("its training began from something else")
+    if (from.teacher !== origin.teacher) return yield* incompatible("it had another teacher")
     if (from.engine !== origin.engine || from.precision !== origin.precision)
       return yield* incompatible(`it was trained on ${from.engine} in ${from.precision}`)
     if (JSON.stringify(from.config) !== JSON.stringify(origin.config))

@@ -62,6 +62,8 @@ export const Origin = Schema.Struct({
   dataset: Schema.String,
   /** Cache key of the run or the model that training began from, where it began from one. */
   from: Schema.optionalKey(Schema.String),
+  /** Cache key of the teacher, where there is one. */
+  teacher: Schema.optionalKey(Schema.String),
   engine: Schema.String,
   precision: Schema.String,
   threads: Schema.Int,

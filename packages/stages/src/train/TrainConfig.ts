@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { ModelConfig } from "../model/ModelConfig.ts"
 import { FaultPolicy } from "./FaultPolicy.ts"
-import { notNegative, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
+import { notNegative, part, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
 import { optimizerFields } from "./OptimizerConfig.ts"
 
 /** Fields of the train stage's config. */
@@ -72,6 +72,19 @@ export const fields = {
    * place of the last weights as soon as it begins. 0 turns it off. Give `averageLast` or `emaSteps`, not both.
    */
   averageLast: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /**
+   * Distillation from the input `teacher`, another run or model: its predictions are mixed with the text. A teacher of the same size and data is
+   * self-distillation.
+   * @defaultValue `{ weight: 0.45, temperature: 1.2 }`, with `teacher`
+   */
+  distill: Schema.optionalKey(
+    Schema.Struct({
+      /** Share of the teacher's predictions in the loss; the text has the rest. */
+      weight: part.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.45))),
+      /** By which the logits of both models are divided in that share. */
+      temperature: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1.2)))
+    })
+  ),
   /**
    * Temperature scaling: each evaluation fits one number, by which all logits are divided, on a part of the validation split. The
    * published model includes it.

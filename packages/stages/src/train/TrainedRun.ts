@@ -80,6 +80,10 @@ export const TrainedRun = Artifact.kind({
     learning: Schema.Struct({
       windows: Schema.Literals(["stream", "documents"]),
       documentMask: Schema.Boolean,
+      /** Whose predictions were mixed with the text. */
+      teacher: Schema.optionalKey(
+        Schema.Struct({ cacheKey: Schema.String, weight: Schema.Finite, temperature: Schema.Finite })
+      ),
       optimizer: Schema.Literals(["adamw", "muon"]),
       /** Of the hidden layers' matrices, where Muon updated them. */
       muon: Schema.optionalKey(

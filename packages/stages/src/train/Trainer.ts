@@ -8,12 +8,14 @@ import type { Held } from "@trainyard/backends/program/optimizers/Optimizer"
 import { type Program, sizeOf } from "@trainyard/backends/program/Program"
 import { Effect } from "effect"
 import { scaled, temperatureScaled } from "../model/Calibration.ts"
+import { teacherName } from "../model/distillation.ts"
 import { initialValues, type Parameter, parameters, type Spec } from "../model/Parameters.ts"
 import { evaluate, generate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as Memory from "./Memory.ts"
 import { type Optimizers, optimizerState } from "./optimizers.ts"
+import type { Teacher } from "./Teacher.ts"
 import { oneLengthAtATime, stepping, trainingPrograms } from "./TrainingPrograms.ts"
 import { watched } from "./Watchdog.ts"
 import * as WeightAverage from "./WeightAverage.ts"
@@ -31,6 +33,8 @@ export interface Settings {
   /** Whether the loss must be known before the update is made, so that the update can be skipped. */
   readonly checkBeforeUpdate: boolean
   readonly optimizers: Optimizers
+  /** Whose predictions are mixed into the loss. */
+  readonly teacher?: Teacher | undefined
   /** Largest global norm of the gradients; 0 does not clip. */
   readonly gradientClip: number
   /** Where the average of the weights is kept; without it there is none. */
@@ -131,6 +135,11 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   yield* programsOf(settings.firstLength)
   const evaluation = yield* prepare(evaluating)
   const generation = yield* prepare(generating)
+  for (const { name, read } of settings.teacher?.weights ?? []) {
+    const values = yield* read
+    yield* session.write(teacherName(name), values)
+    release(values)
+  }
   const average =
     averageStorage === undefined ? WeightAverage.none : WeightAverage.make(session, list, averageStorage)
   return {

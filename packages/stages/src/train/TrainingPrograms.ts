@@ -45,6 +45,11 @@ export const trainingPrograms = (settings: Settings, length: number): Programs<P
   // Shorter windows are as many more.
   const { first, more, step, update } = training(spec, (batchSize * spec.sequenceLength) / length, {
     length,
+    distillation: settings.teacher && {
+      teacher: settings.teacher.spec,
+      weight: settings.teacher.weight,
+      temperature: settings.teacher.temperature
+    },
     maximumNorm: settings.gradientClip,
     documents: settings.masksDocuments,
     optimizer: settings.optimizers.of

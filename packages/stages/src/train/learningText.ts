@@ -51,6 +51,14 @@ export const learningRows = (run: Run): ReadonlyArray<readonly [label: string, t
     ["Learning rate", rateOf(run)],
     ["Batch", batchOf(run)],
     ["Weights", weightsOf(run)],
+    ...(learning.teacher === undefined
+      ? []
+      : [
+          [
+            "Teacher",
+            `${learning.teacher.cacheKey.slice(0, 12)}, ${share(learning.teacher.weight)} of the loss, at temperature ${rate(learning.teacher.temperature)}`
+          ] as const
+        ]),
     ...(temperature.best === 1
       ? []
       : [

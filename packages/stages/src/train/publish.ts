@@ -19,6 +19,7 @@ import type { Plan } from "./Plan.ts"
 import { CheckpointFailed } from "./Snapshot.ts"
 import type { Start } from "./Start.ts"
 import type { State } from "./State.ts"
+import type { Teacher } from "./Teacher.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
 import type { Decay } from "./WeightDecay.ts"
@@ -88,6 +89,17 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
   ]
 }
 
+/** What is worth knowing of a teacher. */
+export const teacherFacts = (teacher: Teacher | undefined) =>
+  teacher === undefined
+    ? []
+    : [
+        {
+          label: "Teacher",
+          text: `${summaryOf(teacher.spec.model)} (${teacher.cacheKey.slice(0, 12)}); its predictions have ${share(teacher.weight)} of the loss, at temperature ${rate(teacher.temperature)}`
+        }
+      ]
+
 export interface Options {
   readonly config: TrainConfig
   readonly plan: Plan
@@ -96,6 +108,7 @@ export interface Options {
   readonly state: State
   /** What training started from, if not from drawn weights. */
   readonly start: Start | undefined
+  readonly teacher: Teacher | undefined
   readonly output: string
   readonly backend: Backend["Service"]
 }
@@ -217,6 +230,13 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
     learning: {
       windows: config.windows,
       documentMask: plan.masksDocuments,
+      ...(options.teacher && {
+        teacher: {
+          cacheKey: options.teacher.cacheKey,
+          weight: options.teacher.weight,
+          temperature: options.teacher.temperature
+        }
+      }),
       optimizer: config.optimizer,
       ...(config.optimizer === "muon" && {
         muon: {

@@ -25,10 +25,11 @@ import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
 import { optimizerState } from "./optimizers.ts"
 import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
-import { factsOf, publish } from "./publish.ts"
+import { factsOf, publish, teacherFacts } from "./publish.ts"
 import { restore } from "./Restore.ts"
 import * as Start from "./Start.ts"
 import type { Origin } from "./State.ts"
+import * as Teacher from "./Teacher.ts"
 import { excludeFromCacheKey, fields, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
 import { type ModelOrStart, missingModel, validateConfig } from "./validateConfig.ts"
@@ -129,13 +130,16 @@ const notesOf = (config: TrainConfig, { masksDocuments, spec }: Plan): ReadonlyA
 const announce = Effect.fnUntraced(function* (
   config: TrainConfig,
   plan: Plan,
-  start: Start.Start | undefined,
+  {
+    start,
+    teacher
+  }: { readonly start: Start.Start | undefined; readonly teacher: Teacher.Teacher | undefined },
   backend: Backend["Service"]
 ) {
   const journal = yield* Journal
   yield* journal.publish({
     type: "Facts",
-    facts: factsOf(plan, config, parameterCount(plan.spec), start)
+    facts: [...factsOf(plan, config, parameterCount(plan.spec), start), ...teacherFacts(teacher)]
   })
   for (const message of [...(start?.notes ?? []), ...notesOf(config, plan)])
     yield* journal.publish({ type: "Note", level: "info", message })
@@ -165,7 +169,9 @@ const stage = Stage.make({
   inputs: {
     dataset: Dataset,
     /** What to start from: a run, which is continued, or a model, whose weights are trained further. */
-    from: Stage.optional(TrainedRun, Model)
+    from: Stage.optional(TrainedRun, Model),
+    /** Whose predictions are mixed with the text: see `distill`. */
+    teacher: Stage.optional(TrainedRun, Model)
   },
   config: fields,
   validateConfig,
@@ -177,10 +183,13 @@ const stage = Stage.make({
     const backend = yield* Backend
     const journal = yield* Journal
     const { documents, plan, start } = yield* planned(config, dataset, from)
+    const teacher =
+      inputs.teacher && (yield* Teacher.open(inputs.teacher, dataset, config, plan.spec.sequenceLength))
     const opened = yield* openDataset(dataset)
     const origin: Origin = {
       dataset: dataset.cacheKey,
       ...(from && { from: from.cacheKey }),
+      ...(teacher && { teacher: teacher.cacheKey }),
       engine: backend.engine,
       precision: backend.settings.precision,
       threads: backend.settings.threads,
@@ -188,7 +197,7 @@ const stage = Stage.make({
     }
     const root = join(scratch, "checkpoints")
     const checkpoints = yield* openCheckpoints(root, config, plan, origin)
-    yield* announce(config, plan, start, backend)
+    yield* announce(config, plan, { start, teacher }, backend)
     const prompts =
       config.prompts ?? (config.sampleEvery === 0 ? [] : yield* defaultPrompts(dataset.directory))
     const state = yield* trainToEnd({
@@ -201,9 +210,10 @@ const stage = Stage.make({
       fileSystem: yield* FileSystem.FileSystem,
       origin,
       from: start,
+      teacher,
       root
     })
-    return yield* publish({ config, plan, dataset, checkpoints, state, start, output, backend })
+    return yield* publish({ config, plan, dataset, checkpoints, state, start, teacher, output, backend })
   })
 })
 

@@ -19,7 +19,7 @@ export const missingModel =
 /** Why settings that each fit make no training together, in a sentence; undefined when they do. */
 export const validateConfig = (
   config: TrainConfig,
-  given: { readonly from: boolean }
+  given: { readonly from: boolean; readonly teacher: boolean }
 ): string | undefined => {
   const { averageLast, decaySteps, emaSteps, epochs, learningRate, model, steps, warmUp } = config
   if (model === undefined && !given.from) return missingModel
@@ -31,6 +31,8 @@ export const validateConfig = (
     return `averageLast (${averageLast}) and emaSteps (${emaSteps}) are both given, and one set of weights is published. Keep the average that you mean, and take the other out.`
   if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
+  if (config.distill !== undefined && !given.teacher)
+    return "distill is given, and there is no teacher. Give teacher, a run or a model, or take distill out."
   const context = contextFault(config.contextSchedule)
   if (context !== undefined) return context
   const floor = finalRateOf(config)
