@@ -32,17 +32,19 @@ export interface Disagreement {
   readonly allowed: number
 }
 
-/** The first element that is not finite on either side, or further apart than allowed. */
+/** The first element that is not finite on either side, or further apart than allowed. Those `skipped` do not count. */
 export const disagreement = (
   values: Float32Array,
   expected: Float32Array,
   tolerance: number,
-  slack = 0
+  slack = 0,
+  skipped: ReadonlySet<number> = new Set()
 ): Disagreement | undefined => {
   let largest = 0.01
   for (const value of expected) if (Math.abs(value) > largest) largest = Math.abs(value)
   const allowed = tolerance * largest + slack
   for (let element = 0; element < expected.length; element++) {
+    if (skipped.has(element)) continue
     const [value, right] = [values[element]!, expected[element]!]
     if (!Number.isFinite(value) || !Number.isFinite(right) || !(Math.abs(value - right) <= allowed))
       return { element, value, expected: right, allowed }

@@ -19,7 +19,7 @@ import {
 } from "../Backend.ts"
 import { type Program, sessionTensors, type Tensor } from "../program/Program.ts"
 import { rejection, wrongInputs } from "../program/verify.ts"
-import { interpretStep, type Memory, remember } from "../reference/interpret.ts"
+import { interpretStep, type Memory, remember, unwrittenIn } from "../reference/interpret.ts"
 import { type Disagreement, disagreement, toleranceOf, wholeTolerance } from "./agree.ts"
 import { type Isolated, isolate } from "./isolate.ts"
 
@@ -111,7 +111,8 @@ const check = Effect.fnUntraced(function* (
         const tolerance = comparable(step.operation, output)
           ? toleranceOf(step.operation, settings.precision)
           : Infinity
-        const found = disagreement(mine[name]!, floatsOf(memory, name), tolerance)
+        const right = floatsOf(memory, name)
+        const found = disagreement(mine[name]!, right, tolerance, 0, unwrittenIn(right))
         if (found !== undefined) return yield* mismatch(index, step.operation, name, found)
       }
     }
@@ -129,7 +130,7 @@ const check = Effect.fnUntraced(function* (
       // An update moves a parameter by the sign of its gradient, which is noise where the gradient is nearly zero: there, two
       // right answers may be two updates apart.
       const old = before.get(name)
-      const isUpdate = operation === "adamW" && writer?.at === 0 && old !== undefined
+      const isUpdate = program.tensors[name]?.role === "parameter" && old !== undefined
       const slack = isUpdate
         ? 2 * right.reduce((most, value, i) => Math.max(most, Math.abs(value - old[i]!)), 0)
         : 0

@@ -1,5 +1,7 @@
 /** Cuts one step out of a program, as a program of its own. */
-import type { Program, Tensor } from "../program/Program.ts"
+import { type Program, type Step, sizeOf, type Tensor } from "../program/Program.ts"
+import { reduceAttributes } from "../program/primitives.ts"
+import { reachOf } from "../program/views.ts"
 
 export interface Isolated {
   readonly program: Program
@@ -9,9 +11,23 @@ export interface Isolated {
   readonly written: ReadonlyArray<string>
 }
 
+/** Shape of the coordinates that the output's view of a primitive's step has. */
+const outerShape = (step: Step): ReadonlyArray<number> => {
+  const { over = 0, shape } = reduceAttributes(step)
+  if (step.operation === "product") return shape.slice(0, -1)
+  return shape.slice(0, shape.length - over)
+}
+
+/** Whether a step writes a tensor that it reads, or writes only a part of it. */
+const changesPart = (step: Step, tensor: Tensor): boolean => {
+  if (!step.outputs.includes(tensor.name) || !("views" in step.attributes)) return false
+  const view = reduceAttributes(step).views.at(-1)!
+  return step.inputs.includes(tensor.name) || reachOf(view, outerShape(step)) < sizeOf(tensor.shape)
+}
+
 /**
  * The program of step `index` alone. Session tensors stay what they are, so that the engine takes the same way through its code;
- * activations that the step reads become inputs, those it writes become outputs, and those it adds to become session state
+ * activations that the step reads become inputs, those it writes become outputs, and those it adds to, or changes a part of, become session state
  * under a name of their own.
  */
 export const isolate = (whole: Program, index: number): Isolated => {
@@ -22,7 +38,7 @@ export const isolate = (whole: Program, index: number): Isolated => {
   for (const name of new Set([...step.inputs, ...step.outputs])) {
     if (name === "") continue
     const tensor = whole.tensors[name]!
-    const adds = step.accumulate.includes(name)
+    const adds = step.accumulate.includes(name) || changesPart(step, tensor)
     const isWritten = step.outputs.includes(name)
     const isolated: Tensor =
       tensor.role !== "activation"

@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Engine, Precision } from "../Backend.ts"
+import { expandedSuite } from "./expandedSuite.ts"
 import { operationSuite } from "./operationSuite.ts"
 import { refusalSuite } from "./refusalSuite.ts"
 import type { Contract } from "./SuiteInput.ts"
@@ -77,6 +78,7 @@ export const contractSuite = async (
   runner.describe(name, () => {
     operationSuite(contract)
     trainingSuite(contract)
+    expandedSuite(contract)
     sessionSuite(contract)
     refusalSuite(contract)
   })

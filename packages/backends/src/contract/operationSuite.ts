@@ -1,7 +1,9 @@
 /** Every operation, forward and backward, on generated shapes, against reference. */
 
 import { Effect } from "effect"
-import type { OperationName } from "../program/operations.ts"
+import { expandFor } from "../program/expand.ts"
+import type { Operation } from "../program/Operation.ts"
+import { type OperationName, operations } from "../program/operations.ts"
 import type { Program } from "../program/Program.ts"
 import * as assert from "./assertions.ts"
 import { cases } from "./cases.ts"
@@ -67,10 +69,20 @@ const describeCase = (program: Program): string =>
     })
     .join("; ")
 
+/** The same case with an operation expanded into primitives; what it gives is compared with what the operation gives on reference. */
+const withoutKernel = (one: Case, operation: OperationName): Case & { readonly original: Program } => ({
+  ...one,
+  original: one.program,
+  program: expandFor(one.program, new Set(Object.keys(operations).filter((name) => name !== operation)))
+})
+
 /** Runs the cases on the engine and on reference; gives the first difference. */
-const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArray<Case>) {
+const check = Effect.fnUntraced(function* (
+  contract: Contract,
+  all: ReadonlyArray<Case & { readonly original?: Program }>
+) {
   const mine = yield* runCases(contract.engine, contract.settings, all)
-  const right = yield* judge(all)
+  const right = yield* judge(all.map((one) => ({ ...one, program: one.original ?? one.program })))
   for (const [index, { program }] of all.entries()) {
     const inPrecision = program.steps.some((step) => products.has(step.operation))
     for (const [name, expected] of Object.entries(right[index]!)) {
@@ -87,39 +99,46 @@ const check = Effect.fnUntraced(function* (contract: Contract, all: ReadonlyArra
   }
 })
 
+/** Cases of every operation, by name. */
+const casesOf = (operation: OperationName, count: number): ReadonlyArray<Case> => {
+  const generator = cases[operation]
+  const all =
+    generator === undefined
+      ? Array.from({ length: count }, (_, index) => exampleCase(operation, 4000 + index))
+      : gen.sample(generator, { count, seed: 2024 })
+  return all.map((one, index) => renamed(one, `${index}/`))
+}
+
+/** Every operation against reference, and against its own expansion on the same engine. */
+const generated = (contract: Contract): void => {
+  const { it } = contract
+  const tested = [...(Object.keys(cases) as ReadonlyArray<OperationName>), ...withExamples]
+  for (const operation of tested)
+    it.live(`${operation} agrees with reference`, () => check(contract, casesOf(operation, contract.cases)))
+  const fused = contract.engine.fused ?? Object.keys(operations)
+  for (const operation of tested) {
+    const rule: Operation = operations[operation]
+    if (rule.expand === undefined || !fused.includes(operation)) continue
+    it.live(`${operation} agrees with its own expansion`, () =>
+      check(
+        contract,
+        casesOf(operation, contract.cases).map((one) => withoutKernel(one, operation))
+      )
+    )
+  }
+  for (const [primitive, generate] of Object.entries(primitiveCases))
+    it.live(`the primitive ${primitive} agrees with reference`, () =>
+      check(
+        contract,
+        Array.from({ length: 4 * contract.cases }, (_, index) => renamed(generate(3000 + index), `${index}/`))
+      )
+    )
+}
+
 export const operationSuite = (contract: Contract): void => {
   const { describe, it } = contract
   describe("operations", () => {
-    for (const [operation, arbitrary] of Object.entries(cases))
-      it.live(`${operation} agrees with reference`, () =>
-        check(
-          contract,
-          gen
-            .sample(arbitrary, { count: contract.cases, seed: 2024 })
-            .map((one, index) => renamed(one, `${index}/`))
-        )
-      )
-
-    for (const operation of withExamples)
-      it.live(`${operation} agrees with reference`, () =>
-        check(
-          contract,
-          Array.from({ length: contract.cases }, (_, index) =>
-            renamed(exampleCase(operation, 4000 + index), `${index}/`)
-          )
-        )
-      )
-
-    for (const [primitive, generate] of Object.entries(primitiveCases))
-      it.live(`the primitive ${primitive} agrees with reference`, () =>
-        check(
-          contract,
-          Array.from({ length: 4 * contract.cases }, (_, index) =>
-            renamed(generate(3000 + index), `${index}/`)
-          )
-        )
-      )
-
+    generated(contract)
     it.live("an operation beyond every tile agrees with reference", () => {
       const linear = new Draft("linear", 1)
       linear.step("linear", [linear.floats("x", [300, 515]), linear.floats("weight", [389, 515]), undefined])

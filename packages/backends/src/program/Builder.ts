@@ -173,6 +173,11 @@ export class Builder {
     return Object.fromEntries(rule.outputs.map((output, index) => [output.name, outputs[index]!]))
   }
 
+  /** Appends a step as it is; `build` checks it. */
+  append(step: Step): void {
+    this.#steps.push(step)
+  }
+
   /** Appends primitives, written with strided arrays over this program's tensors. Their results are called `<name>.<number>`. */
   expander(name: string): Expander {
     const scope = this.#prefix + name

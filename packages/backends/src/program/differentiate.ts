@@ -5,11 +5,15 @@
  * Reverse-mode accumulation: Griewank, Walther 2008, "Evaluating Derivatives", chapter 3.
  */
 import { type Builder, extend } from "./Builder.ts"
+import { derive } from "./derive.ts"
+import { Expander } from "./Expander.ts"
+import { collector, expandStep, scopeOf } from "./expand.ts"
 import * as GradientLedger from "./gradientLedger.ts"
 import type { Operation } from "./Operation.ts"
 import { type OperationName, operations } from "./operations.ts"
 import { type Program, type Step, sizeOf, type Tensor } from "./Program.ts"
 import { ProgramError } from "./ProgramError.ts"
+import { isPrimitive } from "./primitives.ts"
 
 export interface DifferentiateOptions {
   /** Name of the result; that of the program unless given. */
@@ -48,13 +52,15 @@ interface Appending {
   readonly ledger: GradientLedger.GradientLedger
   readonly flows: ReadonlySet<string>
   readonly options: DifferentiateOptions
+  /** Whether no step before this one writes a tensor too, a part of it for example. */
+  readonly isFirstWriter: (step: Step, name: string) => boolean
   readonly fail: (why: string) => never
 }
 
 const ruleOf = (operation: string): Operation => operations[operation as OperationName]
 
 /** Whether a gradient flows to an input of a step. */
-const wanted =
+const wantedOf =
   (step: Step, flows: ReadonlySet<string>) =>
   (index: number): boolean => {
     const name = step.inputs[index]
@@ -107,7 +113,7 @@ const appendOne = (
   >
 ) => {
   const { builder, flows } = appending
-  const wants = wanted(step, flows)
+  const wants = wantedOf(step, flows)
   const accumulate: Array<Tensor> = []
   const later: Array<() => void> = []
   // Tensors that this very step reads or already writes: it cannot add to them as well.
@@ -132,18 +138,55 @@ const appendOne = (
   for (const add of later) add()
 }
 
+/** Whether a gradient is given or follows from the expansion, which must not change what it reads. */
+const isDerivable = (rule: Operation): boolean =>
+  rule.gradient !== undefined ||
+  ((rule.expand !== undefined || isPrimitive(rule.name)) && rule.inPlace === undefined)
+
+/** Appends the gradient that follows from an operation's expansion, of which what is not there any more is computed again. */
+const appendDerived = (appending: Appending, step: Step) => {
+  const { builder, flows, ledger, program } = appending
+  const known = (name: string) => (builder.has(name) ? builder.tensor(name) : undefined)
+  const sink = collector(program.name, known, `${scopeOf(step)}.derived`)
+  const { steps, tensors } = expandStep(program, step, builder.has.bind(builder))
+  const own = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  const withOwn = { ...sink, tensor: (name: string) => own.get(name) ?? sink.tensor(name) }
+  for (const one of steps) if (one.outputs.every((name) => own.has(name))) sink.append(one)
+  const given = new Map(
+    step.outputs.flatMap((name) => {
+      const gradient = name === "" ? undefined : ledger.of(name)
+      return gradient === undefined ? [] : [[name, gradient.name] as const]
+    })
+  )
+  const wanted = new Set(step.inputs.filter((name, index) => name !== "" && wantedOf(step, flows)(index)))
+  const gradients = derive(withOwn, steps, wanted, given)
+  const e = new Expander(withOwn)
+  const busy = new Set([...step.inputs, ...step.outputs, ...given.values()])
+  const later: Array<() => void> = []
+  for (const [name, gradient] of gradients) {
+    const placed = place(appending, name, { operation: "map", type: "f32", busy })
+    busy.add(placed.tensor.name)
+    e.write(e.array(placed.tensor.name), "x", { x: e.array(gradient) }, placed.accumulate)
+    if (placed.later) later.push(() => sum(appending, name, placed.tensor))
+  }
+  const written = sink.written(tensors)
+  for (const { name, shape } of written.tensors) builder.declare(name, shape, "f32", "activation")
+  for (const one of written.steps) builder.append(one)
+  for (const add of later) add()
+}
+
 /** Appends the backward steps of one forward step. */
 const appendBackward = (appending: Appending, step: Step) => {
   const { builder, fail, flows, ledger, options, program } = appending
   const rule = ruleOf(step.operation)
-  const wants = wanted(step, flows)
+  const wants = wantedOf(step, flows)
   const gradients = step.outputs.map((name) => (name === "" ? undefined : ledger.of(name)?.name))
   if (gradients.every((gradient) => gradient === undefined)) return
   if (!step.inputs.some((_, index) => wants(index))) return
-  if (rule.gradient === undefined)
-    return fail(`${step.operation} has no gradient, but the loss depends on it`)
+  if (!isDerivable(rule)) return fail(`${step.operation} has no gradient, but the loss depends on it`)
   // From here on nothing reads the gradients of this step's outputs but the steps appended now.
-  for (const name of step.outputs) ledger.settle(name)
+  for (const name of step.outputs) if (appending.isFirstWriter(step, name)) ledger.settle(name)
+  if (rule.gradient === undefined) return appendDerived(appending, step)
   rule.gradient({
     inputs: step.inputs,
     outputs: step.outputs,
@@ -184,7 +227,18 @@ export const differentiate = (
   const builder = extend(program, options.name ?? program.name)
   const ledger = GradientLedger.make()
   ledger.assign(loss, builder.input(options.lossGradient ?? "lossGradient", [1]))
-  const appending: Appending = { program, builder, ledger, flows: dependents(program), options, fail }
+  const firstWriters = new Map<string, Step>()
+  for (const step of [...program.steps].reverse())
+    for (const name of step.outputs) firstWriters.set(name, step)
+  const appending: Appending = {
+    program,
+    builder,
+    ledger,
+    flows: dependents(program),
+    options,
+    isFirstWriter: (step, name) => firstWriters.get(name) === step,
+    fail
+  }
   for (const step of [...program.steps].reverse()) appendBackward(appending, step)
 
   const gradients: Record<string, string> = {}

@@ -22,20 +22,20 @@ export interface Written {
 export const scopeOf = (step: Step): string =>
   step.outputs.find((name) => name !== "")?.replace(/\.[^.]*$/, "") ?? step.operation
 
-/** Collects primitives; new activations are called `<scope>.<number>`. */
+/** Collects primitives; new activations are called `<scope>.<number>`. What is `written` may use activations of others, `more`. */
 export const collector = (
   program: string,
-  tensors: Readonly<Record<string, Tensor>>,
-  isTaken: (name: string) => boolean,
-  scope: string
-): Sink & { readonly written: () => Written } => {
+  known: (name: string) => Tensor | undefined,
+  scope: string,
+  isTaken: (name: string) => boolean = (name) => known(name) !== undefined
+): Sink & { readonly written: (more?: ReadonlyArray<Tensor>) => Written } => {
   const steps: Array<Step> = []
   const fresh = new Map<string, Tensor>()
   let count = 0
   return {
     program,
     tensor: (name) => {
-      const tensor = fresh.get(name) ?? tensors[name]
+      const tensor = fresh.get(name) ?? known(name)
       if (tensor === undefined) throw new ProgramError({ program, why: `there is no tensor ${name}` })
       return tensor
     },
@@ -48,7 +48,7 @@ export const collector = (
       return tensor
     },
     append: (step) => steps.push(step),
-    written: () => tidy({ steps, tensors: [...fresh.values()] }, tensors)
+    written: (more = []) => tidy({ steps, tensors: [...more, ...fresh.values()] }, known)
   }
 }
 
@@ -69,7 +69,7 @@ export const expandStep = (
       program: program.name,
       why: `${step.operation} does not expand into primitives`
     })
-  const sink = collector(program.name, program.tensors, isTaken, `${scopeOf(step)}.expanded`)
+  const sink = collector(program.name, (name) => program.tensors[name], `${scopeOf(step)}.expanded`, isTaken)
   expand(new Expansion(sink, { ...step, outputs }))
   return sink.written()
 }

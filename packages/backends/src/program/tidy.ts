@@ -30,6 +30,9 @@ const isCopy = (step: Step, known: Known): boolean => {
   )
 }
 
+const writesAfter = (steps: ReadonlyArray<Step>, index: number, name: string) =>
+  steps.slice(index + 1).some((step) => step.outputs.includes(name))
+
 const touches = (step: Step, name: string) => step.inputs.includes(name) || step.outputs.includes(name)
 
 /** Whether the step that writes `from` may write `to` itself: it reads `to`, if at all, element by element as it writes it. */
@@ -54,6 +57,17 @@ const withoutCopy = (
   const copy = steps[index]!
   const [from, to] = [known(copy.inputs[0]!), known(copy.outputs[0]!)]
   const adds = copy.accumulate.includes(to.name)
+  const rename = (name: string) => (name === from.name ? to.name : name)
+  const isUntouched = steps.every((step, other) => other === index || !touches(step, to.name))
+  if (!adds && isUntouched && from.shape.join() === to.shape.join() && !writesAfter(steps, index, from.name))
+    return steps
+      .filter((_, other) => other !== index)
+      .map((step) => ({
+        ...step,
+        inputs: step.inputs.map(rename),
+        outputs: step.outputs.map(rename),
+        accumulate: step.accumulate.map(rename)
+      }))
   const writers = steps.flatMap((step, at) => (step.outputs.includes(from.name) ? [at] : []))
   const [at] = writers
   if (at === undefined || writers.length !== 1 || at > index || steps[at]!.accumulate.length > 0)
@@ -71,7 +85,6 @@ const withoutCopy = (
   )
   if (!isFree || (adds && steps.some((step, other) => other !== index && step.inputs.includes(from.name))))
     return undefined
-  const rename = (name: string) => (name === from.name ? to.name : name)
   return steps
     .map((step, other) =>
       other === at
@@ -101,9 +114,9 @@ const alive = (steps: ReadonlyArray<Step>, own: ReadonlySet<string>): ReadonlyAr
 }
 
 /** The same results with fewer steps. `others` are the tensors that do not belong to these steps. */
-export const tidy = (written: Steps, others: Readonly<Record<string, Tensor>>): Steps => {
+export const tidy = (written: Steps, others: (name: string) => Tensor | undefined): Steps => {
   const own = new Map(written.tensors.map((tensor) => [tensor.name, tensor]))
-  const known: Known = (name) => own.get(name) ?? others[name]!
+  const known: Known = (name) => own.get(name) ?? others(name)!
   let steps = alive(written.steps, new Set(own.keys()))
   for (let index = 0; index < steps.length; ) {
     const step = steps[index]!

@@ -31,6 +31,10 @@ export const viewFault = (view: View, shape: Shape, size: number): string | unde
     : `has a view of elements ${first} to ${last} of a tensor of ${size}`
 }
 
+/** How many elements a view of a step's shape reaches, where no two coordinates reach one. */
+export const reachOf = (view: View, shape: Shape): number =>
+  ranges(view, shape).reduce((product, [low, high]) => product * Math.max(0, high - low), 1)
+
 /** Whether no two coordinates reach one element; strides that interleave count as if they did. */
 export const isInjective = (view: View, shape: Shape): boolean => {
   const axes = ranges(view, shape)

@@ -27,6 +27,13 @@ const poisoned = (values: Float32Array): number => {
   return bits.indexOf(poison)
 }
 
+/** Elements that no step has written yet. */
+export const unwrittenIn = (values: Float32Array): ReadonlySet<number> => {
+  if (poisoned(values) === -1) return new Set()
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  return new Set([...bits.keys()].filter((at) => bits[at] === poison))
+}
+
 const unwritten = (shape: Shape): Float32Array => {
   const values = new Float32Array(sizeOf(shape))
   new Uint32Array(values.buffer).fill(poison)

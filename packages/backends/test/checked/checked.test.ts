@@ -5,6 +5,7 @@ import { checked } from "../../src/checked/checked.ts"
 import { sameBits } from "../../src/contract/compare.ts"
 import { writeAll } from "../../src/contract/running.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
+import { modern, modernInputs, modernLoss, modernProgram } from "../../src/contract/tinyModern.ts"
 import { type Program, sizeOf } from "../../src/program/Program.ts"
 import { engine as reference } from "../../src/reference/engine.ts"
 
@@ -48,6 +49,18 @@ const found = (engine: Engine, spoil?: string) =>
   )
 
 describe("checked mode", () => {
+  it.live("checks primitives that write parts of tensors, derived gradients and Muon", () =>
+    Effect.gen(function* () {
+      const own = modernProgram(modern)
+      const held = heldBy([own])
+      const session = yield* checked(reference).open(held, { threads: 1, precision: "f32" })
+      yield* writeAll(session, initial(held))
+      const prepared = yield* session.prepare(own)
+      const outputs = yield* prepared.run(modernInputs(modern, 1))
+      assert.isAbove(outputs[modernLoss]![0]!, 0)
+    })
+  )
+
   it.live("is silent about an engine that is right, and leaves its results as they are", () =>
     Effect.gen(function* () {
       const session = yield* reference.open(tensors, { threads: 1, precision: "f32" })

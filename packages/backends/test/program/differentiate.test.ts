@@ -68,10 +68,11 @@ describe("differentiate", () => {
 
   it("refuses what has no gradient, in words", () => {
     const b = make("no-gradient")
-    const x = b.parameter("x", [2, 3])
-    const { norm } = b.gradientNorm([x], { maximum: 1 })
-    const program = b.build([norm])
-    assert.throws(() => differentiate(program, norm.name), /gradientNorm has no gradient/)
+    const qkv = b.parameter("qkv", [1, 1, 3])
+    const cache = { keys: b.state("keys", [1, 2, 1]), values: b.state("values", [1, 2, 1]) }
+    const y = b.attentionCached(qkv, { ...cache, offset: b.input("offset", [1], "i32"), heads: 1 })
+    const program = b.build([y])
+    assert.throws(() => differentiate(program, y.name), /attentionCached has no gradient/)
     assert.throws(() => differentiate(program, "nothing"), /loss nothing must be one of its tensors/)
     const constant = make("constant")
     const { loss } = constant.projectionLoss(constant.input("x", [2, 3]), {

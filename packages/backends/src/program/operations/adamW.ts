@@ -40,5 +40,21 @@ export const adamW: Operation = {
     return [scale, learningRate, step].every((scalar) => same(scalar, [1]))
       ? [parameter!, parameter!, parameter!]
       : `scale, learningRate and step must be [1], are ${show(scale)}, ${show(learningRate)} and ${show(step)}`
+  },
+  expand: (e) => {
+    const [p, gradient, m, v] = [e.input(0), e.input(1), e.input(2), e.input(3)]
+    const [scale, rate, step] = [e.input(4), e.input(5), e.input(6)]
+    const [beta1, beta2] = [e.number("beta1"), e.number("beta2")]
+    const [epsilon, decay] = [e.number("epsilon"), e.number("weightDecay")]
+    const moves = "less(abs(scale), 3e38)"
+    const g = "scale * gradient"
+    e.putMap(1, `where(${moves}, ${beta1} * m + ${1 - beta1} * ${g}, m)`, { m, scale, gradient })
+    e.putMap(2, `where(${moves}, ${beta2} * v + ${1 - beta2} * ${g} * ${g}, v)`, { v, scale, gradient })
+    const corrected = {
+      mean: e.map(`1 - pow(${beta1}, step)`, { step }),
+      square: e.map(`1 - pow(${beta2}, step)`, { step })
+    }
+    const change = `m / mean / (sqrt(v / square) + ${epsilon}) + ${decay} * p`
+    e.putMap(0, `where(${moves}, p - rate * (${change}), p)`, { p, m, v, rate, scale, ...corrected })
   }
 }

@@ -16,6 +16,7 @@ export const add: Operation = {
   accumulates: true,
   attributes: [],
   infer: ([a, b]) => (same(a, b) ? [a!] : `a and b must have one shape, are ${show(a)} and ${show(b)}`),
+  expand: (e) => e.putMap(0, "a + b", { a: e.input(0), b: e.input(1) }),
   gradient: ({ outputGradient, pass }) => {
     const dy = outputGradient(0)
     if (dy === undefined) return

@@ -11,12 +11,16 @@
 import type { Operation } from "../Operation.ts"
 import { same, show } from "./shape.ts"
 
+const slope = Math.sqrt(2 / Math.PI)
+const h = `tanh(${slope} * (x + 0.044715 * x * x * x))`
+
 export const gelu: Operation = {
   name: "gelu",
   inputs: [{ name: "x", type: "f32" }],
   outputs: [{ name: "y", type: "f32" }],
   attributes: [],
   infer: ([x]) => (x === undefined ? "x is absent" : [x]),
+  expand: (e) => e.putMap(0, `0.5 * x * (1 + ${h})`, { x: e.input(0) }),
   gradient: ({ append, inputs, outputGradient }) => {
     const dy = outputGradient(0)
     if (dy !== undefined) append("geluBackward", [dy, inputs[0]!], {}, [0])
@@ -32,5 +36,10 @@ export const geluBackward: Operation = {
   outputs: [{ name: "dx", type: "f32" }],
   accumulates: true,
   attributes: [],
-  infer: ([dy, x]) => (same(dy, x) ? [x!] : `dy must be ${show(x)}, is ${show(dy)}`)
+  infer: ([dy, x]) => (same(dy, x) ? [x!] : `dy must be ${show(x)}, is ${show(dy)}`),
+  expand: (e) => {
+    const arrays = { dy: e.input(0), x: e.input(1), h: e.map(h, { x: e.input(1) }) }
+    const inner = `${slope} * (1 + ${3 * 0.044715} * x * x)`
+    e.putMap(0, `dy * (0.5 * (1 + h) + 0.5 * x * (1 - h * h) * ${inner})`, arrays)
+  }
 }

@@ -23,5 +23,18 @@ export const gradientNorm: Operation = {
       ? "no gradient is given"
       : Number(maximum) >= 0
         ? [[1], [1]]
-        : `maximum ${maximum} is negative`
+        : `maximum ${maximum} is negative`,
+  expand: (e) => {
+    const all = Array.from({ length: e.count }, (_, index) => {
+      const g = e.input(index)
+      return e.reshape(e.sum("g * g", { g }, [...g.shape.keys()]), [1])
+    })
+    const squares = all.reduce((a, b) => e.map("a + b", { a, b }))
+    const norm = e.map("sqrt(squares)", { squares })
+    const maximum = e.number("maximum")
+    const clip = maximum === 0 ? "1" : `min(1, ${maximum} / (norm + 1e-6))`
+    // Infinity less itself is NaN, and so is what is NaN already.
+    e.putMap(1, `where(less(norm, 3e38), ${clip}, norm - norm)`, { norm })
+    e.put(0, norm)
+  }
 }

@@ -31,6 +31,20 @@ export const layerNorm: Operation = {
     if (bias !== undefined && !same(bias, gain)) return `bias must be ${show(gain)}, is ${show(bias)}`
     return [x, [rows(x)], [rows(x)]]
   },
+  expand: (e) => {
+    const size = width(e.input(0).shape)
+    const shape = [rows(e.input(0).shape), size]
+    const x = e.reshape(e.input(0), shape)
+    const mean = e.map(`sum / ${size}`, { sum: e.sum("x", { x }, [1]) })
+    const squares = e.sum("(x - mean) * (x - mean)", { x, mean }, [1])
+    const rstd = e.map(`1 / sqrt(squares / ${size} + ${e.number("epsilon")})`, { squares })
+    const bias = e.optional(2)
+    const arrays = { x, mean, rstd, gain: e.input(1), ...(bias === undefined ? {} : { bias }) }
+    const shifted = bias === undefined ? "" : " + bias"
+    e.putMap(0, `(x - mean) * rstd * gain${shifted}`, arrays, (y) => e.reshape(y, shape))
+    e.put(1, mean)
+    e.put(2, rstd)
+  },
   gradient: ({ append, inputs, outputGradient, outputs }) => {
     const dy = outputGradient(0)
     if (dy !== undefined)
@@ -60,5 +74,22 @@ export const layerNormBackward: Operation = {
     return same(mean, [rows(x)]) && same(rstd, mean)
       ? [x, gain!, gain!]
       : `mean and rstd must be [${rows(x)}], are ${show(mean)} and ${show(rstd)}`
+  },
+  expand: (e) => {
+    const size = width(e.input(1).shape)
+    const shape = [rows(e.input(1).shape), size]
+    const [dy, x] = [e.reshape(e.input(0), shape), e.reshape(e.input(1), shape)]
+    const [mean, rstd] = [e.reshape(e.input(3), [shape[0]!, 1]), e.reshape(e.input(4), [shape[0]!, 1])]
+    const n = e.map("(x - mean) * rstd", { x, mean, rstd })
+    const g = e.map("dy * gain", { dy, gain: e.input(2) })
+    const [sum, projection] = [e.sum("g", { g }, [1]), e.sum("g * n", { g, n }, [1])]
+    e.putMap(
+      0,
+      `rstd * (g - sum / ${size} - n * projection / ${size})`,
+      { rstd, g, sum, n, projection },
+      (dx) => e.reshape(dx, shape)
+    )
+    e.put(1, e.sum("dy * n", { dy, n }, [0]))
+    e.put(2, e.sum("dy", { dy }, [0]))
   }
 }

@@ -11,6 +11,7 @@
  *   dx[r, i] = Σ o dy[r, o] · weight[o, i]
  *   dWeight[o, i] = Σ r dy[r, o] · x[r, i];  dBias[o] = Σ r dy[r, o]
  */
+import type { Expansion } from "../Expansion.ts"
 import type { Operation } from "../Operation.ts"
 import { rows, same, show, width, withWidth } from "./shape.ts"
 
@@ -31,12 +32,23 @@ export const linear: Operation = {
       return `bias must be [${weight[0]}], is ${show(bias)}`
     return [withWidth(x, weight[0]!)]
   },
+  expand: (e) => {
+    const y = e.product(matrix(e, 0), e.input(1))
+    const bias = e.optional(2)
+    e.put(0, bias === undefined ? y : e.map("y + bias", { y, bias }))
+  },
   gradient: ({ append, inputs, outputGradient, wants }) => {
     const dy = outputGradient(0)
     if (dy === undefined) return
     if (wants(1) || wants(2)) append("linearBackwardWeight", [dy, inputs[0]!], {}, [1, 2])
     if (wants(0)) append("linearBackwardInput", [dy, inputs[1]!], {}, [0])
   }
+}
+
+/** An array as a matrix of its rows. */
+const matrix = (e: Expansion, input: number) => {
+  const array = e.input(input)
+  return e.reshape(array, [rows(array.shape), width(array.shape)])
 }
 
 /** dx [.., I] from dy [.., O] and weight [O, I]. */
@@ -52,7 +64,8 @@ export const linearBackwardInput: Operation = {
   infer: ([dy, weight]) =>
     dy !== undefined && weight?.length === 2 && weight[0] === width(dy)
       ? [withWidth(dy, weight[1]!)]
-      : `dy must be [.., ${weight?.[0]}], is ${show(dy)}`
+      : `dy must be [.., ${weight?.[0]}], is ${show(dy)}`,
+  expand: (e) => e.put(0, e.product(matrix(e, 0), e.transpose(e.input(1), [1, 0])))
 }
 
 /** dWeight [O, I] and dBias [O] from dy [.., O] and x [.., I]. */
@@ -71,5 +84,10 @@ export const linearBackwardWeight: Operation = {
   infer: ([dy, x]) =>
     dy !== undefined && x !== undefined && rows(dy) === rows(x)
       ? [[width(dy), width(x)], [width(dy)]]
-      : `dy and x must have the same rows, are ${show(dy)} and ${show(x)}`
+      : `dy and x must have the same rows, are ${show(dy)} and ${show(x)}`,
+  expand: (e) => {
+    const [dy, x] = [matrix(e, 0), matrix(e, 1)]
+    e.put(0, e.product(e.transpose(dy, [1, 0]), e.transpose(x, [1, 0])))
+    e.put(1, e.sum("dy", { dy }, [0]))
+  }
 }
