@@ -50,7 +50,7 @@ describe("distillation", () => {
   )
 
   it.live(
-    "a share of nearly all at temperature 1 leads to the teacher's loss, whatever the student's family",
+    "the teacher's predictions alone teach a student of another family",
     () =>
       Effect.gen(function* () {
         const { student: placeOf } = yield* taught

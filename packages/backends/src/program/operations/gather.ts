@@ -6,7 +6,7 @@
  *
  * A negative index gives zeros, and is left out; one of V or more is a failure of the run. Sums run over rows in ascending order.
  *
- * Gradient of gather: dtable = scatterAdd(dy, index), whose rows are its attribute `rows`, V; a table that is trained must state it.
+ * Gradient: that of each is the other.
  */
 import type { Operation } from "../Operation.ts"
 import { same, show, width } from "./shape.ts"
@@ -23,11 +23,7 @@ export const gather: Operation = {
   infer: ([table, index]) =>
     table?.length === 2 && index !== undefined
       ? [[...index, width(table)]]
-      : `table must be [V, C], is ${show(table)}`,
-  gradient: ({ append, attributes, inputs, outputGradient }) => {
-    const dy = outputGradient(0)
-    if (dy !== undefined) append("scatterAdd", [dy, inputs[1]!], { rows: attributes.rows ?? 0 }, [0])
-  }
+      : `table must be [V, C], is ${show(table)}`
 }
 
 export const scatterAdd: Operation = {
