@@ -39,7 +39,10 @@ test("types, ranges, defaults and units are read from the stage itself", () => {
     default: "200",
     unit: "steps"
   })
-  expect(settings.find((setting) => setting.key === "model.heads")?.default).toBe("required")
+  const members = stages.find((stage) => stage.call === "train")?.members ?? []
+  const ofQwen = members.find((member) => member.title === "model: qwen")?.settings ?? []
+  expect(ofQwen.find((setting) => setting.key === "heads")?.default).toBe("required")
+  expect(ofQwen.find((setting) => setting.key === "theta")?.default).toBe("10,000")
   expect(withSettings("# A page without marks", "new")).toBeUndefined()
 })
 

@@ -125,7 +125,7 @@ export const forward = (spec: Sized<QwenConfig>, options: ForwardOptions): Forwa
   const table = builder.parameter(options.weights(names.table), vocabulary)
   const tokens = builder.input(Ports.tokens, [options.batch, options.length], "i32")
   let x = drop(
-    builder.apply("gather", { table, index: tokens }, { rows: spec.vocabularySize }, "embedding"),
+    builder.apply("gather", { table, index: tokens }, {}, "embedding"),
     dropout.embedding,
     "embedding.dropout"
   )
