@@ -49,24 +49,22 @@ describe("distillation", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "the teacher's predictions alone teach a student of another family",
-    () =>
-      Effect.gen(function* () {
-        const { student: placeOf } = yield* taught
-        const config: Settings = {
-          ...settings,
-          model: { ...settings.model, family: "qwen" },
-          optimizer: "muon",
-          gradientAccumulationSteps: 2,
-          windows: "documents",
-          contextSchedule: [{ until: 0.5, sequenceLength: 4 }],
-          distill: { weight: 1, temperature: 1 }
-        }
-        const value = yield* undisturbed(placeOf("other"), config)
-        // Far below the loss of a model that knows nothing, ln 24.
-        assert.isBelow(value.bestValidationLoss, 3)
-      }).pipe(Effect.scoped)
+  it.live("the teacher's predictions alone teach a student of another family", () =>
+    Effect.gen(function* () {
+      const { student: placeOf } = yield* taught
+      const config: Settings = {
+        ...settings,
+        model: { ...settings.model, family: "qwen" },
+        optimizer: "muon",
+        gradientAccumulationSteps: 2,
+        windows: "documents",
+        contextSchedule: [{ until: 0.5, sequenceLength: 4 }],
+        distill: { weight: 1, temperature: 1 }
+      }
+      const value = yield* undisturbed(placeOf("other"), config)
+      // Far below the loss of a model that knows nothing, ln 24.
+      assert.isBelow(value.bestValidationLoss, 3)
+    }).pipe(Effect.scoped)
   )
 
   it.live("a model may be the teacher; one of another tokenizer, or distill alone, is refused", () =>
