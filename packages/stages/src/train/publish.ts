@@ -186,12 +186,54 @@ const writeFiles = Effect.fnUntraced(function* (
 
 type Best = Effect.Success<ReturnType<typeof bestAndLast>>["best"]
 
+/** How it learned. */
+const learningOf = ({ config, plan, teacher }: Options): (typeof TrainedRun)["value"]["Type"]["learning"] => {
+  const { schedule } = plan
+  return {
+    windows: config.windows,
+    documentMask: plan.masksDocuments,
+    ...(teacher && {
+      teacher: {
+        cacheKey: teacher.cacheKey,
+        weight: teacher.weight,
+        temperature: teacher.temperature
+      }
+    }),
+    optimizer: config.optimizer,
+    ...(config.optimizer === "muon" && {
+      muon: {
+        learningRate: config.muon.learningRate,
+        momentum: config.muon.momentum,
+        weightDecay: plan.muonDecay.weightDecay
+      }
+    }),
+    contexts: plan.contexts.flatMap(({ lastStep, length }) =>
+      Number.isFinite(lastStep) ? [{ lastStep, sequenceLength: length }] : []
+    ),
+    batchSize: config.batchSize,
+    gradientAccumulationSteps: config.gradientAccumulationSteps,
+    learningRate: schedule.peak,
+    minLearningRate: schedule.floor,
+    warmUp: schedule.warmUp,
+    schedule: schedule.kind,
+    decayFrom: schedule.constantUntil,
+    decaySteps: schedule.decay,
+    weightDecay: plan.decay.weightDecay,
+    beta1: config.beta1,
+    beta2: config.beta2,
+    gradientClip: config.gradientClip,
+    emaSteps: config.emaSteps,
+    averageLast: config.averageLast,
+    seed: config.seed
+  }
+}
+
 /** The artifact's value: what was trained, how, and from what. */
 const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
   const { backend, config, dataset, plan, start, state } = options
   const steps = state.step - (start?.done.steps ?? 0)
   const tokensSeen = (start?.tokensSeen ?? 0) + steps * plan.tokensPerStep
-  const { schedule, spec } = plan
+  const { spec } = plan
   const value: (typeof TrainedRun)["value"]["Type"] = {
     tokenizer: dataset.value.tokenizer,
     model: spec.model,
@@ -227,43 +269,7 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
       ...(dataset.value.test && { test: dataset.value.test }),
       origins: yield* Documents.origins(dataset.directory)
     },
-    learning: {
-      windows: config.windows,
-      documentMask: plan.masksDocuments,
-      ...(options.teacher && {
-        teacher: {
-          cacheKey: options.teacher.cacheKey,
-          weight: options.teacher.weight,
-          temperature: options.teacher.temperature
-        }
-      }),
-      optimizer: config.optimizer,
-      ...(config.optimizer === "muon" && {
-        muon: {
-          learningRate: config.muon.learningRate,
-          momentum: config.muon.momentum,
-          weightDecay: plan.muonDecay.weightDecay
-        }
-      }),
-      contexts: plan.contexts.flatMap(({ lastStep, length }) =>
-        Number.isFinite(lastStep) ? [{ lastStep, sequenceLength: length }] : []
-      ),
-      batchSize: config.batchSize,
-      gradientAccumulationSteps: config.gradientAccumulationSteps,
-      learningRate: schedule.peak,
-      minLearningRate: schedule.floor,
-      warmUp: schedule.warmUp,
-      schedule: schedule.kind,
-      decayFrom: schedule.constantUntil,
-      decaySteps: schedule.decay,
-      weightDecay: plan.decay.weightDecay,
-      beta1: config.beta1,
-      beta2: config.beta2,
-      gradientClip: config.gradientClip,
-      emaSteps: config.emaSteps,
-      averageLast: config.averageLast,
-      seed: config.seed
-    }
+    learning: learningOf(options)
   }
   return value
 })
