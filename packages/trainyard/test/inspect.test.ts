@@ -61,7 +61,7 @@ describe("trainyard inspect", () => {
     const shown = await inspect(made.training.slice(made.training.indexOf("artifacts")))
     expect(shown).toMatch(/Best +step 2, validation loss \d/)
     expect(shown).toMatch(/Evaluations\n.*\n {2,}2 +\d\.\d+ +\d\.\d+/)
-    expect(shown).toMatch(/batchSize +2/)
+    expect(shown).toMatch(/Batch +2 windows of 8 tokens/)
   })
 
   test("a model: its tensors, its card and one tensor", async () => {

@@ -3,6 +3,7 @@ import type { Operation } from "./Operation.ts"
 import { adamW } from "./operations/adamW.ts"
 import { add } from "./operations/add.ts"
 import { attention, attentionBackward, attentionCached } from "./operations/attention.ts"
+import { distillationLoss } from "./operations/distillationLoss.ts"
 import { dropout } from "./operations/dropout.ts"
 import { embedding, embeddingBackward } from "./operations/embedding.ts"
 import { gather, scatterAdd } from "./operations/gather.ts"
@@ -57,7 +58,8 @@ export const operations = {
   groupedAttentionCached,
   reluSquared,
   softCap,
-  zLoss
+  zLoss,
+  distillationLoss
 } satisfies Record<string, Operation>
 
 export type OperationName = keyof typeof operations

@@ -4,7 +4,8 @@ import type { Provenance } from "../generate/Provenance.ts"
 import { settingsOf, titleOf } from "../model/families.ts"
 import { classNameOf, modelTypeOf } from "../model/huggingFace.ts"
 import type { Tokenizer } from "../tokenize/Tokenizer.ts"
-import { count, rate } from "../train/figures.ts"
+import { count } from "../train/figures.ts"
+import { learningRows } from "../train/learningText.ts"
 import type { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
 
 type Run = (typeof TrainedRun)["value"]["Type"]
@@ -84,7 +85,7 @@ ${facts([
   ]
 ])}
 
-Losses are measured in windows of ${count(run.sequenceLength)} tokens laid side by side, on ${count(run.evaluationTokens)} tokens of the validation split: documents that the model was not trained on, and by which its published state was chosen.${run.data.test === undefined ? "" : " The figures of the test split, by which nothing was chosen, are in the report of the `validate` stage."}`
+Losses are measured in windows of ${count(run.sequenceLength)} tokens within documents, on ${count(run.evaluationTokens)} tokens of the validation split: documents that the model was not trained on, and by which its published state was chosen.${run.data.test === undefined ? "" : " The figures of the test split, by which nothing was chosen, are in the report of the `validate` stage."}`
 
 /** The sizes of the model and of its vocabulary. */
 const architecture = ({ run, tokenizer }: CardFacts): string => {
@@ -131,40 +132,9 @@ ${originsOf(run)}${isFromScratch(run) ? "" : "\nWhat the model that training beg
 }
 
 /** How it learned. */
-const training = ({ run }: CardFacts): string => {
-  const { learning, temperature } = run
-  const { gradientAccumulationSteps: batches } = learning
-  return `## Training
+const training = ({ run }: CardFacts): string => `## Training
 
-${facts([
-  [
-    "Optimizer",
-    `AdamW, betas ${learning.beta1} and ${learning.beta2}, decay ${learning.weightDecay} on matrices`
-  ],
-  [
-    "Learning rate",
-    `${rate(learning.learningRate)} after ${count(learning.warmUp)} steps of warm-up, cosine down to ${rate(learning.minLearningRate)}`
-  ],
-  [
-    "Batch",
-    `${count(learning.batchSize)} windows of ${count(run.sequenceLength)} tokens${batches > 1 ? `, ${count(batches)} batches a step` : ""}`
-  ],
-  [
-    "Weights",
-    learning.emaSteps === 0 ? "as they stood" : `running mean over about ${count(learning.emaSteps)} steps`
-  ],
-  ...(temperature.best === 1
-    ? []
-    : [
-        [
-          "Calibration",
-          `logits divided by ${temperature.best.toPrecision(3)}, within the final norm`
-        ] as const
-      ]),
-  ["Gradient clip", learning.gradientClip === 0 ? "none" : String(learning.gradientClip)],
-  ["Seed", String(learning.seed)]
-])}`
-}
+${facts(learningRows(run))}`
 
 /** At most this many evaluations are listed, evenly chosen, the last one always. */
 const listedEvaluations = 20

@@ -1,17 +1,27 @@
 /**
- * Measuring a model on a run of tokens while it trains: the loss of every token but the first, each predicted once, in windows of
- * the sequence length side by side.
+ * Measuring a model on a split while it trains: the loss of tokens, each predicted once from its own document, in the windows that `validate`
+ * uses too (`windows.ts`), so that both give the same figure for the same tokens.
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
-import { Ports } from "./Ports.ts"
+import type { DocumentStarts } from "../dataset/DocumentStarts.ts"
+import { Ports } from "./Programs.ts"
+import { windowsOf } from "./windows.ts"
 
-/** Reads `count` tokens from token `start`; both are inside the split. */
+/** Reads `count` tokens from token `start`; past the end of the split it goes on at the beginning. */
 export type ReadTokens<E, R> = (start: number, count: number) => Effect.Effect<Int32Array, E, R>
 
 export interface Shape {
   readonly batchSize: number
   readonly sequenceLength: number
+}
+
+/** A window of one document: `length` predictions, the first of them of token `target` of the split. */
+export interface Row {
+  readonly target: number
+  readonly length: number
+  /** Predictions at its beginning that do not count, because an earlier window has made them. */
+  readonly repeated: number
 }
 
 export interface Measured {
@@ -25,50 +35,55 @@ export interface Measured {
 
 const zero = new Int32Array(1)
 
-/**
- * The batches to measure, by number: all of them, or as many as hold `limit` tokens, evenly spread. The same for the same split, so
- * that losses can be compared.
- */
-export const batchesWithin = (shape: Shape, length: number, limit: number): ReadonlyArray<number> => {
-  const size = shape.batchSize * shape.sequenceLength
-  const all = Math.ceil((length - 1) / size)
-  const some = Math.min(all, Math.max(1, Math.ceil(limit / size)))
-  return Array.from({ length: some }, (_, index) => Math.floor((index * all) / some))
+/** Tokens that these windows measure. */
+export const measuredTokens = (rows: ReadonlyArray<Row>): number =>
+  rows.reduce((sum, { length, repeated }) => sum + length - repeated, 0)
+
+/** About as many of the windows as measure `limit` tokens, evenly spread; at least one. */
+export const spread = (rows: ReadonlyArray<Row>, limit: number): ReadonlyArray<Row> => {
+  const total = measuredTokens(rows)
+  if (total <= limit) return rows
+  let passed = 0
+  let taken = 0
+  return rows.filter(({ length, repeated }, index) => {
+    const tokens = length - repeated
+    passed += tokens
+    // The window is taken if the tokens taken are then no further from their share than without it.
+    const isTaken =
+      2 * taken + tokens <= (2 * passed * limit) / total || (taken === 0 && index === rows.length - 1)
+    if (isTaken) taken += tokens
+    return isTaken
+  })
 }
 
-/** Predictions in one evaluation of a split of `length` tokens. */
-export const evaluatedTokens = (shape: Shape, length: number, limit: number): number => {
-  const size = shape.batchSize * shape.sequenceLength
-  return batchesWithin(shape, length, limit).reduce(
-    (sum, batch) => sum + Math.min(size, length - 1 - batch * size),
-    0
-  )
-}
+/** The windows of all documents of a split of `length` tokens, in order. */
+export const rowsOf = (starts: DocumentStarts, length: number, sequenceLength: number): ReadonlyArray<Row> =>
+  Array.from(starts, (start, index) =>
+    windowsOf((starts[index + 1] ?? length) - start, sequenceLength).map(
+      ({ first, length, repeated }): Row => ({ target: start + first, length, repeated })
+    )
+  ).flat()
 
-/**
- * Measures a split of `length` tokens (at least 2), or about `limit` tokens of it, with a prepared `evaluate` program.
- */
+/** Measures windows of a split of `splitLength` tokens with a prepared `evaluate` program. */
 export const measure = Effect.fnUntraced(function* <E, R>(
   program: Prepared,
-  shape: Shape,
-  length: number,
-  read: ReadTokens<E, R>,
-  limit = Number.POSITIVE_INFINITY
+  { batchSize, sequenceLength }: Shape,
+  rows: ReadonlyArray<Row>,
+  splitLength: number,
+  read: ReadTokens<E, R>
 ) {
-  const { batchSize, sequenceLength } = shape
-  const predictions = length - 1
-  let count = 0
   let loss = 0
   let correct = 0
-  for (const batch of batchesWithin(shape, length, limit)) {
+  for (let begin = 0; begin < rows.length; begin += batchSize) {
     const tokens = new Int32Array(batchSize * sequenceLength)
     const targets = new Int32Array(batchSize * sequenceLength).fill(-1)
-    const begin = batch * batchSize * sequenceLength
-    const size = Math.min(batchSize * sequenceLength, predictions - begin)
-    // Windows are adjacent, so a batch is one stretch of tokens; targets are the same stretch one later.
-    const stretch = yield* read(begin, size + 1)
-    tokens.set(stretch.subarray(0, size))
-    targets.set(stretch.subarray(1, size + 1))
+    for (const [row, { length, repeated, target }] of rows.slice(begin, begin + batchSize).entries()) {
+      const at = row * sequenceLength
+      // A document's first token is predicted from the end token before it; the last one of the split is before the first document.
+      const stretch = yield* read((target - 1 + splitLength) % splitLength, length + 1)
+      tokens.set(stretch.subarray(0, length), at)
+      targets.set(stretch.subarray(1 + repeated), at + repeated)
+    }
     const outputs = yield* program.run({
       [Ports.tokens]: tokens,
       [Ports.targets]: targets,
@@ -76,11 +91,11 @@ export const measure = Effect.fnUntraced(function* <E, R>(
     })
     const losses = outputs[Ports.losses]!
     const hits = outputs[Ports.correct]!
-    for (let at = 0; at < size; at++) {
-      loss += losses[at]!
-      if (hits[at] === 1) correct++
-    }
-    count += size
+    for (const [at, target] of targets.entries())
+      if (target >= 0) {
+        loss += losses[at]!
+        if (hits[at] === 1) correct++
+      }
   }
-  return { count, loss, correct } satisfies Measured as Measured
+  return { count: measuredTokens(rows), loss, correct } satisfies Measured as Measured
 })

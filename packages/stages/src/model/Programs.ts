@@ -5,6 +5,7 @@
 import { type Differentiated, differentiate } from "@trainyard/backends/program/differentiate"
 import { type AdamWOptions, optimize, update } from "@trainyard/backends/program/optimize"
 import { type Program, sessionTensors, type Tensor } from "@trainyard/backends/program/Program"
+import { distill } from "./distillation.ts"
 import type { Forward, ForwardOptions, Weights } from "./Family.ts"
 import { masksDocuments, type Spec, using } from "./families.ts"
 import { Ports } from "./Ports.ts"
@@ -32,7 +33,15 @@ export interface EvaluateOptions extends WindowOptions {
   readonly weights?: Weights | undefined
 }
 
-export interface TrainingOptions extends AdamWOptions, WindowOptions {}
+export interface TrainingOptions extends AdamWOptions, WindowOptions {
+  /** Mixes a teacher's predictions into the loss; its parameters are session state under `teacherName`. */
+  readonly distillation?:
+    | { readonly teacher: Spec; readonly weight: number; readonly temperature: number }
+    | undefined
+}
+
+const attentionOf = (spec: Spec, documents: boolean | undefined): ForwardOptions["attention"] =>
+  documents === true && masksDocuments(spec.model) ? "documents" : "whole"
 
 const withLoss = (name: string, spec: Spec, batch: number, training: boolean, options: EvaluateOptions) => {
   const { length = spec.sequenceLength, weights = themselves } = options
@@ -41,11 +50,11 @@ const withLoss = (name: string, spec: Spec, batch: number, training: boolean, op
     batch,
     length,
     training,
-    attention: options.documents === true && masksDocuments(spec.model) ? "documents" : "whole",
+    attention: attentionOf(spec, options.documents),
     weights
   })
   const targets = builder.input(Ports.targets, [batch, length], "i32")
-  return { builder, ...builder.projectionLoss(x, { table: output, targets }, "loss") }
+  return { builder, x, output, targets, ...builder.projectionLoss(x, { table: output, targets }, "loss") }
 }
 
 /**
@@ -68,13 +77,43 @@ export interface Training {
   readonly update: Program
 }
 
+/** The forward pass of training, and the name of the loss to minimise. */
+const trainingLoss = (
+  spec: Spec,
+  batch: number,
+  { distillation, documents, length = spec.sequenceLength }: TrainingOptions
+): { readonly program: Program; readonly loss: string } => {
+  const { builder, loss, output, targets, x } = withLoss("train-step", spec, batch, true, {
+    documents,
+    length
+  })
+  const program = builder.build([loss])
+  if (distillation === undefined) return { program, loss: loss.name }
+  const { teacher, temperature, weight } = distillation
+  const other = forward(teacher, {
+    name: "teacher",
+    batch,
+    length,
+    training: false,
+    attention: attentionOf(teacher, documents),
+    weights: themselves
+  })
+  return distill(
+    { program, loss: loss.name, targets: targets.name, x: x.name, output: output.name },
+    {
+      teacher: { program: other.builder.build([other.x]), x: other.x.name, output: other.output.name },
+      temperature,
+      weight
+    }
+  )
+}
+
 /** Training programs for batches of `batch` windows. Outputs: loss [1]; and where there is an update, the gradient norm [1]. */
 export const training = (spec: Spec, batch: number, options: TrainingOptions): Training => {
-  const { documents, length, ...adamW } = options
-  const { builder, loss } = withLoss("train-step", spec, batch, true, { documents, length })
-  const program = builder.build([loss])
+  const { distillation: _, documents: __, length: ___, ...adamW } = options
+  const { loss, program } = trainingLoss(spec, batch, options)
   const gradients = (name: string, accumulate: boolean): Differentiated =>
-    differentiate(program, loss.name, {
+    differentiate(program, loss, {
       name,
       gradients: "state",
       accumulate,
@@ -82,7 +121,7 @@ export const training = (spec: Spec, batch: number, options: TrainingOptions): T
     })
   const first = gradients("train-first", false)
   return {
-    step: optimize(differentiate(program, loss.name, { lossGradient: Ports.lossGradient }), adamW),
+    step: optimize(differentiate(program, loss, { lossGradient: Ports.lossGradient }), adamW),
     first: first.program,
     more: gradients("train-more", true).program,
     update: update(first, { ...adamW, name: "train-update" })

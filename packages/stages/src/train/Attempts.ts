@@ -5,15 +5,19 @@
 import { EngineFailure } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { parameters } from "../model/Parameters.ts"
+import { averageKind } from "./averaging.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Curve from "./Curve.ts"
+import { lengthAt } from "./contexts.ts"
 import * as DiskTensors from "./DiskTensors.ts"
 import * as Loop from "./Loop.ts"
 import type * as LoopRun from "./LoopRun.ts"
+import { optimizersOf } from "./optimizers.ts"
 import { restore } from "./Restore.ts"
 import { isRollbackPoint } from "./SaveSchedule.ts"
 import type { Start } from "./Start.ts"
 import { initial, type State } from "./State.ts"
+import type { Teacher } from "./Teacher.ts"
 import * as Trainer from "./Trainer.ts"
 import type { Rollback } from "./takeStep.ts"
 
@@ -21,6 +25,8 @@ import type { Rollback } from "./takeStep.ts"
 export interface Training extends Omit<LoopRun.Context, "trainer" | "curve" | "start"> {
   /** What training starts from, if not from drawn weights. */
   readonly from: Start | undefined
+  /** Whose predictions are mixed into the loss, if any's. */
+  readonly teacher: Teacher | undefined
   /** Folder of the checkpoints, for what is kept on disk while training. */
   readonly root: string
 }
@@ -55,7 +61,7 @@ const resume = Effect.fnUntraced(function* (
       })
     return undefined
   }
-  const restored = yield* restore(checkpoint, plan.spec, origin, config.emaSteps > 0)
+  const restored = yield* restore(checkpoint, plan.spec, origin, config)
   if (typeof restored === "string") return undefined
   yield* journal.publish({ type: "Resumed", step: checkpoint.step, directory: checkpoint.directory, skipped })
   return restored satisfies Beginning as Beginning
@@ -82,19 +88,22 @@ const rollBack = Effect.fnUntraced(function* (training: Training, { faults, next
 const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { config, from, plan, root } = training
+      const { config, from, plan, root, teacher } = training
       const onDisk = DiskTensors.make(root, parameters(plan.spec))
       const trainer = yield* Trainer.make({
         spec: plan.spec,
         batchSize: config.batchSize,
+        masksDocuments: plan.masksDocuments,
+        lengths: [...new Set(plan.contexts.map(({ length }) => length))],
+        firstLength: lengthAt(plan.contexts, state.step + 1),
         gradientAccumulationSteps: config.gradientAccumulationSteps,
         checkBeforeUpdate: config.faults.spike === "skip",
-        weightDecay: config.weightDecay,
-        beta1: config.beta1,
-        beta2: config.beta2,
-        epsilon: config.epsilon,
+        optimizers: optimizersOf(config, plan),
+        teacher,
         gradientClip: config.gradientClip,
-        averageStorage: config.emaSteps > 0 ? { average: yield* onDisk, weights: yield* onDisk } : undefined,
+        averageStorage:
+          averageKind(config) === "none" ? undefined : { average: yield* onDisk, weights: yield* onDisk },
+        averagesFromStart: averageKind(config) === "ema",
         calibrates: config.calibrate,
         seed: config.seed,
         hangSeconds: config.faults.hangSeconds

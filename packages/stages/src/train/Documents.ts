@@ -1,13 +1,14 @@
-/** The documents behind a dataset's tokens: where they came from, and which of them a window of tokens was cut from. */
+/** The documents behind a dataset's tokens: where they came from, and which of them a batch was cut from. */
 import { Effect, Stream } from "effect"
 import * as DocumentList from "../dataset/DocumentList.ts"
+import type { Piece } from "./Packing.ts"
 
 /**
- * Paths of the training documents that these windows touch, each once, in the order of the windows. Empty when the dataset's list
+ * Paths of the training documents whose tokens these pieces predict, each once, in the order of the pieces. Empty when the dataset's list
  * cannot be read: this is asked when something else is already wrong.
  */
-export const inWindows = Effect.fn("Documents.inWindows")(
-  function* (dataset: string, starts: ReadonlyArray<number>, length: number, splitTokens: number) {
+export const inPieces = Effect.fn("Documents.inPieces")(
+  function* (dataset: string, pieces: ReadonlyArray<Piece>, splitTokens: number) {
     const documents = yield* DocumentList.stream(dataset).pipe(
       Stream.filter((document) => document.split === "train"),
       Stream.runCollect
@@ -16,10 +17,10 @@ export const inWindows = Effect.fn("Documents.inWindows")(
       documents.filter((document) => document.start < to && document.start + document.tokens > from)
     return [
       ...new Set(
-        starts
-          .flatMap((start) => [
-            ...touched(start, Math.min(start + length, splitTokens)),
-            ...touched(0, start + length - splitTokens)
+        pieces
+          .flatMap(({ length, target }) => [
+            ...touched(target, Math.min(target + length, splitTokens)),
+            ...touched(0, target + length - splitTokens)
           ])
           .map((document) => document.path)
       )

@@ -1,8 +1,8 @@
 /** Telling a bad step from a good one, and what the policy does about it. */
 import { Schema } from "effect"
+import type { FaultPolicy } from "./FaultPolicy.ts"
 import type { State } from "./State.ts"
-import type { FaultPolicy } from "./TrainConfig.ts"
-import type { StepResult } from "./Trainer.ts"
+import type { StepResult } from "./TrainingPrograms.ts"
 
 /** Training ended at a bad step. */
 export class TrainingStopped extends Schema.TaggedError<TrainingStopped>()("TrainingStopped", {

@@ -19,7 +19,7 @@ const encodeState = Schema.encodeSync(StateFile)
 /** Copies everything that a checkpoint holds, as it is now. */
 const snapshot = Effect.fnUntraced(function* (run: LoopRun.LoopRun) {
   const now = performance.now()
-  const { average, optimizer, parameters } = run.trainer.sources
+  const { average, optimizer, parameters } = run.trainer.sources()
   const copy = yield* run.checkpoints.copy([
     { name: "parameters.safetensors", tensors: parameters },
     { name: "optimizer.safetensors", tensors: optimizer },

@@ -4,13 +4,14 @@ import type { FileSystem } from "effect"
 import type { Tokens } from "../dataset/Tokens.ts"
 import type { Codec } from "../generate/Completion.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
-import * as Batches from "./Batches.ts"
+import type { Batches } from "./Batches.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import type * as Curve from "./Curve.ts"
 import * as Meter from "./Meter.ts"
+import type { Documents, Plan } from "./Plan.ts"
 import * as SaveSchedule from "./SaveSchedule.ts"
 import type { Origin, State } from "./State.ts"
-import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import type { Trainer } from "./Trainer.ts"
 
 export interface Context {
@@ -20,6 +21,8 @@ export interface Context {
   readonly dataset: string
   readonly train: Tokens
   readonly validation: Tokens
+  /** Where the documents of both begin. */
+  readonly documents: Documents
   readonly codec: Codec<TokenizerMismatch>
   readonly endTokenId: number
   readonly trainer: Trainer
@@ -33,7 +36,7 @@ export interface Context {
 }
 
 export interface LoopRun extends Context {
-  readonly batches: Batches.Batches
+  readonly batches: Batches
   readonly meter: Meter.Meter
   readonly saves: SaveSchedule.SaveSchedule
   /** When it began, in milliseconds of a clock that only goes forward: the system's clock may be set back. */
@@ -43,19 +46,19 @@ export interface LoopRun extends Context {
 }
 
 export const make = (context: Context): LoopRun => {
-  const { config, plan, start, validation } = context
+  const { config, plan, start } = context
   const { steps } = plan.schedule
   const began = performance.now()
   return {
     ...context,
-    batches: Batches.make(plan.data),
+    batches: plan.batches,
     meter: Meter.make({
       steps,
       tokensPerStep: plan.tokensPerStep,
       evaluationsAfter: (step) =>
         Math.ceil(steps / config.evaluateEvery) - Math.floor(step / config.evaluateEvery),
       // A forward pass is about a third of a step's work.
-      evaluationInSteps: Math.min(config.evaluationTokens, validation.length) / plan.tokensPerStep / 3
+      evaluationInSteps: (plan.evaluation.length * plan.spec.sequenceLength) / plan.tokensPerStep / 3
     }),
     saves: SaveSchedule.make(config, began),
     began,
@@ -65,7 +68,7 @@ export const make = (context: Context): LoopRun => {
 
 /** Epochs done after `step` steps. */
 export const epochAt = ({ config, plan, state }: LoopRun, step: number): number =>
-  Batches.epochsAt(plan.data, step * config.gradientAccumulationSteps + state.shift)
+  plan.batches.epochsAt(step * config.gradientAccumulationSteps + state.shift)
 
 /** Whether the model is evaluated after this step. */
 export const evaluatesAt = ({ config, plan }: LoopRun, step: number): boolean =>

@@ -1,13 +1,15 @@
 /** Turning a checkpoint's files back into the state and tensors of a run, and telling whether it is this run's. */
 
-import { Names } from "@trainyard/backends/program/optimize"
 import { sizeOf } from "@trainyard/backends/program/Program"
 import { Data, Effect, FileSystem, Option, Schema } from "effect"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
+import { holdsAverage } from "./averaging.ts"
 import type { Verified } from "./CheckpointFolder.ts"
+import { optimizerState } from "./optimizers.ts"
 import { type Origin, type State, StateFile } from "./State.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import { averageFile } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
@@ -63,24 +65,25 @@ const smallFile = Effect.fnUntraced(function* ({ files }: Verified, name: string
 })
 
 /** Reads a verified checkpoint of a model of this shape. Tensors are read when they are loaded. */
-export const contentsOf = Effect.fnUntraced(function* (checkpoint: Verified, spec: Spec, averages: boolean) {
+export const contentsOf = Effect.fnUntraced(function* (
+  checkpoint: Verified,
+  spec: Spec,
+  optimizer: TrainConfig["optimizer"],
+  holdsAverage: (state: State) => boolean
+) {
   const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
   const parsed = decodeState(Buffer.from(yield* smallFile(checkpoint, "state.json")).toString("utf8"))
   if (Option.isNone(parsed)) return yield* incompatible("its state.json is not one that this version writes")
   const { origin, state } = parsed.value
   if (state.step !== checkpoint.step) return yield* incompatible(`its state is of step ${state.step}`)
   const list = parameters(spec)
-  const moments = list.flatMap(({ name, shape }) => [
-    { name: Names.firstMoment(name), shape },
-    { name: Names.secondMoment(name), shape }
-  ])
   return {
     state,
     origin,
     tensors: {
       parameters: yield* choose(checkpoint, "parameters.safetensors", list),
-      optimizer: yield* choose(checkpoint, "optimizer.safetensors", moments),
-      average: averages ? yield* choose(checkpoint, averageFile, list) : []
+      optimizer: yield* choose(checkpoint, "optimizer.safetensors", optimizerState(optimizer, spec)),
+      average: holdsAverage(state) ? yield* choose(checkpoint, averageFile, list) : []
     },
     curve: yield* smallFile(checkpoint, "curve.jsonl")
   } satisfies Restored as Restored
@@ -91,14 +94,17 @@ export const restore = (
   checkpoint: Verified,
   spec: Spec,
   origin: Origin,
-  averages: boolean
+  settings: Pick<TrainConfig, "averageLast" | "emaSteps" | "optimizer">
 ): Effect.Effect<Restored | string, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const incompatible = (why: string) => new IncompatibleCheckpoint({ why })
-    const restored = yield* contentsOf(checkpoint, spec, averages)
+    const restored = yield* contentsOf(checkpoint, spec, settings.optimizer, (state) =>
+      holdsAverage(settings, state)
+    )
     const from = restored.origin
     if (from.dataset !== origin.dataset) return yield* incompatible("it was trained on another dataset")
     if (from.from !== origin.from) return yield* incompatible("its training began from something else")
+    if (from.teacher !== origin.teacher) return yield* incompatible("it had another teacher")
     if (from.engine !== origin.engine || from.precision !== origin.precision)
       return yield* incompatible(`it was trained on ${from.engine} in ${from.precision}`)
     if (JSON.stringify(from.config) !== JSON.stringify(origin.config))

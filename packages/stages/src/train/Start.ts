@@ -11,17 +11,19 @@ import { Effect, Option, Schema } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
-import { evaluatedTokens } from "../model/Evaluation.ts"
+import { measuredTokens } from "../model/Evaluation.ts"
 import { positionsOf, sizesOf } from "../model/families.ts"
 import type { ModelConfig } from "../model/ModelConfig.ts"
 import { parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
+import { averageKind } from "./averaging.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import { rate } from "./figures.ts"
+import type { Done, Plan } from "./Plan.ts"
 import { contentsOf } from "./Restore.ts"
 import { learningRate } from "./Schedule.ts"
 import { initial, type State } from "./State.ts"
-import type { DatasetFacts, Done, Plan, TrainConfig } from "./TrainConfig.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import { averageFile, CurvePoint, type TrainedRun } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
 
@@ -93,12 +95,17 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
     return yield* impossible(
       `sequenceLength is ${sequenceLength}, and the run to continue was trained with ${value.sequenceLength}. Leave sequenceLength out, or publish the run with checkpoint and start from that model, whose context can be shortened.`
     )
+  if (value.learning.optimizer !== config.optimizer)
+    return yield* impossible(
+      `optimizer is "${config.optimizer}", and the run to continue was trained with "${value.learning.optimizer}", whose state does not fit. Set optimizer to "${value.learning.optimizer}", or publish the run with checkpoint and start from that model.`
+    )
   const checkpoint = yield* CheckpointFolder.read(join(from.directory, "last"))
   const spec: Spec = { model, vocabularySize: value.vocabularySize, sequenceLength }
   const { curve, origin, state, tensors } = yield* contentsOf(
     checkpoint,
     spec,
-    checkpoint.files.has(averageFile)
+    value.learning.optimizer,
+    () => checkpoint.files.has(averageFile)
   ).pipe(
     Effect.mapError(({ why }) =>
       impossible(`The last state of the run at ${from.directory} cannot be continued: ${why}.`)
@@ -112,8 +119,8 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
   const batches = isSameData
     ? Math.round(((state.step * gradientAccumulationSteps + state.shift) * batchSize) / config.batchSize)
     : 0
-  const averages = config.emaSteps > 0
-  const isComparable = isSameData && tensors.average.length > 0 === averages
+  const hasSameAverage = averageKind(value.learning) === averageKind(config)
+  const isComparable = isSameData && hasSameAverage
   return {
     from,
     model,
@@ -127,12 +134,13 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
       stopped: null,
       // A run that ended because patience ran out would end again at once.
       evaluationsSinceBest: state.stopped === "patience" || !isComparable ? 0 : state.evaluationsSinceBest,
-      averagedStep: tensors.average.length > 0 ? state.averagedStep : state.step,
+      averagedStep: hasSameAverage ? state.averagedStep : state.step,
+      averagedWeights: hasSameAverage ? state.averagedWeights : 0,
       ...(isComparable ? {} : { best: null }),
       ...(isSameData ? {} : { lossStatistics: initial.lossStatistics })
     },
     curve,
-    tensors,
+    tensors: hasSameAverage ? tensors : { ...tensors, average: [] },
     isRun: true,
     best: isComparable ? join(from.directory, "best") : undefined,
     notes: [
@@ -141,9 +149,9 @@ const fromRun = Effect.fn("Start.fromRun")(function* (
         : [
             "The dataset is not the one that the run to continue was trained on, so training begins at its first batch and its losses are not compared with the run's."
           ]),
-      ...(tensors.average.length > 0 && !averages
+      ...(tensors.average.length > 0 && !hasSameAverage
         ? [
-            "The run to continue kept a moving average of its weights, which is what it published; emaSteps is 0, so training continues from the weights themselves and publishes those. Set emaSteps to keep the average."
+            "The run to continue published an average of its weights, of a kind that these settings do not ask for, so training continues from the weights themselves. Set emaSteps and averageLast as they were there to keep the average."
           ]
         : []),
       ...(value.engine === backend.engine && value.precision === backend.settings.precision
@@ -222,7 +230,7 @@ const lastRate = (curve: Uint8Array): number | undefined => {
 }
 
 /** The start with a note where this schedule is not the run's, and without the run's best state where evaluations measure something else. */
-export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: DatasetFacts): Start => {
+export const settle = (start: Start, config: TrainConfig, plan: Plan): Start => {
   if (start.from.kind === Model.name) return start
   const { schedule } = plan
   const { steps } = start.done
@@ -230,18 +238,39 @@ export const settle = (start: Start, config: TrainConfig, plan: Plan, facts: Dat
   const notes = [...start.notes]
   if (ended !== undefined && Math.abs(ended - learningRate(schedule, steps)) > 1e-9 * ended)
     notes.push(
-      `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate and warmUp.`
+      `The run to continue ended at a learning rate of ${rate(ended)} and goes on at ${rate(learningRate(schedule, steps + 1))}, which its step ${steps + 1} has in this run's schedule. Both are one schedule where the first run is given decaySteps: ${schedule.decay}, and both the same learningRate, minLearningRate, warmUp, schedule and decayShare.`
     )
-  const now = evaluatedTokens(plan.data, facts.validationTokens, config.evaluationTokens)
-  const before = start.from.value.evaluationTokens
-  if (now === before || start.best === undefined) return { ...start, notes }
+  const before = start.from.value
+  const averaged = before.learning
+  if (config.windows !== averaged.windows)
+    notes.push(
+      `The run to continue cut its training split as windows: "${averaged.windows}" and this one as "${config.windows}", so training goes on after as many rows of another order.`
+    )
+  const restarts =
+    start.state.averagedWeights > 0 &&
+    averageKind(config) === "last" &&
+    (averaged.averageLast !== config.averageLast || averaged.decaySteps !== schedule.decay)
+  if (restarts)
+    notes.push(
+      `The run to continue averaged its weights over other steps (averageLast ${averaged.averageLast} of decaySteps ${averaged.decaySteps}), so the average begins again.`
+    )
+  const settled: Start = restarts
+    ? {
+        ...start,
+        notes,
+        tensors: { ...start.tensors, average: [] },
+        state: { ...start.state, averagedWeights: 0 }
+      }
+    : { ...start, notes }
+  const now = measuredTokens(plan.evaluation)
+  if (now === before.evaluationTokens || start.best === undefined) return settled
   return {
-    ...start,
+    ...settled,
     best: undefined,
-    state: { ...start.state, best: null, evaluationsSinceBest: 0 },
+    state: { ...settled.state, best: null, evaluationsSinceBest: 0 },
     notes: [
       ...notes,
-      `Evaluations measure ${now} tokens and those of the run to continue measured ${before}, so its best state is not compared with those to come. Give the same evaluationTokens and batchSize to compare them.`
+      `Evaluations measure ${now} tokens and those of the run to continue measured ${before.evaluationTokens}, so its best state is not compared with those to come. Give the same evaluationTokens to compare them.`
     ]
   }
 }

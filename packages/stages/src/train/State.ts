@@ -14,8 +14,10 @@ export const State = Schema.Struct({
   shift: Schema.Int,
   /** Last step whose evaluation is done. */
   evaluatedStep: Schema.Int,
-  /** Last step at which the exponential moving average of the weights was updated. */
+  /** Last step at which the average of the weights was updated. */
   averagedStep: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /** How often it was. */
+  averagedWeights: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   /** By which the logits were divided in the last evaluation. */
   temperature,
   best: Schema.NullOr(Schema.Struct({ step: Schema.Int, loss: Schema.Finite, temperature })),
@@ -41,6 +43,7 @@ export const initial: State = {
   shift: 0,
   evaluatedStep: 0,
   averagedStep: 0,
+  averagedWeights: 0,
   temperature: 1,
   best: null,
   evaluationsSinceBest: 0,
@@ -59,6 +62,8 @@ export const Origin = Schema.Struct({
   dataset: Schema.String,
   /** Cache key of the run or the model that training began from, where it began from one. */
   from: Schema.optionalKey(Schema.String),
+  /** Cache key of the teacher, where there is one. */
+  teacher: Schema.optionalKey(Schema.String),
   engine: Schema.String,
   precision: Schema.String,
   threads: Schema.Int,

@@ -1,53 +1,9 @@
-/** What a pipeline may say about training, and the plan that follows from it. */
-import type { Node } from "@trainyard/core/Stage"
+/** The settings of the train stage. */
 import { Effect, Schema } from "effect"
-import type { Model } from "../generate/ModelArtifact.ts"
-import { ModelConfig, type ModelShape } from "../model/ModelConfig.ts"
-import { faultOf, type Spec } from "../model/Parameters.ts"
-import * as Batches from "./Batches.ts"
-import type { Schedule } from "./Schedule.ts"
-import type { TrainedRun } from "./TrainedRun.ts"
-
-const positiveInt = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
-const wholeNumber = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
-const positive = Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))
-const notNegative = Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
-const share = notNegative.pipe(Schema.check(Schema.isLessThan(1)))
-
-/** What to do about a fault in the numbers. Each says what it did as an event. */
-export const FaultPolicy = Schema.Struct({
-  /**
-   * What to do when the loss or the gradient norm is not finite. `stop` names the documents of the batch; `skip` drops the update;
-   * `rollback` returns to the last checkpoint of `checkpointEvery.steps` (else the last evaluation) and continues after the bad batch.
-   */
-  notFinite: Schema.Literals(["stop", "skip", "rollback"]).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed("stop" as const))
-  ),
-  /** What to do when the loss is far above its running mean. The policies are those of `notFinite`; `ignore` does nothing. */
-  spike: Schema.Literals(["ignore", "stop", "skip", "rollback"]).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed("ignore" as const))
-  ),
-  /**
-   * How far above its running mean a loss is a spike.
-   * @unit standard deviations
-   */
-  spikeDeviations: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(8))),
-  /**
-   * Spikes are not looked for in the first steps, in which the loss falls fast.
-   * @unit steps
-   */
-  spikeAfter: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50))),
-  /** Skips and rollbacks allowed in one run. One more stops training. */
-  limit: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(10))),
-  /** How often a failed engine is opened again without a new checkpoint in between. */
-  engineRestarts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(3))),
-  /**
-   * A step that takes longer than this, and 20 times longer than any before it, counts as a hanging engine.
-   * @unit seconds
-   */
-  hangSeconds: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(120)))
-})
-export type FaultPolicy = typeof FaultPolicy.Type
+import { ModelConfig } from "../model/ModelConfig.ts"
+import { FaultPolicy } from "./FaultPolicy.ts"
+import { notNegative, part, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
+import { optimizerFields } from "./OptimizerConfig.ts"
 
 /** Fields of the train stage's config. */
 export const fields = {
@@ -75,6 +31,26 @@ export const fields = {
    */
   sequenceLength: Schema.optionalKey(positiveInt),
   /**
+   * Short windows first: up to the share `until` of `decaySteps`, each row of a batch is cut into windows of a shorter `sequenceLength`, which
+   * must divide that of the run. Every step reads as many tokens as without it. For models whose positions are computed (rotary), not learned.
+   */
+  contextSchedule: Schema.Array(Schema.Struct({ until: share, sequenceLength: positiveInt })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed([]))
+  ),
+  /**
+   * How the training split becomes windows. `stream` cuts it every `sequenceLength` tokens, wherever that is. `documents` packs whole documents
+   * into windows, cuts those that are longer at an offset that is drawn anew each epoch, and leaves a little padding.
+   */
+  windows: Schema.Literals(["stream", "documents"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("stream" as const))
+  ),
+  /**
+   * Whether attention stays within documents while training: a token then sees its own document and the end token before it, as in
+   * `validate`. The first token of a document is still predicted, from that end token.
+   * @defaultValue `true` with `windows: "documents"`, where the model's family has such a mask
+   */
+  documentMask: Schema.optionalKey(Schema.Boolean),
+  /**
    * Sequences of `sequenceLength` tokens in a batch.
    * @unit sequences
    */
@@ -84,41 +60,31 @@ export const fields = {
    * @unit batches
    */
   gradientAccumulationSteps: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
-  /** Peak learning rate, reached after the warm-up. */
-  learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-3))),
-  /**
-   * Steps in which the learning rate rises linearly to its peak.
-   * @defaultValue `decaySteps` / 20, at most 200
-   * @unit steps
-   */
-  warmUp: Schema.optionalKey(wholeNumber),
-  /**
-   * Step at which the cosine decay ends. Give two runs that continue each other the same value, so that they follow one schedule.
-   * @defaultValue the last step
-   * @unit steps
-   */
-  decaySteps: Schema.optionalKey(positiveInt),
-  /**
-   * Learning rate at the end of the cosine decay and after it.
-   * @defaultValue `learningRate` / 10
-   */
-  minLearningRate: Schema.optionalKey(notNegative),
-  /** Decoupled weight decay of AdamW. Applies to matrices; biases, gains and positions do not decay. */
-  weightDecay: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
-  /** Decay rate of AdamW's first moment. */
-  beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
-  /** Decay rate of AdamW's second moment. */
-  beta2: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
-  /** Added to the denominator of AdamW's update. */
-  epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
-  /** Gradient clipping: the largest norm of all gradients together. 0 does not clip. */
-  gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  ...optimizerFields,
   /**
    * Exponential moving average (EMA) of the weights over about this many steps. The average is evaluated, sampled and published in
    * place of the last weights. 0 turns it off.
    * @unit steps
    */
   emaSteps: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /**
+   * Plain average of the weights over this last share of `decaySteps`, of up to 32 evenly spread steps. Evaluated, sampled and published in
+   * place of the last weights as soon as it begins. 0 turns it off. Give `averageLast` or `emaSteps`, not both.
+   */
+  averageLast: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  /**
+   * Distillation from the input `teacher`, another run or model: its predictions are mixed with the text. A teacher of the same size and data is
+   * self-distillation.
+   * @defaultValue `{ weight: 0.45, temperature: 1.2 }`, with `teacher`
+   */
+  distill: Schema.optionalKey(
+    Schema.Struct({
+      /** Share of the teacher's predictions in the loss; the text has the rest. */
+      weight: part.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.45))),
+      /** By which the logits of both models are divided in that share. */
+      temperature: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1.2)))
+    })
+  ),
   /**
    * Temperature scaling: each evaluation fits one number, by which all logits are divided, on a part of the validation split. The
    * published model includes it.
@@ -130,7 +96,7 @@ export const fields = {
    */
   evaluateEvery: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(200))),
   /**
-   * Tokens of the validation split that an evaluation measures, evenly spread.
+   * Tokens of the validation split that an evaluation measures, in windows that are evenly spread over its documents and cut as in `validate`.
    * @unit tokens
    */
   evaluationTokens: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(50_000))),
@@ -192,112 +158,3 @@ export const excludeFromCacheKey = [
 
 export const TrainConfig = Schema.Struct(fields)
 export type TrainConfig = typeof TrainConfig.Type
-
-/** This dataset cannot make a training run with this config. */
-export class TrainingImpossible extends Schema.TaggedError<TrainingImpossible>()("TrainingImpossible", {
-  message: Schema.String
-}) {}
-
-const finalRateOf = ({ minLearningRate, learningRate }: TrainConfig): number =>
-  minLearningRate ?? Number((learningRate / 10).toPrecision(12))
-
-/** What a pipeline must give, beyond what has no default: the model's shape, or something that has one. */
-export type ModelOrStart =
-  | { readonly model: ModelShape }
-  | { readonly from: Node<typeof TrainedRun | typeof Model> }
-
-export const missingModel =
-  "model is missing: give model, such as Gpt.tiny, or start from a run or a model with from."
-
-/** Why settings that each fit make no training together, in a sentence; undefined when they do. */
-export const validateConfig = (
-  config: TrainConfig,
-  given: { readonly from: boolean }
-): string | undefined => {
-  const { decaySteps, epochs, learningRate, model, steps, warmUp } = config
-  if (model === undefined && !given.from) return missingModel
-  const fault = model === undefined ? undefined : faultOf(model)
-  if (fault !== undefined) return `The model cannot be built: ${fault}.`
-  if (epochs !== undefined && steps !== undefined)
-    return `epochs (${epochs}) and steps (${steps}) are both given. Keep the one that you mean, and take the other out of the pipeline.`
-  if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
-    return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
-  const floor = finalRateOf(config)
-  return floor > learningRate
-    ? `minLearningRate (${floor}) is above learningRate (${learningRate}), and the rate falls from the one to the other.`
-    : undefined
-}
-
-/** What is known of the dataset before training. */
-export interface DatasetFacts {
-  readonly vocabularySize: number
-  readonly trainTokens: number
-  readonly validationTokens: number
-}
-
-/** The context length of a new model for which none is given. */
-const defaultSequenceLength = 128
-
-export interface Plan {
-  readonly spec: Spec
-  readonly data: Batches.Plan
-  readonly schedule: Schedule
-  /** Tokens predicted in one optimizer step. */
-  readonly tokensPerStep: number
-}
-
-/** Training that is already behind a run when it begins. */
-export interface Done {
-  /** Optimizer steps. */
-  readonly steps: number
-  /** Windows of this training split that they went through. */
-  readonly windows: number
-}
-
-/** Turns epochs into steps and settings into a schedule, or says why that cannot be. */
-export const planOf = (
-  config: TrainConfig,
-  model: ModelConfig,
-  facts: DatasetFacts,
-  start?: { readonly sequenceLength: number; readonly done: Done }
-): Effect.Effect<Plan, TrainingImpossible> => {
-  const fail = (message: string) => Effect.fail(new TrainingImpossible({ message }))
-  const { trainTokens, validationTokens, vocabularySize } = facts
-  const done = start?.done ?? { steps: 0, windows: 0 }
-  const sequenceLength = start?.sequenceLength ?? config.sequenceLength ?? defaultSequenceLength
-  const spec: Spec = { model, vocabularySize, sequenceLength }
-  // A window of n tokens has n targets, shifted by one: it takes n + 1 tokens.
-  const longest = Math.min(trainTokens, validationTokens) - 1
-  if (sequenceLength > longest) {
-    const split = trainTokens < validationTokens ? "training" : "validation"
-    return fail(
-      longest < 1
-        ? `The ${split} split has ${longest + 1} tokens, and a prediction takes two. Collect more documents.`
-        : `sequenceLength ${sequenceLength} is too long for the ${split} split of ${longest + 1} tokens. Set sequenceLength to ${longest} or less, change validationShare or testShare of the dataset, or collect more text.`
-    )
-  }
-  const data: Batches.Plan = {
-    tokens: trainTokens,
-    sequenceLength,
-    batchSize: config.batchSize,
-    seed: config.seed
-  }
-  const epochs = config.epochs ?? 1
-  const batchesToCome = Batches.batchesIn(data, epochs) - Math.round(done.windows / config.batchSize)
-  const stepsToCome = Math.ceil(batchesToCome / config.gradientAccumulationSteps)
-  const steps = config.steps ?? (done.steps === 0 ? Math.max(1, stepsToCome) : done.steps + stepsToCome)
-  if (steps <= done.steps)
-    return fail(
-      config.steps === undefined
-        ? `The run to continue has gone through ${Number((done.windows / Batches.windowsPerEpoch(data)).toFixed(2))} epochs, and epochs is ${epochs}, those included. Raise epochs, or give steps above ${done.steps}.`
-        : `The run to continue has done ${done.steps} steps, and steps is ${steps}, those included. Give steps above ${done.steps}.`
-    )
-  const decay = config.decaySteps ?? steps
-  const warmUp = config.warmUp ?? Math.min(200, Math.floor(decay / 20))
-  return Effect.succeed({
-    spec,
-    data,
-    schedule: { steps, warmUp, decay, peak: config.learningRate, floor: finalRateOf(config) },
-    tokensPerStep: config.batchSize * config.gradientAccumulationSteps * sequenceLength
-  })
-}

@@ -9,7 +9,7 @@ import { Schema } from "effect"
 import { Counts } from "../dataset/Dataset.ts"
 import { ModelConfig } from "../model/ModelConfig.ts"
 
-/** Name of the file of a state that holds the exponential moving average of its weights, where one was kept. */
+/** Name of the file of a state that holds the average of its weights, where one was kept. */
 export const averageFile = "average.safetensors"
 
 /** Name of the file of a state that holds the weights to evaluate and publish. */
@@ -28,7 +28,7 @@ export type CurvePoint = typeof CurvePoint.Type
 
 export const TrainedRun = Artifact.kind({
   name: "trained-run",
-  version: 2,
+  version: 3,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     /** Digest of the tokenizer behind its tokens, whose files lie in the folder. */
@@ -78,16 +78,38 @@ export const TrainedRun = Artifact.kind({
     }),
     /** How it learned. */
     learning: Schema.Struct({
+      windows: Schema.Literals(["stream", "documents"]),
+      documentMask: Schema.Boolean,
+      /** Whose predictions were mixed with the text. */
+      teacher: Schema.optionalKey(
+        Schema.Struct({ cacheKey: Schema.String, weight: Schema.Finite, temperature: Schema.Finite })
+      ),
+      optimizer: Schema.Literals(["adamw", "muon"]),
+      /** Of the hidden layers' matrices, where Muon updated them. */
+      muon: Schema.optionalKey(
+        Schema.Struct({
+          learningRate: Schema.Finite,
+          momentum: Schema.Finite,
+          weightDecay: Schema.Finite
+        })
+      ),
+      /** Windows shorter than `sequenceLength`, up to which step. */
+      contexts: Schema.Array(Schema.Struct({ lastStep: Schema.Int, sequenceLength: Schema.Int })),
       batchSize: Schema.Int,
       gradientAccumulationSteps: Schema.Int,
       learningRate: Schema.Finite,
       minLearningRate: Schema.Finite,
       warmUp: Schema.Int,
+      schedule: Schema.Literals(["cosine", "linear"]),
+      /** Last step before the learning rate fell, and the last in which it did. */
+      decayFrom: Schema.Int,
+      decaySteps: Schema.Int,
       weightDecay: Schema.Finite,
       beta1: Schema.Finite,
       beta2: Schema.Finite,
       gradientClip: Schema.Finite,
       emaSteps: Schema.Int,
+      averageLast: Schema.Finite,
       seed: Schema.Int
     })
   }),

@@ -1,9 +1,10 @@
 /** Warnings, before the first step, about settings that are allowed and have no effect or another than they seem to, each with its fix. */
 import { Schema } from "effect"
-import * as Batches from "./Batches.ts"
+import { lastBegins } from "./averaging.ts"
 import { count } from "./figures.ts"
+import type { Plan } from "./Plan.ts"
 import type { Start } from "./Start.ts"
-import { type Plan, TrainConfig } from "./TrainConfig.ts"
+import { TrainConfig } from "./TrainConfig.ts"
 
 const defaults = Schema.decodeSync(TrainConfig)({})
 
@@ -16,7 +17,7 @@ const list = (names: ReadonlyArray<string>): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
 
 const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
-  const windows = Batches.windowsPerEpoch(plan.data)
+  const windows = plan.batches.rowsPerEpoch
   const taken = config.batchSize * config.gradientAccumulationSteps
   if (taken <= windows) return undefined
   const product =
@@ -25,21 +26,37 @@ const batchAdvice = (config: TrainConfig, plan: Plan): string | undefined => {
       : `batchSize ${count(config.batchSize)} times gradientAccumulationSteps ${count(config.gradientAccumulationSteps)}`
   const asked =
     config.steps === undefined
-      ? ` This run goes through it ${Number(Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
+      ? ` This run goes through it ${Number(plan.batches.epochsAt(plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2))} times, where ${config.epochs ?? 1} was asked for.`
       : ""
   return `${product} is more than the ${count(windows)} windows of an epoch: each step goes through the training split ${Number((taken / windows).toFixed(2))} times.${asked} Set batchSize to ${count(Math.max(1, Math.floor(windows / config.gradientAccumulationSteps)))} or less, or collect more text.`
 }
 
 const scheduleAdvice = (
   config: TrainConfig,
-  { schedule }: Plan,
+  plan: Plan,
   begin: number
 ): ReadonlyArray<string | undefined> => {
+  const { schedule } = plan
   const { steps, warmUp } = schedule
   return [
     warmUp < steps
       ? undefined
       : `warmUp ${count(warmUp)} is as long as the run of ${count(steps)} steps or longer: the learning rate only rises, ${warmUp === steps ? "and reaches its peak at the last step" : "and never reaches learningRate"}. Lower warmUp, or leave it out for a twentieth of the run.`,
+    config.decayShare !== undefined && config.schedule !== "linear"
+      ? 'decayShare has no effect, because schedule is "cosine". Set schedule to "linear", or take decayShare out.'
+      : undefined,
+    config.optimizer !== "muon" && isChanged(config, "muon")
+      ? 'muon has no effect, because optimizer is "adamw". Set optimizer to "muon", or take muon out.'
+      : undefined,
+    config.averageLast > 0 && lastBegins(config, schedule) >= steps
+      ? `averageLast ${config.averageLast} has no effect: it begins after step ${count(lastBegins(config, schedule))} and the run has ${count(steps)}. Lower decaySteps (${count(schedule.decay)}), or raise averageLast.`
+      : undefined,
+    plan.contexts[0]!.lastStep === 0
+      ? `contextSchedule begins with a part of no step: ${config.contextSchedule[0]!.until} of ${count(schedule.decay)} steps. Raise its until, or take it out.`
+      : undefined,
+    plan.contexts.length > 1 && plan.contexts.at(-2)!.lastStep >= steps
+      ? `contextSchedule ends at step ${count(plan.contexts.at(-2)!.lastStep)} and the run has ${count(steps)}, so it never trains on windows of ${count(plan.spec.sequenceLength)} tokens. Lower until.`
+      : undefined,
     config.emaSteps > steps - begin
       ? `emaSteps ${count(config.emaSteps)} is longer than the ${count(steps - begin)} steps of this run, so the mean goes over all of them, the first included. Set it to a fraction of the steps.`
       : undefined

@@ -2,7 +2,7 @@
 import { Effect, Stream } from "effect"
 import { tokens as completionTokens, text } from "../generate/Completion.ts"
 import { fit } from "../model/Calibration.ts"
-import { measure } from "../model/Evaluation.ts"
+import { measure, type Row, spread } from "../model/Evaluation.ts"
 import { finite, type LoopRun } from "./LoopRun.ts"
 import * as metrics from "./metrics.ts"
 import { learningRate } from "./Schedule.ts"
@@ -10,25 +10,24 @@ import { learningRate } from "./Schedule.ts"
 /** A temperature is fitted on this many of an evaluation's tokens: enough for one number. */
 const calibrationTokens = 8192
 
-/** The mean loss on about `limit` validation tokens, by temperature. */
-const lossAt = (run: LoopRun, limit: number) => (temperature: number) =>
+/** The mean loss on these windows of the validation split, by temperature. */
+const lossAt = (run: LoopRun, rows: ReadonlyArray<Row>) => (temperature: number) =>
   Effect.gen(function* () {
     yield* run.trainer.setTemperature(temperature)
     const { length, read } = run.validation
-    const { count, loss } = yield* measure(run.trainer.evaluation, run.plan.data, length, read, limit)
+    const { count, loss } = yield* measure(run.trainer.evaluation, run.plan.data, rows, length, read)
     return loss / count
   })
 
 /** Evaluates the weights, or their average where one is kept. Gives whether they are the best so far. */
 export const evaluate = Effect.fnUntraced(function* (run: LoopRun) {
-  const { config, curve, journal, plan, trainer, validation } = run
-  const limit = Math.min(config.evaluationTokens, validation.length)
+  const { config, curve, journal, plan, trainer } = run
   const { loss, temperature } = yield* trainer.withAveragedWeights(
     Effect.gen(function* () {
       const temperature = config.calibrate
-        ? yield* fit(run.state.temperature, lossAt(run, Math.min(limit, calibrationTokens)))
+        ? yield* fit(run.state.temperature, lossAt(run, spread(plan.evaluation, calibrationTokens)))
         : run.state.temperature
-      return { loss: finite(yield* lossAt(run, limit)(temperature)), temperature }
+      return { loss: finite(yield* lossAt(run, plan.evaluation)(temperature)), temperature }
     })
   )
   const { state } = run

@@ -6,37 +6,76 @@ import { Journal } from "@trainyard/core/Journal"
 import { explain } from "@trainyard/core/Workspace"
 import { Effect, FileSystem } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
-import { evaluatedTokens } from "../model/Evaluation.ts"
+import { share } from "../figures.ts"
+import { measuredTokens } from "../model/Evaluation.ts"
 import { summaryOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
-import * as Batches from "./Batches.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
 import { count, rate } from "./figures.ts"
+import { muonMatrices } from "./optimizers.ts"
+import type { Plan } from "./Plan.ts"
 import { CheckpointFailed } from "./Snapshot.ts"
 import type { Start } from "./Start.ts"
 import type { State } from "./State.ts"
-import type { Plan, TrainConfig } from "./TrainConfig.ts"
+import type { Teacher } from "./Teacher.ts"
+import type { TrainConfig } from "./TrainConfig.ts"
 import type { TrainedRun } from "./TrainedRun.ts"
+import type { Decay } from "./WeightDecay.ts"
+
+const windowsText = ({ batches, data, masksDocuments }: Plan): string => {
+  const { rowsPerEpoch } = batches
+  const rows = `${count(data.tokens)} in ${count(rowsPerEpoch)}`
+  const attention = masksDocuments ? "; attention stays within documents" : ""
+  if (data.documents === undefined) return `${rows} windows an epoch${attention}`
+  const padding = 1 - data.tokens / (rowsPerEpoch * data.sequenceLength)
+  return `${rows} rows of whole documents in the first epoch, ${share(padding)} padding${attention}`
+}
+
+const rateText = ({ schedule }: Plan): string => {
+  const { constantUntil, decay, floor, kind, peak, warmUp } = schedule
+  const falls =
+    kind === "linear"
+      ? `constant to step ${count(constantUntil)}, then in a line to ${rate(floor)} at step ${count(decay)}`
+      : `then down to ${rate(floor)} at step ${count(decay)}`
+  return `${rate(peak)} after ${count(warmUp)} steps, ${falls}`
+}
+
+const decayText = ({ epochs, steps, weightDecay }: Decay): string =>
+  weightDecay === 0
+    ? "none"
+    : `${rate(weightDecay)}, a time scale of ${count(Math.round(steps))} steps or ${rate(epochs)} epochs`
 
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
-  const windows = Batches.windowsPerEpoch(plan.data)
   return [
     { label: "Model", text: summaryOf(plan.spec.model) },
     { label: "Parameters", text: count(parameters) },
     { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
-    { label: "Sequence length", text: count(plan.spec.sequenceLength) },
-    { label: "Training tokens", text: `${count(plan.data.tokens)} in ${count(windows)} windows an epoch` },
+    {
+      label: "Sequence length",
+      text: plan.contexts
+        .map(({ lastStep, length }) =>
+          Number.isFinite(lastStep) ? `${count(length)} to step ${count(lastStep)}` : count(length)
+        )
+        .join(", then ")
+    },
+    { label: "Training tokens", text: windowsText(plan) },
     {
       label: "Steps",
-      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${Batches.epochsAt(plan.data, plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
+      text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${plan.batches.epochsAt(plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
     },
-    {
-      label: "Learning rate",
-      text: `${rate(plan.schedule.peak)} after ${count(plan.schedule.warmUp)} steps, then down to ${rate(plan.schedule.floor)} at step ${count(plan.schedule.decay)}`
-    },
+    { label: "Learning rate", text: rateText(plan) },
+    { label: "Weight decay", text: decayText(plan.decay) },
+    ...(config.optimizer === "muon"
+      ? [
+          {
+            label: "Muon",
+            text: `${count(muonMatrices(plan.spec))} hidden matrices, learning rate ${rate(config.muon.learningRate)}, weight decay ${decayText(plan.muonDecay)}; AdamW has the rest`
+          }
+        ]
+      : []),
     ...(start === undefined
       ? []
       : [
@@ -50,6 +89,17 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
   ]
 }
 
+/** What is worth knowing of a teacher. */
+export const teacherFacts = (teacher: Teacher | undefined) =>
+  teacher === undefined
+    ? []
+    : [
+        {
+          label: "Teacher",
+          text: `${summaryOf(teacher.spec.model)} (${teacher.cacheKey.slice(0, 12)}); its predictions have ${share(teacher.weight)} of the loss, at temperature ${rate(teacher.temperature)}`
+        }
+      ]
+
 export interface Options {
   readonly config: TrainConfig
   readonly plan: Plan
@@ -58,6 +108,7 @@ export interface Options {
   readonly state: State
   /** What training started from, if not from drawn weights. */
   readonly start: Start | undefined
+  readonly teacher: Teacher | undefined
   readonly output: string
   readonly backend: Backend["Service"]
 }
@@ -135,12 +186,54 @@ const writeFiles = Effect.fnUntraced(function* (
 
 type Best = Effect.Success<ReturnType<typeof bestAndLast>>["best"]
 
+/** How it learned. */
+const learningOf = ({ config, plan, teacher }: Options): (typeof TrainedRun)["value"]["Type"]["learning"] => {
+  const { schedule } = plan
+  return {
+    windows: config.windows,
+    documentMask: plan.masksDocuments,
+    ...(teacher && {
+      teacher: {
+        cacheKey: teacher.cacheKey,
+        weight: teacher.weight,
+        temperature: teacher.temperature
+      }
+    }),
+    optimizer: config.optimizer,
+    ...(config.optimizer === "muon" && {
+      muon: {
+        learningRate: config.muon.learningRate,
+        momentum: config.muon.momentum,
+        weightDecay: plan.muonDecay.weightDecay
+      }
+    }),
+    contexts: plan.contexts.flatMap(({ lastStep, length }) =>
+      Number.isFinite(lastStep) ? [{ lastStep, sequenceLength: length }] : []
+    ),
+    batchSize: config.batchSize,
+    gradientAccumulationSteps: config.gradientAccumulationSteps,
+    learningRate: schedule.peak,
+    minLearningRate: schedule.floor,
+    warmUp: schedule.warmUp,
+    schedule: schedule.kind,
+    decayFrom: schedule.constantUntil,
+    decaySteps: schedule.decay,
+    weightDecay: plan.decay.weightDecay,
+    beta1: config.beta1,
+    beta2: config.beta2,
+    gradientClip: config.gradientClip,
+    emaSteps: config.emaSteps,
+    averageLast: config.averageLast,
+    seed: config.seed
+  }
+}
+
 /** The artifact's value: what was trained, how, and from what. */
 const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
   const { backend, config, dataset, plan, start, state } = options
   const steps = state.step - (start?.done.steps ?? 0)
   const tokensSeen = (start?.tokensSeen ?? 0) + steps * plan.tokensPerStep
-  const { schedule, spec } = plan
+  const { spec } = plan
   const value: (typeof TrainedRun)["value"]["Type"] = {
     tokenizer: dataset.value.tokenizer,
     model: spec.model,
@@ -151,9 +244,9 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
     precision: backend.settings.precision,
     threads: backend.settings.threads,
     steps: state.step,
-    epochs: (start?.epochs ?? 0) + Batches.epochsAt(plan.data, steps * config.gradientAccumulationSteps),
+    epochs: (start?.epochs ?? 0) + plan.batches.epochsAt(steps * config.gradientAccumulationSteps),
     tokensSeen,
-    evaluationTokens: evaluatedTokens(plan.data, dataset.value.validation.tokens, config.evaluationTokens),
+    evaluationTokens: measuredTokens(plan.evaluation),
     bestStep: best.step,
     temperature: { best: best.temperature, last: state.temperature },
     bestValidationLoss: best.loss,
@@ -176,19 +269,7 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
       ...(dataset.value.test && { test: dataset.value.test }),
       origins: yield* Documents.origins(dataset.directory)
     },
-    learning: {
-      batchSize: config.batchSize,
-      gradientAccumulationSteps: config.gradientAccumulationSteps,
-      learningRate: schedule.peak,
-      minLearningRate: schedule.floor,
-      warmUp: schedule.warmUp,
-      weightDecay: config.weightDecay,
-      beta1: config.beta1,
-      beta2: config.beta2,
-      gradientClip: config.gradientClip,
-      emaSteps: config.emaSteps,
-      seed: config.seed
-    }
+    learning: learningOf(options)
   }
   return value
 })

@@ -1,11 +1,13 @@
 /** One optimizer step of the loop: reading its batches, the update, and what is done about a fault in its numbers. */
-import { Effect, FileSystem, Schedule } from "effect"
-import { inWindows } from "./Documents.ts"
+import { Effect, FileSystem } from "effect"
+import { averageMove } from "./averaging.ts"
+import { lengthAt } from "./contexts.ts"
+import { inPieces } from "./Documents.ts"
 import { type Fault, faultOf, listed, spikeLimit, TrainingStopped, withLoss } from "./Faults.ts"
 import { epochAt, evaluatesAt, finite, type LoopRun } from "./LoopRun.ts"
 import * as metrics from "./metrics.ts"
+import { readBatch } from "./readBatch.ts"
 import { learningRate } from "./Schedule.ts"
-import type { Batch } from "./Trainer.ts"
 
 /** A fault after which training goes back to a checkpoint and on with the data from batch `nextBatch`. */
 export interface Rollback {
@@ -15,40 +17,10 @@ export interface Rollback {
   readonly fault: Fault
 }
 
-const readBatch = (run: LoopRun, index: number) =>
-  Effect.gen(function* () {
-    const { batchSize, sequenceLength } = run.plan.data
-    const batch: Batch = {
-      tokens: new Int32Array(batchSize * sequenceLength),
-      targets: new Int32Array(batchSize * sequenceLength)
-    }
-    for (const [row, start] of run.batches.starts(index).entries()) {
-      const window = yield* run.train.read(start, sequenceLength + 1)
-      batch.tokens.set(window.subarray(0, sequenceLength), row * sequenceLength)
-      batch.targets.set(window.subarray(1), row * sequenceLength)
-    }
-    return batch
-  }).pipe(
-    Effect.tapError((error) =>
-      run.journal.publish({
-        type: "Fault",
-        kind: "read",
-        message: error.message,
-        action: error.transient ? "tried again" : "training stops"
-      })
-    ),
-    Effect.retry({
-      schedule: Schedule.exponential("100 millis", 3),
-      times: 4,
-      while: (error) => error.transient
-    })
-  )
-
 const documentsOf = ({ batches, dataset, fileSystem, plan }: LoopRun, indices: ReadonlyArray<number>) =>
-  inWindows(
+  inPieces(
     dataset,
-    indices.flatMap((index) => batches.starts(index)),
-    plan.data.sequenceLength + 1,
+    indices.flatMap((index) => batches.rows(index).flat()),
     plan.data.tokens
   ).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
 
@@ -87,15 +59,12 @@ const handleFault = Effect.fnUntraced(function* (
   return undefined
 })
 
-/** Brings the exponential moving average of the weights up to date: every few steps, and before an evaluation. */
+/** Brings the average of the weights up to date, where that is due. */
 const updateAverage = Effect.fnUntraced(function* (run: LoopRun, step: number) {
-  const { emaSteps } = run.config
-  if (emaSteps === 0) return
-  const interval = Math.max(1, Math.round(emaSteps / 16))
-  if (step % interval !== 0 && !evaluatesAt(run, step)) return
-  // The plain mean of all steps so far, until there are emaSteps of them.
-  yield* run.trainer.updateAverage(Math.min(1, (step - run.state.averagedStep) / Math.min(emaSteps, step)))
-  run.state = { ...run.state, averagedStep: step }
+  const move = averageMove(run.config, run.plan.schedule, run.state, step, evaluatesAt(run, step))
+  if (move === undefined) return
+  yield* run.trainer.updateAverage(move)
+  run.state = { ...run.state, averagedStep: step, averagedWeights: run.state.averagedWeights + 1 }
 })
 
 /** Takes the next step. Gives a rollback where a fault asks for one; the state is then that before the step. */
@@ -107,10 +76,11 @@ export const takeStep = Effect.fnUntraced(function* (run: LoopRun) {
   const rate = learningRate(plan.schedule, step)
   const first = run.state.step * gradientAccumulationSteps + run.state.shift
   const indices = Array.from({ length: gradientAccumulationSteps }, (_, index) => first + index)
-  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index))
+  const length = lengthAt(plan.contexts, step)
+  const batches = yield* Effect.forEach(indices, (index) => readBatch(run, index, length))
   const limit = spikeLimit(faults, run.state.lossStatistics)
   const result = yield* run.trainer.step(
-    batches,
+    { batches, length },
     step,
     rate,
     (loss) => !Number.isFinite(loss) || (faults.spike === "skip" && loss > limit)

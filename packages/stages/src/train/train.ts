@@ -4,37 +4,35 @@
  */
 import { join } from "node:path"
 import { Backend } from "@trainyard/backends/Backend"
+import { sizeOf } from "@trainyard/backends/program/Program"
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { Dataset } from "../dataset/Dataset.ts"
+import { DamagedDataset } from "../dataset/DatasetError.ts"
+import * as DocumentStarts from "../dataset/DocumentStarts.ts"
 import { OpenTokens } from "../dataset/Tokens.ts"
 import { codecOf } from "../generate/Completion.ts"
 import { Model } from "../generate/ModelArtifact.ts"
+import { titleOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { trainToEnd } from "./Attempts.ts"
 import { adviceOf } from "./advice.ts"
+import { averageKind } from "./averaging.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
-import { factsOf, publish } from "./publish.ts"
+import { optimizerState } from "./optimizers.ts"
+import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
+import { factsOf, publish, teacherFacts } from "./publish.ts"
 import { restore } from "./Restore.ts"
 import * as Start from "./Start.ts"
 import type { Origin } from "./State.ts"
-import {
-  type DatasetFacts,
-  excludeFromCacheKey,
-  fields,
-  type ModelOrStart,
-  missingModel,
-  type Plan,
-  planOf,
-  TrainConfig,
-  TrainingImpossible,
-  validateConfig
-} from "./TrainConfig.ts"
+import * as Teacher from "./Teacher.ts"
+import { excludeFromCacheKey, fields, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
+import { type ModelOrStart, missingModel, validateConfig } from "./validateConfig.ts"
 
 const encodeConfig = Schema.encodeSync(TrainConfig)
 
@@ -48,6 +46,27 @@ const decisive = (config: TrainConfig): unknown =>
 
 type From = Artifact<typeof TrainedRun> | Artifact<typeof Model>
 
+/** Where the documents of the splits begin, or a sentence on the list that does not say. */
+const documentsOf = Effect.fnUntraced(function* ({ directory, value }: Artifact<typeof Dataset>) {
+  const file = join(directory, "documents.jsonl")
+  const damaged = (why: string) =>
+    new DamagedDataset({
+      file,
+      message: `${file} ${why}. Build the dataset again (--force --only dataset), or copy it again.`
+    })
+  const { train, validation } = yield* DocumentStarts.read(directory).pipe(
+    Effect.catchTags({
+      UnreadableLine: ({ line }) => Effect.fail(damaged(`does not describe a document in line ${line}`)),
+      PlatformError: (error) => Effect.fail(damaged(`cannot be read (${error.message})`))
+    })
+  )
+  const fits = (starts: DocumentStarts.DocumentStarts, tokens: number) =>
+    starts[0] === 0 && starts.every((start, index) => start < (starts[index + 1] ?? tokens))
+  if (!fits(train, value.train.tokens) || !fits(validation, value.validation.tokens))
+    return yield* damaged("does not fit the splits")
+  return { train, validation }
+})
+
 /** The plan of this training, and what it starts from. Checks that dataset, settings and start fit together. */
 const planned = Effect.fnUntraced(function* (
   config: TrainConfig,
@@ -60,10 +79,15 @@ const planned = Effect.fnUntraced(function* (
   const facts: DatasetFacts = {
     vocabularySize: dataset.value.vocabularySize,
     trainTokens: dataset.value.train.tokens,
-    validationTokens: dataset.value.validation.tokens
+    validationTokens: dataset.value.validation.tokens,
+    documents: yield* documentsOf(dataset)
   }
   const plan = yield* planOf(config, shape, facts, opened)
-  return { plan, start: opened === undefined ? undefined : Start.settle(opened, config, plan, facts) }
+  return {
+    plan,
+    documents: facts.documents,
+    start: opened === undefined ? undefined : Start.settle(opened, config, plan)
+  }
 })
 
 /** Opens the folder of checkpoints, and checks that the disk has room for those of the whole run. */
@@ -73,36 +97,52 @@ const openCheckpoints = Effect.fnUntraced(function* (
   plan: Plan,
   origin: Origin
 ) {
-  const averages = config.emaSteps > 0
+  const averages = averageKind(config) !== "none"
   const checkpoints = yield* Checkpoints.make({
     root,
     keepLast: config.keepLast,
     incompatible: (checkpoint) =>
-      Effect.map(restore(checkpoint, plan.spec, origin, averages), (restored) =>
+      Effect.map(restore(checkpoint, plan.spec, origin, config), (restored) =>
         typeof restored === "string" ? restored : undefined
       )
   })
-  // A state is the parameters, two moments and the average, in float32. There are the last few states, the best, one being written, and the
-  // two of the result; and on disk while training, the average and the weights that it replaces during an evaluation.
+  // A state is the parameters, what the optimizer keeps, and the average, in float32. There are the last few states, the best, one being
+  // written, and the two of the result; and on disk while training, the average and the weights that it replaces during an evaluation.
   const states = config.keepLast + 4
-  const bytes = averages ? 16 * states + 8 : 12 * states
-  yield* checkpoints.checkSpace(parameterCount(plan.spec) * bytes)
+  const weights = 4 * parameterCount(plan.spec)
+  const optimizer = optimizerState(config.optimizer, plan.spec).reduce(
+    (sum, { shape }) => sum + 4 * sizeOf(shape),
+    0
+  )
+  yield* checkpoints.checkSpace(states * (weights + optimizer) + (averages ? (states + 2) * weights : 0))
   return checkpoints
 })
+
+/** Sentences on what the settings leave to the model's family. */
+const notesOf = (config: TrainConfig, { masksDocuments, spec }: Plan): ReadonlyArray<string> =>
+  config.windows === "documents" && config.documentMask === undefined && !masksDocuments
+    ? [
+        `Several documents share a window, and attention crosses from one to the next: ${titleOf(spec.model)} has no document mask here.`
+      ]
+    : []
 
 /** Publishes what is worth knowing before the first step: the plan, and settings without effect. */
 const announce = Effect.fnUntraced(function* (
   config: TrainConfig,
   plan: Plan,
-  start: Start.Start | undefined,
+  {
+    start,
+    teacher
+  }: { readonly start: Start.Start | undefined; readonly teacher: Teacher.Teacher | undefined },
   backend: Backend["Service"]
 ) {
   const journal = yield* Journal
   yield* journal.publish({
     type: "Facts",
-    facts: factsOf(plan, config, parameterCount(plan.spec), start)
+    facts: [...factsOf(plan, config, parameterCount(plan.spec), start), ...teacherFacts(teacher)]
   })
-  for (const message of start?.notes ?? []) yield* journal.publish({ type: "Note", level: "info", message })
+  for (const message of [...(start?.notes ?? []), ...notesOf(config, plan)])
+    yield* journal.publish({ type: "Note", level: "info", message })
   const warnings = [
     ...adviceOf(config, plan, start),
     ...(backend.caution === undefined ? [] : [backend.caution])
@@ -129,7 +169,9 @@ const stage = Stage.make({
   inputs: {
     dataset: Dataset,
     /** What to start from: a run, which is continued, or a model, whose weights are trained further. */
-    from: Stage.optional(TrainedRun, Model)
+    from: Stage.optional(TrainedRun, Model),
+    /** Whose predictions are mixed with the text: see `distill`. */
+    teacher: Stage.optional(TrainedRun, Model)
   },
   config: fields,
   validateConfig,
@@ -140,11 +182,14 @@ const stage = Stage.make({
     const { dataset, from } = inputs
     const backend = yield* Backend
     const journal = yield* Journal
-    const { plan, start } = yield* planned(config, dataset, from)
+    const { documents, plan, start } = yield* planned(config, dataset, from)
+    const teacher =
+      inputs.teacher && (yield* Teacher.open(inputs.teacher, dataset, config, plan.spec.sequenceLength))
     const opened = yield* openDataset(dataset)
     const origin: Origin = {
       dataset: dataset.cacheKey,
       ...(from && { from: from.cacheKey }),
+      ...(teacher && { teacher: teacher.cacheKey }),
       engine: backend.engine,
       precision: backend.settings.precision,
       threads: backend.settings.threads,
@@ -152,21 +197,23 @@ const stage = Stage.make({
     }
     const root = join(scratch, "checkpoints")
     const checkpoints = yield* openCheckpoints(root, config, plan, origin)
-    yield* announce(config, plan, start, backend)
+    yield* announce(config, plan, { start, teacher }, backend)
     const prompts =
       config.prompts ?? (config.sampleEvery === 0 ? [] : yield* defaultPrompts(dataset.directory))
     const state = yield* trainToEnd({
       config: { ...config, prompts },
       plan,
+      documents,
       ...opened,
       checkpoints,
       journal,
       fileSystem: yield* FileSystem.FileSystem,
       origin,
       from: start,
+      teacher,
       root
     })
-    return yield* publish({ config, plan, dataset, checkpoints, state, start, output, backend })
+    return yield* publish({ config, plan, dataset, checkpoints, state, start, teacher, output, backend })
   })
 })
 
@@ -175,6 +222,6 @@ const stage = Stage.make({
  * `train({ dataset, from: run, steps: 2000 })`, or trains a model further, `train({ dataset, from: importModel({ folder }) })`.
  *
  * Fails with `TrainingImpossible` or `StartImpossible` when dataset, settings and start do not fit together, `TrainingStopped` at a bad step,
- * `DiskTooSmall` and `CheckpointFailed` when the disk refuses, `NotEnoughMemory`, and how the engine and the files that it reads fail.
+ * `DamagedDataset` when the list of its documents is damaged, `DiskTooSmall` and `CheckpointFailed` when the disk refuses, `NotEnoughMemory`, and how the engine and the files that it reads fail.
  */
 export const train = Stage.requiring<ModelOrStart>()(stage)

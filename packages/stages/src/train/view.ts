@@ -1,8 +1,9 @@
 /** How a trained run is shown: what it reached, and its curve. */
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path, Schema } from "effect"
-import { count, figure } from "../figures.ts"
+import { count } from "../figures.ts"
 import { summaryOf } from "../model/families.ts"
+import { learningRows } from "./learningText.ts"
 import { CurvePoint, TrainedRun } from "./TrainedRun.ts"
 
 const decodePoint = Schema.decodeUnknownEffect(Schema.fromJsonString(CurvePoint))
@@ -73,7 +74,7 @@ export const view: View.View = View.make(TrainedRun, {
       },
       {
         title: "Settings",
-        facts: Object.entries(value.learning).map(([label, setting]) => ({ label, text: figure(setting) }))
+        facts: learningRows(value).map(([label, text]) => ({ label, text }))
       }
     ]
   })

@@ -1,16 +1,16 @@
 /**
  * How well the model and the n-gram baselines predict documents that they were not trained on: bits and hits by document, on the same tokens
- * and with the same rule for contexts (see `windows.ts`).
+ * and with the same rule for contexts (see `model/windows.ts`).
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { Ports } from "../model/Programs.ts"
+import { type Window, windowsOf } from "../model/windows.ts"
 import { Counter, type KneserNey } from "../ngrams/kneserNey.ts"
 import type { Prediction } from "./Report.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
-import { type Window, windowsOf } from "./windows.ts"
 
 /** A document of a split: where its tokens are, end token included, and the bytes of its text. */
 export interface Extent {

@@ -1,9 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { learningRate } from "../../src/train/Schedule.ts"
+import { learningRate, type Schedule } from "../../src/train/Schedule.ts"
 
 describe("learning rate", () => {
-  const schedule = { steps: 100, warmUp: 10, decay: 100, peak: 1, floor: 0.1 }
+  const schedule: Schedule = {
+    kind: "cosine",
+    steps: 100,
+    warmUp: 10,
+    constantUntil: 10,
+    decay: 100,
+    peak: 1,
+    floor: 0.1
+  }
 
   it("rises in a line, stands at its peak, and falls to its floor", () => {
     assert.strictEqual(learningRate(schedule, 1), 0.1)
@@ -22,15 +30,30 @@ describe("learning rate", () => {
     )
   })
 
+  it("linear: stays at its peak, then falls by equal amounts and never to its floor before the decay is over", () => {
+    const line: Schedule = { ...schedule, kind: "linear", constantUntil: 60, floor: 0 }
+    assert.deepStrictEqual(
+      [5, 10, 11, 60].map((step) => learningRate(line, step)),
+      [0.5, 1, 1, 1]
+    )
+    assert.closeTo(learningRate(line, 61), 40 / 41, 1e-12)
+    assert.closeTo(learningRate(line, 80), 21 / 41, 1e-12)
+    assert.closeTo(learningRate(line, 100), 1 / 41, 1e-12)
+    assert.strictEqual(learningRate(line, 101), 0)
+  })
+
   it("never leaves its bounds and never rises after the warm-up", () => {
     fc.assert(
       fc.property(
+        fc.constantFrom("cosine" as const, "linear" as const),
         fc.integer({ min: 1, max: 50 }),
         fc.integer({ min: 0, max: 60 }),
         fc.double({ min: 0, max: 1, noNaN: true }),
-        (steps, warmUp, floor) => {
+        fc.integer({ min: 0, max: 60 }),
+        (kind, steps, warmUp, floor, constant) => {
+          const constantUntil = kind === "linear" ? Math.max(warmUp, constant) : warmUp
           const rates = Array.from({ length: steps }, (_, index) =>
-            learningRate({ steps, warmUp, decay: steps, peak: 1, floor }, index + 1)
+            learningRate({ kind, steps, warmUp, constantUntil, decay: steps, peak: 1, floor }, index + 1)
           )
           assert.isTrue(rates.every((rate) => rate >= 0 && rate <= 1))
           const falling = rates.slice(warmUp)

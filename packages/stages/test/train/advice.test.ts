@@ -30,6 +30,21 @@ const cases: ReadonlyArray<readonly [name: string, config: Settings, warning: Re
     /^warmUp 9 is as long as the run of 4 steps or longer: .* never reaches learningRate\. Lower warmUp/
   ],
   ["a warm-up as long as the run", { ...short, warmUp: 4 }, /reaches its peak at the last step/],
+  [
+    "the length of a line where the rate falls as a cosine",
+    { ...short, decayShare: 0.2 },
+    /^decayShare has no effect, because schedule is "cosine"/
+  ],
+  [
+    "an average that begins after the end",
+    { ...short, decaySteps: 10, averageLast: 0.5 },
+    /^averageLast 0\.5 has no effect: it begins after step 5 and the run has 4/
+  ],
+  [
+    "Muon's settings without Muon",
+    { ...short, muon: { momentum: 0.9 } },
+    /^muon has no effect, because optimizer is "adamw"/
+  ],
   ["a mean over more than the run", { ...short, emaSteps: 9 }, /^emaSteps 9 is longer than the 4 steps/],
   [
     "patience that cannot run out",

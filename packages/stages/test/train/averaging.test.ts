@@ -1,5 +1,5 @@
-/** A running mean of the weights beside them: what it is, that it is judged and published, and that it survives. */
-import { readFileSync } from "node:fs"
+/** An average of the weights beside them: what it is, that it is judged and published, and that it survives. */
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure } from "@trainyard/backends/Backend"
@@ -8,6 +8,7 @@ import { systemError } from "effect/PlatformError"
 import { names } from "../../src/model/gpt/parameters.ts"
 import { decode } from "../../src/tensors/Safetensors.ts"
 import {
+  asRun,
   backendOf,
   type Heard,
   type Place,
@@ -196,6 +197,73 @@ describe("emaSteps", () => {
       assert.match(error.message, /no space.*run the same command again/is)
       yield* trained(full, averaged)
       assert.deepStrictEqual(everythingOf(full), everythingOf(plain))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("averageLast", () => {
+  // The last 12 of 24 steps.
+  const late = { ...averaged, emaSteps: 0, averageLast: 0.5 } satisfies Settings
+
+  it.live(
+    "is the plain mean of the weights of the last steps, and before them the weights are evaluated",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* place
+        const plain = sibling(at, "plain")
+        const heard: ReadonlyArray<Heard> = [{ events: [] }, { events: [] }]
+        yield* trained(at, late, heard[0])
+        yield* trained(plain, { ...late, averageLast: 0 }, heard[1])
+        const folderOf = ({ scratch }: Place, step: number) =>
+          join(scratch, "checkpoints", `step-${String(step).padStart(7, "0")}`)
+        const mean: Array<number> = []
+        for (let step = 13; step <= 24; step++) {
+          const weights = yield* valuesOf(folderOf(plain, step), "parameters.safetensors")
+          for (const [index, value] of weights.entries()) mean[index] = (mean[index] ?? 0) + value / 12
+        }
+        const kept = yield* valuesOf(join(at.output, "last"), "average.safetensors")
+        for (const [index, value] of mean.entries()) assert.closeTo(kept[index]!, value, 1e-6)
+        const [mine, theirs] = heard.map(lossesOf)
+        assert.strictEqual(mine![0], theirs![0])
+        assert.notStrictEqual(mine![2], theirs![2])
+        assert.isFalse(existsSync(join(folderOf(at, 12), "average.safetensors")))
+        assert.isTrue(existsSync(join(folderOf(at, 13), "average.safetensors")))
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on bit-identical after an interruption before, in and after its beginning", () =>
+    Effect.gen(function* () {
+      const config = { ...late, checkpointEvery: { steps: 3 } }
+      const plain = yield* place
+      yield* trained(plain, config)
+      for (const step of [9, 12, 18]) {
+        const stopped = sibling(plain, `stopped-${step}`)
+        yield* interruptAt(stopped, config, (event) => event.type === "Saved" && event.step >= step)
+        yield* trained(stopped, config)
+        assert.deepStrictEqual(everythingOf(stopped), everythingOf(plain))
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on with a finished run where both have one schedule, and begins again where not", () =>
+    Effect.gen(function* () {
+      const plain = yield* place
+      yield* trained(plain, late)
+      const first = sibling(plain, "first")
+      const value = yield* trained(first, { ...late, steps: 16, decaySteps: 24 })
+      const next = { ...sibling(plain, "next"), from: asRun(first, value) }
+      yield* trained(next, late)
+      assert.deepStrictEqual(everythingOf(next), everythingOf(plain))
+      const heard: Heard = { events: [] }
+      yield* trained({ ...sibling(plain, "other"), from: next.from }, { ...late, averageLast: 0.4 }, heard)
+      assert.match(JSON.stringify(heard.events), /averaged its weights over other steps/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("and emaSteps together are refused", () =>
+    Effect.gen(function* () {
+      const error = yield* trained(yield* place, { ...late, emaSteps: 4 }).pipe(Effect.flip)
+      assert.match(error.message, /averageLast \(0\.5\) and emaSteps \(4\) are both given/)
     }).pipe(Effect.scoped)
   )
 })

@@ -29,8 +29,8 @@ const batchOf = (at: Place, index: number) =>
     const tokens = yield* open(join(dataset.directory, "train.bin"), 2)
     const { seed } = settings
     const plan = { tokens: tokens.length, sequenceLength, batchSize: settings.batchSize, seed }
-    const windows = yield* Effect.forEach(Batches.make(plan).starts(index), (start) =>
-      tokens.read(start, sequenceLength)
+    const windows = yield* Effect.forEach(Batches.make(plan).rows(index).flat(), ({ length, target }) =>
+      tokens.read((target - 1 + tokens.length) % tokens.length, length)
     )
     return windows.map((window) => window.join()).join()
   })

@@ -129,7 +129,7 @@ export const makeDataset = (root: string): Artifact<typeof Dataset> => {
   }
 }
 
-export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "from" | "name" | "after">
+export type Settings = Omit<Parameters<typeof train>[0], "dataset" | "from" | "teacher" | "name" | "after">
 
 /** Settings of a run that takes a fraction of a second. */
 export const settings = {
@@ -195,6 +195,7 @@ export interface Place {
   readonly output: string
   /** What training starts from, where it does not start with drawn weights. */
   readonly from?: Artifact<typeof TrainedRun> | Artifact<typeof Model>
+  readonly teacher?: Artifact<typeof TrainedRun> | Artifact<typeof Model>
 }
 
 /** A place to train in: a dataset, a scratch folder and an output folder. */
@@ -232,12 +233,21 @@ const decodeConfig = (node: Stage.Node) =>
 /** Runs the train stage as the runner would. */
 export const runTraining = (at: Place, config: Settings) => {
   // The wiring is not looked at: the artifacts are given below.
-  const node = train({ dataset: {}, ...(at.from && { from: {} }), ...config } as never)
+  const node = train({
+    dataset: {},
+    ...(at.from && { from: {} }),
+    ...(at.teacher && { teacher: {} }),
+    ...config
+  } as never)
   return decodeConfig(node).pipe(
     Effect.flatMap((decoded) =>
       node.run({
         name: "train",
-        inputs: { dataset: at.dataset, ...(at.from && { from: at.from }) },
+        inputs: {
+          dataset: at.dataset,
+          ...(at.from && { from: at.from }),
+          ...(at.teacher && { teacher: at.teacher })
+        },
         config: decoded,
         output: at.output,
         scratch: at.scratch

@@ -78,7 +78,7 @@ describe("resume", () => {
         prepare: (program) =>
           Effect.map(session.prepare(program), (prepared) =>
             program.name === "evaluate"
-              ? { run: (inputs) => (++evaluations === 5 ? Effect.never : prepared.run(inputs)) }
+              ? { run: (inputs) => (++evaluations === 8 ? Effect.never : prepared.run(inputs)) }
               : prepared
           )
       }))
@@ -86,7 +86,7 @@ describe("resume", () => {
         Effect.provide(services(listen(), { backend })),
         Effect.forkChild
       )
-      while (evaluations < 5) yield* Effect.sleep(1)
+      while (evaluations < 8) yield* Effect.sleep(1)
       yield* Fiber.interrupt(fiber)
       const after = listen()
       yield* undisturbed(stopped, config, after)

@@ -48,8 +48,9 @@ export const checkpoints: Kind = ({ directory, draw }, index) => {
         root: directory,
         keepLast: 2,
         incompatible: (checkpoint) =>
-          Effect.map(restore(checkpoint, spec, origin, false), (restored) =>
-            typeof restored === "string" ? restored : undefined
+          Effect.map(
+            restore(checkpoint, spec, origin, { averageLast: 0, emaSteps: 0, optimizer: "adamw" }),
+            (restored) => (typeof restored === "string" ? restored : undefined)
           )
       })
       const { checkpoint, skipped } = yield* find()

@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { leastContext, windowsOf } from "../../src/validate/windows.ts"
+import { leastContext, windowsOf } from "../../src/model/windows.ts"
 
 describe("windows over a document", () => {
   it("go on by half their length, and the last one ends with the document", () => {

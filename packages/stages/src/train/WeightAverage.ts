@@ -1,7 +1,10 @@
 /**
- * The exponential moving average (EMA) of the weights, which is what is evaluated, sampled and published where `emaSteps` asks for one.
+ * An average of the weights, which is what is evaluated, sampled and published where the settings ask for one.
  *
- * Source: Polyak, Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging", with a mean that forgets.
+ * - `emaSteps`: exponential moving average (EMA) from the first step on. Source: Polyak, Juditsky 1992, "Acceleration of Stochastic
+ *   Approximation by Averaging", with a mean that forgets.
+ * - `averageLast`: the plain mean of the weights of late steps. Source: Izmailov et al. 2018 (SWA), arXiv:1803.05407; Sanyal et al. 2023
+ *   (early weight averaging), arXiv:2306.03241. Until it begins the weights themselves are evaluated.
  */
 import type { RunError, Session } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
@@ -16,12 +19,12 @@ export interface Storage {
   readonly weights: DiskTensors
 }
 
-export interface ExponentialMovingAverage {
-  /** Sets the average of one parameter: where training begins, the parameter itself. */
+export interface WeightAverage {
+  /** Sets the average of one parameter: where training begins, or from a checkpoint. */
   readonly set: (name: string, values: Float32Array) => Effect.Effect<void, DiskTensorsUnusable>
-  /** The average of each parameter, under the parameter's name. Empty where none is kept. */
-  readonly sources: ReadonlyArray<Source<DiskTensorsUnusable>>
-  /** Moves the average towards the weights by `share` of the way: 1 makes them equal. */
+  /** The average of each parameter, under the parameter's name. Empty where none is kept, or it has not begun. */
+  readonly sources: () => ReadonlyArray<Source<DiskTensorsUnusable>>
+  /** Moves the average towards the weights by `share` of the way: 1 makes them equal. The first time it becomes the weights. */
   readonly update: (share: number) => Effect.Effect<void, RunError | DiskTensorsUnusable>
   /** Does something while the average stands in the place of the weights. They come back however it ends. */
   readonly withAveragedWeights: <A, E, R>(
@@ -32,9 +35,9 @@ export interface ExponentialMovingAverage {
 }
 
 /** No average: the weights themselves are evaluated. */
-export const none: ExponentialMovingAverage = {
+export const none: WeightAverage = {
   set: () => Effect.void,
-  sources: [],
+  sources: () => [],
   update: () => Effect.void,
   withAveragedWeights: (use) => use,
   checkWeights: Effect.void
@@ -65,7 +68,9 @@ export const make = (
   session: Session,
   parameters: ReadonlyArray<Parameter>,
   { average, weights }: Storage
-): ExponentialMovingAverage => {
+): WeightAverage => {
+  // Whether there is an average yet.
+  let begun = false
   // Whether the session holds, or may hold, something else than the trained weights.
   let replaced = false
   const replace = Effect.suspend(() => {
@@ -78,26 +83,37 @@ export const make = (
     })
   )
   return {
-    set: average.write,
-    sources: parameters.map(({ name, shape }) => ({ name, shape, read: average.read(name) })),
-    update: Effect.fn("ExponentialMovingAverage.update")(function* (share: number) {
+    set: (name, values) =>
+      Effect.suspend(() => {
+        begun = true
+        return average.write(name, values)
+      }),
+    sources: () =>
+      begun ? parameters.map(({ name, shape }) => ({ name, shape, read: average.read(name) })) : [],
+    update: Effect.fn("WeightAverage.update")(function* (share: number) {
       for (const { name } of parameters) {
         const values = yield* session.read(name)
-        yield* average.change(name, (part, first) => moveTowards(part, values, first, share))
+        if (begun) yield* average.change(name, (part, first) => moveTowards(part, values, first, share))
+        else yield* average.write(name, values)
         release(values)
       }
+      begun = true
     }),
     withAveragedWeights: (use) =>
-      Effect.acquireUseRelease(
-        copyEach(parameters, session.read, weights.write),
-        () => Effect.andThen(replace, use),
-        () => restore
+      Effect.suspend(() =>
+        begun
+          ? Effect.acquireUseRelease(
+              copyEach(parameters, session.read, weights.write),
+              () => Effect.andThen(replace, use),
+              () => restore
+            )
+          : use
       ),
     checkWeights: Effect.suspend(() =>
       replaced
         ? Effect.fail(
             new DiskTensorsUnusable({
-              why: "The trained weights could not be put back after their moving average was evaluated."
+              why: "The trained weights could not be put back after their average was evaluated."
             })
           )
         : Effect.void
