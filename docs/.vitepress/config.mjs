@@ -50,6 +50,7 @@ const sidebar = [
       ["cpu", "cpu-engine"],
       ["gpujs", "gpujs-engine"],
       ["Operations and precisions", "support"],
+      ["Adding operations", "operations"],
       ["Benchmarks", "benchmarks"]
     )
   },
