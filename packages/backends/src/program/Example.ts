@@ -2,8 +2,7 @@
  * Examples of an operation: shapes and values to run it on. The contract suite runs many of them on an engine, beside reference, and compares
  * gradients with finite differences. So an operation says in its own file how it is tested.
  */
-import type { Shape } from "./Operation.ts"
-import type { Attributes } from "./Program.ts"
+import type { Attributes, Shape } from "./Program.ts"
 
 /** Random choices, repeatable. */
 export interface Pick {

@@ -8,9 +8,8 @@
  * ```
  */
 import { type Formula, inputsOf, lastAxisOf, parse, print, substitute } from "./Formula.ts"
-import type { Shape } from "./Operation.ts"
 import { show } from "./operations/shape.ts"
-import type { Attribute, Attributes, Step, Tensor } from "./Program.ts"
+import type { Attribute, Attributes, Shape, Step, Tensor } from "./Program.ts"
 import { ProgramError } from "./ProgramError.ts"
 import { mostAxes, type PrimitiveName, type View } from "./primitives.ts"
 import type { StridedArray } from "./StridedArray.ts"

@@ -4,7 +4,9 @@
  */
 import type { Example, Pick } from "./Example.ts"
 import type { Expansion } from "./Expansion.ts"
-import type { Attributes, DataType, Step, Tensor } from "./Program.ts"
+import type { Attributes, DataType, Shape, Step, Tensor } from "./Program.ts"
+
+export type { Shape }
 
 export interface Argument {
   readonly name: string
@@ -14,9 +16,6 @@ export interface Argument {
   /** May be `""` in a step. */
   readonly optional?: boolean
 }
-
-/** A tensor's shape, or undefined for an absent optional argument. */
-export type Shape = ReadonlyArray<number>
 
 /**
  * What a gradient rule is given and may do. Names are tensor names in the program being extended.

@@ -67,6 +67,9 @@ export interface Program {
   readonly outputs: ReadonlyArray<string>
 }
 
+/** A tensor's shape, or undefined for an absent optional argument. */
+export type Shape = ReadonlyArray<number>
+
 /** Number of elements in a tensor of this shape. */
 export const sizeOf = (shape: ReadonlyArray<number>): number =>
   shape.reduce((product, side) => product * side, 1)

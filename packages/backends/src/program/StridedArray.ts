@@ -2,8 +2,7 @@
  * Strided arrays: a tensor's elements seen in some shape. Transposing, slicing, padding and broadcasting change how elements are reached and
  * compute nothing. As in NumPy's `ndarray`; padding is an addition.
  */
-import type { Shape } from "./Operation.ts"
-import type { DataType, Tensor } from "./Program.ts"
+import type { DataType, Shape, Tensor } from "./Program.ts"
 import type { View } from "./primitives.ts"
 
 export interface StridedArray {

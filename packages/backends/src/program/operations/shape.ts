@@ -1,5 +1,5 @@
 /** Sentences about shapes, shared by the operations' `infer`. */
-import type { Shape } from "../Operation.ts"
+import type { Shape } from "../Program.ts"
 
 export const show = (shape: Shape | undefined): string =>
   shape === undefined ? "absent" : `[${shape.join(", ")}]`
