@@ -149,7 +149,9 @@ export const make = (options: Options = {}): Engine => ({
     }
     const runs = found.mode === "webgpu" ? "./deviceRuns.ts" : "./hostRuns.ts"
     return {
-      sources: ["./Lowering.ts", "./lowerings.ts", runs].map((file) => new URL(file, import.meta.url).href),
+      sources: ["../program/expand.ts", "./Lowering.ts", "./lowerings.ts", runs].map(
+        (file) => new URL(file, import.meta.url).href
+      ),
       kernels: found.mode
     }
   }),

@@ -6,6 +6,8 @@ import type { Example, Pick } from "./Example.ts"
 import type { Expansion } from "./Expansion.ts"
 import type { Attributes, DataType, Shape, Step, Tensor } from "./Program.ts"
 
+export type { Shape }
+
 export interface Argument {
   readonly name: string
   readonly type: DataType
@@ -14,8 +16,6 @@ export interface Argument {
   /** May be `""` in a step. */
   readonly optional?: boolean
 }
-
-export type { Shape }
 
 /**
  * What a gradient rule is given and may do. Names are tensor names in the program being extended.
