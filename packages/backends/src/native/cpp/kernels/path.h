@@ -65,6 +65,46 @@ FORCE void atLeast(size_t& has, size_t wants) {
   if (wants > has) has = wants;
 }
 
+// As `needOfStep`, of primitives and of the second model family's operations.
+static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
+  switch (s.operation) {
+    case operationMap:
+      atLeast(need->local, evaluationSize(*s.primitive));
+      break;
+    case operationReduce:
+      atLeast(need->local, evaluationSize(*s.primitive) + (size_t)blockSize);
+      atLeast(need->partial, reduceSums(*s.primitive));
+      break;
+    case operationProduct: {
+      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
+      atLeast(need->local, shape.own());
+      if (shape.isAlone) break;
+      atLeast(need->left, shape.left);
+      atLeast(need->right, shape.right);
+      break;
+    }
+    case operationRmsNormBackward:
+      atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
+      break;
+    case operationRope:
+      atLeast(need->local, ropeLocal(s));
+      break;
+    case operationGroupedAttention:
+    case operationGroupedAttentionBackward: {
+      const bool backward = s.operation == operationGroupedAttentionBackward;
+      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
+      atLeast(need->local, groupedLocal(g, backward));
+      if (backward) atLeast(need->partial, groupedSums(g));
+      break;
+    }
+    case operationGroupedAttentionCached:
+      atLeast(need->local, (size_t)s.inputs[3]->shape[1]);
+      break;
+    default:
+      break;
+  }
+}
+
 // Raises `need` to what this step wants.
 static void needOfStep(const Step* step, Precision precision, int workers, Need* need) {
   const Step& s = *step;
@@ -126,38 +166,8 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
     case operationGradientNorm:
       atLeast(need->partial, (size_t)(2 * stretchesOf(s)));
       break;
-    case operationMap:
-      atLeast(need->local, evaluationSize(*s.primitive));
-      break;
-    case operationReduce:
-      atLeast(need->local, evaluationSize(*s.primitive) + (size_t)blockSize);
-      atLeast(need->partial, reduceSums(*s.primitive));
-      break;
-    case operationProduct: {
-      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
-      atLeast(need->local, shape.own());
-      if (!shape.isAlone) forProduct(shape.m, shape.k, shape.n, false);
-      break;
-    }
-    case operationRmsNormBackward:
-      atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
-      break;
-    case operationRope:
-      atLeast(need->local, ropeLocal(s));
-      break;
-    case operationGroupedAttention:
-    case operationGroupedAttentionBackward: {
-      const bool backward = s.operation == operationGroupedAttentionBackward;
-      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
-      atLeast(need->local, groupedLocal(g, backward));
-      if (backward) atLeast(need->partial, groupedSums(g));
-      break;
-    }
-    case operationGroupedAttentionCached:
-      atLeast(need->local, (size_t)s.inputs[3]->shape[1]);
-      break;
     default:
-      break;
+      needOfFamily(s, mode, workers, need);
   }
 }
 
