@@ -45,7 +45,7 @@ describe("Model.load", () => {
     [
       "of another family",
       (directory) =>
-        editJson(join(directory, "config.json"), (config) => Object.assign(config, { model_type: "llama" })),
+        editJson(join(directory, "config.json"), (config) => Object.assign(config, { model_type: "mamba" })),
       /config\.json does not describe.*model_type/
     ],
     [
