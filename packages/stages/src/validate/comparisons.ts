@@ -57,10 +57,16 @@ const documentsOf = Effect.fnUntraced(function* (split: Split) {
   return documents
 })
 
-/** The documents' texts as bytes, without their end tokens. */
+/** A document's tokens without its end token, which one that was cut does not have. */
+const withoutEnd = (tokens: Int32Array, endTokenId: number): Int32Array =>
+  tokens.at(-1) === endTokenId ? tokens.subarray(0, -1) : tokens
+
+/** The documents' texts as bytes. */
 const textsOf = Effect.fnUntraced(function* (split: Split, tokenizer: Tokenizer) {
   return yield* Effect.forEach(yield* documentsOf(split), (tokens) =>
-    Effect.map(tokenizer.decode(tokens.subarray(0, -1)), (text) => new TextEncoder().encode(text))
+    Effect.map(tokenizer.decode(withoutEnd(tokens, tokenizer.endTokenId)), (text) =>
+      new TextEncoder().encode(text)
+    )
   )
 })
 
@@ -124,7 +130,7 @@ const lexicalFigures = Effect.fnUntraced(function* (
   for (const [index, tokens] of (yield* documentsOf(measured.split)).entries()) {
     const extent = measured.split.documents[index]!
     if (!language.endings.includes(extent.kind)) continue
-    const ids = tokens.subarray(0, -1)
+    const ids = withoutEnd(tokens, tokenizer.endTokenId)
     for (const id of ids) {
       if (!lengths.has(id)) lengths.set(id, yield* tokenizer.bytesOf("", Uint32Array.of(id)))
     }
