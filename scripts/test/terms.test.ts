@@ -28,7 +28,7 @@ const find = (term: string): ReadonlyArray<string> => {
 }
 
 const expected: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "exponential moving average": ["stages/src/train/ExponentialMovingAverage.ts"],
+  "exponential moving average": ["stages/src/train/WeightAverage.ts"],
   "gradient clipping": ["backends/src/program/operations/gradientNorm.ts"],
   rollback: ["stages/src/train/Attempts.ts", "stages/src/train/SaveSchedule.ts"],
   "cache key": ["core/src/cache/CacheKey.ts"],

@@ -4,7 +4,6 @@
  */
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
-import type { DocumentStarts } from "../dataset/DocumentStarts.ts"
 import { Ports } from "./Programs.ts"
 import { windowsOf } from "./windows.ts"
 
@@ -57,7 +56,7 @@ export const spread = (rows: ReadonlyArray<Row>, limit: number): ReadonlyArray<R
 }
 
 /** The windows of all documents of a split of `length` tokens, in order. */
-export const rowsOf = (starts: DocumentStarts, length: number, sequenceLength: number): ReadonlyArray<Row> =>
+export const rowsOf = (starts: Float64Array, length: number, sequenceLength: number): ReadonlyArray<Row> =>
   Array.from(starts, (start, index) =>
     windowsOf((starts[index + 1] ?? length) - start, sequenceLength).map(
       ({ first, length, repeated }): Row => ({ target: start + first, length, repeated })

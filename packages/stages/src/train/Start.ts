@@ -22,15 +22,11 @@ import { rate } from "./figures.ts"
 import type { Done, Plan } from "./Plan.ts"
 import { contentsOf } from "./Restore.ts"
 import { learningRate } from "./Schedule.ts"
+import { StartImpossible } from "./StartImpossible.ts"
 import { initial, type State } from "./State.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import { averageFile, CurvePoint, type TrainedRun } from "./TrainedRun.ts"
 import type { Tensors } from "./Trainer.ts"
-
-/** The run or the model cannot be started from, with this dataset and these settings. */
-export class StartImpossible extends Schema.TaggedError<StartImpossible>()("StartImpossible", {
-  message: Schema.String
-}) {}
 
 export interface Start {
   readonly from: Artifact<typeof TrainedRun> | Artifact<typeof Model>

@@ -13,7 +13,7 @@ import { parameters, type Spec } from "../model/Parameters.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
-import { StartImpossible } from "./Start.ts"
+import { StartImpossible } from "./StartImpossible.ts"
 import type { TrainConfig } from "./TrainConfig.ts"
 import { type TrainedRun, weightsFile } from "./TrainedRun.ts"
 

@@ -9,7 +9,7 @@ import { Effect, Exit, Scope } from "effect"
 import { integerSeed } from "../model/draws.ts"
 import { hasDropout } from "../model/families.ts"
 import { Ports, training } from "../model/Programs.ts"
-import type { Settings } from "./Trainer.ts"
+import type { Settings } from "./TrainerSettings.ts"
 
 const zeros = new Int32Array(1)
 

@@ -1,5 +1,6 @@
 /**
- * An average of the weights, which is what is evaluated, sampled and published where the settings ask for one.
+ * Averages of the weights, an exponential moving average or a plain one of late steps, which are evaluated, sampled and published in place
+ * of the weights where the settings ask for one.
  *
  * - `emaSteps`: exponential moving average (EMA) from the first step on. Source: Polyak, Juditsky 1992, "Acceleration of Stochastic
  *   Approximation by Averaging", with a mean that forgets.
