@@ -3,7 +3,7 @@
  *
  *     npm run trainyard -- run pipelines/c-code-best.ts
  */
-import { buildDataset, checkpoint, Gpt, Pipeline, tokenize, train, validate } from "trainyard"
+import { buildDataset, checkpoint, Pipeline, Qwen, tokenize, train, validate } from "trainyard"
 import { cSplit } from "./cSplit.ts"
 
 export default Pipeline.make("c-code-best", () => {
@@ -12,13 +12,20 @@ export default Pipeline.make("c-code-best", () => {
   const dataset = buildDataset({ split, tokenizer })
   const run = train({
     dataset,
-    model: { ...Gpt.small, dropout: 0.2 },
-    sequenceLength: 256,
-    epochs: 8,
-    batchSize: 4,
-    weightDecay: 1,
-    emaSteps: 400,
-    calibrate: true
+    model: { ...Qwen.small, keyValueHeads: 4, dropout: 0.1 },
+    sequenceLength: 512,
+    windows: "documents",
+    contextSchedule: [{ until: 0.5, sequenceLength: 128 }],
+    epochs: 10,
+    batchSize: 2,
+    optimizer: "muon",
+    muon: { learningRate: 0.02, weightDecay: 0.5 },
+    learningRate: 5e-3,
+    weightDecay: 0.2,
+    schedule: "linear",
+    averageLast: 0.2,
+    calibrate: true,
+    evaluateEvery: 400
   })
   const model = checkpoint({ run })
   return validate({
