@@ -116,6 +116,7 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, sentence: RegE
   [["--prompt", "x", "--stop="], /--stop\. Expected: a text of at least one character\.$/m],
   [["--prompt", "x", "--items", "0"], /--items: "0"\. Expected: a whole number above 0\.$/m],
   [["--prompt", "x", "--logprobs", "5"], /^--logprobs has no effect without --json.*\n$/],
+  [["--prompt", "x", "--temperature", "0", "--min-p", "0.1"], /^--top-p and --min-p have no effect.*\n$/],
   [["--prompt", "x", "--language", "c"], /^--language has no effect without --items\..*\n$/],
   [["--prompt", "x", "--prompt-file", "y"], /^--prompt and --prompt-file are both given\..*\n$/],
   [["--prompt-file", "none"], /^--prompt-file none cannot be read \(NotFound\)\..*\n$/],

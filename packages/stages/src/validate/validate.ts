@@ -118,6 +118,14 @@ const compressorVersions = (yardsticks: Config["yardsticks"]) =>
     (name) => Effect.map(Compressor.version(name), (version) => [name, version] as const)
   ).pipe(Effect.map((versions): Readonly<Record<string, string>> => Object.fromEntries(versions)))
 
+/** Cuts that have no effect where nothing is drawn; undefined when there are none. */
+const withoutDraws = ({ minP, temperature, topP }: Config): string | undefined => {
+  const set = [...(topP === undefined ? [] : ["topP"]), ...(minP === undefined ? [] : ["minP"])]
+  return temperature > 0 || set.length === 0
+    ? undefined
+    : `${set.join(" and ")} ${set.length === 1 ? "has" : "have"} no effect, because temperature is 0 and the most likely token is always taken. Set temperature, or take ${set.join(" and ")} out.`
+}
+
 /** Completions that are written at once: more take memory for their key-value caches. */
 const completionRows = 8
 
@@ -197,7 +205,8 @@ export const validate = Stage.make({
   config: fields,
   validateConfig: (config) =>
     (config.language === "none" ? gates.withoutLanguage(config) : undefined) ??
-    gates.withoutYardstick(config),
+    gates.withoutYardstick(config) ??
+    withoutDraws(config),
   output: Report,
   usesBackend: true,
   // The compiler, the grammar and the compressors belong to the machine and not to the inputs.

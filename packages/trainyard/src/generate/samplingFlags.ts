@@ -137,6 +137,8 @@ export const contradiction = (flags: SamplingFlags & { readonly json: boolean })
     return "--logprobs has no effect without --json, which prints them. Add --json, or leave --logprobs out."
   if (Option.isSome(flags.language) && Option.isNone(flags.items))
     return "--language has no effect without --items. Add --items N, or leave --language out."
+  if (flags.temperature === 0 && (flags.topP < 1 || flags.minP > 0))
+    return "--top-p and --min-p have no effect at --temperature 0, which always takes the most likely token. Leave them out, or give a temperature."
   return undefined
 }
 
