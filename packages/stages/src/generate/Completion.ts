@@ -34,9 +34,6 @@ export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOption
   }
 }
 
-/** Why a completion of tokens ended. */
-export type TokensEnd = "document" | "limit"
-
 /**
  * A row that writes one completion of tokens. `onToken` gets each; `onEnd` is called once.
  */
@@ -44,7 +41,7 @@ export const tokenRow = (
   prompt: ReadonlyArray<number>,
   options: CompletionOptions,
   onToken: (token: number) => void,
-  onEnd: (why: TokensEnd) => void = () => undefined
+  onEnd: () => void = () => undefined
 ): Row => {
   const choose = chooser(prompt, options)
   let made = 0
@@ -53,11 +50,11 @@ export const tokenRow = (
     next: (logits) =>
       Effect.sync(() => {
         const token = choose(logits)
-        if (token === options.stopToken) return void onEnd("document")
+        if (token === options.stopToken) return void onEnd()
         onToken(token)
         made++
         if (made < options.maxTokens) return token
-        return void onEnd("limit")
+        return void onEnd()
       })
   }
 }
