@@ -32,6 +32,7 @@ const sidebar = [
       ["Models", "models"],
       ["Training", "training"],
       ["Validation", "validation"],
+      ["Generation", "generation"],
       ["Sources", "sources"],
       ["Languages", "languages"],
       ["Parameters and sweeps", "parameters-and-sweeps"],

@@ -26,6 +26,8 @@ export interface Outcome {
 export interface Place {
   readonly directory: string
   readonly env?: Readonly<Record<string, string>>
+  /** Whether standard input is a pipe; nothing otherwise. */
+  readonly input?: boolean
 }
 
 /** An empty folder, outside the repository, that is gone after the file's tests. */
@@ -52,14 +54,14 @@ export const start = (
   const child = spawn(process.execPath, ["--conditions=trainyard-source", main, ...args], {
     cwd: place.directory,
     env: { ...Object.fromEntries(inherited), ...place.env },
-    stdio: ["ignore", "pipe", "pipe"]
+    stdio: [place.input === true ? "pipe" : "ignore", "pipe", "pipe"]
   })
   let stdout = ""
   let stderr = ""
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     stdout += text
   })
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     stderr += text
   })
   const outcome = new Promise<Outcome>((resolve, reject) => {

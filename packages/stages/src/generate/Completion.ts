@@ -1,34 +1,16 @@
 /**
- * Text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
- * model's. Each token is read once into the key-value cache; a prompt in blocks.
- *
- * When the context is full, the cache starts again with the last half of it, so the model always sees at least half a context. Cached keys
- * hold their positions and cannot be moved. A token costs one more read on average, in blocks, however long the text becomes.
+ * Token ids and text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
+ * model's. `Samples` adds the ways in which a completion of a loaded model ends.
  */
-import type { Prepared, RunError } from "@trainyard/backends/Backend"
+import type { RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
-import { Ports } from "../model/Programs.ts"
-import type { Tokenizer } from "../tokenize/Tokenizer.ts"
-import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
+import { begin, type Row, type TextGenerator } from "./Batch.ts"
+import { type Codec, decoder } from "./decoding.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
-/** A prepared `read` program, and the tokens that it reads a run. */
-export interface Block {
-  readonly program: Prepared
-  readonly length: number
-}
-
-/** A prepared `generate` program that reads one token a run. */
-export interface TextGenerator {
-  readonly program: Prepared
-  /**
-   * Prepared `read` programs for tokens whose logits are not needed, such as a prompt's: each reads `length` tokens a run. Longest first.
-   * Without them tokens are read one by one.
-   */
-  readonly blocks?: ReadonlyArray<Block> | undefined
-  readonly sequenceLength: number
-}
+export type { Block, TextGenerator } from "./Batch.ts"
+export { type Codec, codecOf } from "./decoding.ts"
 
 export interface CompletionOptions extends Sampling {
   readonly maxTokens: number
@@ -37,36 +19,45 @@ export interface CompletionOptions extends Sampling {
   readonly stopToken?: number | undefined
 }
 
-interface Reading {
-  /** Tokens so far that the model may still see, the last of them not yet read. */
-  readonly context: ReadonlyArray<number>
-  /** How many of them are in the cache. */
-  readonly cached: number
-  readonly made: number
+/**
+ * Draws the tokens of one completion in turn from their logits. Token number i, from 0, is drawn by a number that depends on the seed and i
+ * alone.
+ */
+export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOptions) => {
+  const seen = new Set(prompt)
+  let made = 0
+  return (logits: Float32Array): number => {
+    const token = pick(logits, options, draws(options.seed, "token", made)(), seen)
+    made++
+    seen.add(token)
+    return token
+  }
 }
 
-const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) =>
-  program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
-
-/** Reads the part of the context that is not in the cache; gives the logits of the next token. */
-const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: Reading) {
-  let { cached, context } = reading
-  if (context.length > generator.sequenceLength) {
-    context = context.slice(-Math.max(1, Math.floor(generator.sequenceLength / 2)))
-    cached = 0
+/**
+ * A row that writes one completion of tokens. `onToken` gets each; `onEnd` is called once.
+ */
+export const tokenRow = (
+  prompt: ReadonlyArray<number>,
+  options: CompletionOptions,
+  onToken: (token: number) => void,
+  onEnd: () => void = () => undefined
+): Row => {
+  const choose = chooser(prompt, options)
+  let made = 0
+  return {
+    prompt,
+    next: (logits) =>
+      Effect.sync(() => {
+        const token = choose(logits)
+        if (token === options.stopToken) return void onEnd()
+        onToken(token)
+        made++
+        if (made < options.maxTokens) return token
+        return void onEnd()
+      })
   }
-  const { blocks = [], program } = generator
-  // Not the last token, whose logits are needed.
-  for (const block of blocks)
-    for (; cached + block.length < context.length; cached += block.length)
-      yield* read(block.program, context.slice(cached, cached + block.length), cached)
-  let logits: Float32Array = new Float32Array()
-  for (; cached < context.length; cached++) {
-    const outputs = yield* read(program, context.slice(cached, cached + 1), cached)
-    logits = outputs[Ports.logits]!
-  }
-  return { logits, context, cached }
-})
+}
 
 /**
  * Token ids that follow a prompt of at least one token. The same prompt, options and parameters give the same tokens. One completion
@@ -77,60 +68,27 @@ export const tokens = (
   prompt: ReadonlyArray<number>,
   options: CompletionOptions
 ): Stream.Stream<number, RunError> =>
-  Stream.unfold<Reading, number, RunError, never>(
-    { context: prompt.slice(-generator.sequenceLength), cached: 0, made: 0 },
-    Effect.fnUntraced(function* (reading) {
-      if (reading.made >= options.maxTokens) return undefined
-      const { cached, context, logits } = yield* advance(generator, reading)
-      const token = pick(logits, options, draws(options.seed, "token", reading.made)())
-      if (token === options.stopToken) return undefined
-      return [token, { context: [...context, token], cached, made: reading.made + 1 }] as const
-    })
-  )
-
-/** Turns text into token ids and back. */
-export interface Codec<E> {
-  readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
-  readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
-}
-
-/** A tokenizer as a codec. */
-export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
-  encode: (text) => Effect.map(tokenizer.encode(text), (ids) => Array.from(ids)),
-  decode: tokenizer.decode
-})
-
-/** Ids that are decoded together at most, but for a character that is not whole yet. */
-const mostDecoded = 64
-
-interface Decoding {
-  /** The last ids: enough for a decoder to see what comes before a token. */
-  readonly ids: ReadonlyArray<number>
-  /** The part of their text that was emitted. */
-  readonly emitted: string
-}
+  Stream.suspend(() => {
+    if (options.maxTokens <= 0) return Stream.empty
+    const made: Array<number> = []
+    const step = begin(generator, [tokenRow(prompt, options, (token) => made.push(token))])
+    return Stream.unfold(0, () =>
+      Effect.map(step, (more) => (more ? ([made.splice(0), 0] as const) : undefined))
+    ).pipe(Stream.flatMap(Stream.fromIterable))
+  })
 
 /**
  * The text of a stream of tokens, piece by piece as soon as it is certain: a character whose bytes span two tokens waits for the
- * second. A token costs the same however long the text has become.
+ * second.
  */
 export const text = <E, R, E2>(
   codec: Codec<E2>,
   ids: Stream.Stream<number, E, R>
 ): Stream.Stream<string, E | E2, R> =>
-  ids.pipe(
-    Stream.mapAccumEffect(
-      (): Decoding => ({ ids: [], emitted: "" }),
-      Effect.fnUntraced(function* (state, id) {
-        const ids = [...state.ids, id]
-        const full = yield* codec.decode(ids)
-        const certain = full.replace(/\uFFFD+$/u, "")
-        const grows = certain.startsWith(state.emitted) && certain.length > state.emitted.length
-        const pieces = grows ? [certain.slice(state.emitted.length)] : []
-        const decoding: Decoding = { ids, emitted: grows ? certain : state.emitted }
-        if (ids.length < mostDecoded || decoding.emitted !== full) return [decoding, pieces] as const
-        const last = ids.slice(-mostDecoded / 2)
-        return [{ ids: last, emitted: yield* codec.decode(last) }, pieces] as const
-      })
+  Stream.suspend(() => {
+    const decode = decoder(codec)
+    return ids.pipe(
+      Stream.mapEffect(decode),
+      Stream.filter((piece) => piece !== "")
     )
-  )
+  })

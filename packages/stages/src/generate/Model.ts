@@ -20,9 +20,10 @@ import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
-import { type Codec, codecOf, type TextGenerator, text, tokens } from "./Completion.ts"
+import type { TextGenerator } from "./Batch.ts"
+import { type Codec, codecOf } from "./decoding.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
-import type { Sampling } from "./Sampling.ts"
+import { type Part, type SampleOptions, samples as samplesOf } from "./Samples.ts"
 
 /** The folder is no model that can be used here. */
 export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
@@ -129,11 +130,14 @@ export interface Opened {
 /** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
 const blockLengths = [64, 8]
 
-/** Opens a session with the model's weights on the run's engine; closed with the scope. */
-export const open = Effect.fn("Model.open")(function* (model: Loaded) {
+/**
+ * Opens a session with the model's weights on the run's engine; closed with the scope. `rows`: how many texts it writes at once, 1 unless
+ * given. The key-value cache of each takes memory: keys and values of a whole context, for each layer.
+ */
+export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) {
   const backend = yield* Backend
   const scope = yield* Effect.scope
-  const program = generateProgram(model.spec, 1)
+  const program = generateProgram(model.spec, 1, undefined, rows)
   const session = yield* backend.open(tensorsOf([program]))
   for (const { name, read } of model.parameters) {
     const values = yield* read
@@ -148,12 +152,13 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
     blocks: yield* Effect.forEach(
       [...lengths].filter((length) => length > 1),
       (length) =>
-        Effect.map(session.prepare(readProgram(model.spec, length)), (prepared) => ({
+        Effect.map(session.prepare(readProgram(model.spec, length, undefined, rows)), (prepared) => ({
           program: prepared,
           length
         }))
     ),
-    sequenceLength
+    sequenceLength,
+    rows
   }
   return {
     model,
@@ -163,30 +168,43 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded) {
   } satisfies Opened as Opened
 })
 
-export interface GenerateOptions extends Sampling {
-  readonly maxTokens: number
-  readonly seed: number
-}
+/** How a completion is drawn and where it ends. It ends with the document, too. */
+export interface GenerateOptions extends Omit<SampleOptions, "stopToken"> {}
 
 /**
- * What the model writes after a prompt, piece by piece; it ends with the document. An empty prompt begins a new document. The same
- * model, prompt and options give the same text. One completion at a time on one session.
+ * `count` completions of a prompt, written at once by as many rows as the session has, part by part as tokens come. Sample i, from 0, is the
+ * completion of seed `seed + i`. An empty prompt begins a new document.
+ */
+export const samples = (
+  { model, generator }: Opened,
+  prompt: string,
+  options: GenerateOptions,
+  count = 1
+): Stream.Stream<Part, RunError | TokenizerMismatch> =>
+  Stream.unwrap(
+    Effect.map(model.codec.encode(prompt), (encoded) =>
+      samplesOf(
+        generator,
+        model.codec,
+        { text: prompt, ids: encoded.length === 0 ? [model.endTokenId] : encoded },
+        { ...options, stopToken: model.endTokenId },
+        count
+      )
+    )
+  )
+
+/**
+ * What the model writes after a prompt, piece by piece; it ends with the document. The same model, prompt and options give the same text. One
+ * completion at a time on one session.
  */
 export const generate = (
-  { model, generator }: Opened,
+  opened: Opened,
   prompt: string,
   options: GenerateOptions
 ): Stream.Stream<string, RunError | TokenizerMismatch> =>
-  Stream.unwrap(
-    Effect.map(model.codec.encode(prompt), (ids) =>
-      text(
-        model.codec,
-        tokens(generator, ids.length === 0 ? [model.endTokenId] : ids, {
-          ...options,
-          stopToken: model.endTokenId
-        })
-      )
-    )
+  samples(opened, prompt, options).pipe(
+    Stream.map((part) => part.text),
+    Stream.filter((text) => text !== "")
   )
 
 /** The whole completion as one text, without the prompt. */

@@ -1,54 +1,139 @@
-/** Choosing the next token from its logits: greedy, or drawn at a temperature from the most likely ones. */
+/**
+ * Choosing the next token from its logits: greedy, or drawn from the model's distribution after it was changed, in this order:
+ *
+ *   1. repetition penalty r: x becomes x / r where x > 0, else x · r, for tokens that are in the text already
+ *   2. temperature t: x becomes x / t; 0 takes the token of the largest x, the first of equals, and ends here
+ *   3. top-k: tokens below the k-th largest x are left out; ties with it stay
+ *   4. top-p: of p = softmax(x) over what is left, the smallest set of most likely tokens with a sum of at least top-p stays
+ *   5. min-p: tokens with less than min-p times the probability of the most likely one are left out
+ *
+ * Everything is float64 arithmetic in the order of token ids over the engine's float32 logits, on one thread: the same logits, settings and
+ * uniform number give the same token.
+ *
+ * Sources: repetition penalty: Keskar et al. 2019, "CTRL", arXiv:1909.05858, section 4.1, with the rule for negative logits of Hugging Face's
+ * transformers; top-p: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751; min-p: Nguyen et al. 2024,
+ * "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082.
+ */
 
 export interface Sampling {
   /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
   readonly temperature: number
   /** Draw from this many of the most likely tokens only; all when absent. */
   readonly topK?: number | undefined
+  /** Above 0, at most 1: draw from the fewest most likely tokens that are together at least this probable; all when absent. */
+  readonly topP?: number | undefined
+  /** From 0 to 1: leave out tokens with less than this share of the most likely token's probability; none when absent. */
+  readonly minP?: number | undefined
+  /** Above 0: makes tokens that are in the text already less likely where it is above 1; no change when absent. */
+  readonly repetitionPenalty?: number | undefined
 }
 
-const mostLikely = (logits: Float32Array): number => {
+type Scores = Float32Array | Float64Array
+
+const mostLikely = (scores: Scores): number => {
   let best = 0
-  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id
+  for (let id = 1; id < scores.length; id++) if (scores[id]! > scores[best]!) best = id
   return best
 }
 
-/** The k-th largest logit: those below it are left out. One pass over a heap of the k largest so far, the least of them first. */
-const cutOf = (logits: Float32Array, k: number): number => {
-  if (k >= logits.length) return Number.NEGATIVE_INFINITY
-  const heap = logits.slice(0, k).sort()
-  for (let id = k; id < logits.length; id++) {
-    const logit = logits[id]!
-    if (logit <= heap[0]!) continue
+/** The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. */
+const cutOf = (scores: Scores, k: number): number => {
+  if (k >= scores.length) return Number.NEGATIVE_INFINITY
+  const heap = scores.slice(0, k).sort()
+  for (let id = k; id < scores.length; id++) {
+    const score = scores[id]!
+    if (score <= heap[0]!) continue
     let at = 0
     for (let child = 1; child < k; child = 2 * at + 1) {
       if (child + 1 < k && heap[child + 1]! < heap[child]!) child++
-      if (heap[child]! >= logit) break
+      if (heap[child]! >= score) break
       heap[at] = heap[child]!
       at = child
     }
-    heap[at] = logit
+    heap[at] = score
   }
   return heap[0]!
 }
 
-/**
- * Picks a token id. `uniform` is a number in [0, 1) that decides the draw. Ties at the edge of `topK` are all kept.
- */
-export const pick = (logits: Float32Array, sampling: Sampling, uniform: number): number => {
-  if (sampling.temperature === 0) return mostLikely(logits)
-  const cut = sampling.topK === undefined ? Number.NEGATIVE_INFINITY : cutOf(logits, sampling.topK)
-  const largest = logits[mostLikely(logits)]!
-  const weight = (logit: number) => (logit < cut ? 0 : Math.exp((logit - largest) / sampling.temperature))
+const penalised = (logits: Float32Array, penalty: number, seen: Iterable<number>): Scores => {
+  if (penalty === 1) return logits
+  const scores = Float64Array.from(logits)
+  for (const id of new Set(seen)) {
+    const score = scores[id]
+    if (score !== undefined) scores[id] = score > 0 ? score / penalty : score * penalty
+  }
+  return scores
+}
+
+const sumOf = (weights: Float64Array): number => {
   let total = 0
-  for (const logit of logits) total += weight(logit)
-  let left = uniform * total
+  for (const weight of weights) total += weight
+  return total
+}
+
+/** Leaves the smallest set of the largest weights whose sum is at least `topP` of all; of equal weights the lower ids first. */
+const keepTopP = (weights: Float64Array, topP: number): void => {
+  const wanted = topP * sumOf(weights)
+  const order = [...weights.keys()].filter((id) => weights[id]! > 0)
+  order.sort((a, b) => weights[b]! - weights[a]! || a - b)
+  let sum = 0
+  for (const id of order) {
+    if (sum >= wanted) weights[id] = 0
+    else sum += weights[id]!
+  }
+}
+
+/** Weights to draw by, in proportion to the probabilities; the largest is 1. */
+const weightsOf = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampling): Float64Array => {
+  const weights = new Float64Array(scores.length)
+  const best = mostLikely(scores)
+  if (temperature === 0) {
+    weights[best] = 1
+    return weights
+  }
+  const cut = topK === undefined ? Number.NEGATIVE_INFINITY : cutOf(scores, topK)
+  const largest = scores[best]!
+  for (let id = 0; id < scores.length; id++) {
+    const score = scores[id]!
+    if (score >= cut) weights[id] = Math.exp((score - largest) / temperature)
+  }
+  if (topP < 1) keepTopP(weights, topP)
+  if (minP > 0) for (let id = 0; id < weights.length; id++) if (weights[id]! < minP) weights[id] = 0
+  return weights
+}
+
+/**
+ * Probability of each token [V] under these settings; they sum to 1. `seen`: ids of the text so far, for the repetition penalty.
+ */
+export const distribution = (
+  logits: Float32Array,
+  sampling: Sampling,
+  seen: Iterable<number> = []
+): Float64Array => {
+  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
+  const total = sumOf(weights)
+  return weights.map((weight) => weight / total)
+}
+
+/**
+ * Picks a token id. `uniform` is a number in [0, 1) that decides the draw; `seen` are the ids of the text so far, for the repetition penalty.
+ */
+export const pick = (
+  logits: Float32Array,
+  sampling: Sampling,
+  uniform: number,
+  seen: Iterable<number> = []
+): number => {
+  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
+  if (sampling.temperature === 0) return mostLikely(scores)
+  const weights = weightsOf(scores, sampling)
+  let left = uniform * sumOf(weights)
   let last = 0
-  for (let id = 0; id < logits.length; id++) {
-    const share = weight(logits[id]!)
-    if (share === 0) continue
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!
+    if (weight === 0) continue
     last = id
-    left -= share
+    left -= weight
     if (left < 0) return id
   }
   return last

@@ -19,6 +19,6 @@ export const Ports = {
   losses: "loss.losses",
   /** f32 [B, T], 1 where no logit is larger than the target's. */
   correct: "loss.correct",
-  /** f32 [1, T, V]. */
+  /** f32 [B, T, V]. */
   logits: "logits.y"
 } as const

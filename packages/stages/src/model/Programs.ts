@@ -128,21 +128,28 @@ export const training = (spec: Spec, batch: number, options: TrainingOptions): T
   }
 }
 
-const reading = (name: string, spec: Spec, length: number, weights: Weights): Forward =>
-  forward(spec, { name, batch: 1, length, training: false, attention: "cached", weights })
+const reading = (name: string, spec: Spec, length: number, weights: Weights, batch: number): Forward =>
+  forward(spec, {
+    name: batch === 1 ? name : `${name}-by-${batch}`,
+    batch,
+    length,
+    training: false,
+    attention: "cached",
+    weights
+  })
 
 /**
- * Reads `length` tokens of one text after those in the key-value cache. Inputs tokens [1, T] and offset, the number of cached
- * tokens; output logits [1, T, V].
+ * Reads `length` tokens of each of `batch` texts after those in the key-value cache. Inputs tokens [B, T] and offset, the number of
+ * cached tokens of every text; output logits [B, T, V].
  */
-export const generate = (spec: Spec, length: number, weights = themselves): Program => {
-  const { builder, output, x } = reading(`generate-${length}`, spec, length, weights)
+export const generate = (spec: Spec, length: number, weights = themselves, batch = 1): Program => {
+  const { builder, output, x } = reading(`generate-${length}`, spec, length, weights, batch)
   return builder.build([builder.linear(x, { weight: output }, "logits")])
 }
 
-/** The same without logits: a prompt's tokens but the last. Inputs tokens [1, T] and offset, no outputs. */
-export const read = (spec: Spec, length: number, weights = themselves): Program =>
-  reading(`read-${length}`, spec, length, weights).builder.build([])
+/** The same without logits: a prompt's tokens but the last. Inputs tokens [B, T] and offset, no outputs. */
+export const read = (spec: Spec, length: number, weights = themselves, batch = 1): Program =>
+  reading(`read-${length}`, spec, length, weights, batch).builder.build([])
 
 /** What a session must hold for these programs together. */
 export const tensorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Tensor> => [

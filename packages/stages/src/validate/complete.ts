@@ -1,6 +1,7 @@
 /** Completions: what the model writes after a prompt, and the text that follows it in its document. */
-import { Effect, Stream } from "effect"
-import { type Codec, type TextGenerator, tokens } from "../generate/Completion.ts"
+import { Effect } from "effect"
+import { begin, type TextGenerator } from "../generate/Batch.ts"
+import { type Codec, tokenRow } from "../generate/Completion.ts"
 import type { Sampling } from "../generate/Sampling.ts"
 
 export interface Options extends Sampling {
@@ -16,26 +17,49 @@ export interface Continued {
   readonly ended: boolean
 }
 
-/** Lets the model continue a prompt. An empty prompt is the start of a document. */
-export const complete = Effect.fn("validate.complete")(function* <E>(
+/**
+ * Lets the model continue prompts, as many at once as the speaker has rows; an empty one is the start of a document. Prompt i, from 0, has the
+ * seed `seed + i`. `onEnd` is run as each is finished.
+ */
+export const completeAll = Effect.fn("validate.completeAll")(function* <E, E2, R>(
   speaker: TextGenerator,
   codec: Codec<E>,
-  prompt: string,
-  options: Options
+  prompts: ReadonlyArray<string>,
+  options: Options,
+  onEnd: Effect.Effect<void, E2, R>
 ) {
-  const encoded = yield* codec.encode(prompt)
-  const start = encoded.length === 0 ? [options.endTokenId] : encoded
-  const made = [
-    ...(yield* Stream.runCollect(
-      tokens(speaker, start, {
-        temperature: options.temperature,
-        topK: options.topK,
-        maxTokens: options.maxTokens,
-        seed: options.seed,
-        stopToken: options.endTokenId
-      })
-    ))
-  ]
+  const encoded = yield* Effect.forEach(prompts, codec.encode)
+  const made = prompts.map((): Array<number> => [])
+  // Prompts of about the same length side by side: their shared part is read in blocks.
+  const byLength = [...prompts.keys()].sort((a, b) => encoded[a]!.length - encoded[b]!.length || a - b)
+  const rows = speaker.rows ?? 1
+  for (let first = 0; first < byLength.length; first += rows) {
+    let ended = 0
+    const step = begin(
+      speaker,
+      byLength.slice(first, first + rows).map((index) =>
+        tokenRow(
+          encoded[index]!.length === 0 ? [options.endTokenId] : encoded[index]!,
+          { ...options, seed: options.seed + index, stopToken: options.endTokenId },
+          (token) => made[index]!.push(token),
+          () => ended++
+        )
+      )
+    )
+    while (yield* step) for (; ended > 0; ended--) yield* onEnd
+  }
+  return yield* Effect.forEach(prompts, (prompt, index) =>
+    continued(codec, prompt, encoded[index]!, made[index]!, options.maxTokens)
+  )
+})
+
+const continued = Effect.fnUntraced(function* <E>(
+  codec: Codec<E>,
+  prompt: string,
+  encoded: ReadonlyArray<number>,
+  made: ReadonlyArray<number>,
+  maxTokens: number
+) {
   // Decoded together with the prompt, since the space between two words may belong to either.
   const whole = yield* codec.decode([...encoded, ...made])
   const text = whole.startsWith(prompt) ? whole.slice(prompt.length) : yield* codec.decode(made)
@@ -43,7 +67,7 @@ export const complete = Effect.fn("validate.complete")(function* <E>(
     // The limit may fall into the middle of a character.
     text: text.replace(/\uFFFD+$/u, ""),
     tokens: made,
-    ended: made.length < options.maxTokens
+    ended: made.length < maxTokens
   }
   return result
 })

@@ -8,7 +8,7 @@ import type { Codec, TextGenerator } from "../generate/Completion.ts"
 import type { Compiler } from "../languages/Compiler.ts"
 import { type Language, type Parsed, parse } from "../languages/Language.ts"
 import { choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
-import { type Continued, complete, real } from "./complete.ts"
+import { type Continued, completeAll, real } from "./complete.ts"
 import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
 import type { Completion } from "./Report.ts"
@@ -19,6 +19,9 @@ export interface Config {
   readonly maxTokens: number
   readonly temperature: number
   readonly topK: number
+  readonly topP?: number
+  readonly minP?: number
+  readonly repetitionPenalty?: number
   readonly seed: number
 }
 
@@ -87,20 +90,19 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
     ...fromDocuments
   ]
 
-  const written: Array<Written> = []
-  for (const [index, { document, prompt }] of prompts.entries()) {
-    const made = yield* complete(speaker, codec, prompt, {
-      maxTokens: config.maxTokens,
-      temperature: config.temperature,
-      topK: config.topK,
-      seed: config.seed + index,
-      endTokenId
-    })
-    const parsed =
-      tools === undefined ? null : parse(tools, { prompt, completion: made.text, ended: made.ended })
-    written.push({ prompt, document, made, parsed })
-    yield* options.progress(index + 1, prompts.length)
-  }
+  let done = 0
+  const made = yield* completeAll(
+    speaker,
+    codec,
+    prompts.map(({ prompt }) => prompt),
+    { ...config, endTokenId },
+    Effect.suspend(() => options.progress(++done, prompts.length))
+  )
+  const written = prompts.map(({ document, prompt }, index): Written => {
+    const { ended, text } = made[index]!
+    const parsed = tools === undefined ? null : parse(tools, { prompt, completion: text, ended })
+    return { prompt, document, made: made[index]!, parsed }
+  })
 
   const overlap = new Overlap(written.map(({ made }) => made.tokens))
   yield* forEachDocument(train, (tokens) => overlap.read(tokens))

@@ -68,6 +68,25 @@ const fields = {
    * @unit tokens
    */
   topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
+  /**
+   * Samples from the fewest most likely tokens with at least this probability together.
+   * @defaultValue 1, all of them
+   */
+  topP: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1)))
+  ),
+  /**
+   * Leaves out tokens with less than this share of the most likely token's probability.
+   * @defaultValue 0, which leaves out none
+   */
+  minP: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
+  ),
+  /**
+   * Makes tokens of the text so far less likely where it is above 1.
+   * @defaultValue 1, no change
+   */
+  repetitionPenalty: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
   /** Draws the documents, the prompts and the completions. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Orders of the Kneser-Ney n-gram baselines that are measured. */
@@ -99,10 +118,29 @@ const compressorVersions = (yardsticks: Config["yardsticks"]) =>
     (name) => Effect.map(Compressor.version(name), (version) => [name, version] as const)
   ).pipe(Effect.map((versions): Readonly<Record<string, string>> => Object.fromEntries(versions)))
 
-const samplingOf = ({ maxTokens, seed, temperature, topK }: Config): string =>
-  temperature === 0
-    ? `at most ${maxTokens} tokens, always the most likely one`
-    : `at most ${maxTokens} tokens, drawn at temperature ${temperature} from the ${topK} most likely (seed ${seed})`
+/** Cuts that have no effect where nothing is drawn; undefined when there are none. */
+const withoutDraws = ({ minP, temperature, topP }: Config): string | undefined => {
+  const set = [...(topP === undefined ? [] : ["topP"]), ...(minP === undefined ? [] : ["minP"])]
+  return temperature > 0 || set.length === 0
+    ? undefined
+    : `${set.join(" and ")} ${set.length === 1 ? "has" : "have"} no effect, because temperature is 0 and the most likely token is always taken. Set temperature, or take ${set.join(" and ")} out.`
+}
+
+/** Completions that are written at once: more take memory for their key-value caches. */
+const completionRows = 8
+
+const samplingOf = (config: Config): string => {
+  const { maxTokens, minP = 0, repetitionPenalty = 1, seed, temperature, topK, topP = 1 } = config
+  const cuts = [
+    ...(topP < 1 ? [`top-p ${topP}`] : []),
+    ...(minP > 0 ? [`min-p ${minP}`] : []),
+    ...(repetitionPenalty === 1 ? [] : [`repetition penalty ${repetitionPenalty}`])
+  ]
+  const also = cuts.map((cut) => `, ${cut}`).join("")
+  return temperature === 0
+    ? `at most ${maxTokens} tokens, always the most likely one${repetitionPenalty === 1 ? "" : `, repetition penalty ${repetitionPenalty}`}`
+    : `at most ${maxTokens} tokens, drawn at temperature ${temperature} from the ${topK} most likely${also} (seed ${seed})`
+}
 
 /** Whether the model was trained on this dataset's training split, undefined where that is not known; warns about what limits the figures. */
 const checkSplits = Effect.fnUntraced(function* (
@@ -161,13 +199,14 @@ const publish = Effect.fnUntraced(function* (
 
 export const validate = Stage.make({
   name: "validate",
-  version: 4,
+  version: 5,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: fields,
   validateConfig: (config) =>
     (config.language === "none" ? gates.withoutLanguage(config) : undefined) ??
-    gates.withoutYardstick(config),
+    gates.withoutYardstick(config) ??
+    withoutDraws(config),
   output: Report,
   usesBackend: true,
   // The compiler, the grammar and the compressors belong to the machine and not to the inputs.
@@ -194,7 +233,7 @@ export const validate = Stage.make({
     const sameTraining = yield* checkSplits(model, dataset)
     const language = yield* chooseLanguage(config.language, reader.test ?? reader.validation)
 
-    const opened = yield* LoadedModel.open(loaded)
+    const opened = yield* LoadedModel.open(loaded, completionRows)
     const { comparisons, first, second, seconds } = yield* predictions({
       config,
       tokenizer,

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { pick } from "../../src/generate/Sampling.ts"
+import { logProbabilities } from "../../src/generate/logProbabilities.ts"
+import { distribution, pick } from "../../src/generate/Sampling.ts"
 
 const logits = fc
   .array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 30 })
@@ -57,5 +58,102 @@ describe("pick", () => {
     }
     assert.isAbove(share(0.3), share(1))
     assert.isAbove(share(1), share(3))
+  })
+})
+
+const seen = fc.array(fc.integer({ min: 0, max: 29 }), { maxLength: 10 })
+const sampling = fc.record({
+  temperature: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 3, noNaN: true })),
+  topK: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined }),
+  topP: fc.option(fc.double({ min: 0.01, max: 1, noNaN: true }), { nil: undefined }),
+  minP: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
+  repetitionPenalty: fc.option(fc.double({ min: 0.5, max: 3, noNaN: true }), { nil: undefined })
+})
+const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
+const kept = (probabilities: Float64Array) => [...probabilities.keys()].filter((id) => probabilities[id]! > 0)
+
+describe("distribution", () => {
+  it("sums to 1 under any settings, and the most likely token stays so", () => {
+    fc.assert(
+      fc.property(logits, sampling, seen, (values, settings, seen) => {
+        const probabilities = distribution(values, settings, seen)
+        assert.closeTo(sum(probabilities), 1, 1e-9)
+        assert.isTrue(probabilities.every((probability) => probability >= 0 && probability <= 1))
+        const best = distribution(values, { ...settings, temperature: 0 }, seen).indexOf(1)
+        assert.strictEqual(Math.max(...probabilities), Math.max(...probabilities.slice(0, best + 1)))
+      })
+    )
+  })
+
+  it("is what pick draws from", () => {
+    fc.assert(
+      fc.property(logits, sampling, seen, uniform, (values, settings, seen, draw) => {
+        const probabilities = distribution(values, settings, seen)
+        const id = pick(values, settings, draw, seen)
+        assert.isAbove(probabilities[id]!, 0)
+        const before = sum(probabilities.slice(0, id))
+        assert.isAtMost(before, draw + 1e-9)
+        assert.isAtLeast(before + probabilities[id]!, draw - 1e-9)
+      })
+    )
+  })
+
+  it("top-p keeps the smallest set that is probable enough", () => {
+    const p = fc.double({ min: 0.01, max: 0.99, noNaN: true })
+    fc.assert(
+      fc.property(logits, p, (values, topP) => {
+        const all = distribution(values, { temperature: 1 })
+        const ids = kept(distribution(values, { temperature: 1, topP }))
+        const inSet = ids.map((id) => all[id]!)
+        assert.isAtLeast(sum(inSet), topP - 1e-9)
+        // Without its least likely token it would be too small, and no token outside is likelier than one inside.
+        assert.isBelow(sum(inSet) - Math.min(...inSet), topP + 1e-9)
+        const outside = [...all.keys()].filter((id) => !ids.includes(id))
+        for (const id of outside) assert.isAtMost(all[id]!, Math.min(...inSet))
+      })
+    )
+  })
+
+  it("min-p keeps exactly the tokens with that share of the largest probability", () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(logits, share, (values, minP) => {
+        const all = distribution(values, { temperature: 1 })
+        const ids = new Set(kept(distribution(values, { temperature: 1, minP })))
+        const bound = minP * Math.max(...all)
+        for (const [id, probability] of all.entries())
+          if (Math.abs(probability - bound) > 1e-12) assert.strictEqual(ids.has(id), probability > bound)
+      })
+    )
+  })
+
+  it("the repetition penalty divides positive logits and multiplies negative ones, once for each token", () => {
+    const probabilities = distribution(
+      Float32Array.of(2, -2, 2, -2),
+      { temperature: 1, repetitionPenalty: 2 },
+      [0, 1, 1, 0]
+    )
+    const expected = distribution(Float32Array.of(1, -4, 2, -2), { temperature: 1 })
+    assert.deepStrictEqual(probabilities, expected)
+  })
+})
+
+describe("logProbabilities", () => {
+  it("are the logarithms of the softmax, and the alternatives the most likely tokens in order", () => {
+    fc.assert(
+      fc.property(logits, fc.integer({ min: 0, max: 8 }), (values, count) => {
+        const all = distribution(values, { temperature: 1 })
+        const id = values.length - 1
+        const { alternatives, logProbability } = logProbabilities(values, id, count)
+        assert.closeTo(Math.exp(logProbability), all[id]!, 1e-9)
+        const order = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b)
+        assert.deepStrictEqual(
+          alternatives.map((alternative) => alternative.id),
+          order.slice(0, count)
+        )
+        for (const alternative of alternatives)
+          assert.closeTo(Math.exp(alternative.logProbability), all[alternative.id]!, 1e-9)
+      })
+    )
   })
 })

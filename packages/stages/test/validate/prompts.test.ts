@@ -2,13 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import type { SplitReader } from "../../src/dataset/DatasetReader.ts"
+import type { TextGenerator } from "../../src/generate/Batch.ts"
 import type { Codec } from "../../src/generate/Completion.ts"
 import { grammar } from "../../src/languages/c/grammar.ts"
 import { itemsWithBodies } from "../../src/languages/c/items.ts"
 import * as Grammar from "../../src/languages/Grammar.ts"
 import { Ports } from "../../src/model/Programs.ts"
 import { choosePrompts } from "../../src/validate/choosePrompts.ts"
-import { complete, real } from "../../src/validate/complete.ts"
+import { completeAll, real } from "../../src/validate/complete.ts"
 
 const endTokenId = 0
 
@@ -114,26 +115,29 @@ const reciting = (text: string): Prepared => {
 
 const options = { maxTokens: 5, temperature: 0, topK: 1, seed: 1, endTokenId }
 
+const complete = (speaker: TextGenerator, prompt: string, given: typeof options) =>
+  Effect.map(completeAll(speaker, bytes, [prompt], given, Effect.void), ([made]) => made!)
+
 describe("completions", () => {
   const speaker = { program: reciting("abcdefgh"), sequenceLength: 16 }
 
   it.effect("stop at the token limit", () =>
     Effect.gen(function* () {
-      const made = yield* complete(speaker, bytes, "ab", options)
+      const made = yield* complete(speaker, "ab", options)
       expect(made).toEqual({ text: "cdefg", tokens: [...Buffer.from("cdefg")], ended: false })
     })
   )
 
   it.effect("stop where the model ends the document, and say so", () =>
     Effect.gen(function* () {
-      const made = yield* complete(speaker, bytes, "abcdef", options)
+      const made = yield* complete(speaker, "abcdef", options)
       expect(made).toEqual({ text: "gh", tokens: [...Buffer.from("gh")], ended: true })
     })
   )
 
   it.effect("leave out a character that the limit cut", () =>
     Effect.gen(function* () {
-      const made = yield* complete({ program: reciting("abcdé"), sequenceLength: 16 }, bytes, "a", {
+      const made = yield* complete({ program: reciting("abcdé"), sequenceLength: 16 }, "a", {
         ...options,
         maxTokens: 4
       })

@@ -1,13 +1,18 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
-import * as Sanitize from "@trainyard/core/Sanitize"
 import * as Model from "@trainyard/stages/generate/Model"
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Engine from "../Engine.ts"
-import { asWrongUsage } from "../ExitCode.ts"
+import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
+import { promptFlags, promptOf } from "../generate/prompt.ts"
+import { collector, jsonOf, notesOf, type Printing, printer } from "../generate/SampleText.ts"
+import { contradiction, optionsOf, samplingFlags } from "../generate/samplingFlags.ts"
 import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
 import { jsonFlag } from "./flags.ts"
+
+/** Samples that are written at once at most; more are written one batch after the other. */
+const mostRows = 64
 
 export const generate = Command.make(
   "generate",
@@ -15,42 +20,8 @@ export const generate = Command.make(
     model: RunOptions.pathFlag("model", "DIR").pipe(
       Flag.withDescription("Model folder, as published by the checkpoint stage")
     ),
-    prompt: Flag.String("prompt").pipe(
-      Flag.withMetavar("TEXT"),
-      Flag.withDescription('Prompt; "" starts a new document')
-    ),
-    maxTokens: Flag.Int("max-tokens").pipe(
-      Flag.filter(
-        (count) => count > 0,
-        () => "a whole number above 0"
-      ),
-      Flag.withMetavar("N"),
-      Flag.withDescription("Maximum number of tokens to generate"),
-      Flag.withDefault(128)
-    ),
-    temperature: Flag.Finite("temperature").pipe(
-      Flag.filter(
-        (temperature) => temperature >= 0,
-        () => "0 or more"
-      ),
-      Flag.withMetavar("T"),
-      Flag.withDescription("Sampling temperature; 0 always takes the most likely token"),
-      Flag.withDefault(0.8)
-    ),
-    topK: Flag.Int("top-k").pipe(
-      Flag.filter(
-        (count) => count > 0,
-        () => "a whole number above 0"
-      ),
-      Flag.withMetavar("N"),
-      Flag.withDescription("Sample from this many of the most likely tokens"),
-      Flag.withDefault(40)
-    ),
-    seed: Flag.Int("seed").pipe(
-      Flag.withMetavar("S"),
-      Flag.withDescription("Random seed: the same seed gives the same text"),
-      Flag.withDefault(1)
-    ),
+    ...promptFlags,
+    ...samplingFlags,
     backend: RunOptions.backendFlag,
     threads: RunOptions.threadsFlag,
     precision: RunOptions.precisionFlag,
@@ -58,24 +29,28 @@ export const generate = Command.make(
   },
   Effect.fn("trainyard.generate")(function* (flags) {
     const chosen = yield* RunOptions.settle(flags)
-    const { maxTokens, prompt, seed, temperature, topK } = flags
     const output = yield* Output
-    // What a model writes may come cut inside a line break.
-    const shown = Sanitize.pieces()
-    const write = (piece: string) => Effect.sync(() => output.screen.write(shown.next(piece)))
+    const wrong = contradiction(flags)
+    if (wrong !== undefined) return yield* new WrongUsage({ message: wrong })
+    const { samples: count, seed } = flags
+    const printing: Printing = { prompt: yield* promptOf(flags), seed, count }
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
-      const opened = yield* Model.open(model)
-      const started = performance.now()
-      const pieces = Model.generate(opened, prompt, { maxTokens, temperature, seed, topK })
-      if (!flags.json) yield* write(prompt)
-      const completion = yield* pieces.pipe(
-        Stream.tap((piece) => (flags.json ? Effect.void : write(piece))),
-        Stream.mkString
+      const options = yield* optionsOf(flags)
+      const opened = yield* Model.open(model, Math.min(count, mostRows))
+      const { add, samples } = collector(count, performance.now())
+      const print = flags.json ? () => undefined : printer(output.screen, printing)
+      print(samples)
+      yield* Stream.runForEach(Model.samples(opened, printing.prompt, options, count), (part) =>
+        Effect.sync(() => {
+          add(part)
+          print(samples)
+        })
       )
-      const seconds = (performance.now() - started) / 1000
-      if (flags.json) output.json({ prompt, completion, seed, seconds })
-      else output.screen.write(`${shown.end()}\n`)
+      for (const note of notesOf(samples, printing)) output.errors.write(`${note}\n`)
+      if (!flags.json) return
+      for (const [index, sample] of samples.entries())
+        output.json(yield* jsonOf(model, sample, index, printing, Option.isSome(flags.logprobs)))
     })
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
   })
@@ -91,8 +66,16 @@ export const generate = Command.make(
       description: "The most likely text"
     },
     {
-      command: 'trainyard generate --model model --prompt "#include" --seed 7 --json',
-      description: "Print one JSON object with prompt and completion"
+      command: 'trainyard generate --model model --prompt "static int " --items 1 --stop "#include" -n 4',
+      description: "Four functions at once, each ended at its end or before an #include"
+    },
+    {
+      command: "head -20 main.c | trainyard generate --model model --prompt - --top-k 1000 --top-p 0.95",
+      description: "Go on with the beginning of a file"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "#include" --seed 7 --json --logprobs 5',
+      description: "Print one JSON object with prompt, completion and log-probabilities"
     }
   ])
 )

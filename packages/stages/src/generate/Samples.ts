@@ -1,0 +1,147 @@
+/**
+ * Completions of a prompt, several at once as the rows of a batch, part by part: what each token adds to the text, and how a completion ends.
+ *
+ * After each token, in this order: the end of the document ends a completion before it; then the first stop text that is whole, before it; then
+ * the item limit, at the item's end; then a loop; then the token limit.
+ */
+import type { RunError } from "@trainyard/backends/Backend"
+import { Effect, Stream } from "effect"
+import { begin, type Row, type TextGenerator } from "./Batch.ts"
+import { type CompletionOptions, chooser } from "./Completion.ts"
+import { type Codec, decoder } from "./decoding.ts"
+import { type ItemLimit, itemLimit } from "./itemLimit.ts"
+import { logProbabilities, type TokenLogProbability } from "./logProbabilities.ts"
+import { type Loop, loopDetector } from "./loops.ts"
+import { stopTexts } from "./stopTexts.ts"
+
+export interface SampleOptions extends CompletionOptions {
+  /** The completion ends before the first of these texts, none of which is empty. */
+  readonly stop?: ReadonlyArray<string> | undefined
+  /** Ends the completion at the end of an item of its language. */
+  readonly items?: ItemLimit | undefined
+  /** Whether a completion that repeats itself ends: see `loops.ts` for the rule. True unless given. */
+  readonly loopStop?: boolean | undefined
+  /** Gives each token's log-probability with this many of the most likely tokens; none when absent. */
+  readonly logprobs?: number | undefined
+}
+
+export interface Prompt {
+  readonly text: string
+  /** Its tokens, at least one. */
+  readonly ids: ReadonlyArray<number>
+}
+
+/**
+ * How a completion ended: by the token that ends a document, a stop text, the item limit, a loop or the token limit.
+ */
+export type Ended =
+  | { readonly by: "document" | "stop" | "items" | "limit" }
+  | { readonly by: "loop"; readonly loop: Loop }
+
+/** What one token did. */
+export interface Part {
+  /** Number of the sample, from 0. */
+  readonly sample: number
+  /** Absent where the end of the document was drawn. */
+  readonly token?: number
+  /** Where log-probabilities are wanted. */
+  readonly logprobs?: TokenLogProbability
+  /** What is certain of the text now, and was not before; may be empty. */
+  readonly text: string
+  /** In the last part of a sample. */
+  readonly ended?: Ended
+}
+
+/** The text that one completion's tokens make, and whether that ends it. */
+const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
+  const decode = decoder(codec)
+  const stops = stopTexts(options.stop ?? [])
+  const ending = options.items === undefined ? undefined : itemLimit(prompt.text, options.items)
+  const looping = options.loopStop === false ? undefined : loopDetector()
+  let made = 0
+  /** The part of a piece that belongs to the completion, and whether the item limit ends it there. */
+  const limited = (text: string, ended: Ended | undefined): Omit<Part, "sample"> => {
+    const length = text === "" ? undefined : ending?.(text)
+    if (length !== undefined) return { text: text.slice(0, length), ended: { by: "items" } }
+    return ended === undefined ? { text } : { text, ended }
+  }
+  return {
+    atEnd: (): Omit<Part, "sample"> => limited(stops.end(), { by: "document" }),
+    token: Effect.fnUntraced(function* (token: number) {
+      made++
+      const { stopped, text } = stops.next(yield* decode(token))
+      if (stopped) return limited(text, { by: "stop" })
+      const loop = looping?.(token)
+      const ended: Ended | undefined =
+        loop !== undefined ? { by: "loop", loop } : made >= options.maxTokens ? { by: "limit" } : undefined
+      return limited(ended === undefined ? text : text + stops.end(), ended)
+    })
+  }
+}
+
+const rowOf = <E>(
+  codec: Codec<E>,
+  prompt: Prompt,
+  options: SampleOptions,
+  emit: (part: Omit<Part, "sample">) => void
+): Row<E> => {
+  const choose = chooser(prompt.ids, options)
+  const write = writer(codec, prompt, options)
+  return {
+    prompt: prompt.ids,
+    next: Effect.fnUntraced(function* (logits) {
+      const token = choose(logits)
+      if (token === options.stopToken) {
+        emit(write.atEnd())
+        return undefined
+      }
+      const { logprobs: count } = options
+      // Before the text is decoded: the logits are valid until then.
+      const logprobs = count === undefined ? {} : { logprobs: logProbabilities(logits, token, count) }
+      const part = yield* write.token(token)
+      emit({ token, ...logprobs, ...part })
+      return part.ended === undefined ? token : undefined
+    })
+  }
+}
+
+/** Samples of one batch, numbered from `first`. */
+const batch = <E>(
+  generator: TextGenerator,
+  codec: Codec<E>,
+  prompt: Prompt,
+  options: SampleOptions,
+  numbers: ReadonlyArray<number>
+): Stream.Stream<Part, RunError | E> =>
+  Stream.suspend(() => {
+    const parts: Array<Part> = []
+    const step = begin(
+      generator,
+      numbers.map((sample) =>
+        rowOf(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
+          parts.push({ sample, ...part })
+        })
+      )
+    )
+    const next = Effect.map(step, (more) => (more ? ([parts.splice(0), 0] as const) : undefined))
+    return Stream.unfold(0, () => next).pipe(Stream.flatMap(Stream.fromIterable))
+  })
+
+/**
+ * `count` completions of a prompt, as many at once as the generator has rows. Sample i, from 0, is the completion of seed `seed + i` alone.
+ */
+export const samples = <E>(
+  generator: TextGenerator,
+  codec: Codec<E>,
+  prompt: Prompt,
+  options: SampleOptions,
+  count: number
+): Stream.Stream<Part, RunError | E> => {
+  const rows = generator.rows ?? 1
+  const batches = Array.from({ length: Math.ceil(count / rows) }, (_, index) =>
+    Array.from({ length: Math.min(rows, count - index * rows) }, (_, row) => index * rows + row)
+  )
+  return Stream.fromIterable(batches).pipe(
+    Stream.flatMap((numbers) => batch(generator, codec, prompt, options, numbers))
+  )
+}

@@ -1,0 +1,43 @@
+/** Turns tokens into text as they come. */
+import { Effect } from "effect"
+import type { Tokenizer } from "../tokenize/Tokenizer.ts"
+import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
+
+/** Turns text into token ids and back. */
+export interface Codec<E> {
+  readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
+  readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
+}
+
+/** A tokenizer as a codec. */
+export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
+  encode: (text) => Effect.map(tokenizer.encode(text), (ids) => Array.from(ids)),
+  decode: tokenizer.decode
+})
+
+/** Ids that are decoded together at most, but for a character that is not whole yet. */
+const mostDecoded = 64
+
+/**
+ * Takes the tokens of a text in turn, and gives the text that each makes certain: a character whose bytes span two tokens waits for the
+ * second, and one that never becomes whole is left out. A token costs the same however long the text has become.
+ */
+export const decoder = <E>(codec: Codec<E>) => {
+  /** The last ids: enough for a decoder to see what comes before a token. */
+  let ids: ReadonlyArray<number> = []
+  /** The part of their text that was given. */
+  let given = ""
+  return Effect.fnUntraced(function* (id: number) {
+    ids = [...ids, id]
+    const full = yield* codec.decode(ids)
+    const certain = full.replace(/\uFFFD+$/u, "")
+    const grows = certain.startsWith(given) && certain.length > given.length
+    const piece = grows ? certain.slice(given.length) : ""
+    if (grows) given = certain
+    if (ids.length >= mostDecoded && given === full) {
+      ids = ids.slice(-mostDecoded / 2)
+      given = yield* codec.decode(ids)
+    }
+    return piece
+  })
+}
