@@ -28,12 +28,12 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
   [
     "epochs beside the pipeline's steps, before anything is fetched,",
     ["run", quickstart, "--set", "train.epochs=2"],
-    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1000\) are both given\. .*\n$/
   ],
   [
     "the same, planned,",
     ["plan", quickstart, "--set", "train.epochs=2"],
-    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1600\) are both given\. .*\n$/
+    /^Setting train\.epochs=2: train: epochs \(2\) and steps \(1000\) are both given\. .*\n$/
   ],
   [
     "a JUnit report where no folder can be",

@@ -113,7 +113,9 @@ const sentenceOf = ({ name, raw, schema }: Subject, { message, path, tag }: Find
   if (path.length === 0) return `${name}: ${message}`
   const expected = message.charAt(0).toLowerCase() + message.slice(1)
   const value = valueAt(raw, path)
-  const inner = Predicate.isObject(value) ? [] : keysAt(encoded, path, raw)
+  // A value of the right type that is out of range is no struct that was meant.
+  const isOutOfRange = tag === "Filter" || tag === "InvalidValue"
+  const inner = Predicate.isObject(value) || isOutOfRange ? [] : keysAt(encoded, path, raw)
   return `${at(path)} is ${show(value)}: ${expected}.${inner.length > 0 ? ` Its settings: ${list(inner)}.` : ""}`
 }
 
