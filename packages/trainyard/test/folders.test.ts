@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import * as Published from "@trainyard/core/Published"
+import * as RunLog from "@trainyard/core/RunLog"
 import * as Store from "@trainyard/core/Store"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { Model } from "@trainyard/stages/generate/ModelArtifact"
@@ -55,6 +56,20 @@ layer(made, { timeout: 60_000 })("folders given by hand", (it) => {
         [value.digest, value.digest, value.digest]
       )
       assert.deepStrictEqual(model.value.provenance?.trainedOn, dataset.value.train)
+    })
+  )
+
+  it.effect("a run publishes each fact of a stage once", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Made
+      const facts = (yield* RunLog.read(run)).flatMap(({ event }) =>
+        event.type === "Stage" && event.event.type === "Facts"
+          ? event.event.facts.map(({ label }) => `${event.stage}: ${label}`)
+          : []
+      )
+      assert.deepStrictEqual(facts, [...new Set(facts)])
+      for (const fact of ["collect: documents", "train: Model", "train: Time", "checkpoint: State"])
+        assert.include(facts, fact)
     })
   )
 

@@ -49,7 +49,10 @@ const read = (program: Prepared, tokens: ReadonlyArray<number>, offset: number) 
   program.run({ [Ports.tokens]: Int32Array.from(tokens), [Ports.offset]: Int32Array.of(offset) })
 
 /** Reads the part of the context that is not in the cache; gives the logits of the next token. */
-const advance = Effect.fnUntraced(function* (generator: TextGenerator, reading: Reading) {
+export const advance = Effect.fnUntraced(function* (
+  generator: TextGenerator,
+  reading: Pick<Reading, "context" | "cached">
+) {
   let { cached, context } = reading
   if (context.length > generator.sequenceLength) {
     context = context.slice(-Math.max(1, Math.floor(generator.sequenceLength / 2)))

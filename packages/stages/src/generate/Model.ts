@@ -12,6 +12,7 @@ import { join } from "node:path"
 import { Backend, type BackendError, type Prepared, type RunError } from "@trainyard/backends/Backend"
 import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
+import type { AdaptiveModel } from "../adaptive/AdaptiveModel.ts"
 import { faultOf, type Spec } from "../model/families.ts"
 import { fromHuggingFace, readConfig } from "../model/huggingFace.ts"
 import { evaluate, generate as generateProgram, read as readProgram, tensorsOf } from "../model/Programs.ts"
@@ -20,6 +21,7 @@ import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
+import { adaptiveTokens } from "./adaptiveTokens.ts"
 import { type Codec, codecOf, type TextGenerator, text, tokens } from "./Completion.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import type { Sampling } from "./Sampling.ts"
@@ -182,6 +184,25 @@ export const generate = (
       text(
         model.codec,
         tokens(generator, ids.length === 0 ? [model.endTokenId] : ids, {
+          ...options,
+          stopToken: model.endTokenId
+        })
+      )
+    )
+  )
+
+/** The same from adaptive prediction: see `adaptiveTokens`. */
+export const generateAdaptive = (
+  { generator, model }: Opened,
+  mixture: AdaptiveModel,
+  prompt: string,
+  options: GenerateOptions
+): Stream.Stream<string, RunError | TokenizerMismatch> =>
+  Stream.unwrap(
+    Effect.map(model.codec.encode(prompt), (ids) =>
+      text(
+        model.codec,
+        adaptiveTokens(generator, mixture, model.endTokenId, ids, {
           ...options,
           stopToken: model.endTokenId
         })

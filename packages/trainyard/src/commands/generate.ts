@@ -1,10 +1,12 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
 import * as Sanitize from "@trainyard/core/Sanitize"
+import { Workspace } from "@trainyard/core/Workspace"
 import * as Model from "@trainyard/stages/generate/Model"
-import { Effect, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as AdaptiveMixture from "../AdaptiveMixture.ts"
 import * as Engine from "../Engine.ts"
-import { asWrongUsage } from "../ExitCode.ts"
+import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
 import { jsonFlag } from "./flags.ts"
@@ -51,6 +53,25 @@ export const generate = Command.make(
       Flag.withDescription("Random seed: the same seed gives the same text"),
       Flag.withDefault(1)
     ),
+    adaptive: Flag.Boolean("adaptive").pipe(
+      Flag.withDescription(
+        "Mix the model with what the text so far contains and with the training text's n-grams, by weights that validation fitted"
+      ),
+      Flag.withDefault(false)
+    ),
+    report: RunOptions.pathFlag("report", "DIR").pipe(
+      Flag.withDescription(
+        "With --adaptive: report folder with the fitted weights. Default: the newest of this model in the workspace"
+      ),
+      Flag.optional
+    ),
+    dataset: RunOptions.pathFlag("dataset", "DIR").pipe(
+      Flag.withDescription(
+        "With --adaptive: dataset folder with the training text. Default: the newest of the workspace with the model's tokenizer"
+      ),
+      Flag.optional
+    ),
+    workspace: RunOptions.workspaceFlag,
     backend: RunOptions.backendFlag,
     threads: RunOptions.threadsFlag,
     precision: RunOptions.precisionFlag,
@@ -58,6 +79,11 @@ export const generate = Command.make(
   },
   Effect.fn("trainyard.generate")(function* (flags) {
     const chosen = yield* RunOptions.settle(flags)
+    for (const flag of ["report", "dataset"] as const)
+      if (!flags.adaptive && Option.isSome(flags[flag]))
+        return yield* new WrongUsage({
+          message: `--${flag} has no effect without --adaptive. Add --adaptive, or leave --${flag} out.`
+        })
     const { maxTokens, prompt, seed, temperature, topK } = flags
     const output = yield* Output
     // What a model writes may come cut inside a line break.
@@ -65,16 +91,30 @@ export const generate = Command.make(
     const write = (piece: string) => Effect.sync(() => output.screen.write(shown.next(piece)))
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
+      const adaptive = flags.adaptive
+        ? yield* AdaptiveMixture.open({ model, report: flags.report, dataset: flags.dataset }).pipe(
+            asWrongUsage,
+            Effect.provide(Workspace.layer(chosen.workspace))
+          )
+        : undefined
+      if (adaptive?.sameText === false)
+        output.errors.write(
+          `The weights in ${adaptive.report} were fitted with another training text than that of ${adaptive.dataset}.\n`
+        )
       const opened = yield* Model.open(model)
       const started = performance.now()
-      const pieces = Model.generate(opened, prompt, { maxTokens, temperature, seed, topK })
+      const sampling = { maxTokens, temperature, seed, topK }
+      const pieces =
+        adaptive === undefined
+          ? Model.generate(opened, prompt, sampling)
+          : Model.generateAdaptive(opened, adaptive.mixture, prompt, sampling)
       if (!flags.json) yield* write(prompt)
       const completion = yield* pieces.pipe(
         Stream.tap((piece) => (flags.json ? Effect.void : write(piece))),
         Stream.mkString
       )
       const seconds = (performance.now() - started) / 1000
-      if (flags.json) output.json({ prompt, completion, seed, seconds })
+      if (flags.json) output.json({ prompt, completion, seed, seconds, adaptive: flags.adaptive })
       else output.screen.write(`${shown.end()}\n`)
     })
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
@@ -89,6 +129,10 @@ export const generate = Command.make(
     {
       command: 'trainyard generate --model model --prompt "struct" --temperature 0 --max-tokens 64',
       description: "The most likely text"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "static int" --adaptive',
+      description: "By adaptive prediction, after a validation with adaptive set to true"
     },
     {
       command: 'trainyard generate --model model --prompt "#include" --seed 7 --json',
