@@ -36,7 +36,9 @@ const wrongUsage = new Set([
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
 
 /** Makes an error about something that a flag names a usage error, with the same message. */
-export const asWrongUsage = Effect.mapError((error: Error) => new WrongUsage({ message: error.message }))
+export const asWrongUsage = Effect.mapError(
+  (error: { readonly message: string }) => new WrongUsage({ message: error.message })
+)
 
 const tagOf = (error: unknown): string =>
   Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" ? error._tag : ""

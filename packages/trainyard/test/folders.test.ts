@@ -3,14 +3,14 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
+import * as Published from "@trainyard/core/Published"
+import * as RunLog from "@trainyard/core/RunLog"
 import * as Store from "@trainyard/core/Store"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { Model } from "@trainyard/stages/generate/ModelArtifact"
 import { TokenizerArtifact } from "@trainyard/stages/tokenize/TokenizerArtifact"
 import { TrainedRun } from "@trainyard/stages/train/TrainedRun"
 import { Context, Effect, Layer } from "effect"
-import * as DatasetFolder from "../src/DatasetFolder.ts"
-import * as ModelFolder from "../src/ModelFolder.ts"
 import { make, type Specimens } from "./malformed/specimens.ts"
 import { emptyFolder } from "./spawn.ts"
 
@@ -59,18 +59,32 @@ layer(made, { timeout: 60_000 })("folders given by hand", (it) => {
     })
   )
 
+  it.effect("a run publishes each fact of a stage once", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Made
+      const facts = (yield* RunLog.read(run)).flatMap(({ event }) =>
+        event.type === "Stage" && event.event.type === "Facts"
+          ? event.event.facts.map(({ label }) => `${event.stage}: ${label}`)
+          : []
+      )
+      assert.deepStrictEqual(facts, [...new Set(facts)])
+      for (const fact of ["collect: documents", "train: Model", "train: Time", "checkpoint: State"])
+        assert.include(facts, fact)
+    })
+  )
+
   it.effect("a copied model is known as its weights tell it", () =>
     Effect.gen(function* () {
       const folders = yield* Made
       const own = yield* Store.open(Model, folders.model)
       const { logitDifference: _, ...known } = own.value
       const copy = copied(folders.model)
-      const { cacheKey, value } = yield* ModelFolder.open(copy)
+      const { cacheKey, value } = yield* Published.open(Model, copy)
       // Published without biases, a model cannot be told from one that has them.
       assert.deepStrictEqual(value, { ...known, model: value.model, parameters: value.parameters })
       assert.strictEqual(value.provenance?.step, 2)
       rewrite(copy)
-      const other = yield* ModelFolder.open(copy)
+      const other = yield* Published.open(Model, copy)
       assert.notProperty(other.value, "provenance")
       assert.notStrictEqual(other.cacheKey, cacheKey)
     })
@@ -81,11 +95,11 @@ layer(made, { timeout: 60_000 })("folders given by hand", (it) => {
       const folders = yield* Made
       const own = yield* Store.open(Dataset, folders.dataset)
       const copy = copied(folders.dataset)
-      const { cacheKey, value } = yield* DatasetFolder.open(copy)
+      const { cacheKey, value } = yield* Published.open(Dataset, copy)
       assert.deepStrictEqual(value, own.value)
       const list = join(copy, "documents.jsonl")
       writeFileSync(list, readFileSync(list, "utf8").replace("file0.c", "file9.c"))
-      assert.notStrictEqual((yield* DatasetFolder.open(copy)).cacheKey, cacheKey)
+      assert.notStrictEqual((yield* Published.open(Dataset, copy)).cacheKey, cacheKey)
     })
   )
 })

@@ -1,5 +1,5 @@
 /** `trainyard inspect` on what a small real run has made, and on a kind that it does not know. */
-import { writeFileSync } from "node:fs"
+import { cpSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -19,6 +19,14 @@ const inspect = async (...args: ReadonlyArray<string>) => {
   const { code, stderr, stdout } = await trainyard(place, "inspect", ...args)
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   return stdout
+}
+
+/** The folder as somebody would copy it: without the store's manifest. */
+const copied = (folder: string): string => {
+  const copy = join(emptyFolder(), "copy")
+  cpSync(folder, copy, { recursive: true })
+  rmSync(join(copy, "manifest.json"))
+  return copy
 }
 
 describe("trainyard inspect", () => {
@@ -72,6 +80,36 @@ describe("trainyard inspect", () => {
     expect(tensor).toMatch(/mean +\d/)
   })
 
+  test("folders without a manifest: a published model, a dataset and a tokenizer, by their files", async () => {
+    const model = copied(made.model)
+    const shown = await inspect(model)
+    expect(shown).toContain(`model  ${model}\n  without a manifest: known by its files`)
+    expect(shown).toMatch(/Parameters +\d[\d,]*, /)
+    expect(shown).toMatch(/transformer\.wte\.weight +280 × 8 +2,240/)
+    expect(shown).toContain("Card\n---")
+    expect(shown).toMatch(/Files\n.*\n(.*\n)* {2}model\.safetensors +[\d.]+ kB/)
+    expect(await inspect(model, "--tensor", "transformer.ln_f.weight")).toMatch(/mean +\d/)
+    const { kind, pipeline, value } = JSON.parse(await inspect(model, "--json"))
+    expect({ kind, pipeline, size: value.vocabularySize }).toEqual({
+      ...{ kind: "model", pipeline: null, size: 280 }
+    })
+    expect(await inspect(copied(made.dataset))).toMatch(/^dataset .*\n.*without a manifest/)
+    expect(await inspect(copied(made.tokenizer))).toMatch(/^tokenizer .*\n.*without a manifest/)
+  })
+
+  test("a folder without a manifest that is not whole, or of a kind that needs one, is refused", async () => {
+    const model = copied(made.model)
+    writeFileSync(join(model, "config.json"), "{}")
+    for (const [folder, sentence] of [
+      [model, /cannot be used as a model: config\.json does not describe a model/],
+      [copied(made.split), /is neither the folder of an artifact nor a stage/]
+    ] as const) {
+      const { code, stderr } = await trainyard(place, "inspect", folder)
+      expect(code).toBe(2)
+      expect(stderr).toMatch(sentence)
+    }
+  })
+
   test("what cannot be shown is said in a sentence, with exit code 2", async () => {
     for (const [args, sentence] of [
       [["tokenise"], /is neither the folder of an artifact nor a stage of run .* Did you mean "tokenize"\?/],
@@ -87,7 +125,6 @@ describe("trainyard inspect", () => {
 
   test("a damaged artifact is refused", async () => {
     const copy = emptyFolder()
-    const { cpSync } = await import("node:fs")
     cpSync(made.corpus, copy, { recursive: true })
     writeFileSync(join(copy, "text.bin"), "short")
     const { code, stderr } = await trainyard(place, "inspect", copy)

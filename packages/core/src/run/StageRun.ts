@@ -6,7 +6,7 @@ import * as Sanitize from "../events/Sanitize.ts"
 import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import { Workspace } from "../store/Workspace.ts"
-import { publishFacts } from "./Facts.ts"
+import * as Facts from "./Facts.ts"
 import * as Failure from "./Failure.ts"
 import { type Beginning, type Job, NotBegun, reuseOrMake } from "./MakeArtifact.ts"
 import { Turns } from "./Turns.ts"
@@ -114,9 +114,9 @@ const waitForTurn = Effect.fnUntraced(function* (job: Job, scope: Scope.Scope) {
 
 /** Runs a planned stage and publishes its beginning and end. Never fails: how it ended is the outcome. */
 export const runStage = Effect.fnUntraced(function* (job: Job) {
-  const stream = yield* RunStream
-  const turns = yield* Turns
   const { name, node } = job.stage
+  const { ofArtifact, stream } = yield* Facts.remembering(name)
+  const turns = yield* Turns
   const ending = yield* finishing(job)
   const { finish } = ending
   const work = Effect.gen(function* () {
@@ -131,7 +131,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       Effect.map(reuseOrMake({ ...job, begin }), (made) => ({
         ...made,
         gateFailure: node.stage.gate(made.artifact.value) ?? null
-      }))
+      })).pipe(Effect.provideService(RunStream, stream))
     )
     if (Exit.isFailure(exit)) {
       const notBegun = Option.exists(Cause.findErrorOption(exit.cause), (error) => error instanceof NotBegun)
@@ -140,7 +140,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       return leftOut(name, null)
     }
     const { artifact, status, gateFailure } = exit.value
-    if (status === "cached") yield* publishFacts(stream, name, node.kind, artifact)
+    yield* ofArtifact(node.kind, artifact)
     yield* Latest.write({
       pipeline: job.pipeline,
       node: name,

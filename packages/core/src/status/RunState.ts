@@ -174,3 +174,9 @@ export const empty: RunState = {
   timeline: [],
   next: "The run is about to start."
 }
+
+/** Facts with newer ones, which take the place of those with the same label. */
+export const withFacts = (old: ReadonlyArray<Fact>, newer: ReadonlyArray<Fact>): ReadonlyArray<Fact> => [
+  ...old.filter((fact) => !newer.some(({ label }) => label === fact.label)),
+  ...newer
+]

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import type { MetricValue, RunEvent, StageEvent } from "../events/RunEvent.ts"
 import * as Processes from "../store/Processes.ts"
-import { empty, type Metric, type Point, type RunState, type Stage } from "./RunState.ts"
+import { empty, type Metric, type Point, type RunState, type Stage, withFacts } from "./RunState.ts"
 
 export { empty, type Metric, type Stage } from "./RunState.ts"
 export type RunStatus = RunState
@@ -166,7 +166,7 @@ const reduceStageEvent = (status: RunState, at: string, stage: string, event: St
         ? { ...status, warnings: append(status.warnings, { at, stage, text: event.message }) }
         : status
     case "Facts":
-      return changeStage(status, stage, () => ({ facts: event.facts }))
+      return changeStage(status, stage, ({ facts }) => ({ facts: withFacts(facts, event.facts) }))
   }
 }
 
@@ -215,7 +215,8 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
           startedAt: startedAt ?? at,
           progress: null,
           secondsLeft: null,
-          message: null
+          message: null,
+          facts: []
         })),
         at,
         event.stage,

@@ -70,6 +70,16 @@ export interface Detail<K extends Kind = Kind> {
   ) => Effect.Effect<ReadonlyArray<Section>, Failure, Services>
 }
 
+/** How a folder that has no manifest is recognised and opened: one that was copied without it, or that another program made. */
+export interface Published<K extends Kind = Kind> {
+  /** Files that every folder of the kind has, and no folder of another kind, but one that holds this kind's and more. */
+  readonly files: ReadonlyArray<string>
+  /** The file that makes two folders with the same value different: its digest is part of the artifact's key. */
+  readonly digested: string
+  /** The artifact's value from a folder's files. Fails with a sentence that names the folder and what is wrong with it. */
+  readonly open: (directory: string) => Effect.Effect<ValueOf<K>, Failure, Services>
+}
+
 /** A view without the type of its kind. */
 export interface View {
   /** Name of the kind that it shows. */
@@ -79,4 +89,6 @@ export interface View {
   readonly summary: Shown<Kind>
   readonly sections: Shown<Kind>
   readonly details: Readonly<Record<string, Detail>>
+  /** Absent where folders of the kind cannot be told without a manifest. */
+  readonly published?: Published | undefined
 }

@@ -279,3 +279,22 @@ export const history = Effect.fnUntraced(function* (stage: string) {
     .flatMap((manifest) => (manifest._tag === "Some" ? [manifest.value] : []))
     .sort((a, b) => (a.at < b.at ? 1 : -1))
 })
+
+/** The workspace's artifacts of a kind, of all stages, newest first. Those that are not whole, or of another version, are passed over. */
+export const ofKind = Effect.fnUntraced(function* <K extends Kind>(
+  kind: K
+): Effect.fn.Return<ReadonlyArray<Artifact<K>>, never, FileSystem.FileSystem | Path.Path | Workspace> {
+  const fs = yield* FileSystem.FileSystem
+  const { artifacts } = yield* Workspace
+  const stages = yield* fs.readDirectory(artifacts).pipe(Effect.orElseSucceed((): Array<string> => []))
+  const manifests = (yield* Effect.forEach(stages, (stage) => history(stage)))
+    .flat()
+    .filter((manifest) => manifest.kind === kind.name)
+    .sort((a, b) => (a.at < b.at ? 1 : -1))
+  const opened = yield* Effect.forEach(manifests, ({ cacheKey, keyParts }) =>
+    Effect.flatMap(directoryOf(keyParts.stage, cacheKey), (directory) =>
+      Effect.option(openWith(kind, directory, { files: "sizes" }))
+    )
+  )
+  return opened.flatMap((each) => (each._tag === "Some" ? [each.value.artifact] : []))
+})

@@ -4,14 +4,14 @@
  */
 import { Effect, type FileSystem, type Path, Schema } from "effect"
 import type { Fact } from "../events/RunEvent.ts"
-import type { Artifact, Detail, Kind, Shown, ValueOf, View } from "./Artifact.ts"
+import type { Artifact, Detail, Kind, Published, Shown, ValueOf, View } from "./Artifact.ts"
 import type { Failure, Section, Services } from "./Section.ts"
 
-export type { Detail, View } from "./Artifact.ts"
+export type { Detail, Published, View } from "./Artifact.ts"
 export type { Failure, Line, Section, Services } from "./Section.ts"
 
 export interface Options<K extends Kind> {
-  /** The main facts, from the value alone. The status of a run has them for a reused artifact. */
+  /** The main facts, from the value alone. The runner publishes them when the artifact is made or reused. */
   readonly facts: (value: ValueOf<K>) => ReadonlyArray<Fact>
   /** What people open, as a path within the folder, "" for the folder itself: the summary of a run names it. */
   readonly result?: string
@@ -20,6 +20,8 @@ export interface Options<K extends Kind> {
   /** What `inspect` shows below the facts. */
   readonly sections?: Shown<K>
   readonly details?: Readonly<Record<string, Detail<K>>>
+  /** How a folder of the kind is known without a manifest; without it, such folders are refused. */
+  readonly published?: Published<K>
 }
 
 /** The view of an artifact could not be made. */

@@ -167,6 +167,13 @@ const table: ReadonlyArray<Case> = [
       ofStage(4, "train", { type: "Fault", kind: "worker", message: "It died", action: "started again" }),
       ofStage(5, "train", { type: "Note", level: "warning", message: "Mind this." }),
       ofStage(5, "train", { type: "Note", level: "info", message: "Not kept." }),
+      ofStage(6, "train", {
+        type: "Facts",
+        facts: [
+          { label: "Plan", text: "long" },
+          { label: "Size", text: "unknown" }
+        ]
+      }),
       ofStage(6, "train", { type: "Facts", facts: [{ label: "Size", text: "3" }] }),
       ...[true, false].map((passed) =>
         ofStage(7, "train", {
@@ -183,7 +190,16 @@ const table: ReadonlyArray<Case> = [
       samples: [{ stage: "train", step: 5, prompt: "int", completion: " x;" }],
       faults: [{ kind: "worker", stage: "train", at: at(4) }],
       warnings: [{ stage: "train", text: "Mind this." }],
-      stages: [{}, { facts: [{ label: "Size", text: "3" }] }, {}],
+      stages: [
+        {},
+        {
+          facts: [
+            { label: "Plan", text: "long" },
+            { label: "Size", text: "3" }
+          ]
+        },
+        {}
+      ],
       gates: [{ gate: "g", stage: "train", passed: false }]
     }
   },

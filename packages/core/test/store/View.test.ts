@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import type { StageEvent } from "../../src/events/RunEvent.ts"
 import * as Pipeline from "../../src/graph/Pipeline.ts"
 import * as Stage from "../../src/graph/Stage.ts"
+import { Journal } from "../../src/run/Journal.ts"
 import * as Artifact from "../../src/store/Artifact.ts"
 import * as View from "../../src/store/View.ts"
 import { live, runAll } from "../harness.ts"
@@ -9,7 +11,7 @@ import { live, runAll } from "../harness.ts"
 const value = Schema.Struct({ size: Schema.Int })
 
 /** A run of a stage whose kind has such a view. */
-const runWith = (view: Artifact.Kind["view"]) => {
+const runWith = (view: Artifact.Kind["view"], own?: StageEvent) => {
   const kind = Artifact.kind({ name: "sized", version: 1, value, view })
   const stage = Stage.make({
     name: "size",
@@ -18,7 +20,10 @@ const runWith = (view: Artifact.Kind["view"]) => {
     inputs: {},
     config: {},
     output: kind,
-    run: () => Effect.succeed({ size: 3 })
+    run: Effect.fnUntraced(function* () {
+      if (own !== undefined) yield* (yield* Journal).publish(own)
+      return { size: 3 }
+    })
   })
   return runAll(Pipeline.make("sizes", () => stage()))
 }
@@ -30,13 +35,33 @@ const Sized = Artifact.kind({ name: "sized", version: 1, value })
 const facts = View.make(Sized, { facts: ({ size }) => [{ label: "size", text: `${size} m` }] })
 
 describe("a kind's view", () => {
-  it.live("gives the facts of a reused artifact, which its stage does not publish again", () =>
+  it.live("gives the facts of an artifact that was made or reused", () =>
     Effect.gen(function* () {
       const view = () => Promise.resolve({ view: facts })
-      expect(published(yield* runWith(view))).toEqual([])
-      expect(published(yield* runWith(view))).toEqual([
-        { type: "Facts", facts: [{ label: "size", text: "3 m" }] }
-      ])
+      const expected = [{ type: "Facts", facts: [{ label: "size", text: "3 m" }] }]
+      expect(published(yield* runWith(view))).toEqual(expected)
+      expect(published(yield* runWith(view))).toEqual(expected)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("does not repeat a fact that the stage has published, and replaces one that has changed", () =>
+    Effect.gen(function* () {
+      const view = View.make(Sized, {
+        facts: () => [
+          { label: "shape", text: "round" },
+          { label: "size", text: "3 m" }
+        ]
+      })
+      const own = {
+        type: "Facts",
+        facts: [
+          { label: "maker", text: "a test" },
+          { label: "shape", text: "round" },
+          { label: "size", text: "unknown" }
+        ]
+      } as const
+      const events = published(yield* runWith(() => Promise.resolve({ view }), own))
+      expect(events).toEqual([own, { type: "Facts", facts: [{ label: "size", text: "3 m" }] }])
     }).pipe(Effect.provide(live))
   )
 

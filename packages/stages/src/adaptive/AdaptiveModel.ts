@@ -108,6 +108,18 @@ export interface AdaptiveModel {
   readonly rate: number
 }
 
+/** A mixture with given parameters of its gate; undefined where the gate over this training text has another number of them. */
+export const modelOf = (
+  training: Training,
+  parameters: Float64Array,
+  rate: number
+): AdaptiveModel | undefined => {
+  const shape = gateShape(training)
+  return new Gate(shape).parameters.length === parameters.length
+    ? { training, gate: new Gate(shape, parameters), rate }
+    : undefined
+}
+
 /** Bits of each token of a document. */
 export const score = ({ gate, rate, training }: AdaptiveModel, document: ScoredDocument): Float32Array => {
   const adaptive = new AdaptiveDocument(training, gate, rate)

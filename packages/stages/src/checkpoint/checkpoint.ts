@@ -4,13 +4,11 @@
  */
 import { join } from "node:path"
 import type { Artifact } from "@trainyard/core/Artifact"
-import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
 import { load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import type { Provenance } from "../generate/Provenance.ts"
-import { summaryOf } from "../model/families.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { gpt2Settings } from "../tokenize/tokenizerJson.ts"
 import { curveSvg } from "../train/curveSvg.ts"
@@ -65,7 +63,7 @@ const writeCurve = Effect.fnUntraced(function* (run: string, output: string) {
     Effect.mapError(
       () =>
         new TrainedState.PublishingImpossible({
-          message: `${run}/curve.jsonl is damaged. Run train again with --force.`
+          message: `${run}/curve.jsonl is damaged. Run train again, without reusing this run.`
         })
     )
   )
@@ -121,7 +119,6 @@ export const checkpoint = Stage.make({
   run: Effect.fn("checkpoint")(function* ({ config, inputs, output }) {
     const { run } = inputs
     const fs = yield* FileSystem.FileSystem
-    const journal = yield* Journal
     const tokenizer = yield* Tokenizer.loadExact(run.directory, run.value.tokenizer)
     const { parameters, spec, step } = yield* TrainedState.open(run, config.state)
     const provenance = provenanceOf(run, config.state, step)
@@ -140,16 +137,6 @@ export const checkpoint = Stage.make({
         curve: yield* writeCurve(run.directory, output)
       })
     )
-    yield* journal.publish({
-      type: "Facts",
-      facts: [
-        { label: "Model", text: summaryOf(spec.model) },
-        { label: "State", text: `${provenance.state}, step ${provenance.step}` },
-        { label: "Validation loss", text: provenance.validationLoss.toFixed(4) },
-        { label: "Size", text: `${(bytes / 1e6).toFixed(1)} MB` },
-        { label: "Loaded back", text: `logits differ by ${logitDifference}` }
-      ]
-    })
     return {
       model: spec.model,
       vocabularySize: spec.vocabularySize,

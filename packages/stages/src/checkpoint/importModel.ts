@@ -4,12 +4,10 @@ import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { load, ModelUnreadable } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
-import { summaryOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import type { Source } from "../tensors/Safetensors.ts"
 import { copyTokenizer, digestOfFiles, tokenizerFiles } from "../tokenize/importTokenizer.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
-import { count } from "../train/figures.ts"
 import { weightsName, writeConfigs, writeWeights } from "./modelFiles.ts"
 
 /** Weights in a form that is not read here, and how to have them in the one that is. */
@@ -97,15 +95,6 @@ export const importModel = Stage.make({
     yield* copyTokenizer(folder, output, tokenizer, { model_max_length: spec.sequenceLength })
     yield* writeConfigs(output, spec, tokenizer.endTokenId)
     const loaded = yield* load(output)
-    yield* journal.publish({
-      type: "Facts",
-      facts: [
-        { label: "Model", text: summaryOf(spec.model) },
-        { label: "Parameters", text: count(parameterCount(spec)) },
-        { label: "Vocabulary", text: count(spec.vocabularySize) },
-        { label: "Context", text: `${count(spec.sequenceLength)} tokens` }
-      ]
-    })
     return {
       model: spec.model,
       vocabularySize: spec.vocabularySize,

@@ -27,7 +27,7 @@ export const open = Effect.fn("checkpoint.trainedState")(function* (
   const absent = wanted.find(({ name, shape }) => tensors.get(name)?.shape.join() !== shape.join())
   if (absent !== undefined)
     return yield* new PublishingImpossible({
-      message: `${folder} holds no ${absent.name} of shape [${absent.shape.join(", ")}]. Run train again with --force.`
+      message: `${folder} holds no ${absent.name} of shape [${absent.shape.join(", ")}]. Run train again, without reusing this run.`
     })
   const temperature = run.value.temperature[state]
   const norm = new Set(temperature === 1 ? [] : scaled(spec).map((parameter) => parameter.name))

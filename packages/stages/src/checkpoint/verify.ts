@@ -13,7 +13,7 @@ export class ModelDiffers extends Schema.TaggedError<ModelDiffers>()("ModelDiffe
   difference: Schema.Finite
 }) {
   override get message() {
-    return `The model loaded back from its folder gives logits that differ by ${this.difference} from the trained state's. The disk or the engine is faulty; run again with --backend reference to find out which.`
+    return `The model loaded back from its folder gives logits that differ by ${this.difference} from the trained state's. The disk or the engine is faulty; run again on the reference engine to find out which.`
   }
 }
 

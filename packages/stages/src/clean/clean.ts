@@ -6,8 +6,8 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Lock from "@trainyard/core/Lock"
 import * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
-import { ByteSize, Effect, Schema } from "effect"
-import { CleanReport, type Removed } from "./CleanReport.ts"
+import { Effect, Schema } from "effect"
+import { CleanReport } from "./CleanReport.ts"
 import { everything, lastPart, leftovers } from "./leftovers.ts"
 import { realRoot, removeAll } from "./removal.ts"
 
@@ -37,21 +37,6 @@ const config = {
     Schema.withDecodingDefaultKey(Effect.succeed([]))
   )
 }
-
-const words: Readonly<Record<Removed["what"], readonly [one: string, many: string]>> = {
-  artifact: ["artifact", "artifacts"],
-  scratch: ["folder of unfinished work", "folders of unfinished work"],
-  run: ["run's log", "runs' logs"],
-  temporary: ["temporary folder", "temporary folders"]
-}
-
-const tally = (removed: ReadonlyArray<Removed>): string =>
-  Object.entries(words)
-    .flatMap(([what, [one, many]]) => {
-      const count = removed.filter((item) => item.what === what).length
-      return count === 0 ? [] : [`${count.toLocaleString("en")} ${count === 1 ? one : many}`]
-    })
-    .join(", ")
 
 /**
  * Removes what earlier runs left in the workspace, and reports what. It runs every time. Fails with `UnsafeRemoval` when the workspace is
@@ -83,7 +68,6 @@ export const clean = Stage.make({
     )
     yield* removeAll(removed.map((item) => item.path))
     const bytes = removed.reduce((sum, item) => sum + item.bytes, 0)
-    const freed = ByteSize.format(ByteSize.bytes(bytes), { system: "decimal", precision: 1 })
     for (const item of removed.slice(0, 20)) {
       yield* journal.publish({ type: "Note", level: "info", message: `Removed ${item.path}` })
     }
@@ -94,10 +78,6 @@ export const clean = Stage.make({
         message: `Removed ${removed.length - 20} more; the stage's artifact lists them all.`
       })
     }
-    yield* journal.publish({
-      type: "Facts",
-      facts: [{ label: "removed", text: removed.length === 0 ? "nothing" : `${tally(removed)} (${freed})` }]
-    })
     return { bytes, removed }
   })
 })

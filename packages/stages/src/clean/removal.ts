@@ -24,7 +24,7 @@ export const realRoot = Effect.fnUntraced(function* (root: string) {
   const path = yield* Path.Path
   const real = yield* fs.realPath(root).pipe(Effect.mapError(explain("Looking at the workspace", root)))
   const home = yield* fs.realPath(homedir()).pipe(Effect.orElseSucceed(() => homedir()))
-  const hint = "Give a folder of its own with --workspace, such as .trainyard."
+  const hint = "Give the workspace a folder of its own, such as .trainyard."
   if (path.dirname(real) === real) return yield* refuse(root, `it is the root of a disk. ${hint}`)
   if (real === home) return yield* refuse(root, `it is a home folder. ${hint}`)
   if (home.startsWith(real + path.sep)) {

@@ -42,7 +42,7 @@ export interface Described {
   readonly fix: string
 }
 
-const corpus: Described = { name: "corpus", fix: "Collect it again: --force --only collect." }
+const corpus: Described = { name: "corpus", fix: "Run the collect stage again, without reusing this." }
 
 /**
  * Opens a folder with the files of a corpus, whose lines of `documents.jsonl` may say more than a corpus's do. Fails with `DamagedCorpus`

@@ -6,12 +6,12 @@ import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, Path, Predicate, Schedule, Schema, Stream } from "effect"
+import { plural } from "../figures.ts"
 import { accept } from "./accept.ts"
 import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, type Document, maximumTextBytes } from "./Corpus.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
-import { facts } from "./facts.ts"
 import { digestSources, type OpenSource, openSource } from "./openSource.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
@@ -245,7 +245,11 @@ const stage = Stage.make({
       ...decoded(kept),
       sources: opened.map((source) => source.origin)
     }
-    yield* journal.publish({ type: "Facts", facts: facts(value, opened.filter((s) => s.fetched).length) })
+    const fetched = opened.filter((source) => source.fetched).length
+    yield* journal.publish({
+      type: "Facts",
+      facts: [{ label: "fetched", text: fetched === 0 ? "no source" : plural(fetched, "source") }]
+    })
     return value
   }, Effect.scoped)
 })

@@ -12,20 +12,16 @@ const plural = (many: number, word: string): string =>
 
 const kindName = (kind: string): string => (kind === "" ? "no ending" : `.${kind}`)
 
-/**
- * One line for the whole, one a kind, one for what was left out. `fetched` is the number of sources that came over the network, where that
- * is known.
- */
+/** One line for the whole, one a kind, one for what was left out. */
 export const facts = (
-  corpus: Artifact.ValueOf<typeof Corpus>,
-  fetched?: number
+  corpus: Artifact.ValueOf<typeof Corpus>
 ): ReadonlyArray<{ readonly label: string; readonly text: string }> => {
   const shown = corpus.kinds.slice(0, 8)
   const rest = corpus.kinds.slice(8)
   return [
     {
       label: "documents",
-      text: `${plural(corpus.documents, "document")}, ${size(corpus.bytes)}, from ${plural(corpus.sources.length, "source")}${fetched === undefined ? "" : ` (${fetched === 0 ? "none" : fetched} fetched)`}`
+      text: `${plural(corpus.documents, "document")}, ${size(corpus.bytes)}, from ${plural(corpus.sources.length, "source")}`
     },
     ...shown.map((row) => ({
       label: kindName(row.kind),

@@ -97,7 +97,7 @@ const explain = (source: string, registry: string) => (cause: unknown) => {
     new SourceUnavailable({ source, message, transient })
   if (/^(ENOSPC|EDQUOT|EROFS|EACCES|EPERM)$/.test(code)) {
     return unavailable(
-      `${source} cannot be kept in the workspace's downloads: ${reasonOf(cause)}. Free space, or give a folder that can be written with --workspace.`,
+      `${source} cannot be kept in the workspace's downloads: ${reasonOf(cause)}. Free space, or give the workspace a folder that can be written.`,
       false
     )
   }

@@ -75,7 +75,7 @@ const remedy = (reason: string, files: ReadonlyArray<Skipped>, limits: Limits): 
   const largest = files.reduce((most, file) => (file.bytes > most.bytes ? file : most))
   switch (reason) {
     case "too large":
-      return `${largest.path} has ${figure(largest.bytes)} bytes, more than maximumFileBytes, ${figure(limits.maximumFileBytes)}: write maximumFileBytes: ${largest.bytes} to collect it (--set collect.maximumFileBytes=${largest.bytes})`
+      return `${largest.path} has ${figure(largest.bytes)} bytes, more than maximumFileBytes, ${figure(limits.maximumFileBytes)}: write maximumFileBytes: ${largest.bytes} to collect it`
     case "over-long line":
       return `${files[0]!.path} has a line of more than maximumLineBytes, ${figure(limits.maximumLineBytes)} bytes: raise maximumLineBytes to collect it`
     case "not UTF-8":

@@ -37,7 +37,7 @@ const Value = Schema.fromJsonString(Dataset.value)
 const damaged = (file: string, why: string): DamagedDataset =>
   new DamagedDataset({
     file,
-    message: `${file} ${why}. Build the dataset again (--force --only dataset), or copy it again.`
+    message: `${file} ${why}. Run the dataset stage again, without reusing this, or copy it again.`
   })
 
 const openSplit = Effect.fnUntraced(function* (

@@ -9,7 +9,7 @@ export class TokensUnreadable extends Schema.TaggedError<TokensUnreadable>()("To
   transient: Schema.Boolean
 }) {
   override get message() {
-    return `Token file ${this.file} cannot be read: ${this.why}. If it was removed or damaged, run the dataset stage again with --force.`
+    return `Token file ${this.file} cannot be read: ${this.why}. If it was removed or damaged, run the dataset stage again, without reusing it.`
   }
 }
 

@@ -5,14 +5,14 @@ import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import * as Spool from "../collect/Spool.ts"
-import { bytes, count, plural } from "../figures.ts"
+import { plural } from "../figures.ts"
 import { Split, type SplitDocument, type SplitName } from "../split/Split.ts"
 import { ImpossibleSplit } from "../split/SplitError.ts"
 import * as SplitReader from "../split/SplitReader.ts"
 import * as LearnedDocuments from "../tokenize/LearnedDocuments.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
-import { type Counts, Dataset, type Placed } from "./Dataset.ts"
+import { Dataset, type Placed } from "./Dataset.ts"
 import { ContaminatedTokenizer } from "./DatasetError.ts"
 
 const config = {
@@ -109,9 +109,6 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   return { ...counts, digest: hash.digest("hex") }
 })
 
-const describe = ({ bytes: size, documents, partial, tokens }: Omit<typeof Counts.Type, "digest">): string =>
-  `${count(tokens)} tokens of ${plural(documents, "document")}${partial ? ` (${count(partial)} of them in part)` : ""}, ${bytes(size)}`
-
 /**
  * Fails when the tokenizer was learned from validation or test documents of the split. A text that stands in the training split too is no
  * such document: the tokenizer of this very split may know it.
@@ -207,17 +204,10 @@ export const buildDataset = Stage.make({
       .writeFileString(path.join(output, "dataset.json"), `${JSON.stringify(value, null, 2)}\n`)
       .pipe(onDisk)
     const leftOut = split.train.documents - train.documents
-    yield* journal.publish({
-      type: "Facts",
-      facts: [
-        { label: "training", text: describe(train) },
-        { label: "validation", text: describe(validation) },
-        { label: "test", text: test === undefined ? "none" : describe(test) },
-        ...(leftOut === 0
-          ? []
-          : [{ label: "left out", text: `${plural(leftOut, "document")}, beyond maximumTokens` }])
-      ]
-    })
+    if (leftOut > 0) {
+      const text = `${plural(leftOut, "document")}, beyond maximumTokens`
+      yield* journal.publish({ type: "Facts", facts: [{ label: "left out", text }] })
+    }
     return value
   }, Effect.scoped)
 })

@@ -5,6 +5,7 @@ import { bytes, count, indexOf, plural } from "../figures.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { type Counts, Dataset } from "./Dataset.ts"
 import * as DatasetReader from "./DatasetReader.ts"
+import { published } from "./published.ts"
 
 /** Tokens of a window that is shown. */
 const windowTokens = 128
@@ -31,6 +32,7 @@ export const view: View.View = View.make(Dataset, {
     { label: "test", text: test === undefined ? "none" : described(test) },
     { label: "vocabulary", text: `${count(vocabularySize)} entries` }
   ],
+  published,
   sections: Effect.fnUntraced(function* ({ directory, value }) {
     const reader = yield* DatasetReader.open(directory)
     const tokenizer = yield* Tokenizer.loadExact(directory, value.tokenizer)

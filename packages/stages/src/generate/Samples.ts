@@ -6,6 +6,8 @@
  */
 import type { RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
+import type { AdaptiveModel } from "../adaptive/AdaptiveModel.ts"
+import { adaptiveRow } from "./adaptiveRow.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
 import { type CompletionOptions, chooser } from "./Completion.ts"
 import { type Codec, decoder } from "./decoding.ts"
@@ -23,6 +25,8 @@ export interface SampleOptions extends CompletionOptions {
   readonly loopStop?: boolean | undefined
   /** Gives each token's log-probability with this many of the most likely tokens; none when absent. */
   readonly logprobs?: number | undefined
+  /** Draws from this mixture of the model with n-grams, which needs `stopToken`; from the model alone when absent. */
+  readonly adaptive?: AdaptiveModel | undefined
 }
 
 export interface Prompt {
@@ -87,7 +91,7 @@ const rowOf = <E>(
 ): Row<E> => {
   const choose = chooser(prompt.ids, options)
   const write = writer(codec, prompt, options)
-  return {
+  const row: Row<E> = {
     prompt: prompt.ids,
     next: Effect.fnUntraced(function* (logits) {
       const token = choose(logits)
@@ -103,6 +107,8 @@ const rowOf = <E>(
       return part.ended === undefined ? token : undefined
     })
   }
+  const { adaptive, stopToken } = options
+  return adaptive === undefined || stopToken === undefined ? row : adaptiveRow(row, adaptive, stopToken)
 }
 
 /** Samples of one batch, numbered from `first`. */

@@ -5,6 +5,7 @@ import { bytes, count, figure } from "../figures.ts"
 import { settingsOf, summaryOf, titleOf } from "../model/families.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
 import { Model } from "./ModelArtifact.ts"
+import { published } from "./published.ts"
 
 const weights = "model.safetensors"
 
@@ -35,6 +36,7 @@ export const view: View.View = View.make(Model, {
       : [{ label: "Loaded back", text: `logits differ by ${value.logitDifference}` }])
   ],
   result: "",
+  published,
   sections: Effect.fnUntraced(function* ({ directory, value }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -74,7 +76,7 @@ export const view: View.View = View.make(Model, {
         const tensor = tensors.get(name)
         if (tensor === undefined)
           return yield* Effect.fail({
-            message: `it has no tensor "${name}"; without --tensor all are listed`
+            message: `it has no tensor "${name}"; its sections list all of them`
           })
         const values = yield* tensor.read
         let [minimum, maximum, sum, squares] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0]

@@ -18,7 +18,7 @@ export interface SplitReader {
   readonly all: CorpusReader.CorpusReader<SplitDocument>
 }
 
-const fix = "Split the corpus again: --force --only split."
+const fix = "Run the split stage again, without reusing this."
 
 /** Opens a split. Fails with `DamagedCorpus` when its files do not fit together. */
 export const open = Effect.fn("SplitReader.open")(function* ({

@@ -9,7 +9,6 @@ import * as CorpusReader from "../collect/CorpusReader.ts"
 import * as Spool from "../collect/Spool.ts"
 import { assign } from "./assign.ts"
 import { excerpt } from "./excerpt.ts"
-import { facts } from "./facts.ts"
 import { Split, type SplitDocument, type SplitName, type Subset } from "./Split.ts"
 import { ImpossibleSplit } from "./SplitError.ts"
 
@@ -210,7 +209,6 @@ export const splitCorpus = Stage.make({
     const done = trained.bytes + validated.bytes + (tested?.bytes ?? 0)
     // With limits less is written than the corpus holds.
     yield* journal.publish({ type: "Progress", done, total: done, unit: "bytes" })
-    yield* journal.publish({ type: "Facts", facts: facts(value) })
     return value
   }, Effect.scoped)
 })

@@ -1,7 +1,6 @@
 /** The import-tokenizer stage: takes the tokenizer of a folder that was made elsewhere, such as that of a model to train further. */
 import { createHash } from "node:crypto"
 import { digestFile } from "@trainyard/core/Durable"
-import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
@@ -89,20 +88,9 @@ export const importTokenizer = Stage.make({
   externalDigest: ({ folder }) => digestOfFiles(folder, tokenizerFiles),
   run: Effect.fn("importTokenizer")(function* ({ config, output }) {
     const path = yield* Path.Path
-    const journal = yield* Journal
     const tokenizer = yield* Tokenizer.load(path.resolve(config.folder))
     yield* copyTokenizer(config.folder, output, tokenizer)
     const { digest } = yield* Tokenizer.load(output)
-    yield* journal.publish({
-      type: "Facts",
-      facts: [
-        {
-          label: "vocabulary",
-          text: `${tokenizer.vocabularySize.toLocaleString("en")} entries, ${tokenizer.model}`
-        },
-        { label: "end of a document", text: `${tokenizer.endToken} (${tokenizer.endTokenId})` }
-      ]
-    })
     return {
       digest,
       model: tokenizer.model,

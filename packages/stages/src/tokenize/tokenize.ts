@@ -67,8 +67,6 @@ const config = {
   singleDigits: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 }
 
-const share = (value: number): string => `${(100 * value).toFixed(value > 0 && value < 0.01 ? 3 : 1)} %`
-
 /** Proves that the library reads what was written and that a document comes back whole. */
 const prove = Effect.fnUntraced(function* (directory: string, text: string) {
   const tokenizer = yield* Tokenizer.load(directory)
@@ -153,14 +151,8 @@ export const tokenize = Stage.make({
     yield* journal.publish({
       type: "Facts",
       facts: [
-        {
-          label: "vocabulary",
-          text: `${count(vocabularySize)} entries, ${config.model}, ${share(value.vocabularyUse)} used by the training split`
-        },
         { label: "learned from", text: `${plural(corpus.documents, "document")}, ${bytes(corpus.bytes)}` },
-        { label: "tokens", text: `${count(vocabulary.totalTokens)} in the training split` },
-        { label: "bytes per token", text: value.bytesPerToken.toFixed(2) },
-        { label: "unknown tokens", text: share(value.unknownRate) }
+        { label: "tokens", text: `${count(vocabulary.totalTokens)} in the training split` }
       ]
     })
     return value

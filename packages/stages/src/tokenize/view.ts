@@ -2,6 +2,7 @@
 import * as View from "@trainyard/core/View"
 import { Effect } from "effect"
 import { count, plural, share } from "../figures.ts"
+import { published } from "./published.ts"
 import * as Tokenizer from "./Tokenizer.ts"
 import { TokenizerArtifact } from "./TokenizerArtifact.ts"
 
@@ -17,6 +18,7 @@ export const view: View.View = View.make(TokenizerArtifact, {
       ? []
       : [{ label: "used by the training split", text: share(value.vocabularyUse) }])
   ],
+  published,
   details: {
     text: {
       argument: "TEXT",

@@ -39,7 +39,7 @@ export class DiskTooSmall extends Schema.TaggedError<DiskTooSmall>()("DiskTooSma
   free: Schema.Finite
 }) {
   override get message() {
-    return `Checkpoints in ${this.directory} need ${size(this.needed)} and ${size(this.free)} are free. Free some space, lower keepLast, or choose another --workspace.`
+    return `Checkpoints in ${this.directory} need ${size(this.needed)} and ${size(this.free)} are free. Free some space, lower keepLast, or choose another workspace.`
   }
 }
 

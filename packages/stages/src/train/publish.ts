@@ -13,7 +13,7 @@ import { parameterCount } from "../model/Parameters.ts"
 import * as CheckpointFolder from "./CheckpointFolder.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Documents from "./Documents.ts"
-import { count, rate } from "./figures.ts"
+import { count, modelText, rate } from "./figures.ts"
 import { muonMatrices } from "./optimizers.ts"
 import type { Plan } from "./Plan.ts"
 import { CheckpointFailed } from "./Snapshot.ts"
@@ -50,8 +50,7 @@ const decayText = ({ epochs, steps, weightDecay }: Decay): string =>
 /** What is worth knowing before the first step. */
 export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, start: Start | undefined) => {
   return [
-    { label: "Model", text: summaryOf(plan.spec.model) },
-    { label: "Parameters", text: count(parameters) },
+    { label: "Model", text: modelText(plan.spec.model, parameters) },
     { label: "Vocabulary", text: count(plan.spec.vocabularySize) },
     {
       label: "Sequence length",
@@ -276,29 +275,7 @@ const valueOf = Effect.fnUntraced(function* (options: Options, best: Best) {
 
 /** Writes `best/`, `last/` and `curve.jsonl` and gives the artifact's value. */
 export const publish = Effect.fn("train.publish")(function* (options: Options) {
-  const { state } = options
-  const journal = yield* Journal
   const { best, last } = yield* bestAndLast(options)
   yield* writeFiles(options, best.checkpoint, last)
-  const value = yield* valueOf(options, best)
-  yield* journal.publish({
-    type: "Facts",
-    facts: [
-      { label: "Best", text: `step ${count(best.step)}, validation loss ${best.loss.toFixed(4)}` },
-      {
-        label: "Last",
-        text: `step ${count(state.step)}, validation loss ${value.lastValidationLoss.toFixed(4)}`
-      },
-      {
-        label: "Ended",
-        text: value.stopped === "patience" ? "patience ran out" : "all planned steps are done"
-      },
-      { label: "Tokens", text: `${count(value.tokensSeen)} seen` },
-      {
-        label: "Time",
-        text: `${state.seconds.toFixed(1)} s, ${count(Math.round(value.tokensPerSecond))} tokens/s`
-      }
-    ]
-  })
-  return value
+  return yield* valueOf(options, best)
 })

@@ -52,7 +52,7 @@ const documentsOf = Effect.fnUntraced(function* ({ directory, value }: Artifact<
   const damaged = (why: string) =>
     new DamagedDataset({
       file,
-      message: `${file} ${why}. Build the dataset again (--force --only dataset), or copy it again.`
+      message: `${file} ${why}. Run the dataset stage again, without reusing this, or copy it again.`
     })
   const { train, validation } = yield* DocumentStarts.read(directory).pipe(
     Effect.catchTags({

@@ -2,7 +2,7 @@
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { count } from "../figures.ts"
-import { summaryOf } from "../model/families.ts"
+import { modelText } from "./figures.ts"
 import { learningRows } from "./learningText.ts"
 import { CurvePoint, TrainedRun } from "./TrainedRun.ts"
 
@@ -24,7 +24,7 @@ export const view: View.View = View.make(TrainedRun, {
   facts: (value) => [
     {
       label: "Model",
-      text: `${summaryOf(value.model)}, ${count(value.parameters)} parameters`
+      text: modelText(value.model, value.parameters)
     },
     {
       label: "Best",

@@ -1,7 +1,8 @@
 /**
  * What validation measured, and whether the model passes its gates.
  *
- * Files: `report.md` (with `curve.svg` beside it), `report.json`, `junit.xml`, `completions.jsonl`.
+ * Files: `report.md` (with `curve.svg` beside it), `report.json`, `junit.xml`, `completions.jsonl`, and `adaptive.json` where
+ * the weights of adaptive prediction were fitted (see `adaptive/FittedWeights`).
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
@@ -146,7 +147,7 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 4,
+  version: 5,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,

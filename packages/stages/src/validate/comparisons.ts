@@ -182,5 +182,5 @@ export const compare = Effect.fn("validate.compare")(function* (options: Options
     adaptive: adaptive && mixture ? adaptiveFigures(adaptive, mixture, results) : null,
     lexical: typeof lexical === "string" ? [] : lexical
   }
-  return { comparisons, seconds }
+  return { comparisons, seconds, fit: adaptive?.fit }
 })

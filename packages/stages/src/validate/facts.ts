@@ -1,14 +1,14 @@
-/** What the summary of a run shows of a report. */
-import type { Language } from "../languages/Language.ts"
+/** The facts of a report. */
+import { named } from "../languages/builtIn.ts"
 import { baselineName, figure, percent, withInterval, yardstickName } from "./gates.ts"
 import type { ReportValue } from "./Report.ts"
 
-const completionFacts = (report: ReportValue, language: Language | undefined) =>
-  language === undefined
+const completionFacts = (report: ReportValue) =>
+  report.language === null
     ? [{ label: "Completions", text: `${report.completions.total}, not checked: no language is chosen` }]
     : [
         {
-          label: `Parses as ${language.title}`,
+          label: `Parses as ${named(report.language)?.title ?? report.language}`,
           text:
             report.parseShare === null
               ? "no completions"
@@ -20,7 +20,7 @@ const completionFacts = (report: ReportValue, language: Language | undefined) =>
       ]
 
 /** Yardsticks and adaptive prediction. */
-export const comparisonFacts = (report: ReportValue) => [
+const comparisonFacts = (report: ReportValue) => [
   ...report.yardsticks.map((each) => ({
     label: `Bits per byte, ${yardstickName(each.name)}`,
     text:
@@ -38,7 +38,7 @@ export const comparisonFacts = (report: ReportValue) => [
       ])
 ]
 
-export const factsOf = (report: ReportValue, language: Language | undefined) => [
+export const factsOf = (report: ReportValue) => [
   {
     label: "Measured on",
     text: `${report.split} split, ${report.documents.toLocaleString("en")} document${report.documents === 1 ? "" : "s"}, ${report.tokens.toLocaleString("en")} tokens`
@@ -54,7 +54,7 @@ export const factsOf = (report: ReportValue, language: Language | undefined) => 
     : [{ label: "Bits per byte, validation split", text: figure(report.validation.bitsPerByte) }]),
   { label: "Loss", text: `${report.loss.toFixed(4)} (perplexity ${figure(report.perplexity)})` },
   { label: "Top-1 accuracy", text: percent(report.topOneAccuracy) },
-  ...completionFacts(report, language),
+  ...completionFacts(report),
   {
     label: "Longest overlap",
     text: report.longestOverlap === null ? "no completions" : `${report.longestOverlap} tokens`

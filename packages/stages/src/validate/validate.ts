@@ -3,11 +3,14 @@
  * earlier stage opens, beside n-gram baselines; lets it complete prompts, which the parser and the compiler of a language check; and
  * compares all of that with the gates of its config.
  */
+import { join } from "node:path"
 import { Backend } from "@trainyard/backends/Backend"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { digestFile } from "@trainyard/core/Durable"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, Schema } from "effect"
+import * as FittedWeights from "../adaptive/FittedWeights.ts"
 import { Dataset } from "../dataset/Dataset.ts"
 import * as DatasetReader from "../dataset/DatasetReader.ts"
 import { codecOf } from "../generate/Completion.ts"
@@ -18,10 +21,10 @@ import { LanguageSetting } from "../languages/LanguageSetting.ts"
 import { parameterCount } from "../model/Parameters.ts"
 import { leastContext } from "../model/windows.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import type { Fit } from "./adaptivePrediction.ts"
 import * as Compressor from "./Compressor.ts"
 import { chooseLanguage } from "./chooseLanguage.ts"
 import { measureCompletions } from "./completions.ts"
-import { factsOf } from "./facts.ts"
 import * as gates from "./gates.ts"
 import { predictions } from "./predictions.ts"
 import { type Completion, type Gate, Report, type ReportValue, YardstickName } from "./Report.ts"
@@ -197,6 +200,23 @@ const publish = Effect.fnUntraced(function* (
   }
 })
 
+/** Keeps the fitted weights of adaptive prediction beside the report. */
+const saveWeights = Effect.fnUntraced(function* (
+  output: string,
+  { dataset, model }: { readonly model: Artifact<typeof Model>; readonly dataset: Artifact<typeof Dataset> },
+  { mostTokens, order, parameters, rate, seed }: Fit
+) {
+  const { sha256 } = yield* digestFile(join(model.directory, "model.safetensors"))
+  yield* FittedWeights.save(output, {
+    format: 1,
+    model: sha256,
+    tokenizer: dataset.value.tokenizer,
+    training: { digest: dataset.value.train.digest, mostTokens, seed, order },
+    rate,
+    parameters
+  })
+})
+
 export const validate = Stage.make({
   name: "validate",
   version: 5,
@@ -234,7 +254,7 @@ export const validate = Stage.make({
     const language = yield* chooseLanguage(config.language, reader.test ?? reader.validation)
 
     const opened = yield* LoadedModel.open(loaded, completionRows)
-    const { comparisons, first, second, seconds } = yield* predictions({
+    const { comparisons, first, fit, second, seconds } = yield* predictions({
       config,
       tokenizer,
       language,
@@ -272,6 +292,7 @@ export const validate = Stage.make({
       ...figures,
       completions: countsOf(completions)
     }
+    if (fit !== undefined) yield* saveWeights(output, { model, dataset }, fit)
     yield* writeReport({
       output,
       value,
@@ -292,7 +313,6 @@ export const validate = Stage.make({
       },
       seconds: (performance.now() - started) / 1000
     })
-    yield* journal.publish({ type: "Facts", facts: factsOf(value, language) })
     return value
   })
 })

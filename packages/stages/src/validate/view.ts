@@ -1,8 +1,9 @@
 /** How a report is shown: figures beside the baselines, gates, and what the model writes. */
 import * as View from "@trainyard/core/View"
 import { Effect, FileSystem, Path, Schema } from "effect"
+import { fileName } from "../adaptive/FittedWeights.ts"
 import { count, figure, plural, share } from "../figures.ts"
-import { comparisonFacts } from "./facts.ts"
+import { factsOf } from "./facts.ts"
 import { withInterval, yardstickName } from "./gates.ts"
 import { Report, type ReportValue } from "./Report.ts"
 
@@ -75,6 +76,24 @@ const figureLines = (value: ReportValue): ReadonlyArray<View.Line> => {
   ]
 }
 
+/** The weights that were fitted, for generation. */
+const adaptiveSections = ({ adaptive }: ReportValue): ReadonlyArray<View.Section> =>
+  adaptive === null
+    ? []
+    : [
+        {
+          title: "Adaptive prediction",
+          facts: [
+            { label: "fitted weights", text: `${fileName}, for generation` },
+            {
+              label: "fitted to",
+              text: `${plural(adaptive.fittedDocuments, "document")}, ${plural(adaptive.fittedTokens, "token")} of the validation split`
+            },
+            { label: "rate within a document", text: String(adaptive.rate) }
+          ]
+        }
+      ]
+
 /** Yardsticks, what was not measured, and kinds of lexical elements. */
 const comparisonSections = (value: ReportValue): ReadonlyArray<View.Section> => {
   const predictors = Object.keys(value.lexical[0]?.bitsPerByte ?? {})
@@ -125,20 +144,7 @@ const comparisonSections = (value: ReportValue): ReadonlyArray<View.Section> => 
 const writes = "What the model writes"
 
 export const view: View.View = View.make(Report, {
-  facts: (value) => [
-    {
-      label: "Measured on",
-      text: `${value.split} split, ${plural(value.documents, "document")}, ${plural(value.tokens, "token")}`
-    },
-    { label: "Bits per byte", text: withInterval(value.bitsPerByte, value.interval, 3) },
-    ...value.baselines.map((each) => ({
-      label: `Bits per byte, ${baselineName(each.order)}`,
-      text: withInterval(each.bitsPerByte, each.interval, 3)
-    })),
-    ...comparisonFacts(value),
-    { label: "Loss", text: `${value.loss.toFixed(4)} (perplexity ${figure(value.perplexity)})` },
-    { label: "Top-1 accuracy", text: share(value.topOneAccuracy) }
-  ],
+  facts: factsOf,
   result: "report.md",
   summary: Effect.fnUntraced(function* ({ directory, value }) {
     const samples = yield* samplesIn(directory)
@@ -173,6 +179,7 @@ export const view: View.View = View.make(Report, {
         }
       },
       ...comparisonSections(value),
+      ...adaptiveSections(value),
       ...(samples.length === 0 ? [] : [{ title: writes, samples }])
     ]
   })

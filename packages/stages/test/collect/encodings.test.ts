@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import iconv from "iconv-lite"
 import * as CorpusReader from "../../src/collect/CorpusReader.ts"
 import { collect } from "../../src/collect/collect.ts"
+import { facts as factsOf } from "../../src/collect/facts.ts"
 import * as Source from "../../src/collect/Source.ts"
 import * as Running from "../runStage.ts"
 import { folderOf, jsonLines } from "./folders.ts"
@@ -26,7 +27,7 @@ const files = {
 
 const collected = Effect.fnUntraced(function* (notUtf8?: string) {
   const root = yield* folderOf(files)
-  const { artifact, events } = yield* Running.runStage(
+  const { artifact } = yield* Running.runStage(
     collect({ sources: [Source.folder(root)], ...(notUtf8 === undefined ? {} : { notUtf8 }) })
   )
   const corpus = yield* CorpusReader.open(artifact.directory)
@@ -39,7 +40,7 @@ const collected = Effect.fnUntraced(function* (notUtf8?: string) {
     encodings: Object.fromEntries(documents.map(([document]) => [document.path, document.encoding])),
     skipped: Object.fromEntries(skipped.map(({ path, reason }) => [String(path), String(reason)])),
     decoded: artifact.value.decoded,
-    facts: events.flatMap((event) => (event.type === "Facts" ? event.facts : []))
+    facts: factsOf(artifact.value)
   }
 })
 

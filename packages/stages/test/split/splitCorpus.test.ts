@@ -3,6 +3,7 @@ import type { Stage } from "@trainyard/core"
 import { Effect, FileSystem } from "effect"
 import type { Corpus } from "../../src/collect/Corpus.ts"
 import { assign } from "../../src/split/assign.ts"
+import { facts } from "../../src/split/facts.ts"
 import * as SplitReader from "../../src/split/SplitReader.ts"
 import { splitCorpus } from "../../src/split/splitCorpus.ts"
 import { corpusOf, someCode } from "../corpusOf.ts"
@@ -104,7 +105,7 @@ layer(Running.layer)("splitting a corpus", (it) => {
 
   it.effect("has a part of each long validation document, and says so", () =>
     Effect.gen(function* () {
-      const { artifact, events, reader } = yield* made({ validationDocumentBytes: 400 })
+      const { artifact, reader } = yield* made({ validationDocumentBytes: 400 })
       const { reader: whole } = yield* made({ validationDocumentBytes: null })
       assert.deepStrictEqual(yield* idsOf(reader.validation), yield* idsOf(whole.validation))
       assert.deepStrictEqual(yield* documentsOf(reader.train), yield* documentsOf(whole.train))
@@ -125,9 +126,8 @@ layer(Running.layer)("splitting a corpus", (it) => {
       const { partial } = artifact.value.validation
       assert.strictEqual(partial, originals.filter(({ bytes }) => bytes > 400).length)
       assert.isAbove(partial, 0)
-      const facts = events.flatMap((event) => (event.type === "Facts" ? event.facts : []))
       assert.include(
-        facts.find(({ label }) => label === "validation")?.text,
+        facts(artifact.value).find(({ label }) => label === "validation")?.text,
         `${parts.length} documents (${partial} of them in part)`
       )
     })

@@ -92,7 +92,7 @@ it.layer(workspace)("validate", (it) => {
       ])
       expect(completions.every((each) => each.tokens <= 80)).toBe(true)
       const kinds = new Set(events.map((event: StageEvent) => event.type))
-      expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate", "Facts"]))
+      expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate"]))
     })
   )
 

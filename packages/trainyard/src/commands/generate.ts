@@ -1,9 +1,12 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
+import { Workspace } from "@trainyard/core/Workspace"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as AdaptiveMixture from "../AdaptiveMixture.ts"
 import * as Engine from "../Engine.ts"
 import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
+import { adaptiveFlags, adaptiveWithoutEffect } from "../generate/adaptiveFlags.ts"
 import { promptFlags, promptOf } from "../generate/prompt.ts"
 import { collector, jsonOf, notesOf, type Printing, printer } from "../generate/SampleText.ts"
 import { contradiction, optionsOf, samplingFlags } from "../generate/samplingFlags.ts"
@@ -22,6 +25,7 @@ export const generate = Command.make(
     ),
     ...promptFlags,
     ...samplingFlags,
+    ...adaptiveFlags,
     backend: RunOptions.backendFlag,
     threads: RunOptions.threadsFlag,
     precision: RunOptions.precisionFlag,
@@ -30,13 +34,23 @@ export const generate = Command.make(
   Effect.fn("trainyard.generate")(function* (flags) {
     const chosen = yield* RunOptions.settle(flags)
     const output = yield* Output
-    const wrong = contradiction(flags)
+    const wrong = contradiction(flags) ?? adaptiveWithoutEffect(flags)
     if (wrong !== undefined) return yield* new WrongUsage({ message: wrong })
     const { samples: count, seed } = flags
     const printing: Printing = { prompt: yield* promptOf(flags), seed, count }
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
-      const options = yield* optionsOf(flags)
+      const adaptive = flags.adaptive
+        ? yield* AdaptiveMixture.open({ model, report: flags.report, dataset: flags.dataset }).pipe(
+            asWrongUsage,
+            Effect.provide(Workspace.layer(chosen.workspace))
+          )
+        : undefined
+      if (adaptive?.sameText === false)
+        output.errors.write(
+          `The weights in ${adaptive.report} were fitted with another training text than that of ${adaptive.dataset}.\n`
+        )
+      const options = { ...(yield* optionsOf(flags)), adaptive: adaptive?.mixture }
       const opened = yield* Model.open(model, Math.min(count, mostRows))
       const { add, samples } = collector(count, performance.now())
       const print = flags.json ? () => undefined : printer(output.screen, printing)
@@ -50,7 +64,10 @@ export const generate = Command.make(
       for (const note of notesOf(samples, printing)) output.errors.write(`${note}\n`)
       if (!flags.json) return
       for (const [index, sample] of samples.entries())
-        output.json(yield* jsonOf(model, sample, index, printing, Option.isSome(flags.logprobs)))
+        output.json({
+          ...(yield* jsonOf(model, sample, index, printing, Option.isSome(flags.logprobs))),
+          adaptive: flags.adaptive
+        })
     })
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
   })
@@ -68,6 +85,10 @@ export const generate = Command.make(
     {
       command: 'trainyard generate --model model --prompt "static int " --items 1 --stop "#include" -n 4',
       description: "Four functions at once, each ended at its end or before an #include"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "static int" --adaptive',
+      description: "By adaptive prediction, after a validation with adaptive set to true"
     },
     {
       command: "head -20 main.c | trainyard generate --model model --prompt - --top-k 1000 --top-p 0.95",

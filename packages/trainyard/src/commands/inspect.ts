@@ -1,5 +1,6 @@
 /** `trainyard inspect`: an artifact, shown by the view of its kind. */
 import type { Artifact, Kind } from "@trainyard/core/Artifact"
+import * as Published from "@trainyard/core/Published"
 import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
 import * as Spelling from "@trainyard/core/Spelling"
@@ -7,9 +8,9 @@ import * as Store from "@trainyard/core/Store"
 import * as View from "@trainyard/core/View"
 import { Workspace } from "@trainyard/core/Workspace"
 import { kinds } from "@trainyard/stages/kinds"
-import { Effect, Option, Path } from "effect"
+import { Effect, FileSystem, Option, Path } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { WrongUsage } from "../ExitCode.ts"
+import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as PipelineFile from "../PipelineFile.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -17,21 +18,29 @@ import { bytes, duration } from "../show/format.ts"
 import { sectionLines } from "../show/sections.ts"
 import { jsonFlag } from "./flags.ts"
 
+/** A folder, and the kind that it is known by where it has no manifest. */
+interface Found {
+  readonly directory: string
+  readonly published: Kind | undefined
+}
+
 /** The folder of an artifact that is named by itself, by its place in the workspace, or by a stage of a run. */
-const find = Effect.fnUntraced(function* (name: string, run: string | undefined) {
+const find = Effect.fnUntraced(function* (name: string, run: string | undefined, known: ReadonlyArray<Kind>) {
   const path = yield* Path.Path
   const { root } = yield* Workspace
   for (const directory of [path.resolve(name), path.resolve(root, name)])
-    if (yield* Store.isArtifact(directory)) return directory
+    if (yield* Store.isArtifact(directory)) return { directory, published: undefined } satisfies Found
+  const published = yield* Published.kindOf(known, path.resolve(name))
+  if (published !== undefined) return { directory: path.resolve(name), published } satisfies Found
   const log = yield* RunLog.find(run).pipe(Effect.option)
   if (Option.isNone(log)) {
     return yield* new WrongUsage({
-      message: `${name} is no folder of an artifact (it has no manifest.json), and ${run === undefined ? `there has been no run in ${root} yet` : `there is no run "${run}" in ${root}`}. Give the folder of an artifact, or the name of a stage.`
+      message: `${name} is no folder of an artifact (it has no manifest.json, and not the files of a kind that is known without one), and ${run === undefined ? `there has been no run in ${root} yet` : `there is no run "${run}" in ${root}`}. Give the folder of an artifact, or the name of a stage.`
     })
   }
   const { run: identity, stages } = RunStatus.of(yield* RunLog.read(log.value))
   const stage = stages.find((each) => each.name === name)
-  if (stage?.directory != null) return stage.directory
+  if (stage?.directory != null) return { directory: stage.directory, published: undefined } satisfies Found
   const names = stages.map((each) => each.name)
   const near = Spelling.nearest(name, names)
   return yield* new WrongUsage({
@@ -43,23 +52,44 @@ const find = Effect.fnUntraced(function* (name: string, run: string | undefined)
 })
 
 interface Inspected {
-  readonly manifest: Store.Manifest
+  /** Undefined for a folder without one. */
+  readonly manifest: Store.Manifest | undefined
   readonly artifact: Artifact
   readonly view: View.View | undefined
+  readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number }>
 }
 
+/** The files of a folder and what lies below it, with their sizes. */
+const filesIn = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const names = yield* fs.readDirectory(directory, { recursive: true })
+  const files = yield* Effect.forEach(names.sort(), (name) =>
+    Effect.map(fs.stat(path.join(directory, name)), ({ size, type }) =>
+      type === "File" ? [{ path: name, bytes: Number(size) }] : []
+    )
+  )
+  return files.flat()
+})
+
 /** Opens an artifact and checks it; one of an unknown kind has no view and is shown by its manifest alone. */
-const open = Effect.fnUntraced(function* (directory: string, known: ReadonlyArray<Kind>) {
+const open = Effect.fnUntraced(function* ({ directory, published }: Found, known: ReadonlyArray<Kind>) {
+  if (published !== undefined) {
+    const artifact: Artifact = yield* Published.open(published, directory).pipe(asWrongUsage)
+    const view = yield* View.of(published)
+    const inspected: Inspected = { manifest: undefined, artifact, view, files: yield* filesIn(directory) }
+    return inspected
+  }
   const manifest = yield* Store.readManifest(directory)
   const kind = known.find(({ name }) => name === manifest.kind)
   if (kind === undefined) {
     const { cacheKey, kind: name, value } = manifest
     const artifact: Artifact = { kind: name, value, directory, cacheKey }
-    const inspected: Inspected = { manifest, artifact, view: undefined }
+    const inspected: Inspected = { manifest, artifact, view: undefined, files: manifest.files }
     return inspected
   }
   const { artifact } = yield* Store.openWith(kind, directory, { files: "digests" })
-  const inspected: Inspected = { manifest, artifact, view: yield* View.of(kind) }
+  const inspected: Inspected = { manifest, artifact, view: yield* View.of(kind), files: manifest.files }
   return inspected
 })
 
@@ -88,13 +118,13 @@ const detail = Effect.fnUntraced(function* ({ artifact, view }: Inspected, { arg
 })
 
 /** What is shown of an artifact without a view, and after all others: its value or its files. */
-const generic = ({ artifact, manifest, view }: Inspected): ReadonlyArray<View.Section> => [
+const generic = ({ artifact, files, view }: Inspected): ReadonlyArray<View.Section> => [
   ...(view === undefined ? [{ title: "Value", text: JSON.stringify(artifact.value, null, 2) }] : []),
   {
     title: "Files",
     table: {
       columns: ["file", "size"],
-      rows: manifest.files.map((file) => [file.path, bytes(file.bytes)])
+      rows: files.map((file) => [file.path, bytes(file.bytes)])
     }
   }
 ]
@@ -111,7 +141,10 @@ const print = Effect.fnUntraced(function* (
   sections: ReadonlyArray<View.Section>
 ) {
   const { screen } = yield* Output
-  const made = `made by ${manifest.node} of ${manifest.pipeline}, ${manifest.at.slice(0, 19)}Z, in ${duration(manifest.seconds)}`
+  const made =
+    manifest === undefined
+      ? "without a manifest: known by its files"
+      : `made by ${manifest.node} of ${manifest.pipeline}, ${manifest.at.slice(0, 19)}Z, in ${duration(manifest.seconds)}`
   const hints = Object.entries(view?.details ?? {}).map(
     ([name, { argument, description }]) => `--${name} ${argument}  ${description}`
   )
@@ -125,6 +158,17 @@ const print = Effect.fnUntraced(function* (
   for (const line of lines) screen.write(`${line}\n`)
 })
 
+/** What the manifest says of an artifact, as JSON; null where there is no manifest to say it. */
+const identityOf = ({ artifact: { cacheKey, directory, kind, value }, manifest }: Inspected) => ({
+  ...{ kind, kindVersion: manifest?.kindVersion ?? null, directory, cacheKey },
+  pipeline: manifest?.pipeline ?? null,
+  stage: manifest?.node ?? null,
+  run: manifest?.run ?? null,
+  at: manifest?.at ?? null,
+  seconds: manifest?.seconds ?? null,
+  value: manifest === undefined ? value : manifest.value
+})
+
 /** Details that have a flag of their own; others are asked for with --show. */
 const flagged = ["document", "text", "window", "tensor"] as const
 
@@ -136,7 +180,7 @@ export const inspect = Command.make(
   {
     artifact: Argument.String("ARTIFACT").pipe(
       Argument.withDescription(
-        "The folder of an artifact, its path within the workspace, or the name of a stage of the newest run"
+        "The folder of an artifact or of a published model, dataset or tokenizer, a path within the workspace, or the name of a stage of the newest run"
       )
     ),
     run: optionalFlag("run", "RUN", "Take the stage's artifact from this run; the newest unless given"),
@@ -176,20 +220,17 @@ export const inspect = Command.make(
       ? []
       : (yield* PipelineFile.load(flags.pipeline.value)).pipeline.nodes.map(({ kind }) => kind)
     const show = Effect.gen(function* () {
-      const directory = yield* find(flags.artifact, Option.getOrUndefined(flags.run))
-      const inspected = yield* open(directory, [...own, ...kinds])
-      const { artifact, manifest, view } = inspected
+      const known = [...own, ...kinds]
+      const found = yield* find(flags.artifact, Option.getOrUndefined(flags.run), known)
+      const inspected = yield* open(found, known)
+      const { artifact, view } = inspected
       const facts = view === undefined ? [] : yield* View.facts(view, artifact)
       const sections =
         requests.length === 0
           ? yield* sectionsOf(inspected)
           : (yield* Effect.forEach(requests, (request) => detail(inspected, request))).flat()
       if (flags.json) {
-        const { at, cacheKey, files, kind, kindVersion, node, pipeline, run, seconds, value } = manifest
-        output.json({
-          ...{ kind, kindVersion, directory, cacheKey, pipeline, stage: node, run, at, seconds },
-          ...{ value, facts, sections, files }
-        })
+        output.json({ ...identityOf(inspected), facts, sections, files: inspected.files })
         return
       }
       yield* print(inspected, requests.length === 0 ? facts : [], sections)

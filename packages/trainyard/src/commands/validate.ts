@@ -2,6 +2,7 @@
 import type { Artifact } from "@trainyard/core/Artifact"
 import * as Folders from "@trainyard/core/Folders"
 import type { MissingInput } from "@trainyard/core/Plan"
+import * as Published from "@trainyard/core/Published"
 import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
@@ -11,9 +12,7 @@ import { Report } from "@trainyard/stages/validate/Report"
 import { Config, Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
-import * as DatasetFolder from "../DatasetFolder.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../ExitCode.ts"
-import * as ModelFolder from "../ModelFolder.ts"
 import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -63,11 +62,11 @@ const supplied = Effect.fnUntraced(function* (
 ) {
   const given: Record<string, Artifact> = {}
   if (Option.isSome(model)) {
-    const artifact = yield* ModelFolder.open(model.value).pipe(asWrongUsage)
+    const artifact = yield* Published.open(Model, model.value).pipe(asWrongUsage)
     for (const name of namesOf(pipeline, Model.name)) given[name] = artifact
   }
   if (Option.isSome(dataset)) {
-    const artifact = yield* DatasetFolder.open(dataset.value).pipe(asWrongUsage)
+    const artifact = yield* Published.open(Dataset, dataset.value).pipe(asWrongUsage)
     for (const name of namesOf(pipeline, Dataset.name)) given[name] = artifact
   }
   return given

@@ -1,12 +1,13 @@
 /** Dataset, corpus and split folders, and tokenizer.json files of other makers, opened without the store's manifest. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Published from "@trainyard/core/Published"
 import * as CorpusReader from "@trainyard/stages/collect/CorpusReader"
+import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { Split } from "@trainyard/stages/split/Split"
 import * as SplitReader from "@trainyard/stages/split/SplitReader"
 import * as Tokenizer from "@trainyard/stages/tokenize/Tokenizer"
 import { Effect, Schema } from "effect"
-import * as DatasetFolder from "../../../src/DatasetFolder.ts"
 import { type Kind, taken } from "../cases.ts"
 import { harmJson, harms } from "../damage.ts"
 import { textOf } from "../specimens.ts"
@@ -30,7 +31,11 @@ export const folders: Kind = ({ directory, draw, specimens }, index) => {
     case 0: {
       const file = datasetFiles[Math.floor(index / 4) % datasetFiles.length]!
       change(file, (bytes) => harms[harm]!(bytes, draw))
-      return { what: `dataset's ${file}, ${harm}`, names, feed: Effect.as(DatasetFolder.open(folder), taken) }
+      return {
+        what: `dataset's ${file}, ${harm}`,
+        names,
+        feed: Effect.as(Published.open(Dataset, folder), taken)
+      }
     }
     case 1: {
       let path = ""

@@ -1,9 +1,10 @@
 /** Model folders: damaged safetensors headers and bodies, config.json, tokenizer.json; opened as `validate --model` and `generate` do. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Published from "@trainyard/core/Published"
 import * as Model from "@trainyard/stages/generate/Model"
+import * as Artifact from "@trainyard/stages/generate/ModelArtifact"
 import { Effect } from "effect"
-import * as ModelFolder from "../../../src/ModelFolder.ts"
 import { type Kind, taken } from "../cases.ts"
 import { type Draw, harmJson, harms } from "../damage.ts"
 
@@ -58,7 +59,9 @@ export const models: Kind = ({ directory, draw, specimens }, index) => {
     return {
       what,
       names: [folder],
-      feed: artifact ? Effect.as(ModelFolder.open(folder), taken) : Effect.as(Model.load(folder), taken)
+      feed: artifact
+        ? Effect.as(Published.open(Artifact.Model, folder), taken)
+        : Effect.as(Model.load(folder), taken)
     }
   }
   const header = headers[index]
