@@ -1,49 +1,18 @@
 /** The refine stage: drops near-duplicates and what is not worth learning from, and says what it dropped or changed, and why. */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
-import { Effect, Schema } from "effect"
+import { Effect } from "effect"
 import { EmptyCorpus } from "../collect/CollectError.ts"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
 import { facts } from "../collect/facts.ts"
+import * as ParsedShare from "../languages/parsedShare.ts"
 import { type Check, dropped, sequence } from "./Examination.ts"
 import { onceOnly } from "./headers.ts"
 import * as NearDuplicates from "./NearDuplicates.ts"
+import * as Quality from "./quality.ts"
+import { settings } from "./settings.ts"
 import * as writeRefined from "./writeRefined.ts"
-
-const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
-
-const config = {
-  /**
-   * Near-duplicates are documents with many of the same runs of tokens. `drop` keeps the longest of each cluster, the first of equally long
-   * ones. `mark` keeps all, and says in which cluster each is, so that a split keeps a cluster on one side. `ignore` does not look for them.
-   */
-  nearDuplicates: Schema.Literals(["drop", "mark", "ignore"]).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed("drop" as const))
-  ),
-  /** Jaccard similarity of their shingles from which two documents are near-duplicates: shared shingles by all shingles of both. */
-  similarity: share
-    .check(Schema.isGreaterThanOrEqualTo(0.05))
-    .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.7))),
-  /**
-   * Length of a shingle. A token is a word, a number or one other character; whitespace is none.
-   * @unit tokens
-   */
-  shingleTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(5))
-  ),
-  /** Permutations of MinHash. More find a few more pairs, and take longer. */
-  permutations: Schema.Int.check(Schema.isBetween({ minimum: 8, maximum: 4096 })).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(256))
-  ),
-  /**
-   * Comments of 200 characters or more at the top of documents, mostly licences. `once` keeps the first of each and removes it from the
-   * documents after it. `keep` leaves them: a model that writes whole files should know them, and many licences ask that they stay.
-   */
-  repeatedHeaders: Schema.Literals(["keep", "once"]).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed("keep" as const))
-  )
-}
 
 /** Progress is published after so many bytes. */
 const reportBytes = 1 << 19
@@ -77,13 +46,16 @@ export const refine = Stage.make({
   version: 1,
   source: import.meta.url,
   inputs: { corpus: Corpus },
-  config,
+  config: settings,
   output: Corpus,
+  // Grammars are read from files that nothing imports.
+  externalDigest: (config) => (config.minimumParsedShare > 0 ? ParsedShare.digests : Effect.succeed({})),
   run: Effect.fn("refine")(function* ({ config, inputs, output }) {
     const journal = yield* Journal
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
-    const checks: ReadonlyArray<Check> = []
-    const check = sequence(checks)
+    const parsedShare = config.minimumParsedShare > 0 ? yield* ParsedShare.open : () => undefined
+    const quality = Quality.check(config, parsedShare)
+    const edit = sequence([] satisfies ReadonlyArray<Check>)
     const files = yield* writeRefined.open(output)
     const duplicates = NearDuplicates.make(config)
     const report = yield* progress
@@ -92,11 +64,12 @@ export const refine = Stage.make({
     const textOf = (id: number) =>
       Effect.gen(function* () {
         const document = yield* corpus.document(id)
-        const examined = check(document, yield* corpus.text(id))
-        return { document, examined }
+        return { document, examined: edit(document, yield* corpus.text(id)) }
       })
     for (let id = 0; id < corpus.documents; id++) {
-      const { document, examined } = yield* textOf(id)
+      const document = yield* corpus.document(id)
+      const text = yield* corpus.text(id)
+      const examined = quality(document, text) ?? edit(document, text)
       if (examined._tag === "Dropped") yield* files.drop(document, examined)
       else {
         passed.push(id)

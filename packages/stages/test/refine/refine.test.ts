@@ -42,7 +42,7 @@ layer(Running.layer)("near-duplicates", (it) => {
       const { artifact, lines } = yield* made(texts, { nearDuplicates: "mark" })
       const clusters = yield* lines("clusters.jsonl")
       const found = new Map<number, number>()
-      for (const { cluster, documents } of clusters as ReadonlyArray<{
+      for (const { cluster, documents } of clusters as unknown as ReadonlyArray<{
         cluster: number
         documents: ReadonlyArray<{ document: number }>
       }>)
