@@ -7,10 +7,11 @@ import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
 import { facts } from "../collect/facts.ts"
 import * as ParsedShare from "../languages/parsedShare.ts"
-import { type Check, dropped, sequence } from "./Examination.ts"
+import { dropped } from "./Examination.ts"
 import { onceOnly } from "./headers.ts"
 import * as NearDuplicates from "./NearDuplicates.ts"
 import * as Quality from "./quality.ts"
+import * as Secrets from "./secrets.ts"
 import { settings } from "./settings.ts"
 import * as writeRefined from "./writeRefined.ts"
 
@@ -55,7 +56,7 @@ export const refine = Stage.make({
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
     const parsedShare = config.minimumParsedShare > 0 ? yield* ParsedShare.open : () => undefined
     const quality = Quality.check(config, parsedShare)
-    const edit = sequence([] satisfies ReadonlyArray<Check>)
+    const edit = Secrets.check(config)
     const files = yield* writeRefined.open(output)
     const duplicates = NearDuplicates.make(config)
     const report = yield* progress

@@ -75,5 +75,20 @@ export const settings = {
   /**
    * C and Python documents of which the grammar reads a smaller share of the characters are dropped. 0 drops none, and parses none.
    */
-  minimumParsedShare: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.5)))
+  minimumParsedShare: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.5))),
+  /**
+   * Keys, tokens, private keys and passwords. `replace` puts `<KEY>` in their place, `drop` drops the document, `keep` does not look for them.
+   * They are listed by kind and line, never by value.
+   */
+  secrets: Schema.Literals(["replace", "drop", "keep"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
+  ),
+  /** E-mail addresses, other than those of example domains, in the same way. Their placeholder is `<EMAIL>`. */
+  emails: Schema.Literals(["replace", "drop", "keep"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
+  ),
+  /** Public IP addresses in the same way. Their placeholder is `<IP_ADDRESS>`. Private and documentation addresses stay. */
+  ipAddresses: Schema.Literals(["replace", "drop", "keep"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
+  )
 }

@@ -45,11 +45,7 @@ test.each<[string, ReadonlyArray<string> | undefined, Parameters<typeof reason>]
     undefined,
     [`${"abcd ".repeat(24)}\n`.repeat(20), "a.c", { maximumMeanLine: null }]
   ],
-  [
-    "rules and boxes",
-    ["few alphanumerics", "alphanumerics: 4.8 %"],
-    ["/* ======== */ a( --\n"]
-  ],
+  ["rules and boxes", ["few alphanumerics", "alphanumerics: 4.8 %"], ["/* ======== */ a( --\n"]],
   ["a table", ["table of numbers", "numbers: 98.5 % of words"], [table]],
   ["a table that is allowed", undefined, [table, "a.c", { maximumNumberShare: 1 }]],
   [
