@@ -18,8 +18,6 @@ export interface Kept {
   readonly _tag: "Kept"
   readonly text: string
   readonly changes: ReadonlyArray<Change>
-  /** The licence found, where the document has none yet. */
-  readonly licence?: string
 }
 
 export type Examined = Dropped | Kept
@@ -34,18 +32,3 @@ export const kept = (text: string, changes: ReadonlyArray<Change> = []): Kept =>
   text,
   changes
 })
-
-/** One check after the other, each on the text that the one before left, until one drops the document. */
-export const sequence =
-  (checks: ReadonlyArray<Check>): Check =>
-  (document, text) => {
-    let result: Kept = kept(text)
-    let now = document
-    for (const check of checks) {
-      const next = check(now, result.text)
-      if (next._tag === "Dropped") return next
-      if (next.licence !== undefined) now = { ...now, licence: next.licence }
-      result = { ...result, ...next, changes: [...result.changes, ...next.changes] }
-    }
-    return result
-  }

@@ -9,6 +9,7 @@ import { facts } from "../collect/facts.ts"
 import * as ParsedShare from "../languages/parsedShare.ts"
 import { dropped } from "./Examination.ts"
 import { onceOnly } from "./headers.ts"
+import * as Licences from "./licences.ts"
 import * as NearDuplicates from "./NearDuplicates.ts"
 import * as Quality from "./quality.ts"
 import * as Secrets from "./secrets.ts"
@@ -56,6 +57,7 @@ export const refine = Stage.make({
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
     const parsedShare = config.minimumParsedShare > 0 ? yield* ParsedShare.open : () => undefined
     const quality = Quality.check(config, parsedShare)
+    const licence = Licences.check(config)
     const edit = Secrets.check(config)
     const files = yield* writeRefined.open(output)
     const duplicates = NearDuplicates.make(config)
@@ -70,7 +72,7 @@ export const refine = Stage.make({
     for (let id = 0; id < corpus.documents; id++) {
       const document = yield* corpus.document(id)
       const text = yield* corpus.text(id)
-      const examined = quality(document, text) ?? edit(document, text)
+      const examined = licence(document.licence) ?? quality(document, text) ?? edit(document, text)
       if (examined._tag === "Dropped") yield* files.drop(document, examined)
       else {
         passed.push(id)

@@ -1,8 +1,17 @@
 /** The settings of `refine`. */
 import { Effect, Schema } from "effect"
+import { entry } from "./licences.ts"
 
 const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const licenceName = Schema.String.check(
+  Schema.makeFilter((name) =>
+    entry(name) === undefined
+      ? 'no name of one SPDX licence. Give one such as "MIT" or "GPL-2.0-only WITH Classpath-exception-2.0", and list several one by one'
+      : undefined
+  )
+)
 
 export const settings = {
   /**
@@ -90,5 +99,17 @@ export const settings = {
   /** Public IP addresses in the same way. Their placeholder is `<IP_ADDRESS>`. Private and documentation addresses stay. */
   ipAddresses: Schema.Literals(["replace", "drop", "keep"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
+  ),
+  /**
+   * Licences that are allowed, as SPDX names such as `MIT` or `GPL-2.0-only WITH Classpath-exception-2.0`. Of a document under `A OR B` one
+   * must be allowed, under `A AND B` both. `X-or-later` is allowed where `X-only` is.
+   * @defaultValue all that are not denied
+   */
+  allowLicences: Schema.optionalKey(Schema.Array(licenceName)),
+  /** Licences that are not allowed. A document under `A OR B` goes if both are denied, under `A AND B` if one is. */
+  denyLicences: Schema.Array(licenceName).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
+  /** Documents that state no licence, or none that is an SPDX expression. The lists above do not apply to them. */
+  unknownLicences: Schema.Literals(["keep", "drop"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("keep" as const))
   )
 }
