@@ -1,6 +1,7 @@
 /** The step of `refine` that finds near-duplicates, with what it says about a document. */
 import { Effect } from "effect"
 import * as Clusters from "./clusters.ts"
+import { headerOf } from "./headers.ts"
 import { shinglesOf } from "./shingles.ts"
 
 export interface Settings {
@@ -19,11 +20,19 @@ export interface Place {
   readonly like: number
 }
 
-/** Reads documents' texts one at a time, as they will be in the corpus, and finds which are near-duplicates. */
+/**
+ * Reads documents' texts one at a time, as they will be in the corpus, and finds which are near-duplicates. The comment at the top is not
+ * compared, where there is more than it: short files would be alike by their licence alone.
+ */
 export const make = (settings: Settings) => {
   const options = { threshold: settings.similarity, permutations: settings.permutations }
   const index = Clusters.index(options)
-  const shingles = (text: string): Uint32Array => shinglesOf(text, settings.shingleTokens)
+  const shingles = (text: string): Uint32Array => {
+    const header = headerOf(text)
+    const body = header === undefined ? text : text.slice(0, header.from) + text.slice(header.to)
+    const found = shinglesOf(body, settings.shingleTokens)
+    return found.length === 0 ? shinglesOf(text, settings.shingleTokens) : found
+  }
   return {
     /** The next document's text. */
     add: (text: string): void => {

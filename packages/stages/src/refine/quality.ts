@@ -24,8 +24,9 @@ const marker =
 const generatedName =
   /[.-]min\.(?:js|css)$|\.(?:pb|g)\.\w+$|_pb2(?:_grpc)?\.pyi?$|\.(?:lock|map|designer\.cs)$|(?:^|\/)(?:package-lock\.json|npm-shrinkwrap\.json|go\.sum)$/i
 
-const generated = (path: string, text: string): Dropped | undefined => {
+const generated = (path: string, kind: string, text: string): Dropped | undefined => {
   if (generatedName.test(path)) return dropped("generated", "by its name")
+  if (prose.has(kind)) return undefined
   let end = -1
   for (let line = 1; line <= markerLines; line++) {
     const start = end + 1
@@ -59,6 +60,12 @@ export const lineLengths = (text: string): { readonly mean: number; readonly lon
   }
   return { mean: lines === 0 ? 0 : sum / lines, longest }
 }
+
+/** Endings of prose: it may speak of generated files, and its paragraphs may be lines. */
+const prose = new Set(["md", "markdown", "txt", "rst", "tex", ""])
+
+/** Endings to which the limits of lines do not apply. */
+const longLined = new Set([...prose, "html", "htm", "json", "xml"])
 
 const isAlphanumeric = (code: number): boolean =>
   (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code > 127
@@ -99,9 +106,9 @@ export const check = (
   return ({ kind, path }, text) => {
     const excluded = inFolder(path, folders)
     if (excluded !== undefined) return excluded
-    const made = settings.generated === "drop" ? generated(path, text) : undefined
+    const made = settings.generated === "drop" ? generated(path, kind, text) : undefined
     if (made !== undefined) return made
-    const { longest, mean } = lineLengths(text)
+    const { longest, mean } = longLined.has(kind) ? { longest: 0, mean: 0 } : lineLengths(text)
     if (maximumLongestLine !== null && longest > maximumLongestLine)
       return dropped("long line", `longest line: ${longest} characters`)
     if (maximumMeanLine !== null && mean > maximumMeanLine)

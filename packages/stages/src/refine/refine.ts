@@ -78,7 +78,7 @@ export const refine = Stage.make({
         passed.push(id)
         duplicates.add(examined.text)
       }
-      yield* report(document.bytes, 2 * corpus.bytes)
+      yield* report((examined._tag === "Dropped" ? 2 : 1) * document.bytes, 2 * corpus.bytes)
     }
     const readAgain = Effect.map(({ examined }: Effect.Success<ReturnType<typeof textOf>>) =>
       examined._tag === "Kept" ? examined.text : ""

@@ -16,7 +16,7 @@ const licenceName = Schema.String.check(
 export const settings = {
   /**
    * Near-duplicates are documents with many of the same runs of tokens. `drop` keeps the longest of each cluster, the first of equally long
-   * ones. `mark` keeps all, and says in which cluster each is, so that a split keeps a cluster on one side. `ignore` does not look for them.
+   * ones. A comment of 200 characters or more at the top is not compared. `mark` keeps all, and says in which cluster each is, so that a split keeps a cluster on one side. `ignore` does not look for them.
    */
   nearDuplicates: Schema.Literals(["drop", "mark", "ignore"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("drop" as const))
@@ -44,18 +44,19 @@ export const settings = {
     Schema.withDecodingDefaultKey(Effect.succeed("keep" as const))
   ),
   /**
-   * Documents whose lines, empty ones left aside, are longer on average are dropped. `null` sets no limit.
+   * Documents whose lines, empty ones left aside, are longer on average are dropped. `null` sets no limit. It does not
+   * apply to prose and data: `md`, `markdown`, `txt`, `rst`, `tex`, `html`, `htm`, `json`, `xml` and files without an ending.
    * @unit characters
    */
   maximumMeanLine: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),
   /**
-   * Documents with a longer line are dropped. `null` sets no limit.
+   * Documents with a longer line are dropped, with the same exceptions. `null` sets no limit.
    * @unit characters
    */
   maximumLongestLine: Schema.NullOr(positive).pipe(Schema.withDecodingDefaultKey(Effect.succeed(1000))),
   /** Documents with a smaller share of letters, digits and characters that are not ASCII are dropped. 0 drops none. */
   minimumAlphanumerics: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.25))),
-  /** Documents that a program wrote: those that say so in their first ten lines, and names such as `x.min.js`, `x_pb2.py` and `go.sum`. */
+  /** Documents that a program wrote: those that say so in their first ten lines, prose aside, and names such as `x.min.js`, `x_pb2.py` and `go.sum`. */
   generated: Schema.Literals(["drop", "keep"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("drop" as const))
   ),
@@ -86,17 +87,17 @@ export const settings = {
    */
   minimumParsedShare: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.5))),
   /**
-   * Keys, tokens, private keys and passwords. `replace` puts `<KEY>` in their place, `drop` drops the document, `keep` does not look for them.
+   * Keys, tokens, private keys and passwords. `replace` puts <KEY> in their place, `drop` drops the document, `keep` does not look for them.
    * They are listed by kind and line, never by value.
    */
   secrets: Schema.Literals(["replace", "drop", "keep"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
   ),
-  /** E-mail addresses, other than those of example domains, in the same way. Their placeholder is `<EMAIL>`. */
+  /** E-mail addresses, other than those of example domains, in the same way. Their placeholder is <EMAIL>. */
   emails: Schema.Literals(["replace", "drop", "keep"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
   ),
-  /** Public IP addresses in the same way. Their placeholder is `<IP_ADDRESS>`. Private and documentation addresses stay. */
+  /** Public IP addresses in the same way. Their placeholder is <IP_ADDRESS>. Private and documentation addresses stay. */
   ipAddresses: Schema.Literals(["replace", "drop", "keep"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
   ),

@@ -20,7 +20,7 @@ const reason = (text: string, path = "src/a.c", changed: Partial<Settings> = {},
     path,
     origin: "folder:test",
     licence: null,
-    kind: "c",
+    kind: path.endsWith(".md") ? "md" : "c",
     offset: 0,
     bytes: text.length,
     digest: ""
@@ -62,6 +62,7 @@ test.each<[string, ReadonlyArray<string> | undefined, Parameters<typeof reason>]
   ["a file with the name of such a folder", undefined, [code, "x/vendor"]],
   ["what its grammar does not read", ["does not parse", "parsed: 40.0 %"], [code, "a.c", {}, 0.4]],
   ["that, where it is allowed", undefined, [code, "a.c", { minimumParsedShare: 0 }, 0.4]],
+  ["prose with long lines", undefined, [`${"abcd ".repeat(240)}\n`.repeat(20), "a.md"]],
   ["nothing", undefined, [""]]
 ])("%s", (_, expected, given) => {
   expect(reason(...given)).toEqual(expected)

@@ -130,6 +130,19 @@ layer(Running.layer)("near-duplicates", (it) => {
     })
   )
 
+  it.effect("are not files that only have a licence in common, and are such that differ in it alone", () =>
+    Effect.gen(function* () {
+      const licence = (name: string) =>
+        `/*\n${` * ${name} permits copies that keep this notice.\n`.repeat(20)} */\n`
+      const one = "int add(int a, int b) {\n  return a + b;\n}\nint nine(void) { return 9; }\n"
+      const other = "#define PORT 80\nvoid listen_on(short port);\nvoid stop(void);\n"
+      const both = yield* made([licence("First") + one, licence("First") + other])
+      assert.strictEqual(both.artifact.value.documents, 2)
+      const same = yield* made([licence("First") + one, licence("Second") + one, licence("First")])
+      assert.strictEqual(same.artifact.value.documents, 2)
+    })
+  )
+
   it.effect("stay on one side of a split, unless that is not asked for", () =>
     Effect.gen(function* () {
       const { artifact } = yield* made(texts, { nearDuplicates: "mark" })
