@@ -69,5 +69,5 @@ export const refinementSections = Effect.fnUntraced(function* (directory: string
         ])
       }
     }
-  ]
+  ].filter(({ table }) => table.rows.length > 0)
 })

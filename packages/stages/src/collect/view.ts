@@ -69,13 +69,18 @@ export const view: View.View = View.make(Corpus, {
       ...(leftOut === 0
         ? []
         : [
-            {
-              title: "Left out",
-              table: {
-                columns: ["reason", "files"],
-                rows: value.skipped.map((row) => [row.reason, count(row.files)])
-              }
-            },
+            // What refining dropped is in a table of its own.
+            ...(value.refinement === undefined
+              ? [
+                  {
+                    title: "Left out",
+                    table: {
+                      columns: ["reason", "files"],
+                      rows: value.skipped.map((row) => [row.reason, count(row.files)])
+                    }
+                  }
+                ]
+              : []),
             {
               title:
                 leftOut > files.length

@@ -3,6 +3,7 @@ import type { Stage } from "@trainyard/core"
 import { Effect, FileSystem } from "effect"
 import type { Corpus } from "../../src/collect/Corpus.ts"
 import * as CorpusReader from "../../src/collect/CorpusReader.ts"
+import { view } from "../../src/collect/view.ts"
 import { refine } from "../../src/refine/refine.ts"
 import { jaccard, shinglesOf } from "../../src/refine/shingles.ts"
 import * as SplitReader from "../../src/split/SplitReader.ts"
@@ -114,6 +115,11 @@ layer(Running.layer)("near-duplicates", (it) => {
       for (const file of ["documents.jsonl", "skipped.jsonl", "clusters.jsonl", "changed.jsonl"])
         assert.deepStrictEqual(yield* lines(file), yield* again.lines(file))
       assert.deepStrictEqual(artifact.value.refinement?.clusters, { clusters: 5, documents: 20, kept: 5 })
+      const sections = yield* view.sections!(artifact)
+      const rows = (title: string) => sections.find((each) => each.title.startsWith(title))?.table?.rows
+      assert.deepStrictEqual(rows("Dropped by refining")?.[0]?.slice(0, 2), ["near-duplicate", "15"])
+      assert.lengthOf(rows("Near-duplicates: clusters") ?? [], 5)
+      assert.isUndefined(rows("Changed by refining"))
     })
   )
 

@@ -99,6 +99,7 @@ layer(Running.layer)("secrets and personal data", (it) => {
         fs.readFileString(`${artifact.directory}/${file}`)
       )
       const shown = JSON.stringify(yield* view.sections!(artifact))
+      for (const title of ["Changed by refining", "By licence"]) assert.include(shown, title)
       for (const text of [...written, shown, JSON.stringify(events), JSON.stringify(artifact.value)]) {
         for (const value of values) {
           assert.notInclude(text, value)
