@@ -28,6 +28,7 @@ describe("the code of each stage", () => {
         "dataset",
         "import-model",
         "import-tokenizer",
+        "refine",
         "split",
         "tokenize",
         "train",
@@ -41,8 +42,19 @@ describe("the code of each stage", () => {
         Object.keys(codes[stage]!.files).some((file) => file.startsWith(`@trainyard/stages/src/${folder}/`))
       expect(uses("tokenize", "tokenize")).toBe(true)
       for (const [stage, others] of Object.entries({
-        collect: ["clean", "split", "tokenize", "dataset", "train", "checkpoint", "validate", "model"],
-        split: ["clean", "tokenize", "dataset", "train", "checkpoint", "validate"],
+        collect: [
+          "clean",
+          "refine",
+          "split",
+          "tokenize",
+          "dataset",
+          "train",
+          "checkpoint",
+          "validate",
+          "model"
+        ],
+        refine: ["clean", "split", "tokenize", "dataset", "train", "checkpoint", "validate", "model"],
+        split: ["clean", "refine", "tokenize", "dataset", "train", "checkpoint", "validate"],
         tokenize: ["clean", "dataset", "train", "checkpoint", "validate", "model"],
         dataset: ["clean", "train", "checkpoint", "validate"],
         train: ["clean", "collect", "checkpoint", "validate"],

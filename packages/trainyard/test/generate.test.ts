@@ -41,7 +41,8 @@ describe("trainyard generate", () => {
       completion: expect.any(String),
       seed: 6,
       tokens: 40,
-      ended: "limit"
+      ended: "limit",
+      adaptive: false
     })
   })
 

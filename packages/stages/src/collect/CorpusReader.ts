@@ -12,6 +12,8 @@ export interface CorpusReader<D = Document> {
   /** Byte offset and length in `text.bin` of each document. */
   readonly offsets: Float64Array
   readonly lengths: Float64Array
+  /** The number of each document's cluster of near-duplicates; -1 where it is in none. */
+  readonly clusters: Float64Array
   readonly document: (id: number) => Effect.Effect<D, DamagedCorpus>
   readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
 }
@@ -65,6 +67,7 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
   const listFile = path.join(directory, "documents.jsonl")
   const offsets = new Row()
   const lengths = new Row()
+  const clusters = new Row()
   const lineStarts = new Row()
   let position = 0
   let bytes = 0
@@ -82,6 +85,7 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
         }
         offsets.push(document.offset)
         lengths.push(document.bytes)
+        clusters.push(document.cluster ?? -1)
         lineStarts.push(position)
         bytes += document.bytes
         position += end + 1 - start
@@ -107,6 +111,7 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
     bytes,
     offsets: offsets.taken,
     lengths: lengths.taken,
+    clusters: clusters.taken,
     document: Effect.fnUntraced(function* (id: number) {
       const start = lineStarts.values[id]!
       return yield* list.read(start, lineStarts.values[id + 1]! - start - 1).pipe(

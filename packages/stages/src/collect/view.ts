@@ -1,41 +1,23 @@
 /** How a corpus is shown: by kind and by licence, what was left out and why, and a document by its number. */
 import * as View from "@trainyard/core/View"
-import { Effect, FileSystem, Path, Schema, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { bytes, count, indexOf } from "../figures.ts"
-import { DamagedCorpus } from "./CollectError.ts"
 import { Corpus, Document } from "./Corpus.ts"
 import * as CorpusReader from "./CorpusReader.ts"
 import { facts } from "./facts.ts"
+import { linesOf } from "./linesOf.ts"
+import { refinementSections } from "./refinementSections.ts"
 
 const Skipped = Schema.Struct({
   path: Schema.String,
   origin: Schema.String,
   reason: Schema.String,
-  bytes: Schema.Finite
+  bytes: Schema.Finite,
+  detail: Schema.optionalKey(Schema.String)
 })
 
 /** Left-out files that are listed one by one. */
 const listedFiles = 20
-
-/** The lines of a file of the corpus, decoded. */
-const linesOf = <A>(directory: string, name: string, schema: Schema.Codec<A, unknown>) =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const path = yield* Path.Path
-      const file = path.join(directory, name)
-      const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(schema))
-      const damaged = (error: { readonly message: string }) =>
-        new DamagedCorpus({ file, message: `${file} cannot be read: ${error.message}` })
-      return fs.stream(file, { chunkSize: 1 << 18 }).pipe(
-        Stream.decodeText(),
-        Stream.splitLines,
-        Stream.filter((line) => line !== ""),
-        Stream.mapEffect((line) => decode(line)),
-        Stream.mapError(damaged)
-      )
-    })
-  )
 
 interface Tally {
   documents: number
@@ -82,25 +64,31 @@ export const view: View.View = View.make(Corpus, {
         }
       },
       { title: "By licence", table: { columns: ["licence", "documents", "size"], rows: licences } },
+      ...(value.refinement === undefined ? [] : yield* refinementSections(directory, value.refinement)),
       { title: "Sources", lines: value.sources.map((text) => ({ text })) },
       ...(leftOut === 0
         ? []
         : [
-            {
-              title: "Left out",
-              table: {
-                columns: ["reason", "files"],
-                rows: value.skipped.map((row) => [row.reason, count(row.files)])
-              }
-            },
+            // What refining dropped is in a table of its own.
+            ...(value.refinement === undefined
+              ? [
+                  {
+                    title: "Left out",
+                    table: {
+                      columns: ["reason", "files"],
+                      rows: value.skipped.map((row) => [row.reason, count(row.files)])
+                    }
+                  }
+                ]
+              : []),
             {
               title:
                 leftOut > files.length
                   ? `The first ${files.length} of ${count(leftOut)} files left out (skipped.jsonl has all)`
                   : "Files left out",
               table: {
-                columns: ["file", "reason", "size"],
-                rows: files.map((file) => [file.path, file.reason, bytes(file.bytes)])
+                columns: ["file", "reason", "size", "detail"],
+                rows: files.map((file) => [file.path, file.reason, bytes(file.bytes), file.detail ?? ""])
               }
             }
           ])

@@ -6,7 +6,7 @@ import * as CorpusReader from "../collect/CorpusReader.ts"
 import { type Split, SplitDocument } from "./Split.ts"
 
 /** The documents of one subset, numbered from 0. */
-export type SubsetReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "offsets">
+export type SubsetReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "offsets" | "clusters">
 
 /** An open split; its files are closed with the scope in which it was opened. */
 export interface SplitReader {

@@ -56,5 +56,35 @@ export const assign = (lengths: Float64Array, shares: Shares, seed: number): Ass
   }
 }
 
+/**
+ * Like `assign`, with the documents of a cluster in the same split, one after the other. `clusters` has each document's number of one, -1 for
+ * none; where no two documents share one, the result is that of `assign`. Undefined where all documents are one cluster.
+ */
+export const assignClusters = (
+  lengths: Float64Array,
+  clusters: Float64Array,
+  shares: Shares,
+  seed: number
+): Assignment | undefined => {
+  const units: Array<Array<number>> = []
+  const unitOf = new Map<number, Array<number>>()
+  for (let id = 0; id < lengths.length; id++) {
+    const cluster = clusters[id]!
+    const unit = cluster === -1 ? undefined : unitOf.get(cluster)
+    if (unit !== undefined) {
+      unit.push(id)
+      continue
+    }
+    const begun = [id]
+    units.push(begun)
+    if (cluster !== -1) unitOf.set(cluster, begun)
+  }
+  if (units.length < 2) return undefined
+  const sizes = Float64Array.from(units, (unit) => unit.reduce((sum, id) => sum + lengths[id]!, 0))
+  const { test, train, validation } = assign(sizes, shares, seed)
+  const documents = (drawn: Uint32Array) => Uint32Array.from([...drawn].flatMap((unit) => units[unit]!))
+  return { train: documents(train), validation: documents(validation), test: documents(test) }
+}
+
 const closer = (one: number, other: number, wanted: number): boolean =>
   Math.abs(one - wanted) < Math.abs(other - wanted)

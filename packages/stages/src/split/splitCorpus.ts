@@ -7,7 +7,7 @@ import { Effect, Path, Schema } from "effect"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
 import * as Spool from "../collect/Spool.ts"
-import { assign } from "./assign.ts"
+import { assignClusters } from "./assign.ts"
 import { excerpt } from "./excerpt.ts"
 import { Split, type SplitDocument, type SplitName, type Subset } from "./Split.ts"
 import { ImpossibleSplit } from "./SplitError.ts"
@@ -48,6 +48,13 @@ const config = {
    */
   validationDocumentBytes: Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(64))).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(8_192))
+  ),
+  /**
+   * Documents that stay in one split. `clusters`: near-duplicates, where `refine` found any. `nothing`: each document is drawn by itself,
+   * so that near-duplicates can be in training and in the test.
+   */
+  keepTogether: Schema.Literals(["clusters", "nothing"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("clusters" as const))
   ),
   /** Draws the documents of each split, their order, and the parts of validation documents. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
@@ -129,8 +136,8 @@ const leftOutOf = (
 }
 
 /**
- * Splits a corpus into training, validation and test documents. Which documents go where is a function of the seed and the documents' sizes:
- * no limit and no tokenizer changes it.
+ * Splits a corpus into training, validation and test documents. Which documents go where is a function of the seed, the documents' sizes and
+ * the clusters of near-duplicates that `refine` found: no limit and no tokenizer changes it.
  *
  * Fails with `ImpossibleSplit` (one document for two splits), `DamagedCorpus`, or `WorkspaceError` when the disk refuses.
  *
@@ -162,11 +169,18 @@ export const splitCorpus = Stage.make({
       })
     }
     const { seed } = config
-    const { test, train, validation } = assign(
+    const assignment = assignClusters(
       corpus.lengths,
+      config.keepTogether === "clusters" ? corpus.clusters : new Float64Array(corpus.documents).fill(-1),
       { validation: config.validationShare, test: config.testShare },
       seed
     )
+    if (assignment === undefined) {
+      return yield* new ImpossibleSplit({
+        message: `All ${corpus.documents} documents of the corpus are near-duplicates of each other, and training and validation never share such. Collect other documents, or set keepTogether to "nothing".`
+      })
+    }
+    const { test, train, validation } = assignment
     if (test.length === 0 && config.testShare > 0) {
       yield* journal.publish({
         type: "Note",

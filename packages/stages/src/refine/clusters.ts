@@ -1,0 +1,205 @@
+/**
+ * Clusters of near-duplicates. Memory: 4 bytes for each document and band, and a cache of shingles of 32 MB. The result depends on the
+ * documents and their order alone.
+ */
+import { Effect } from "effect"
+import * as MinHash from "./MinHash.ts"
+import { jaccard } from "./shingles.ts"
+
+export interface Options {
+  /** Jaccard similarity of shingles from which two documents are near-duplicates. */
+  readonly threshold: number
+  readonly permutations: number
+}
+
+/** A document of a cluster. */
+export interface Member {
+  readonly id: number
+  /** Similarity to the kept document that it is most like; 1 for a kept one. */
+  readonly similarity: number
+  /** That document: its own number where it is kept. */
+  readonly like: number
+}
+
+/** Documents that are linked by near-duplicates, the representative (longest, then first) before the others. */
+export type Cluster = ReadonlyArray<Member>
+
+/** Members of one band that a document is compared with: one for each cluster there. More would make a huge band quadratic. */
+const comparisonsInBand = 64
+const cachedShingles = 8 << 20
+const rememberedPairs = 1 << 20
+
+/** Sets of shingles by document, the latest used ones. */
+const cached = <E, R>(read: (id: number) => Effect.Effect<Uint32Array, E, R>) => {
+  const held = new Map<number, Uint32Array>()
+  let size = 0
+  return Effect.fnUntraced(function* (id: number) {
+    const found = held.get(id)
+    const shingles = found ?? (yield* read(id))
+    held.delete(id)
+    held.set(id, shingles)
+    if (found === undefined) size += shingles.length
+    for (const [oldest, each] of held) {
+      if (size <= cachedShingles || oldest === id) break
+      held.delete(oldest)
+      size -= each.length
+    }
+    return shingles
+  })
+}
+
+/** Band keys of documents, which are added in the order of their numbers from 0. */
+export const index = (options: Options) => {
+  const banding = MinHash.bandingFor(options.permutations, options.threshold)
+  const keysOf = MinHash.make(banding)
+  const { bands } = banding
+  let keys = new Uint32Array(1024 * bands)
+  let documents = 0
+  /** Documents without tokens are like no other. */
+  const empty = new Set<number>()
+  return {
+    add: (shingles: Uint32Array): void => {
+      if ((documents + 1) * bands > keys.length) {
+        const longer = new Uint32Array(2 * keys.length)
+        longer.set(keys)
+        keys = longer
+      }
+      if (shingles.length === 0) empty.add(documents)
+      keysOf(shingles, keys.subarray(documents * bands, (documents + 1) * bands))
+      documents++
+    },
+    /** Documents that share the key of a band, at least two, in ascending order. */
+    buckets: function* (band: number): Generator<ReadonlyArray<number>> {
+      const idBits = Math.max(1, Math.ceil(Math.log2(documents)))
+      const scale = 2 ** idBits
+      // Where a key and a number do not fit in 53 bits, the key is shortened: more candidates, no fewer.
+      const dropped = Math.max(0, 32 + idBits - 53)
+      const sorted = new Float64Array(documents)
+      for (let id = 0; id < documents; id++) sorted[id] = (keys[id * bands + band]! >>> dropped) * scale + id
+      sorted.sort()
+      for (let from = 0; from < documents; ) {
+        const key = Math.floor(sorted[from]! / scale)
+        let to = from + 1
+        while (to < documents && Math.floor(sorted[to]! / scale) === key) to++
+        if (to > from + 1) {
+          const ids = Array.from(sorted.subarray(from, to), (value) => value % scale)
+          const filled = empty.size === 0 ? ids : ids.filter((id) => !empty.has(id))
+          if (filled.length > 1) yield filled
+        }
+        from = to
+      }
+    },
+    bands,
+    get documents() {
+      return documents
+    }
+  }
+}
+export type Index = ReturnType<typeof index>
+
+/** Sets that are joined, each named by its smallest member. */
+const disjointSets = (size: number) => {
+  const parents = Uint32Array.from({ length: size }, (_, id) => id)
+  const find = (id: number): number => {
+    let root = id
+    while (parents[root] !== root) {
+      parents[root] = parents[parents[root]!]!
+      root = parents[root]!
+    }
+    return root
+  }
+  return {
+    find,
+    join: (one: number, other: number): void => {
+      const [a, b] = [find(one), find(other)]
+      parents[Math.max(a, b)] = Math.min(a, b)
+    }
+  }
+}
+
+/**
+ * Which members of a cluster are kept: from the longest, each that is no near-duplicate of one kept before it. So a document goes only if
+ * one that is really like it stays, however long the chain that links a cluster.
+ */
+const keptOf = <E, R>(
+  ids: ReadonlyArray<number>,
+  threshold: number,
+  shingles: (id: number) => Effect.Effect<Uint32Array, E, R>
+) =>
+  Effect.gen(function* () {
+    const kept: Array<number> = []
+    const members: Array<Member> = []
+    for (const id of ids) {
+      const own = yield* shingles(id)
+      let like = id
+      let most = 0
+      for (const other of kept) {
+        const similarity = jaccard(own, yield* shingles(other))
+        if (similarity > most) {
+          most = similarity
+          like = other
+        }
+      }
+      if (most >= threshold) members.push({ id, similarity: most, like })
+      else {
+        kept.push(id)
+        members.push({ id, similarity: 1, like: id })
+      }
+    }
+    return members
+  })
+
+/**
+ * The clusters of all indexed documents, in the order of their first documents. `lengths` are the documents' sizes, by which the
+ * representative is chosen; `read` gives the shingles of one.
+ */
+export const find = Effect.fnUntraced(function* <E, R>(
+  { bands, buckets, documents }: Index,
+  { threshold }: Options,
+  lengths: (id: number) => number,
+  read: (id: number) => Effect.Effect<Uint32Array, E, R>
+) {
+  const shingles = cached(read)
+  const sets = disjointSets(documents)
+  const different = new Set<number>()
+  for (let band = 0; band < bands; band++) {
+    for (const ids of buckets(band)) {
+      /** A document of each cluster in this bucket. */
+      const samples = new Map<number, number>()
+      for (const id of ids) {
+        const root = sets.find(id)
+        if (samples.has(root)) continue
+        let joined = false
+        let compared = 0
+        for (const sample of samples.values()) {
+          const pair = sample * documents + id
+          if (different.has(pair)) continue
+          if (++compared > comparisonsInBand) break
+          if (jaccard(yield* shingles(sample), yield* shingles(id)) >= threshold) {
+            sets.join(sample, id)
+            joined = true
+            break
+          }
+          if (different.size === rememberedPairs) different.clear()
+          different.add(pair)
+        }
+        if (!joined) samples.set(root, id)
+        else if (!samples.has(sets.find(id))) samples.set(sets.find(id), id)
+      }
+    }
+  }
+  const groups = new Map<number, Array<number>>()
+  for (let id = 0; id < documents; id++) {
+    const root = sets.find(id)
+    if (root === id) continue
+    const group = groups.get(root) ?? [root]
+    group.push(id)
+    groups.set(root, group)
+  }
+  const clusters: Array<Cluster> = []
+  for (const [, ids] of [...groups].sort(([a], [b]) => a - b)) {
+    const ordered = ids.toSorted((a, b) => lengths(b) - lengths(a) || a - b)
+    clusters.push(yield* keptOf(ordered, threshold, shingles))
+  }
+  return clusters
+})

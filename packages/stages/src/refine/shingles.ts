@@ -1,0 +1,87 @@
+/** The shingles of a text: hashes of its runs of n tokens. Whitespace is no token, so texts that differ in it alone have the same ones. */
+
+const isWord = (code: number): boolean =>
+  (code >= 97 && code <= 122) ||
+  (code >= 65 && code <= 90) ||
+  (code >= 48 && code <= 57) ||
+  code === 95 ||
+  (code > 127 && !isSpace(code))
+
+const isSpace = (code: number): boolean =>
+  code <= 32 ||
+  code === 127 ||
+  code === 0xa0 ||
+  code === 0xfeff ||
+  code === 0x2028 ||
+  code === 0x2029 ||
+  code === 0x3000
+
+/** FNV-1a, 32 bits, over UTF-16 code units. */
+const fnvOffset = 0x811c9dc5
+const fnvPrime = 0x01000193
+
+/** The last steps of MurmurHash3, which spread every bit of a number over all 32. */
+export const mix = (value: number): number => {
+  let hash = value
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+/** Hashes of a text's tokens, in order: a run of letters, digits, `_` and non-ASCII characters, or one other character. */
+export const tokenHashes = (text: string): Uint32Array => {
+  let hashes = new Uint32Array(Math.max(16, text.length >> 2))
+  let tokens = 0
+  for (let at = 0; at < text.length; ) {
+    let code = text.charCodeAt(at++)
+    if (isSpace(code)) continue
+    let hash = Math.imul(fnvOffset ^ code, fnvPrime)
+    if (isWord(code)) {
+      for (; at < text.length && isWord((code = text.charCodeAt(at))); at++)
+        hash = Math.imul(hash ^ code, fnvPrime)
+    }
+    if (tokens === hashes.length) {
+      const longer = new Uint32Array(2 * tokens)
+      longer.set(hashes)
+      hashes = longer
+    }
+    hashes[tokens++] = mix(hash)
+  }
+  return hashes.subarray(0, tokens)
+}
+
+/**
+ * The different shingles of a text, in ascending order. A text with fewer than `length` tokens has one shingle of all of them; one without
+ * tokens has none.
+ */
+export const shinglesOf = (text: string, length: number): Uint32Array => {
+  const tokens = tokenHashes(text)
+  if (tokens.length === 0) return new Uint32Array()
+  const size = Math.min(length, tokens.length)
+  const all = new Uint32Array(tokens.length - size + 1)
+  for (let start = 0; start < all.length; start++) {
+    let hash = size
+    for (let at = start; at < start + size; at++)
+      hash = Math.imul(hash ^ tokens[at]!, 0x9e3779b1) ^ (hash >>> 15)
+    all[start] = mix(hash)
+  }
+  all.sort()
+  let different = 0
+  for (let at = 0; at < all.length; at++) {
+    if (at === 0 || all[at] !== all[at - 1]) all[different++] = all[at]!
+  }
+  return all.slice(0, different)
+}
+
+/** Jaccard similarity of two sets in ascending order: shared members by all members. 0 where both are empty. */
+export const jaccard = (one: Uint32Array, other: Uint32Array): number => {
+  let shared = 0
+  for (let a = 0, b = 0; a < one.length && b < other.length; ) {
+    const difference = one[a]! - other[b]!
+    if (difference === 0) shared++
+    if (difference <= 0) a++
+    if (difference >= 0) b++
+  }
+  const all = one.length + other.length - shared
+  return all === 0 ? 0 : shared / all
+}
