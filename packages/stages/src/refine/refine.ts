@@ -5,7 +5,6 @@ import { Effect } from "effect"
 import { EmptyCorpus } from "../collect/CollectError.ts"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
-import { facts } from "../collect/facts.ts"
 import * as ParsedShare from "../languages/parsedShare.ts"
 import { dropped } from "./Examination.ts"
 import { onceOnly } from "./headers.ts"
@@ -53,7 +52,6 @@ export const refine = Stage.make({
   // Grammars are read from files that nothing imports.
   externalDigest: (config) => (config.minimumParsedShare > 0 ? ParsedShare.digests : Effect.succeed({})),
   run: Effect.fn("refine")(function* ({ config, inputs, output }) {
-    const journal = yield* Journal
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
     const parsedShare = config.minimumParsedShare > 0 ? yield* ParsedShare.open : () => undefined
     const quality = Quality.check(config, parsedShare)
@@ -143,7 +141,6 @@ export const refine = Stage.make({
         clusters: { clusters: clusters.length, documents: inClusters, kept: keptInClusters }
       }
     }
-    yield* journal.publish({ type: "Facts", facts: facts(value) })
     return value
   }, Effect.scoped)
 })
