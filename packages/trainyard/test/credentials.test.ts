@@ -130,7 +130,7 @@ describe("a login for git and npm", () => {
   test("is not shown when the registry refuses it or cannot be reached", async () => {
     const git = gitSettings([`url.http://${login}@${server.host}/git/.insteadOf`, "http://private.example/"])
     for (const [registry, says] of [
-      [`http://${login}-wrong@${server.host}/npm/`, /refuses \(.*\)\. Log in with `npm login`/],
+      [`http://${login}-wrong@${server.host}/npm/`, /denies access \(.*\)\. Log in with `npm login`/],
       [`http://${login}@${server.host}/nothing/`, /has no such package/]
     ] as const) {
       const { code, stdout, workspace } = await run("http://private.example/private.git", {

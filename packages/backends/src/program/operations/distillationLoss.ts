@@ -25,6 +25,7 @@ const scores = (e: Expansion, x: StridedArray, table: StridedArray) => {
 
 export const distillationLoss: Operation = {
   name: "distillationLoss",
+  inPrecision: true,
   inputs: [
     { name: "loss", type: "f32" },
     { name: "x", type: "f32" },
