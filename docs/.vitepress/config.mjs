@@ -30,6 +30,7 @@ const sidebar = [
     text: "Guides",
     items: pages(
       ["Models", "models"],
+      ["A recipe for little data", "recipe"],
       ["Training", "training"],
       ["Validation", "validation"],
       ["Generation", "generation"],
