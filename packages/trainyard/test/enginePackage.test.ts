@@ -74,7 +74,7 @@ describe("the example engine, installed", () => {
       "contract.test.js": `import { describe, test } from "node:test"
 import { contractSuite } from "@trainyard/backends/contract"
 import engine from "${name}"
-await contractSuite(engine, { describe, test }, { threads: [1], cases: 4 })`
+await contractSuite(engine, { describe, test }, { threads: [1], cases: 2 })`
     })
     const { status, stdout } = node("--test", "--test-reporter=tap", "contract.test.js")
     expect(stdout).toMatch(/^# fail 0$/m)
