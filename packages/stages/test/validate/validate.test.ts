@@ -3,51 +3,13 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { expect, it } from "@effect/vitest"
 import type { StageEvent } from "@trainyard/core/RunEvent"
-import * as Stage from "@trainyard/core/Stage"
-import { Workspace } from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Layer, Path, Schema } from "effect"
-import { Dataset } from "../../src/dataset/Dataset.ts"
-import { Model } from "../../src/generate/ModelArtifact.ts"
+import { Effect, FileSystem, Path, Schema } from "effect"
 import * as Compiler from "../../src/languages/Compiler.ts"
 import { c } from "../../src/languages/c/c.ts"
 import { gcc } from "../../src/languages/c/gcc.ts"
 import { Completion, Report } from "../../src/validate/Report.ts"
-import { validate } from "../../src/validate/validate.ts"
 import { runStage } from "../runStage.ts"
-import { layer, makeDataset, makeModel } from "./laboratory.ts"
-
-const source = <K extends typeof Model | typeof Dataset>(output: K) =>
-  Stage.make({
-    name: output.name,
-    version: 1,
-    source: import.meta.url,
-    inputs: {},
-    config: {},
-    output,
-    run: () => Effect.die("not run in these tests")
-  })
-
-type Config = Omit<Parameters<typeof validate>[0], "model" | "dataset" | "name" | "after">
-const node = (config: Config) =>
-  validate({ model: source(Model)(), dataset: source(Dataset)(), ...config } as never)
-
-const placed = Effect.fnUntraced(function* (tested: boolean) {
-  const path = yield* Path.Path
-  const { root } = yield* Workspace
-  const dataset = yield* makeDataset(path.join(root, tested ? "dataset" : "dataset-without-test"), tested)
-  const model = yield* makeModel(path.join(root, "model"))
-  return { dataset, model }
-})
-const place = placed(true)
-
-const workspace = Layer.unwrap(
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    return Workspace.layer(yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-validate-" }))
-  }).pipe(Effect.orDie)
-).pipe(Layer.provideMerge(layer))
-
-const quick = { maxTokens: 6, documentPrompts: 2, baselinesToBeat: [] } as const
+import { node, place, placed, quick, workspace } from "./validateStage.ts"
 
 it.layer(workspace)("validate", (it) => {
   it.effect("measures, lets the model write, and leaves a whole report", () =>
