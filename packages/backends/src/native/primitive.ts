@@ -2,7 +2,7 @@
  * A step of map, reduce or product as numbers for cpp/primitive.cc: axes in the order in which the kernels walk them, and the formula as
  * instructions of a stack machine.
  */
-import { arity, type Instruction, parse, postfix } from "../program/Formula.ts"
+import { interpreted } from "../program/interpreted.ts"
 import type { Program, Step } from "../program/Program.ts"
 import {
   type MapAttributes,
@@ -11,17 +11,7 @@ import {
   reduceAttributes,
   type View
 } from "../program/primitives.ts"
-import {
-  type FullView,
-  full,
-  joined,
-  joins,
-  kinds,
-  ordered,
-  plainView,
-  type Space,
-  walked
-} from "../program/walk.ts"
+import { type FullView, full, joined, joins, kinds, ordered, type Space } from "../program/walk.ts"
 
 const flat = ({ shape, views }: Space, over: number, isLargest: boolean, across: boolean) => [
   shape.length,
@@ -33,71 +23,19 @@ const flat = ({ shape, views }: Space, over: number, isLargest: boolean, across:
   ...views.flatMap((view) => [view.kind, view.input, view.offset, ...view.strides, ...view.low, ...view.high])
 ]
 
-const functions = Object.keys(arity)
-
-/** Constants, then instructions that push them, push views or call functions. `coordinateViews` says which view counts along an axis. */
-const formulaNumbers = (
-  instructions: ReadonlyArray<Instruction>,
-  viewOf: ReadonlyMap<number, number>,
-  coordinateViews: ReadonlyMap<number, number>
-) => {
-  const constants: Array<number> = []
-  const pushed = (value: number) => {
-    if (!constants.includes(value)) constants.push(value)
-    return constants.indexOf(value)
-  }
-  const codeOf = (instruction: Instruction): readonly [code: number, operand: number] => {
-    switch (instruction.kind) {
-      case "number":
-        return [-2, pushed(instruction.value)]
-      case "input":
-        return [-1, viewOf.get(instruction.index) ?? -1]
-      case "coordinate":
-        return [-1, coordinateViews.get(instruction.axis) ?? -1]
-      case "call":
-        return [functions.indexOf(instruction.name), 0]
-    }
-  }
-  const codes = instructions.flatMap(codeOf)
-  return [constants.length, ...constants, codes.length / 2, ...codes]
-}
-
-/** Views that the formula reads, each once, then the output's; and the formula over them. */
+/** The step's space, then constants, then instructions. */
 const formulaNumbersOf = (
   program: Program,
   step: Step,
   attributes: MapAttributes,
-  over: number,
+  reduced: number,
   isLargest: boolean
 ) => {
-  const { formula, names, shape, views } = attributes
-  const instructions = postfix(parse(formula, names))
-  const used = new Set<number>()
-  const axes = new Set<number>()
-  for (const instruction of instructions) {
-    if (instruction.kind === "input") used.add(instruction.index)
-    if (instruction.kind === "coordinate") axes.add(instruction.axis)
-  }
-  const read = [...used].map((index) => {
-    const type = program.tensors[step.inputs[index] ?? ""]?.type
-    return full(views[index]!, shape, type === "i32" ? kinds.integers : kinds.floats, index)
-  })
-  const counted = [...axes].map((axis) =>
-    plainView(
-      kinds.places,
-      shape.map((_, other) => (other === axis ? 1 : 0)),
-      shape
-    )
-  )
-  const output = full(views.at(-1)!, shape, kinds.floats, -1)
-  const walk = walked({ shape, views: [...read, ...counted, output] }, over)
+  const isInteger = (input: number) => program.tensors[step.inputs[input] ?? ""]?.type === "i32"
+  const { across, codes, constants, over, space } = interpreted(attributes, isInteger, reduced)
   return [
-    ...flat(walk.space, walk.over, isLargest, walk.across),
-    ...formulaNumbers(
-      instructions,
-      new Map([...used].map((index, view) => [index, view])),
-      new Map([...axes].map((axis, view) => [axis, read.length + view]))
-    )
+    ...flat(space, over, isLargest, across),
+    ...[constants.length, ...constants, codes.length / 2, ...codes]
   ]
 }
 

@@ -1,7 +1,7 @@
 /** The primitives map and reduce: records for the interpreter of formulas in assembly/formula.ts. */
-import { arity, depth, type Instruction, parse, postfix } from "../../program/Formula.ts"
+import { type Interpreted, interpreted } from "../../program/interpreted.ts"
 import { type MapAttributes, reduceAttributes, type View } from "../../program/primitives.ts"
-import { type FullView, full, kinds, plainView, type Space, walked } from "../../program/walk.ts"
+import type { FullView, Space } from "../../program/walk.ts"
 import { f32, type Lowered, type Phase, type Place, type StepView, type Work } from "./Unit.ts"
 
 /** Numbers of a block at most; BLOCK in assembly/formula.ts. */
@@ -14,17 +14,9 @@ const blocksEach = 32
 const wantedSegments = 64
 const leastBlocks = 16
 
-const functions = Object.keys(arity)
-
-/** A formula over a space whose views have addresses. */
-interface Formulated {
-  readonly space: Space
-  /** Address of each view's tensor; 0 for coordinates. */
+/** A formula over views with the address of each view's tensor; 0 for coordinates. */
+interface Formulated extends Interpreted {
   readonly addresses: ReadonlyArray<number>
-  readonly constants: ReadonlyArray<number>
-  /** Pairs of a code and its operand: -2 pushes a constant, -1 a view, others call functions. */
-  readonly codes: ReadonlyArray<number>
-  readonly depth: number
 }
 
 /** How rows of the innermost axis are taken: whole ones, as many as fit a block, or one in pieces. */
@@ -81,33 +73,6 @@ const record = (
 const ownBytes = ({ constants, depth: values, space }: Formulated): number =>
   (2 * space.views.length + constants.length + values + 1) * block * 4 + (values + 16) * 4
 
-/** The formula with views numbered as the interpreter has them. */
-const codesOf = (
-  instructions: ReadonlyArray<Instruction>,
-  viewOf: ReadonlyMap<number, number>,
-  axisView: ReadonlyMap<number, number>
-) => {
-  const constants: Array<number> = []
-  const constant = (value: number) => {
-    if (!constants.includes(value)) constants.push(value)
-    return constants.indexOf(value)
-  }
-  const codeOf = (instruction: Instruction): readonly [code: number, operand: number] => {
-    switch (instruction.kind) {
-      case "number":
-        return [-2, constant(instruction.value)]
-      case "input":
-        return [-1, viewOf.get(instruction.index)!]
-      case "coordinate":
-        return [-1, axisView.get(instruction.axis)!]
-      case "call":
-        return [functions.indexOf(instruction.name), 0]
-    }
-  }
-  const codes = instructions.flatMap(codeOf)
-  return { codes, constants }
-}
-
 /** Inputs of a formula: address, and whether it holds integers. */
 interface Source {
   readonly address: number
@@ -115,37 +80,19 @@ interface Source {
 }
 
 const formulated = (
-  { formula, names, shape, views }: Pick<MapAttributes, "formula" | "names" | "shape" | "views">,
+  attributes: Pick<MapAttributes, "formula" | "names" | "shape" | "views">,
   sources: ReadonlyArray<Source>,
   output: number,
   reduced: number
-) => {
-  const instructions = postfix(parse(formula, names))
-  const used = [...new Set(instructions.flatMap((one) => (one.kind === "input" ? [one.index] : [])))]
-  const axes = [...new Set(instructions.flatMap((one) => (one.kind === "coordinate" ? [one.axis] : [])))]
-  const read = used.map((index) =>
-    full(views[index]!, shape, sources[index]!.integers ? kinds.integers : kinds.floats, index)
-  )
-  const counted = axes.map((axis) =>
-    plainView(
-      kinds.places,
-      shape.map((_, other) => (other === axis ? 1 : 0)),
-      shape
-    )
-  )
-  const target = full(views.at(-1)!, shape, kinds.floats, -1)
-  const walk = walked({ shape, views: [...read, ...counted, target] }, reduced)
-  const result: Formulated = {
-    space: walk.space,
-    addresses: [...used.map((index) => sources[index]!.address), ...axes.map(() => 0), output],
-    depth: depth(instructions),
-    ...codesOf(
-      instructions,
-      new Map(used.map((index, view) => [index, view])),
-      new Map(axes.map((axis, view) => [axis, read.length + view]))
+): Formulated => {
+  const own = interpreted(attributes, (input) => sources[input]!.integers, reduced)
+  const { views } = own.space
+  return {
+    ...own,
+    addresses: views.map((view, index) =>
+      index === views.length - 1 ? output : (sources[view.input]?.address ?? 0)
     )
   }
-  return { ...walk, formulated: result }
 }
 
 /** A map of sources at addresses; `elementsOf` is the formula with its shape and views. */
@@ -156,7 +103,8 @@ export const mapWork = (
   output: number,
   accumulates: boolean
 ): { readonly work: Work; readonly workerBytes: number } => {
-  const { formulated: own, space } = formulated(attributes, sources, output, 0)
+  const own = formulated(attributes, sources, output, 0)
+  const { space } = own
   const pieces = piecesOf(space.shape.at(-1)!)
   const units = Math.ceil(size(space.shape.slice(0, -1)) / pieces.rows) * pieces.count
   return {
@@ -207,12 +155,8 @@ const reductionOf = (space: Space, over: number, across: boolean) => {
 
 export const reduce = (place: Place, step: StepView): Lowered => {
   const attributes = reduceAttributes(place.program.steps[step.index]!)
-  const {
-    across,
-    formulated: own,
-    over,
-    space
-  } = formulated(attributes, sourcesOf(place, step), step.output(0), attributes.over)
+  const own = formulated(attributes, sourcesOf(place, step), step.output(0), attributes.over)
+  const { across, over, space } = own
   const { blocks, pieces, results, segments } = reductionOf(space, over, across)
   const units = results * segments
   const partial = segments === 1 ? 0 : place.scratch.take(units * (across ? block * 4 : 8))
