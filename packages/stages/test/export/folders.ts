@@ -1,6 +1,4 @@
 /** Published folders of small models with random weights and a byte-pair tokenizer, for the tests of exports. */
-import { cpSync, existsSync } from "node:fs"
-import { join } from "node:path"
 import { engine } from "@trainyard/backends/reference/engine"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { pretty, writeConfigs, writeWeights } from "../../src/checkpoint/modelFiles.ts"
@@ -130,17 +128,8 @@ export const makeFolder = Effect.fnUntraced(function* (
   return yield* Model.load(directory)
 })
 
-/** A copy of a published folder, so that what is written beside it leaves it as it is. */
-export const copyOf = (folder: string, directory: string) => {
-  if (!existsSync(directory)) cpSync(folder, directory, { recursive: true })
-  return Model.load(directory)
-}
-
-/** The files of a folder that lead nowhere else. */
-export const fileIn = (directory: string, name: string): string => join(directory, name)
-
-/** Natural logarithms of the probabilities after each of these ids, as the programs here compute them: [T, V]. */
-export const logProbabilities = Effect.fnUntraced(function* (
+/** Logits after each of these ids, as the programs here compute them: [T, V]. */
+export const logitsOf = Effect.fnUntraced(function* (
   { parameters, spec }: Model.Loaded,
   ids: ReadonlyArray<number>
 ) {
@@ -152,13 +141,28 @@ export const logProbabilities = Effect.fnUntraced(function* (
     [Ports.offset]: new Int32Array(1)
   })
   const logits = outputs[Ports.logits]!
-  return ids.map((_, row) => {
-    const own = logits.subarray(row * spec.vocabularySize, (row + 1) * spec.vocabularySize)
-    const most = own.reduce((largest, value) => Math.max(largest, value))
-    const sum = own.reduce((total, value) => total + Math.exp(value - most), 0)
-    return Array.from(own, (value) => value - most - Math.log(sum))
-  })
+  return ids.map((_, row) =>
+    Array.from(logits.subarray(row * spec.vocabularySize, (row + 1) * spec.vocabularySize))
+  )
 }, Effect.scoped)
+
+/** Natural logarithms of the probabilities of logits. */
+export const logProbabilitiesOf = (logits: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const most = Math.max(...logits)
+  const sum = logits.reduce((total, value) => total + Math.exp(value - most), 0)
+  return logits.map((value) => value - most - Math.log(sum))
+}
+
+/** Largest difference between numbers of two tables. */
+export const largestDifference = (
+  a: ReadonlyArray<ReadonlyArray<number>>,
+  b: ReadonlyArray<ReadonlyArray<number>>
+): number =>
+  a.reduce(
+    (most, row, at) =>
+      row.reduce((largest, value, index) => Math.max(largest, Math.abs(value - b[at]![index]!)), most),
+    0
+  )
 
 /** The id of the most likely token. */
 export const likeliest = (row: ReadonlyArray<number>): number => row.indexOf(Math.max(...row))

@@ -3,6 +3,7 @@
  * TRAINYARD_TEST_READERS names, once, without install scripts. Without it the tests that need them are skipped.
  */
 import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 
@@ -15,17 +16,25 @@ export const hint = allowed ? "" : " (skipped: TRAINYARD_TEST_READERS names no f
 /** Trained model folders to open besides those of the tests: paths, separated by colons. */
 export const trained = (process.env.TRAINYARD_TEST_MODELS ?? "").split(":").filter((folder) => folder !== "")
 
-/** The folder that has these packages, at their exact versions, in its node_modules. */
-export const install = (name: string, packages: Readonly<Record<string, string>>): string => {
+/**
+ * The folder that has these packages, at their exact versions, in its node_modules. `whole`: with their optional dependencies, such as binaries
+ * for this machine.
+ */
+export const install = (name: string, packages: Readonly<Record<string, string>>, whole: boolean): string => {
   const folder = resolve(cache, name)
-  const wanted = JSON.stringify({ name, private: true, dependencies: packages })
-  const done = join(folder, `installed-${Buffer.from(wanted).toString("base64url").slice(-40)}`)
+  const wanted = JSON.stringify({
+    name,
+    description: whole ? "whole" : "without what is optional",
+    private: true,
+    dependencies: packages
+  })
+  const done = join(folder, `installed-${createHash("sha256").update(wanted).digest("hex")}`)
   if (existsSync(done)) return folder
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, "package.json"), wanted)
   const { status, stderr } = spawnSync(
     "npm",
-    ["install", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"],
+    ["install", "--ignore-scripts", ...(whole ? [] : ["--omit=optional"]), "--no-audit", "--no-fund"],
     { cwd: folder, encoding: "utf8", env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" } }
   )
   if (status !== 0) throw new Error(`npm cannot install ${Object.keys(packages).join(", ")}: ${stderr}`)

@@ -13,7 +13,16 @@ import { Effect, Schema } from "effect"
 import { exportGguf } from "../../../src/export/gguf/exportGguf.ts"
 import { type Type, types } from "../../../src/export/gguf/numbers.ts"
 import * as Model from "../../../src/generate/Model.ts"
-import { families, likeliest, logProbabilities, makeFolder, nastyTexts, tokenizerJson } from "../folders.ts"
+import {
+  families,
+  largestDifference,
+  likeliest,
+  logitsOf,
+  logProbabilitiesOf,
+  makeFolder,
+  nastyTexts,
+  tokenizerJson
+} from "../folders.ts"
 import { allowed, hint, install, trained } from "../readers.ts"
 
 const version = "3.22.1"
@@ -75,7 +84,7 @@ describe.skipIf(!allowed)(`llama.cpp${hint}`, () => {
         const output = join(root, "results.json")
         writeFileSync(requests, JSON.stringify(asked.map(({ loaded: _, ...request }) => request)))
         const script = fileURLToPath(new URL("../llama.mjs", import.meta.url))
-        const folder = install("llama", packages)
+        const folder = install("llama", packages, false)
         const ran = spawnSync(process.execPath, [script, folder, requests, output], {
           encoding: "utf8"
         })
@@ -96,12 +105,9 @@ describe.skipIf(!allowed)(`llama.cpp${hint}`, () => {
               [...(yield* codec.encode(text))],
               `${label}: ${JSON.stringify(text)}`
             )
-          const own = yield* logProbabilities(loaded, written.slice(0, -1))
-          let largest = 0
-          for (const [at, row] of found.logProbabilities.entries())
-            for (const [id, value] of row.entries())
-              largest = Math.max(largest, Math.abs(value - own[at]![id]!))
-          if (process.env.TRAINYARD_TEST_VERBOSE) console.log(label, written.length, largest)
+          const own = (yield* logitsOf(loaded, written.slice(0, -1))).map(logProbabilitiesOf)
+          const largest = largestDifference(found.logProbabilities, own)
+          console.log(`${label}: log-probabilities differ by at most ${largest.toPrecision(2)}`)
           assert.isAtMost(largest, tolerance[type], label)
           if (type === "f32")
             assert.deepStrictEqual(own.map(likeliest).slice(-steps), written.slice(-steps), label)
