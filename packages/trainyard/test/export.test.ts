@@ -52,6 +52,10 @@ test("refuses what is no model, and a type that ONNX does not have", async () =>
   expect(typed.code).toBe(2)
   expect(typed.stderr).toMatch(/--type f16 has no effect on ONNX/)
   const onFile = await run("model", "--format", "gguf", "--output", "empty.txt/model.gguf")
-  expect(onFile.code).toBe(1)
-  expect(onFile.stderr).not.toMatch(/at .*\.ts/)
+  expect(onFile.stderr).toMatch(
+    /empty\.txt\/model\.gguf cannot be written \(.*\)\. Name a file in a folder that may be written\./
+  )
+  const onFolder = await run("model", "--format", "gguf", "--output", ".")
+  expect(onFolder.stderr).toMatch(/ is a folder\. Name a file\./)
+  expect([onFile.code, onFolder.code]).toEqual([1, 1])
 })

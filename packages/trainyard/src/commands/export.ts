@@ -1,5 +1,5 @@
 /** `trainyard export`: a model folder in a format that other programs open. */
-import { exportGguf, fileName } from "@trainyard/stages/export/gguf/exportGguf"
+import { exportGguf, fileName, halfNote } from "@trainyard/stages/export/gguf/exportGguf"
 import { types } from "@trainyard/stages/export/gguf/numbers"
 import { exportOnnx, folderName } from "@trainyard/stages/export/onnx/exportOnnx"
 import * as Model from "@trainyard/stages/generate/Model"
@@ -30,12 +30,7 @@ const asGguf = Effect.fnUntraced(function* (
   const written: Written = {
     path: file,
     bytes: size,
-    notes:
-      asHalf.length === 0
-        ? []
-        : [
-            `${asHalf.length} of the weights are f16 and not ${type}, because their rows are no multiple of 32 numbers: ${asHalf.join(", ")}.`
-          ]
+    notes: asHalf.length === 0 ? [] : [halfNote(type, asHalf)]
   }
   return written
 })

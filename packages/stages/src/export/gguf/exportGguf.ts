@@ -20,6 +20,10 @@ export interface Exported {
 /** Usual name of the file. */
 export const fileName = (type: Type): string => `model-${type}.gguf`
 
+/** Says which weights are of another type than was asked for. */
+export const halfNote = (type: Type, asHalf: Exported["asHalf"]): string =>
+  `${asHalf.length} of the weights are f16 and not ${type}, because their rows are no multiple of ${formats[type].block} numbers: ${asHalf.join(", ")}.`
+
 /** The type of a tensor in a file whose matrices have `wanted`: vectors stay float32, as in every GGUF file. */
 const typeOf = ({ exact }: Placed, shape: ReadonlyArray<number>, wanted: Type): Type => {
   if (exact === true || shape.length < 2) return "f32"
@@ -76,10 +80,10 @@ export const exportGguf = Effect.fn("exportGguf")(function* (model: Loaded, file
           message: `${directory} has no ${placed.parameter}, which llama.cpp needs. Publish the model again with the checkpoint stage.`
         })
       )
-    const { name, shape } = { ...source, name: placed.name }
+    const { shape } = source
     const chosen = typeOf(placed, shape, type)
     if (type === "q8_0" && chosen === "f16") asHalf.push(source.name)
-    return Effect.succeed({ name, shape, type: chosen, bytes: bytesOf(source, placed, chosen) })
+    return Effect.succeed({ name: placed.name, shape, type: chosen, bytes: bytesOf(source, placed, chosen) })
   })
   const metadata: GgufFile.Metadata = [
     ["general.architecture", GgufFile.string(layout.architecture)],

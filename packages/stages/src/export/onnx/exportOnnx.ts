@@ -28,7 +28,7 @@ const decodeObject = Schema.decodeUnknownEffect(
 const writeText = (file: string, text: string) => writeWhole(file, (append) => append(Buffer.from(text)))
 
 /**
- * Writes a loaded model into a folder; files of the same names there are replaced, each whole. Gives the size of `onnx/model.onnx` in bytes.
+ * Writes a loaded model into a folder, which may be its own; files of the same names there are replaced, each whole. Gives the size of `onnx/model.onnx` in bytes.
  * All numbers are float32.
  *
  * Inputs: `input_ids` [B, S], `attention_mask` [B, T], `position_ids` [B, S], and `past_key_values.N.key` and `.value` [B, H, T − S, D] of each
@@ -60,7 +60,8 @@ export const exportOnnx = Effect.fn("exportOnnx")(function* (model: Loaded, fold
       for (const piece of file) yield* append(piece instanceof Uint8Array ? piece : yield* piece.bytes)
     })
   )
-  for (const name of copied) {
+  const others = path.resolve(folder) === path.resolve(directory) ? [] : copied
+  for (const name of others) {
     const from = path.join(directory, name)
     if (yield* fs.exists(from)) yield* writeText(path.join(folder, name), yield* fs.readFileString(from))
   }
