@@ -96,6 +96,7 @@ const provenanceOf = (
 /** Writes the other formats into the folder. */
 const writeOthers = Effect.fnUntraced(function* (
   model: Loaded,
+  tokenizer: Tokenizer.Tokenizer["model"],
   { gguf, onnx }: { readonly gguf: ReadonlyArray<(typeof types)[number]>; readonly onnx: boolean }
 ) {
   const journal = yield* Journal
@@ -104,7 +105,15 @@ const writeOthers = Effect.fnUntraced(function* (
     if (asHalf.length > 0)
       yield* journal.publish({ type: "Note", level: "warning", message: halfNote(type, asHalf) })
   }
-  if (onnx) yield* exportOnnx(model, model.directory)
+  if (!onnx) return
+  yield* exportOnnx(model, model.directory)
+  if (tokenizer === "word-level")
+    yield* journal.publish({
+      type: "Note",
+      level: "warning",
+      message:
+        "Transformers.js has no word-level tokenizer, so it gives unknown words no token. trainyard export --format onnx writes a folder with a tokenizer that does the same and that it knows."
+    })
 })
 
 /**
@@ -165,7 +174,7 @@ export const checkpoint = Stage.make({
         curve: yield* writeCurve(run.directory, output)
       })
     )
-    yield* writeOthers(loaded, config)
+    yield* writeOthers(loaded, tokenizer.model, config)
     return {
       model: spec.model,
       vocabularySize: spec.vocabularySize,

@@ -11,12 +11,13 @@ import { open } from "./blocks.ts"
 import { forward } from "./forwards.ts"
 import * as OnnxGraph from "./OnnxGraph.ts"
 import { lengthOf } from "./protobuf.ts"
+import { forTransformersJs } from "./tokenizer.ts"
 
 /** Usual name of the folder. */
 export const folderName = "model-onnx"
 
 /** Files that are the same in both folders; those that a folder need not have are left out where it has none. */
-const copied = ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "README.md"] as const
+const copied = ["tokenizer_config.json", "generation_config.json", "README.md"] as const
 
 /** Protocol Buffers have no message longer than this, in bytes. */
 const longest = 2 ** 31 - 1
@@ -24,6 +25,8 @@ const longest = 2 ** 31 - 1
 const decodeObject = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
 )
+
+const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))
 
 const writeText = (file: string, text: string) => writeWhole(file, (append) => append(Buffer.from(text)))
 
@@ -61,6 +64,10 @@ export const exportOnnx = Effect.fn("exportOnnx")(function* (model: Loaded, fold
     })
   )
   const others = path.resolve(folder) === path.resolve(directory) ? [] : copied
+  if (others.length > 0) {
+    const tokenizer = yield* decodeJson(yield* fs.readFileString(path.join(directory, "tokenizer.json")))
+    yield* writeText(path.join(folder, "tokenizer.json"), JSON.stringify(forTransformersJs(tokenizer)))
+  }
   for (const name of others) {
     const from = path.join(directory, name)
     if (yield* fs.exists(from)) yield* writeText(path.join(folder, name), yield* fs.readFileString(from))

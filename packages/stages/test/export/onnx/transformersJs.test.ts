@@ -13,7 +13,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { exportOnnx } from "../../../src/export/onnx/exportOnnx.ts"
 import * as Model from "../../../src/generate/Model.ts"
-import { families, largestDifference, likeliest, logitsOf, makeFolder, nastyTexts } from "../folders.ts"
+import { bytePairSplitting, type SplittingOptions } from "../../../src/tokenize/splitting.ts"
+import { wordLevelJson } from "../../../src/tokenize/tokenizerJson.ts"
+import {
+  families,
+  largestDifference,
+  likeliest,
+  logitsOf,
+  makeFolder,
+  nastyTexts,
+  tokenizerJson
+} from "../folders.ts"
 import { allowed, hint, install, trained } from "../readers.ts"
 
 const packages = { "@huggingface/transformers": "4.3.1" }
@@ -35,6 +45,15 @@ const tolerance = 1e-4
 
 const steps = 64
 
+const wordsOf = (options: SplittingOptions) => tokenizerJson({ pattern: bytePairSplitting(options)!.pattern })
+
+/** Tokenizers besides the usual one. */
+const tokenizers: ReadonlyArray<readonly [name: string, json: object]> = [
+  ["single digits", wordsOf({ singleDigits: true, wholeIndentation: false })],
+  ["whole indentation", wordsOf({ singleDigits: true, wholeIndentation: true })],
+  ["words", wordLevelJson(["static", "int", "main", "(", " ", "  ", "\n", ")", "é", "12345"])]
+]
+
 describe.skipIf(!allowed)(`@huggingface/transformers${hint}`, () => {
   it.live(
     "encodes alike, writes the same greedy tokens with its cache, and gives the same logits",
@@ -47,10 +66,16 @@ describe.skipIf(!allowed)(`@huggingface/transformers${hint}`, () => {
         const small = yield* Effect.forEach(families, ([name, , model], index) =>
           Effect.map(makeFolder(join(root, `${index}`), model), (loaded) => [name, loaded] as const)
         )
+        const others = yield* Effect.forEach(tokenizers, ([name, json], index) =>
+          Effect.map(
+            makeFolder(join(root, `tokenizer-${index}`), families[0]![2], json),
+            (loaded) => [name, loaded] as const
+          )
+        )
         const large = yield* Effect.forEach(trained, (folder) =>
           Effect.map(Model.load(folder), (loaded) => [basename(folder), loaded] as const)
         )
-        const asked = yield* Effect.forEach([...small, ...large], ([name, loaded], index) => {
+        const asked = yield* Effect.forEach([...small, ...others, ...large], ([name, loaded], index) => {
           const folder = join(root, "exported", `${index}`)
           return Effect.as(exportOnnx(loaded, folder), { name, loaded, folder })
         })
