@@ -1,5 +1,5 @@
 /** `trainyard export` on an untrained byte model: what it writes, says and refuses. */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -14,17 +14,6 @@ beforeAll(() =>
 
 const run = (...args: ReadonlyArray<string>) => trainyard({ directory }, "export", ...args)
 
-test("writes a GGUF file where it is asked to, and says where and how large", async () => {
-  const { code, stderr, stdout } = await run("model", "--format", "gguf", "--output", "out/small.gguf")
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-  expect(stdout).toMatch(/out\/small\.gguf {2}\d+(\.\d)? kB\n$/)
-  expect(
-    readFileSync(join(directory, "out", "small.gguf"))
-      .subarray(0, 4)
-      .toString()
-  ).toBe("GGUF")
-})
-
 test("names the file by its type, prints JSON, and notes weights that the type has no blocks for", async () => {
   const { code, stderr, stdout } = await run("model", "--format", "gguf", "--type", "q8_0", "--json")
   expect(code).toBe(0)
@@ -33,29 +22,23 @@ test("names the file by its type, prints JSON, and notes weights that the type h
   )
   const { path, ...rest } = JSON.parse(stdout)
   expect(path).toMatch(/\/model-q8_0\.gguf$/)
+  expect(readFileSync(path).subarray(0, 4).toString()).toBe("GGUF")
   expect(rest).toEqual({ format: "gguf", type: "q8_0", bytes: statSync(path).size })
 })
 
-test("writes a folder for ONNX Runtime", async () => {
-  const { code, stderr } = await run("model", "--format", "onnx", "--output", "web")
+test("writes a folder for ONNX Runtime where it is asked to, and says where and how large", async () => {
+  const { code, stderr, stdout } = await run("model", "--format", "onnx", "--output", "web")
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  expect(stdout).toMatch(/\/web {2}\d+(\.\d)? kB\n$/)
   for (const name of ["config.json", "tokenizer.json", "onnx/model.onnx"])
     expect(existsSync(join(directory, "web", name))).toBe(true)
 })
 
 test("refuses what is no model, and a type that ONNX does not have", async () => {
-  writeFileSync(join(directory, "empty.txt"), "")
   const none = await run("nowhere", "--format", "gguf")
   expect(none.code).toBe(2)
   expect(none.stderr).toMatch(/nowhere cannot be used as a model: it has no config\.json\./)
   const typed = await run("model", "--format", "onnx", "--type", "f16")
   expect(typed.code).toBe(2)
   expect(typed.stderr).toMatch(/--type f16 has no effect on ONNX/)
-  const onFile = await run("model", "--format", "gguf", "--output", "empty.txt/model.gguf")
-  expect(onFile.stderr).toMatch(
-    /empty\.txt\/model\.gguf cannot be written \(.*\)\. Name a file in a folder that may be written\./
-  )
-  const onFolder = await run("model", "--format", "gguf", "--output", ".")
-  expect(onFolder.stderr).toMatch(/ is a folder\. Name a file\./)
-  expect([onFile.code, onFolder.code]).toEqual([1, 1])
 })

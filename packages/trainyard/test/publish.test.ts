@@ -139,15 +139,12 @@ test("puts the figures of a report into the card that it publishes, if the repor
   expect(card.slice(card.indexOf("# A model"))).toBe(own.slice(own.indexOf("# A model")))
 })
 
-test("says what is missing: a token, a Hub that is safe to send it to, a name", async () => {
+test("says what is missing: a token, and a Hub that is safe to send it to", async () => {
   const none = await publish({}, "--repo", "team/none")
   expect(none.code).toBe(2)
   expect(none.stderr).toMatch(/HF_TOKEN is not set\. Set it to a token with write access/)
   const open = await publish({ HF_TOKEN: token, HF_ENDPOINT: "http://hub.example" }, "--repo", "team/none")
   expect(open.code).toBe(2)
   expect(open.stderr).toMatch(/HF_ENDPOINT is no address of a Hub: it must begin with https/)
-  const unnamed = await publish({ HF_TOKEN: token }, "--repo", "small")
-  expect(unnamed.code).toBe(2)
-  expect(unnamed.stderr).toContain("OWNER/NAME")
   expect(hub.repositories.has("team/none")).toBe(false)
 })

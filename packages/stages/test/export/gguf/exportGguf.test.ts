@@ -196,4 +196,20 @@ describe("exportGguf", () => {
       assert.deepStrictEqual(readdirSync(directory).sort(), ["model", "model.gguf"])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
+
+  it.live("says where no file can be put", () =>
+    Effect.gen(function* () {
+      const directory = yield* place
+      const loaded = yield* makeFolder(join(directory, "model"), families[0]![2])
+      writeFileSync(join(directory, "empty.txt"), "")
+      const below = yield* Effect.flip(exportGguf(loaded, join(directory, "empty.txt", "model.gguf"), "f32"))
+      assert.match(
+        below.message,
+        /model\.gguf cannot be written \(.*\)\. Name a file in a folder that may be written\.$/
+      )
+      const folder = yield* Effect.flip(exportGguf(loaded, directory, "f32"))
+      assert.match(folder.message, / is a folder\. Name a file\.$/)
+      assert.deepStrictEqual(readdirSync(directory).sort(), ["empty.txt", "model"])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
 })
