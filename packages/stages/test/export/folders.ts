@@ -39,6 +39,27 @@ export const nastyTexts = [
   ""
 ]
 
+const characters = [
+  "abcdeftint'slvr",
+  "0123456789",
+  " \t\n\r\u000b\u000c",
+  "(){};=+-*/&|<>!?.,:'\"\\#_",
+  "\u0085\u00a0\u1680\u2003\u2028\u202f\u205f\u3000\u180e\u200b\u200d",
+  "éßñ日本語中한글АБвг½²³ⅷ٣๑①",
+  "🎉👩👧\u0301\u0300\ufe0f\u0378\ue000\u{e0001}\u{1f0ff}\uffff\ufffd"
+].map((text) => [...text])
+
+/** Random texts of such characters, with runs of the same. */
+export const randomTexts = (count: number): ReadonlyArray<string> => {
+  const draw = draws("texts")
+  const one = <A>(list: ReadonlyArray<A>): A => list[Math.floor(draw() * list.length)]!
+  const piece = () =>
+    one(draw() < 0.5 ? one(characters) : one(characters.slice(0, 4))).repeat(draw() < 0.2 ? 3 : 1)
+  return Array.from({ length: count }, () =>
+    Array.from({ length: 1 + Math.floor(draw() * 24) }, piece).join("")
+  )
+}
+
 const added = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"]
 
 /** Merges of bytes, by their texts. */

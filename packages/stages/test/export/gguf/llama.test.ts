@@ -21,6 +21,7 @@ import {
   logProbabilitiesOf,
   makeFolder,
   nastyTexts,
+  randomTexts,
   tokenizerJson
 } from "../folders.ts"
 import { allowed, hint, install, trained } from "../readers.ts"
@@ -53,6 +54,8 @@ const tolerance: Readonly<Record<Type, number>> = { f32: 0.01, f16: 0.05, bf16: 
 
 const steps = 64
 
+const asTexts = [...nastyTexts, ...randomTexts(300)]
+
 describe.skipIf(!allowed)(`llama.cpp${hint}`, () => {
   it.live(
     "encodes alike, writes the same greedy tokens, and gives the same log-probabilities",
@@ -77,7 +80,7 @@ describe.skipIf(!allowed)(`llama.cpp${hint}`, () => {
           ({ index, loaded, name, type }) =>
             Effect.map(exportGguf(loaded, join(root, `${index}-${type}.gguf`), type), ({ file }) => ({
               ...{ name, loaded, type, file, prompt: "static int main(", steps },
-              texts: nastyTexts
+              texts: asTexts
             }))
         )
         const requests = join(root, "requests.json")
@@ -99,7 +102,7 @@ describe.skipIf(!allowed)(`llama.cpp${hint}`, () => {
           assert.strictEqual(trainContextSize, spec.sequenceLength, label)
           if (index < small.length * types.length)
             assert.deepStrictEqual(infill, [endTokenId + 1, endTokenId + 2, endTokenId + 3], label)
-          for (const [at, text] of nastyTexts.entries())
+          for (const [at, text] of asTexts.entries())
             assert.deepStrictEqual(
               texts[at],
               [...(yield* codec.encode(text))],

@@ -22,6 +22,7 @@ import {
   logitsOf,
   makeFolder,
   nastyTexts,
+  randomTexts,
   tokenizerJson
 } from "../folders.ts"
 import { allowed, hint, install, trained } from "../readers.ts"
@@ -44,6 +45,8 @@ const Computed = Schema.fromJsonString(
 const tolerance = 1e-4
 
 const steps = 64
+
+const asTexts = [...nastyTexts, ...randomTexts(300)]
 
 const wordsOf = (options: SplittingOptions) => tokenizerJson({ pattern: bytePairSplitting(options)!.pattern })
 
@@ -84,7 +87,7 @@ describe.skipIf(!allowed)(`@huggingface/transformers${hint}`, () => {
         writeFileSync(
           requests,
           JSON.stringify(
-            asked.map(({ folder }) => ({ folder, prompt: "static int main(", steps, texts: nastyTexts }))
+            asked.map(({ folder }) => ({ folder, prompt: "static int main(", steps, texts: asTexts }))
           )
         )
         const script = fileURLToPath(new URL("../transformers.mjs", import.meta.url))
@@ -94,7 +97,7 @@ describe.skipIf(!allowed)(`@huggingface/transformers${hint}`, () => {
         const computed = yield* Schema.decodeUnknownEffect(Computed)(readFileSync(output, "utf8"))
         for (const [index, { loaded, name }] of asked.entries()) {
           const { logits, padded, texts, written } = computed[index]!
-          for (const [at, text] of nastyTexts.entries()) {
+          for (const [at, text] of asTexts.entries()) {
             const label = `${name}: ${JSON.stringify(text)}`
             // It takes a special token in a text for the token itself, whatever the text is.
             if (!text.includes("<|endoftext|>"))
