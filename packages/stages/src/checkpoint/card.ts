@@ -7,6 +7,7 @@ import type { Tokenizer } from "../tokenize/Tokenizer.ts"
 import { count } from "../train/figures.ts"
 import { learningRows } from "../train/learningText.ts"
 import type { CurvePoint, TrainedRun } from "../train/TrainedRun.ts"
+import { modelIndex, type Result } from "./modelIndex.ts"
 
 type Run = (typeof TrainedRun)["value"]["Type"]
 
@@ -32,8 +33,17 @@ const quoted = (text: string): string => JSON.stringify(text)
 
 const isFromScratch = ({ startedFrom }: Run): boolean => startedFrom?.fromScratch ?? true
 
+/** What training measured of the state that is published. */
+const validated = ({ validationLoss }: Provenance): Result => ({
+  split: "validation",
+  metrics: [
+    { type: "loss", name: "Loss, nats per token", value: validationLoss },
+    { type: "perplexity", name: "Perplexity per token", value: Math.exp(validationLoss) }
+  ]
+})
+
 /** The YAML block that Hugging Face's hub reads. */
-const frontMatter = ({ licence, run }: CardFacts): string =>
+const frontMatter = ({ licence, published, run, title }: CardFacts): string =>
   [
     "---",
     "language: code",
@@ -41,6 +51,7 @@ const frontMatter = ({ licence, run }: CardFacts): string =>
     "pipeline_tag: text-generation",
     `tags: [${modelTypeOf(run.model)}, code, trainyard]`,
     ...(licence === undefined ? [] : [`license: ${quoted(licence)}`]),
+    ...modelIndex(Sanitize.text(title), [validated(published)]),
     "---"
   ].join("\n")
 

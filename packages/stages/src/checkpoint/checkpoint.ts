@@ -4,9 +4,14 @@
  */
 import { join } from "node:path"
 import type { Artifact } from "@trainyard/core/Artifact"
+import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import { Effect, FileSystem, Schema } from "effect"
-import { load } from "../generate/Model.ts"
+import { exportGguf, fileName, halfNote } from "../export/gguf/exportGguf.ts"
+import { types } from "../export/gguf/numbers.ts"
+import { tokenizerOf } from "../export/gguf/tokenizer.ts"
+import { exportOnnx } from "../export/onnx/exportOnnx.ts"
+import { type Loaded, load } from "../generate/Model.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import type { Provenance } from "../generate/Provenance.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
@@ -88,11 +93,35 @@ const provenanceOf = (
   }
 }
 
+/** Writes the other formats into the folder. */
+const writeOthers = Effect.fnUntraced(function* (
+  model: Loaded,
+  tokenizer: Tokenizer.Tokenizer["model"],
+  { gguf, onnx }: { readonly gguf: ReadonlyArray<(typeof types)[number]>; readonly onnx: boolean }
+) {
+  const journal = yield* Journal
+  for (const type of new Set(gguf)) {
+    const { asHalf } = yield* exportGguf(model, join(model.directory, fileName(type)), type)
+    if (asHalf.length > 0)
+      yield* journal.publish({ type: "Note", level: "warning", message: halfNote(type, asHalf) })
+  }
+  if (!onnx) return
+  yield* exportOnnx(model, model.directory)
+  if (tokenizer === "word-level")
+    yield* journal.publish({
+      type: "Note",
+      level: "warning",
+      message:
+        "Transformers.js has no word-level tokenizer, so it gives unknown words no token. trainyard export --format onnx writes a folder with a tokenizer that does the same and that it knows."
+    })
+})
+
 /**
  * Publishes a trained state as a model folder, with the tokenizer that the run was trained with.
  *
  * Fails with `PublishingImpossible` when the run is damaged, `TokenizerMismatch` when its tokenizer is not the one that it was trained
- * with, `ModelDiffers` when the folder does not compute what the state did, `BrokenCheckpoint`, `SafetensorsError`, `ModelUnreadable` or
+ * with, `ModelDiffers` when the folder does not compute what the state did, `ExportImpossible` when it has no form in another format that was asked
+ * for, `BrokenCheckpoint`, `SafetensorsError`, `ModelUnreadable` or
  * `InvalidTokenizer` for damage on the disk, and how the engine and the file system fail.
  */
 export const checkpoint = Stage.make({
@@ -111,7 +140,11 @@ export const checkpoint = Stage.make({
      * SPDX identifier of the licence, for the model card.
      * @defaultValue none
      */
-    licence: Schema.optionalKey(Schema.String)
+    licence: Schema.optionalKey(Schema.String),
+    /** GGUF files to write too, by the type of their weights: `model-f16.gguf` and so on. */
+    gguf: Schema.Array(Schema.Literals(types)).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
+    /** Whether to write `onnx/model.onnx` too, so that Transformers.js loads the folder. */
+    onnx: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
   },
   output: Model,
   // It checks on the engine that the folder computes what the state does.
@@ -120,12 +153,16 @@ export const checkpoint = Stage.make({
     const { run } = inputs
     const fs = yield* FileSystem.FileSystem
     const tokenizer = yield* Tokenizer.loadExact(run.directory, run.value.tokenizer)
+    // A tokenizer without a form in GGUF is refused before anything is written.
+    if (config.gguf.length > 0)
+      yield* tokenizerOf(run.directory, run.value.vocabularySize, tokenizer.endTokenId)
     const { parameters, spec, step } = yield* TrainedState.open(run, config.state)
     const provenance = provenanceOf(run, config.state, step)
     const bytes = yield* writeWeights(output, spec, parameters, provenance)
     yield* writeConfigs(output, spec, tokenizer.endTokenId)
     yield* writeTokenizer(run.directory, output, tokenizer.endToken, spec.sequenceLength)
-    const logitDifference = yield* verify(spec, parameters, yield* load(output))
+    const loaded = yield* load(output)
+    const logitDifference = yield* verify(spec, parameters, loaded)
     yield* fs.writeFileString(
       join(output, "README.md"),
       modelCard({
@@ -137,6 +174,7 @@ export const checkpoint = Stage.make({
         curve: yield* writeCurve(run.directory, output)
       })
     )
+    yield* writeOthers(loaded, tokenizer.model, config)
     return {
       model: spec.model,
       vocabularySize: spec.vocabularySize,

@@ -1,6 +1,6 @@
 /**
  * What a model family is: everything that the stages need to know of an architecture. `families.ts` has the list of families; nothing else
- * in the stages names one. A family is a config Schema (in a file of its own beside this one), its tensors, its forward pass and its layout
+ * in the stages names one but `export`, which has each family's layout in other formats. A family is a config Schema (in a file of its own beside this one), its tensors, its forward pass and its layout
  * in Hugging Face's files.
  */
 import type { Builder } from "@trainyard/backends/program/Builder"

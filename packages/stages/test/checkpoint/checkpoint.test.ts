@@ -224,6 +224,26 @@ describe("checkpoint", () => {
     }).pipe(Effect.scoped, provided)
   )
 
+  it.live(
+    "writes other formats beside it, and refuses one that the tokenizer has no form in before it writes",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* place
+        const value = yield* runTraining(at, settings)
+        yield* publishRun(at, value, "with-onnx", { onnx: true })
+        const folder = join(at.root, "with-onnx")
+        assert.deepStrictEqual(readdirSync(join(folder, "onnx")), ["model.onnx"])
+        assert.include(readFileSync(join(folder, "config.json"), "utf8"), "transformers.js_config")
+        yield* Model.load(folder)
+        const error = yield* Effect.flip(publishRun(at, value, "refused", { gguf: ["f16"] }))
+        assert.match(
+          error.message,
+          /tokenizer\.json cannot be written into a GGUF file: it is a word-level one/
+        )
+        assert.deepStrictEqual(readdirSync(join(at.root, "refused")), [])
+      }).pipe(Effect.scoped, provided)
+  )
+
   it.live("refuses a damaged state, in words", () =>
     Effect.gen(function* () {
       const at = yield* place
