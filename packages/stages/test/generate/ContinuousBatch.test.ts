@@ -43,7 +43,12 @@ const open = (engine: Engine, spec: Spec) =>
     Slots.open(modelOf(spec), slots).pipe(
       Effect.provideService(
         Backend,
-        service({ engine, settings: { threads: 2, precision: "f32" }, caution: undefined, why: "of the test" })
+        service({
+          engine,
+          settings: { threads: 2, precision: "f32" },
+          caution: undefined,
+          why: "of the test"
+        })
       )
     ),
     ({ generator }) => generator
