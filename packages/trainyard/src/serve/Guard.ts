@@ -17,6 +17,14 @@ export interface Guard {
   readonly token: string | undefined
 }
 
+/** Refuses requests that come over open connections while the server stops. */
+export const checkStopping = (isStopping: () => boolean) =>
+  Effect.suspend(() =>
+    isStopping()
+      ? Effect.fail(refusal(503, "The server is stopping.", { code: "stopping", retryAfterSeconds: 1 }))
+      : Effect.void
+  )
+
 /** Bytes of a body at most. */
 export const mostBodyBytes = 4 * 1024 * 1024
 

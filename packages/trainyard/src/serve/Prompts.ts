@@ -55,8 +55,8 @@ export const fit = Effect.fn("Prompts.fit")(function* (
   const { ignoresSuffix, model, sentinels } = yield* Served
   const context = model.spec.sequenceLength
   const most = Math.max(1, context - Math.min(maxTokens, Math.floor(context / 2)))
-  const text = yield* textOf(given)
   const before = yield* encode(given)
+  const text = yield* textOf(given)
   const isMiddle = suffix !== undefined && suffix.text !== "" && sentinels !== undefined
   const suffixIgnored = suffix !== undefined && suffix.text !== "" && sentinels === undefined
   if (suffixIgnored && !ignoresSuffix)

@@ -5,7 +5,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { type ApiError, answering, refusal } from "./ApiError.ts"
 import { completions } from "./Completions.ts"
-import { checkHost, checkToken, type Guard, jsonBody } from "./Guard.ts"
+import { checkHost, checkStopping, checkToken, type Guard, jsonBody } from "./Guard.ts"
 import { infill } from "./Infill.ts"
 import * as Metrics from "./Metrics.ts"
 import { Scheduler } from "./Scheduler.ts"
@@ -72,12 +72,23 @@ const notServed = Effect.gen(function* () {
   })
 })
 
+/** Whom the server answers, and whether it still does. */
+export interface Door {
+  readonly guard: Guard
+  readonly isStopping: () => boolean
+}
+
 /** Checks the caller, answers refusals and failures in one form, and counts. */
-const guarded = <R>(guard: Guard, needsToken: boolean, answer: Effect.Effect<Response, ApiError, R>) =>
+const guarded = <R>(
+  { guard, isStopping }: Door,
+  needsToken: boolean,
+  answer: Effect.Effect<Response, ApiError, R>
+) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const checked = Effect.gen(function* () {
       yield* checkHost(guard, request)
+      yield* checkStopping(isStopping)
       if (needsToken) yield* checkToken(guard, request)
       return yield* answer
     })
@@ -96,12 +107,12 @@ const fromBody = <R>(answer: (body: unknown) => Effect.Effect<Response, ApiError
     return yield* answer(yield* jsonBody(request))
   })
 
-export const layer = (guard: Guard) =>
+export const layer = (door: Door) =>
   Layer.mergeAll(
-    HttpRouter.add("GET", "/health", guarded(guard, false, health)),
-    HttpRouter.add("GET", "/v1/models", guarded(guard, true, models)),
-    HttpRouter.add("GET", "/metrics", guarded(guard, true, metrics)),
-    HttpRouter.add("POST", "/v1/completions", guarded(guard, true, fromBody(completions))),
-    HttpRouter.add("POST", "/infill", guarded(guard, true, fromBody(infill))),
-    HttpRouter.add("*", "*", guarded(guard, false, notServed))
+    HttpRouter.add("GET", "/health", guarded(door, false, health)),
+    HttpRouter.add("GET", "/v1/models", guarded(door, true, models)),
+    HttpRouter.add("GET", "/metrics", guarded(door, true, metrics)),
+    HttpRouter.add("POST", "/v1/completions", guarded(door, true, fromBody(completions))),
+    HttpRouter.add("POST", "/infill", guarded(door, true, fromBody(infill))),
+    HttpRouter.add("*", "*", guarded(door, false, notServed))
   )

@@ -81,7 +81,11 @@ export const listen = Effect.fn("Server.listen")(function* (
     port,
     gracefulShutdownTimeout: finishing
   })
-  const app = HttpRouter.serve(Routes.layer(guard), { disableListenLog: true, disableLogger: true }).pipe(
+  let isStopping = false
+  const app = HttpRouter.serve(Routes.layer({ guard, isStopping: () => isStopping }), {
+    disableListenLog: true,
+    disableLogger: true
+  }).pipe(
     Layer.provideMerge(server),
     Layer.provide(Scheduler.layer(opened, { mostWaiting })),
     Layer.provide(Layer.succeed(Served, served))
@@ -92,6 +96,12 @@ export const listen = Effect.fn("Server.listen")(function* (
         new CannotListen({ host, port, why: cause instanceof Error ? cause.message : String(cause) })
       )
     )
+  )
+  // Finalizers run last first: from here on what comes over open connections is refused, then the server closes.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isStopping = true
+    })
   )
   return yield* HttpServer.addressFormattedWith(Effect.succeed).pipe(Effect.provide(context))
 })

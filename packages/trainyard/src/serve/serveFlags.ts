@@ -65,7 +65,8 @@ export const serveFlags = {
   ignoreSuffix: Flag.Boolean("ignore-suffix").pipe(
     Flag.withDescription(
       "Leave a request's suffix out, and say so in the answer, where the model cannot fill in the middle; it is refused otherwise"
-    )
+    ),
+    Flag.withDefault(false)
   )
 }
 
