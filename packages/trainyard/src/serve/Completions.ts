@@ -5,7 +5,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { invalid } from "./ApiError.ts"
 import { type Asked, write } from "./Choices.ts"
 import { type Answer, whole } from "./completionAnswer.ts"
-import { events } from "./completionEvents.ts"
+import { events, heartbeat } from "./completionEvents.ts"
 import { fit, type Given } from "./Prompts.ts"
 import { CompletionRequest, decode } from "./Requests.ts"
 import { Served } from "./Served.ts"
@@ -99,9 +99,9 @@ export const completions = Effect.fn("completions")(function* (body: unknown) {
     echo: request.echo === true,
     codec: loaded.codec
   }
-  const pieces = yield* write(asked)
-  if (request.stream !== true) return HttpServerResponse.jsonUnsafe(yield* whole(answer, pieces))
-  return HttpServerResponse.stream(events(answer, pieces, request.stream_options?.include_usage === true), {
+  const parts = yield* write(asked, request.stream === true ? heartbeat : undefined)
+  if (request.stream !== true) return HttpServerResponse.jsonUnsafe(yield* whole(answer, parts))
+  return HttpServerResponse.stream(events(answer, parts, request.stream_options?.include_usage === true), {
     contentType: "text/event-stream; charset=utf-8",
     headers: { "cache-control": "no-store", "x-accel-buffering": "no" }
   })

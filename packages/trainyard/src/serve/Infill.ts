@@ -89,14 +89,15 @@ export const infill = Effect.fn("infill")(function* (body: unknown) {
   const text = begun()
   const limit = request.t_max_predict_ms ?? 0
   const isLate = () => limit > 0 && text.content.includes("\n") && text.last - text.first > limit
-  const pieces = yield* write([asked])
-  yield* pieces.pipe(
-    Stream.takeUntil((piece) => {
+  const parts = yield* write([asked])
+  yield* parts.pipe(
+    Stream.takeUntil((part) => {
+      if (part === undefined) return false
       text.last = performance.now()
       if (text.tokens === 0) text.first = text.last
-      if (piece.token !== undefined) text.tokens++
-      text.content += piece.text
-      text.ended = piece.ended
+      if (part.token !== undefined) text.tokens++
+      text.content += part.text
+      text.ended = part.ended
       return isLate()
     }),
     Stream.runDrain,

@@ -27,11 +27,19 @@ const firstTokenSeconds = Metric.histogram("trainyard_first_token_seconds", {
 export const request = (path: string, status: number) =>
   Metric.update(Metric.withAttributes(requestCounter, { path, status: String(status) }), 1)
 
-/** Counts the tokens of a text. */
-export const tokens = ({ generated, prompt }: { readonly generated: number; readonly prompt: number }) =>
-  Effect.andThen(Metric.update(promptTokens, prompt), Metric.update(generatedTokens, generated))
-
-export const firstToken = (seconds: number) => Metric.update(firstTokenSeconds, seconds)
+/** Counts what was written for a request, to its end or until its client left. */
+export const written = (counts: {
+  readonly prompt: number
+  readonly generated: number
+  /** Seconds to the first token, where there was one. */
+  readonly firstSeconds: number | undefined
+}) =>
+  Metric.update(promptTokens, counts.prompt).pipe(
+    Effect.andThen(Metric.update(generatedTokens, counts.generated)),
+    Effect.andThen(
+      counts.firstSeconds === undefined ? Effect.void : Metric.update(firstTokenSeconds, counts.firstSeconds)
+    )
+  )
 
 /** Everything in Prometheus' format, with how many texts there are now. */
 export const page = ({ active, waiting }: { readonly active: number; readonly waiting: number }) =>

@@ -22,8 +22,8 @@ export interface Wanted {
   readonly options: SampleOptions
 }
 
-/** What is written, in parts; the queue ends with the text. */
-export type Written = Queue.Dequeue<Part, WriteError | Cause.Done>
+/** Parts of texts as they are written, each with the number of its text; it ends with the last of them. Whoever reads it may add an undefined. */
+export type Written = Queue.Queue<Part | undefined, WriteError | Cause.Done>
 export type WriteError = RunError | TokenizerMismatch
 
 /** How many texts there are. */
@@ -36,33 +36,43 @@ export interface Load {
 export class Scheduler extends Context.Service<
   Scheduler,
   {
-    /** Takes all of these texts or none. They leave when the scope closes. */
-    readonly submit: (
-      texts: ReadonlyArray<Wanted>
-    ) => Effect.Effect<ReadonlyArray<Written>, QueueFull, Scope.Scope>
+    /** Takes all of these texts or none. They leave when the scope closes, and when one of them fails. */
+    readonly submit: (texts: ReadonlyArray<Wanted>) => Effect.Effect<Written, QueueFull, Scope.Scope>
     readonly load: () => Load
   }
 >()("trainyard/serve/Scheduler") {}
 
+/** The texts of a request that are not over. */
+interface Group {
+  readonly written: Written
+  readonly jobs: Set<Job>
+}
+
 /** A text from its request to its end. */
 interface Job {
   readonly wanted: Wanted
-  readonly parts: Queue.Queue<Part, WriteError | Cause.Done>
-  isOver: boolean
+  /** Its number in the request. */
+  readonly sample: number
+  readonly group: Group
   leave: Leave
 }
 
 /** Takes a text away, wherever it is. */
 const close = (job: Job): void => {
-  if (job.isOver) return
-  job.isOver = true
+  const { jobs, written } = job.group
+  if (!jobs.delete(job)) return
   job.leave()
-  Queue.endUnsafe(job.parts)
+  if (jobs.size === 0) Queue.endUnsafe(written)
 }
 
-const fail = (job: Job, cause: Cause.Cause<WriteError>): void => {
-  Queue.failCauseUnsafe(job.parts, cause)
-  close(job)
+const closeAll = ({ jobs, written }: Group): void => {
+  for (const job of [...jobs]) close(job)
+  Queue.endUnsafe(written)
+}
+
+const fail = ({ group }: Job, cause: Cause.Cause<WriteError>): void => {
+  Queue.failCauseUnsafe(group.written, cause)
+  closeAll(group)
 }
 
 const make = Effect.fnUntraced(function* (
@@ -76,7 +86,7 @@ const make = Effect.fnUntraced(function* (
 
   const start = (job: Job): void => {
     const row = sampleRow(model.codec, job.wanted.prompt, job.wanted.options, (part) => {
-      Queue.offerUnsafe(job.parts, { sample: 0, ...part })
+      Queue.offerUnsafe(job.group.written, { sample: job.sample, ...part })
       if (part.ended !== undefined) close(job)
     })
     active.add(job)
@@ -126,19 +136,22 @@ const make = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const places = generator.slots - active.size + mostWaiting
           if (waiting.length + texts.length > places) return yield* new QueueFull({ waiting: waiting.length })
-          const jobs: Array<Job> = []
-          for (const wanted of texts) {
-            const parts = yield* Queue.unbounded<Part, WriteError | Cause.Done>()
-            const job: Job = { wanted, parts, isOver: false, leave: () => undefined }
-            job.leave = () => void waiting.splice(waiting.indexOf(job), 1)
-            jobs.push(job)
+          const group: Group = {
+            written: yield* Queue.unbounded<Part | undefined, WriteError | Cause.Done>(),
+            jobs: new Set()
           }
-          waiting.push(...jobs)
+          for (const [sample, wanted] of texts.entries()) {
+            const job: Job = { wanted, sample, group, leave: () => undefined }
+            job.leave = () => void waiting.splice(waiting.indexOf(job), 1)
+            group.jobs.add(job)
+            waiting.push(job)
+          }
+          if (texts.length === 0) Queue.endUnsafe(group.written)
           arrived.openUnsafe()
-          return jobs
+          return group
         }),
-        (jobs) => Effect.sync(() => jobs.forEach(close))
-      ).pipe(Effect.map((jobs) => jobs.map(({ parts }) => parts)))
+        (group) => Effect.sync(() => closeAll(group))
+      ).pipe(Effect.map(({ written }) => written))
   })
 })
 

@@ -1,11 +1,11 @@
 /** The JSON of a completion: its choices, how each ended, and what was counted. */
 import type { Codec } from "@trainyard/stages/generate/decoding"
 import type { TokenLogProbability } from "@trainyard/stages/generate/logProbabilities"
-import type { Ended } from "@trainyard/stages/generate/Samples"
+import type { Ended, Part } from "@trainyard/stages/generate/Samples"
 import type { TokenizerMismatch } from "@trainyard/stages/tokenize/TokenizerError"
 import { Effect, Stream } from "effect"
 import { refusal } from "./ApiError.ts"
-import { type Asked, finishReason, type Piece } from "./Choices.ts"
+import { type Asked, finishReason } from "./Choices.ts"
 import type { WriteError } from "./Scheduler.ts"
 
 /** What an answer is made of. */
@@ -73,16 +73,15 @@ export const adder = (answer: Answer) => {
   return {
     /** Tokens so far, of all texts. */
     tokens: () => tokens,
-    add: Effect.fnUntraced(function* ({ ended, index, logprobs, text, token }: Piece) {
+    add: ({ ended, logprobs, sample, text, token }: Part): Effect.Effect<Addition, TokenizerMismatch> => {
       if (token !== undefined) tokens++
-      const offset = lengths[index]!
-      lengths[index] = offset + text.length
-      return {
-        text,
-        logprobs: logprobs === undefined ? null : yield* logProbsOf(answer, logprobs, offset),
-        ended
-      } satisfies Addition as Addition
-    })
+      const offset = lengths[sample]!
+      lengths[sample] = offset + text.length
+      const without = { text, logprobs: null, ended }
+      return logprobs === undefined
+        ? Effect.succeed(without)
+        : Effect.map(logProbsOf(answer, logprobs, offset), (logprobs) => ({ ...without, logprobs }))
+    }
   }
 }
 
@@ -121,7 +120,7 @@ export const asServerError = (error: WriteError) => refusal(500, error.message, 
 /** The whole answer, once all texts have ended. */
 export const whole = Effect.fn("completionAnswer.whole")(function* (
   answer: Answer,
-  pieces: Stream.Stream<Piece, WriteError>
+  parts: Stream.Stream<Part | undefined, WriteError>
 ) {
   const { add, tokens } = adder(answer)
   const made = answer.asked.map(
@@ -131,13 +130,15 @@ export const whole = Effect.fn("completionAnswer.whole")(function* (
       ended: undefined
     })
   )
-  yield* Stream.runForEach(pieces, (piece) =>
-    Effect.map(add(piece), ({ ended, logprobs, text }) => {
-      const choice = made[piece.index]!
-      choice.text += text
-      if (logprobs !== null) choice.logprobs.push(logprobs)
-      choice.ended = ended
-    })
+  yield* Stream.runForEach(parts, (part) =>
+    part === undefined
+      ? Effect.void
+      : Effect.map(add(part), ({ ended, logprobs, text }) => {
+          const choice = made[part.sample]!
+          choice.text += text
+          if (logprobs !== null) choice.logprobs.push(logprobs)
+          choice.ended = ended
+        })
   ).pipe(Effect.mapError(asServerError))
   return {
     ...answer.head,

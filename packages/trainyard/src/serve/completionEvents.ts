@@ -1,12 +1,20 @@
 /** A completion as server-sent events: `data: ` and a JSON object for each piece of text, then `data: [DONE]`. */
+import type { Part } from "@trainyard/stages/generate/Samples"
 import { Effect, Stream } from "effect"
 import { bodyOf, refusal } from "./ApiError.ts"
-import type { Piece } from "./Choices.ts"
-import { type Answer, adder, asServerError, endOf, notesOf, usageOf } from "./completionAnswer.ts"
+import {
+  type Addition,
+  type Answer,
+  adder,
+  asServerError,
+  endOf,
+  notesOf,
+  usageOf
+} from "./completionAnswer.ts"
 import type { WriteError } from "./Scheduler.ts"
 
-/** A comment is sent so often, so that a connection that is gone shows while a text waits. */
-const heartbeat = "15 seconds"
+/** A comment is sent so often. */
+export const heartbeat = "15 seconds"
 
 const eventOf = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`
 
@@ -28,55 +36,48 @@ const beginning = (answer: Answer): ReadonlyArray<unknown> => {
   })
 }
 
+/** What a part adds, as an event; nothing where that is nothing. */
+const eventOfAddition = (
+  { head }: Answer,
+  index: number,
+  { ended, logprobs, text }: Addition,
+  usage: object
+): string => {
+  if (text === "" && logprobs === null && ended === undefined) return ""
+  const end = ended === undefined ? { finish_reason: null } : endOf(ended)
+  return eventOf({ ...head, choices: [{ text, index, logprobs, ...end }], ...usage })
+}
+
 /** The events of an answer, as bytes. With usage, every event has the field, and one more event its value. */
 export const events = (
   answer: Answer,
-  pieces: Stream.Stream<Piece, WriteError>,
+  parts: Stream.Stream<Part | undefined, WriteError>,
   includeUsage: boolean
 ): Stream.Stream<Uint8Array> => {
   const { add, tokens } = adder(answer)
   const usage = includeUsage ? { usage: null } : {}
-  const chunks = pieces.pipe(
-    Stream.mapEffect((piece) =>
-      Effect.map(add(piece), ({ ended, logprobs, text }) =>
-        text === "" && logprobs === null && ended === undefined
-          ? []
-          : [
-              {
-                ...answer.head,
-                choices: [
-                  {
-                    text,
-                    index: piece.index,
-                    logprobs,
-                    ...(ended === undefined ? { finish_reason: null } : endOf(ended))
-                  }
-                ]
-              }
-            ]
-      )
+  const first = beginning(answer).map((event) => eventOf(Object.assign({}, event, usage)))
+  const ending = Stream.suspend(() => {
+    const counted = { ...answer.head, choices: [], usage: usageOf(answer, tokens()) }
+    return Stream.make(`${includeUsage ? eventOf(counted) : ""}data: [DONE]\n\n`)
+  })
+  const pieceOf = (part: Part | undefined) =>
+    part === undefined
+      ? Effect.succeed(": the text is being written\n\n")
+      : Effect.map(add(part), (addition) => eventOfAddition(answer, part.sample, addition, usage))
+  return parts.pipe(
+    // What has come together is sent together.
+    Stream.mapArrayEffect((all) =>
+      Effect.map(Effect.forEach(all, pieceOf), (pieces) => [pieces.join("")] as const)
     ),
-    Stream.flatMap(Stream.fromIterable)
-  )
-  const ending = Stream.suspend(() =>
-    Stream.fromIterable(
-      includeUsage ? [eventOf({ ...answer.head, choices: [], usage: usageOf(answer, tokens()) })] : []
-    )
-  )
-  const data = Stream.fromIterable(beginning(answer)).pipe(
-    Stream.concat(chunks),
-    Stream.map((chunk) => eventOf(Object.assign({}, chunk, usage))),
+    (pieces) => Stream.concat(Stream.fromIterable(first), pieces),
     Stream.concat(ending),
-    Stream.concat(Stream.make("data: [DONE]\n\n")),
+    Stream.filter((piece) => piece !== ""),
     // Headers are sent: a failure is an event.
     Stream.catch((error) => Stream.make(eventOf(bodyOf(asServerError(error))))),
     Stream.catchDefect(() =>
       Stream.make(eventOf(bodyOf(refusal(500, "The server failed to write this text."))))
-    )
+    ),
+    Stream.encodeText
   )
-  const comments = Stream.tick(heartbeat).pipe(
-    Stream.drop(1),
-    Stream.map(() => ": the text is being written\n\n")
-  )
-  return data.pipe(Stream.merge(comments, { haltStrategy: "left" }), Stream.encodeText)
 }
