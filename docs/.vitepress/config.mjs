@@ -34,6 +34,7 @@ const sidebar = [
       ["Training", "training"],
       ["Validation", "validation"],
       ["Generation", "generation"],
+      ["Serving", "serve"],
       ["Sources", "sources"],
       ["Languages", "languages"],
       ["Parameters and sweeps", "parameters-and-sweeps"],

@@ -83,8 +83,7 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   }
 }
 
-/** A row that writes one completion, part by part. */
-export const sampleRow = <E>(
+const rowOf = <E>(
   codec: Codec<E>,
   prompt: Prompt,
   options: SampleOptions,
@@ -125,7 +124,7 @@ const batch = <E>(
     const step = begin(
       generator,
       numbers.map((sample) =>
-        sampleRow(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
+        rowOf(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
           parts.push({ sample, ...part })
         })
       )
@@ -152,3 +151,6 @@ export const samples = <E>(
     Stream.flatMap((numbers) => batch(generator, codec, prompt, options, numbers))
   )
 }
+
+/** A row that writes one completion, for batches that are not begun here. */
+export { rowOf as sampleRow }

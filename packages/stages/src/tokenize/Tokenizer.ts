@@ -4,7 +4,7 @@
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
-import { byteLevelDecoder } from "./byteLevel.ts"
+import { byteLevelDecoder } from "./byteLevelDecoder.ts"
 import { digestOf } from "./digest.ts"
 import {
   bytePairSplittings,

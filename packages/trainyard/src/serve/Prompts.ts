@@ -2,7 +2,7 @@
 import type { Prompt } from "@trainyard/stages/generate/Samples"
 import { Effect } from "effect"
 import { invalid, refusal } from "./ApiError.ts"
-import { type Fitted, fitted, middlePrompt } from "./fillInTheMiddle.ts"
+import { type Fitted, fitted, middlePrompt, partsOf, type Sentinels } from "./fillInTheMiddle.ts"
 import { Served } from "./Served.ts"
 
 /** A prompt that fits the context together with what is to be written, as far as half a context allows. */
@@ -43,21 +43,37 @@ const noSentinels =
   "This model was not trained to fill in the middle: its tokenizer has no <|fim_prefix|>, <|fim_suffix|> and <|fim_middle|>. " +
   "Leave the suffix out, or start the server with --ignore-suffix."
 
+/** Prompt and suffix of a prompt that has the sentinels as text, where the model has them. */
+const unfolded = (given: Given, sentinels: Sentinels | undefined, suffix: Suffix | undefined) => {
+  const parts = sentinels === undefined || isIds(given) || suffix !== undefined ? undefined : partsOf(given)
+  return parts === undefined
+    ? { given, suffix }
+    : { given: parts.before, suffix: { param: "prompt", text: parts.after } }
+}
+
+/** What follows the text to be written, and the field that it came in. */
+export interface Suffix {
+  readonly param: string
+  readonly text: string
+}
+
 /**
  * Fits a prompt, and a suffix where there is one, into the context. `maxTokens` of it are kept free, but no more than half of it: a longer
  * text goes on with the last half of the context, and a longer middle, whose prompt must stay whole, ends.
  */
 export const fit = Effect.fn("Prompts.fit")(function* (
-  given: Given,
-  suffix: { readonly param: string; readonly text: string } | undefined,
+  asked: Given,
+  following: Suffix | undefined,
   maxTokens: number
 ) {
   const { ignoresSuffix, model, sentinels } = yield* Served
+  const { given, suffix } = unfolded(asked, sentinels, following)
   const context = model.spec.sequenceLength
   const most = Math.max(1, context - Math.min(maxTokens, Math.floor(context / 2)))
   const before = yield* encode(given)
-  const text = yield* textOf(given)
-  const isMiddle = suffix !== undefined && suffix.text !== "" && sentinels !== undefined
+  const text = yield* textOf(asked)
+  // A suffix that is empty asks for a middle too: at the end of a file.
+  const isMiddle = suffix !== undefined && sentinels !== undefined
   const suffixIgnored = suffix !== undefined && suffix.text !== "" && sentinels === undefined
   if (suffixIgnored && !ignoresSuffix)
     return yield* invalid(suffix.param, noSentinels, "fill_in_the_middle_unsupported")

@@ -35,6 +35,17 @@ export const sentinelsOf = Effect.fn("fillInTheMiddle.sentinelsOf")(function* (d
   return { prefix, suffix, middle } satisfies Sentinels as Sentinels
 })
 
+/** The parts of a prompt that an editor has written with the sentinels as text; undefined where it is no such prompt. */
+export const partsOf = (prompt: string): { readonly before: string; readonly after: string } | undefined => {
+  const [suffixAt, middleAt] = [prompt.indexOf(names.suffix), prompt.lastIndexOf(names.middle)]
+  const isWhole = prompt.startsWith(names.prefix) && prompt.endsWith(names.middle)
+  if (!isWhole || suffixAt < 0 || middleAt < suffixAt) return undefined
+  return {
+    before: prompt.slice(names.prefix.length, suffixAt),
+    after: prompt.slice(suffixAt + names.suffix.length, middleAt)
+  }
+}
+
 /** A prompt for a context, and how many tokens did not fit it. */
 export interface Fitted {
   readonly ids: ReadonlyArray<number>

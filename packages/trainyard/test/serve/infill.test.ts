@@ -102,14 +102,16 @@ describe("a fill-in-the-middle prompt", () => {
     expect(middlePrompt(sentinels, [10, 11], [20], 100)).toEqual({ ids: [1, 10, 11, 2, 20, 3], cut: 0 })
     const idsOf = (text: string) => Effect.runPromise(filling.model.codec.encode(text))
     const prompt = [1, ...(await idsOf("ab")), 2, ...(await idsOf("c")), 3]
-    const [bySuffix, byTokens] = await Promise.all(
-      [{ prompt: "ab", suffix: "c" }, { prompt }].map(async (given) => {
+    const written = "<|fim_prefix|>ab<|fim_suffix|>c<|fim_middle|>"
+    const [bySuffix, byTokens, byText] = await Promise.all(
+      [{ prompt: "ab", suffix: "c" }, { prompt }, { prompt: written }].map(async (given) => {
         const answer = await filling.post("/v1/completions", { max_tokens: 9, seed: 4, ...given })
         const { choices, usage } = (await answer.json()) as Record<string, unknown>
         return { choices, usage }
       })
     )
     expect(bySuffix).toEqual(byTokens)
+    expect(byText).toEqual(byTokens)
     expect(bySuffix).toMatchObject({ usage: { prompt_tokens: prompt.length } })
   })
 

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Tokenizer as Library } from "tokenizers"
-import { byteLevelDecoder } from "../../src/tokenize/byteLevel.ts"
+import { byteLevelDecoder } from "../../src/tokenize/byteLevelDecoder.ts"
 import { tokenizerJson, vocabularySize } from "../validate/laboratory.ts"
 
 /** Numbers below a limit that look drawn. */
