@@ -10,9 +10,13 @@ import type { TokenizerMismatch } from "@trainyard/stages/tokenize/TokenizerErro
 import { Cause, Context, Effect, Latch, Layer, Queue, Schema, type Scope } from "effect"
 
 /** More texts wait than may. */
-export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", { waiting: Schema.Int }) {
+export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
+  asked: Schema.Int,
+  waiting: Schema.Int
+}) {
   override get message() {
-    return `${this.waiting} texts wait already. Try again later, or start the server with a larger --queue.`
+    const more = this.asked === 1 ? "another text" : `${this.asked} more texts`
+    return `There is no place for ${more}: ${this.waiting} wait already. Try again later, or start the server with a larger --queue.`
   }
 }
 
@@ -57,6 +61,12 @@ interface Job {
   leave: Leave
 }
 
+/** What texts are written with. */
+export interface Writing {
+  readonly generator: OpenedSlots["generator"]
+  readonly model: Pick<OpenedSlots["model"], "codec">
+}
+
 /** Takes a text away, wherever it is. */
 const close = (job: Job): void => {
   const { jobs, written } = job.group
@@ -76,7 +86,7 @@ const fail = ({ group }: Job, cause: Cause.Cause<WriteError>): void => {
 }
 
 const make = Effect.fnUntraced(function* (
-  { generator, model }: OpenedSlots,
+  { generator, model }: Writing,
   { mostWaiting }: { readonly mostWaiting: number }
 ) {
   const batch = new ContinuousBatch<never>(generator)
@@ -135,7 +145,8 @@ const make = Effect.fnUntraced(function* (
       Effect.acquireRelease(
         Effect.gen(function* () {
           const places = generator.slots - active.size + mostWaiting
-          if (waiting.length + texts.length > places) return yield* new QueueFull({ waiting: waiting.length })
+          if (waiting.length + texts.length > places)
+            return yield* new QueueFull({ asked: texts.length, waiting: waiting.length })
           const group: Group = {
             written: yield* Queue.unbounded<Part | undefined, WriteError | Cause.Done>(),
             jobs: new Set()
