@@ -167,6 +167,6 @@ const make = Effect.fnUntraced(function* (
 })
 
 export const layer = (
-  opened: OpenedSlots,
+  opened: Writing,
   limits: { readonly mostWaiting: number }
 ): Layer.Layer<Scheduler> => Layer.effect(Scheduler, make(opened, limits))
