@@ -166,7 +166,5 @@ const make = Effect.fnUntraced(function* (
   })
 })
 
-export const layer = (
-  opened: Writing,
-  limits: { readonly mostWaiting: number }
-): Layer.Layer<Scheduler> => Layer.effect(Scheduler, make(opened, limits))
+export const layer = (opened: Writing, limits: { readonly mostWaiting: number }): Layer.Layer<Scheduler> =>
+  Layer.effect(Scheduler, make(opened, limits))
