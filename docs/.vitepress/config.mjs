@@ -35,6 +35,7 @@ const sidebar = [
       ["Validation", "validation"],
       ["Generation", "generation"],
       ["Export and publish", "export"],
+      ["Serving", "serve"],
       ["Sources", "sources"],
       ["Languages", "languages"],
       ["Parameters and sweeps", "parameters-and-sweeps"],

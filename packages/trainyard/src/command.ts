@@ -27,6 +27,7 @@ const loaders = {
   generate: async () => (await import("./commands/generate.ts")).generate,
   export: async () => (await import("./commands/export.ts")).exportModel,
   publish: async () => (await import("./commands/publish.ts")).publish,
+  serve: async () => (await import("./commands/serve.ts")).serve,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   gc: async () => (await import("./commands/gc.ts")).gc,
   bench: async () => (await import("./commands/bench.ts")).bench
@@ -48,6 +49,7 @@ const summaries: Readonly<Record<Name, string>> = {
   generate: "Write text with a trained model",
   export: "Write a model as a GGUF file or for ONNX Runtime",
   publish: "Publish a model to the Hugging Face Hub",
+  serve: "Serve a trained model to editors and programs over HTTP",
   doctor: "List the engines that run here, and why others do not",
   gc: "Free space: remove what no pipeline's latest run needs",
   bench: "Measure the engines on this machine"

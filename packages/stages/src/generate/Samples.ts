@@ -151,3 +151,6 @@ export const samples = <E>(
     Stream.flatMap((numbers) => batch(generator, codec, prompt, options, numbers))
   )
 }
+
+/** A row that writes one completion, for batches that are not begun here. */
+export { rowOf as sampleRow }

@@ -7,6 +7,7 @@
  */
 import { Backend, type Prepared } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
+import type { Spec } from "../model/families.ts"
 import { generate, Ports, read, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SlotGenerator, Width } from "./ContinuousBatch.ts"
@@ -28,9 +29,10 @@ const rowsUpTo = (slots: number): ReadonlyArray<number> => {
 const triedTokens = 3
 
 /** The logits that a program gives for its last row, after a few tokens that are the same for every number of rows. */
-const triedLogits = Effect.fnUntraced(function* (program: Prepared, rows: number, vocabulary: number) {
+const triedLogits = Effect.fnUntraced(function* (program: Prepared, rows: number, spec: Spec) {
+  const { sequenceLength, vocabularySize: vocabulary } = spec
   const all: Array<number> = []
-  for (let offset = 0; offset < triedTokens; offset++) {
+  for (let offset = 0; offset < Math.min(triedTokens, sequenceLength); offset++) {
     const outputs = yield* program.run({
       [Ports.tokens]: Int32Array.from(
         { length: rows },
@@ -49,11 +51,11 @@ const areSame = (a: Float32Array, b: Float32Array): boolean =>
   a.every((value, index) => Object.is(value, b[index]))
 
 /** Those that give a row the logits that it has alone. */
-const exact = Effect.fnUntraced(function* (widths: ReadonlyArray<Width>, vocabulary: number) {
+const exact = Effect.fnUntraced(function* (widths: ReadonlyArray<Width>, spec: Spec) {
   const kept: Array<Width> = []
   let alone: Float32Array | undefined
   for (const width of widths) {
-    const logits = yield* triedLogits(width.program, width.rows, vocabulary)
+    const logits = yield* triedLogits(width.program, width.rows, spec)
     alone ??= logits
     if (areSame(logits, alone)) kept.push(width)
   }
@@ -86,7 +88,7 @@ export const open = Effect.fn("Slots.open")(function* (model: Loaded, slots: num
   return {
     model,
     generator: {
-      widths: yield* exact(widths, spec.vocabularySize),
+      widths: yield* exact(widths, spec),
       blocks,
       slots,
       sequenceLength: spec.sequenceLength
