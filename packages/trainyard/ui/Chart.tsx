@@ -1,0 +1,227 @@
+/** A line chart on a canvas, with the newest values as text for those who cannot see it. */
+import { useEffect, useRef } from "preact/hooks"
+import uPlot from "uplot"
+import { duration, figure } from "./format.ts"
+
+export interface Series {
+  readonly label: string
+  readonly xs: ReadonlyArray<number>
+  readonly ys: ReadonlyArray<number | null>
+  /** Range around each value, drawn as a band. */
+  readonly lows?: ReadonlyArray<number | null>
+  readonly highs?: ReadonlyArray<number | null>
+}
+
+export interface Mark {
+  readonly x: number
+  readonly label: string
+}
+
+export interface ChartProps {
+  readonly title: string
+  readonly series: ReadonlyArray<Series>
+  readonly xLabel: string
+  readonly xIsTime?: boolean
+  readonly log?: boolean
+  /** 0 for none, towards 1 for more: the weight of the past in an exponential moving average. */
+  readonly smoothing?: number
+  readonly marks?: ReadonlyArray<Mark>
+  readonly format?: (value: number) => string
+  readonly theme: string
+}
+
+const colours = 8
+
+/** The colour that a variable of the style sheet has now. */
+const colourOf = (host: HTMLElement, name: string): string => {
+  const probe = document.createElement("span")
+  probe.style.color = `var(${name})`
+  host.append(probe)
+  const { color } = getComputedStyle(probe)
+  probe.remove()
+  return color
+}
+
+/** Exponential moving average, corrected for its beginning. What is not finite is left out. */
+export const smoothed = (values: ReadonlyArray<number | null>, weight: number): Array<number | null> => {
+  let sum = 0
+  let total = 0
+  return values.map((value) => {
+    if (value === null) return null
+    sum = weight * sum + (1 - weight) * value
+    total = weight * total + (1 - weight)
+    return sum / total
+  })
+}
+
+const positive = (values: ReadonlyArray<number | null>, log: boolean): Array<number | null> =>
+  values.map((value) => (log && value !== null && value <= 0 ? null : value))
+
+/** The series as columns over one axis, with those of bands, and how each is drawn. */
+const prepared = (props: ChartProps, host: HTMLElement) => {
+  const { log = false, series, smoothing = 0 } = props
+  const tables: Array<uPlot.AlignedData> = []
+  const drawn: Array<uPlot.Series> = [{}]
+  const bands: Array<uPlot.Band> = []
+  series.forEach((each, index) => {
+    const stroke = colourOf(host, `--series-${index % colours}`)
+    const ys = positive(each.ys, log)
+    const hasRange = series.length <= 2 && (each.highs?.some((high) => high !== null) ?? false)
+    const columns = [smoothing > 0 ? smoothed(ys, smoothing) : ys]
+    const spanGaps = true
+    const points = { show: ys.length < 40 }
+    drawn.push({ label: each.label, stroke, width: 2, spanGaps, points })
+    if (smoothing > 0) {
+      columns.push(ys)
+      drawn.push({
+        label: `${each.label}, as measured`,
+        stroke,
+        width: 1,
+        alpha: 0.25,
+        spanGaps,
+        points: { show: false }
+      })
+    }
+    if (hasRange) {
+      columns.push(positive(each.highs ?? [], log), positive(each.lows ?? [], log))
+      const edge = { stroke, width: 1, alpha: 0.12, spanGaps, points: { show: false } }
+      drawn.push({ label: "highest", ...edge }, { label: "lowest", ...edge })
+      bands.push({ series: [drawn.length - 2, drawn.length - 1] })
+    }
+    tables.push([[...each.xs], ...columns] as uPlot.AlignedData)
+  })
+  const data: uPlot.AlignedData =
+    tables.length === 1 ? tables[0]! : tables.length === 0 ? [[]] : uPlot.join(tables)
+  return { data, drawn, bands }
+}
+
+const drawMarks = (marks: () => ReadonlyArray<Mark>, colour: string) => (plot: uPlot) => {
+  const { ctx } = plot
+  const { height, left, top, width } = plot.bbox
+  ctx.save()
+  ctx.strokeStyle = colour
+  ctx.setLineDash([4, 4])
+  for (const { x } of marks()) {
+    const at = plot.valToPos(x, "x", true)
+    if (at < left || at > left + width) continue
+    ctx.beginPath()
+    ctx.moveTo(at, top)
+    ctx.lineTo(at, top + height)
+    ctx.stroke()
+  }
+  ctx.restore()
+}
+
+const height = 240
+
+const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray<Mark>) => {
+  const { bands, data, drawn } = prepared(props, host)
+  const ink = colourOf(host, "--faint")
+  const grid = { stroke: colourOf(host, "--grid"), width: 1 }
+  const ticks = { show: false }
+  const { format = figure, xIsTime = false } = props
+  const axis = { stroke: ink, grid, ticks, font: "12px system-ui" }
+  return new uPlot(
+    {
+      width: Math.max(240, host.clientWidth),
+      height,
+      series: drawn,
+      bands,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: true, y: false } },
+      scales: { x: { time: false }, y: { distr: props.log === true ? 3 : 1 } },
+      axes: [
+        {
+          ...axis,
+          values: (_, values) =>
+            values.map((value) => (xIsTime ? duration(value) : value.toLocaleString("en-US")))
+        },
+        {
+          ...axis,
+          size: 64,
+          values: (_, values) => values.map((value) => (value === null ? "" : format(value)))
+        }
+      ],
+      hooks: { draw: [drawMarks(marks, colourOf(host, "--warn"))] }
+    },
+    data,
+    host
+  )
+}
+
+/** What a chart shows, in words. */
+const inWords = ({ format = figure, log, series, title, xLabel }: ChartProps): string =>
+  `${title} by ${xLabel}${log === true ? ", logarithmic" : ""}. ${series
+    .map(({ label, ys }) => {
+      const known = ys.filter((value) => value !== null)
+      const last = known.at(-1)
+      return last === undefined
+        ? `${label}: no values`
+        : `${label}: now ${format(last)}, lowest ${format(known.reduce((a, b) => Math.min(a, b)))}`
+    })
+    .join("; ")}`
+
+export const Chart = (props: ChartProps) => {
+  const host = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot | null>(null)
+  const readout = useRef<HTMLDivElement>(null)
+  const latest = useRef(props)
+  latest.current = props
+  const { log = false, series, smoothing = 0, theme } = props
+  const hasRange = series.map(({ highs }) => (highs?.some((high) => high !== null) ? "r" : "-")).join("")
+  const isSparse = series.map(({ ys }) => (ys.length < 40 ? "s" : "-")).join("")
+  const shape = [
+    series.map(({ label }) => label).join("|"),
+    hasRange,
+    isSparse,
+    log,
+    smoothing,
+    theme,
+    props.xLabel
+  ].join("/")
+  useEffect(() => {
+    const element = host.current
+    if (element === null) return
+    const made = create(element, latest.current, () => latest.current.marks ?? [])
+    plot.current = made
+    const resized = new ResizeObserver(() =>
+      made.setSize({ width: Math.max(240, element.clientWidth), height })
+    )
+    resized.observe(element)
+    return () => {
+      resized.disconnect()
+      made.destroy()
+      plot.current = null
+    }
+  }, [shape])
+  useEffect(() => {
+    const element = host.current
+    if (element !== null) plot.current?.setData(prepared(props, element).data)
+  })
+  const { format = figure } = props
+  return (
+    <figure class="chart">
+      <figcaption>
+        <strong>{props.title}</strong>
+        <span class="legend">
+          {series.map(({ label, ys }, index) => (
+            <span key={label}>
+              <i class={`dot series-${index % colours}`} /> {label}{" "}
+              <b>{format(ys.findLast((value) => value !== null) ?? Number.NaN)}</b>
+            </span>
+          ))}
+        </span>
+      </figcaption>
+      <div ref={host} role="img" aria-label={inWords(props)} />
+      <div ref={readout} class="faint small">
+        by {props.xLabel}
+        {props.marks === undefined || props.marks.length === 0
+          ? ""
+          : `; dashed lines: ${props.marks
+              .map(({ label }) => label)
+              .slice(-3)
+              .join("; ")}`}
+      </div>
+    </figure>
+  )
+}
