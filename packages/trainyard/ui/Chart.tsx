@@ -133,6 +133,7 @@ const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray
       axes: [
         {
           ...axis,
+          size: 28,
           values: (_, values) =>
             values.map((value) => (xIsTime ? duration(value) : value.toLocaleString("en-US")))
         },

@@ -40,8 +40,7 @@ export const Graph = (props: {
       {/* biome-ignore lint/a11y/useSemanticElements: a picture of links is no field set */}
       <svg
         class="graph"
-        width={width}
-        height={height}
+        style={{ width: "100%", minWidth: `${Math.min(width, 760)}px`, maxWidth: `${width}px` }}
         viewBox={`0 0 ${width} ${height}`}
         role="group"
         aria-label={props.label}

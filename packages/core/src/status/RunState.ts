@@ -71,6 +71,8 @@ export interface HealthPoint {
   readonly residentBytes: number
   readonly heapBytes: number
   readonly cpu: number
+  /** How many samples it stands for; absent for one. */
+  readonly of?: number
 }
 
 /** A point of a metric's curve. The value is null where it was not finite. */
@@ -82,6 +84,8 @@ export interface Point {
   /** Lowest and highest of the values that a merged point is the mean of; absent in a point of one value. */
   readonly low?: number
   readonly high?: number
+  /** How many values it stands for; absent for one. */
+  readonly of?: number
 }
 
 /** A metric that a stage publishes: its newest value, its best and its curve. */

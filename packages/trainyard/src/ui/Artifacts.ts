@@ -55,7 +55,7 @@ const documentOf = Effect.fnUntraced(function* (
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const found = [result, "README.md"]
+  const found = [result, "report.md", "README.md"]
     .map((name) => manifest.files.find((file) => file.path === name && file.path.endsWith(".md")))
     .find((file) => file !== undefined && file.bytes <= largestDocument)
   if (found === undefined) return null

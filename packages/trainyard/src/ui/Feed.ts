@@ -23,9 +23,10 @@ const partOf = (metric: Metric, before: Metric | undefined): CurvePart | undefin
   if (metric === before) return undefined
   const { name, points, stage, unit, value } = metric
   const had = before?.points ?? []
-  // Points are kept by the reducer until it thins or drops some, so the same last point means the same beginning.
-  const isLonger = had.length > 0 && points[had.length - 1] === had.at(-1) && points[0] === had[0]
-  const from = isLonger ? had.length : 0
+  // The reducer keeps points as they are, but for the last one, until it thins or drops some.
+  const isSame = (index: number) => points[index] !== undefined && points[index] === had[index]
+  const whole = had.length - (isSame(had.length - 1) ? 0 : 1)
+  const from = isSame(0) && isSame(whole - 1) ? whole : 0
   const added = points.slice(from)
   const hasRange = added.some(({ low }) => low !== undefined)
   const { best } = metric
