@@ -7,6 +7,8 @@ export interface Series {
   readonly label: string
   readonly xs: ReadonlyArray<number>
   readonly ys: ReadonlyArray<number | null>
+  /** The newest value, where the last point is a mean. */
+  readonly now?: number | null
   /** Range around each value, drawn as a band. */
   readonly lows?: ReadonlyArray<number | null>
   readonly highs?: ReadonlyArray<number | null>
@@ -150,15 +152,17 @@ const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray
   )
 }
 
+const newest = ({ now, ys }: Series): number | null => now ?? ys.findLast((value) => value !== null) ?? null
+
 /** What a chart shows, in words. */
 const inWords = ({ format = figure, log, series, title, xLabel }: ChartProps): string =>
   `${title} by ${xLabel}${log === true ? ", logarithmic" : ""}. ${series
-    .map(({ label, ys }) => {
-      const known = ys.filter((value) => value !== null)
-      const last = known.at(-1)
-      return last === undefined
-        ? `${label}: no values`
-        : `${label}: now ${format(last)}, lowest ${format(known.reduce((a, b) => Math.min(a, b)))}`
+    .map((each) => {
+      const known = (each.lows ?? []).concat(each.ys).filter((value) => value !== null)
+      const now = newest(each)
+      return now === null
+        ? `${each.label}: no values`
+        : `${each.label}: now ${format(now)}, lowest ${format(known.reduce((a, b) => Math.min(a, b), now))}`
     })
     .join("; ")}`
 
@@ -205,10 +209,10 @@ export const Chart = (props: ChartProps) => {
       <figcaption>
         <strong>{props.title}</strong>
         <span class="legend">
-          {series.map(({ label, ys }, index) => (
-            <span key={label}>
-              <i class={`dot series-${index % colours}`} /> {label}{" "}
-              <b>{format(ys.findLast((value) => value !== null) ?? Number.NaN)}</b>
+          {series.map((each, index) => (
+            <span key={each.label}>
+              <i class={`dot series-${index % colours}`} /> {each.label}{" "}
+              <b>{newest(each) === null ? "" : format(newest(each) ?? 0)}</b>
             </span>
           ))}
         </span>

@@ -59,6 +59,7 @@ const seriesOf = (runs: ReadonlyArray<Run>, key: string, axis: Axis): ReadonlyAr
         label: runs.length === 1 ? curve.name : `${run.id} ${curve.name}`,
         xs: xsOf(run, curve, axis),
         ys: curve.values,
+        now: curve.value,
         lows: curve.lows,
         highs: curve.highs
       }))

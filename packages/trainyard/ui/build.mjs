@@ -25,8 +25,8 @@ export const build = async () => {
   const wanted = digest()
   const record = join(dist, "sources.txt")
   if (existsSync(record) && readFileSync(record, "utf8") === wanted) return dist
-  const vite = await import("vite")
-  await vite.build({
+  const [vite, { licences }] = await Promise.all([import("vite"), import("../../../scripts/bundles.mjs")])
+  const { output } = await vite.build({
     configFile: false,
     root: folder,
     logLevel: "error",
@@ -47,6 +47,8 @@ export const build = async () => {
       }
     }
   })
+  const bundled = output.flatMap((chunk) => (chunk.type === "chunk" ? chunk.moduleIds : []))
+  writeFileSync(join(dist, "LICENSES.txt"), licences(bundled))
   writeFileSync(record, wanted)
   return dist
 }
