@@ -8,8 +8,8 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { build as buildPage } from "../packages/trainyard/ui/build.mjs"
 import { identityOf } from "../packages/backends/src/native/recipe.mjs"
+import { build as buildPage } from "../packages/trainyard/ui/build.mjs"
 import { bundleInto } from "./bundles.mjs"
 import {
   BuildError,

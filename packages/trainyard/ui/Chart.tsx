@@ -1,7 +1,7 @@
 /** A line chart on a canvas, with the newest values as text for those who cannot see it. */
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import { duration, figure } from "./format.ts"
+import { figure, shortDuration } from "./format.ts"
 
 export interface Series {
   readonly label: string
@@ -116,6 +116,9 @@ const drawMarks = (marks: () => ReadonlyArray<Mark>, colour: string) => (plot: u
 
 const height = 240
 
+/** Seconds between the marks of an axis of time. */
+const timeSteps = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800]
+
 const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray<Mark>) => {
   const { bands, data, drawn } = prepared(props, host)
   const ink = colourOf(host, "--faint")
@@ -136,8 +139,9 @@ const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray
         {
           ...axis,
           size: 28,
+          ...(xIsTime ? { incrs: timeSteps, space: 70 } : {}),
           values: (_, values) =>
-            values.map((value) => (xIsTime ? duration(value) : value.toLocaleString("en-US")))
+            values.map((value) => (xIsTime ? shortDuration(value) : value.toLocaleString("en-US")))
         },
         {
           ...axis,

@@ -211,14 +211,18 @@ const Comparisons = ({ state }: { readonly state: State }) => (
   </>
 )
 
+/** A run that has ended, whose log is not read to its end yet. */
+const isBeingRead = ({ about, state }: Run): boolean =>
+  state?.state === "running" && about != null && about.state !== null && about.state !== "running"
+
 const Head = ({ run, state }: { readonly run: Run; readonly state: State }) => (
   <header class="run-head">
     <h1>
-      {state.pipeline || "A run"} <Badge state={state.state} />
+      {state.pipeline || "A run"} <Badge state={isBeingRead(run) ? "reading its log …" : state.state} />
     </h1>
     <p class="faint">
       Run {run.id}, started {moment(state.startedAt)}, {duration(state.seconds)}
-      {state.secondsLeft === null || state.state !== "running"
+      {state.secondsLeft === null || state.state !== "running" || isBeingRead(run)
         ? ""
         : `, about ${duration(state.secondsLeft)} left`}
       {state.backend === "" ? "" : `. Engine: ${state.backend}`}
@@ -229,7 +233,7 @@ const Head = ({ run, state }: { readonly run: Run; readonly state: State }) => (
       ))}
     </p>
     <p class="hidden" role="status">
-      The run is {state.state}.
+      {isBeingRead(run) ? "Its log is being read." : `The run is ${state.state}.`}
     </p>
   </header>
 )
@@ -241,7 +245,7 @@ export const RunPage = (props: { readonly id: string; readonly tab: string; read
   const run = runs[0]!
   const { state } = run
   const tab = tabs.find((name) => name === props.tab) ?? "overview"
-  const title = state === undefined ? "Trainyard" : `${state.state}: ${state.pipeline}`
+  const title = state === undefined || isBeingRead(run) ? "Trainyard" : `${state.state}: ${state.pipeline}`
   useEffect(() => {
     document.title = title
   }, [title])

@@ -12,6 +12,14 @@ export const duration = (seconds: number): string => {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
+/** For the marks of an axis: `30 s`, `20 min`, `3.5 h`. */
+export const shortDuration = (seconds: number): string =>
+  seconds < 120
+    ? `${seconds} s`
+    : seconds < 7200
+      ? `${Math.round(seconds / 60)} min`
+      : `${Number((seconds / 3600).toFixed(1))} h`
+
 export const count = (value: number): string => Math.round(value).toLocaleString("en-US")
 
 /** About four digits. */

@@ -325,36 +325,6 @@ it("a curve keeps about two thousand points of any number of values, in order", 
   expect(points.every((point, i) => i === 0 || point.step > points[i - 1]!.step)).toBe(true)
 })
 
-it("a long curve is as fine at its beginning as at its end, and keeps the range of what it merged", () => {
-  const values = Array.from({ length: 20_000 }, (_, i) => loss(3 + i, i + 1, i === 777 ? 50 : 3))
-  const { points } = RunStatus.of([...beginning, ...values]).metrics[0]!
-  expect(points.length).toBeLessThanOrEqual(2048)
-  expect(points.at(-1)!.step).toBe(20_000)
-  const gaps = points.map(({ step }, i) => step - (points[i - 1]?.step ?? 0))
-  expect(new Set(gaps.slice(0, -1))).toEqual(new Set([gaps[0]]))
-  const spike = points.findIndex(({ step }) => step >= 778)
-  expect(points[spike]).toMatchObject({ low: 3, high: 50, of: gaps[0] })
-  expect(points.filter(({ high }) => high === 50)).toHaveLength(1)
-  expect(points[0]!.value).toBeCloseTo(3, 12)
-})
-
-it("the curve of health keeps its peaks, at most 512 points", () => {
-  const samples = Array.from({ length: 2000 }, (_, i) =>
-    event(3 + 5 * i, {
-      type: "Health",
-      residentBytes: i === 55 ? 900 : 100,
-      heapBytes: 10,
-      threads: null,
-      cpu: 1,
-      openFiles: null,
-      leak: null
-    })
-  )
-  const { healthCurve } = RunStatus.of([...beginning, ...samples])
-  expect(healthCurve.length).toBeLessThanOrEqual(512)
-  expect(healthCurve.filter(({ residentBytes }) => residentBytes === 900)).toHaveLength(1)
-})
-
 it("a retried stage starts over with an attempt more", () => {
   const status = RunStatus.of([
     ...beginning,

@@ -46,6 +46,8 @@ export interface Notes {
 export interface About {
   readonly run: string
   readonly notes: Notes
+  /** How it ended, which is known before all of a long log has been read; null where it has not been looked at. */
+  readonly state: RunState["state"] | null
   /** The newest earlier run of the same pipeline that succeeded with all gates passed. */
   readonly previous: { readonly run: string; readonly gates: ReadonlyArray<Gate> } | null
 }

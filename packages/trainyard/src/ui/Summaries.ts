@@ -123,6 +123,7 @@ const aboutOf = (summaries: ReadonlyArray<RunSummary>, run: string): About => {
   return {
     run,
     notes: own?.notes ?? Notes.none,
+    state: own?.state ?? null,
     previous: good === undefined ? null : { run: good.run, gates: good.gates }
   }
 }
