@@ -23,7 +23,7 @@ const Lineage = ({
         ...lineage.nodes.map((entry) => ({
           id: entry.cacheKey,
           title: entry.node,
-          detail: `${entry.kind} ${short(entry.cacheKey)}`,
+          detail: `${entry.kind} ${entry.cacheKey.slice(0, 8)}`,
           tone: entry.cacheKey === cacheKey ? "running" : "ran",
           href: address("artifact", entry.stage, entry.cacheKey),
           words: `${entry.node}, a ${entry.kind} of ${entry.pipeline}, ${moment(entry.at)}`

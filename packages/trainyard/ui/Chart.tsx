@@ -1,7 +1,7 @@
 /** A line chart on a canvas, with the newest values as text for those who cannot see it. */
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import { figure, shortDuration } from "./format.ts"
+import { duration, figure, shortDuration } from "./format.ts"
 
 export interface Series {
   readonly label: string
@@ -119,7 +119,27 @@ const height = 240
 /** Seconds between the marks of an axis of time. */
 const timeSteps = [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800]
 
-const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray<Mark>) => {
+/** The values under the pointer, as text. */
+const underPointer = (plot: uPlot, { format = figure, series, xIsTime, xLabel }: ChartProps): string => {
+  const { idx } = plot.cursor
+  const x = idx == null ? undefined : plot.data[0][idx]
+  if (idx == null || x === undefined) return ""
+  // Of the columns of a series only the first is its line.
+  const lines = plot.series.flatMap(({ label }, index) => {
+    const value = plot.data[index]?.[idx]
+    const isLine = series.some((each) => each.label === label)
+    return index > 0 && isLine && value != null ? [`${String(label)} ${format(value)}`] : []
+  })
+  return `${xIsTime === true ? duration(x) : `${xLabel} ${x.toLocaleString("en-US")}`}: ${lines.join(", ")}`
+}
+
+const create = (
+  host: HTMLElement,
+  props: ChartProps,
+  latest: () => ChartProps,
+  readout: HTMLElement | null
+) => {
+  const marks = () => latest().marks ?? []
   const { bands, data, drawn } = prepared(props, host)
   const ink = colourOf(host, "--faint")
   const grid = { stroke: colourOf(host, "--grid"), width: 1 }
@@ -149,7 +169,14 @@ const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray
           values: (_, values) => values.map((value) => (value === null ? "" : format(value)))
         }
       ],
-      hooks: { draw: [drawMarks(marks, colourOf(host, "--warn"))] }
+      hooks: {
+        draw: [drawMarks(marks, colourOf(host, "--warn"))],
+        setCursor: [
+          (plot) => {
+            if (readout !== null) readout.textContent = underPointer(plot, latest())
+          }
+        ]
+      }
     },
     data,
     host
@@ -157,6 +184,18 @@ const create = (host: HTMLElement, props: ChartProps, marks: () => ReadonlyArray
 }
 
 const newest = ({ now, ys }: Series): number | null => now ?? ys.findLast((value) => value !== null) ?? null
+
+/** Draws newer data. A part that was zoomed into stays in view. */
+const update = (plot: uPlot, data: uPlot.AlignedData) => {
+  const [xs] = plot.data
+  const { max, min } = plot.scales.x ?? {}
+  const first = xs[0]
+  const last = xs.at(-1)
+  const isZoomed =
+    min != null && max != null && first !== undefined && last !== undefined && (min > first || max < last)
+  plot.setData(data, !isZoomed)
+  if (isZoomed) plot.redraw()
+}
 
 /** What a chart shows, in words. */
 const inWords = ({ format = figure, log, series, title, xLabel }: ChartProps): string =>
@@ -173,7 +212,7 @@ const inWords = ({ format = figure, log, series, title, xLabel }: ChartProps): s
 export const Chart = (props: ChartProps) => {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | null>(null)
-  const readout = useRef<HTMLDivElement>(null)
+  const readout = useRef<HTMLSpanElement>(null)
   const latest = useRef(props)
   latest.current = props
   const { log = false, series, smoothing = 0, theme } = props
@@ -191,7 +230,7 @@ export const Chart = (props: ChartProps) => {
   useEffect(() => {
     const element = host.current
     if (element === null) return
-    const made = create(element, latest.current, () => latest.current.marks ?? [])
+    const made = create(element, latest.current, () => latest.current, readout.current)
     plot.current = made
     const resized = new ResizeObserver(() =>
       made.setSize({ width: Math.max(240, element.clientWidth), height })
@@ -205,7 +244,7 @@ export const Chart = (props: ChartProps) => {
   }, [shape])
   useEffect(() => {
     const element = host.current
-    if (element !== null) plot.current?.setData(prepared(props, element).data)
+    if (element !== null && plot.current !== null) update(plot.current, prepared(props, element).data)
   })
   const { format = figure } = props
   return (
@@ -222,8 +261,8 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div ref={host} role="img" aria-label={inWords(props)} />
-      <div ref={readout} class="faint small">
-        by {props.xLabel}
+      <div class="faint small">
+        by {props.xLabel} <span ref={readout} class="readout" />
         {props.marks === undefined || props.marks.length === 0
           ? ""
           : `; dashed lines: ${props.marks

@@ -17,7 +17,7 @@ export interface GraphEdge {
   readonly to: string
 }
 
-const nodeWidth = 168
+const nodeWidth = 150
 const nodeHeight = 48
 
 const cut = (text: string, most: number): string =>
@@ -29,7 +29,7 @@ export const Graph = (props: {
   readonly edges: ReadonlyArray<GraphEdge>
 }) => {
   const graph = new Layout()
-  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 36, marginx: 4, marginy: 4 })
+  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 24, marginx: 4, marginy: 4 })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const { id } of props.nodes) graph.setNode(id, { width: nodeWidth, height: nodeHeight })
   for (const { from, to } of props.edges) graph.setEdge(from, to)
@@ -88,10 +88,10 @@ export const Graph = (props: {
                 rx="8"
               />
               <text x={x - nodeWidth / 2 + 12} y={y - 4}>
-                {cut(node.title, 20)}
+                {cut(node.title, 17)}
               </text>
               <text x={x - nodeWidth / 2 + 12} y={y + 14} class="detail">
-                {cut(node.detail, 24)}
+                {cut(node.detail, 22)}
               </text>
             </a>
           )
