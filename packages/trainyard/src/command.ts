@@ -26,6 +26,7 @@ const loaders = {
   validate: async () => (await import("./commands/validate.ts")).validate,
   verify: async () => (await import("./commands/verify.ts")).verify,
   generate: async () => (await import("./commands/generate.ts")).generate,
+  serve: async () => (await import("./commands/serve.ts")).serve,
   doctor: async () => (await import("./commands/doctor.ts")).doctor,
   gc: async () => (await import("./commands/gc.ts")).gc,
   bench: async () => (await import("./commands/bench.ts")).bench
@@ -46,6 +47,7 @@ const summaries: Readonly<Record<Name, string>> = {
   validate: "Validate a model by a pipeline's validation stages alone",
   verify: "Check that an engine's fast mode computes the right numbers on this machine",
   generate: "Write text with a trained model",
+  serve: "Serve a trained model to editors and programs over HTTP",
   doctor: "List the engines that run here, and why others do not",
   gc: "Free space: remove what no pipeline's latest run needs",
   bench: "Measure the engines on this machine"

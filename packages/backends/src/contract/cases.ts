@@ -43,12 +43,20 @@ const linearShapes = gen.record({
 
 export const cases: Readonly<Partial<Record<OperationName, gen.Generator<Case>>>> = {
   embedding: gen
-    .record({ batch: side(5), time: side(33), vocabulary: side(65), width: side(65), more: side(5), seed })
-    .map(({ batch, more, seed, time, vocabulary, width }) => {
+    .record({
+      batch: side(5),
+      time: side(33),
+      vocabulary: side(65),
+      width: side(65),
+      more: side(5),
+      each: gen.boolean(),
+      seed
+    })
+    .map(({ batch, each, more, seed, time, vocabulary, width }) => {
       const d = new Draft("embedding", seed)
       d.step("embedding", [
         d.integers("tokens", [batch, time], vocabulary),
-        d.integers("offset", [1], more + 1),
+        d.integers("offset", [each ? batch : 1], more + 1),
         d.floats("table", [vocabulary, width]),
         d.floats("positions", [time + more, width])
       ])
@@ -61,17 +69,18 @@ export const cases: Readonly<Partial<Record<OperationName, gen.Generator<Case>>>
       vocabulary: side(65),
       width: side(65),
       more: side(5),
+      each: gen.boolean(),
       taken: takings(2),
       seed
     })
-    .map(({ batch, more, seed, taken, time, vocabulary, width }) => {
+    .map(({ batch, each, more, seed, taken, time, vocabulary, width }) => {
       const d = new Draft("embeddingBackward", seed)
       d.step(
         "embeddingBackward",
         [
           d.floats("dy", [batch, time, width]),
           d.integers("tokens", [batch, time], vocabulary),
-          d.integers("offset", [1], more + 1)
+          d.integers("offset", [each ? batch : 1], more + 1)
         ],
         {},
         taken,
@@ -158,17 +167,33 @@ export const cases: Readonly<Partial<Record<OperationName, gen.Generator<Case>>>
       return d.done()
     }),
   attentionCached: gen
-    .record({ batch: side(3), time: side(17), heads, before: side(33), after: side(4), seed })
-    .map(({ after, batch, before, heads: { heads, size }, seed, time }) => {
+    .record({
+      batch: side(3),
+      time: side(17),
+      heads,
+      before: side(33),
+      after: side(4),
+      each: gen.boolean(),
+      inSlots: gen.boolean(),
+      seed
+    })
+    .map(({ after, batch, before, each, heads: { heads, size }, inSlots, seed, time }) => {
       const d = new Draft("attentionCached", seed)
-      const cache = [batch, before - 1 + time + after - 1, heads * size]
+      const rows = inSlots ? batch + 2 : batch
+      const cache = [rows, before - 1 + time + after - 1, heads * size]
+      // Texts at different positions, in rows of the cache that are not in order.
+      const offsets = Int32Array.from({ length: each ? batch : 1 }, (_, b) =>
+        Math.floor((before - 1) / (b + 1))
+      )
+      const slots = Int32Array.from({ length: batch }, (_, b) => rows - 1 - b)
       d.step(
         "attentionCached",
         [
           d.floats("qkv", [batch, time, 3 * heads * size], 2),
           d.held("keys", cache),
           d.held("values", cache),
-          d.given("offset", [1], Int32Array.of(before - 1))
+          d.given("offset", [offsets.length], offsets),
+          inSlots ? d.given("slots", [batch], slots) : undefined
         ],
         { heads }
       )

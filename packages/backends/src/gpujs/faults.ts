@@ -17,11 +17,15 @@ const stepFault = (program: Program, step: Step, inputs: Inputs): string | undef
       ? undefined
       : `row ${values(input)[at]} at ${at} is outside the table, which has rows 0 to ${limit - 1}`
   }
+  const outOfCache = (input: number, rows: number) => {
+    const slot = [...values(input)].find((value) => value < 0 || value >= rows)
+    return slot === undefined ? undefined : `row ${slot} is wanted of a cache of ${rows} rows`
+  }
   const beyond = (offset: number, time: number, limit: number) => {
-    const first = values(offset)[0] ?? 0
-    return first < 0 || first + time > limit
-      ? `positions ${first} to ${first + time - 1} are wanted of ${limit}`
-      : undefined
+    const first = [...values(offset)].find((value) => value < 0 || value + time > limit)
+    return first === undefined
+      ? undefined
+      : `positions ${first} to ${first + time - 1} are wanted of ${limit}`
   }
   switch (step.operation) {
     case "embedding":
@@ -36,7 +40,7 @@ const stepFault = (program: Program, step: Step, inputs: Inputs): string | undef
     case "projectionLossBackward":
       return outside("target", 3, -1, shape(2)[0]!)
     case "attentionCached":
-      return beyond(3, shape(0)[1]!, shape(1)[1]!)
+      return beyond(3, shape(0)[1]!, shape(1)[1]!) ?? outOfCache(4, shape(1)[0]!)
     case "gather":
       return outOfTable(1, shape(0)[0]!)
     case "scatterAdd":

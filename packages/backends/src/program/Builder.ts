@@ -195,7 +195,7 @@ export class Builder {
     })
   }
 
-  /** tokens i32 [B, T], offset i32 [1], table [V, C], positions [P, C]; gives [B, T, C]. */
+  /** tokens i32 [B, T], offset i32 [1] or [B], table [V, C], positions [P, C]; gives [B, T, C]. */
   embedding(
     args: { tokens: Tensor; offset: Tensor; table: Tensor; positions: Tensor },
     name?: string
@@ -222,15 +222,15 @@ export class Builder {
     return this.#one("attention", [qkv], { heads: args.heads }, name)
   }
 
-  /** qkv [B, T, 3C], keys and values [B, P, C] updated in place, offset i32 [1]; gives [B, T, C]. */
+  /** qkv [B, T, 3C], keys and values [S, P, C] updated in place, offset i32 [1] or [B], slots i32 [B]; gives [B, T, C]. */
   attentionCached(
     qkv: Tensor,
-    args: { keys: Tensor; values: Tensor; offset: Tensor; heads: number },
+    args: { keys: Tensor; values: Tensor; offset: Tensor; slots?: Tensor | undefined; heads: number },
     name?: string
   ): Tensor {
     return this.#one(
       "attentionCached",
-      [qkv, args.keys, args.values, args.offset],
+      [qkv, args.keys, args.values, args.offset, args.slots],
       { heads: args.heads },
       name
     )

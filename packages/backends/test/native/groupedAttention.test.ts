@@ -149,7 +149,8 @@ const groupedAttentionCached = (r: Random): Wanted => {
       ["value", [[batch, fresh, narrow[2]], last(value, narrow[2])]],
       ["keys", undefined],
       ["values", undefined],
-      ["offset", [[1], Int32Array.of(time - fresh)]]
+      ["offset", [[1], Int32Array.of(time - fresh)]],
+      ["slots", undefined]
     ],
     [
       ["y", [batch, fresh, wide[2]], rows(y, time - fresh, fresh, wide[2])],

@@ -130,6 +130,13 @@ export interface Opened {
 /** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
 const blockLengths = [64, 8]
 
+/** Lengths of the blocks in which a model's prompts are read, longest first: at most half a context. */
+export const blockLengthsOf = ({ sequenceLength }: Spec): ReadonlyArray<number> => {
+  const longest = Math.floor(sequenceLength / 2)
+  const lengths = new Set(blockLengths.map((length) => Math.min(length, longest)))
+  return [...lengths].filter((length) => length > 1)
+}
+
 /**
  * Opens a session with the model's weights on the run's engine; closed with the scope. `rows`: how many texts it writes at once, 1 unless
  * given. The key-value cache of each takes memory: keys and values of a whole context, for each layer.
@@ -137,27 +144,22 @@ const blockLengths = [64, 8]
 export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) {
   const backend = yield* Backend
   const scope = yield* Effect.scope
-  const program = generateProgram(model.spec, 1, undefined, rows)
+  const program = generateProgram(model.spec, 1, { batch: rows })
   const session = yield* backend.open(tensorsOf([program]))
   for (const { name, read } of model.parameters) {
     const values = yield* read
     yield* session.write(name, values)
     release(values)
   }
-  const { sequenceLength } = model.spec
-  const longest = Math.floor(sequenceLength / 2)
-  const lengths = new Set(blockLengths.map((length) => Math.min(length, longest)))
   const generator: TextGenerator = {
     program: yield* session.prepare(program),
-    blocks: yield* Effect.forEach(
-      [...lengths].filter((length) => length > 1),
-      (length) =>
-        Effect.map(session.prepare(readProgram(model.spec, length, undefined, rows)), (prepared) => ({
-          program: prepared,
-          length
-        }))
+    blocks: yield* Effect.forEach(blockLengthsOf(model.spec), (length) =>
+      Effect.map(session.prepare(readProgram(model.spec, length, { batch: rows })), (prepared) => ({
+        program: prepared,
+        length
+      }))
     ),
-    sequenceLength,
+    sequenceLength: model.spec.sequenceLength,
     rows
   }
   return {

@@ -83,7 +83,8 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   }
 }
 
-const rowOf = <E>(
+/** A row that writes one completion, part by part. */
+export const sampleRow = <E>(
   codec: Codec<E>,
   prompt: Prompt,
   options: SampleOptions,
@@ -124,7 +125,7 @@ const batch = <E>(
     const step = begin(
       generator,
       numbers.map((sample) =>
-        rowOf(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
+        sampleRow(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
           parts.push({ sample, ...part })
         })
       )

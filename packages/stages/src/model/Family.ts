@@ -61,6 +61,11 @@ export interface ForwardOptions {
    * `cached`: it sees the key-value cache too, which holds the session's state.
    */
   readonly attention: "whole" | "documents" | "cached"
+  /**
+   * Rows of the key-value cache with `cached`: texts are then at positions of their own, and each text's row is an input. Without it the cache
+   * has a row for each text, and all are at one position.
+   */
+  readonly slots?: number | undefined
   readonly weights: Weights
 }
 

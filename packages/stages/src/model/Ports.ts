@@ -7,8 +7,10 @@ export const Ports = {
   targets: "targets",
   /** i32 [B, T], for each token the position in its window at which its document starts: 0 where that is before the window. */
   starts: "starts",
-  /** i32 [1], position of the first token: 0 but in generation. */
+  /** i32 [1] or, with slots, [B]: position of the first token, 0 but in generation. */
   offset: "offset",
+  /** i32 [B], the row of the key-value cache that each text has, no two the same. */
+  slots: "slots",
   /** i32 [1], a new one each step, where the model has dropout. */
   dropoutSeed: "dropoutSeed",
   /** f32 [1], 1 divided by the batches that accumulate. */

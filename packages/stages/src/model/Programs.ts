@@ -128,28 +128,47 @@ export const training = (spec: Spec, batch: number, options: TrainingOptions): T
   }
 }
 
-const reading = (name: string, spec: Spec, length: number, weights: Weights, batch: number): Forward =>
+/** Texts of a program that reads into the key-value cache. */
+export interface ReadingOptions {
+  /** Name of the session's tensor for each parameter. */
+  readonly weights?: Weights | undefined
+  /** Texts side by side, B: 1 unless given. */
+  readonly batch?: number | undefined
+  /**
+   * Rows of the key-value cache, at least B. With it each text is at a position of its own: offset is [B], and the input slots says which row
+   * each text has. Without it the cache has B rows, and offset [1] is the position of all texts.
+   */
+  readonly slots?: number | undefined
+}
+
+const reading = (
+  name: string,
+  spec: Spec,
+  length: number,
+  { batch = 1, slots, weights = themselves }: ReadingOptions
+): Forward =>
   forward(spec, {
-    name: batch === 1 ? name : `${name}-by-${batch}`,
+    name: `${name}-${length}${batch === 1 ? "" : `-by-${batch}`}${slots === undefined ? "" : `-of-${slots}`}`,
     batch,
     length,
     training: false,
     attention: "cached",
-    weights
+    weights,
+    slots
   })
 
 /**
- * Reads `length` tokens of each of `batch` texts after those in the key-value cache. Inputs tokens [B, T] and offset, the number of
- * cached tokens of every text; output logits [B, T, V].
+ * Reads `length` tokens of each text after those in the key-value cache. Inputs tokens [B, T], offset, the number of cached tokens, and slots
+ * where they are asked for; output logits [B, T, V].
  */
-export const generate = (spec: Spec, length: number, weights = themselves, batch = 1): Program => {
-  const { builder, output, x } = reading(`generate-${length}`, spec, length, weights, batch)
+export const generate = (spec: Spec, length: number, options: ReadingOptions = {}): Program => {
+  const { builder, output, x } = reading("generate", spec, length, options)
   return builder.build([builder.linear(x, { weight: output }, "logits")])
 }
 
-/** The same without logits: a prompt's tokens but the last. Inputs tokens [B, T] and offset, no outputs. */
-export const read = (spec: Spec, length: number, weights = themselves, batch = 1): Program =>
-  reading(`read-${length}`, spec, length, weights, batch).builder.build([])
+/** The same without logits: a prompt's tokens but the last. No outputs. */
+export const read = (spec: Spec, length: number, options: ReadingOptions = {}): Program =>
+  reading("read", spec, length, options).builder.build([])
 
 /** What a session must hold for these programs together. */
 export const tensorsOf = (programs: ReadonlyArray<Program>): ReadonlyArray<Tensor> => [

@@ -4,6 +4,7 @@
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
+import { byteLevelDecoder } from "./byteLevel.ts"
 import { digestOf } from "./digest.ts"
 import {
   bytePairSplittings,
@@ -193,12 +194,17 @@ const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => 
   })
 }
 
-/** Text of ids, for a vocabulary of so many entries. */
+/** Text of ids, for a vocabulary of so many entries: by the library unless `decode` is given. */
 const decodeWith =
-  (library: Library, vocabularySize: number): Tokenizer["decode"] =>
+  (
+    library: Library,
+    vocabularySize: number,
+    decode?: (ids: ReadonlyArray<number>) => string
+  ): Tokenizer["decode"] =>
   (ids) => {
     const list = [...ids]
     const invalid = list.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    if (invalid === undefined && decode !== undefined) return Effect.succeed(decode(list))
     return invalid === undefined
       ? Effect.tryPromise({
           try: () => library.decode(list, false),
@@ -303,7 +309,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     bytesOf: isByteLevel(json)
       ? (_, ids) => Effect.succeed(ids.reduce((sum, id) => sum + (bytes.get(id) ?? 0), 0))
       : (text, ids) => bytesByOffset(library, text, ids.length),
-    decode: decodeWith(library, vocabularySize)
+    decode: decodeWith(library, vocabularySize, isByteLevel(json) ? byteLevelDecoder(ids) : undefined)
   }
   return tokenizer
 })

@@ -90,7 +90,7 @@ export const make = Effect.fn("Trainer.make")(function* (settings: Settings) {
   const weightsOf = (parameter: string) => (norm.includes(parameter) ? scaledName(parameter) : parameter)
   const train = new Map(settings.lengths.map((length) => [length, trainingPrograms(settings, length)]))
   const evaluating = evaluate(spec, batchSize, { weights: weightsOf })
-  const generating = generate(spec, 1, weightsOf)
+  const generating = generate(spec, 1, { weights: weightsOf })
   const programs = [...[...train.values()].flatMap(Object.values<Program>), evaluating, generating]
   const orNotEnoughMemory = Memory.explain(programs, {
     batchSize,

@@ -19,7 +19,7 @@ const specs: ReadonlyArray<Spec> = [
 
 /** The logits of the first row after each of 8 tokens, beside other rows with other tokens. */
 const firstRow = Effect.fnUntraced(function* (engine: Engine, spec: Spec, rows: number) {
-  const program = generate(spec, 1, undefined, rows)
+  const program = generate(spec, 1, { batch: rows })
   const session = yield* engine.open(tensorsOf([program]), { threads: 2, precision: "f32" })
   for (const parameter of parameters(spec)) yield* session.write(parameter.name, initialValues(parameter, 1))
   const prepared = yield* session.prepare(program)

@@ -2,6 +2,7 @@
 // never the whole matrix.
 //
 // A worker's memory: an edge tile (256 bytes), then the packed operands and strips, laid out by `lay` below.
+import { OFFSET, SLOT, offsetOf, slotOf } from "./cacheRows"
 import { fault } from "./control"
 import { dot, product } from "./matrix"
 import { LEFT, RIGHT, pack } from "./pack"
@@ -10,7 +11,6 @@ import { exp, fma, largest, log, splat, sum } from "./simd"
 /** Queries in a strip: a whole number of panels. */
 export const STRIP: i32 = 48
 export const EDGE: usize = 256
-const OFFSET: i32 = 2
 
 // @ts-ignore: decorator
 @inline
@@ -206,24 +206,26 @@ export function attentionBackwardTask(a: usize, task: i32, scratch: usize): void
 
 /**
  * Attention over a cache: the new keys and values are stored, then each new query looks at all rows up to its own.
- * Arguments: qkv, keys, values, offset, y, T, C, heads, P. Tasks: B · heads.
+ * Arguments: qkv, keys, values, offset, y, T, C, heads, P, words from offset to offset, slots or 0, rows of the cache. Tasks: B · heads.
  */
 export function attentionCachedTask(a: usize, task: i32, scratch: usize): void {
-  const offset = load<i32>(<usize>load<u32>(a, 12))
   const T = load<i32>(a, 20)
   const C = load<i32>(a, 24)
   const heads = load<i32>(a, 28)
   const P = load<i32>(a, 32)
-  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
   const D = C / heads
   const b = task / heads
+  const offset = offsetOf(load<u32>(a, 12), load<i32>(a, 36), b)
+  const slot = slotOf(load<u32>(a, 40), b)
+  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
+  if (<u32>slot >= load<u32>(a, 44)) return fault(SLOT, slot, load<i32>(a, 44) - 1)
   const h = task % heads
   const from = <usize>C * 12
   const to = <usize>C * 4
   const width = <usize>D * 4
   const whole = <usize>(D & ~3) * 4
   const q = <usize>load<u32>(a) + <usize>b * <usize>T * from + <usize>h * width
-  const cache = <usize>b * <usize>P * to + <usize>h * width
+  const cache = <usize>slot * <usize>P * to + <usize>h * width
   const keys = <usize>load<u32>(a, 4) + cache
   const values = <usize>load<u32>(a, 8) + cache
   const y = <usize>load<u32>(a, 16) + <usize>b * <usize>T * to + <usize>h * width

@@ -1,10 +1,10 @@
 // Token and position embedding. The gradient's tasks own ranges of rows and read all tokens in order, so that sums do not depend on
 // the number of workers.
+import { OFFSET, offsetOf } from "./cacheRows"
 import { fault } from "./control"
 
 /** A token outside the table; `../faults.ts` has the sentences. */
 const TOKEN: i32 = 1
-const OFFSET: i32 = 2
 
 /** to[i] += from[i]. */
 export function addRow(to: usize, from: usize, C: i32): void {
@@ -15,10 +15,10 @@ export function addRow(to: usize, from: usize, C: i32): void {
   for (; i < width; i += 4) store<f32>(to + i, load<f32>(to + i) + load<f32>(from + i))
 }
 
-/** Arguments: tokens, offset, table, positions, y, B · T, T, C, V, P, rows a task. */
+/** Arguments: tokens, offset, table, positions, y, B · T, T, C, V, P, rows a task, words from offset to offset. */
 export function embeddingTask(a: usize, task: i32): void {
   const tokens = <usize>load<u32>(a)
-  const offset = load<i32>(<usize>load<u32>(a, 4))
+  const offsets = <usize>load<u32>(a, 4)
   const table = <usize>load<u32>(a, 8)
   const positions = <usize>load<u32>(a, 12)
   const y = <usize>load<u32>(a, 16)
@@ -27,12 +27,14 @@ export function embeddingTask(a: usize, task: i32): void {
   const V = load<i32>(a, 32)
   const P = load<i32>(a, 36)
   const each = load<i32>(a, 40)
-  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
+  const words = load<i32>(a, 44)
   const width = <usize>C * 4
   const last = min(load<i32>(a, 20), (task + 1) * each)
   for (let r = task * each; r < last; r++) {
     const token = load<i32>(tokens + <usize>r * 4)
     if (<u32>token >= <u32>V) return fault(TOKEN, token, V - 1)
+    const offset = offsetOf(offsets, words, r / T)
+    if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
     const to = y + <usize>r * width
     memory.copy(to, table + <usize>token * width, width)
     addRow(to, positions + <usize>(offset + (r % T)) * width, C)
@@ -59,23 +61,31 @@ export function embeddingTableTask(a: usize, task: i32): void {
   }
 }
 
-/** Task: some rows of the positions' gradient. Arguments: dy, offset, dPositions, B, T, C, P, rows a task, flags (1: accumulate). */
+/**
+ * Task: some rows of the positions' gradient. Arguments: dy, offset, dPositions, B, T, C, P, rows a task, flags (1: accumulate), words from
+ * offset to offset.
+ */
 export function embeddingPositionsTask(a: usize, task: i32): void {
   const dy = <usize>load<u32>(a)
-  const offset = load<i32>(<usize>load<u32>(a, 4))
+  const offsets = <usize>load<u32>(a, 4)
+  const words = load<i32>(a, 36)
   const B = load<i32>(a, 12)
   const T = load<i32>(a, 16)
   const C = load<i32>(a, 20)
   const P = load<i32>(a, 24)
   const each = load<i32>(a, 28)
   const width = <usize>C * 4
-  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
+  for (let b = 0; b < B; b++) {
+    const offset = offsetOf(offsets, words, b)
+    if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
+  }
   const last = min(P, (task + 1) * each)
   for (let p = task * each; p < last; p++) {
     const to = <usize>load<u32>(a, 8) + <usize>p * width
     if ((load<i32>(a, 32) & 1) == 0) memory.fill(to, 0, width)
-    const t = p - offset
-    if (t < 0 || t >= T) continue
-    for (let b = 0; b < B; b++) addRow(to, dy + <usize>(b * T + t) * width, C)
+    for (let b = 0; b < B; b++) {
+      const t = p - offsetOf(offsets, words, b)
+      if (t >= 0 && t < T) addRow(to, dy + <usize>(b * T + t) * width, C)
+    }
   }
 }

@@ -1,4 +1,5 @@
 // The gate of SwiGLU with its gradient, and rotary positions.
+import { offsetOf } from "./cacheRows"
 import { sigmoid } from "./functions"
 import { ONE, constant } from "./simd"
 
@@ -73,12 +74,16 @@ export function swigluBackwardTask(a: usize, task: i32): void {
 }
 
 /**
- * Arguments: x, offset, y, B, T, C, heads, positions a task, sign (-1 turns back), flags (1: accumulate), ln theta (64 bits). Tasks: some
- * positions of all sequences, whose angles are the same.
+ * Arguments: x, offset, y, B, T, C, heads, positions a task, sign (-1 turns back), flags (1: accumulate), ln theta (64 bits), words from
+ * offset to offset, tasks of a sequence. Tasks: some positions of all sequences, whose angles are the same; or of one sequence after the
+ * other, where each has an offset.
  */
 export function ropeTask(a: usize, task: i32, scratch: usize): void {
-  const offset = load<i32>(<usize>load<u32>(a, 4))
-  const B = load<i32>(a, 12)
+  const words = load<i32>(a, 48)
+  const pieces = load<i32>(a, 52)
+  const begin = words == 0 ? 0 : task / pieces
+  const end = words == 0 ? load<i32>(a, 12) : begin + 1
+  const offset = offsetOf(load<u32>(a, 4), words, begin)
   const T = load<i32>(a, 16)
   const C = load<i32>(a, 20)
   const heads = load<i32>(a, 24)
@@ -89,12 +94,12 @@ export function ropeTask(a: usize, task: i32, scratch: usize): void {
   const cosines = scratch
   const sines = cosines + <usize>((half + 3) & ~3) * 4
   const angles = sines + <usize>((half + 3) & ~3) * 4
-  const first = task * some
+  const first = (task - begin * pieces) * some
   const last = min(T, first + some)
   beginAngles(angles, half, <f64>(offset + first), load<f64>(a, 40))
   for (let t = first; t < last; t++) {
     nextAngles(angles, cosines, sines, half, sign)
-    for (let b = 0; b < B; b++)
+    for (let b = begin; b < end; b++)
       for (let h = 0; h < heads; h++) {
         const at = <usize>((b * T + t) * C + h * 2 * half) * 4
         turnRow(<usize>load<u32>(a) + at, <usize>load<u32>(a, 8) + at, cosines, sines, half, adds)

@@ -1,13 +1,12 @@
 // Causal attention whose heads share keys and values in groups, within documents where their starts are given. Queries come in strips, as
 // in attention.ts; a strip sees only the keys from the first start in it on.
 import { EDGE, STRIP, gradientRow, rounded, softmaxRow, stripStride } from "./attention"
+import { OFFSET, SLOT, offsetOf, slotOf } from "./cacheRows"
 import { fault } from "./control"
 import { addRow } from "./embedding"
 import { dot, product } from "./matrix"
 import { LEFT, RIGHT, pack } from "./pack"
 import { fma, splat } from "./simd"
-
-const OFFSET: i32 = 2
 
 /** The first position that position t sees. */
 // @ts-ignore: decorator
@@ -235,24 +234,27 @@ function headBackward(
 
 /**
  * Attention over a cache: the new keys and values are stored, then each new query looks at all rows up to its own.
- * Arguments: query, key, value, keys, values, offset, y, T, heads, groups, D, P. Tasks: B · groups.
+ * Arguments: query, key, value, keys, values, offset, y, T, heads, groups, D, P, words from offset to offset, slots or 0, rows of the cache.
+ * Tasks: B · groups.
  */
 export function groupedAttentionCachedTask(a: usize, task: i32, scratch: usize): void {
-  const offset = load<i32>(<usize>load<u32>(a, 20))
   const T = load<i32>(a, 28)
   const heads = load<i32>(a, 32)
   const groups = load<i32>(a, 36)
   const D = load<i32>(a, 40)
   const P = load<i32>(a, 44)
-  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
   const b = task / groups
+  const offset = offsetOf(load<u32>(a, 20), load<i32>(a, 48), b)
+  const slot = slotOf(load<u32>(a, 52), b)
+  if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
+  if (<u32>slot >= load<u32>(a, 56)) return fault(SLOT, slot, load<i32>(a, 56) - 1)
   const group = task % groups
   const each = heads / groups
   const wide = <usize>(heads * D) * 4
   const narrow = <usize>(groups * D) * 4
   const width = <usize>D * 4
   const added = <usize>b * <usize>T * narrow + <usize>group * width
-  const cache = <usize>b * <usize>P * narrow + <usize>group * width
+  const cache = <usize>slot * <usize>P * narrow + <usize>group * width
   const keys = <usize>load<u32>(a, 12) + cache
   const values = <usize>load<u32>(a, 16) + cache
   for (let t: usize = 0; t < <usize>T; t++) {

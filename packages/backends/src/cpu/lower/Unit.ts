@@ -84,6 +84,9 @@ export const viewOf = (place: Place, index: number): StepView => {
   }
 }
 
+/** Words from one text's offset to the next one's: 0 where all share one. */
+export const wordsOf = (offset: Shape): number => (offset[0] === 1 ? 0 : 1)
+
 const words = new DataView(new ArrayBuffer(8))
 
 /** The bits of a float32, as an argument. */

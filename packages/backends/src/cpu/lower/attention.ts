@@ -1,6 +1,6 @@
 /** Attention: one task for each head of each sequence, and the memory that a worker needs for a strip of queries. */
 import { edgeBytes, tileColumns, tileRows, up } from "./matrix.ts"
-import type { Lowered, Place, StepView } from "./Unit.ts"
+import { type Lowered, type Place, type StepView, wordsOf } from "./Unit.ts"
 
 /** Queries in a strip; STRIP in assembly/attention.ts. */
 const strip = 48
@@ -56,7 +56,7 @@ export const attentionBackward = (_: Place, step: StepView): Lowered => {
 
 export const attentionCached = (_: Place, step: StepView): Lowered => {
   const { batch, heads, time, width } = sizes(step, 0)
-  const positions = step.shape(1)[1]!
+  const [rows, positions] = step.shape(1) as [number, number]
   return {
     phases: [
       [
@@ -66,7 +66,8 @@ export const attentionCached = (_: Place, step: StepView): Lowered => {
           tasks: batch * heads,
           arguments: [
             ...[step.input(0), step.input(1), step.input(2), step.input(3), step.output(0)],
-            ...[time, width, heads, positions]
+            ...[time, width, heads, positions],
+            ...[wordsOf(step.shape(3)), step.input(4), rows]
           ]
         }
       ]

@@ -1,6 +1,6 @@
 /** Operations of the transformer with rotary positions: RMSNorm, the gate of SwiGLU, and the rotation, with their gradients. */
 import { sizeOf } from "../../program/Program.ts"
-import { f32, f64, type Lowered, type Phase, type Place, type StepView } from "./Unit.ts"
+import { f32, f64, type Lowered, type Phase, type Place, type StepView, wordsOf } from "./Unit.ts"
 
 /** Elements of one task of an elementwise kernel; `each` in assembly/gated.ts. */
 const elementsEach = 8192
@@ -88,15 +88,18 @@ export const rope = (place: Place, step: StepView): Lowered => {
   const heads = step.attribute("heads")
   const isInverse = place.program.steps[step.index]!.attributes.inverse === true
   const each = Math.max(1, Math.min(128, Math.round(elementsEach / width)))
+  const pieces = Math.ceil(time / each)
+  const words = wordsOf(step.shape(1))
   return single(
     [
       {
         kernel: "rope",
         step: step.index,
-        tasks: Math.ceil(time / each),
+        tasks: words === 0 ? pieces : batch * pieces,
         arguments: [
           ...[step.input(0), step.input(1), step.output(0), batch, time, width, heads, each],
-          ...[f32(isInverse ? -1 : 1), step.flag(0), ...f64(Math.log(step.attribute("theta")))]
+          ...[f32(isInverse ? -1 : 1), step.flag(0), ...f64(Math.log(step.attribute("theta")))],
+          ...[words, pieces]
         ]
       }
     ],

@@ -1,6 +1,6 @@
 /** Grouped attention: one task for each head of each sequence, or for each group of heads over a cache. */
 import { edgeBytes, tileColumns, tileRows, up } from "./matrix.ts"
-import type { Lowered, Phase, Place, StepView } from "./Unit.ts"
+import { type Lowered, type Phase, type Place, type StepView, wordsOf } from "./Unit.ts"
 
 /** Queries in a strip; STRIP in assembly/attention.ts. */
 const strip = 48
@@ -78,7 +78,7 @@ export const groupedAttentionBackward = (place: Place, step: StepView): Lowered 
 
 export const groupedAttentionCached = (_: Place, step: StepView): Lowered => {
   const { batch, groups, heads, size, time } = sizes(step, 0)
-  const positions = step.shape(3)[1]!
+  const [rows, positions] = step.shape(3) as [number, number]
   return {
     phases: [
       [
@@ -88,7 +88,8 @@ export const groupedAttentionCached = (_: Place, step: StepView): Lowered => {
           tasks: batch * groups,
           arguments: [
             ...[0, 1, 2, 3, 4, 5].map(step.input),
-            ...[step.output(0), time, heads, groups, size, positions]
+            ...[step.output(0), time, heads, groups, size, positions],
+            ...[wordsOf(step.shape(5)), step.input(6), rows]
           ]
         }
       ]

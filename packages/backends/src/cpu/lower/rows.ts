@@ -2,7 +2,7 @@
 
 import { rows, width } from "../../program/operations/shape.ts"
 import { sizeOf } from "../../program/Program.ts"
-import { f32, type Lowered, type Phase, type Place, type StepView } from "./Unit.ts"
+import { f32, type Lowered, type Phase, type Place, type StepView, wordsOf } from "./Unit.ts"
 
 /** Elements of one task of an elementwise kernel; `each` in assembly/elementwise.ts. */
 const elementsEach = 8192
@@ -113,7 +113,8 @@ export const embedding = (_: Place, step: StepView): Lowered => {
       tasks: Math.ceil((batch * time) / each),
       arguments: [
         ...[step.input(0), step.input(1), step.input(2), step.input(3), step.output(0)],
-        ...[batch * time, time, columns, vocabulary, step.shape(3)[0]!, each]
+        ...[batch * time, time, columns, vocabulary, step.shape(3)[0]!, each],
+        wordsOf(step.shape(1))
       ]
     }
   ])
@@ -144,7 +145,8 @@ export const embeddingBackward = (_: Place, step: StepView): Lowered => {
       tasks: Math.ceil(size / each),
       arguments: [
         ...[step.input(0), step.input(2), step.output(1)],
-        ...[batch, time, columns, size, each, step.flag(1)]
+        ...[batch, time, columns, size, each, step.flag(1)],
+        wordsOf(step.shape(2))
       ]
     })
   }

@@ -34,14 +34,16 @@ const byColumn = ({ heads, time, width }: Sizes) => `const batch = ${quotient("t
 const t = this.thread.y - batch * ${time};
 const bh = batch * ${heads} + ${quotient("this.thread.x", width / heads)};`
 
-/** Probabilities and their log-sum-exp. Keys are columns `column` onward of `keys`; query t sees `offset` + t + 1 of them. */
+/**
+ * Probabilities and their log-sum-exp. Keys are columns `column` onward of `keys`; query t of text b sees `offsets[0][b]` + t + 1 of them.
+ */
 const probabilities = (
   context: Context,
   sizes: Sizes,
   qkv: Value,
   keys: Value,
   column: number,
-  offset: Value,
+  offsets: Value,
   given?: Value
 ): { readonly p: Value; readonly logSumExp: Value } => {
   const { batch, heads, time, width } = sizes
@@ -49,10 +51,10 @@ const probabilities = (
   const scores = context.launch(
     batch * heads * time,
     sizes.keys,
-    [qkv, keys, offset],
+    [qkv, keys, offsets],
     `${byQuery(sizes)}
 let sum = 0.0;
-if (this.thread.x <= t + c[0][0]) {
+if (this.thread.x <= t + c[0][batch]) {
   const query = batch * ${time} + t;
   const key = batch * ${sizes.keys} + this.thread.x;
   for (let d = 0; d < ${size}; d++) { sum += a[query][head * ${size} + d] * b[key][${column} + head * ${size} + d]; }
@@ -64,9 +66,10 @@ return sum * ${1 / Math.sqrt(size)};`
     context.launch(
       batch * heads,
       time,
-      [scores, offset],
+      [scores, offsets],
       `const row = this.thread.y * ${time} + this.thread.x;
-const last = this.thread.x + b[0][0];
+const batch = ${quotient("this.thread.y", heads)};
+const last = this.thread.x + b[0][batch];
 let largest = a[row][0];
 for (let u = 0; u < ${sizes.keys}; u++) { if (u <= last) { largest = Math.max(largest, a[row][u]); } }
 let sum = 0.0;
@@ -76,10 +79,10 @@ return largest + Math.log(sum);`
   const p = context.launch(
     scores.rows,
     scores.columns,
-    [scores, logSumExp, offset],
+    [scores, logSumExp, offsets],
     `${byQuery(sizes)}
 let p = 0.0;
-if (this.thread.x <= t + c[0][0]) { p = Math.exp(a[this.thread.y][this.thread.x] - b[bh][t]); }
+if (this.thread.x <= t + c[0][batch]) { p = Math.exp(a[this.thread.y][this.thread.x] - b[bh][t]); }
 return p;`
   )
   return { p, logSumExp }
@@ -144,12 +147,39 @@ const first = batch * ${keys * rows.columns} + ${column} + head * ${size};`
   )
 }
 
-const noOffset = (context: Context): Value => context.upload("no offset", 1, 1, () => new Float32Array(1))
+const noOffsets = (context: Context, batch: number): Value =>
+  context.upload(`no offsets of ${batch}`, 1, batch, () => new Float32Array(batch))
+
+/** The offset of each text, [1, B]. */
+const offsetsOf = (context: Context, batch: number): Value => {
+  const name = context.name(3)
+  return context.upload(`offsets ${name} of ${batch}`, 1, batch, (inputs) => {
+    const given = inputs[name] ?? []
+    return Float32Array.from({ length: batch }, (_, b) => given[given.length === 1 ? 0 : b] ?? 0)
+  })
+}
+
+/** For each of the `count` rows of a cache the text that has it, -1 where none has: [1, S]. */
+const textsOf = (context: Context, count: number): Value => {
+  const slots = context.name(4)
+  return context.upload(`texts ${slots} of ${count}`, 1, count, (inputs) => {
+    const texts = Float32Array.from({ length: count }, (_, row) => (slots === "" ? row : -1))
+    for (const [b, slot] of (inputs[slots] ?? []).entries()) texts[slot] = b
+    return texts
+  })
+}
 
 export const attention: Lower = (context) => {
   const sizes = sizesOf(context, 0)
   const qkv = context.input(0)
-  const { logSumExp, p } = probabilities(context, sizes, qkv, qkv, sizes.width, noOffset(context))
+  const { logSumExp, p } = probabilities(
+    context,
+    sizes,
+    qkv,
+    qkv,
+    sizes.width,
+    noOffsets(context, sizes.batch)
+  )
   context.put(0, perHead(context, sizes, p, qkv, 2 * sizes.width))
   context.put(1, logSumExp)
 }
@@ -159,7 +189,7 @@ export const attentionBackward: Lower = (context) => {
   const { batch, heads, time, width } = sizes
   const size = width / heads
   const [dy, qkv, y] = [context.input(0), context.input(1), context.input(2)]
-  const { p } = probabilities(context, sizes, qkv, qkv, width, noOffset(context), context.input(3))
+  const { p } = probabilities(context, sizes, qkv, qkv, width, noOffsets(context, batch), context.input(3))
   const delta = context.launch(
     batch * heads,
     time,
@@ -204,27 +234,40 @@ return value;`
 }
 
 export const attentionCached: Lower = (context) => {
-  const positions = context.shape(1)[1]!
+  const [count, positions] = context.shape(1) as [number, number]
   const sizes = sizesOf(context, 0, positions)
   const { batch, time, width } = sizes
-  const name = context.name(3)
-  const offset = context.upload(`offset ${name}`, 1, 1, (inputs) => Float32Array.from(inputs[name] ?? []))
+  const [offsets, texts, slots] = [offsetsOf(context, batch), textsOf(context, count), context.name(4)]
   const qkv = context.input(0)
   const kept = (cache: Value, column: number) =>
     context.launch(
-      batch * positions,
+      count * positions,
       width,
-      [cache, qkv, offset],
-      `const batch = ${quotient("this.thread.y", positions)};
-const t = this.thread.y - batch * ${positions} - c[0][0];
+      [cache, qkv, offsets, texts],
+      `const slot = ${quotient("this.thread.y", positions)};
+const text = d[0][slot];
+const batch = Math.max(0.0, text);
+const t = this.thread.y - slot * ${positions} - c[0][batch];
 let value = a[this.thread.y][this.thread.x];
-if (t >= 0 && t < ${time}) { value = b[batch * ${time} + t][${column} + this.thread.x]; }
+if (text >= 0.0 && t >= 0 && t < ${time}) { value = b[batch * ${time} + t][${column} + this.thread.x]; }
 return value;`
     )
+  /** The rows that the texts have, in their order. */
+  const inOrder = (cache: Value) =>
+    slots === ""
+      ? cache
+      : context.launch(
+          batch * positions,
+          width,
+          [cache, context.integers(slots)],
+          `const batch = ${quotient("this.thread.y", positions)};
+const slot = b[0][batch];
+return a[slot * ${positions} + this.thread.y - batch * ${positions}][this.thread.x];`
+        )
   const keys = kept(context.input(1), width)
   const values = kept(context.input(2), 2 * width)
-  const { p } = probabilities(context, sizes, qkv, keys, 0, offset)
-  context.put(0, perHead(context, sizes, p, values, 0))
+  const { p } = probabilities(context, sizes, qkv, inOrder(keys), 0, offsets)
+  context.put(0, perHead(context, sizes, p, inOrder(values), 0))
   context.put(1, keys)
   context.put(2, values)
 }

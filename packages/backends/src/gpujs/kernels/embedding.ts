@@ -5,9 +5,9 @@ import type { Context, Lower, Value } from "../Lowering.ts"
 
 const integers = (inputs: Inputs, name: string): Int32Array => Int32Array.from(inputs[name] ?? [])
 
-/** Row of the positions that each row of the result takes. */
-const positionRows = (tokens: Int32Array, time: number, offset: number): Int32Array =>
-  tokens.map((_, row) => offset + (row % time))
+/** Row of the positions that each row of the result takes, by one offset or one for each text. */
+const positionRows = (tokens: Int32Array, time: number, offsets: Int32Array): Int32Array =>
+  tokens.map((_, row) => offsets[offsets.length === 1 ? 0 : Math.floor(row / time)]! + (row % time))
 
 export const embedding: Lower = (context) => {
   const [batch, time] = context.shape(0) as [number, number]
@@ -17,7 +17,7 @@ export const embedding: Lower = (context) => {
     Float32Array.from(integers(inputs, tokens))
   )
   const positions = context.upload(`positions ${tokens} ${offset}`, 1, rows, (inputs) =>
-    Float32Array.from(positionRows(integers(inputs, tokens), time, integers(inputs, offset)[0]!))
+    Float32Array.from(positionRows(integers(inputs, tokens), time, integers(inputs, offset)))
   )
   const table = context.input(2)
   context.put(
@@ -92,7 +92,7 @@ export const embeddingBackward: Lower = (context) => {
     context.put(
       1,
       scatter(context, dy, limit, `positions ${tokens} ${offset} of ${limit}`, (inputs) =>
-        positionRows(integers(inputs, tokens), time, integers(inputs, offset)[0]!)
+        positionRows(integers(inputs, tokens), time, integers(inputs, offset))
       )
     )
   }

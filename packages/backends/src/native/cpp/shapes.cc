@@ -69,7 +69,7 @@ void checkRope(const Places& p, const Step& at) {
   p.count(2, 1);
   const Shape& x = p.shape(0);
   p.need(x.size() == 3 && at.heads > 0 && x[2] % (2 * (int64_t)at.heads) == 0, "[B, T, heads of an even width]");
-  p.need(p.size(1) == 1, "one offset");
+  p.need(p.size(1) == 1 || p.size(1) == x[0], "one offset, or one for each text");
   p.sameOutput(0, p.size(0), false);
 }
 
@@ -101,12 +101,13 @@ void checkGroupedAttention(const Places& p, const Step& at, bool backward) {
 }
 
 void checkGroupedCached(const Places& p, const Step& at) {
-  p.count(6, 3);
+  p.count(7, 3);
   checkGroups(p, at, 0);
   const Shape &key = p.shape(1), &keys = p.shape(3);
-  p.need(keys.size() == 3 && keys[0] == key[0] && keys[2] == key[2] && key[1] <= keys[1], "a cache of [B, P, keys]");
+  p.need(keys.size() == 3 && keys[0] >= key[0] && keys[2] == key[2] && key[1] <= keys[1], "a cache of [S, P, keys]");
   p.sameInput(4, p.size(3));
-  p.need(p.size(5) == 1, "one offset");
+  p.need(p.size(5) == 1 || p.size(5) == key[0], "one offset, or one for each text");
+  if (p.input(6) != nullptr) p.sameInput(6, key[0]);
   p.sameOutput(0, p.size(0), true);
 }
 

@@ -13,11 +13,12 @@
  *   dv[u] = Σ t p[t, u] · dy[t];  dscore[t, u] = p[t, u] · (dy[t] · v[u] - delta[t])
  *   dq[t] = s · Σ u dscore[t, u] · k[u];  dk[u] = s · Σ t dscore[t, u] · q[t]
  *
- * `attentionCached` is the same with a key-value cache, for generation: keys and values [B, P, C] are session state.
- * The T new keys and values are written at rows offset .. offset+T, and new token t sees rows 0 .. offset+t.
- * offset i32 [1], offset + T ≤ P. It has no gradient.
+ * `attentionCached` is the same with a key-value cache, for generation: keys and values [S, P, C] are session state.
+ * The T new keys and values are written at positions offset .. offset+T, and new token t sees positions 0 .. offset+t.
+ * offset i32 [1] or [B], offset + T ≤ P, and slots i32 [B] or absent: see cacheRows.ts. It has no gradient.
  */
 import type { Operation, Shape } from "../Operation.ts"
+import { cacheFault } from "./cacheRows.ts"
 import { same, show } from "./shape.ts"
 
 const headed = (qkv: Shape | undefined, heads: number): string | undefined => {
@@ -80,7 +81,8 @@ export const attentionCached: Operation = {
     { name: "qkv", type: "f32" },
     { name: "keys", type: "f32" },
     { name: "values", type: "f32" },
-    { name: "offset", type: "i32" }
+    { name: "offset", type: "i32" },
+    { name: "slots", type: "i32", optional: true }
   ],
   outputs: [
     { name: "y", type: "f32" },
@@ -92,12 +94,10 @@ export const attentionCached: Operation = {
     { output: 2, input: 2 }
   ],
   attributes: ["heads"],
-  infer: ([qkv, keys, values], { heads }) => {
+  infer: ([qkv, keys, values, offset, slots], { heads }) => {
     const wrong = headed(qkv, Number(heads))
     if (wrong !== undefined || qkv === undefined) return wrong ?? "qkv is absent"
-    if (keys?.length !== 3 || keys[0] !== qkv[0] || keys[2] !== qkv[2]! / 3 || !same(keys, values))
-      return `keys and values must be [${qkv[0]}, P, ${qkv[2]! / 3}], are ${show(keys)} and ${show(values)}`
-    if (qkv[1]! > keys[1]!) return `${qkv[1]} tokens do not fit a cache of ${keys[1]} positions`
-    return [[qkv[0]!, qkv[1]!, qkv[2]! / 3], keys, keys]
+    const added = [qkv[0]!, qkv[1]!, qkv[2]! / 3] as const
+    return cacheFault({ keys, values, offset, slots }, added) ?? [added, keys!, keys!]
   }
 }

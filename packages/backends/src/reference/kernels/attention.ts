@@ -82,29 +82,36 @@ export const attentionCached: Kernel = function* (call) {
   const [batch, time, threeWidths] = call.shape(0) as [number, number, number]
   const positions = call.shape(1)[1]!
   const [qkv, keys, values] = [call.floats(0), call.floats(1), call.floats(2)]
-  const offset = call.integers(3)[0]!
+  const [offsets, slots] = [call.integers(3), call.integers(4)]
+  const offsetOf = (b: number) => offsets[offsets.length === 1 ? 0 : b]!
+  const slotOf = (b: number) => slots[b] ?? b
   const heads = call.attribute("heads")
   const width = threeWidths / 3
   const size = width / heads
   const scale = 1 / Math.sqrt(size)
-  if (offset < 0 || offset + time > positions)
-    yield `positions ${offset} to ${offset + time - 1} are wanted of a cache of ${positions}`
-  for (let b = 0; b < batch; b++)
+  for (let b = 0; b < batch; b++) {
+    const [offset, slot] = [offsetOf(b), slotOf(b)]
+    if (offset < 0 || offset + time > positions)
+      yield `positions ${offset} to ${offset + time - 1} are wanted of a cache of ${positions}`
+    if (slot < 0 || slot >= call.shape(1)[0]!)
+      yield `row ${slot} is wanted of a cache of ${call.shape(1)[0]} rows`
     for (let t = 0; t < time; t++)
       for (let c = 0; c < width; c++) {
         const from = (b * time + t) * threeWidths + width + c
-        const to = (b * positions + offset + t) * width + c
+        const to = (slot * positions + offset + t) * width + c
         call.put(1, to, qkv[from]!)
         call.put(2, to, qkv[from + width]!)
       }
+  }
   const p = new Float64Array(positions)
   for (let b = 0; b < batch; b++)
     for (let h = 0; h < heads; h++)
       for (let t = 0; t < time; t++) {
         const q = (b * time + t) * threeWidths + h * size
-        const count = offset + t + 1
+        const count = offsetOf(b) + t + 1
+        const first = slotOf(b) * positions
         for (let u = 0; u < count; u++) {
-          const k = (b * positions + u) * width + h * size
+          const k = (first + u) * width + h * size
           let dot = 0
           for (let d = 0; d < size; d++) dot += qkv[q + d]! * keys[k + d]!
           p[u] = scale * dot
@@ -112,7 +119,7 @@ export const attentionCached: Kernel = function* (call) {
         softmax(p, count)
         for (let d = 0; d < size; d++) {
           let sum = 0
-          for (let u = 0; u < count; u++) sum += p[u]! * values[(b * positions + u) * width + h * size + d]!
+          for (let u = 0; u < count; u++) sum += p[u]! * values[(first + u) * width + h * size + d]!
           call.put(0, (b * time + t) * width + h * size + d, sum)
         }
         yield

@@ -13,6 +13,7 @@ import { dropoutOf } from "../dropoutOf.ts"
 import type { Forward, ForwardOptions, Sized } from "../Family.ts"
 import type { GptConfig } from "../Gpt.ts"
 import { Ports } from "../Ports.ts"
+import { type Places, placesOf } from "../places.ts"
 import { names } from "./parameters.ts"
 
 /** The layers that have weights, by the name of the weights and the scope of the step. */
@@ -46,16 +47,16 @@ const layersOf = (builder: Builder.Builder, { bias, embedding }: GptConfig, opti
 const attend = (
   layer: Builder.Builder,
   qkv: Tensor,
-  offset: Tensor,
+  places: Places,
   spec: Sized<GptConfig>,
   options: ForwardOptions
 ): Tensor => {
   const { embedding, heads } = spec.model
   if (options.attention !== "cached") return layer.attention(qkv, { heads }, "attention")
-  const cache = [options.batch, spec.sequenceLength, embedding]
+  const cache = [options.slots ?? options.batch, spec.sequenceLength, embedding]
   return layer.attentionCached(
     qkv,
-    { keys: layer.state("cache.keys", cache), values: layer.state("cache.values", cache), offset, heads },
+    { keys: layer.state("cache.keys", cache), values: layer.state("cache.values", cache), ...places, heads },
     "attention"
   )
 }
@@ -65,12 +66,12 @@ export const forward = (spec: Sized<GptConfig>, options: ForwardOptions): Forwar
   const builder = Builder.make(options.name)
   const { linear, norm, parameter } = layersOf(builder, spec.model, options)
   const drop = dropoutOf(builder, options.training)
-  const offset = builder.input(Ports.offset, [1], "i32")
+  const places = placesOf(builder, options)
   const table = parameter(names.table, [spec.vocabularySize, embedding])
   let x = builder.embedding(
     {
       tokens: builder.input(Ports.tokens, [options.batch, options.length], "i32"),
-      offset,
+      offset: places.offset,
       table,
       positions: parameter(names.positions, [spec.sequenceLength, embedding])
     },
@@ -87,7 +88,7 @@ export const forward = (spec: Sized<GptConfig>, options: ForwardOptions): Forwar
       embedding,
       `${scope}.attn.c_attn`
     )
-    const attended = attend(builder.within(scope), qkv, offset, spec, options)
+    const attended = attend(builder.within(scope), qkv, places, spec, options)
     const projected = linear(attended, weights.attentionOutput, embedding, embedding, `${scope}.attn.c_proj`)
     x = builder.add(x, drop(projected, dropout, `${scope}.attn.dropout`), `${scope}.attn.residual`)
     const hidden = linear(

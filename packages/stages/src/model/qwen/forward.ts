@@ -16,6 +16,7 @@ import type { Tensor } from "@trainyard/backends/program/Program"
 import { dropoutOf } from "../dropoutOf.ts"
 import type { Forward, ForwardOptions, Sized } from "../Family.ts"
 import { Ports } from "../Ports.ts"
+import { type Places, placesOf } from "../places.ts"
 import type { QwenConfig } from "../Qwen.ts"
 import { dropoutsOf } from "./dropouts.ts"
 import { names } from "./parameters.ts"
@@ -28,7 +29,7 @@ interface Context {
   readonly builder: Builder.Builder
   readonly spec: Sized<QwenConfig>
   readonly options: ForwardOptions
-  readonly offset: Tensor
+  readonly places: Places
   readonly norm: (x: Tensor, weights: string, size: number, scope: string) => Tensor
   readonly linear: (x: Tensor, weights: string, output: number, scope: string) => Tensor
 }
@@ -41,7 +42,7 @@ const contextOf = (spec: Sized<QwenConfig>, options: ForwardOptions): Context =>
     builder,
     spec,
     options,
-    offset: builder.input(Ports.offset, [1], "i32"),
+    places: placesOf(builder, options),
     norm: (x, weights, size, scope) =>
       builder.apply(
         "rmsNorm",
@@ -56,7 +57,7 @@ const contextOf = (spec: Sized<QwenConfig>, options: ForwardOptions): Context =>
 
 /** Queries or keys [B, T, H·D], normalised head by head and turned by their positions. */
 const positioned = (
-  { norm, offset, spec, builder }: Context,
+  { norm, places, spec, builder }: Context,
   x: Tensor,
   heads: number,
   weights: string,
@@ -64,12 +65,17 @@ const positioned = (
 ): Tensor => {
   const { headWidth } = widthsOf(spec.model)
   const normed = spec.model.qkNorm ? norm(x, weights, headWidth, `${scope}_norm`) : x
-  return builder.apply("rope", { x: normed, offset }, { heads, theta: spec.model.theta }, `${scope}_rope`)
+  return builder.apply(
+    "rope",
+    { x: normed, offset: places.offset },
+    { heads, theta: spec.model.theta },
+    `${scope}_rope`
+  )
 }
 
 /** The attention layer without its output projection: [B, T, C] to [B, T, H·D]. */
 const attention = (context: Context, x: Tensor, weights: LayerNames, scope: string): Tensor => {
-  const { builder, linear, offset, options, spec } = context
+  const { builder, linear, options, places, spec } = context
   const { heads } = spec.model
   const { keyValue, keyValueHeads: groups, query: width } = widthsOf(spec.model)
   const query = positioned(
@@ -95,12 +101,12 @@ const attention = (context: Context, x: Tensor, weights: LayerNames, scope: stri
         : undefined
     return builder.apply("groupedAttention", { query, key, value, starts }, shared, `${scope}.attention`)
   }
-  const cache = [options.batch, spec.sequenceLength, keyValue]
+  const cache = [options.slots ?? options.batch, spec.sequenceLength, keyValue]
   const keys = builder.state(`${scope}.cache.keys`, cache)
   const values = builder.state(`${scope}.cache.values`, cache)
   return builder.apply(
     "groupedAttentionCached",
-    { query, key, value, keys, values, offset },
+    { query, key, value, keys, values, ...places },
     shared,
     `${scope}.attention`
   )

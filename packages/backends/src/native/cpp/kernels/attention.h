@@ -187,23 +187,46 @@ FORCE void fetchCached(const float* from, int64_t row, int64_t rows, int64_t cha
   for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(from + (row + rowsAhead) * channels + d);
 }
 
+// The row of a cache that a text of the batch has, and how many of its tokens are there.
+struct CacheRow {
+  int64_t slot, offset;
+};
+static CacheRow cacheRow(const Tensor* offsets, const Tensor* slots, int64_t b) {
+  return {slots == nullptr ? b : ((const int32_t*)slots->data)[b], ((const int32_t*)offsets->data)[offsets->size == 1 ? 0 : b]};
+}
+
+// Whether all texts are in the cache. Every worker looks, so that all agree; the first of them says what is wrong.
+static bool insideCache(const Tensor* offsets, const Tensor* slots, int64_t batch, int64_t time, const Tensor* keys, Worker& w) {
+  for (int64_t b = 0; b < batch; b++) {
+    const CacheRow row = cacheRow(offsets, slots, b);
+    if (row.offset < 0 || row.offset + time > keys->shape[1]) {
+      raise(w, "offset %ld does not fit a key-value cache of %ld rows", (long)row.offset, (long)keys->shape[1]);
+      return false;
+    }
+    if (row.slot < 0 || row.slot >= keys->shape[0]) {
+      raise(w, "text %ld does not fit a key-value cache of %ld texts", (long)row.slot, (long)keys->shape[0]);
+      return false;
+    }
+  }
+  return true;
+}
+
 // T new tokens against a cache: each head is one worker's, who writes its keys and values and then reads them.
 static void attentionCached(const Step& s, Worker& w) {
   const Tensor *qkv = s.inputs[0], *keys = s.inputs[1], *values = s.inputs[2];
   const int64_t batch = qkv->shape[0], time = qkv->shape[1], channels = qkv->shape[2] / 3, places = keys->shape[1];
-  const int64_t width = channels / s.heads, offset = *(const int32_t*)s.inputs[3]->data;
-  if (offset < 0 || offset + time > places) {
-    raise(w, "offset %ld does not fit a key-value cache of %ld rows", (long)offset, (long)places);
-    return;
-  }
+  const int64_t width = channels / s.heads;
+  const Tensor *offsets = s.inputs[3], *slots = s.inputs[4];
+  if (!insideCache(offsets, slots, batch, time, keys, w)) return;
   const float scale = 1.0f / std::sqrt((float)width);
   float* p = w.local;
   const Range mine = share(batch * s.heads, w.index, w.count);
   for (int64_t pair = mine.begin; pair < mine.end; pair++) {
     const int64_t b = pair / s.heads, head = pair % s.heads;
     const float* from = qkv->data + b * time * 3 * channels + head * width;
-    float* k = keys->data + b * places * channels + head * width;
-    float* v = values->data + b * places * channels + head * width;
+    const auto [slot, offset] = cacheRow(offsets, slots, b);
+    float* k = keys->data + slot * places * channels + head * width;
+    float* v = values->data + slot * places * channels + head * width;
     for (int64_t t = 0; t < time; t++) {
       std::memcpy(k + (offset + t) * channels, from + t * 3 * channels + channels, (size_t)width * 4);
       std::memcpy(v + (offset + t) * channels, from + t * 3 * channels + 2 * channels, (size_t)width * 4);

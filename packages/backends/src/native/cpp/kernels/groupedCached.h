@@ -11,17 +11,15 @@ static void groupedAttentionCached(const Step& s, Worker& w) {
   const Tensor *query = s.inputs[0], *key = s.inputs[1], *value = s.inputs[2], *keys = s.inputs[3], *values = s.inputs[4];
   const int64_t batch = query->shape[0], time = query->shape[1], places = keys->shape[1], kvRow = key->shape[2];
   const int64_t row = query->shape[2], width = row / s.heads, perGroup = s.heads / s.groups;
-  const int64_t offset = *(const int32_t*)s.inputs[5]->data;
-  if (offset < 0 || offset + time > places) {
-    raise(w, "offset %ld does not fit a key-value cache of %ld rows", (long)offset, (long)places);
-    return;
-  }
+  const Tensor *offsets = s.inputs[5], *slots = s.inputs[6];
+  if (!insideCache(offsets, slots, batch, time, keys, w)) return;
   const float scale = 1.0f / std::sqrt((float)width);
   float* p = w.local;
   const Range mine = share(batch * s.heads, w.index, w.count);
   for (int64_t pair = mine.begin; pair < mine.end; pair++) {
     const int64_t b = pair / s.heads, head = pair % s.heads, shared = head / perGroup * width;
-    float *k = keys->data + b * places * kvRow + shared, *v = values->data + b * places * kvRow + shared;
+    const auto [slot, offset] = cacheRow(offsets, slots, b);
+    float *k = keys->data + slot * places * kvRow + shared, *v = values->data + slot * places * kvRow + shared;
     const float *newK = key->data + b * time * kvRow + shared, *newV = value->data + b * time * kvRow + shared;
     for (int64_t t = 0; t < time && head % perGroup == 0; t++) {
       std::memcpy(k + (offset + t) * kvRow, newK + t * kvRow, (size_t)width * 4);

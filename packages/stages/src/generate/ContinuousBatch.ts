@@ -1,0 +1,170 @@
+/**
+ * Texts that come and go while others are written: each has a slot, a row of the key-value cache, and a position of its own. One step reads a
+ * block of one text's prompt, where one has so much left, and then a token of each text that has less; so a long prompt holds the others up
+ * for one block a token.
+ *
+ * How a text is cut into blocks depends on it alone, and a token's logits do not depend on the texts beside it: see `Slots.ts`. When a text's
+ * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
+ */
+import type { Prepared, RunError } from "@trainyard/backends/Backend"
+import { Effect } from "effect"
+import { Ports } from "../model/Ports.ts"
+import type { Block, Row } from "./Batch.ts"
+
+/** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
+export interface Width {
+  readonly program: Prepared
+  readonly rows: number
+}
+
+/** Prepared programs over one key-value cache. */
+export interface SlotGenerator {
+  /** Fewest rows first; the first has 1. None has more than there are slots. */
+  readonly widths: ReadonlyArray<Width>
+  /** `read` programs of one text. Longest first. */
+  readonly blocks: ReadonlyArray<Block>
+  /** How many texts are written at once at most. */
+  readonly slots: number
+  readonly sequenceLength: number
+}
+
+/** A text that takes part. */
+interface Member<E> {
+  readonly row: Row<E>
+  readonly slot: number
+  /** The tokens that the model sees. */
+  readonly context: Array<number>
+  /** How many of them are in the cache. */
+  cached: number
+}
+
+/** Takes a text out of the batch; nothing where it has ended. */
+export type Leave = () => void
+
+export class ContinuousBatch<E> {
+  readonly #generator: SlotGenerator
+  readonly #members = new Map<number, Member<E>>()
+  readonly #free: Array<number>
+
+  constructor(generator: SlotGenerator) {
+    this.#generator = generator
+    this.#free = Array.from({ length: generator.slots }, (_, slot) => generator.slots - 1 - slot)
+  }
+
+  /** Slots that no text has. */
+  get free(): number {
+    return this.#free.length
+  }
+
+  /** Adds a text, between two steps or while one runs; it needs a free slot. It takes part until it ends or leaves. */
+  join(row: Row<E>): Leave {
+    const slot = this.#free.pop()
+    if (slot === undefined) throw new RangeError("a batch without a free slot was joined")
+    const { sequenceLength } = this.#generator
+    const member = { row, slot, context: row.prompt.slice(-sequenceLength), cached: 0 }
+    this.#members.set(slot, member)
+    return () => this.#remove(member)
+  }
+
+  /** Goes on by a token of each text, or by a block of a prompt; gives whether there was a text. One step at a time. */
+  get step(): Effect.Effect<boolean, RunError | E> {
+    return Effect.suspend(() => this.#step())
+  }
+
+  readonly #step = Effect.fnUntraced(function* (this: ContinuousBatch<E>) {
+    if (this.#members.size === 0) return false
+    const reading = this.#firstWithBlock()
+    if (reading !== undefined) yield* this.#readBlock(...reading)
+    const ready = [...this.#members.values()].filter((member) => this.#blockOf(member) === undefined)
+    for (let at = 0; at < ready.length; ) {
+      const left = ready.length - at
+      const { widths } = this.#generator
+      const width = widths.find(({ rows }) => rows >= left) ?? widths.at(-1)!
+      yield* this.#readTokens(width, ready.slice(at, at + width.rows))
+      at += width.rows
+    }
+    return true
+  })
+
+  /** The longest block that is left of a text without its last token, whose logits are needed. */
+  #blockOf({ cached, context }: Member<E>): Block | undefined {
+    return this.#generator.blocks.find(({ length }) => cached + length < context.length)
+  }
+
+  #firstWithBlock(): readonly [Member<E>, Block] | undefined {
+    for (const member of this.#members.values()) {
+      const block = this.#blockOf(member)
+      if (block === undefined) continue
+      // The next step is for the text that has waited longest.
+      this.#members.delete(member.slot)
+      this.#members.set(member.slot, member)
+      return [member, block]
+    }
+    return undefined
+  }
+
+  readonly #readBlock = Effect.fnUntraced(function* (
+    this: ContinuousBatch<E>,
+    member: Member<E>,
+    { length, program }: Block
+  ) {
+    const { cached, context, slot } = member
+    yield* program.run({
+      [Ports.tokens]: Int32Array.from(context.slice(cached, cached + length)),
+      [Ports.offset]: Int32Array.of(cached),
+      [Ports.slots]: Int32Array.of(slot)
+    })
+    member.cached += length
+  })
+
+  readonly #readTokens = Effect.fnUntraced(function* (
+    this: ContinuousBatch<E>,
+    { program, rows }: Width,
+    members: ReadonlyArray<Member<E>>
+  ) {
+    const [tokens, offsets, slots] = [new Int32Array(rows), new Int32Array(rows), new Int32Array(rows)]
+    for (const [row, { cached, context, slot }] of members.entries()) {
+      tokens[row] = context[cached]!
+      offsets[row] = cached
+      slots[row] = slot
+    }
+    // Rows without a text write where nothing is read before it is written again: at the end of another slot's part.
+    const taken = new Set(members.map(({ slot }) => slot))
+    for (let [row, slot] = [members.length, 0]; row < rows; slot++) {
+      if (taken.has(slot)) continue
+      offsets[row] = this.#members.get(slot)?.cached ?? 0
+      slots[row++] = slot
+    }
+    const outputs = yield* program.run({
+      [Ports.tokens]: tokens,
+      [Ports.offset]: offsets,
+      [Ports.slots]: slots
+    })
+    const logits = outputs[Ports.logits]!
+    const vocabulary = logits.length / rows
+    for (const [row, member] of members.entries()) {
+      // One that left while the program ran is not asked.
+      if (this.#members.get(member.slot) !== member) continue
+      member.cached++
+      if (member.cached < member.context.length) continue
+      const token = yield* member.row.next(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
+      if (token === undefined) this.#remove(member)
+      else this.#add(member, token)
+    }
+  })
+
+  #add(member: Member<E>, token: number): void {
+    const { sequenceLength } = this.#generator
+    member.context.push(token)
+    if (member.context.length <= sequenceLength) return
+    // Cached keys hold their positions and cannot be moved.
+    member.context.splice(0, member.context.length - Math.max(1, Math.floor(sequenceLength / 2)))
+    member.cached = 0
+  }
+
+  #remove(member: Member<E>): void {
+    if (this.#members.get(member.slot) !== member) return
+    this.#members.delete(member.slot)
+    this.#free.push(member.slot)
+  }
+}

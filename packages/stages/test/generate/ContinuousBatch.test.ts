@@ -1,0 +1,162 @@
+/** Texts that come and go: each is, token by token, what it is alone; one that leaves frees its slot. */
+import { assert, describe, it } from "@effect/vitest"
+import { Backend, type Engine } from "@trainyard/backends/Backend"
+import { engine as cpu } from "@trainyard/backends/cpu/engine"
+import { service } from "@trainyard/backends/Engines"
+import { engine as native } from "@trainyard/backends/native/engine"
+import { engine as reference } from "@trainyard/backends/reference/engine"
+import { Effect, Schema } from "effect"
+import type { Row } from "../../src/generate/Batch.ts"
+import { chooser } from "../../src/generate/Completion.ts"
+import { ContinuousBatch } from "../../src/generate/ContinuousBatch.ts"
+import type { Loaded } from "../../src/generate/Model.ts"
+import * as Slots from "../../src/generate/Slots.ts"
+import type { Spec } from "../../src/model/families.ts"
+import { ModelConfig } from "../../src/model/ModelConfig.ts"
+import { initialValues, parameters } from "../../src/model/Parameters.ts"
+
+const decode = Schema.decodeUnknownSync(ModelConfig)
+const sizes = { vocabularySize: 60, sequenceLength: 24 }
+const specs: ReadonlyArray<Spec> = [
+  { ...sizes, model: decode({ family: "gpt", embedding: 32, layers: 1, heads: 2 }) },
+  { ...sizes, model: decode({ family: "qwen", embedding: 32, layers: 1, heads: 2, keyValueHeads: 1 }) }
+]
+const slots = 6
+
+/** A model with random weights, without files. */
+const modelOf = (spec: Spec): Loaded => ({
+  directory: "",
+  spec,
+  parameters: parameters(spec).map((parameter) => ({
+    name: parameter.name,
+    shape: parameter.shape,
+    read: Effect.sync(() => initialValues(parameter, 1))
+  })),
+  codec: { encode: () => Effect.succeed([]), decode: () => Effect.succeed("") },
+  endTokenId: 0,
+  tokenizer: "",
+  provenance: undefined
+})
+
+const open = (engine: Engine, spec: Spec) =>
+  Effect.map(
+    Slots.open(modelOf(spec), slots).pipe(
+      Effect.provideService(
+        Backend,
+        service({
+          engine,
+          settings: { threads: 2, precision: "f32" },
+          caution: undefined,
+          why: "of the test"
+        })
+      )
+    ),
+    ({ generator }) => generator
+  )
+
+/** A text of `length` tokens, drawn with a seed, that writes into `made`. */
+const text = (prompt: ReadonlyArray<number>, seed: number, length: number, made: Array<number>): Row => {
+  const choose = chooser(prompt, { temperature: 1, maxTokens: length, seed })
+  return {
+    prompt,
+    next: (logits) =>
+      Effect.sync(() => {
+        const token = choose(logits)
+        made.push(token)
+        return made.length < length ? token : undefined
+      })
+  }
+}
+
+/** Prompts of one token up to more than a context, so that some are read in blocks and some are cut. */
+const prompts = [1, 3, 9, 17, 23, 40, 2, 12].map((length, index) =>
+  Array.from({ length }, (_, at) => (index * 13 + at * 7) % sizes.vocabularySize)
+)
+
+const finish = (batch: ContinuousBatch<never>) =>
+  Effect.gen(function* () {
+    while (yield* batch.step);
+  })
+
+describe("texts that share a batch", () => {
+  for (const engine of [reference, cpu, native])
+    for (const spec of specs)
+      it.live(`are what they are alone: ${engine.name}, ${spec.model.family}`, ({ skip }) =>
+        Effect.gen(function* () {
+          const here = yield* engine.availability
+          if (!here.available) return skip(here.why)
+          const generator = yield* open(engine, spec)
+          const alone: Array<Array<number>> = []
+          for (const [seed, prompt] of prompts.entries()) {
+            const batch = new ContinuousBatch<never>(generator)
+            alone.push([])
+            batch.join(text(prompt, seed, 30, alone[seed]!))
+            yield* finish(batch)
+            assert.strictEqual(alone[seed]!.length, 30)
+          }
+          const batch = new ContinuousBatch<never>(generator)
+          const beside: Array<Array<number>> = []
+          for (const [seed, prompt] of prompts.entries()) {
+            while (batch.free === 0) yield* batch.step
+            beside.push([])
+            batch.join(text(prompt, seed, 30, beside[seed]!))
+            for (let steps = 0; steps < seed % 4; steps++) yield* batch.step
+          }
+          yield* finish(batch)
+          assert.deepStrictEqual(beside, alone)
+        }).pipe(Effect.scoped)
+      )
+
+  it.live("leave at once, and free their slot", () =>
+    Effect.gen(function* () {
+      const generator = yield* open(cpu, specs[1]!)
+      const batch = new ContinuousBatch<never>(generator)
+      const [gone, kept]: [Array<number>, Array<number>] = [[], []]
+      const leave = batch.join(text([1, 2], 0, 20, gone))
+      batch.join(text([3], 1, 20, kept))
+      for (let steps = 0; steps < 5; steps++) yield* batch.step
+      assert.strictEqual(batch.free, slots - 2)
+      const before = gone.length
+      leave()
+      leave()
+      assert.strictEqual(batch.free, slots - 1)
+      yield* finish(batch)
+      assert.strictEqual(gone.length, before)
+      assert.strictEqual(kept.length, 20)
+      assert.strictEqual(batch.free, slots)
+      assert.isFalse(yield* batch.step)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("wait for one block of another's prompt a token at most", () =>
+    Effect.gen(function* () {
+      const generator = yield* open(cpu, specs[0]!)
+      let blocks = 0
+      const counted = {
+        ...generator,
+        blocks: generator.blocks.map((block) => ({
+          ...block,
+          program: {
+            ...block.program,
+            run: (inputs: Parameters<typeof block.program.run>[0]) => {
+              blocks++
+              return block.program.run(inputs)
+            }
+          }
+        }))
+      }
+      const batch = new ContinuousBatch<never>(counted)
+      const made: Array<number> = []
+      batch.join(text([1], 0, 10, made))
+      yield* batch.step
+      batch.join(text(prompts[5]!, 1, 3, []))
+      batch.join(text(prompts[4]!, 2, 3, []))
+      for (let steps = 1; steps < 4; steps++) {
+        yield* batch.step
+        assert.strictEqual(made.length, 1 + steps)
+        assert.isAtMost(blocks, steps)
+      }
+      assert.isAbove(blocks, 1)
+    }).pipe(Effect.scoped)
+  )
+})

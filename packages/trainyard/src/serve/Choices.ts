@@ -1,0 +1,63 @@
+/** Texts as they are written: how each stands, and the streams of their parts. */
+import type { Ended, Part } from "@trainyard/stages/generate/Samples"
+import { type Duration, Effect, Queue, Stream } from "effect"
+import { refusal } from "./ApiError.ts"
+import * as Metrics from "./Metrics.ts"
+import type { FittedPrompt } from "./Prompts.ts"
+import { Scheduler, type Wanted } from "./Scheduler.ts"
+
+/** A text that a request asks for. */
+export interface Asked {
+  readonly prompt: FittedPrompt
+  readonly options: Omit<Wanted["options"], "maxTokens" | "stopToken">
+  readonly stopToken: number
+}
+
+/** Where `Retry-After` is guessed: seconds for a queue to move on. */
+const retryAfterSeconds = 1
+
+const seconds = () => performance.now() / 1000
+
+/**
+ * Submits texts; gives their parts as they come, each with the number of its text, in one stream. The texts leave with the scope. A text of no
+ * tokens has no part. With `heartbeat`, an undefined is among the parts so often, so that a connection that is gone shows while a text waits.
+ */
+export const write = Effect.fn("Choices.write")(function* (
+  asked: ReadonlyArray<Asked>,
+  heartbeat?: Duration.Input
+) {
+  const scheduler = yield* Scheduler
+  const started = seconds()
+  const numbers = [...asked.keys()].filter((index) => asked[index]!.prompt.maxTokens > 0)
+  const written = yield* scheduler
+    .submit(
+      numbers.map((index) => {
+        const { options, prompt, stopToken } = asked[index]!
+        return { prompt, options: { ...options, maxTokens: prompt.maxTokens, stopToken } }
+      })
+    )
+    .pipe(Effect.mapError((error) => refusal(429, error.message, { code: "queue_full", retryAfterSeconds })))
+  let generated = 0
+  let first: number | undefined
+  const prompt = asked.reduce((sum, { prompt }) => sum + prompt.ids.length, 0)
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => Metrics.written({ prompt, generated, firstSeconds: first }))
+  )
+  if (heartbeat !== undefined)
+    yield* Effect.sleep(heartbeat).pipe(
+      Effect.andThen(Queue.offer(written, undefined)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  return Stream.fromQueue(written).pipe(
+    Stream.map((part): Part | undefined => {
+      if (part === undefined) return undefined
+      first ??= seconds() - started
+      if (part.token !== undefined) generated++
+      return { ...part, sample: numbers[part.sample]! }
+    })
+  )
+})
+
+/** How a text ended, in OpenAI's words. */
+export const finishReason = (ended: Ended): "stop" | "length" => (ended.by === "limit" ? "length" : "stop")

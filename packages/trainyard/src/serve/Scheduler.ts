@@ -1,0 +1,161 @@
+/**
+ * The texts of all requests, on one engine: as many as there are slots are written at once, token by token, the others wait in the order in
+ * which they came. A text whose scope closes, because its client went away, leaves at once.
+ */
+import type { RunError } from "@trainyard/backends/Backend"
+import { ContinuousBatch, type Leave } from "@trainyard/stages/generate/ContinuousBatch"
+import { type Part, type Prompt, type SampleOptions, sampleRow } from "@trainyard/stages/generate/Samples"
+import type { OpenedSlots } from "@trainyard/stages/generate/Slots"
+import type { TokenizerMismatch } from "@trainyard/stages/tokenize/TokenizerError"
+import { Cause, Context, Effect, Latch, Layer, Queue, Schema, type Scope } from "effect"
+
+/** More texts wait than may. */
+export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", { waiting: Schema.Int }) {
+  override get message() {
+    return `${this.waiting} texts wait already. Try again later, or start the server with a larger --queue.`
+  }
+}
+
+/** A text to be written. */
+export interface Wanted {
+  readonly prompt: Prompt
+  readonly options: SampleOptions
+}
+
+/** Parts of texts as they are written, each with the number of its text; it ends with the last of them. Whoever reads it may add an undefined. */
+export type Written = Queue.Queue<Part | undefined, WriteError | Cause.Done>
+export type WriteError = RunError | TokenizerMismatch
+
+/** How many texts there are. */
+export interface Load {
+  readonly active: number
+  readonly waiting: number
+  readonly slots: number
+}
+
+export class Scheduler extends Context.Service<
+  Scheduler,
+  {
+    /** Takes all of these texts or none. They leave when the scope closes, and when one of them fails. */
+    readonly submit: (texts: ReadonlyArray<Wanted>) => Effect.Effect<Written, QueueFull, Scope.Scope>
+    readonly load: () => Load
+  }
+>()("trainyard/serve/Scheduler") {}
+
+/** The texts of a request that are not over. */
+interface Group {
+  readonly written: Written
+  readonly jobs: Set<Job>
+}
+
+/** A text from its request to its end. */
+interface Job {
+  readonly wanted: Wanted
+  /** Its number in the request. */
+  readonly sample: number
+  readonly group: Group
+  leave: Leave
+}
+
+/** Takes a text away, wherever it is. */
+const close = (job: Job): void => {
+  const { jobs, written } = job.group
+  if (!jobs.delete(job)) return
+  job.leave()
+  if (jobs.size === 0) Queue.endUnsafe(written)
+}
+
+const closeAll = ({ jobs, written }: Group): void => {
+  for (const job of [...jobs]) close(job)
+  Queue.endUnsafe(written)
+}
+
+const fail = ({ group }: Job, cause: Cause.Cause<WriteError>): void => {
+  Queue.failCauseUnsafe(group.written, cause)
+  closeAll(group)
+}
+
+const make = Effect.fnUntraced(function* (
+  { generator, model }: OpenedSlots,
+  { mostWaiting }: { readonly mostWaiting: number }
+) {
+  const batch = new ContinuousBatch<never>(generator)
+  const waiting: Array<Job> = []
+  const active = new Set<Job>()
+  const arrived = yield* Latch.make()
+
+  const start = (job: Job): void => {
+    const row = sampleRow(model.codec, job.wanted.prompt, job.wanted.options, (part) => {
+      Queue.offerUnsafe(job.group.written, { sample: job.sample, ...part })
+      if (part.ended !== undefined) close(job)
+    })
+    active.add(job)
+    const leave = batch.join({
+      prompt: row.prompt,
+      // A text that cannot be decoded is its own request's failure.
+      next: (logits) =>
+        Effect.catchCause(row.next(logits), (cause) => Effect.sync(() => void fail(job, cause)))
+    })
+    job.leave = () => {
+      active.delete(job)
+      leave()
+    }
+  }
+
+  const admit = (): void => {
+    while (batch.free > 0) {
+      const job = waiting.shift()
+      if (job === undefined) return
+      start(job)
+    }
+  }
+
+  const goOn = Effect.gen(function* () {
+    // Before it looks, so that what comes meanwhile opens it again.
+    arrived.closeUnsafe()
+    admit()
+    if (!(yield* batch.step)) yield* arrived.await
+  })
+  yield* goOn.pipe(
+    // The engine's failure ends what it was writing; the next request finds out whether it lasts.
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.failCause(cause)
+        : Effect.sync(() => {
+            for (const job of [...active]) fail(job, cause)
+          })
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  return Scheduler.of({
+    load: () => ({ active: active.size, waiting: waiting.length, slots: generator.slots }),
+    submit: (texts) =>
+      Effect.acquireRelease(
+        Effect.gen(function* () {
+          const places = generator.slots - active.size + mostWaiting
+          if (waiting.length + texts.length > places) return yield* new QueueFull({ waiting: waiting.length })
+          const group: Group = {
+            written: yield* Queue.unbounded<Part | undefined, WriteError | Cause.Done>(),
+            jobs: new Set()
+          }
+          for (const [sample, wanted] of texts.entries()) {
+            const job: Job = { wanted, sample, group, leave: () => undefined }
+            job.leave = () => void waiting.splice(waiting.indexOf(job), 1)
+            group.jobs.add(job)
+            waiting.push(job)
+          }
+          if (texts.length === 0) Queue.endUnsafe(group.written)
+          arrived.openUnsafe()
+          return group
+        }),
+        (group) => Effect.sync(() => closeAll(group))
+      ).pipe(Effect.map(({ written }) => written))
+  })
+})
+
+export const layer = (
+  opened: OpenedSlots,
+  limits: { readonly mostWaiting: number }
+): Layer.Layer<Scheduler> => Layer.effect(Scheduler, make(opened, limits))

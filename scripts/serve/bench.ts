@@ -1,0 +1,82 @@
+/**
+ * How fast `trainyard serve` is for 1, 4 and 16 clients at once:
+ *
+ *     npm run bench:serve -- --model DIR [--backends native,cpu] [--requests 8] [--tokens 128] [-- flags of serve]
+ *
+ * Each client streams so many completions one after the other. A table of Markdown: tokens of all clients a second, and the median and the
+ * largest time from a request to its first event.
+ */
+import { parseArgs } from "node:util"
+import { started } from "./starting.ts"
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: "string" },
+    backends: { type: "string", default: "native,cpu" },
+    requests: { type: "string", default: "8" },
+    tokens: { type: "string", default: "128" }
+  }
+})
+if (values.model === undefined) {
+  process.stderr.write("Give a model folder: npm run bench:serve -- --model DIR\n")
+  process.exit(2)
+}
+const [requests, tokens] = [Number(values.requests), Number(values.tokens)]
+
+const prompt = "static int read_header(const char *path)\n{\n    FILE *file = fopen(path, "
+
+/** Streams one completion; its tokens, and milliseconds to its first event. */
+const complete = async (address: string, seed: number) => {
+  const begin = performance.now()
+  const options = { max_tokens: tokens, temperature: 0.8, top_k: 40, loop_stop: false, seed }
+  const answer = await fetch(`${address}/v1/completions`, {
+    method: "POST",
+    body: JSON.stringify({ prompt, ...options, stream: true, stream_options: { include_usage: true } })
+  })
+  if (answer.body === null || !answer.ok) throw new Error(`the server answered with ${answer.status}`)
+  let first: number | undefined
+  let text = ""
+  for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+    first ??= performance.now() - begin
+    text = (text + piece).slice(-2000)
+  }
+  return { first: first ?? 0, made: Number(/"completion_tokens":(\d+)/.exec(text)?.[1] ?? 0) }
+}
+
+const measured = async (address: string, clients: number) => {
+  const begin = performance.now()
+  const all = await Promise.all(
+    Array.from({ length: clients }, async (_, client) => {
+      const done: Array<Awaited<ReturnType<typeof complete>>> = []
+      for (let number = 0; number < requests; number++)
+        done.push(await complete(address, 1000 * client + number))
+      return done
+    })
+  )
+  const seconds = (performance.now() - begin) / 1000
+  const firsts = all.flat().map(({ first }) => first)
+  firsts.sort((a, b) => a - b)
+  return {
+    rate: all.flat().reduce((sum, { made }) => sum + made, 0) / seconds,
+    median: firsts[Math.floor(firsts.length / 2)] ?? 0,
+    largest: firsts.at(-1) ?? 0
+  }
+}
+
+const number = (value: number) => Math.round(value).toLocaleString("en-US")
+
+console.log("| engine | clients | tokens/s | against one client | first token, median | largest |")
+console.log("| --- | --- | --- | --- | --- | --- |")
+for (const backend of values.backends.split(",")) {
+  const server = await started("--model", values.model, "--backend", backend, ...positionals)
+  await measured(server.address, 2)
+  let one: number | undefined
+  for (const clients of [1, 4, 16]) {
+    const { largest, median, rate } = await measured(server.address, clients)
+    one ??= rate
+    const cells = [server.engine, clients, number(rate), (rate / one).toFixed(1)]
+    console.log(`| ${[...cells, `${median.toFixed(1)} ms`, `${largest.toFixed(1)} ms`].join(" | ")} |`)
+  }
+  await server.stop()
+}
