@@ -75,6 +75,13 @@ const take = async (tab: Page, children: Array<ChildProcess>) => {
   await tab.getByText("report.md").first().waitFor()
   await sleep(500)
   await tab.screenshot({ path: join(images, "ui-report.png") })
+  await tab.getByRole("link", { name: /^checkpoint, a model/ }).click()
+  await tab.getByRole("button", { name: "Write" }).click()
+  await tab.getByText(/seed 1 (ended|cut)/).waitFor()
+  await tab.getByText(/seed 2 (ended|cut)/).waitFor()
+  await tab.evaluate(`document.querySelector('[aria-label="Playground"]').scrollIntoView()`)
+  await sleep(500)
+  await tab.screenshot({ path: join(images, "ui-playground.png") })
 }
 
 const children: Array<ChildProcess> = []

@@ -4,6 +4,7 @@ import type { ArtifactDetail, ArtifactEntry } from "../src/ui/Payload.ts"
 import { bytes, duration, moment, short } from "./format.ts"
 import { Graph } from "./Graph.tsx"
 import { Markdown } from "./Markdown.tsx"
+import { Playground } from "./Playground.tsx"
 import { address } from "./route.ts"
 import { useLoaded } from "./runs.ts"
 import { Sections } from "./Sections.tsx"
@@ -111,6 +112,7 @@ export const ArtifactPage = (props: {
       {value.problem === null ? null : <p class="bad">{value.problem}</p>}
       <h2>Lineage</h2>
       <Lineage cacheKey={cacheKey} lineage={lineage} />
+      {entry.kind === "model" && source.write !== undefined ? <Playground model={entry} /> : null}
       {page === null ? null : (
         <details open class="document">
           <summary>{page.name}</summary>

@@ -16,6 +16,27 @@ export interface RunListener {
   readonly problem: (message: string) => void
 }
 
+/** What a model is asked for: so many texts after a prompt. */
+export interface Asked {
+  readonly prompt: string
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly texts: number
+  readonly seed: number
+}
+
+/** A part of one of the texts. */
+export interface Piece {
+  readonly index: number
+  readonly text: string
+  readonly ended: string | null
+}
+
+export interface WriteListener {
+  readonly piece: (piece: Piece) => void
+  readonly end: (problem: string) => void
+}
+
 /** Ends what was begun. */
 export type Stop = () => void
 
@@ -27,6 +48,8 @@ export interface Source {
   readonly settings: () => Promise<VariedSettings>
   readonly artifacts: () => Promise<ReadonlyArray<ArtifactEntry>>
   readonly artifact: (stage: string, cacheKey: string) => Promise<ArtifactDetail>
+  /** Has a model write after a prompt, until it is stopped; absent where no model can be asked. */
+  readonly write?: (model: ArtifactEntry, asked: Asked, listener: WriteListener) => Stop
   /** Absent where nothing can be written. */
   readonly saveNotes?: (run: string, notes: Notes) => Promise<void>
   /** Address of a file of an artifact; absent where files are not there. */
@@ -101,6 +124,44 @@ const listen = (
   }
 }
 
+/** Reads the server-sent events of an answer to a request that is no plain GET. */
+const readEvents = async (response: Response, each: (event: string, data: string) => void) => {
+  if (response.body === null) return
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ""
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const blocks = (rest + value).split("\n\n")
+    rest = blocks.pop() ?? ""
+    for (const block of blocks) {
+      const [, event = "", data = ""] = /^event: (.*)\ndata: (.*)$/m.exec(block) ?? []
+      each(event, data)
+    }
+  }
+}
+
+const write: NonNullable<Source["write"]> = (model, asked, { end, piece }) => {
+  const stopping = new AbortController()
+  const work = async () => {
+    const response = await fetch(`api/models/${model.stage}/${model.cacheKey}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(asked),
+      signal: stopping.signal
+    })
+    if (!response.ok) throw new Error(await messageOf(response))
+    let problem = ""
+    await readEvents(response, (event, data) => {
+      if (event === "piece") piece(JSON.parse(data) as Piece)
+      if (event === "problem") problem = (JSON.parse(data) as { readonly message: string }).message
+    })
+    return problem
+  }
+  work().then(end, (error: Error) => end(stopping.signal.aborted ? "" : error.message))
+  return () => stopping.abort()
+}
+
 export const server: Source = {
   live: true,
   watchRuns: (patch, problem) =>
@@ -117,6 +178,7 @@ export const server: Source = {
   settings: () => get("api/settings"),
   artifacts: () => get("api/artifacts"),
   artifact: (stage, cacheKey) => get(`api/artifacts/${stage}/${cacheKey}`),
+  write,
   saveNotes: async (run, notes) => {
     const response = await fetch(`api/runs/${run}/notes`, {
       method: "PUT",

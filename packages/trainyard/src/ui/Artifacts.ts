@@ -5,6 +5,7 @@
 import * as Store from "@trainyard/core/Store"
 import * as View from "@trainyard/core/View"
 import { Workspace } from "@trainyard/core/Workspace"
+import { Model } from "@trainyard/stages/generate/ModelArtifact"
 import { kinds } from "@trainyard/stages/kinds"
 import { Context, Effect, FileSystem, Layer, Path, Ref, Schema } from "effect"
 import { lineageOf } from "./lineage.ts"
@@ -153,6 +154,15 @@ const make = Effect.gen(function* () {
         lineage: lineageOf(cacheKey, yield* all)
       }
       return detail
+    }),
+    /** The folder of a published model. */
+    model: Effect.fnUntraced(function* (stage: string, cacheKey: string) {
+      const { directory, manifest } = yield* open(stage, cacheKey)
+      return manifest.kind === Model.name
+        ? directory
+        : yield* new NotThere({
+            message: `The artifact ${stage}/${cacheKey} is a ${manifest.kind}, not a model.`
+          })
     }),
     /** The path of a file that an artifact's manifest lists. Refuses all others, and one that leads out of the artifact by a link. */
     file: Effect.fnUntraced(function* (stage: string, cacheKey: string, name: string) {

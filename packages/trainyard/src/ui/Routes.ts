@@ -1,6 +1,6 @@
 /** What the page asks of the server, by path. Everything is read only, but for the notes of a run. */
 import { Workspace } from "@trainyard/core/Workspace"
-import { Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
+import { Cause, Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Artifacts, NotThere } from "./Artifacts.ts"
@@ -8,6 +8,7 @@ import * as Feed from "./Feed.ts"
 import * as Notes from "./Notes.ts"
 import { documentOf, type Page } from "./Page.ts"
 import type { RunsPatch } from "./Payload.ts"
+import { Asked, Playground } from "./Playground.ts"
 import { Summaries } from "./Summaries.ts"
 
 /** A request that cannot be understood. */
@@ -55,6 +56,12 @@ const runFolder = Effect.fnUntraced(function* (run: string) {
     : yield* new NotThere({ message: `There is no run ${JSON.stringify(run)} in ${root}.` })
 })
 
+/** What went wrong in the middle of an answer. */
+const sentenceOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
+
 const encoder = new TextEncoder()
 
 /** Server-sent events, each a name and a value as JSON. `end` tells the page that nothing will follow, so that it does not ask again. */
@@ -63,7 +70,7 @@ const events = <E, R>(stream: Stream.Stream<readonly [name: string, value: unkno
     HttpServerResponse.stream(
       stream.pipe(
         Stream.concat(Stream.succeed(["end", null] as const)),
-        Stream.catchCause((cause) => Stream.succeed(["problem", { message: String(cause) }] as const)),
+        Stream.catchCause((cause) => Stream.succeed(["problem", { message: sentenceOf(cause) }] as const)),
         Stream.map(([event, value]) =>
           encoder.encode(
             Sse.encoder.write({ _tag: "Event", event, id: undefined, data: JSON.stringify(value) })
@@ -152,6 +159,19 @@ const writeNotes = Effect.gen(function* () {
   return json(notes)
 })
 
+/** What a model of the workspace writes after a prompt. */
+const prompted = Effect.gen(function* () {
+  const artifacts = yield* Artifacts
+  const playground = yield* Playground
+  const directory = yield* artifacts.model(yield* param("stage"), yield* param("key"))
+  const asked = yield* HttpServerRequest.schemaBodyJson(Asked).pipe(
+    Effect.mapError(({ message }) => new BadRequest({ message: `The request is wrong: ${message}` }))
+  )
+  return yield* events(
+    playground.write(directory, asked).pipe(Stream.map((piece) => ["piece", piece] as const))
+  )
+})
+
 const download = Effect.gen(function* () {
   const artifacts = yield* Artifacts
   const path = yield* Path.Path
@@ -210,6 +230,7 @@ export const routes = ({ files, version }: Page) =>
       }).pipe(answered)
     ),
     HttpRouter.add("GET", "/files/:stage/:key", download.pipe(answered)),
+    HttpRouter.add("POST", "/api/models/:stage/:key", prompted.pipe(answered)),
     HttpRouter.add("PUT", "/api/runs/:run/notes", writeNotes.pipe(answered)),
     HttpRouter.add(
       "GET",

@@ -6,6 +6,7 @@ import { HttpRouter } from "effect/http"
 import { Artifacts } from "./Artifacts.ts"
 import { guarded, newToken } from "./Guard.ts"
 import type { Page } from "./Page.ts"
+import { Playground } from "./Playground.ts"
 import { routes } from "./Routes.ts"
 import { Summaries } from "./Summaries.ts"
 
@@ -34,7 +35,7 @@ export const serve = Effect.fn("ui.serve")(function* (page: Page, port: number) 
   const taken = "port" in server.address ? Number(server.address.port) : port
   const token = newToken()
   const services = yield* Layer.build(
-    Layer.mergeAll(Summaries.layer, Artifacts.layer, NodeHttpServer.layerHttpServices)
+    Layer.mergeAll(Summaries.layer, Artifacts.layer, Playground.layer, NodeHttpServer.layerHttpServices)
   )
   const app = yield* HttpRouter.toHttpEffect(routes(page)).pipe(Effect.provideContext(services))
   yield* server.serve(guarded(token, taken)(Effect.provideContext(app, services)))

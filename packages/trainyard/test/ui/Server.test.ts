@@ -226,6 +226,11 @@ test("artifacts have their lineage both ways, their report, and files; nothing b
   const words = await file("words.txt")
   expect(words.text).toBe("five words")
   expect(words.headers["content-disposition"]).toBe('attachment; filename="words.txt"')
+  const prompted = await ask(`/api/models/read/${readKey}`, { method: "POST", body: "{}" })
+  expect([prompted.status, JSON.parse(prompted.text).message]).toEqual([
+    404,
+    expect.stringMatching(/not a model/)
+  ])
   writeFileSync(join(made.read, "secret.txt"), "not of the artifact")
   for (const path of ["secret.txt", "../../../runs", "/etc/passwd", "", "..%2f..%2fcode.json"])
     expect((await file(path)).status, path).toBe(404)
