@@ -44,7 +44,9 @@ export const ui = Command.make(
     ),
     export: Flag.String("export").pipe(
       Flag.withMetavar("DIR"),
-      Flag.withDescription("Write the page with its runs as static files into this folder, and end"),
+      Flag.withDescription(
+        "Write the page with its runs as static files into this folder, or into one FILE.html, and end"
+      ),
       Flag.optional
     ),
     json: jsonFlag,

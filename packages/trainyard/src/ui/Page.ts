@@ -63,13 +63,15 @@ export const load = Effect.gen(function* () {
 /**
  * The HTML document of the page.
  *
- * @param scripts addresses of its scripts, in their order
- * @param policy a Content-Security-Policy for a page that no server gives one
+ * @param options.scripts addresses of its scripts, in their order
+ * @param options.policy a Content-Security-Policy for a page that no server gives one
  */
 export const documentOf = (options: {
   readonly version: string
   readonly scripts: ReadonlyArray<string>
   readonly policy?: string
+  /** A style sheet and scripts within the document, in place of the page's files. */
+  readonly inline?: { readonly style: string; readonly scripts: ReadonlyArray<string> }
 }): string => `<!doctype html>
 <html lang="en">
 <head>
@@ -79,9 +81,10 @@ ${options.policy === undefined ? "" : `<meta http-equiv="Content-Security-Policy
 <meta name="generator" content="trainyard ${options.version}">
 <title>Trainyard</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="app.css">
+${options.inline === undefined ? '<link rel="stylesheet" href="app.css">' : `<style>${options.inline.style}</style>`}
 ${options.scripts.map((script) => `<script defer src="${script}"></script>`).join("\n")}
 </head>
-<body><div id="app"></div><noscript>This page needs JavaScript.</noscript></body>
+<body><div id="app"></div><noscript>This page needs JavaScript.</noscript>
+${(options.inline?.scripts ?? []).map((text) => `<script>${text}</script>`).join("\n")}</body>
 </html>
 `

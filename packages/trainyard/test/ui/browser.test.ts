@@ -1,5 +1,5 @@
 /** The page in a real browser: a live run watched to its end, a crashed one, a comparison, notes, and an export opened from the file system. */
-import { mkdirSync } from "node:fs"
+import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -145,6 +145,19 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
       Effect.flatMap(Page.load, (page) => Effect.flip(Export.write(page, directory)))
     )
     expect(refused.message).toMatch(/has files in it that no export wrote/)
+  })
+
+  test("an export into one HTML file shows one run, and nothing of the others", async () => {
+    const single = join(directory, "run.html")
+    const { file, runs } = await provided(
+      Effect.flatMap(Page.load, (page) => Export.write(page, single, "20260102-b"))
+    )
+    expect(runs).toBe(1)
+    const html = readFileSync(file, "utf8")
+    expect([html.includes('"run/20260102-b"'), html.includes('"run/20260101-a"')]).toEqual([true, false])
+    await tab.goto(pathToFileURL(file).href)
+    await tab.getByRole("link", { name: "20260102-b" }).click()
+    await tab.getByRole("img", { name: /^loss by step/ }).waitFor()
   })
 
   test("nothing was asked of another address, and no script failed", () => {
