@@ -1,8 +1,8 @@
 /** What the page asks of the server, by path. Everything is read only, but for the notes of a run. */
 import { Workspace } from "@trainyard/core/Workspace"
-import { Cause, Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
+import { ByteSize, Cause, Duration, Effect, FileSystem, Layer, Path, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Artifacts, NotThere } from "./Artifacts.ts"
 import * as Feed from "./Feed.ts"
 import * as Notes from "./Notes.ts"
@@ -15,7 +15,7 @@ import { Summaries } from "./Summaries.ts"
 class BadRequest extends Schema.TaggedError<BadRequest>()("BadRequest", { message: Schema.String }) {}
 
 const mostRuns = 12
-const largestBody = 200_000
+const largestBodyBytes = 200_000
 
 const json = (value: unknown, status = 200) => HttpServerResponse.jsonUnsafe(value, { status })
 
@@ -141,13 +141,18 @@ const search = (request: HttpServerRequest.HttpServerRequest) =>
 
 const param = (name: string) => Effect.map(HttpRouter.params, (params) => params[name] ?? "")
 
+/** The body of a request, if it is of this form and not too long. */
+const bodyOf = <A, RD>(schema: Schema.ConstraintDecoder<A, RD>) =>
+  Effect.provideService(
+    HttpServerRequest.schemaBodyJson(schema),
+    HttpIncomingMessage.MaxBodySize,
+    ByteSize.bytes(largestBodyBytes)
+  )
+
 const writeNotes = Effect.gen(function* () {
-  const request = yield* HttpServerRequest.HttpServerRequest
   const run = yield* param("run")
   yield* runFolder(run)
-  if (Number(request.headers["content-length"] ?? Number.NaN) > largestBody)
-    return yield* new BadRequest({ message: "The notes are too long." })
-  const notes = yield* HttpServerRequest.schemaBodyJson(Notes.NotesFile).pipe(
+  const notes = yield* bodyOf(Notes.NotesFile).pipe(
     Effect.mapError(
       () =>
         new BadRequest({
@@ -164,7 +169,7 @@ const prompted = Effect.gen(function* () {
   const artifacts = yield* Artifacts
   const playground = yield* Playground
   const directory = yield* artifacts.model(yield* param("stage"), yield* param("key"))
-  const asked = yield* HttpServerRequest.schemaBodyJson(Asked).pipe(
+  const asked = yield* bodyOf(Asked).pipe(
     Effect.mapError(({ message }) => new BadRequest({ message: `The request is wrong: ${message}` }))
   )
   return yield* events(

@@ -200,6 +200,9 @@ test("notes and tags are kept with the run, and nothing else can be written", as
   expect(JSON.parse(readFileSync(join(directory, "runs/a/notes.json"), "utf8"))).toEqual(notes)
   expect(eventsOf((await ask("/api/feed?runs=a")).text, "about")[0]).toMatchObject({ notes })
   expect((await put({ text: "x".repeat(30_000), tags: [] })).status).toBe(400)
+  expect(
+    (await put({ text: "x".repeat(500_000), tags: [] }, undefined, { "transfer-encoding": "chunked" })).status
+  ).toBe(400)
   expect((await put({ text: 3 })).status).toBe(400)
   expect((await put(notes, "/api/runs/b/notes")).status).toBe(404)
   expect((await put(notes, "/api/runs/a/notes", { origin: "http://evil.example" })).status).toBe(403)
