@@ -2,40 +2,26 @@
 import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Artifact from "@trainyard/core/Artifact"
 import { EventStream } from "@trainyard/core/EventStream"
 import * as Pipeline from "@trainyard/core/Pipeline"
 import * as Runner from "@trainyard/core/Runner"
-import * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Schema } from "effect"
+import { Effect } from "effect"
 import { expect, test } from "vitest"
-import { append, beginning, emptyWorkspace, ending, eventsOf, gate, loss, serve } from "./workspace.ts"
-
-const Words = Artifact.kind({ name: "words", version: 1, value: Schema.Struct({ words: Schema.Int }) })
-const read = Stage.make({
-  name: "read",
-  version: 1,
-  source: import.meta.url,
-  inputs: {},
-  output: Words,
-  config: {},
-  run: Effect.fn(function* ({ output }) {
-    const fs = yield* FileSystem.FileSystem
-    yield* fs.writeFileString(`${output}/words.txt`, "five words")
-    yield* fs.writeFileString(`${output}/report.md`, "# Words\n\n| a | b |\n| - | - |\n| 1 | 2 |\n")
-    return { words: 5 }
-  })
-})
-const use = Stage.make({
-  name: "use",
-  version: 1,
-  source: import.meta.url,
-  inputs: { words: Words },
-  output: Words,
-  config: {},
-  run: ({ inputs }) => Effect.succeed({ words: inputs.words.value.words })
-})
+import * as Server from "../../src/ui/Server.ts"
+import { read, use } from "./wordStages.ts"
+import {
+  append,
+  beginning,
+  emptyWorkspace,
+  ending,
+  eventsOf,
+  gate,
+  loss,
+  page,
+  serve,
+  within
+} from "./workspace.ts"
 
 /** A workspace with a run of two stages, and the folders of its artifacts. */
 const workspaceWithArtifacts = async () => {
@@ -74,6 +60,13 @@ test("answers only by its own address, to its own pages, and to who has the toke
   expect(cookie).toMatch(/HttpOnly; SameSite=Strict/)
   const [pair = ""] = cookie.split(";")
   expect((await ask("/app.js", { headers: { ...none, cookie: pair } })).text).toBe("// the page")
+})
+
+test("a port that is taken is named, with the flag that chooses another", async () => {
+  const workspace = emptyWorkspace()
+  const { port } = await serve(workspace)
+  const error = await within(workspace, Effect.flip(Effect.scoped(Server.serve(page, port))))
+  expect(error.message).toMatch(new RegExp(`^Port ${port} of 127.0.0.1 cannot be used.*--port`))
 })
 
 test("lists runs, one that is gone as crashed, and notices new ones", async () => {

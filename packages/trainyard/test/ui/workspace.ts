@@ -95,7 +95,8 @@ export const ending = (run: string, status: "succeeded" | "failed" = "succeeded"
     artifacts: {}
   })
 
-const page: Page = {
+/** A page in place of the one that is built. */
+export const page: Page = {
   version: "0.0.0",
   files: { "app.js": { contentType: "text/javascript", text: "// the page" } }
 }
@@ -114,17 +115,18 @@ export interface Asked {
   readonly until?: (text: string) => boolean
 }
 
+/** Runs what works on a workspace. */
+export const within = <A, E>(
+  workspace: string,
+  work: Effect.Effect<A, E, Workspace | NodeServices.NodeServices>
+): Promise<A> =>
+  Effect.runPromise(work.pipe(Effect.provide(Workspace.layer(workspace)), Effect.provide(NodeServices.layer)))
+
 /** Serves a workspace until the file's tests are done. `ask` shows the token, unless its headers say otherwise. */
 export const serve = async (workspace: string) => {
   const scope = Scope.makeUnsafe()
   started.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const { port, token } = await Effect.runPromise(
-    Server.serve(page, 0).pipe(
-      Scope.provide(scope),
-      Effect.provide(Workspace.layer(workspace)),
-      Effect.provide(NodeServices.layer)
-    )
-  )
+  const { port, token } = await within(workspace, Server.serve(page, 0).pipe(Scope.provide(scope)))
   const ask = (path: string, options: Asked = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const headers = { authorization: `Bearer ${token}`, ...options.headers }
