@@ -9,6 +9,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { identityOf } from "../packages/backends/src/native/recipe.mjs"
+import { build as buildPage } from "../packages/trainyard/ui/build.mjs"
 import { bundleInto } from "./bundles.mjs"
 import {
   BuildError,
@@ -61,6 +62,13 @@ const compile = (name) => {
   ])
   for (const path of assets[name] ?? [])
     cpSync(at(name, "src", path), at(name, "dist", path), { recursive: true })
+}
+
+/** The page of `trainyard ui`, beside the module that serves it. */
+const addPage = async () => {
+  const folder = await buildPage()
+  for (const file of ["app.js", "app.css", "LICENSES.txt"])
+    cpSync(join(folder, file), at("trainyard", "dist", "ui", "page", file))
 }
 
 /** The platform packages in the version in which they are packed, for the manifest of the package that loads them. */
@@ -135,6 +143,7 @@ export const build = async ({ tarballs = false } = {}) => {
   rmSync(join(root, "build"), { recursive: true, force: true })
   for (const name of packages) {
     compile(name)
+    if (name === "trainyard") await addPage()
     await stage(name)
     if (tarballs) pack(name)
   }

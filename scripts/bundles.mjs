@@ -65,7 +65,7 @@ const folderOf = (id) => {
 }
 
 /** The licence texts of the packages that modules are of. */
-const licences = (ids) => {
+export const licences = (ids) => {
   const folders = [...new Set(ids.map(folderOf).filter((folder) => folder !== undefined))].sort()
   const sections = folders.map((folder) => {
     const { author, license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))

@@ -13,6 +13,10 @@ const tool = (...path) => join(root, "node_modules", ...path)
 const run = async (node) => {
   const checks = [
     { name: "types", command: [tool("typescript", "bin", "tsc"), "--noEmit"] },
+    {
+      name: "types of the page",
+      command: [tool("typescript", "bin", "tsc"), "--noEmit", "-p", "packages/trainyard/ui"]
+    },
     { name: "lint and format", command: [tool("@biomejs", "biome", "bin", "biome"), "check", "."] },
     {
       name: "tests",

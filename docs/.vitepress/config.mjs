@@ -39,6 +39,7 @@ const sidebar = [
       ["Sources", "sources"],
       ["Languages", "languages"],
       ["Parameters and sweeps", "parameters-and-sweeps"],
+      ["The page of all runs", "ui"],
       ["Inspecting artifacts", "inspect"],
       ["Reliability", "resilience"]
     )

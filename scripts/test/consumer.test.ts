@@ -206,6 +206,11 @@ describe("the installed packages", () => {
     const result = finished(first.stdout)
     expect(result).toMatchObject({ type: "RunFinished", status: "succeeded" })
     expect(readFileSync(join(result.artifacts.validate, "report.md"), "utf8")).toMatch(/bits per byte/i)
+    const exported = trainyard("ui", "--export", "site")
+    expect(exported.code, exported.output).toBe(0)
+    expect(readdirSync(join(project, "site"))).toEqual(
+      expect.arrayContaining(["app.js", "app.css", "index.html"])
+    )
     const validated = trainyard(
       "validate",
       "pipeline.ts",

@@ -37,6 +37,8 @@ export interface Stage {
   /** Stages that it comes after. */
   readonly after: ReadonlyArray<string>
   readonly config: Readonly<Record<string, unknown>>
+  /** Name of the artifact that it makes or uses; null in the log of an older version. */
+  readonly cacheKey: string | null
   /** 0 before it starts, 1 for the first. */
   readonly attempt: number
   readonly startedAt: string | null
@@ -62,10 +64,28 @@ export interface Health {
   readonly leak: string | null
 }
 
-/** A point of a metric's curve. Null where the value was not finite. */
+/** A sample of a run's health. A merged one has the peak of those that it stands for. */
+export interface HealthPoint {
+  /** Since the run started. */
+  readonly seconds: number
+  readonly residentBytes: number
+  readonly heapBytes: number
+  readonly cpu: number
+  /** How many samples it stands for; absent for one. */
+  readonly of?: number
+}
+
+/** A point of a metric's curve. The value is null where it was not finite. */
 export interface Point {
   readonly step: number
   readonly value: number | null
+  /** Since the run started. */
+  readonly seconds: number
+  /** Lowest and highest of the values that a merged point is the mean of; absent in a point of one value. */
+  readonly low?: number
+  readonly high?: number
+  /** How many values it stands for; absent for one. */
+  readonly of?: number
 }
 
 /** A metric that a stage publishes: its newest value, its best and its curve. */
@@ -77,7 +97,7 @@ export interface Metric {
   readonly value: number | null
   /** The newest value that the stage called the best; null where it has called none so. */
   readonly best: Point | null
-  /** About two thousand points of any number of values, each then the mean of its neighbours. */
+  /** About two thousand points of any number of values, each then the mean of its neighbours with their range. */
   readonly points: ReadonlyArray<Point>
 }
 
@@ -130,6 +150,13 @@ export interface RunState {
   /** The trials of sweeps, once the run has ended. */
   readonly comparisons: ReadonlyArray<Comparison>
   readonly retries: number
+  /** The newest of them, with the attempt that followed. */
+  readonly retried: ReadonlyArray<{
+    readonly at: string
+    readonly stage: string
+    readonly attempt: number
+    readonly message: string
+  }>
   readonly faults: ReadonlyArray<EventOf<"Fault"> & { readonly at: string; readonly stage: string }>
   readonly failures: ReadonlyArray<{
     readonly at: string
@@ -139,6 +166,8 @@ export interface RunState {
   }>
   readonly warnings: ReadonlyArray<Entry>
   readonly health: Health | null
+  /** Memory and processor over time, at most 512 points. */
+  readonly healthCurve: ReadonlyArray<HealthPoint>
   readonly timeline: ReadonlyArray<Entry>
   /** What comes next, in one sentence. */
   readonly next: string
@@ -167,10 +196,12 @@ export const empty: RunState = {
   gates: [],
   comparisons: [],
   retries: 0,
+  retried: [],
   faults: [],
   failures: [],
   warnings: [],
   health: null,
+  healthCurve: [],
   timeline: [],
   next: "The run is about to start."
 }

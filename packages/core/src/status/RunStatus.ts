@@ -5,7 +5,8 @@
 import { Effect } from "effect"
 import type { MetricValue, RunEvent, StageEvent } from "../events/RunEvent.ts"
 import * as Processes from "../store/Processes.ts"
-import { empty, type Metric, type Point, type RunState, type Stage, withFacts } from "./RunState.ts"
+import { addHealth, addPoint } from "./Curve.ts"
+import { empty, type Metric, type RunState, type Stage, withFacts } from "./RunState.ts"
 
 export { empty, type Metric, type Stage } from "./RunState.ts"
 export type RunStatus = RunState
@@ -13,7 +14,6 @@ export type RunStatus = RunState
 type EventOf<Type extends RunEvent["event"]["type"]> = Extract<RunEvent["event"], { readonly type: Type }>
 
 const maximumEntries = 200
-const maximumPoints = 2048
 
 /** The items with one more; the oldest goes when there are too many. */
 const append = <A>(items: ReadonlyArray<A>, item: A): ReadonlyArray<A> =>
@@ -50,6 +50,7 @@ const start = (at: string, run: string, event: EventOf<"RunStarted">): RunState 
     why: stage.why,
     after: stage.after ?? [],
     config: stage.config ?? {},
+    cacheKey: stage.cacheKey ?? null,
     attempt: 0,
     startedAt: null,
     finishedAt: null,
@@ -69,29 +70,13 @@ const isAtWork = ({ state }: Stage): boolean => ["running", "waiting", "retrying
 const interrupted = (stages: ReadonlyArray<Stage>): ReadonlyArray<Stage> =>
   stages.map((stage) => (isAtWork(stage) ? { ...stage, state: "interrupted" } : stage))
 
-const mean = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? null : (a + b) / 2
-
-/** Adds a point to a curve. When there are too many, each two neighbours become one. */
-const addPoint = (points: ReadonlyArray<Point>, point: Point): ReadonlyArray<Point> => {
-  // A stage that resumes repeats steps: the points after the one that it went back to are dropped.
-  const last = points.at(-1)
-  const kept =
-    last !== undefined && last.step >= point.step ? points.filter(({ step }) => step < point.step) : points
-  if (kept.length < maximumPoints) return [...kept, point]
-  const thinned: Array<Point> = []
-  for (let i = 0; i + 1 < kept.length; i += 2) {
-    thinned.push({ step: kept[i + 1]!.step, value: mean(kept[i]!.value, kept[i + 1]!.value) })
-  }
-  return [...thinned, point]
-}
-
 const measure = (
   metrics: ReadonlyArray<Metric>,
   stage: string,
-  step: number,
+  { seconds, step }: { readonly step: number; readonly seconds: number },
   { best, name, unit, value }: MetricValue
 ): ReadonlyArray<Metric> => {
+  const point = { step, value, seconds }
   const before = metrics.find((metric) => metric.name === name && metric.stage === stage)
   const metric: Metric = {
     stage,
@@ -99,8 +84,8 @@ const measure = (
     unit: unit ?? null,
     step,
     value,
-    best: best === true ? { step, value } : (before?.best ?? null),
-    points: addPoint(before?.points ?? [], { step, value })
+    best: best === true ? point : (before?.best ?? null),
+    points: addPoint(before?.points ?? [], point)
   }
   if (before !== undefined) return metrics.map((other) => (other === before ? metric : other))
   const after = metrics.findLastIndex((other) => other.stage === stage)
@@ -117,14 +102,11 @@ const reduceStageEvent = (status: RunState, at: string, stage: string, event: St
         const { doing = null, done, total = null, unit } = event
         return { progress: { doing, done, total, unit }, secondsLeft: event.secondsLeft ?? estimate }
       })
-    case "Metric":
-      return {
-        ...status,
-        metrics: event.metrics.reduce(
-          (metrics, value) => measure(metrics, stage, event.step, value),
-          status.metrics
-        )
-      }
+    case "Metric": {
+      const when = { step: event.step, seconds: secondsBetween(status.startedAt, at) }
+      const metrics = event.metrics.reduce((all, value) => measure(all, stage, when, value), status.metrics)
+      return { ...status, metrics }
+    }
     case "Sample": {
       const { completion, prompt, step } = event
       return { ...status, samples: append(status.samples, { stage, step, prompt, completion }) }
@@ -189,6 +171,7 @@ const finishStage = (status: RunState, at: string, event: EventOf<"StageFinished
     seconds: event.seconds,
     secondsLeft: null,
     directory: event.directory,
+    cacheKey: event.cacheKey ?? stage.cacheKey,
     message: event.status === "failed" ? stage.message : null
   }))
 
@@ -225,10 +208,11 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
     case "StageWaiting":
       return waitFor(status, at, event)
     case "StageRetried": {
-      const { message, stage } = event
+      const { attempt, message, stage } = event
       const retrying = changeStage(status, stage, () => ({ state: "retrying", message }))
+      const retried = append(status.retried, { at, stage, attempt, message })
       return addEntry(
-        { ...retrying, retries: status.retries + 1 },
+        { ...retrying, retries: status.retries + 1, retried },
         at,
         stage,
         `Will be tried again: ${message}`
@@ -239,7 +223,10 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
     case "Health": {
       const { type: _, ...health } = event
       const peakResidentBytes = Math.max(status.health?.peakResidentBytes ?? 0, event.residentBytes)
-      return { ...status, health: { at, ...health, peakResidentBytes } }
+      const { cpu, heapBytes, residentBytes } = event
+      const seconds = secondsBetween(status.startedAt, at)
+      const healthCurve = addHealth(status.healthCurve, { seconds, residentBytes, heapBytes, cpu })
+      return { ...status, health: { at, ...health, peakResidentBytes }, healthCurve }
     }
     case "Failure": {
       const { error, message, stage } = event

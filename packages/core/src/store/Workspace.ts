@@ -4,7 +4,7 @@
  * ```
  * artifacts/<stage>/<cache key>/   whole artifacts, each with its manifest.json
  * scratch/<cache key>/             work that a later attempt can go on with, such as checkpoints
- * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures
+ * runs/<run id>/                     events.jsonl, spans.jsonl, details of failures, notes.json
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
  * folders/                           what is known of the files of folders, so that plans read only what changed
  * adopted/<stage>/<cache key>.json that an artifact is kept although code changed

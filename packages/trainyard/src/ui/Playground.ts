@@ -1,0 +1,121 @@
+/**
+ * Prompts for a published model of the workspace. Each model that is asked runs as `trainyard serve` in a process of its own, so that computing
+ * never keeps the page waiting; it ends when it has not been asked for a while.
+ */
+import { randomBytes } from "node:crypto"
+import { fileURLToPath } from "node:url"
+import { Context, Deferred, Effect, Layer, RcMap, Schema, Stream } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+
+/** What the page asks for. */
+export const Asked = Schema.Struct({
+  prompt: Schema.String.check(Schema.isMaxLength(20_000)),
+  maxTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2000 })),
+  temperature: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 5 })),
+  /** Texts side by side. */
+  texts: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 })),
+  seed: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 - 1 }))
+})
+export type Asked = typeof Asked.Type
+
+/** The model cannot be served, or its server refused. */
+export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("ModelUnavailable", {
+  message: Schema.String
+}) {}
+
+const Listening = Schema.fromJsonString(
+  Schema.Struct({ type: Schema.Literal("Listening"), address: Schema.String })
+)
+const Piece = Schema.fromJsonString(
+  Schema.Struct({
+    choices: Schema.Array(
+      Schema.Struct({ index: Schema.Int, text: Schema.String, finish_reason: Schema.NullOr(Schema.String) })
+    )
+  })
+)
+const Refused = Schema.fromJsonString(Schema.Struct({ error: Schema.Struct({ message: Schema.String }) }))
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url))
+const stopsAfter = "5 minutes"
+const mostModels = 2
+
+/** Starts a model's server and waits until it listens. */
+const started = Effect.fnUntraced(function* (directory: string) {
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const token = randomBytes(24).toString("base64url")
+  const failed = (why: string) =>
+    new ModelUnavailable({ message: `The model at ${directory} cannot be served: ${why}` })
+  const words = [main, "serve", "--model", directory, "--port", "0", "--slots", "4", "--json"]
+  const child = yield* spawner
+    .spawn(
+      ChildProcess.make(process.execPath, words, {
+        env: { TRAINYARD_SERVE_TOKEN: token },
+        extendEnv: true,
+        stdin: "ignore"
+      })
+    )
+    .pipe(Effect.mapError(({ message }) => failed(message)))
+  const first = yield* Deferred.make<string>()
+  // What it says later is read too, so that it never waits for a full pipe.
+  yield* child.all.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.runForEach((line) => Deferred.succeed(first, line)),
+    Effect.ignore,
+    Effect.andThen(Deferred.succeed(first, "it ended at once")),
+    Effect.forkScoped
+  )
+  const said = yield* Deferred.await(first)
+  const { address } = yield* Schema.decodeUnknownEffect(Listening)(said).pipe(
+    Effect.mapError(() => failed(said))
+  )
+  return { address, token }
+})
+
+const make = Effect.gen(function* () {
+  const client = yield* HttpClient.HttpClient
+  const models = yield* RcMap.make({ lookup: started, idleTimeToLive: stopsAfter, capacity: mostModels })
+  return {
+    /** The parts of the texts as the model writes them: the text's number from 0, its next characters, and why it ended. */
+    write: (directory: string, asked: Asked) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          const { address, token } = yield* RcMap.get(models, directory)
+          const request = HttpClientRequest.post(`${address}/v1/completions`).pipe(
+            HttpClientRequest.bearerToken(token),
+            HttpClientRequest.bodyJsonUnsafe({
+              prompt: asked.prompt,
+              max_tokens: asked.maxTokens,
+              temperature: asked.temperature,
+              n: asked.texts,
+              seed: asked.seed,
+              stream: true
+            })
+          )
+          const response = yield* client.execute(request)
+          if (response.status !== 200) {
+            const { error } = yield* Schema.decodeUnknownEffect(Refused)(yield* response.text)
+            return yield* new ModelUnavailable({ message: error.message })
+          }
+          return response.stream.pipe(
+            Stream.decodeText,
+            Stream.splitLines,
+            Stream.filter((line) => line.startsWith("data: {")),
+            Stream.mapEffect((line) => Schema.decodeUnknownEffect(Piece)(line.slice("data: ".length))),
+            Stream.flatMap(({ choices }) =>
+              Stream.fromIterable(
+                choices.map(({ finish_reason: ended, index, text }) => ({ index, text, ended }))
+              )
+            )
+          )
+        })
+      )
+  }
+})
+
+export class Playground extends Context.Service<Playground, Effect.Success<typeof make>>()(
+  "trainyard/ui/Playground"
+) {
+  static readonly layer = Layer.effect(Playground, make).pipe(Layer.provide(FetchHttpClient.layer))
+}
