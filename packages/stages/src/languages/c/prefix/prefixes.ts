@@ -1,0 +1,51 @@
+/** C texts as viable prefixes: tree-sitter's tables, C's restrictions, and a lexer that reads byte by byte. */
+import { Automaton } from "../../lr/Automaton.ts"
+import { Completions } from "../../lr/Completions.ts"
+import * as ParseTables from "../../lr/ParseTables.ts"
+import type { Prefix, PrefixReader } from "../../ViablePrefix.ts"
+import { withoutCplusplus } from "../cplusplus.ts"
+import { Cursor, type Grammar } from "./Cursor.ts"
+import { closingOf, distanceOf, endings, isComplete } from "./closing.ts"
+import { readBytes } from "./readBytes.ts"
+import { restrictionsOf } from "./restrictions.ts"
+import { symbolsOf } from "./symbols.ts"
+
+class CPrefix implements Prefix {
+  private readonly cursor: Cursor
+
+  constructor(cursor: Cursor) {
+    this.cursor = cursor
+  }
+
+  read(bytes: Uint8Array): Prefix | undefined {
+    const cursor = this.cursor.copy()
+    if (!readBytes(cursor, bytes)) return undefined
+    // Between lexemes all is decided. Within one, some end of it must be able to follow.
+    if (cursor.mode === "between" && cursor.continuation === 0) return new CPrefix(cursor)
+    return endings(cursor).next().done === true ? undefined : new CPrefix(cursor)
+  }
+
+  get complete(): boolean {
+    return isComplete(this.cursor)
+  }
+
+  closing(): Uint8Array | undefined {
+    return closingOf(this.cursor)
+  }
+
+  distance(): number {
+    return distanceOf(this.cursor)
+  }
+}
+
+/** Reads the grammar's tables from its module. Throws where they are not those that this reader knows. */
+export const openPrefixes = async (file: string): Promise<PrefixReader> => {
+  const tables = await ParseTables.read(file)
+  const symbols = symbolsOf(tables)
+  const automaton = new Automaton(tables, restrictionsOf(tables, symbols))
+  const grammar: Grammar = { automaton, completions: new Completions(automaton, symbols.cost), symbols }
+  return {
+    begin: () => new CPrefix(new Cursor(grammar, [automaton.begin()])),
+    prepare: withoutCplusplus
+  }
+}
