@@ -9,7 +9,7 @@
 import { Effect, Schema } from "effect"
 import type { Language, LanguageUnavailable } from "../languages/Language.ts"
 import type { Prefix, PrefixReader } from "../languages/ViablePrefix.ts"
-import { pick, type Sampling } from "./Sampling.ts"
+import { candidates, type Sampling } from "./Sampling.ts"
 
 /** A text that cannot be guided, or a tokenizer or a language that does not allow it. */
 export class GuideImpossible extends Schema.TaggedError<GuideImpossible>()("GuideImpossible", {
@@ -144,16 +144,38 @@ export class Guide {
     endToken: number | undefined
   ): number | undefined {
     if (!this.closing && (this.ending === undefined || this.ending.length < this.left)) {
-      let allowed = logits
-      for (let draw = 0; draw < Math.min(mostDraws, logits.length); draw++) {
-        const token = pick(allowed, sampling, uniform(), seen)
-        if (token === endToken && this.prefix.complete) return token
-        if (this.take(token)) return token
-        if (allowed === logits) allowed = logits.slice()
-        allowed[token] = Number.NEGATIVE_INFINITY
-      }
+      const token = this.draw(logits, sampling, uniform, seen, endToken)
+      if (token !== undefined) return token
     }
     return this.close() ?? endToken
+  }
+
+  /** The first token that may follow, of those that are drawn; undefined where none is among so many. */
+  private draw(
+    logits: Float32Array,
+    sampling: Sampling,
+    uniform: () => number,
+    seen: Iterable<number>,
+    endToken: number | undefined
+  ): number | undefined {
+    let draws = 0
+    let allowed = logits
+    while (draws < mostDraws) {
+      const among = candidates(allowed, sampling, seen)
+      const refused: Array<number> = []
+      for (; draws < mostDraws; draws++) {
+        const token = among.draw(uniform())
+        if (token === undefined) break
+        if (token === endToken ? this.prefix.complete : this.take(token)) return token
+        among.take(token)
+        refused.push(token)
+      }
+      if (refused.length === 0) return undefined
+      // All that the settings leave were refused: the next most likely ones take their place.
+      if (allowed === logits) allowed = logits.slice()
+      for (const token of refused) allowed[token] = Number.NEGATIVE_INFINITY
+    }
+    return undefined
   }
 
   /** Adds a token where it may follow and leaves enough tokens to end the text. */

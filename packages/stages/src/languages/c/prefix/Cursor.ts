@@ -62,7 +62,19 @@ export class Cursor {
   }
 
   copy(): Cursor {
-    return Object.assign(new Cursor(this.grammar, this.stacks), this)
+    const copy = new Cursor(this.grammar, this.stacks)
+    copy.mode = this.mode
+    copy.text = this.text
+    copy.line = this.line
+    copy.lineStart = this.lineStart
+    copy.spaced = this.spaced
+    copy.carriageReturn = this.carriageReturn
+    copy.least = this.least
+    copy.most = this.most
+    copy.continuation = this.continuation
+    copy.begun = this.begun
+    copy.beginning = this.beginning
+    return copy
   }
 
   /** Whether a terminal may follow. */

@@ -4,11 +4,29 @@ import { Completions } from "../../lr/Completions.ts"
 import * as ParseTables from "../../lr/ParseTables.ts"
 import type { Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
-import { Cursor, type Grammar } from "./Cursor.ts"
+import { Cursor, type Grammar, type Mode } from "./Cursor.ts"
 import { closingOf, distanceOf, endings, isComplete } from "./closing.ts"
 import { readBytes } from "./readBytes.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
+
+/** Lexemes that anything ends which may stand in them: what follows them was decided where they began. */
+const selfContained = new Set<Mode>([
+  "line-comment",
+  "block-comment",
+  "string",
+  "string-escape",
+  "character",
+  "character-escape",
+  "argument",
+  "library"
+])
+
+/** Whether it is certain without a trial that the text can go on: between lexemes, and in a word that may become a name. */
+const isDecided = (cursor: Cursor): boolean =>
+  cursor.mode === "between" ||
+  selfContained.has(cursor.mode) ||
+  (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
 
 class CPrefix implements Prefix {
   private readonly cursor: Cursor
@@ -20,8 +38,8 @@ class CPrefix implements Prefix {
   read(bytes: Uint8Array): Prefix | undefined {
     const cursor = this.cursor.copy()
     if (!readBytes(cursor, bytes)) return undefined
-    // Between lexemes all is decided. Within one, some end of it must be able to follow.
-    if (cursor.mode === "between" && cursor.continuation === 0) return new CPrefix(cursor)
+    if (isDecided(cursor)) return new CPrefix(cursor)
+    // Some end of the lexeme must be able to follow.
     return endings(cursor).next().done === true ? undefined : new CPrefix(cursor)
   }
 
