@@ -10,9 +10,8 @@ import { readBytes } from "./readBytes.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
 
-/** Lexemes that anything ends which may stand in them: what follows them was decided where they began. */
+/** Lexemes that can always end, and what follows them was decided where they began. A line comment is none within a directive, which it ends. */
 const selfContained = new Set<Mode>([
-  "line-comment",
   "block-comment",
   "string",
   "string-escape",
@@ -26,6 +25,7 @@ const selfContained = new Set<Mode>([
 const isDecided = (cursor: Cursor): boolean =>
   cursor.mode === "between" ||
   selfContained.has(cursor.mode) ||
+  (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
 
 class CPrefix implements Prefix {
