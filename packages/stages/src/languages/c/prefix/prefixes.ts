@@ -23,7 +23,7 @@ const selfContained = new Set<Mode>([
 
 /** Whether it is certain without a trial that the text can go on: between lexemes, and in a word that may become a name. */
 const isDecided = (cursor: Cursor): boolean =>
-  cursor.mode === "between" ||
+  (cursor.mode === "between" && !cursor.carriageReturn) ||
   selfContained.has(cursor.mode) ||
   (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
