@@ -78,9 +78,9 @@ export const end = (cursor: Cursor): boolean => {
 
 /** A prefix of a literal, such as `L"`, is read with its quote. */
 const word = (cursor: Cursor, character: string): Outcome => {
-  if (isWord(character) && cursor.text.length < longestLexeme) {
+  if (isWord(character)) {
     cursor.text += character
-    return "read"
+    return read(cursor.text.length <= longestLexeme)
   }
   const quote = quotes[character]
   if (quote !== undefined && cursor.line !== "name" && /^(?:L|u|U|u8)$/.test(cursor.text))
@@ -90,9 +90,9 @@ const word = (cursor: Cursor, character: string): Outcome => {
 
 const number = (cursor: Cursor, character: string): Outcome => {
   const isSign = /[-+]/.test(character) && /[eEpP]$/.test(cursor.text)
-  if ((isSign || /[\w.']/.test(character)) && cursor.text.length < longestLexeme) {
+  if (isSign || /[\w.']/.test(character)) {
     cursor.text += character
-    return "read"
+    return read(cursor.text.length <= longestLexeme)
   }
   return again(endNumber(cursor))
 }

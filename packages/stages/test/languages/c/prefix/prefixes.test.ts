@@ -108,6 +108,7 @@ describe("C read byte by byte", () => {
         ["int x = 1", "x"],
         ["T (x)", "[3];"],
         ["x", ";"],
+        ["int ", `${"x".repeat(300)} y`],
         ["#ifdef __cplusplu", "s"]
       ] as const) {
         const prefix = reader.begin().read(piece(viable))
