@@ -86,7 +86,7 @@ const check = Effect.fnUntraced(function* (directory: string) {
   const rate = ({ seconds, tokens }: typeof free) => Math.round(tokens / seconds)
   const all = batches * rows
   console.log(
-    `${directory}: ${all - failed} of ${all} guided completions parse; ${long} are longer than their limit; ${rate(ours)} tokens a second, free ${rate(free)}`
+    `${directory}: ${all - failed} of ${all} guided completions parse; ${long} are longer than their limit; ${rate(ours)} tokens a second of processor time, free ${rate(free)}`
   )
   return failed + long
 })

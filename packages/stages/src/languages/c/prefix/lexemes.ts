@@ -44,7 +44,7 @@ const endMark = (cursor: Cursor): boolean => {
 }
 
 const endDirective = (cursor: Cursor): boolean => {
-  const name = /^#[ \t]*(\w+)$/.exec(cursor.text)?.[1]
+  const name = /^#[ \t]*([A-Za-z\d]\w*)$/.exec(cursor.text)?.[1]
   if (name === undefined) return false
   const { directives, of } = cursor.grammar.symbols
   const known = directives.get(name)
@@ -189,8 +189,9 @@ const library = (cursor: Cursor, character: string): Outcome => {
 }
 
 const directive = (cursor: Cursor, character: string): Outcome => {
-  const goesOn = isWord(character) && character !== "$"
-  if (goesOn || (/[ \t]/.test(character) && !/\w/.test(cursor.text))) {
+  const begun = /\w/.test(cursor.text)
+  const goesOn = (begun ? /\w/ : /[A-Za-z\d]/).test(character)
+  if (goesOn || (/[ \t]/.test(character) && !begun)) {
     cursor.text += character
     return read(cursor.text.length < longestLexeme)
   }

@@ -108,6 +108,7 @@ describe("C read byte by byte", () => {
         ["int x = 1", "x"],
         ["T (x)", "[3];"],
         ["x", ";"],
+        ["# ", "_a\n"],
         ["int ", `${"x".repeat(300)} y`],
         ["#ifdef __cplusplu", "s"]
       ] as const) {
