@@ -2,8 +2,9 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, Scope } from "effect"
 import { beforeAll, describe, expect, test } from "vitest"
+import { c } from "../../stages/src/languages/c/c.ts"
 import { makeModel } from "../../stages/test/validate/laboratory.ts"
 import { emptyFolder, start, trainyard } from "./spawn.ts"
 
@@ -12,6 +13,11 @@ const place = { directory, env: { TRAINYARD_BACKEND: "cpu", TRAINYARD_THREADS: "
 beforeAll(async () => {
   await Effect.runPromise(makeModel(join(directory, "model")).pipe(Effect.provide(NodeServices.layer)))
 }, 60_000)
+
+/** The parser of C; it is left open. */
+const judge = Effect.gen(function* () {
+  return { tools: yield* c.open }
+}).pipe(Effect.provideService(Scope.Scope, Scope.makeUnsafe()), Effect.provide(NodeServices.layer))
 
 const generate = async (...args: ReadonlyArray<string>) => {
   const { code, stderr, stdout } = await trainyard(place, "generate", "--model", "model", ...args)
@@ -89,6 +95,37 @@ describe("trainyard generate", () => {
     }
   })
 
+  test("writes C that is whole with --grammar, at once and with every way to end it", async () => {
+    const { tools } = await Effect.runPromise(judge)
+    const options = ["--prompt", "int f(", "--grammar", "c", "--max-tokens", "40", "--temperature", "1.2"]
+    const samples = [
+      ...(await jsonOf(...options, "-n", "4")),
+      ...(await jsonOf(...options, "--items", "1", "--seed", "9")),
+      ...(await jsonOf(...options, "--stop", "x", "--seed", "9"))
+    ]
+    for (const { completion, grammar, prompt, tokens } of samples) {
+      expect(tools.firstError(`${(prompt + completion).trimEnd()}\n`)).toBeNull()
+      expect(grammar).toBe("c")
+      expect(tokens).toBeLessThanOrEqual(40)
+    }
+    const { code, stderr, stdout } = await trainyard(
+      place,
+      ...[
+        "generate",
+        "--model",
+        "model",
+        "--prompt",
+        "int f(void) { g((",
+        "--grammar",
+        "c",
+        "--max-tokens",
+        "2"
+      ]
+    )
+    expect(stderr).toMatch(/^The prompt needs \d+ more tokens to end as a C text, and the limit is 2\..*\n$/)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+  })
+
   test("ends before a stop text", async () => {
     const [whole] = await jsonOf("--prompt", "int", "--max-tokens", "30")
     const stop = whole.completion.slice(4, 6)
@@ -119,6 +156,14 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, sentence: RegE
   [["--prompt", "x", "--logprobs", "5"], /^--logprobs has no effect without --json.*\n$/],
   [["--prompt", "x", "--temperature", "0", "--min-p", "0.1"], /^--top-p and --min-p have no effect.*\n$/],
   [["--prompt", "x", "--language", "c"], /^--language has no effect without --items\..*\n$/],
+  [
+    ["--prompt", "return 1; }", "--grammar", "c"],
+    /^The prompt is not the beginning of a C text that the grammar accepts\..*\n$/
+  ],
+  [
+    ["--prompt", "x", "--grammar", "c", "--items", "1", "--language", "python"],
+    /^--items counts items of python, and --grammar writes c\..*\n$/
+  ],
   [["--prompt", "x", "--prompt-file", "y"], /^--prompt and --prompt-file are both given\..*\n$/],
   [["--prompt-file", "none"], /^--prompt-file none cannot be read \(NotFound\)\..*\n$/],
   [["--prompt-file", "latin1.c"], /^The prompt from latin1\.c is not UTF-8 text\..*\n$/],

@@ -88,6 +88,11 @@ it.layer(workspace)("validate's language", (it) => {
       const { artifact } = yield* runStage(node({ maxTokens: 80 }), yield* place())
       expect(artifact.value.language).toBe("c")
       expect(artifact.value.realParseShare).toBe(1)
+      const { bitsPerByte, guided, parseShare } = artifact.value
+      expect(guided).toMatchObject({ notGuided: 0, guided: { parses: guided?.prompts } })
+      expect(guided?.free.parses).toBe((parseShare ?? 0) * (guided?.prompts ?? 0))
+      const free = yield* runStage(node({ maxTokens: 80, guided: false }), yield* place())
+      expect(free.artifact.value).toMatchObject({ bitsPerByte, parseShare, guided: null })
     })
   )
 
