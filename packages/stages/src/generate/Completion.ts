@@ -7,6 +7,7 @@ import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
 import { type Codec, decoder } from "./decoding.ts"
+import type { Guide } from "./Guide.ts"
 import { pick, type Sampling } from "./Sampling.ts"
 
 export type { Block, TextGenerator } from "./Batch.ts"
@@ -20,16 +21,20 @@ export interface CompletionOptions extends Sampling {
 }
 
 /**
- * Draws the tokens of one completion in turn from their logits. Token number i, from 0, is drawn by a number that depends on the seed and i
- * alone.
+ * Draws the tokens of one completion in turn from their logits. Token number i, from 0, is drawn by numbers that depend on the seed and i
+ * alone: one, or with a guide one for each draw. Gives undefined where a guide ends the text and there is no stop token.
  */
-export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOptions) => {
+export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOptions, guide?: Guide) => {
   const seen = new Set(prompt)
   let made = 0
-  return (logits: Float32Array): number => {
-    const token = pick(logits, options, draws(options.seed, "token", made)(), seen)
+  return (logits: Float32Array): number | undefined => {
+    const uniform = draws(options.seed, "token", made)
+    const token =
+      guide === undefined
+        ? pick(logits, options, uniform(), seen)
+        : guide.next(logits, options, uniform, seen, options.stopToken)
     made++
-    seen.add(token)
+    if (token !== undefined) seen.add(token)
     return token
   }
 }
@@ -41,19 +46,20 @@ export const tokenRow = (
   prompt: ReadonlyArray<number>,
   options: CompletionOptions,
   onToken: (token: number) => void,
-  onEnd: () => void = () => undefined
+  onEnd: () => void = () => undefined,
+  guide?: Guide
 ): Row => {
-  const choose = chooser(prompt, options)
+  const choose = chooser(prompt, options, guide)
   let made = 0
   return {
     prompt,
     next: (logits) =>
       Effect.sync(() => {
         const token = choose(logits)
-        if (token === options.stopToken) return void onEnd()
+        if (token === undefined || token === options.stopToken) return void onEnd()
         onToken(token)
         made++
-        if (made < options.maxTokens) return token
+        if (made < options.maxTokens && guide?.ended !== true) return token
         return void onEnd()
       })
   }

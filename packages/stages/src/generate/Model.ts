@@ -22,6 +22,7 @@ import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import type { TextGenerator } from "./Batch.ts"
 import { type Codec, codecOf } from "./decoding.ts"
+import type { GuideImpossible } from "./Guide.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import { type Part, type SampleOptions, samples as samplesOf } from "./Samples.ts"
 
@@ -182,7 +183,7 @@ export const samples = (
   prompt: string,
   options: GenerateOptions,
   count = 1
-): Stream.Stream<Part, RunError | TokenizerMismatch> =>
+): Stream.Stream<Part, RunError | GuideImpossible | TokenizerMismatch> =>
   Stream.unwrap(
     Effect.map(model.codec.encode(prompt), (encoded) =>
       samplesOf(
@@ -203,7 +204,7 @@ export const generate = (
   opened: Opened,
   prompt: string,
   options: GenerateOptions
-): Stream.Stream<string, RunError | TokenizerMismatch> =>
+): Stream.Stream<string, RunError | GuideImpossible | TokenizerMismatch> =>
   samples(opened, prompt, options).pipe(
     Stream.map((part) => part.text),
     Stream.filter((text) => text !== "")
@@ -214,4 +215,5 @@ export const complete = (
   opened: Opened,
   prompt: string,
   options: GenerateOptions
-): Effect.Effect<string, RunError | TokenizerMismatch> => Stream.mkString(generate(opened, prompt, options))
+): Effect.Effect<string, RunError | GuideImpossible | TokenizerMismatch> =>
+  Stream.mkString(generate(opened, prompt, options))

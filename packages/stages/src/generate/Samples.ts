@@ -3,6 +3,9 @@
  *
  * After each token, in this order: the end of the document ends a completion before it; then the first stop text that is whole, before it; then
  * the item limit, at the item's end; then a loop; then the token limit.
+ *
+ * A guided completion ends whole. Where a stop text, the item limit or a loop would end it within an item, the shortest end that was found is
+ * added to its text; it does not count as tokens.
  */
 import type { RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
@@ -11,6 +14,7 @@ import { adaptiveRow } from "./adaptiveRow.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
 import { type CompletionOptions, chooser } from "./Completion.ts"
 import { type Codec, decoder } from "./decoding.ts"
+import { closingText, type Guidance, Guide, type GuideImpossible } from "./Guide.ts"
 import { type ItemLimit, itemLimit } from "./itemLimit.ts"
 import { logProbabilities, type TokenLogProbability } from "./logProbabilities.ts"
 import { type Loop, loopDetector } from "./loops.ts"
@@ -27,6 +31,8 @@ export interface SampleOptions extends CompletionOptions {
   readonly logprobs?: number | undefined
   /** Draws from this mixture of the model with n-grams, which needs `stopToken`; from the model alone when absent. */
   readonly adaptive?: AdaptiveModel | undefined
+  /** Keeps the completion to texts of a language, which it ends whole; see `Guide`. Free when absent. */
+  readonly guidance?: Guidance | undefined
 }
 
 export interface Prompt {
@@ -56,6 +62,12 @@ export interface Part {
   readonly ended?: Ended
 }
 
+/** Adds to the last part of a guided completion what ends its text whole; `before` is the text that precedes the part. */
+const closed = (part: Omit<Part, "sample">, before: string, guidance: Guidance | undefined) =>
+  guidance === undefined || part.ended === undefined
+    ? part
+    : { ...part, text: part.text + (closingText(guidance, before + part.text) ?? "") }
+
 /** The text that one completion's tokens make, and whether that ends it. */
 const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   const decode = decoder(codec)
@@ -63,21 +75,32 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   const ending = options.items === undefined ? undefined : itemLimit(prompt.text, options.items)
   const looping = options.loopStop === false ? undefined : loopDetector()
   let made = 0
+  let whole = prompt.text
+  const shown = (part: Omit<Part, "sample">) => {
+    const all = closed(part, whole, options.guidance)
+    whole += all.text
+    return all
+  }
   /** The part of a piece that belongs to the completion, and whether the item limit ends it there. */
   const limited = (text: string, ended: Ended | undefined): Omit<Part, "sample"> => {
     const length = text === "" ? undefined : ending?.(text)
-    if (length !== undefined) return { text: text.slice(0, length), ended: { by: "items" } }
-    return ended === undefined ? { text } : { text, ended }
+    if (length !== undefined) return shown({ text: text.slice(0, length), ended: { by: "items" } })
+    return shown(ended === undefined ? { text } : { text, ended })
   }
   return {
     atEnd: (): Omit<Part, "sample"> => limited(stops.end(), { by: "document" }),
-    token: Effect.fnUntraced(function* (token: number) {
+    /** `last`: nothing follows. */
+    token: Effect.fnUntraced(function* (token: number, last: boolean) {
       made++
       const { stopped, text } = stops.next(yield* decode(token))
       if (stopped) return limited(text, { by: "stop" })
       const loop = looping?.(token)
       const ended: Ended | undefined =
-        loop !== undefined ? { by: "loop", loop } : made >= options.maxTokens ? { by: "limit" } : undefined
+        loop !== undefined
+          ? { by: "loop", loop }
+          : last || made >= options.maxTokens
+            ? { by: "limit" }
+            : undefined
       return limited(ended === undefined ? text : text + stops.end(), ended)
     })
   }
@@ -87,22 +110,23 @@ const rowOf = <E>(
   codec: Codec<E>,
   prompt: Prompt,
   options: SampleOptions,
+  guide: Guide | undefined,
   emit: (part: Omit<Part, "sample">) => void
 ): Row<E> => {
-  const choose = chooser(prompt.ids, options)
+  const choose = chooser(prompt.ids, options, guide)
   const write = writer(codec, prompt, options)
   const row: Row<E> = {
     prompt: prompt.ids,
     next: Effect.fnUntraced(function* (logits) {
       const token = choose(logits)
-      if (token === options.stopToken) {
+      if (token === undefined || token === options.stopToken) {
         emit(write.atEnd())
         return undefined
       }
       const { logprobs: count } = options
       // Before the text is decoded: the logits are valid until then.
       const logprobs = count === undefined ? {} : { logprobs: logProbabilities(logits, token, count) }
-      const part = yield* write.token(token)
+      const part = yield* write.token(token, guide?.ended === true)
       emit({ token, ...logprobs, ...part })
       return part.ended === undefined ? token : undefined
     })
@@ -118,20 +142,26 @@ const batch = <E>(
   prompt: Prompt,
   options: SampleOptions,
   numbers: ReadonlyArray<number>
-): Stream.Stream<Part, RunError | E> =>
-  Stream.suspend(() => {
-    const parts: Array<Part> = []
-    const step = begin(
-      generator,
-      numbers.map((sample) =>
-        rowOf(codec, prompt, { ...options, seed: options.seed + sample }, (part) => {
-          parts.push({ sample, ...part })
+): Stream.Stream<Part, RunError | GuideImpossible | E> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const { guidance, maxTokens } = options
+      const parts: Array<Part> = []
+      const rows = yield* Effect.forEach(
+        numbers,
+        Effect.fnUntraced(function* (sample) {
+          const guide =
+            guidance === undefined ? undefined : yield* Guide.begin(guidance, prompt.text, maxTokens)
+          return rowOf(codec, prompt, { ...options, seed: options.seed + sample }, guide, (part) => {
+            parts.push({ sample, ...part })
+          })
         })
       )
-    )
-    const next = Effect.map(step, (more) => (more ? ([parts.splice(0), 0] as const) : undefined))
-    return Stream.unfold(0, () => next).pipe(Stream.flatMap(Stream.fromIterable))
-  })
+      const step = begin(generator, rows)
+      const next = Effect.map(step, (more) => (more ? ([parts.splice(0), 0] as const) : undefined))
+      return Stream.unfold(0, () => next).pipe(Stream.flatMap(Stream.fromIterable))
+    })
+  )
 
 /**
  * `count` completions of a prompt, as many at once as the generator has rows. Sample i, from 0, is the completion of seed `seed + i` alone.
@@ -142,7 +172,7 @@ export const samples = <E>(
   prompt: Prompt,
   options: SampleOptions,
   count: number
-): Stream.Stream<Part, RunError | E> => {
+): Stream.Stream<Part, RunError | GuideImpossible | E> => {
   const rows = generator.rows ?? 1
   const batches = Array.from({ length: Math.ceil(count / rows) }, (_, index) =>
     Array.from({ length: Math.min(rows, count - index * rows) }, (_, row) => index * rows + row)

@@ -138,3 +138,40 @@ export const pick = (
   }
   return last
 }
+
+/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. */
+export interface Candidates {
+  /** A token id, by a number in [0, 1); undefined where none is left. */
+  readonly draw: (uniform: number) => number | undefined
+  readonly take: (id: number) => void
+}
+
+/** The tokens that `pick` draws from: its first draw is that of `pick`. */
+export const candidates = (
+  logits: Float32Array,
+  sampling: Sampling,
+  seen: Iterable<number> = []
+): Candidates => {
+  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
+  const ids: Array<number> = []
+  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
+  return {
+    draw: (uniform) => {
+      let total = 0
+      for (const id of ids) total += weights[id]!
+      let left = uniform * total
+      let last: number | undefined
+      for (const id of ids) {
+        const weight = weights[id]!
+        if (weight === 0) continue
+        last = id
+        left -= weight
+        if (left < 0) return id
+      }
+      return last
+    },
+    take: (id) => {
+      weights[id] = 0
+    }
+  }
+}

@@ -7,12 +7,15 @@ import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 export interface Codec<E> {
   readonly encode: (text: string) => Effect.Effect<ReadonlyArray<number>, E>
   readonly decode: (ids: ReadonlyArray<number>) => Effect.Effect<string, E>
+  /** UTF-8 bytes of each id, for guided generation: see `Tokenizer.tokenBytes`. */
+  readonly tokenBytes?: ReadonlyArray<Uint8Array | undefined> | undefined
 }
 
 /** A tokenizer as a codec. */
 export const codecOf = (tokenizer: Tokenizer): Codec<TokenizerMismatch> => ({
   encode: (text) => Effect.map(tokenizer.encode(text), (ids) => Array.from(ids)),
-  decode: tokenizer.decode
+  decode: tokenizer.decode,
+  tokenBytes: tokenizer.tokenBytes
 })
 
 /** Ids that are decoded together at most, but for a character that is not whole yet. */

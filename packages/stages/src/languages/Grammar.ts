@@ -19,6 +19,12 @@ const unavailable = (title: string, cause: unknown) =>
 const fileOf = ({ title, url }: Grammar) =>
   Effect.try({ try: () => fileURLToPath(url()), catch: (cause) => unavailable(title, cause) })
 
+/** Reads a grammar's file into something else than a parser. */
+export const load = <A>(grammar: Grammar, read: (file: string) => Promise<A>) =>
+  Effect.flatMap(fileOf(grammar), (file) =>
+    Effect.tryPromise({ try: () => read(file), catch: (cause) => unavailable(grammar.title, cause) })
+  )
+
 /** SHA-256 of a grammar's file, hexadecimal. Nothing imports that file, so a stage's code does not change with it. */
 export const digest = (grammar: Grammar) =>
   Effect.map(Effect.flatMap(fileOf(grammar), digestFile), ({ sha256 }) => sha256)

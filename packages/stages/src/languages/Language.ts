@@ -7,6 +7,7 @@ import type { ExternalServices } from "@trainyard/core/Stage"
 import { type Effect, type FileSystem, type Path, Predicate, Schema, type Scope } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
 import type { Compiler } from "./Compiler.ts"
+import type { PrefixReader } from "./ViablePrefix.ts"
 
 /** A language's tools cannot be opened, such as a grammar that cannot be loaded. */
 export class LanguageUnavailable extends Schema.TaggedError<LanguageUnavailable>()("LanguageUnavailable", {
@@ -73,6 +74,11 @@ export interface Options {
    * part of the cache key. Planning asks for them, so this must be quick.
    */
   readonly externalDigest?: Effect.Effect<Readonly<Record<string, string>>, unknown, ExternalServices>
+  /**
+   * Opens what guided generation reads texts with. Every text that it calls complete must be one in which `firstError` finds no error.
+   * Without it, texts of this language cannot be guided.
+   */
+  readonly grammar?: Effect.Effect<PrefixReader, LanguageUnavailable>
   /** Opens the language's tools. They are released with the scope. */
   readonly open: Effect.Effect<
     Tools,

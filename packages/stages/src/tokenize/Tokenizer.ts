@@ -4,6 +4,7 @@
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
+import { bytesOfTokens } from "./byteLevel.ts"
 import { byteLevelDecoder } from "./byteLevelDecoder.ts"
 import { digestOf } from "./digest.ts"
 import {
@@ -47,6 +48,8 @@ export interface Tokenizer {
    * text cannot show.
    */
   readonly bytesOf: (text: string, ids: Uint32Array) => Effect.Effect<number, TokenizerMismatch>
+  /** UTF-8 bytes of each id, undefined for special tokens; undefined where the vocabulary is not byte-level. */
+  readonly tokenBytes: ReadonlyArray<Uint8Array | undefined> | undefined
 }
 
 const Config = Schema.fromJsonString(
@@ -309,6 +312,9 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     bytesOf: isByteLevel(json)
       ? (_, ids) => Effect.succeed(ids.reduce((sum, id) => sum + (bytes.get(id) ?? 0), 0))
       : (text, ids) => bytesByOffset(library, text, ids.length),
+    tokenBytes: isByteLevel(json)
+      ? bytesOfTokens(vocabulary, new Set([endTokenId, ...added.map(({ id }) => id)]), vocabularySize)
+      : undefined,
     decode: decodeWith(library, vocabularySize, isByteLevel(json) ? byteLevelDecoder(ids) : undefined)
   }
   return tokenizer

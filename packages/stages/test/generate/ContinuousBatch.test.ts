@@ -62,6 +62,7 @@ const text = (prompt: ReadonlyArray<number>, seed: number, length: number, made:
     next: (logits) =>
       Effect.sync(() => {
         const token = choose(logits)
+        if (token === undefined) return undefined
         made.push(token)
         return made.length < length ? token : undefined
       })

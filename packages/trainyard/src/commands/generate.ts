@@ -1,5 +1,6 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
 import { Workspace } from "@trainyard/core/Workspace"
+import { Guide } from "@trainyard/stages/generate/Guide"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -50,7 +51,13 @@ export const generate = Command.make(
         output.errors.write(
           `The weights in ${adaptive.report} were fitted with another training text than that of ${adaptive.dataset}.\n`
         )
-      const options = { ...(yield* optionsOf(flags)), adaptive: adaptive?.mixture }
+      const options = {
+        ...(yield* optionsOf(flags, model).pipe(asWrongUsage)),
+        adaptive: adaptive?.mixture
+      }
+      // Before anything is printed.
+      if (options.guidance !== undefined)
+        yield* Guide.begin(options.guidance, printing.prompt, options.maxTokens).pipe(asWrongUsage)
       const opened = yield* Model.open(model, Math.min(count, mostRows))
       const { add, samples } = collector(count, performance.now())
       const print = flags.json ? () => undefined : printer(output.screen, printing)
@@ -66,7 +73,8 @@ export const generate = Command.make(
       for (const [index, sample] of samples.entries())
         output.json({
           ...(yield* jsonOf(model, sample, index, printing, Option.isSome(flags.logprobs))),
-          adaptive: flags.adaptive
+          adaptive: flags.adaptive,
+          ...(Option.isSome(flags.grammar) ? { grammar: flags.grammar.value } : {})
         })
     })
     yield* text.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
@@ -85,6 +93,10 @@ export const generate = Command.make(
     {
       command: 'trainyard generate --model model --prompt "static int " --items 1 --stop "#include" -n 4',
       description: "Four functions at once, each ended at its end or before an #include"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "int main" --grammar c',
+      description: "C that parses, whole within the token limit"
     },
     {
       command: 'trainyard generate --model model --prompt "static int" --adaptive',

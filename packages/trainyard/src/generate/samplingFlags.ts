@@ -1,6 +1,7 @@
 /** Flags that say how text is drawn and where it ends: those of `trainyard generate` that say nothing of where to compute. */
 
-import type { GenerateOptions } from "@trainyard/stages/generate/Model"
+import { guidance } from "@trainyard/stages/generate/Guide"
+import type { GenerateOptions, Loaded } from "@trainyard/stages/generate/Model"
 import { builtIn, named } from "@trainyard/stages/languages/builtIn"
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
@@ -24,6 +25,8 @@ const numberIn = (name: string, allowed: (value: number) => boolean, expected: s
   )
 
 const languages = builtIn.map(({ name }) => name)
+/** Those with a grammar that generation can follow. */
+const guided = builtIn.filter(({ grammar }) => grammar !== undefined).map(({ name }) => name)
 
 /** How each token is drawn. */
 const drawing = {
@@ -98,6 +101,12 @@ const ending = {
     Flag.withDescription("Language whose items --items counts. Default: c"),
     Flag.optional
   ),
+  grammar: Flag.Literals("grammar", guided).pipe(
+    Flag.withDescription(
+      "Write only what parses in this language, and end it whole within --max-tokens: the text is one of complete top-level items"
+    ),
+    Flag.optional
+  ),
   noLoopStop: Flag.Boolean("no-loop-stop").pipe(
     Flag.withoutNegation,
     Flag.withDescription("Write on when the text repeats itself: the same run of tokens again and again"),
@@ -127,6 +136,7 @@ export interface SamplingFlags {
   readonly stop: ReadonlyArray<string>
   readonly items: Option.Option<number>
   readonly language: Option.Option<string>
+  readonly grammar: Option.Option<string>
   readonly noLoopStop: boolean
   readonly logprobs: Option.Option<number>
 }
@@ -137,19 +147,26 @@ export const contradiction = (flags: SamplingFlags & { readonly json: boolean })
     return "--logprobs has no effect without --json, which prints them. Add --json, or leave --logprobs out."
   if (Option.isSome(flags.language) && Option.isNone(flags.items))
     return "--language has no effect without --items. Add --items N, or leave --language out."
+  if (
+    Option.isSome(flags.language) &&
+    Option.isSome(flags.grammar) &&
+    flags.language.value !== flags.grammar.value
+  )
+    return `--items counts items of ${flags.language.value}, and --grammar writes ${flags.grammar.value}. Give one language for both, or leave --grammar out.`
   if (flags.temperature === 0 && (flags.topP < 1 || flags.minP > 0))
     return "--top-p and --min-p have no effect at --temperature 0, which always takes the most likely token. Leave them out, or give a temperature."
   return undefined
 }
 
-/** The flags as the model takes them. The tools of a language are open as long as the scope. */
-export const optionsOf = Effect.fnUntraced(function* (flags: SamplingFlags) {
+/** The flags as this model takes them. The tools of a language are open as long as the scope. */
+export const optionsOf = Effect.fnUntraced(function* (flags: SamplingFlags, { codec }: Loaded) {
   const { maxTokens, minP, repetitionPenalty, seed, stop, temperature, topK, topP } = flags
-  const language = named(Option.getOrElse(flags.language, () => "c"))
+  const language = named(Option.getOrElse(flags.language, () => Option.getOrElse(flags.grammar, () => "c")))
   const items =
     Option.isNone(flags.items) || language === undefined
       ? undefined
       : { count: flags.items.value, lastItem: (yield* language.open).lastItem }
+  const writes = Option.isSome(flags.grammar) ? named(flags.grammar.value) : undefined
   const options: GenerateOptions = {
     maxTokens,
     temperature,
@@ -160,6 +177,7 @@ export const optionsOf = Effect.fnUntraced(function* (flags: SamplingFlags) {
     seed,
     stop,
     items,
+    guidance: writes === undefined ? undefined : yield* guidance(writes, codec.tokenBytes),
     loopStop: !flags.noLoopStop,
     logprobs: Option.getOrUndefined(flags.logprobs)
   }

@@ -9,6 +9,7 @@ import { firstError, grammar } from "./grammar.ts"
 import { itemsWithBodies } from "./items.ts"
 import { lastItem } from "./lastItem.ts"
 import { cLexemes } from "./lexemes.ts"
+import { openPrefixes } from "./prefix/prefixes.ts"
 import { undefinedTypes } from "./undefinedTypes.ts"
 
 export const c = Language.make({
@@ -19,6 +20,7 @@ export const c = Language.make({
     "gcc checks the syntax only, with includes blanked and undeclared types declared; errors that only say that a name is not declared, or what follows from that, do not count. Nothing generated is run."
   ],
   externalDigest: Effect.all({ compiler: Compiler.describe(gcc), grammar: Grammar.digest(grammar) }),
+  grammar: Grammar.load(grammar, openPrefixes),
   open: Effect.gen(function* () {
     const parser = yield* Grammar.open(grammar)
     const compiler = yield* Compiler.find(gcc)

@@ -1,0 +1,141 @@
+/** Where a reader of C text is: the stacks of its parser, the lexeme that it is in, and the line. */
+import type { Automaton, Stack } from "../../lr/Automaton.ts"
+import type { Completions } from "../../lr/Completions.ts"
+import type { Symbols } from "./symbols.ts"
+
+/** The C grammar, ready to read with. */
+export interface Grammar {
+  readonly automaton: Automaton
+  readonly completions: Completions
+  readonly symbols: Symbols
+}
+
+/** The lexeme that is being read; "between" lexemes. */
+export type Mode =
+  | "between"
+  | "splice"
+  | "word"
+  | "number"
+  | "mark"
+  | "line-comment"
+  | "block-comment"
+  | "string"
+  | "string-escape"
+  | "character"
+  | "character-escape"
+  | "library"
+  | "directive"
+  | "argument"
+
+/**
+ * What a line of a directive still needs: "open": the line's end is a terminal; "name": a name; "end": nothing but its end; "none": it is no
+ * directive's line.
+ */
+export type Line = "none" | "open" | "name" | "end"
+
+/** Changes as it reads; `copy` keeps a place. */
+export class Cursor {
+  readonly grammar: Grammar
+  stacks: ReadonlyArray<Stack>
+  mode: Mode = "between"
+  /** The lexeme so far, or what its mode remembers of it. */
+  text = ""
+  line: Line = "none"
+  /** Whether nothing but whitespace stands before, in the line. */
+  lineStart = true
+  /** Whether whitespace was skipped just before. */
+  spaced = false
+  /** Whether a carriage return awaits its line feed. */
+  carriageReturn = false
+  /** Least and largest value of the next byte of a character that is not whole, and how many more it needs. */
+  least = 0x80
+  most = 0xbf
+  continuation = 0
+  /** Whether more than comments was read. */
+  begun = false
+  /** The beginning of the line. */
+  beginning = ""
+
+  constructor(grammar: Grammar, stacks: ReadonlyArray<Stack>) {
+    this.grammar = grammar
+    this.stacks = stacks
+  }
+
+  copy(): Cursor {
+    const copy = new Cursor(this.grammar, this.stacks)
+    copy.mode = this.mode
+    copy.text = this.text
+    copy.line = this.line
+    copy.lineStart = this.lineStart
+    copy.spaced = this.spaced
+    copy.carriageReturn = this.carriageReturn
+    copy.least = this.least
+    copy.most = this.most
+    copy.continuation = this.continuation
+    copy.begun = this.begun
+    copy.beginning = this.beginning
+    return copy
+  }
+
+  /** Whether a terminal may follow. */
+  may(terminal: number): boolean {
+    return this.grammar.automaton.advance(this.stacks, terminal).length > 0
+  }
+
+  /** Reads a terminal. Gives false, and changes nothing, where it may not follow. */
+  feed(terminal: number): boolean {
+    const after = this.grammar.automaton.advance(this.stacks, terminal)
+    if (after.length === 0) return false
+    this.stacks = after
+    this.begun = true
+    this.spaced = false
+    this.lineStart = false
+    return true
+  }
+
+  /** Reads a word as what it is for each stack: a keyword, or a name where the keyword means nothing. */
+  feedWord(word: string): boolean {
+    const after = this.afterWord(word)
+    if (after.length === 0) return false
+    this.stacks = after
+    this.begun = true
+    this.spaced = false
+    this.lineStart = false
+    return true
+  }
+
+  afterWord(word: string): ReadonlyArray<Stack> {
+    const { automaton, symbols } = this.grammar
+    const identifier = symbols.of("identifier")
+    const keyword = symbols.keywords.get(word)
+    if (keyword === undefined) return automaton.advance(this.stacks, identifier)
+    // A macro may have any name, and a macro's call any word as its argument.
+    const inArguments = this.stacks.every(({ symbol }) => symbols.beginsArgument.has(symbol))
+    if (this.line === "none" && symbols.reserved.has(word) && !(inArguments && symbols.types.has(keyword)))
+      return automaton.advance(this.stacks, keyword)
+    const asKeyword = this.stacks.filter((stack) => automaton.reads(stack, keyword))
+    const asName = this.stacks.filter((stack) => !automaton.reads(stack, keyword))
+    return [
+      ...new Set([
+        ...(asKeyword.length > 0 ? automaton.advance(asKeyword, keyword) : []),
+        ...(asName.length > 0 ? automaton.advance(asName, identifier) : [])
+      ])
+    ]
+  }
+
+  /** Reads a comment's place: stacks that cannot have one there end. */
+  feedComment(): boolean {
+    const after = this.grammar.automaton.advance(this.stacks, this.grammar.symbols.of("comment"))
+    if (after.length === 0) return false
+    this.stacks = after
+    this.spaced = false
+    this.lineStart = false
+    return true
+  }
+
+  to(mode: Mode, text = ""): true {
+    this.mode = mode
+    this.text = text
+    return true
+  }
+}

@@ -1,0 +1,183 @@
+/** How an unfinished C text ends: its lexeme first, then what its parser still needs. */
+import type { Stack } from "../../lr/Automaton.ts"
+import type { Cursor } from "./Cursor.ts"
+import { end, numberEndings } from "./lexemes.ts"
+import { readBytes } from "./readBytes.ts"
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+const join = (...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
+  Uint8Array.from(parts.flatMap((part) => [...part]))
+
+/** The rest of a character that is cut. */
+const restOfCharacter = ({ continuation, least }: Cursor): Uint8Array =>
+  Uint8Array.from({ length: continuation }, (_, index) => (index === 0 ? least : 0x80))
+
+const withPrefix = (names: Iterable<string>, prefix: string): ReadonlyArray<string> =>
+  [...names]
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length))
+    .sort((a, b) => a.length - b.length)
+
+const escapeEnd = (text: string): string => {
+  const wanted = { x: 2, u: 5, U: 9 }[text[0] ?? ""] ?? 0
+  return text === "" ? "n" : "0".repeat(wanted - text.length)
+}
+
+/** Texts that may end the lexeme, shortest first. */
+const lexemeEndings = (cursor: Cursor): ReadonlyArray<string> => {
+  const { symbols } = cursor.grammar
+  const { mode, text } = cursor
+  switch (mode) {
+    case "between":
+      return [cursor.carriageReturn ? "\n" : ""]
+    case "splice":
+      return ["\n"]
+    case "word":
+      return [
+        "",
+        "_",
+        ...withPrefix(symbols.keywords.keys(), text),
+        ...(/^(?:L|u|U|u8)$/.test(text) ? ['""'] : [])
+      ]
+    case "number":
+      return numberEndings(text)
+    case "mark":
+      return [
+        ...withPrefix(symbols.punctuation.keys(), text),
+        ...(text === "." ? ["0"] : []),
+        ...(text === "/" ? ["/\n", "**/"] : [])
+      ]
+    case "line-comment":
+      return [text === "" ? "\n" : text === "\\" ? " \n" : "\n\n"]
+    case "block-comment":
+      return [text === "*" ? "/" : "*/"]
+    case "string":
+      return ['"']
+    case "string-escape":
+      return [`${escapeEnd(text)}"`]
+    case "character":
+      return [text === "" ? "0'" : "'"]
+    case "character-escape":
+      return [`${escapeEnd(text)}'`]
+    case "library":
+      return [text === "" ? "x>" : ">"]
+    case "directive": {
+      const name = /\w*$/.exec(text)?.[0] ?? ""
+      return [
+        ...withPrefix(["endif", "else"], name),
+        ...(name === "" ? ["x"] : [""]),
+        ...withPrefix(symbols.directives.keys(), name)
+      ]
+    }
+    case "argument":
+      return [/[/\\]$/.test(text) ? "x\n" : text === "\\\r" ? "\n\n" : "\n"]
+  }
+}
+
+/** The cursor after the shortest end of its lexeme that can follow, and that end. */
+export function* endings(
+  cursor: Cursor
+): Generator<{ readonly bytes: Uint8Array; readonly ended: Cursor }, void> {
+  const rest = restOfCharacter(cursor)
+  for (const text of lexemeEndings(cursor)) {
+    const bytes = join(rest, encode(text))
+    const ended = cursor.copy()
+    if (!readBytes(ended, bytes)) continue
+    const tail = needsOf(ended)
+    if (!readBytes(ended, encode(tail))) continue
+    if (end(ended) && ended.stacks.length > 0) yield { bytes: join(bytes, encode(tail)), ended }
+  }
+}
+
+/** What the line of a directive needs by itself. */
+const needsOf = (cursor: Cursor): string => {
+  const ended = cursor.copy()
+  if (!end(ended)) return ""
+  const { of } = cursor.grammar.symbols
+  // The grammar wants the end of these lines at once: after a space, something must come before it.
+  if (ended.line === "open" && ended.spaced && ended.may(of("preproc_include_token2")))
+    return ended.may(of("preproc_arg")) ? "0\n" : "//\n"
+  return ended.line === "name" ? " X\n" : ended.line === "end" ? "\n" : ""
+}
+
+const joins = /[\w$][\w$"']|[-+&|<>=*/!.%^:#][-+&|<>=*/!.%^:#\d]|\d\.|\[\[/
+
+/** Writes terminals after a text that ends with `last`. */
+const spell = (last: string, texts: ReadonlyArray<string>): string => {
+  let spelled = ""
+  for (const text of texts) {
+    const before = (last + spelled).at(-1) ?? ""
+    // The end of a line has a line break already.
+    const next = before === "\n" && text.startsWith("\n#") ? text.slice(1) : text
+    spelled += joins.test(before + (next[0] ?? "")) ? ` ${next}` : next
+  }
+  return spelled
+}
+
+/** Last character of a lexeme that goes on, as far as it matters to what follows. */
+const lastOf = ({ lineStart, mode, text }: Cursor): string =>
+  mode === "between" ? (lineStart ? "\n" : "") : (text.at(-1) ?? "")
+
+/** Whether the text may end here, as a text with items in it. */
+export const isComplete = (cursor: Cursor): boolean => {
+  if (cursor.continuation > 0 || !(cursor.begun || cursor.mode !== "between")) return false
+  const ended = cursor.copy()
+  if (!end(ended) || !ended.begun) return false
+  if (ended.line === "open" || ended.line === "name") return false
+  return ended.grammar.automaton.accepts(ended.stacks)
+}
+
+/** The bytes after which a text is complete. Every plan is checked. */
+export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
+  if (isComplete(cursor)) return new Uint8Array()
+  let best: Uint8Array | undefined
+  for (const { bytes, ended } of endings(cursor)) {
+    const last = String.fromCharCode(bytes.at(-1) ?? lastOf(cursor).charCodeAt(0))
+    for (const plan of plansOf(ended)) {
+      const closing = join(bytes, encode(spell(last, plan)))
+      if (best !== undefined && best.length <= closing.length) continue
+      const closed = cursor.copy()
+      if (readBytes(closed, closing) && isComplete(closed)) best = closing
+    }
+    if (best !== undefined) return best
+  }
+  return best
+}
+
+/** Texts that may complete a cursor between lexemes: the shortest of each stack, and those that go through a detour. */
+function* plansOf(cursor: Cursor): Generator<ReadonlyArray<string>, void> {
+  const { automaton, completions, symbols } = cursor.grammar
+  const textsOf = (stack: Stack): ReadonlyArray<string> => completions.plan(stack).map(symbols.text)
+  if (!cursor.begun) yield ["int", "x", ";"]
+  for (const stack of cursor.stacks) yield textsOf(stack)
+  for (const detour of detours) {
+    let stacks = cursor.stacks
+    for (const name of detour) stacks = automaton.advance(stacks, symbols.of(name))
+    for (const stack of stacks)
+      yield [...detour.map((name) => symbols.text(symbols.of(name))), ...textsOf(stack)]
+  }
+}
+
+/** Terminals that lead around what the grammar lets be and C does not, such as `x;` outside functions. */
+const detours: ReadonlyArray<ReadonlyArray<string>> = [
+  ["identifier"],
+  ["(", ")"],
+  [")", "(", ")"],
+  [")", "{", "}"],
+  ["identifier", ";"],
+  ["]", "(", ")"],
+  ["{", "}"],
+  ["number_literal"],
+  ["*", "identifier"],
+  [")"],
+  ["}"]
+]
+
+/** A cheap estimate of the length of `closingOf`: the cost of the cheapest stack, and a lexeme's end. */
+export const distanceOf = (cursor: Cursor): number => {
+  let least = Number.POSITIVE_INFINITY
+  for (const stack of cursor.stacks)
+    least = Math.min(least, stack.parent === undefined ? 60 : cursor.grammar.completions.cost(stack))
+  return least / 10 + (cursor.mode === "between" ? 0 : 12)
+}

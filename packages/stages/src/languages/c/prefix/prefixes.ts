@@ -1,0 +1,69 @@
+/** C texts as viable prefixes: tree-sitter's tables, C's restrictions, and a lexer that reads byte by byte. */
+import { Automaton } from "../../lr/Automaton.ts"
+import { Completions } from "../../lr/Completions.ts"
+import * as ParseTables from "../../lr/ParseTables.ts"
+import type { Prefix, PrefixReader } from "../../ViablePrefix.ts"
+import { withoutCplusplus } from "../cplusplus.ts"
+import { Cursor, type Grammar, type Mode } from "./Cursor.ts"
+import { closingOf, distanceOf, endings, isComplete } from "./closing.ts"
+import { readBytes } from "./readBytes.ts"
+import { restrictionsOf } from "./restrictions.ts"
+import { symbolsOf } from "./symbols.ts"
+
+/** Lexemes that can always end, and what follows them was decided where they began. A line comment is none within a directive, which it ends. */
+const selfContained = new Set<Mode>([
+  "block-comment",
+  "string",
+  "string-escape",
+  "character",
+  "character-escape",
+  "argument",
+  "library"
+])
+
+/** Whether it is certain without a trial that the text can go on: between lexemes, and in a word that may become a name. */
+const isDecided = (cursor: Cursor): boolean =>
+  cursor.mode === "between" ||
+  selfContained.has(cursor.mode) ||
+  (cursor.mode === "line-comment" && cursor.line === "none") ||
+  (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
+
+class CPrefix implements Prefix {
+  private readonly cursor: Cursor
+
+  constructor(cursor: Cursor) {
+    this.cursor = cursor
+  }
+
+  read(bytes: Uint8Array): Prefix | undefined {
+    const cursor = this.cursor.copy()
+    if (!readBytes(cursor, bytes)) return undefined
+    if (isDecided(cursor)) return new CPrefix(cursor)
+    // Some end of the lexeme must be able to follow.
+    return endings(cursor).next().done === true ? undefined : new CPrefix(cursor)
+  }
+
+  get complete(): boolean {
+    return isComplete(this.cursor)
+  }
+
+  closing(): Uint8Array | undefined {
+    return closingOf(this.cursor)
+  }
+
+  distance(): number {
+    return distanceOf(this.cursor)
+  }
+}
+
+/** Reads the grammar's tables from its module. Throws where they are not those that this reader knows. */
+export const openPrefixes = async (file: string): Promise<PrefixReader> => {
+  const tables = await ParseTables.read(file)
+  const symbols = symbolsOf(tables)
+  const automaton = new Automaton(tables, restrictionsOf(tables, symbols))
+  const grammar: Grammar = { automaton, completions: new Completions(automaton, symbols.cost), symbols }
+  return {
+    begin: () => new CPrefix(new Cursor(grammar, [automaton.begin()])),
+    prepare: withoutCplusplus
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * What C forbids and tree-sitter's grammar does not: statements outside functions. The judge refuses them, see `firstError`; here they are
+ * refused where they begin.
+ */
+import type { Restrictions, Stack } from "../../lr/Automaton.ts"
+import type { ParseTables } from "../../lr/ParseTables.ts"
+import type { Symbols } from "./symbols.ts"
+
+const statementKeywords = [
+  ..."if else switch case default while do for return break continue goto".split(" "),
+  ..."__try __except __finally __leave".split(" ")
+]
+
+/** What begins an expression that no macro's call does. */
+const startsNoItem = [
+  ..."( ! ~ - + * & ++ -- ' L' u' U' u8' \" L\" u\" U\" u8\" number_literal true false NULL nullptr".split(
+    " "
+  ),
+  ..."sizeof offsetof _Generic asm __asm__ __asm __alignof__ __alignof _alignof alignof _Alignof".split(" ")
+]
+
+/** What makes more of an expression than a call. */
+const expressionGoesOn = [
+  ..."= *= /= %= += -= <<= >>= &= ^= |= ? , . -> [ ++ -- + - * / % || && | ^ & == != > >= <= < << >>".split(
+    " "
+  )
+]
+
+/** For each state, whether a predicate of it holds; asked once. */
+const remembered = (test: (state: number) => boolean) => {
+  const known = new Map<number, boolean>()
+  return (state: number): boolean => {
+    let value = known.get(state)
+    if (value === undefined) {
+      value = test(state)
+      known.set(state, value)
+    }
+    return value
+  }
+}
+
+export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restrictions => {
+  const { names, terminals } = tables
+  /** The grammar has several nonterminals of one name, such as the calls of conditions and of expressions. */
+  const nonterminals = (name: string): ReadonlySet<number> =>
+    new Set([...names.keys()].filter((symbol) => symbol >= terminals && names[symbol] === name))
+  const statement = new Set(statementKeywords.map(symbols.of))
+  const [brace, closingBrace, colon, semicolon, attribute] = ["{", "}", ":", ";", "[["].map(symbols.of)
+  const [include, ret] = [symbols.of("#include"), symbols.of("return")]
+  const declarationLists = nonterminals("declaration_list")
+  const calls = nonterminals("call_expression")
+  const binaries = nonterminals("binary_expression")
+  const star = symbols.of("*")
+  const number = symbols.of("number_literal")
+  const identifier = symbols.of("identifier")
+  const noItem = new Set(startsNoItem.map(symbols.of))
+  const operators = new Set(expressionGoesOn.map(symbols.of))
+  const quote = symbols.of('"')
+  const expressionStatements = new Set([
+    ...nonterminals("expression_statement"),
+    ...nonterminals("_top_level_expression_statement")
+  ])
+  const reduces = (state: number, test: (symbol: number, count: number) => boolean): boolean => {
+    for (let terminal = 0; terminal < terminals; terminal++)
+      for (const action of tables.actions(state, terminal))
+        if (action.type === "reduce" && test(action.symbol, action.count)) return true
+    return false
+  }
+  const beginsItem = remembered((state) => tables.actions(state, include).length > 0)
+  const beginsStatement = remembered((state) => tables.actions(state, ret).length > 0)
+  const endsExpressionStatement = remembered((state) =>
+    reduces(state, (symbol, count) => count === 2 && expressionStatements.has(symbol))
+  )
+  /** Whether this state follows the brace of `extern "C" {`, which hides nothing. */
+  const opensDeclarations = remembered((state) =>
+    tables
+      .actions(state, closingBrace!)
+      .some(
+        (action) => action.type === "shift" && reduces(action.state, (symbol) => declarationLists.has(symbol))
+      )
+  )
+  const readsNumber = remembered((state) => tables.actions(state, number).length > 0)
+  /** What may not go on with a stack whose last entry is the whole item so far: an expression would become more than a call. */
+  const goesOn = (stack: Stack, terminal: number, state: number): "yes" | "drop" | "refuse" => {
+    // `a * b` may be a declaration, which the grammar prefers.
+    if (terminal === star) return readsNumber(state) ? "drop" : "yes"
+    if (terminal === quote) return stack.symbol === identifier ? "refuse" : "yes"
+    return operators.has(terminal) ? "refuse" : "yes"
+  }
+  return {
+    transparent: names.indexOf("expression", terminals),
+    hides: (terminal, state) => terminal === brace && !opensDeclarations(state),
+    allows: (stack, terminal, state) => {
+      if (stack.hidden) return "yes"
+      if (statement.has(terminal)) return "drop"
+      if (beginsItem(stack.state))
+        return terminal === brace || terminal === attribute || noItem.has(terminal) ? "drop" : "yes"
+      if (terminal === colon && beginsStatement(state)) return "drop"
+      if (terminal === semicolon && endsExpressionStatement(state) && !calls.has(stack.symbol))
+        // `a * b;` is read as a declaration, which the grammar prefers.
+        return binaries.has(stack.symbol) ? "drop" : "refuse"
+      return stack.parent !== undefined && beginsItem(stack.parent.state)
+        ? goesOn(stack, terminal, state)
+        : "yes"
+    }
+  }
+}

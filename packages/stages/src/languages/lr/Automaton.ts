@@ -1,0 +1,152 @@
+/**
+ * A generalised LR parser over parse tables, with stacks that are never changed: a stack is its top node, which points to the node below.
+ * Where the grammar is ambiguous so far, as C is at `a * b`, several stacks go on side by side. Equal stacks are one node, so that
+ * ambiguities end where their readings do. Tomita 1985, "An efficient context-free parsing algorithm for natural languages".
+ */
+import type { ParseTables } from "./ParseTables.ts"
+
+/** A stack. What is remembered in it (`next`, `below`) does not change what it means. */
+export class Stack {
+  readonly state: number
+  /** The symbol by which the state was reached; of an expression, the symbol of what it is. 0 at the bottom. */
+  readonly symbol: number
+  readonly parent: Stack | undefined
+  /** Whether this stands within braces that hide what is in them: see `Restrictions.hides`. */
+  readonly hidden: boolean
+  /** Stacks with one more entry, by state and symbol. */
+  readonly above = new Map<number, Stack>()
+  /** What a terminal makes of it. */
+  readonly next = new Map<number, Advanced>()
+  /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
+  completion: { readonly cost: number; readonly item: number } | undefined
+
+  constructor(state: number, symbol: number, parent: Stack | undefined, hidden: boolean) {
+    this.state = state
+    this.symbol = symbol
+    this.parent = parent
+    this.hidden = hidden
+  }
+}
+
+interface Advanced {
+  readonly stacks: ReadonlyArray<Stack>
+  readonly refused: boolean
+}
+
+/** What a language forbids beyond its grammar. */
+export interface Restrictions {
+  /** Whether this stack may shift the terminal to this state: yes; no, but another stack may; no, and no other may. */
+  readonly allows: (stack: Stack, terminal: number, state: number) => "yes" | "drop" | "refuse"
+  /** Whether what follows this shift is hidden. */
+  readonly hides: (terminal: number, state: number) => boolean
+  /** A symbol that a stack keeps the symbol below it for, when it stands for that one alone. */
+  readonly transparent: number
+}
+
+/** Stacks that go on side by side at most: tree-sitter drops others (`MAX_VERSION_COUNT`, lib/src/parser.c). */
+const mostStates = 6
+const mostStacks = 32
+
+export class Automaton {
+  readonly tables: ParseTables
+  private readonly restrictions: Restrictions
+
+  constructor(tables: ParseTables, restrictions: Restrictions) {
+    this.tables = tables
+    this.restrictions = restrictions
+  }
+
+  /** A new stack with nothing read: see tree-sitter's start state. */
+  begin(): Stack {
+    return new Stack(1, 0, undefined, false)
+  }
+
+  /** The stacks after a terminal; none where it is refused. */
+  advance(stacks: ReadonlyArray<Stack>, terminal: number): ReadonlyArray<Stack> {
+    if (stacks.length === 1) {
+      const { refused, stacks: after } = this.advanceOne(stacks[0]!, terminal)
+      return refused || !fits(after) ? [] : after
+    }
+    const after = new Set<Stack>()
+    for (const stack of stacks) {
+      const { refused, stacks: shifted } = this.advanceOne(stack, terminal)
+      if (refused) return []
+      for (const each of shifted) after.add(each)
+    }
+    const all = [...after]
+    return fits(all) ? all : []
+  }
+
+  /** Whether a stack has any action on a terminal. */
+  reads(stack: Stack, terminal: number): boolean {
+    return this.tables.actions(stack.state, terminal).length > 0
+  }
+
+  /** Whether the text may end here. */
+  accepts(stacks: ReadonlyArray<Stack>): boolean {
+    return stacks.some((stack) => this.reduced(stack, 0).some(({ action }) => action === "accept"))
+  }
+
+  /** The stack with `count` entries replaced by a nonterminal; undefined where the tables have no such state. */
+  reduce(stack: Stack, count: number, symbol: number): Stack | undefined {
+    let below: Stack | undefined = stack
+    for (let entry = 0; entry < count; entry++) below = below?.parent
+    if (below === undefined) return undefined
+    const state = this.tables.goto(below.state, symbol)
+    if (state === 0) return undefined
+    const kept = count === 1 && symbol === this.restrictions.transparent ? stack.symbol : symbol
+    return this.push(below, state, kept, below.hidden)
+  }
+
+  private push(parent: Stack, state: number, symbol: number, hidden: boolean): Stack {
+    const key = state * this.tables.symbols + symbol
+    let stack = parent.above.get(key)
+    if (stack === undefined) {
+      stack = new Stack(state, symbol, parent, hidden)
+      parent.above.set(key, stack)
+    }
+    return stack
+  }
+
+  /** The stack and those that reductions before a terminal make of it, with the action there that is no reduction. */
+  private reduced(stack: Stack, terminal: number) {
+    const found: Array<{ readonly stack: Stack; readonly action: number | "accept" | "extra" }> = []
+    const seen = new Set<Stack>()
+    const visit = (current: Stack): void => {
+      if (seen.has(current)) return
+      seen.add(current)
+      for (const action of this.tables.actions(current.state, terminal)) {
+        if (action.type === "reduce") {
+          const next = this.reduce(current, action.count, action.symbol)
+          if (next !== undefined) visit(next)
+        } else found.push({ stack: current, action: action.type === "shift" ? action.state : action.type })
+      }
+    }
+    visit(stack)
+    return found
+  }
+
+  private advanceOne(stack: Stack, terminal: number): Advanced {
+    const known = stack.next.get(terminal)
+    if (known !== undefined) return known
+    const stacks = new Set<Stack>()
+    let refused = false
+    for (const { action, stack: from } of this.reduced(stack, terminal)) {
+      if (action === "extra") stacks.add(stack)
+      if (typeof action !== "number") continue
+      const allowed = this.restrictions.allows(from, terminal, action)
+      if (allowed === "refuse") refused = true
+      if (allowed === "yes")
+        stacks.add(
+          this.push(from, action, terminal, from.hidden || this.restrictions.hides(terminal, action))
+        )
+    }
+    const advanced = { stacks: refused ? [] : [...stacks], refused }
+    stack.next.set(terminal, advanced)
+    return advanced
+  }
+}
+
+const fits = (stacks: ReadonlyArray<Stack>): boolean =>
+  stacks.length <= mostStates ||
+  (stacks.length <= mostStacks && new Set(stacks.map(({ state }) => state)).size <= mostStates)
