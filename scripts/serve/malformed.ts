@@ -29,7 +29,7 @@ const head = (length: number | string, path = "/v1/completions") =>
   `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`
 const post = (body: string, path?: string) => head(Buffer.byteLength(body), path) + body
 const streaming = '{"prompt": "int ", "max_tokens": 4000, "stream": true, "loop_stop": false}'
-const large = 5 * 1024 * 1024
+const large = 2 * 1024 * 1024
 
 const kinds: ReadonlyArray<Rude> = [
   { name: "no JSON", bytes: post("{"), client: "wait" },

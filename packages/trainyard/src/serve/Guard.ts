@@ -26,7 +26,7 @@ export const checkStopping = (isStopping: () => boolean) =>
   )
 
 /** Bytes of a body at most. */
-export const mostBodyBytes = 4 * 1024 * 1024
+export const mostBodyBytes = 1024 * 1024
 
 /** The name in `name:port`, `[address]:port` or a whole origin; undefined where there is none. */
 const nameOf = (authority: string): string | undefined => {

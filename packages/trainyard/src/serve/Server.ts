@@ -65,6 +65,15 @@ const nodeServer = ({
   return server
 }
 
+/** Milliseconds after which connections are looked at while the server stops. */
+const idleCheckMilliseconds = 50
+
+/** Closes connections as their answers end, until the server has closed: their clients would keep them open for the next request. */
+const closeWhenIdle = (server: Server): void => {
+  const timer = setInterval(() => server.closeIdleConnections(), idleCheckMilliseconds)
+  server.once("close", () => clearInterval(timer))
+}
+
 /** How long texts that are being written are waited for when the server stops: as long as it takes. */
 const finishing = "1 day"
 
@@ -76,7 +85,8 @@ export const listen = Effect.fn("Server.listen")(function* (
   opened: OpenedSlots,
   { guard, host, limits: given = limits, mostWaiting, port, served }: Options
 ) {
-  const server = NodeHttpServer.layer(() => nodeServer(given), {
+  const node = nodeServer(given)
+  const server = NodeHttpServer.layer(() => node, {
     host,
     port,
     gracefulShutdownTimeout: finishing
@@ -101,6 +111,7 @@ export const listen = Effect.fn("Server.listen")(function* (
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       isStopping = true
+      closeWhenIdle(node)
     })
   )
   return yield* HttpServer.addressFormattedWith(Effect.succeed).pipe(Effect.provide(context))

@@ -103,27 +103,20 @@ describe("trainyard serve", () => {
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve))
     const address = other.address()
     const port = String(address !== null && typeof address === "object" ? address.port : 0)
-    const [taken, absent, empty, wrong] = await Promise.all(
+    const [taken, empty] = await Promise.all(
       [
         ["--model", "model", "--port", port],
-        ["--model", "nothing"],
-        ["--model", "model", "--token", ""],
-        ["--model", "model", "--port", "70000"]
+        ["--model", "model", "--token", ""]
       ].map((args) => trainyard(place, "serve", ...args))
     )
     expect([taken.code, taken.stderr]).toEqual([
       1,
       expect.stringMatching(/^The server cannot listen on 127\.0\.0\.1, port \d+ \(.*EADDRINUSE.*\)\. .*\n$/)
     ])
-    expect([absent.code, absent.stderr]).toEqual([
-      2,
-      expect.stringContaining("nothing cannot be used as a model")
-    ])
     expect([empty.code, empty.stderr]).toEqual([
       2,
       "--token is empty. Give a token, or leave the flag out.\n"
     ])
-    expect(wrong.code).toBe(2)
     other.close()
   })
 })

@@ -122,7 +122,7 @@ describe("a wrong request", () => {
     const head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
     const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`
     const [chunked, noise, cut, halfClosed, slowHeaders, slowBody, negative] = await Promise.all([
-      raw(server.address, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(80)}`),
+      raw(server.address, `${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(20)}`),
       raw(server.address, "\u0016\u0003\u0001 no HTTP at all\r\n\r\n"),
       raw(server.address, `${head}Content-Length: 500\r\n\r\n{"prompt"`, true),
       raw(server.address, `GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`, true),
@@ -130,9 +130,9 @@ describe("a wrong request", () => {
       raw(server.address, `${head}Content-Length: 500\r\n\r\n{"prompt"`),
       raw(server.address, `${head}Content-Length: -5\r\n\r\n`)
     ])
-    expect(chunked).toMatch(/^(HTTP\/1.1 413 .*)?/)
+    expect(chunked).toMatch(/^(HTTP\/1.1 413 |$)/)
     expect(noise).toMatch(/^HTTP\/1.1 400 /)
-    expect(cut).toMatch(/^(HTTP\/1.1 400 .*)?/)
+    expect(cut).toMatch(/^(HTTP\/1.1 400 |$)/)
     expect(halfClosed).toMatch(/^HTTP\/1.1 200 /)
     expect(slowHeaders).toMatch(/^HTTP\/1.1 408 /)
     expect(slowBody).toMatch(/^HTTP\/1.1 4(00|08) /)
