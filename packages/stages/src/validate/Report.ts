@@ -125,6 +125,31 @@ export const LexicalFigures = Schema.Struct({
 })
 export type LexicalFigures = typeof LexicalFigures.Type
 
+/** Figures of the completions that were written in one way. */
+export const Generation = Schema.Struct({
+  parses: Schema.Int,
+  /** Of the share that parses; null when there are no completions. */
+  parseInterval: Interval,
+  /** How many compile; null where no compiler is available. */
+  compiles: Schema.NullOr(Schema.Int),
+  compileInterval: Interval,
+  /** Top-level items that end within a completion, on average. */
+  finishedItems: Schema.Finite,
+  /** Longest run of tokens that a completion shares with the training text. */
+  longestOverlap: Schema.Int
+})
+
+/** Free and guided completions of the same prompts. */
+export const Guided = Schema.Struct({
+  prompts: Schema.Int,
+  /** Prompts that cannot be guided: they are counted as completions that do not parse. */
+  notGuided: Schema.Int,
+  free: Generation,
+  guided: Generation,
+  /** The documents' own text after the prompts taken from them, cut like free completions: how many, and how many of them compile. */
+  real: Schema.NullOr(Schema.Struct({ total: Schema.Int, compiles: Schema.NullOr(Schema.Int) }))
+})
+
 /** One completion, as a line of `completions.jsonl`. */
 export const Completion = Schema.Struct({
   prompt: Schema.String,
@@ -140,6 +165,8 @@ export const Completion = Schema.Struct({
   error: Schema.NullOr(Schema.String),
   /** Whether it compiles; null where no compiler is available. */
   compile: Schema.NullOr(Schema.Struct({ passes: Schema.Boolean, error: Schema.NullOr(Schema.String) })),
+  /** The guided completion of the same prompt; null where none was written. */
+  guided: Schema.NullOr(Schema.String),
   /** Longest run of its tokens that is in the training text as well, and that run as text. */
   overlap: Schema.Struct({ tokens: Schema.Int, text: Schema.String })
 })
@@ -147,7 +174,7 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 5,
+  version: 6,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,
@@ -194,6 +221,8 @@ export const Report = Artifact.kind({
     compileShare: Schema.NullOr(Schema.Finite),
     /** Name and version of the compiler, or why none was used. */
     compiler: Schema.String,
+    /** Null where no guided completions were asked for, or the language has no grammar. No gate depends on it. */
+    guided: Schema.NullOr(Guided),
     /** Longest run of tokens that a completion shares with the training text; null when there are no completions. */
     longestOverlap: Schema.NullOr(Schema.Int)
   }),

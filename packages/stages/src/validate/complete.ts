@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { begin, type TextGenerator } from "../generate/Batch.ts"
 import { type Codec, tokenRow } from "../generate/Completion.ts"
+import type { Guide } from "../generate/Guide.ts"
 import type { Sampling } from "../generate/Sampling.ts"
 
 export interface Options extends Sampling {
@@ -19,19 +20,22 @@ export interface Continued {
 
 /**
  * Lets the model continue prompts, as many at once as the speaker has rows; an empty one is the start of a document. Prompt i, from 0, has the
- * seed `seed + i`. `onEnd` is run as each is finished.
+ * seed `seed + i`. `onEnd` is run as each is finished. `guides`: one for each prompt, which then writes nothing where it has none.
  */
 export const completeAll = Effect.fn("validate.completeAll")(function* <E, E2, R>(
   speaker: TextGenerator,
   codec: Codec<E>,
   prompts: ReadonlyArray<string>,
   options: Options,
-  onEnd: Effect.Effect<void, E2, R>
+  onEnd: Effect.Effect<void, E2, R>,
+  guides?: ReadonlyArray<Guide | undefined>
 ) {
   const encoded = yield* Effect.forEach(prompts, codec.encode)
   const made = prompts.map((): Array<number> => [])
   // Prompts of about the same length side by side: their shared part is read in blocks.
-  const byLength = [...prompts.keys()].sort((a, b) => encoded[a]!.length - encoded[b]!.length || a - b)
+  const byLength = [...prompts.keys()]
+    .filter((index) => guides === undefined || guides[index] !== undefined)
+    .sort((a, b) => encoded[a]!.length - encoded[b]!.length || a - b)
   const rows = speaker.rows ?? 1
   for (let first = 0; first < byLength.length; first += rows) {
     let ended = 0
@@ -42,7 +46,8 @@ export const completeAll = Effect.fn("validate.completeAll")(function* <E, E2, R
           encoded[index]!.length === 0 ? [options.endTokenId] : encoded[index]!,
           { ...options, seed: options.seed + index, stopToken: options.endTokenId },
           (token) => made[index]!.push(token),
-          () => ended++
+          () => ended++,
+          guides?.[index]
         )
       )
     )

@@ -5,10 +5,12 @@
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec, TextGenerator } from "../generate/Completion.ts"
+import { guidance } from "../generate/Guide.ts"
 import type { Compiler } from "../languages/Compiler.ts"
-import { type Language, type Parsed, parse } from "../languages/Language.ts"
+import { type Language, type Parsed, parse, type Tools } from "../languages/Language.ts"
 import { choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
 import { type Continued, completeAll, real } from "./complete.ts"
+import { compileAll, generationOf, guidesOf, parseGuided } from "./guided.ts"
 import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
 import type { Completion } from "./Report.ts"
@@ -16,6 +18,7 @@ import type { Completion } from "./Report.ts"
 export interface Config {
   readonly prompts?: ReadonlyArray<string>
   readonly documentPrompts: number
+  readonly guided: boolean
   readonly maxTokens: number
   readonly temperature: number
   readonly topK: number
@@ -64,6 +67,67 @@ const compile = (compiler: Compiler, parsed: Parsed | null): Effect.Effect<Compl
     : compiler.check(parsed.text)
 }
 
+/** A guide for each prompt, where guided completions are wanted and the language and the tokenizer allow them. */
+const guidesFor = Effect.fnUntraced(function* <E, E2, R>(
+  { codec, config, language }: Options<E, E2, R>,
+  prompts: ReadonlyArray<string>
+) {
+  if (!config.guided || language?.grammar === undefined || codec.tokenBytes === undefined) return undefined
+  if (prompts.length === 0) return undefined
+  const opened = yield* guidance(language, codec.tokenBytes).pipe(
+    Effect.catchTag("GuideImpossible", () => Effect.succeed(undefined))
+  )
+  return opened === undefined ? undefined : yield* guidesOf(opened, prompts, config.maxTokens)
+})
+
+/** The figures of free and guided completions of the same prompts. `runs`: longest overlaps, of the free ones first. */
+const sideBySide = Effect.fnUntraced(function* (
+  free: {
+    readonly tools: Tools
+    readonly compiler: Compiler
+    readonly written: ReadonlyArray<Written>
+    readonly completions: ReadonlyArray<Completion>
+    readonly realTexts: ReadonlyArray<Parsed>
+  },
+  guides: ReadonlyArray<unknown>,
+  guided: ReadonlyArray<Continued>,
+  runs: ReadonlyArray<{ readonly tokens: number }>
+) {
+  const { compiler, completions, realTexts, tools, written } = free
+  const count = written.length
+  const unfinished: Parsed = { status: "unfinished", text: "", error: null }
+  const parsed = written.map(({ prompt }, index) =>
+    guides[index] === undefined ? unfinished : parseGuided(tools, prompt, guided[index]!.text)
+  )
+  const real = yield* compileAll(compiler, realTexts)
+  return {
+    prompts: count,
+    notGuided: guides.filter((guide) => guide === undefined).length,
+    free: generationOf(
+      tools,
+      written.map(({ made, parsed, prompt }, index) => ({
+        completed: { prompt, completion: made.text, ended: made.ended },
+        parsed: parsed ?? unfinished,
+        overlap: runs[index]!.tokens
+      })),
+      compiler.available ? completions.map((each) => each.compile?.passes === true) : null
+    ),
+    guided: generationOf(
+      tools,
+      written.map(({ prompt }, index) => ({
+        completed: { prompt, completion: guided[index]!.text, ended: true },
+        parsed: parsed[index]!,
+        overlap: runs[count + index]!.tokens
+      })),
+      yield* compileAll(compiler, parsed)
+    ),
+    real:
+      realTexts.length === 0
+        ? null
+        : { total: realTexts.length, compiles: real?.filter((each) => each).length ?? null }
+  }
+})
+
 /** The completions, and the shares of them that parse and compile. */
 export const measureCompletions = Effect.fn("validate.measureCompletions")(function* <E, E2, R>(
   options: Options<E, E2, R>
@@ -90,21 +154,22 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
     ...fromDocuments
   ]
 
+  const texts = prompts.map(({ prompt }) => prompt)
+  const guides = yield* guidesFor(options, texts)
   let done = 0
-  const made = yield* completeAll(
-    speaker,
-    codec,
-    prompts.map(({ prompt }) => prompt),
-    { ...config, endTokenId },
-    Effect.suspend(() => options.progress(++done, prompts.length))
-  )
+  const total = texts.length * (guides === undefined ? 1 : 2)
+  const onEnd = Effect.suspend(() => options.progress(++done, total))
+  const sampling = { ...config, endTokenId }
+  const made = yield* completeAll(speaker, codec, texts, sampling, onEnd)
+  const guidedTexts =
+    guides === undefined ? undefined : yield* completeAll(speaker, codec, texts, sampling, onEnd, guides)
   const written = prompts.map(({ document, prompt }, index): Written => {
     const { ended, text } = made[index]!
     const parsed = tools === undefined ? null : parse(tools, { prompt, completion: text, ended })
     return { prompt, document, made: made[index]!, parsed }
   })
 
-  const overlap = new Overlap(written.map(({ made }) => made.tokens))
+  const overlap = new Overlap([...made, ...(guidedTexts ?? [])].map(({ tokens }) => tokens))
   yield* forEachDocument(train, (tokens) => overlap.read(tokens))
   const runs = overlap.longest()
 
@@ -121,6 +186,7 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
         status: parsed?.status ?? null,
         error: parsed?.error ?? null,
         compile: yield* compile(compiler, parsed),
+        guided: guides?.[index] === undefined ? null : (guidedTexts?.[index]?.text ?? null),
         overlap: { tokens, text: yield* codec.decode(made.tokens.slice(start, start + tokens)) }
       }
       return completion
@@ -132,20 +198,24 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
     tools === undefined
       ? []
       : yield* Effect.forEach(fromDocuments, ({ prompt, rest }) =>
-          Effect.map(
-            real(codec, rest, config.maxTokens),
-            ({ ended, text }) => parse(tools, { prompt, completion: text, ended }).status === "parses"
+          Effect.map(real(codec, rest, config.maxTokens), ({ ended, text }) =>
+            parse(tools, { prompt, completion: text, ended })
           )
         )
+  const guided =
+    guides === undefined || guidedTexts === undefined || tools === undefined
+      ? null
+      : yield* sideBySide({ tools, compiler, written, completions, realTexts }, guides, guidedTexts, runs)
   return {
     completions,
     language: language?.name ?? null,
     parseShare: tools === undefined ? null : shareOf(completions.map(({ status }) => status === "parses")),
-    realParseShare: shareOf(realTexts),
+    realParseShare: shareOf(realTexts.map(({ status }) => status === "parses")),
     compileShare: compiler.available
       ? shareOf(completions.map((each) => each.compile?.passes === true))
       : null,
     compiler: compiler.available ? compiler.name : compiler.why,
+    guided,
     longestOverlap:
       completions.length === 0 ? null : Math.max(...completions.map((each) => each.overlap.tokens))
   }

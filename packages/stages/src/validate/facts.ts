@@ -16,7 +16,15 @@ const completionFacts = (report: ReportValue) =>
         },
         report.compileShare === null
           ? { label: "Compiles", text: `not measured: ${report.compiler}` }
-          : { label: `Compiles (${report.compiler})`, text: percent(report.compileShare) }
+          : { label: `Compiles (${report.compiler})`, text: percent(report.compileShare) },
+        ...(report.guided === null
+          ? []
+          : [
+              {
+                label: "Guided completions",
+                text: `${report.guided.guided.parses} of ${report.guided.prompts} parse`
+              }
+            ])
       ]
 
 /** Yardsticks and adaptive prediction. */

@@ -4,6 +4,7 @@ import type { Language } from "../languages/Language.ts"
 import { count } from "../train/figures.ts"
 import { adaptiveSection, comparisonMethod, lexicalSection, yardstickSection } from "./comparisonsPage.ts"
 import { baselineName, figure, percent, withInterval } from "./gates.ts"
+import { guidedSection } from "./guidedSection.ts"
 import { cell, table } from "./markdown.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
 
@@ -235,6 +236,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     ...completionFigures(report, about.language),
     "",
+    ...guidedSection(report),
     ...completions.flatMap((completion) => completionSection(completion, about.language)),
     "## How this was measured",
     "",

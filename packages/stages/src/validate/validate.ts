@@ -57,6 +57,11 @@ const fields = {
    */
   documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
   /**
+   * Writes guided completions of the same prompts, too: the report shows free and guided ones side by side. They change no other figure and no
+   * gate. Has no effect on a language without a grammar, or a tokenizer that is not byte-level.
+   */
+  guided: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
+  /**
    * Length of a completion.
    * @unit tokens
    */
@@ -219,7 +224,7 @@ const saveWeights = Effect.fnUntraced(function* (
 
 export const validate = Stage.make({
   name: "validate",
-  version: 5,
+  version: 6,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: fields,

@@ -101,6 +101,27 @@ const report: ReportValue = {
   language: "c",
   compileShare: null,
   compiler: "no working gcc is on the PATH",
+  guided: {
+    prompts: 2,
+    notGuided: 0,
+    free: {
+      parses: 1,
+      parseInterval: { low: 0.095, high: 0.905 },
+      compiles: null,
+      compileInterval: null,
+      finishedItems: 0.5,
+      longestOverlap: 7
+    },
+    guided: {
+      parses: 2,
+      parseInterval: { low: 0.342, high: 1 },
+      compiles: null,
+      compileInterval: null,
+      finishedItems: 1.5,
+      longestOverlap: 5
+    },
+    real: null
+  },
   longestOverlap: 7
 }
 const completions: ReadonlyArray<Completion> = [
@@ -113,6 +134,7 @@ const completions: ReadonlyArray<Completion> = [
     status: "errors",
     error: "2:1: not C",
     compile: null,
+    guided: "(void) { return 0; }",
     overlap: { tokens: 7, text: "(void)" }
   }
 ]

@@ -19,6 +19,8 @@ export class Stack {
   readonly next = new Map<number, Advanced>()
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
+  /** Whether a completion was found that the tables read, once that was asked for. */
+  endable: boolean | undefined
 
   constructor(state: number, symbol: number, parent: Stack | undefined, hidden: boolean) {
     this.state = state

@@ -1,5 +1,4 @@
 /** How an unfinished C text ends: its lexeme first, then what its parser still needs. */
-import type { Stack } from "../../lr/Automaton.ts"
 import type { Cursor } from "./Cursor.ts"
 import { end, numberEndings } from "./lexemes.ts"
 import { readBytes } from "./readBytes.ts"
@@ -86,7 +85,7 @@ export function* endings(
     if (!readBytes(ended, bytes)) continue
     const tail = needsOf(ended)
     if (!readBytes(ended, encode(tail))) continue
-    if (end(ended) && ended.stacks.length > 0) yield { bytes: join(bytes, encode(tail)), ended }
+    if (end(ended) && isEndable(ended)) yield { bytes: join(bytes, encode(tail)), ended }
   }
 }
 
@@ -135,7 +134,7 @@ export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
   for (const { bytes, ended } of endings(cursor)) {
     const last = String.fromCharCode(bytes.at(-1) ?? lastOf(cursor).charCodeAt(0))
     for (const plan of plansOf(ended)) {
-      const closing = join(bytes, encode(spell(last, plan)))
+      const closing = join(bytes, encode(spell(last, plan.map(cursor.grammar.symbols.text))))
       if (best !== undefined && best.length <= closing.length) continue
       const closed = cursor.copy()
       if (readBytes(closed, closing) && isComplete(closed)) best = closing
@@ -145,18 +144,37 @@ export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
   return best
 }
 
-/** Texts that may complete a cursor between lexemes: the shortest of each stack, and those that go through a detour. */
-function* plansOf(cursor: Cursor): Generator<ReadonlyArray<string>, void> {
-  const { automaton, completions, symbols } = cursor.grammar
-  const textsOf = (stack: Stack): ReadonlyArray<string> => completions.plan(stack).map(symbols.text)
-  if (!cursor.begun) yield ["int", "x", ";"]
-  for (const stack of cursor.stacks) yield textsOf(stack)
+/** Terminals that may complete a cursor between lexemes: the shortest of each stack, and those that go through a detour. */
+function* plansOf({ begun, grammar, stacks }: Cursor): Generator<ReadonlyArray<number>, void> {
+  const { automaton, completions, symbols } = grammar
+  if (!begun) yield ["primitive_type", "identifier", ";"].map(symbols.of)
+  for (const stack of stacks) yield completions.plan(stack)
   for (const detour of detours) {
-    let stacks = cursor.stacks
-    for (const name of detour) stacks = automaton.advance(stacks, symbols.of(name))
-    for (const stack of stacks)
-      yield [...detour.map((name) => symbols.text(symbols.of(name))), ...textsOf(stack)]
+    const terminals = detour.map(symbols.of)
+    let after = stacks
+    for (const terminal of terminals) after = automaton.advance(after, terminal)
+    for (const stack of after) yield [...terminals, ...completions.plan(stack)]
   }
+}
+
+/** Whether the tables read one of the plans: some have conflicts that leave a text without an end. */
+export const isEndable = (cursor: Cursor): boolean => {
+  const { automaton } = cursor.grammar
+  const reads = (plan: ReadonlyArray<number>): boolean => {
+    let stacks = cursor.stacks
+    for (const terminal of plan) stacks = automaton.advance(stacks, terminal)
+    return automaton.accepts(stacks)
+  }
+  const [only, another] = cursor.stacks
+  const known = another === undefined ? only?.endable : undefined
+  if (known !== undefined) return known
+  let found = false
+  for (const plan of plansOf(cursor)) {
+    found = reads(plan)
+    if (found) break
+  }
+  if (only !== undefined && another === undefined) only.endable = found
+  return found
 }
 
 /** Terminals that lead around what the grammar lets be and C does not, such as `x;` outside functions. */

@@ -14,7 +14,7 @@ const isWord = (character: string): boolean => /[\w$]/.test(character)
 const mostCharacters = 4
 const longestLexeme = 256
 
-const hexadecimal = /^0[xX](?=[\da-fA-F.])[\da-fA-F]*(?:\.[\da-fA-F]+)?(?:[pP][-+]?\d+)?[uUlL]*$/
+const hexadecimal = /^0[xX][\da-fA-F]+(?:\.[\da-fA-F]*)?(?:[pP][-+]?\d+)?[uUlL]*$/
 const decimal = /^(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?[uUlLfFdDwW]*$/
 const binary = /^0[bB][01]+[uUlL]*$/
 
@@ -257,7 +257,8 @@ const between = (cursor: Cursor, character: string): Outcome => {
     return "read"
   }
   if (cursor.may(of("preproc_arg"))) return startsArgument(cursor, character)
-  if (character === "\\") return read(cursor.to("splice"))
+  // Elsewhere it stands for nothing, and the grammar does not read one at the end of a text.
+  if (character === "\\") return read(cursor.line === "open" && cursor.to("splice"))
   if (character === "/") return read(cursor.to("mark", "/"))
   if (cursor.line === "end") return "refused"
   if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", character))

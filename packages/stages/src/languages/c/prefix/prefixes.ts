@@ -5,7 +5,7 @@ import * as ParseTables from "../../lr/ParseTables.ts"
 import type { Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
 import { Cursor, type Grammar, type Mode } from "./Cursor.ts"
-import { closingOf, distanceOf, endings, isComplete } from "./closing.ts"
+import { closingOf, distanceOf, endings, isComplete, isEndable } from "./closing.ts"
 import { readBytes } from "./readBytes.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
@@ -23,7 +23,7 @@ const selfContained = new Set<Mode>([
 
 /** Whether it is certain without a trial that the text can go on: between lexemes, and in a word that may become a name. */
 const isDecided = (cursor: Cursor): boolean =>
-  cursor.mode === "between" ||
+  (cursor.mode === "between" && !cursor.carriageReturn) ||
   selfContained.has(cursor.mode) ||
   (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
@@ -38,7 +38,7 @@ class CPrefix implements Prefix {
   read(bytes: Uint8Array): Prefix | undefined {
     const cursor = this.cursor.copy()
     if (!readBytes(cursor, bytes)) return undefined
-    if (isDecided(cursor)) return new CPrefix(cursor)
+    if (isDecided(cursor)) return isEndable(cursor) ? new CPrefix(cursor) : undefined
     // Some end of the lexeme must be able to follow.
     return endings(cursor).next().done === true ? undefined : new CPrefix(cursor)
   }

@@ -1,6 +1,6 @@
 /**
  * What C forbids and tree-sitter's grammar does not: statements outside functions. The judge refuses them, see `firstError`; here they are
- * refused where they begin.
+ * refused where they begin. And a case that is no item of a block, which the grammar cannot always end.
  */
 import type { Restrictions, Stack } from "../../lr/Automaton.ts"
 import type { ParseTables } from "../../lr/ParseTables.ts"
@@ -50,6 +50,7 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
   const declarationLists = nonterminals("declaration_list")
   const calls = nonterminals("call_expression")
   const binaries = nonterminals("binary_expression")
+  const cases = new Set([symbols.of("case"), symbols.of("default")])
   const star = symbols.of("*")
   const number = symbols.of("number_literal")
   const identifier = symbols.of("identifier")
@@ -91,6 +92,8 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
     transparent: names.indexOf("expression", terminals),
     hides: (terminal, state) => terminal === brace && !opensDeclarations(state),
     allows: (stack, terminal, state) => {
+      // As the body of a loop, a case goes on into the loop's end.
+      if (cases.has(terminal) && !beginsItem(stack.state)) return "drop"
       if (stack.hidden) return "yes"
       if (statement.has(terminal)) return "drop"
       if (beginsItem(stack.state))
