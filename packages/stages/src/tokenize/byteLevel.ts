@@ -7,7 +7,7 @@ const printable = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
 
 /** The byte that each character stands for. */
-const bytesByCharacter = (): ReadonlyMap<string, number> => {
+export const bytesByCharacter = (): ReadonlyMap<string, number> => {
   const bytes = new Map<string, number>()
   let others = 0
   for (let byte = 0; byte < 256; byte++)

@@ -5,17 +5,7 @@
  *
  * Source of the characters: GPT-2's encoder, `bytes_to_unicode`.
  */
-
-/** The byte that each character stands for. */
-const bytesByCharacter = (): ReadonlyMap<string, number> => {
-  let next = 0x100
-  return new Map(
-    Array.from({ length: 256 }, (_, byte) => {
-      const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
-      return [String.fromCharCode(printable ? byte : next++), byte]
-    })
-  )
-}
+import { bytesByCharacter } from "./byteLevel.ts"
 
 /** Decodes ids. One that has no token adds nothing; bytes that are no whole character become U+FFFD. */
 export const byteLevelDecoder = (

@@ -11,6 +11,7 @@ import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
 import { Signals } from "../Signals.ts"
 import { sentinelsOf } from "../serve/fillInTheMiddle.ts"
+import { grammarsOf } from "../serve/grammars.ts"
 import { listen } from "../serve/Server.ts"
 import { guardOf, isOpen, serveFlags } from "../serve/serveFlags.ts"
 import { jsonFlag } from "./flags.ts"
@@ -52,6 +53,7 @@ export const serve = Command.make(
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
       const sentinels = yield* sentinelsOf(flags.model).pipe(asWrongUsage)
       const opened = yield* Slots.open(model, flags.slots)
+      const grammars = yield* grammarsOf(model)
       yield* signals.answer("Finishing the texts that are being written.")
       const id = Option.getOrElse(flags.name, () => basename(resolve(flags.model)))
       const address = yield* listen(opened, {
@@ -64,6 +66,7 @@ export const serve = Command.make(
           id,
           created: Math.floor(Date.now() / 1000),
           sentinels,
+          grammars,
           ignoresSuffix: flags.ignoreSuffix,
           mostTokens: flags.maxTokens,
           mostTexts: Math.min(mostTexts, flags.slots + flags.queue)

@@ -1,7 +1,8 @@
 /** Texts as they are written: how each stands, and the streams of their parts. */
+import { Guide } from "@trainyard/stages/generate/Guide"
 import type { Ended, Part } from "@trainyard/stages/generate/Samples"
 import { type Duration, Effect, Queue, Stream } from "effect"
-import { refusal } from "./ApiError.ts"
+import { type ApiError, invalid, refusal } from "./ApiError.ts"
 import * as Metrics from "./Metrics.ts"
 import type { FittedPrompt } from "./Prompts.ts"
 import { Scheduler, type Wanted } from "./Scheduler.ts"
@@ -18,6 +19,19 @@ const retryAfterSeconds = 1
 
 const seconds = () => performance.now() / 1000
 
+/** A text as the scheduler takes it. Fails where its prompt cannot be guided. */
+const wantedOf = ({ options, prompt, stopToken }: Asked): Effect.Effect<Wanted, ApiError> => {
+  const { guidance } = options
+  const guide =
+    guidance === undefined
+      ? Effect.succeed(undefined)
+      : Guide.begin(guidance, prompt.text, prompt.maxTokens).pipe(
+          Effect.mapError(({ message }) => invalid("grammar", message, "grammar_unusable"))
+        )
+  const all = { ...options, maxTokens: prompt.maxTokens, stopToken }
+  return Effect.map(guide, (guide) => ({ prompt, options: all, guide }))
+}
+
 /**
  * Submits texts; gives their parts as they come, each with the number of its text, in one stream. The texts leave with the scope. A text of no
  * tokens has no part. With `heartbeat`, an undefined is among the parts so often, so that a connection that is gone shows while a text waits.
@@ -29,13 +43,9 @@ export const write = Effect.fn("Choices.write")(function* (
   const scheduler = yield* Scheduler
   const started = seconds()
   const numbers = [...asked.keys()].filter((index) => asked[index]!.prompt.maxTokens > 0)
+  const wanted = yield* Effect.forEach(numbers, (index) => wantedOf(asked[index]!))
   const written = yield* scheduler
-    .submit(
-      numbers.map((index) => {
-        const { options, prompt, stopToken } = asked[index]!
-        return { prompt, options: { ...options, maxTokens: prompt.maxTokens, stopToken } }
-      })
-    )
+    .submit(wanted)
     .pipe(Effect.mapError((error) => refusal(429, error.message, { code: "queue_full", retryAfterSeconds })))
   let generated = 0
   let first: number | undefined

@@ -47,16 +47,22 @@ const contradiction = Effect.fnUntraced(function* (request: CompletionRequest, c
     )
   if (request.suffix !== undefined && request.echo === true)
     return yield* invalid("echo", "echo repeats a prompt and suffix follows it: leave one of them out.")
+  if (request.suffix !== undefined && request.grammar !== undefined)
+    return yield* invalid(
+      "grammar",
+      "A grammar guides what follows a prompt, not a middle: leave suffix or grammar out."
+    )
   if (request.stream_options !== undefined && request.stream !== true)
     return yield* invalid("stream_options", "stream_options needs stream.")
 })
 
 /** The texts that a request asks for: text i of prompt p, both from 0, is number p · n + i and is drawn with seed + i. */
 const askedBy = Effect.fnUntraced(function* (request: CompletionRequest) {
-  const { model } = yield* Served
+  const { grammars, model } = yield* Served
   const prompts = promptsOf(request.prompt)
   const n = request.n ?? defaults.n
   yield* contradiction(request, prompts.length * n)
+  const guidance = request.grammar === undefined ? undefined : yield* grammars(request.grammar)
   const seed = request.seed ?? randomInt(2 ** 31)
   const suffix = request.suffix === undefined ? undefined : { param: "suffix", text: request.suffix }
   const asked: Array<Asked> = []
@@ -75,7 +81,8 @@ const askedBy = Effect.fnUntraced(function* (request: CompletionRequest) {
           seed: seed + index,
           stop: stopsOf(request.stop),
           loopStop: request.loop_stop,
-          logprobs: request.logprobs
+          logprobs: request.logprobs,
+          guidance
         }
       })
   }

@@ -45,6 +45,8 @@ export const CompletionRequest = Schema.Struct({
   echo: Schema.optionalKey(Schema.Boolean),
   stream: Schema.optionalKey(Schema.Boolean),
   stream_options: Schema.optionalKey(Schema.Struct({ include_usage: Schema.optionalKey(Schema.Boolean) })),
+  /** Keeps the texts to those of a language, which they end whole: the name of a grammar, such as `c`. */
+  grammar: Schema.optionalKey(Schema.String),
   /** Whether a text that repeats itself ends; true unless given. */
   loop_stop: Schema.optionalKey(Schema.Boolean),
   /** For the caller's own books. */

@@ -4,6 +4,7 @@
  */
 import type { RunError } from "@trainyard/backends/Backend"
 import { ContinuousBatch, type Leave } from "@trainyard/stages/generate/ContinuousBatch"
+import type { Guide } from "@trainyard/stages/generate/Guide"
 import { type Part, type Prompt, type SampleOptions, sampleRow } from "@trainyard/stages/generate/Samples"
 import type { OpenedSlots } from "@trainyard/stages/generate/Slots"
 import type { TokenizerMismatch } from "@trainyard/stages/tokenize/TokenizerError"
@@ -24,6 +25,8 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 export interface Wanted {
   readonly prompt: Prompt
   readonly options: SampleOptions
+  /** What guides it, where `options` have guidance. */
+  readonly guide: Guide | undefined
 }
 
 /** Parts of texts as they are written, each with the number of its text; it ends with the last of them. Whoever reads it may add an undefined. */
@@ -95,7 +98,8 @@ const make = Effect.fnUntraced(function* (
   const arrived = yield* Latch.make()
 
   const start = (job: Job): void => {
-    const row = sampleRow(model.codec, job.wanted.prompt, job.wanted.options, (part) => {
+    const { guide, options, prompt } = job.wanted
+    const row = sampleRow(model.codec, prompt, options, guide, (part) => {
       Queue.offerUnsafe(job.group.written, { sample: job.sample, ...part })
       if (part.ended !== undefined) close(job)
     })

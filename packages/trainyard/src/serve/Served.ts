@@ -2,6 +2,7 @@
 import type { Loaded } from "@trainyard/stages/generate/Model"
 import { Context } from "effect"
 import type { Sentinels } from "./fillInTheMiddle.ts"
+import type { Grammars } from "./grammars.ts"
 
 export class Served extends Context.Service<
   Served,
@@ -15,6 +16,8 @@ export class Served extends Context.Service<
     readonly sentinels: Sentinels | undefined
     /** Whether a suffix is left out where the model has no such tokens, instead of refused. */
     readonly ignoresSuffix: boolean
+    /** The grammars that a request may name. */
+    readonly grammars: Grammars
     /** Tokens that one text may have at most. */
     readonly mostTokens: number
     /** Texts that one request may ask for at most. */

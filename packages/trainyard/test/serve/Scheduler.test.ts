@@ -24,7 +24,8 @@ const openedWith = (fails: (run: number) => boolean) => {
 
 const wanted = (maxTokens: number) => ({
   prompt: { text: "", ids: [0] },
-  options: { maxTokens, temperature: 0, seed: 1, loopStop: false }
+  options: { maxTokens, temperature: 0, seed: 1, loopStop: false },
+  guide: undefined
 })
 
 const textOf = (written: Scheduler.Written) =>

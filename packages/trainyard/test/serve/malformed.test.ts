@@ -61,6 +61,13 @@ const wrongBodies: ReadonlyArray<readonly [name: string, body: unknown, param?: 
   ["a suffix for a model without sentinels", { suffix: "b" }, "suffix"],
   ["a penalty that is not there", { presence_penalty: 1 }, "presence_penalty"],
   ["a bias that is not there", { logit_bias: { 5: 1 } }, "logit_bias"],
+  ["a grammar that is not there", { grammar: "cobol" }, "grammar"],
+  [
+    "a prompt that no text of the grammar begins with",
+    { grammar: "c", prompt: ")", max_tokens: 40 },
+    "grammar"
+  ],
+  ["a grammar for a middle", { grammar: "c", suffix: "b" }, "grammar"],
   ["a seed that is too large", { seed: 1e15 }, "seed"]
 ]
 

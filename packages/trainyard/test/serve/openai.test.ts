@@ -88,6 +88,17 @@ describe("OpenAI's client", () => {
     })
   })
 
+  test("gets texts of a grammar, which end whole, beside free ones", async () => {
+    const request = { model: "tiny", prompt: "int main(", max_tokens: 40, seed: 1, ...{ grammar: "c" } }
+    const [guided, again] = await Promise.all([
+      client.completions.create({ ...request, n: 2 }),
+      client.completions.create(request),
+      client.completions.create(drawn)
+    ])
+    expect(again.choices[0]?.text).toBe(guided.choices[0]?.text)
+    for (const { text } of guided.choices) expect(text).toMatch(/[;}]\s*$/)
+  })
+
   test("frees its place when it aborts", async () => {
     const controller = new AbortController()
     const stream = await client.completions.create({ ...long, stream: true }, { signal: controller.signal })

@@ -9,6 +9,7 @@ import * as Model from "@trainyard/stages/generate/Model"
 import * as Slots from "@trainyard/stages/generate/Slots"
 import { Effect, Exit, Metric, Schema, Scope } from "effect"
 import { makeModel } from "../../../stages/test/validate/laboratory.ts"
+import { grammarsOf } from "../../src/serve/grammars.ts"
 import { listen, type Options } from "../../src/serve/Server.ts"
 import { emptyFolder } from "../spawn.ts"
 
@@ -49,6 +50,7 @@ export const serve = async (
           id: "tiny",
           created: 1,
           sentinels: undefined,
+          grammars: yield* grammarsOf(model),
           ignoresSuffix: false,
           mostTokens: 100_000,
           mostTexts: 4,
