@@ -128,6 +128,15 @@ export interface Family<Config> {
   readonly positions: string | undefined
   /** Whether the forward pass has `attention: "documents"`. */
   readonly masksDocuments: boolean
+  /** Initial weights with an induction head, where the family has them. */
+  readonly induction?:
+    | {
+        /** Why a model cannot begin so, in a clause; undefined when it can. */
+        readonly faultOf: (spec: Sized<Config>) => string | undefined
+        /** Changes the random initial values of a parameter in place. */
+        readonly change: (spec: Sized<Config>, seed: number) => (name: string, values: Float32Array) => void
+      }
+    | undefined
   readonly forward: (spec: Sized<Config>, options: ForwardOptions) => Forward
   readonly layout: Layout<Config>
 }

@@ -35,7 +35,37 @@ const fillSinusoidal = (values: Float32Array, [rows, columns]: ReadonlyArray<num
   }
 }
 
-/** A parameter's values before training: a pure function of (seed, its name). */
+/** How weights begin: at random, or with an induction head. */
+export type Initialization = "random" | "induction"
+
+/** Why a model cannot begin in this way, in a clause; undefined when it can. */
+export const initializationFault = (spec: Spec, initialization: Initialization): string | undefined =>
+  initialization === "random"
+    ? undefined
+    : using(spec.model, (family, model) =>
+        family.induction === undefined
+          ? `${family.title(model)} has no such initial weights`
+          : family.induction.faultOf({ ...spec, model })
+      )
+
+/** The values of a model's parameters before training. */
+export const initialWeights = (
+  spec: Spec,
+  seed: number,
+  initialization: Initialization
+): ((parameter: Parameter) => Float32Array) => {
+  const change =
+    initialization === "random"
+      ? undefined
+      : using(spec.model, (family, model) => family.induction?.change({ ...spec, model }, seed))
+  return (parameter) => {
+    const values = initialValues(parameter, seed)
+    change?.(parameter.name, values)
+    return values
+  }
+}
+
+/** A parameter's random values before training: a pure function of (seed, its name). */
 export const initialValues = (parameter: Parameter, seed: number): Float32Array => {
   const { initial, name, shape } = parameter
   const values = new Float32Array(sizeOf(parameter))

@@ -106,6 +106,7 @@ const attempt = (training: Training, { curve, state, tensors }: Beginning) =>
         averagesFromStart: averageKind(config) === "ema",
         calibrates: config.calibrate,
         seed: config.seed,
+        initialization: config.initialization,
         hangSeconds: config.faults.hangSeconds
       })
       if (tensors === undefined) yield* trainer.begin(from?.tensors.parameters)

@@ -4,7 +4,7 @@ import type { DocumentStarts } from "../dataset/DocumentStarts.ts"
 import { type Row, rowsOf, spread } from "../model/Evaluation.ts"
 import { masksDocuments, positionsOf, titleOf } from "../model/families.ts"
 import type { ModelConfig } from "../model/ModelConfig.ts"
-import type { Spec } from "../model/Parameters.ts"
+import { initializationFault, type Spec } from "../model/Parameters.ts"
 import * as Batches from "./Batches.ts"
 import { type Context, contextsOf, lengthFault } from "./contexts.ts"
 import type { Schedule } from "./Schedule.ts"
@@ -131,6 +131,11 @@ export const planOf = (
     )
   const context = contextRefusal(config, model, sequenceLength)
   if (context !== undefined) return fail(context)
+  const beginning = start === undefined ? initializationFault(spec, config.initialization) : undefined
+  if (beginning !== undefined)
+    return fail(
+      `initialization is "${config.initialization}", and this model cannot begin so: ${beginning}. Take initialization out, or change the model.`
+    )
   const batches = Batches.make(data)
   const epochs = config.epochs ?? 1
   const batchesToCome = batches.batchesIn(epochs) - Math.round(done.windows / config.batchSize)

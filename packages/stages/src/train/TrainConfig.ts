@@ -140,6 +140,13 @@ export const fields = {
   }).pipe(Schema.withDecodingDefaultKey(Effect.succeed({ steps: 500, seconds: 60 }))),
   /** Checkpoints kept beside the best one. */
   keepLast: positiveInt.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2))),
+  /**
+   * How a new model's weights begin: at random, or `induction`, at random but for an induction head in the first two layers: the model then
+   * goes on from the first step as the text did after the same token before. For Qwen's family with QK-norm and tied output.
+   */
+  initialization: Schema.Literals(["random", "induction"]).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed("random" as const))
+  ),
   /** Seed of the initial weights, the batch order and dropout. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** What to do when something goes wrong. */

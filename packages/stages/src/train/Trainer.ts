@@ -9,7 +9,7 @@ import { type Program, sizeOf } from "@trainyard/backends/program/Program"
 import { Effect } from "effect"
 import { scaled, temperatureScaled } from "../model/Calibration.ts"
 import { teacherName } from "../model/distillation.ts"
-import { initialValues, type Parameter, parameters } from "../model/Parameters.ts"
+import { initialWeights, type Parameter, parameters } from "../model/Parameters.ts"
 import { evaluate, generate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
@@ -36,7 +36,12 @@ const tensorAccess = (
   list: ReadonlyArray<Parameter>,
   state: ReadonlyArray<Held>,
   average: WeightAverage.WeightAverage,
-  { averagesFromStart, seed }: Pick<Settings, "averagesFromStart" | "seed">
+  {
+    averagesFromStart,
+    initialization,
+    seed,
+    spec
+  }: Pick<Settings, "averagesFromStart" | "initialization" | "seed" | "spec">
 ) => {
   const source = ({ name, shape }: { readonly name: string; readonly shape: ReadonlyArray<number> }) => ({
     name,
@@ -46,10 +51,11 @@ const tensorAccess = (
   return {
     /** Writes the initial weights, drawn where none are given, and clears the optimizer. */
     begin: Effect.fn("Trainer.begin")(function* (weights: ReadonlyArray<Source<SafetensorsError>> = []) {
+      const initial = initialWeights(spec, seed, initialization)
       const given = new Map(weights.map((tensor) => [tensor.name, tensor]))
       for (const parameter of list) {
         const { name } = parameter
-        const values = yield* given.get(name)?.read ?? Effect.sync(() => initialValues(parameter, seed))
+        const values = yield* given.get(name)?.read ?? Effect.sync(() => initial(parameter))
         yield* session.write(name, values)
         if (averagesFromStart) yield* average.set(name, values)
         release(values)

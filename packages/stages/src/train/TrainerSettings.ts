@@ -1,5 +1,5 @@
 /** What a trainer is made with. */
-import type { Spec } from "../model/Parameters.ts"
+import type { Initialization, Spec } from "../model/Parameters.ts"
 import type { Optimizers } from "./optimizers.ts"
 import type { Teacher } from "./Teacher.ts"
 import type * as WeightAverage from "./WeightAverage.ts"
@@ -28,6 +28,8 @@ export interface Settings {
   /** Whether evaluation and generation divide the logits by a temperature. */
   readonly calibrates: boolean
   readonly seed: number
+  /** How weights begin that are not given. */
+  readonly initialization: Initialization
   /** Shortest time after which a program that goes on running counts as hanging. */
   readonly hangSeconds: number
 }

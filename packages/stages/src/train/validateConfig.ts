@@ -33,6 +33,8 @@ export const validateConfig = (
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
   if (config.distill !== undefined && !given.teacher)
     return "distill is given, and there is no teacher. Give teacher, a run or a model, or take distill out."
+  if (config.initialization !== "random" && given.from)
+    return `initialization is "${config.initialization}", and the weights come from \`from\`. Take one of the two out.`
   const context = contextFault(config.contextSchedule)
   if (context !== undefined) return context
   const floor = finalRateOf(config)

@@ -4,6 +4,7 @@ import type { Family } from "../Family.ts"
 import type { QwenConfig } from "../Qwen.ts"
 import { dropoutsOf } from "./dropouts.ts"
 import { forward } from "./forward.ts"
+import { induction, inductionFault } from "./induction.ts"
 import { layout } from "./layout.ts"
 import { names, parameters } from "./parameters.ts"
 import { faultOf, widthsOf } from "./widths.ts"
@@ -45,6 +46,7 @@ export const qwen: Family<QwenConfig> = {
   finalNorm: [names.finalNorm],
   positions: undefined,
   masksDocuments: true,
+  induction: { faultOf: inductionFault, change: induction },
   forward,
   layout
 }
