@@ -8,8 +8,8 @@
  * With u a fixed direction that all embeddings share (it moves all logits alike where the output is tied), V and O with orthonormal rows,
  * orthogonal to u and to each other, e the rest of an embedding, orthogonal to u and O, and D the width of a head:
  *
- *   Wq0 · u = angles turned back by one position, Wk0 · u = angles, on the pairs that turn fast;  Wv0 = V, Wo0 = Oᵀ
- *   Wq1 = V, Wk1 = O, on the pairs that turn slowly;  Wv1 = W, Wo1 = Wᵀ for random W
+ *   Wq0 · u = s · angles turned back by one position, Wk0 · u = s · angles, on the pairs that turn fast;  Wv0 = V, Wo0 = Oᵀ
+ *   Wq1 = s · V, Wk1 = s · O, on the pairs that turn slowly;  Wv1 = W, Wo1 = Wᵀ for random W
  *
  * Everything else is random as ever. All weights are trained like others from there.
  *
@@ -30,6 +30,11 @@ const fastAngle = 0.4
 const slowAngle = 3
 /** Gains of the norms of queries and keys, which make both heads sharp. */
 const gains = [1.5, 2] as const
+/**
+ * Of the rows that make queries and keys. Their norms make it without effect at first; larger rows turn less with an update of a given size, so
+ * that the head is still there when it begins to pay.
+ */
+const matchScale = 4
 /** Of the previous token's values and of what is made of them. */
 const [valueScale, previousScale, copiedScale] = [0.1, 0.45, 0.8]
 
@@ -148,7 +153,7 @@ const addAngles =
         [pair + half, Math.sin(angle)]
       ] as const)
         for (const [column, value] of shared.entries())
-          rows[row]![column]! += (part * value) / Math.sqrt(fast.length)
+          rows[row]![column]! += (matchScale * part * value) / Math.sqrt(fast.length)
     }
   }
 
@@ -186,7 +191,8 @@ const secondLayer = ({ copied, pairs, read, spec, written }: Plan) => {
     (values) => {
       values.fill(0)
       for (let head = 0; head < heads; head++)
-        for (const [index, at] of pairs.slow.entries()) setRow(values, head * headWidth + at, rows[index]!)
+        for (const [index, at] of pairs.slow.entries())
+          setRow(values, head * headWidth + at, rows[index]!, matchScale)
     }
   const changes: ReadonlyArray<readonly [name: string, change: Change]> = [
     [layer.query, compares(read, spec.model.heads)],
