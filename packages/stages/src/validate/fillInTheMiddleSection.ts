@@ -1,4 +1,5 @@
 /** The part of a report's page on filling in the middle. */
+import { plural } from "../figures.ts"
 import { percent } from "./gates.ts"
 import { table } from "./markdown.ts"
 import type { FillInTheMiddle, ReportValue } from "./Report.ts"
@@ -17,7 +18,7 @@ export const fillInTheMiddleSection = ({ fillInTheMiddle, split }: ReportValue):
     "## Fill in the middle",
     "",
     ...table(
-      [`${lines} lines of ${documents} documents of the ${split} split`, ""],
+      [`${plural(lines, "line")} of ${plural(documents, "document")} of the ${split} split`, ""],
       [
         ["exact match (95 %)", middleFigure(exactMatch)],
         ["edit similarity (95 %)", middleFigure(editSimilarity)],

@@ -1,50 +1,16 @@
 /** Fill in the middle from the tokenizer to the report, of a tiny model that the stages made. */
 import { assert, layer } from "@effect/vitest"
-import type { Stage } from "@trainyard/core"
-import type { Artifact } from "@trainyard/core/Artifact"
 import { Effect } from "effect"
 import * as fc from "fast-check"
-import { buildDataset } from "../../src/dataset/buildDataset.ts"
-import type { Dataset } from "../../src/dataset/Dataset.ts"
 import { codecOf } from "../../src/generate/Completion.ts"
 import { sentinelsOf } from "../../src/tokenize/sentinels.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
-import { tokenize } from "../../src/tokenize/tokenize.ts"
 import { type Filling, fillStretch, shortestStretch } from "../../src/train/fillInTheMiddle.ts"
-import { someCode } from "../corpusOf.ts"
+import { config, dataset, placeOf, texts } from "../middleModel.ts"
 import * as Running from "../runStage.ts"
-import { splitOf } from "../splitOf.ts"
 import { anyText } from "../tokenize/texts.ts"
-import { type Place, place, resultOf, type Settings, settings, sibling } from "./laboratory.ts"
-import { interruptAt, listen, ofType, undisturbed } from "./trials.ts"
-
-const texts = Array.from({ length: 10 }, (_, seed) => someCode(seed, 6))
-
-/** A dataset of texts that look like C, whose tokenizer has the sentinels unless told. */
-const dataset = Effect.fnUntraced(function* (fillInTheMiddle = true) {
-  const split = yield* splitOf({ train: texts, validation: [someCode(91, 6)], test: [someCode(92, 6)] })
-  const node = {} as Stage.Node<never, never, never>
-  const tokenizer = (yield* Running.runStage(
-    tokenize({ split: node, vocabularySize: 320, fillInTheMiddle }),
-    { split }
-  )).artifact
-  const built = yield* Running.runStage(buildDataset({ split: node, tokenizer: node }), { split, tokenizer })
-  return built.artifact
-})
-
-const config: Settings = {
-  ...settings,
-  windows: "documents",
-  sequenceLength: 48,
-  fillInTheMiddle: 0.5,
-  steps: 12,
-  evaluateEvery: 6,
-  checkpointEvery: { steps: 2 }
-}
-
-/** A place to train on a dataset. */
-const placeOf = (made: Artifact<typeof Dataset>) =>
-  Effect.map(place, (at): Place => ({ ...at, dataset: { ...made, cacheKey: "fim" } }))
+import { resultOf, sibling } from "./laboratory.ts"
+import { evaluations, interruptAt, listen, ofType, stepEvents, undisturbed, valueOf } from "./trials.ts"
 
 const fillingOf = Effect.fnUntraced(function* (directory: string, share: number) {
   const tokenizer = yield* Tokenizer.load(directory)
@@ -139,6 +105,21 @@ layer(Running.layer, { excludeTestServices: true })("fill in the middle", (it) =
       const { fillInTheMiddle: _, ...rest } = config
       assert.isUndefined((yield* undisturbed(without, rest)).learning.fillInTheMiddle)
       assert.notDeepEqual(resultOf(without), resultOf(plain))
+    })
+  )
+
+  it.effect("evaluations measure plain text, whatever the share", () =>
+    Effect.gen(function* () {
+      const first = yield* placeOf(yield* dataset())
+      // The weights stay as they were drawn.
+      const still = { ...config, learningRate: 1e-30, minLearningRate: 0, weightDecay: 0, steps: 6 }
+      const [with05, without] = [listen(), listen()]
+      yield* undisturbed(first, still, with05)
+      const { fillInTheMiddle: _, ...plain } = still
+      yield* undisturbed(sibling(first, "plain"), plain, without)
+      assert.deepStrictEqual(evaluations(with05), evaluations(without))
+      const losses = (heard: typeof with05) => stepEvents(heard).map((event) => valueOf(event, "loss"))
+      assert.notDeepEqual(losses(with05), losses(without))
     })
   )
 

@@ -1,5 +1,6 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
 import { Workspace } from "@trainyard/core/Workspace"
+import { fillIn } from "@trainyard/stages/generate/fillIn"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -7,7 +8,7 @@ import * as AdaptiveMixture from "../AdaptiveMixture.ts"
 import * as Engine from "../Engine.ts"
 import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
 import { adaptiveFlags, adaptiveWithoutEffect } from "../generate/adaptiveFlags.ts"
-import { promptFlags, promptOf } from "../generate/prompt.ts"
+import { promptFlags, promptOf, suffixOf } from "../generate/prompt.ts"
 import { collector, jsonOf, notesOf, type Printing, printer } from "../generate/SampleText.ts"
 import { contradiction, optionsOf, samplingFlags } from "../generate/samplingFlags.ts"
 import { Output } from "../Output.ts"
@@ -37,7 +38,13 @@ export const generate = Command.make(
     const wrong = contradiction(flags) ?? adaptiveWithoutEffect(flags)
     if (wrong !== undefined) return yield* new WrongUsage({ message: wrong })
     const { samples: count, seed } = flags
-    const printing: Printing = { prompt: yield* promptOf(flags), seed, count }
+    const suffix = yield* suffixOf(flags)
+    if (suffix !== undefined && flags.adaptive)
+      return yield* new WrongUsage({
+        message:
+          "--adaptive has no effect on a text before a suffix, which its n-grams do not know. Leave one of them out."
+      })
+    const printing: Printing = { prompt: yield* promptOf(flags), suffix, seed, count }
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
       const adaptive = flags.adaptive
@@ -50,16 +57,28 @@ export const generate = Command.make(
         output.errors.write(
           `The weights in ${adaptive.report} were fitted with another training text than that of ${adaptive.dataset}.\n`
         )
-      const options = { ...(yield* optionsOf(flags)), adaptive: adaptive?.mixture }
+      const given = { ...(yield* optionsOf(flags)), adaptive: adaptive?.mixture }
+      const middle =
+        suffix === undefined
+          ? undefined
+          : yield* fillIn(model, printing.prompt, suffix, given.maxTokens).pipe(asWrongUsage)
+      if (middle !== undefined && middle.cut > 0)
+        output.errors.write(
+          `Prompt and suffix are longer than the model's context: ${middle.cut} of their tokens are left out.\n`
+        )
+      const options =
+        middle === undefined ? given : { ...given, maxTokens: Math.min(given.maxTokens, middle.room) }
       const opened = yield* Model.open(model, Math.min(count, mostRows))
       const { add, samples } = collector(count, performance.now())
       const print = flags.json ? () => undefined : printer(output.screen, printing)
       print(samples)
-      yield* Stream.runForEach(Model.samples(opened, printing.prompt, options, count), (part) =>
-        Effect.sync(() => {
-          add(part)
-          print(samples)
-        })
+      yield* Stream.runForEach(
+        Model.samples(opened, middle?.prompt ?? printing.prompt, options, count),
+        (part) =>
+          Effect.sync(() => {
+            add(part)
+            print(samples)
+          })
       )
       for (const note of notesOf(samples, printing)) output.errors.write(`${note}\n`)
       if (!flags.json) return
@@ -85,6 +104,10 @@ export const generate = Command.make(
     {
       command: 'trainyard generate --model model --prompt "static int " --items 1 --stop "#include" -n 4',
       description: "Four functions at once, each ended at its end or before an #include"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "int add(int a, int b) {" --suffix "}"',
+      description: "What stands between them, with a model that fills in the middle"
     },
     {
       command: 'trainyard generate --model model --prompt "static int" --adaptive',
