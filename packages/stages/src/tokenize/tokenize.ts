@@ -66,8 +66,8 @@ const config = {
   /** With `byte-pair`, each digit is a word, so that numbers are read digit by digit. */
   singleDigits: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   /**
-   * With `byte-pair`, adds the special tokens `<|fim_prefix|>`, `<|fim_suffix|>` and `<|fim_middle|>`, which no text becomes: for models that fill
-   * in the middle, with `fillInTheMiddle` of `train`. They count among `vocabularySize`.
+   * With `byte-pair`, adds the special tokens `fim_prefix`, `fim_suffix` and `fim_middle`, which no text becomes: for models that fill in the
+   * middle, with `fillInTheMiddle` of `train`. They count among `vocabularySize`.
    */
   fillInTheMiddle: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 }
