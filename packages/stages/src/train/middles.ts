@@ -1,7 +1,8 @@
 /**
  * Which part of a text is its middle, for training to fill in the middle. Half of the middles lie between characters: both ends are drawn
  * evenly. The other half ends at the end of a line, before its line break, and begins at the beginning of a line, after its indentation or at
- * any of its characters; of n lines that there are, it has 1 to n, short ones more often (the logarithm is drawn evenly).
+ * any of its characters: half of these are in one line, as an editor asks for, and the others have 1 to n of the n lines that there are, short
+ * ones more often (the logarithm is drawn evenly).
  *
  * Source of cuts between characters: Bavarian et al. 2022, "Efficient Training of Language Models to Fill in the Middle", arXiv:2207.14255,
  * section 3.
@@ -43,7 +44,7 @@ const endsOfLines = (text: string): ReadonlyArray<number> => {
 const atLines = (text: string, draw: Draw): Parts => {
   const ends = endsOfLines(text)
   const first = Math.floor(draw() * ends.length)
-  const lines = Math.floor((ends.length - first + 1) ** draw())
+  const lines = draw() < 0.5 ? 1 : Math.floor((ends.length - first + 1) ** draw())
   const begin = first === 0 ? 0 : text.indexOf("\n", ends[first - 1]!) + 1
   const end = ends[first]!
   const indentation = /^[ \t]*/.exec(text.slice(begin, end))?.[0].length ?? 0

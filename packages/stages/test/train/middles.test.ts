@@ -32,7 +32,7 @@ describe("cutMiddle", () => {
     assert.isAbove(share(wholeLines), 0.15)
     assert.isAbove(
       share((parts) => wholeLines(parts) && !parts.middle.includes("\n")),
-      0.04
+      0.08
     )
   })
 
