@@ -34,6 +34,7 @@ const sidebar = [
       ["Training", "training"],
       ["Validation", "validation"],
       ["Generation", "generation"],
+      ["Fill in the middle", "fill-in-the-middle"],
       ["Export and publish", "export"],
       ["Serving", "serve"],
       ["Sources", "sources"],

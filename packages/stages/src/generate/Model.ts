@@ -24,7 +24,7 @@ import type { TextGenerator } from "./Batch.ts"
 import { type Codec, codecOf } from "./decoding.ts"
 import type { GuideImpossible } from "./Guide.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
-import { type Part, type SampleOptions, samples as samplesOf } from "./Samples.ts"
+import { type Part, type Prompt, type SampleOptions, samples as samplesOf } from "./Samples.ts"
 
 /** The folder is no model that can be used here. */
 export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
@@ -174,25 +174,28 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) 
 /** How a completion is drawn and where it ends. It ends with the document, too. */
 export interface GenerateOptions extends Omit<SampleOptions, "stopToken"> {}
 
+const promptOf = ({ codec, endTokenId }: Loaded, prompt: string | Prompt) =>
+  typeof prompt === "string"
+    ? Effect.map(
+        codec.encode(prompt),
+        (encoded): Prompt => ({ text: prompt, ids: encoded.length === 0 ? [endTokenId] : encoded })
+      )
+    : Effect.succeed(prompt)
+
 /**
  * `count` completions of a prompt, written at once by as many rows as the session has, part by part as tokens come. Sample i, from 0, is the
- * completion of seed `seed + i`. An empty prompt begins a new document.
+ * completion of seed `seed + i`. An empty prompt begins a new document. A prompt with tokens of its own is taken as it is: that of a middle (see
+ * `fillIn.ts`).
  */
 export const samples = (
   { model, generator }: Opened,
-  prompt: string,
+  prompt: string | Prompt,
   options: GenerateOptions,
   count = 1
 ): Stream.Stream<Part, RunError | GuideImpossible | TokenizerMismatch> =>
   Stream.unwrap(
-    Effect.map(model.codec.encode(prompt), (encoded) =>
-      samplesOf(
-        generator,
-        model.codec,
-        { text: prompt, ids: encoded.length === 0 ? [model.endTokenId] : encoded },
-        { ...options, stopToken: model.endTokenId },
-        count
-      )
+    Effect.map(promptOf(model, prompt), (prompt) =>
+      samplesOf(generator, model.codec, prompt, { ...options, stopToken: model.endTokenId }, count)
     )
   )
 

@@ -86,6 +86,8 @@ export interface Wanted {
   readonly orSmaller: boolean
   readonly minimumFrequency: number
   readonly minimumDocuments: number
+  /** Special tokens of a byte-pair vocabulary: the end token, and the sentinels of fill-in-the-middle where they are wanted. */
+  readonly specials: number
 }
 
 /** Which settings keep words out of the vocabulary, for messages. */
@@ -103,15 +105,22 @@ const impossible = (requested: number, smallest: number, largest: number, why: s
         : `vocabularySize ${requested} is more than the training split gives: the largest possible is ${largest} (${why}). Set it to ${largest} or less, or collect more.`
   })
 
-/** Learns a byte-pair vocabulary, the end token included in its size. */
+/** Learns a byte-pair vocabulary, its special tokens included in its size. */
 export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
   words: WordCounts,
   wanted: Wanted
 ) {
-  const { minimumFrequency, orSmaller, size } = wanted
+  const { minimumFrequency, orSmaller, size, specials } = wanted
   const journal = yield* Journal
-  if (size < 257) return yield* impossible(size, 257, 257, "the 256 bytes and the end token")
-  const learning = learnMerges(words.learned, size - 1, minimumFrequency)
+  const smallest = 256 + specials
+  if (size < smallest)
+    return yield* impossible(
+      size,
+      smallest,
+      smallest,
+      specials === 1 ? "the 256 bytes and the end token" : `the 256 bytes and ${specials} special tokens`
+    )
+  const learning = learnMerges(words.learned, size - specials, minimumFrequency)
   let step = learning.next()
   while (step.done !== true) {
     yield* journal.publish({ type: "Progress", done: step.value, total: size, unit: "entries" })
@@ -119,11 +128,11 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
     step = learning.next()
   }
   const learned = step.value
-  if (!orSmaller && learned.tokens.length < size - 1) {
+  if (!orSmaller && learned.tokens.length < size - specials) {
     return yield* impossible(
       size,
-      257,
-      learned.tokens.length + 1,
+      smallest,
+      learned.tokens.length + specials,
       `no pair of tokens is left that occurs ${minimumFrequency} times, ${limitsOf(wanted)}`
     )
   }

@@ -13,7 +13,7 @@ import { bytePairSplitting, bytePairWords, lexerWords } from "./splitting.ts"
 import * as Tokenizer from "./Tokenizer.ts"
 import { TokenizerArtifact } from "./TokenizerArtifact.ts"
 import { InvalidTokenizer } from "./TokenizerError.ts"
-import { bytePairJson, configJson, endToken, wordLevelJson } from "./tokenizerJson.ts"
+import { bytePairJson, configJson, endToken, specialTokens, wordLevelJson } from "./tokenizerJson.ts"
 
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
@@ -64,8 +64,15 @@ const config = {
    */
   wholeIndentation: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
   /** With `byte-pair`, each digit is a word, so that numbers are read digit by digit. */
-  singleDigits: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
+  singleDigits: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false))),
+  /**
+   * With `byte-pair`, adds the special tokens `fim_prefix`, `fim_suffix` and `fim_middle`, which no text becomes: for models that fill in the
+   * middle, with `fillInTheMiddle` of `train`. They count among `vocabularySize`.
+   */
+  fillInTheMiddle: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
 }
+
+type Config = Schema.Struct<typeof config>["Type"]
 
 /** Proves that the library reads what was written and that a document comes back whole. */
 const prove = Effect.fnUntraced(function* (directory: string, text: string) {
@@ -80,6 +87,19 @@ const prove = Effect.fnUntraced(function* (directory: string, text: string) {
   return tokenizer
 })
 
+/** Why settings contradict each other, in a sentence; undefined where they do not. */
+const validateConfig = (config: Config): string | undefined => {
+  if (config.forModel !== undefined && config.vocabularySize !== undefined)
+    return "vocabularySize and forModel both give the size of the vocabulary. Leave one out."
+  if (config.model === "byte-pair") return undefined
+  if (config.fillInTheMiddle)
+    return 'fillInTheMiddle needs a byte-pair tokenizer, which encodes the parts of a word that is cut. Leave it out, or set model to "byte-pair".'
+  const { singleDigits, wholeIndentation } = config
+  return singleDigits || wholeIndentation
+    ? `${singleDigits ? "singleDigits" : "wholeIndentation"} has no effect on word-level tokenizers, which have a rule of their own. Leave it out, or set model to "byte-pair".`
+    : undefined
+}
+
 /**
  * Trains a tokenizer on the training split: no validation or test document shapes the vocabulary, which would flatter every figure, that
  * of a large vocabulary most.
@@ -92,12 +112,7 @@ export const tokenize = Stage.make({
   source: import.meta.url,
   inputs: { split: Split },
   config,
-  validateConfig: ({ forModel, model, singleDigits, vocabularySize, wholeIndentation }) =>
-    forModel !== undefined && vocabularySize !== undefined
-      ? "vocabularySize and forModel both give the size of the vocabulary. Leave one out."
-      : model === "word-level" && (singleDigits || wholeIndentation)
-        ? `${singleDigits ? "singleDigits" : "wholeIndentation"} has no effect on word-level tokenizers, which have a rule of their own. Leave it out, or set model to "byte-pair".`
-        : undefined,
+  validateConfig,
   output: TokenizerArtifact,
   run: Effect.fn("tokenize")(function* ({ config, inputs, output }) {
     const fs = yield* FileSystem.FileSystem
@@ -111,16 +126,18 @@ export const tokenize = Stage.make({
       isBytePair ? (splitting?.words ?? bytePairWords) : lexerWords,
       config.minimumDocuments
     )
+    const specials = specialTokens(config.fillInTheMiddle).length
     const wanted = {
+      specials,
       size: config.vocabularySize ?? defaultVocabularySize(corpus.bytes, config.forModel),
       orSmaller: config.vocabularySize === undefined,
       minimumFrequency: config.minimumFrequency,
       minimumDocuments: config.minimumDocuments
     }
     const vocabulary = yield* isBytePair ? learnBytePairs(words, wanted) : chooseWords(words, wanted)
-    const vocabularySize = vocabulary.tokens.length + (isBytePair ? 1 : 2)
+    const vocabularySize = vocabulary.tokens.length + (isBytePair ? specials : 2)
     const json = isBytePair
-      ? bytePairJson(vocabulary.tokens, vocabulary.merges, splitting?.pattern)
+      ? bytePairJson(vocabulary.tokens, vocabulary.merges, splitting?.pattern, config.fillInTheMiddle)
       : wordLevelJson(vocabulary.tokens)
     yield* fs
       .writeFileString(path.join(output, "tokenizer.json"), `${JSON.stringify(json)}\n`)
@@ -128,7 +145,7 @@ export const tokenize = Stage.make({
         Effect.andThen(
           fs.writeFileString(
             path.join(output, "tokenizer_config.json"),
-            `${JSON.stringify(configJson(!isBytePair), null, 2)}\n`
+            `${JSON.stringify(configJson(!isBytePair, config.fillInTheMiddle), null, 2)}\n`
           )
         ),
         Effect.mapError(Workspace.explain("Writing the tokenizer", output))
@@ -141,7 +158,7 @@ export const tokenize = Stage.make({
       model: config.model,
       vocabularySize,
       endToken,
-      endTokenId: isBytePair ? vocabularySize - 1 : 1,
+      endTokenId: isBytePair ? vocabulary.tokens.length : 1,
       unknownTokenId: isBytePair ? null : 0,
       bytesPerToken: corpus.bytes / vocabulary.totalTokens,
       unknownRate: vocabulary.unknownTokens / vocabulary.totalTokens,

@@ -3,6 +3,7 @@
  * have written.
  */
 import { Schema } from "effect"
+import { sentinelTokens } from "./sentinels.ts"
 import { lexerPattern } from "./splitting.ts"
 
 export const endToken = "<|endoftext|>"
@@ -34,14 +35,22 @@ const bytePairWords = (pattern: string | undefined) => {
       }
 }
 
-/** A byte-level byte-pair tokenizer; the end token is the last entry, as in GPT-2. `pattern` is that of a rule for words besides GPT-2's. */
+/** Special tokens of a byte-pair tokenizer, in the order of their ids. */
+export const specialTokens = (fillsInTheMiddle: boolean): ReadonlyArray<string> =>
+  fillsInTheMiddle ? [endToken, ...sentinelTokens] : [endToken]
+
+/**
+ * A byte-level byte-pair tokenizer; the end token follows the learned entries, as in GPT-2, and the sentinels of fill-in-the-middle follow it,
+ * where they are wanted. `pattern` is that of a rule for words besides GPT-2's.
+ */
 export const bytePairJson = (
   tokens: ReadonlyArray<string>,
   merges: ReadonlyArray<readonly [number, number]>,
-  pattern?: string
+  pattern?: string,
+  fillsInTheMiddle = false
 ) => ({
   ...frame,
-  added_tokens: [special(endToken, tokens.length)],
+  added_tokens: specialTokens(fillsInTheMiddle).map((token, index) => special(token, tokens.length + index)),
   pre_tokenizer: bytePairWords(pattern),
   decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
   model: {
@@ -53,7 +62,9 @@ export const bytePairJson = (
     fuse_unk: false,
     byte_fallback: false,
     ignore_merges: false,
-    vocab: Object.fromEntries([...tokens, endToken].map((token, id) => [token, id])),
+    vocab: Object.fromEntries(
+      [...tokens, ...specialTokens(fillsInTheMiddle)].map((token, id) => [token, id])
+    ),
     merges: merges.map(([left, right]) => [tokens[left]!, tokens[right]!])
   }
 })
@@ -83,10 +94,11 @@ export const gpt2Settings = (endToken: string) => ({
 })
 
 /** What `AutoTokenizer.from_pretrained` reads beside tokenizer.json. */
-export const configJson = (unknown: boolean) => ({
+export const configJson = (unknown: boolean, fillsInTheMiddle = false) => ({
   tokenizer_class: "PreTrainedTokenizerFast",
   ...gpt2Settings(endToken),
   ...(unknown ? { unk_token: unknownToken } : {}),
+  ...(fillsInTheMiddle ? { additional_special_tokens: sentinelTokens } : {}),
   clean_up_tokenization_spaces: false
 })
 

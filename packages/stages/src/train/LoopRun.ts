@@ -7,6 +7,7 @@ import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import type { Batches } from "./Batches.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import type * as Curve from "./Curve.ts"
+import type { Filling } from "./fillInTheMiddle.ts"
 import * as Meter from "./Meter.ts"
 import type { Documents, Plan } from "./Plan.ts"
 import * as SaveSchedule from "./SaveSchedule.ts"
@@ -25,6 +26,8 @@ export interface Context {
   readonly documents: Documents
   readonly codec: Codec<TokenizerMismatch>
   readonly endTokenId: number
+  /** How documents are transformed to fill in the middle; undefined where they are not. */
+  readonly filling: Filling<TokenizerMismatch> | undefined
   readonly trainer: Trainer
   readonly checkpoints: Checkpoints
   readonly journal: Journal["Service"]

@@ -12,7 +12,14 @@ const rateOf = ({ learning }: Run): string => {
 }
 
 const batchOf = ({ learning, sequenceLength }: Run): string => {
-  const { batchSize, contexts, documentMask, gradientAccumulationSteps: batches, windows } = learning
+  const {
+    batchSize,
+    contexts,
+    documentMask,
+    fillInTheMiddle,
+    gradientAccumulationSteps: batches,
+    windows
+  } = learning
   return [
     `${count(batchSize)} windows of ${count(sequenceLength)} tokens`,
     ...contexts.map(
@@ -21,7 +28,10 @@ const batchOf = ({ learning, sequenceLength }: Run): string => {
     ),
     ...(batches > 1 ? [`${count(batches)} batches a step`] : []),
     ...(windows === "documents" ? ["of whole documents where they fit"] : []),
-    ...(documentMask ? ["attention within documents"] : [])
+    ...(documentMask ? ["attention within documents"] : []),
+    ...(fillInTheMiddle === undefined
+      ? []
+      : [`${share(fillInTheMiddle)} of the documents in the order prefix, suffix, middle`])
   ].join(", ")
 }
 

@@ -61,6 +61,14 @@ export const factsOf = (plan: Plan, config: TrainConfig, parameters: number, sta
         .join(", then ")
     },
     { label: "Training tokens", text: windowsText(plan) },
+    ...((config.fillInTheMiddle ?? 0) > 0
+      ? [
+          {
+            label: "Fill in the middle",
+            text: `${share(config.fillInTheMiddle ?? 0)} of the training documents, drawn anew each epoch; the other splits stay plain text`
+          }
+        ]
+      : []),
     {
       label: "Steps",
       text: `${count(plan.schedule.steps)} of ${count(plan.tokensPerStep)} tokens, ${plan.batches.epochsAt(plan.schedule.steps * config.gradientAccumulationSteps).toFixed(2)} epochs`
@@ -191,6 +199,7 @@ const learningOf = ({ config, plan, teacher }: Options): (typeof TrainedRun)["va
   return {
     windows: config.windows,
     documentMask: plan.masksDocuments,
+    ...((config.fillInTheMiddle ?? 0) > 0 && { fillInTheMiddle: config.fillInTheMiddle }),
     ...(teacher && {
       teacher: {
         cacheKey: teacher.cacheKey,

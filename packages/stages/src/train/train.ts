@@ -13,11 +13,13 @@ import { Dataset } from "../dataset/Dataset.ts"
 import { DamagedDataset } from "../dataset/DatasetError.ts"
 import * as DocumentStarts from "../dataset/DocumentStarts.ts"
 import { OpenTokens } from "../dataset/Tokens.ts"
-import { codecOf } from "../generate/Completion.ts"
+import { type Codec, codecOf } from "../generate/Completion.ts"
 import { Model } from "../generate/ModelArtifact.ts"
 import { titleOf } from "../model/families.ts"
 import { parameterCount } from "../model/Parameters.ts"
+import { sentinelsOf, sentinelTokens } from "../tokenize/sentinels.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
+import type { TokenizerMismatch } from "../tokenize/TokenizerError.ts"
 import { trainToEnd } from "./Attempts.ts"
 import { adviceOf } from "./advice.ts"
 import { averageKind } from "./averaging.ts"
@@ -150,12 +152,31 @@ const announce = Effect.fnUntraced(function* (
   for (const message of warnings) yield* journal.publish({ type: "Note", level: "warning", message })
 })
 
+/** How documents are transformed to fill in the middle; undefined where the settings ask for none. */
+const fillingOf = Effect.fnUntraced(function* (
+  { fillInTheMiddle: share = 0, seed }: TrainConfig,
+  { directory, value }: Artifact<typeof Dataset>,
+  codec: Codec<TokenizerMismatch>
+) {
+  if (share === 0) return undefined
+  // A tokenizer.json that cannot be read was refused when the tokenizer was opened.
+  const sentinels = yield* sentinelsOf(directory).pipe(Effect.orElseSucceed(() => undefined))
+  if (sentinels === undefined)
+    return yield* new TrainingImpossible({
+      message: `fillInTheMiddle is ${share}, and the dataset's tokenizer has no tokens for it (${sentinelTokens.join(", ")}). Make the tokenizer with tokenize({ fillInTheMiddle: true }), or take fillInTheMiddle out.`
+    })
+  return { share, seed, sentinels, codec, endTokenId: value.endTokenId }
+})
+
 /** Opens the splits that training reads, and the tokenizer for samples. */
-const openDataset = Effect.fnUntraced(function* ({ directory, value }: Artifact<typeof Dataset>) {
+const openDataset = Effect.fnUntraced(function* (config: TrainConfig, dataset: Artifact<typeof Dataset>) {
+  const { directory, value } = dataset
   const openTokens = yield* OpenTokens
+  const codec = codecOf(yield* Tokenizer.loadExact(directory, value.tokenizer))
   return {
     dataset: directory,
-    codec: codecOf(yield* Tokenizer.loadExact(directory, value.tokenizer)),
+    codec,
+    filling: yield* fillingOf(config, dataset, codec),
     endTokenId: value.endTokenId,
     train: yield* openTokens(join(directory, "train.bin"), value.tokenBytes),
     validation: yield* openTokens(join(directory, "validation.bin"), value.tokenBytes)
@@ -185,7 +206,7 @@ const stage = Stage.make({
     const { documents, plan, start } = yield* planned(config, dataset, from)
     const teacher =
       inputs.teacher && (yield* Teacher.open(inputs.teacher, dataset, config, plan.spec.sequenceLength))
-    const opened = yield* openDataset(dataset)
+    const opened = yield* openDataset(config, dataset)
     const origin: Origin = {
       dataset: dataset.cacheKey,
       ...(from && { from: from.cacheKey }),

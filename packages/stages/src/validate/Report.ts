@@ -150,6 +150,22 @@ export const Guided = Schema.Struct({
   real: Schema.NullOr(Schema.Struct({ total: Schema.Int, compiles: Schema.NullOr(Schema.Int) }))
 })
 
+/** A mean over lines, with its interval over documents. */
+const LineFigure = Schema.Struct({ value: Schema.Finite, interval: Interval })
+
+/** How well left-out lines of documents are filled in. */
+export const FillInTheMiddle = Schema.Struct({
+  lines: Schema.Int,
+  documents: Schema.Int,
+  /** Share of the lines that were written exactly and ended, 0 to 1. */
+  exactMatch: LineFigure,
+  /** 1 less the edit distance by the length of the longer text, 0 to 1. */
+  editSimilarity: LineFigure,
+  /** Share of the texts that the model ended itself, 0 to 1. */
+  ended: Schema.Finite
+})
+export type FillInTheMiddle = typeof FillInTheMiddle.Type
+
 /** One completion, as a line of `completions.jsonl`. */
 export const Completion = Schema.Struct({
   prompt: Schema.String,
@@ -224,7 +240,9 @@ export const Report = Artifact.kind({
     /** Null where no guided completions were asked for, or the language has no grammar. No gate depends on it. */
     guided: Schema.NullOr(Guided),
     /** Longest run of tokens that a completion shares with the training text; null when there are no completions. */
-    longestOverlap: Schema.NullOr(Schema.Int)
+    longestOverlap: Schema.NullOr(Schema.Int),
+    /** Absent where it was not asked for, the tokenizer has no tokens for it, or the split has no lines. No gate depends on it. */
+    fillInTheMiddle: Schema.optionalKey(FillInTheMiddle)
   }),
   metrics: ({ bitsPerByte, parseShare, perplexity }) => [
     { label: "bits per byte", value: bitsPerByte, better: "lower" },

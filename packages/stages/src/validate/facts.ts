@@ -1,5 +1,6 @@
 /** The facts of a report. */
 import { named } from "../languages/builtIn.ts"
+import { middleFigure } from "./fillInTheMiddleSection.ts"
 import { baselineName, figure, percent, withInterval, yardstickName } from "./gates.ts"
 import type { ReportValue } from "./Report.ts"
 
@@ -63,6 +64,9 @@ export const factsOf = (report: ReportValue) => [
   { label: "Loss", text: `${report.loss.toFixed(4)} (perplexity ${figure(report.perplexity)})` },
   { label: "Top-1 accuracy", text: percent(report.topOneAccuracy) },
   ...completionFacts(report),
+  ...(report.fillInTheMiddle === undefined
+    ? []
+    : [{ label: "Lines filled in exactly", text: middleFigure(report.fillInTheMiddle.exactMatch) }]),
   {
     label: "Longest overlap",
     text: report.longestOverlap === null ? "no completions" : `${report.longestOverlap} tokens`

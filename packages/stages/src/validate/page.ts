@@ -3,6 +3,7 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Language } from "../languages/Language.ts"
 import { count } from "../train/figures.ts"
 import { adaptiveSection, comparisonMethod, lexicalSection, yardstickSection } from "./comparisonsPage.ts"
+import { fillInTheMiddleSection } from "./fillInTheMiddleSection.ts"
 import { baselineName, figure, percent, withInterval } from "./gates.ts"
 import { guidedSection } from "./guidedSection.ts"
 import { cell, table } from "./markdown.ts"
@@ -238,6 +239,7 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     "",
     ...guidedSection(report),
     ...completions.flatMap((completion) => completionSection(completion, about.language)),
+    ...fillInTheMiddleSection(report),
     "## How this was measured",
     "",
     ...method(report, about),

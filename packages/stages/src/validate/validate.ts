@@ -25,6 +25,7 @@ import type { Fit } from "./adaptivePrediction.ts"
 import * as Compressor from "./Compressor.ts"
 import { chooseLanguage } from "./chooseLanguage.ts"
 import { measureCompletions } from "./completions.ts"
+import { fillIn } from "./fillInTheMiddle.ts"
 import * as gates from "./gates.ts"
 import { predictions } from "./predictions.ts"
 import { type Completion, type Gate, Report, type ReportValue, YardstickName } from "./Report.ts"
@@ -61,6 +62,12 @@ const fields = {
    * gate. Has no effect on a language without a grammar, or a tokenizer that is not byte-level.
    */
   guided: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
+  /**
+   * Lines of documents that the model fills in at most, with the most likely tokens: 0 turns it off. Has no effect on a model whose tokenizer
+   * has no tokens for it (`fillInTheMiddle` of `tokenize`). It changes no other figure and no gate.
+   * @unit lines
+   */
+  middleLines: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),
   /**
    * Length of a completion.
    * @unit tokens
@@ -281,6 +288,7 @@ export const validate = Stage.make({
       documents: whole,
       progress: (done, total) => journal.publish({ type: "Progress", done, total, unit: "completions" })
     })
+    const middles = yield* fillIn(config, opened, dataset, whole)
     const { completions, ...figures } = measured
     const { provenance } = model.value
     const compared = gates.compareAll({ ...prediction, ...comparisons, ...figures }, config)
@@ -295,7 +303,8 @@ export const validate = Stage.make({
       kinds,
       ...comparisons,
       ...figures,
-      completions: countsOf(completions)
+      completions: countsOf(completions),
+      ...middles
     }
     if (fit !== undefined) yield* saveWeights(output, { model, dataset }, fit)
     yield* writeReport({

@@ -1,5 +1,6 @@
 /** `trainyard generate`: text from a model folder, as it is made. */
 import { Workspace } from "@trainyard/core/Workspace"
+import { fillIn } from "@trainyard/stages/generate/fillIn"
 import { Guide } from "@trainyard/stages/generate/Guide"
 import * as Model from "@trainyard/stages/generate/Model"
 import { Effect, Option, Stream } from "effect"
@@ -8,7 +9,7 @@ import * as AdaptiveMixture from "../AdaptiveMixture.ts"
 import * as Engine from "../Engine.ts"
 import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
 import { adaptiveFlags, adaptiveWithoutEffect } from "../generate/adaptiveFlags.ts"
-import { promptFlags, promptOf } from "../generate/prompt.ts"
+import { promptFlags, promptOf, suffixOf } from "../generate/prompt.ts"
 import { collector, jsonOf, notesOf, type Printing, printer } from "../generate/SampleText.ts"
 import { contradiction, optionsOf, samplingFlags } from "../generate/samplingFlags.ts"
 import { Output } from "../Output.ts"
@@ -38,7 +39,18 @@ export const generate = Command.make(
     const wrong = contradiction(flags) ?? adaptiveWithoutEffect(flags)
     if (wrong !== undefined) return yield* new WrongUsage({ message: wrong })
     const { samples: count, seed } = flags
-    const printing: Printing = { prompt: yield* promptOf(flags), seed, count }
+    const suffix = yield* suffixOf(flags)
+    if (suffix !== undefined && flags.adaptive)
+      return yield* new WrongUsage({
+        message:
+          "--adaptive has no effect on a text before a suffix, which its n-grams do not know. Leave one of them out."
+      })
+    if (suffix !== undefined && Option.isSome(flags.grammar))
+      return yield* new WrongUsage({
+        message:
+          "--grammar guides a text to its end, and --suffix asks for one that another text follows. Leave one of them out."
+      })
+    const printing: Printing = { prompt: yield* promptOf(flags), suffix, seed, count }
     const text = Effect.gen(function* () {
       const model = yield* Model.load(flags.model).pipe(asWrongUsage)
       const adaptive = flags.adaptive
@@ -51,22 +63,34 @@ export const generate = Command.make(
         output.errors.write(
           `The weights in ${adaptive.report} were fitted with another training text than that of ${adaptive.dataset}.\n`
         )
-      const options = {
+      const given = {
         ...(yield* optionsOf(flags, model).pipe(asWrongUsage)),
         adaptive: adaptive?.mixture
       }
       // Before anything is printed.
-      if (options.guidance !== undefined)
-        yield* Guide.begin(options.guidance, printing.prompt, options.maxTokens).pipe(asWrongUsage)
+      if (given.guidance !== undefined)
+        yield* Guide.begin(given.guidance, printing.prompt, given.maxTokens).pipe(asWrongUsage)
+      const middle =
+        suffix === undefined
+          ? undefined
+          : yield* fillIn(model, printing.prompt, suffix, given.maxTokens).pipe(asWrongUsage)
+      if (middle !== undefined && middle.cut > 0)
+        output.errors.write(
+          `Prompt and suffix are longer than the model's context: ${middle.cut} of their tokens are left out.\n`
+        )
+      const options =
+        middle === undefined ? given : { ...given, maxTokens: Math.min(given.maxTokens, middle.room) }
       const opened = yield* Model.open(model, Math.min(count, mostRows))
       const { add, samples } = collector(count, performance.now())
       const print = flags.json ? () => undefined : printer(output.screen, printing)
       print(samples)
-      yield* Stream.runForEach(Model.samples(opened, printing.prompt, options, count), (part) =>
-        Effect.sync(() => {
-          add(part)
-          print(samples)
-        })
+      yield* Stream.runForEach(
+        Model.samples(opened, middle?.prompt ?? printing.prompt, options, count),
+        (part) =>
+          Effect.sync(() => {
+            add(part)
+            print(samples)
+          })
       )
       for (const note of notesOf(samples, printing)) output.errors.write(`${note}\n`)
       if (!flags.json) return
@@ -97,6 +121,10 @@ export const generate = Command.make(
     {
       command: 'trainyard generate --model model --prompt "int main" --grammar c',
       description: "C that parses, whole within the token limit"
+    },
+    {
+      command: 'trainyard generate --model model --prompt "int add(int a, int b) {" --suffix "}"',
+      description: "What stands between them, with a model that fills in the middle"
     },
     {
       command: 'trainyard generate --model model --prompt "static int" --adaptive',

@@ -19,6 +19,8 @@ interface Sample {
 
 export interface Printing {
   readonly prompt: string
+  /** What follows the text that is written. */
+  readonly suffix: string | undefined
   readonly seed: number
   readonly count: number
 }
@@ -48,7 +50,10 @@ export const collector = (count: number, started: number) => {
  * Prints samples in order, each under a heading where there are several: of the first that has not ended all that there is, of later ones
  * nothing yet. Call it again as they grow.
  */
-export const printer = (screen: Output["Service"]["screen"], { count, prompt, seed }: Printing) => {
+export const printer = (
+  screen: Output["Service"]["screen"],
+  { count, prompt, seed, suffix = "" }: Printing
+) => {
   let current = -1
   // What a model writes may come cut inside a line break.
   let shown = Sanitize.pieces()
@@ -65,7 +70,7 @@ export const printer = (screen: Output["Service"]["screen"], { count, prompt, se
       screen.write(shown.next(sample.text.slice(sample.printed)))
       sample.printed = sample.text.length
       if (sample.ended === undefined) return
-      screen.write(`${shown.end()}\n`)
+      screen.write(`${shown.next(suffix)}${shown.end()}\n`)
       begin()
     }
   }
@@ -94,7 +99,7 @@ export const jsonOf = Effect.fnUntraced(function* (
   model: Loaded,
   sample: Sample,
   index: number,
-  { prompt, seed }: Printing,
+  { prompt, seed, suffix }: Printing,
   withLogprobs: boolean
 ) {
   const logprobs = yield* Effect.forEach(sample.logprobs, (token) =>
@@ -105,6 +110,7 @@ export const jsonOf = Effect.fnUntraced(function* (
   )
   return {
     prompt,
+    ...(suffix === undefined ? {} : { suffix }),
     completion: sample.text,
     seed: seed + index,
     seconds: sample.seconds,

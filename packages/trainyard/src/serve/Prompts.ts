@@ -1,8 +1,10 @@
 /** The prompts of a request as tokens that fit the model's context. */
+
+import { type Fitted, fitted, middlePrompt, partsOf } from "@trainyard/stages/generate/middlePrompt"
 import type { Prompt } from "@trainyard/stages/generate/Samples"
+import type { Sentinels } from "@trainyard/stages/tokenize/sentinels"
 import { Effect } from "effect"
 import { invalid, refusal } from "./ApiError.ts"
-import { type Fitted, fitted, middlePrompt, partsOf, type Sentinels } from "./fillInTheMiddle.ts"
 import { Served } from "./Served.ts"
 
 /** A prompt that fits the context together with what is to be written, as far as half a context allows. */

@@ -1,7 +1,7 @@
 /** The model that is served, and what requests may ask of it. */
 import type { Loaded } from "@trainyard/stages/generate/Model"
+import type { Sentinels } from "@trainyard/stages/tokenize/sentinels"
 import { Context } from "effect"
-import type { Sentinels } from "./fillInTheMiddle.ts"
 import type { Grammars } from "./grammars.ts"
 
 export class Served extends Context.Service<

@@ -1,7 +1,8 @@
 /** `POST /infill` as llama.vim sends it, and prompts that fill in the middle. */
+
+import { middlePrompt } from "@trainyard/stages/generate/middlePrompt"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { middlePrompt } from "../../src/serve/fillInTheMiddle.ts"
 import { type Serving, serve } from "./serving.ts"
 
 const sentinels = { prefix: 1, suffix: 2, middle: 3 }

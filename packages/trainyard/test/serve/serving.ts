@@ -26,16 +26,17 @@ const decodeLoad = Schema.decodeUnknownSync(
   Schema.Struct({ active: Schema.Int, waiting: Schema.Int, slots: Schema.Int, status: Schema.Literal("ok") })
 )
 
-/** Starts a server with 3 slots and 2 places in its queue. */
+/** Starts a server with 3 slots and 2 places in its queue. `folder`: of its model, which is an untrained one unless given. */
 export const serve = async (
   options: Partial<Omit<Options, "served">> & { readonly served?: Partial<Options["served"]> } = {},
-  slots = 3
+  slots = 3,
+  folder?: string
 ): Promise<Serving> => {
-  const directory = join(emptyFolder(), "model")
+  const directory = folder ?? join(emptyFolder(), "model")
   const scope = Scope.makeUnsafe()
   const { address, model } = await Effect.runPromise(
     Effect.gen(function* () {
-      yield* makeModel(directory)
+      if (folder === undefined) yield* makeModel(directory)
       const model = yield* Model.load(directory)
       const opened = yield* Slots.open(model, slots)
       const { served, ...rest } = options

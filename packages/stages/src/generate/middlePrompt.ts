@@ -1,39 +1,5 @@
-/**
- * Prompts of fill-in-the-middle models, in the order prefix, suffix, middle:
- *
- *   <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|>
- *
- * Source: Bavarian et al. 2022, "Efficient Training of Language Models to Fill in the Middle", arXiv:2207.14255; the tokens' names are
- * Qwen2.5-Coder's.
- */
-import { join } from "node:path"
-import { Effect, FileSystem, Schema } from "effect"
-
-/** Ids of the tokens that mark the parts. */
-export interface Sentinels {
-  readonly prefix: number
-  readonly suffix: number
-  readonly middle: number
-}
-
-const names = { prefix: "<|fim_prefix|>", suffix: "<|fim_suffix|>", middle: "<|fim_middle|>" } as const
-
-const AddedTokens = Schema.fromJsonString(
-  Schema.Struct({
-    added_tokens: Schema.optionalKey(Schema.Array(Schema.Struct({ id: Schema.Int, content: Schema.String })))
-  })
-)
-
-/** The sentinels of a model folder's tokenizer; undefined where it lacks one of them. */
-export const sentinelsOf = Effect.fn("fillInTheMiddle.sentinelsOf")(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(join(directory, "tokenizer.json"))
-  const { added_tokens: tokens = [] } = yield* Schema.decodeUnknownEffect(AddedTokens)(text)
-  const idOf = (name: string) => tokens.find(({ content }) => content === name)?.id
-  const [prefix, suffix, middle] = [idOf(names.prefix), idOf(names.suffix), idOf(names.middle)]
-  if (prefix === undefined || suffix === undefined || middle === undefined) return undefined
-  return { prefix, suffix, middle } satisfies Sentinels as Sentinels
-})
+/** Prompts of models that fill in the middle: see `tokenize/sentinels.ts` for the order of their parts. */
+import { sentinelNames as names, type Sentinels } from "../tokenize/sentinels.ts"
 
 /** The parts of a prompt that an editor has written with the sentinels as text; undefined where it is no such prompt. */
 export const partsOf = (prompt: string): { readonly before: string; readonly after: string } | undefined => {
