@@ -296,6 +296,7 @@ export const validate = Stage.make({
     yield* writeReport({
       output,
       value,
+      perDocument: first.perDocument,
       completions,
       modelDirectory: model.directory,
       about: {
