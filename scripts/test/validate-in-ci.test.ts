@@ -91,6 +91,7 @@ describe.skipIf(process.platform === "win32")("validation in CI", () => {
     expect(unusable.status).toBe(2)
     expect(unusable.stderr).toContain("baseline.json is no baseline")
     expect(unusable.stderr).not.toMatch(/\n\s+at /)
+    rmSync(file)
   })
 
   it("ends with exit code 3 and an error annotation when a gate is out of reach", () => {

@@ -10,6 +10,7 @@ import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
+import * as TensorBoard from "../tensorboard/TensorBoard.ts"
 import {
   choiceFlags,
   jobsFlag,
@@ -36,6 +37,7 @@ export const run = Command.make(
     ...jobsFlag,
     checked: checkedFlag,
     baseline: Judging.baselineFlag,
+    tensorboard: TensorBoard.tensorboardFlag,
     param: paramFlag,
     ...stageFlags,
     json: jsonFlag
@@ -49,12 +51,14 @@ export const run = Command.make(
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
       const baseline = yield* Judging.open(flags.baseline, pipeline)
+      const figures = yield* TensorBoard.folder(flags.tensorboard)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
         ...jobsOption(chosen),
         command
       }).pipe(
+        TensorBoard.recording(figures),
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
@@ -90,6 +94,10 @@ export const run = Command.make(
     {
       command: "trainyard run pipelines/quickstart.ts --only validate",
       description: "Validate the model that is already trained"
+    },
+    {
+      command: "trainyard run pipelines/quickstart.ts --tensorboard figures",
+      description: "Write curves and samples for tensorboard --logdir figures"
     },
     {
       command: "trainyard run pipelines/quickstart.ts --json | tail -n 1",
