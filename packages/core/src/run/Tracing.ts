@@ -79,8 +79,8 @@ const tee = (inner: Tracer.Tracer, onEnd: (span: Span) => void): Tracer.Tracer =
 
 const attributes = Config.option(Config.Record(Schema.String, Schema.String, "OTEL_RESOURCE_ATTRIBUTES"))
 
-/** The name that spans are exported under, where neither `OTEL_SERVICE_NAME` nor the resource attributes give one. */
-const resource = Effect.gen(function* () {
+/** The name that spans and metrics are exported under, where neither `OTEL_SERVICE_NAME` nor the resource attributes give one. */
+export const resource = Effect.gen(function* () {
   const named = yield* Config.option(Config.NonEmptyString("OTEL_SERVICE_NAME"))
   const hasName = Option.isSome(named) || Option.exists(yield* attributes, (all) => "service.name" in all)
   return hasName ? undefined : { serviceName: "trainyard" }

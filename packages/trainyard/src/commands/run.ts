@@ -6,6 +6,7 @@ import * as CommandServices from "../CommandServices.ts"
 import { goingOn } from "../CommandWords.ts"
 import { Ended } from "../ExitCode.ts"
 import * as Judging from "../Judging.ts"
+import * as MetricExport from "../MetricExport.ts"
 import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
@@ -59,6 +60,7 @@ export const run = Command.make(
         command
       }).pipe(
         TensorBoard.recording(figures),
+        MetricExport.recording,
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
