@@ -6,7 +6,7 @@ import type { RunEvent } from "@trainyard/core/RunEvent"
 import * as Tracing from "@trainyard/core/Tracing"
 import { Cause, Config, Effect, Layer, Metric, Option } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { OtlpMetrics, OtlpSerialization } from "effect/observability"
+import { OtlpMetrics } from "effect/observability"
 import { Output } from "./Output.ts"
 import * as RunView from "./show/RunView.ts"
 
@@ -51,7 +51,7 @@ const exporting = Effect.gen(function* () {
   const named = yield* Tracing.resource
   yield* Layer.build(
     OtlpMetrics.layerFromConfig({ resource: named }).pipe(
-      Layer.provide(Layer.merge(OtlpSerialization.layerJson, FetchHttpClient.layer))
+      Layer.provide(Layer.merge(Tracing.serialization("METRICS"), FetchHttpClient.layer))
     )
   )
 }).pipe(

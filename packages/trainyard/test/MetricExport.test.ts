@@ -48,12 +48,13 @@ const Body = Schema.fromJsonString(
   })
 )
 
-const received: Array<{ readonly url: string; readonly body: string }> = []
+const received: Array<{ readonly url: string; readonly type: string; readonly body: string }> = []
 const server = createServer((request, response) => {
   const chunks: Array<Buffer> = []
   request.on("data", (chunk: Buffer) => chunks.push(chunk))
   request.on("end", () => {
-    received.push({ url: request.url ?? "", body: Buffer.concat(chunks).toString() })
+    const type = request.headers["content-type"] ?? ""
+    received.push({ url: request.url ?? "", type, body: Buffer.concat(chunks).toString() })
     response.writeHead(200, { "content-type": "application/json" }).end("{}")
   })
 })
@@ -93,11 +94,14 @@ test("a run's newest metrics and gates go to the collector, if they are asked fo
 })
 
 test("nothing is sent to a collector that is named alone, and one that does not answer costs the run nothing", async () => {
-  expect((await run({ OTEL_EXPORTER_OTLP_ENDPOINT: collector() })).code).toBe(0)
+  const spansOnly = { OTEL_EXPORTER_OTLP_ENDPOINT: collector(), OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" }
+  expect((await run(spansOnly)).code).toBe(0)
+  expect(received[0]).toMatchObject({ url: "/v1/traces", type: "application/x-protobuf" })
   expect(received.filter(({ url }) => url === "/v1/metrics")).toEqual([])
   const unheard = await run({
     OTEL_METRICS_EXPORTER: "otlp",
     OTEL_TRACES_EXPORTER: "none",
+    OTEL_EXPORTER_OTLP_TIMEOUT: "200",
     OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1"
   })
   expect([unheard.code, unheard.stderr]).toEqual([0, ""])
