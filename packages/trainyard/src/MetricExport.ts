@@ -46,8 +46,25 @@ const isAskedFor = Config.option(Config.String("OTEL_METRICS_EXPORTER")).pipe(
   Effect.orElseSucceed(() => false)
 )
 
+const isAddress = (variable: string) =>
+  Config.option(Config.String(variable)).pipe(
+    Effect.map(Option.exists((text) => URL.canParse(text))),
+    Effect.orElseSucceed(() => false)
+  )
+
+const notExported = Effect.fnUntraced(function* (why: string) {
+  const { errors } = yield* Output
+  errors.write(`Metrics are not exported, though OTEL_METRICS_EXPORTER asks for it: ${why}.\n`)
+})
+
 /** Starts the exporter until the scope closes, which sends what is left. Variables that cannot be read cost the run its export only. */
 const exporting = Effect.gen(function* () {
+  const own = yield* isAddress("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+  if (!own && !(yield* isAddress("OTEL_EXPORTER_OTLP_ENDPOINT"))) {
+    return yield* notExported(
+      "neither OTEL_EXPORTER_OTLP_METRICS_ENDPOINT nor OTEL_EXPORTER_OTLP_ENDPOINT is the address of a collector"
+    )
+  }
   const named = yield* Tracing.resource
   yield* Layer.build(
     OtlpMetrics.layerFromConfig({ resource: named }).pipe(
@@ -58,13 +75,7 @@ const exporting = Effect.gen(function* () {
   Effect.catchCause((cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.failCause(cause)
-      : Effect.flatMap(Output, ({ errors }) =>
-          Effect.sync(() =>
-            errors.write(
-              `Metrics are not exported: the OTEL_ variables cannot be read (${Cause.squash(cause)}).\n`
-            )
-          )
-        )
+      : notExported("the OTEL_ variables cannot be read, see OTEL_EXPORTER_OTLP_HEADERS and those of time")
   )
 )
 

@@ -110,5 +110,5 @@ test("nothing is sent to a collector that is named alone, and one that does not 
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "no address"
   })
   expect(unreadable.code).toBe(0)
-  expect(unreadable.stderr).not.toMatch(/\n\s+at /)
+  expect(unreadable.stderr).toMatch(/^Metrics are not exported.*is the address of a collector\.\n$/)
 })

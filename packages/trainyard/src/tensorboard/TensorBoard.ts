@@ -77,6 +77,23 @@ const dataOf = (
   }
 }
 
+/** The stages of a run, before anything is written of them. */
+const stagesOf = ({ pipeline, stages }: Opening, directory: string, path: Path.Path) =>
+  stages.map(({ cacheKey, config = {}, name }): readonly [string, Stage] => {
+    const folder = plain(cacheKey === undefined ? name : `${name}-${cacheKey.slice(0, keyDigits)}`)
+    const settings = flatSettings(config)
+    return [
+      name,
+      {
+        folder: path.join(directory, plain(pipeline), folder),
+        settings,
+        file: undefined,
+        from: 0,
+        newest: new Map()
+      }
+    ]
+  })
+
 /** Writes the events that it is given. Never fails: a run is worth more than its curves elsewhere. */
 const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
@@ -85,19 +102,6 @@ const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
   const stages = new Map<string, Stage>()
   let files = 0
   let warned = false
-
-  const begin = ({ pipeline, stages: planned }: Opening) => {
-    for (const { cacheKey, config = {}, name } of planned) {
-      const folder = plain(cacheKey === undefined ? name : `${name}-${cacheKey.slice(0, keyDigits)}`)
-      stages.set(name, {
-        folder: path.join(directory, plain(pipeline), folder),
-        settings: flatSettings(config),
-        file: undefined,
-        from: 0,
-        newest: new Map()
-      })
-    }
-  }
 
   const append = (stage: Stage, file: string, data: ReadonlyArray<Uint8Array>) =>
     fs.writeFile(file, Buffer.concat(data.map(record)), { flag: "a" }).pipe(
@@ -152,8 +156,9 @@ const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
 
   const show = Effect.fnUntraced(function* ({ at, event }: RunEvent) {
     const now = Date.parse(at) / 1000
-    if (event.type === "RunStarted") begin(event)
-    else if (event.type === "Stage") yield* write(event.stage, event.event, now)
+    if (event.type === "RunStarted") {
+      for (const [name, stage] of stagesOf(event, directory, path)) stages.set(name, stage)
+    } else if (event.type === "Stage") yield* write(event.stage, event.event, now)
     else if (event.type === "StageFinished") {
       const stage = stages.get(event.stage)
       if (stage?.file === undefined || event.status === "interrupted") return
