@@ -1,6 +1,6 @@
 /** The example examples/validate-in-ci: its workflow's commands run as they are written. */
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -25,6 +25,7 @@ const commands = (workflow: string): ReadonlyArray<string> => {
   return blocks
 }
 
+const kept = join(workspace, "kept")
 const summary = join(workspace, "summary.md")
 const run = (command: string) =>
   spawnSync("bash", ["-e", "-c", command], {
@@ -37,7 +38,8 @@ const run = (command: string) =>
       // Whatever else runs on this machine, one thread waits for no other.
       TRAINYARD_THREADS: "1",
       GITHUB_ACTIONS: "true",
-      GITHUB_STEP_SUMMARY: summary
+      GITHUB_STEP_SUMMARY: summary,
+      BASELINE: kept
     }
   })
 
@@ -48,15 +50,48 @@ const sizeOf = (folder: string): number =>
   )
 
 describe.skipIf(process.platform === "win32")("validation in CI", () => {
-  const [validate, show] = commands(readFileSync(join(example, "workflow.yml"), "utf8"))
+  const [validate, keep] = commands(readFileSync(join(example, "workflow.yml"), "utf8"))
 
   it("passes on the fixture, and leaves a JUnit file, an annotation and a summary", () => {
     const judged = run(validate!)
     expect(judged.stderr + judged.stdout).toContain("::notice title=Validation passed::")
     expect(judged.status).toBe(0)
     expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toContain('failures="0"')
-    expect(run(show!).status).toBe(0)
     expect(readFileSync(summary, "utf8")).toContain("Passed: 4 of 4 gates.")
+    expect(readFileSync(join(workspace, "summary.md"), "utf8")).toContain("| bits-per-byte-below-bigram |")
+  })
+
+  it("keeps the report of the main branch, passes against it, and fails against a better one", () => {
+    expect(run(keep!).status).toBe(0)
+    writeFileSync(summary, "")
+    const same = run(validate!)
+    expect([same.status, same.stderr]).toEqual([0, expect.stringContaining("Not worse than the baseline: ")])
+    expect(readFileSync(summary, "utf8")).toMatch(/\| figure \| value \| baseline \| difference \|/)
+
+    const file = join(kept, "baseline.json")
+    const baseline = JSON.parse(readFileSync(file, "utf8"))
+    expect(baseline.perDocument.length).toBeGreaterThan(5)
+    const better = {
+      ...baseline,
+      bitsPerByte: baseline.bitsPerByte * 0.98,
+      perDocument: baseline.perDocument.map((each: { readonly bits: number }) => ({
+        ...each,
+        bits: each.bits * 0.98
+      }))
+    }
+    writeFileSync(file, JSON.stringify(better))
+    const worse = run(validate!)
+    expect(worse.status).toBe(3)
+    expect(worse.stderr).toMatch(/^Worse than the baseline: .* \(\+2\.04 %.*compared document by document/m)
+    expect(worse.stderr).toContain("::error title=Validation baseline::Worse than")
+    expect(readFileSync(summary, "utf8")).toContain("## Validation failed: validate")
+
+    writeFileSync(file, "no JSON")
+    const unusable = run(validate!)
+    expect(unusable.status).toBe(2)
+    expect(unusable.stderr).toContain("baseline.json is no baseline")
+    expect(unusable.stderr).not.toMatch(/\n\s+at /)
+    rmSync(file)
   })
 
   it("ends with exit code 3 and an error annotation when a gate is out of reach", () => {

@@ -79,12 +79,27 @@ const tee = (inner: Tracer.Tracer, onEnd: (span: Span) => void): Tracer.Tracer =
 
 const attributes = Config.option(Config.Record(Schema.String, Schema.String, "OTEL_RESOURCE_ATTRIBUTES"))
 
-/** The name that spans are exported under, where neither `OTEL_SERVICE_NAME` nor the resource attributes give one. */
-const resource = Effect.gen(function* () {
+/** The name that spans and metrics are exported under, where neither `OTEL_SERVICE_NAME` nor the resource attributes give one. */
+export const resource = Effect.gen(function* () {
   const named = yield* Config.option(Config.NonEmptyString("OTEL_SERVICE_NAME"))
   const hasName = Option.isSome(named) || Option.exists(yield* attributes, (all) => "service.name" in all)
   return hasName ? undefined : { serviceName: "trainyard" }
 })
+
+const protocol = (variable: string) => Config.option(Config.NonEmptyString(variable))
+
+/**
+ * How what is sent to a collector is written: JSON, or Protocol Buffers where `OTEL_EXPORTER_OTLP_PROTOCOL`, or the variable of the signal, is
+ * `http/protobuf`. Some collectors take only one of the two.
+ */
+export const serialization = (signal: "TRACES" | "METRICS") =>
+  Effect.gen(function* () {
+    const own = yield* protocol(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`)
+    const chosen = Option.isSome(own) ? own : yield* protocol("OTEL_EXPORTER_OTLP_PROTOCOL")
+    return Option.getOrUndefined(chosen) === "http/protobuf"
+      ? OtlpSerialization.layerProtobuf
+      : OtlpSerialization.layerJson
+  }).pipe(Layer.unwrap)
 
 /** As the OpenTelemetry specification has it: a named collector is exported to unless another exporter is asked for. */
 const defaults = ConfigProvider.fromUnknown({ OTEL_TRACES_EXPORTER: "otlp" })
@@ -100,7 +115,7 @@ const exporting = Effect.gen(function* () {
   const built = Effect.flatMap(resource, (named) =>
     Layer.build(
       OtlpTracer.layerFromConfig({ resource: named }).pipe(
-        Layer.provide(Layer.merge(OtlpSerialization.layerJson, FetchHttpClient.layer))
+        Layer.provide(Layer.merge(serialization("TRACES"), FetchHttpClient.layer))
       )
     )
   ).pipe(Effect.provideService(ConfigProvider.ConfigProvider, provider))

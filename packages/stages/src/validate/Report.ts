@@ -1,8 +1,8 @@
 /**
  * What validation measured, and whether the model passes its gates.
  *
- * Files: `report.md` (with `curve.svg` beside it), `report.json`, `junit.xml`, `completions.jsonl`, and `adaptive.json` where
- * the weights of adaptive prediction were fitted (see `adaptive/FittedWeights`).
+ * Files: `report.md` (with `curve.svg` beside it), `report.json`, `baseline.json` (for later reports to be compared with: see `Baseline`),
+ * `junit.xml`, `completions.jsonl`, and `adaptive.json` where the weights of adaptive prediction were fitted (see `adaptive/FittedWeights`).
  */
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"

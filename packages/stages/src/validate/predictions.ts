@@ -5,6 +5,7 @@ import type { DatasetReader } from "../dataset/DatasetReader.ts"
 import type * as LoadedModel from "../generate/Model.ts"
 import type { Language } from "../languages/Language.ts"
 import type { Tokenizer } from "../tokenize/Tokenizer.ts"
+import { perDocumentOf } from "./Baseline.ts"
 import { compare } from "./comparisons.ts"
 import { sample, scoreBaseline, scoreModel, trainBaseline } from "./measure.ts"
 import { kindFigures, splitFigures } from "./predict.ts"
@@ -106,7 +107,8 @@ export const predictions = Effect.fn("validate.predictions")(function* (options:
           message: `The loss of the model at ${directories.model} is not a finite number on the ${name} split: its weights are damaged, or training diverged. Train again, with a smaller learning rate if that happens again.`
         })
       }
-      return { name, whole, figures, kinds: kindFigures(scored) }
+      const perDocument = perDocumentOf(measured.documents, modelScores[index]!.bits)
+      return { name, whole, figures, kinds: kindFigures(scored), perDocument }
     })
   )
   const withScores = (index: number) => ({ split: splits[index]!.measured, scores: modelScores[index]! })

@@ -310,6 +310,7 @@ export const validate = Stage.make({
     yield* writeReport({
       output,
       value,
+      perDocument: first.perDocument,
       completions,
       modelDirectory: model.directory,
       about: {

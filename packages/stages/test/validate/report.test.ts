@@ -5,6 +5,7 @@ import { annotations } from "../../src/validate/annotations.ts"
 import { escapeXml, junit } from "../../src/validate/junit.ts"
 import { codeBlock, page } from "../../src/validate/page.ts"
 import type { Completion, ReportValue } from "../../src/validate/Report.ts"
+import { stepSummary } from "../../src/validate/stepSummary.ts"
 import { wellFormed } from "../wellFormed.ts"
 
 const report: ReportValue = {
@@ -285,5 +286,37 @@ describe("GitHub annotations", () => {
     expect(annotations(passed)).toEqual([
       "::notice title=Validation passed::bits-per-byte: 2.1, at most 3 asked for"
     ])
+  })
+})
+
+describe("the summary of a CI job", () => {
+  it("has gates with their thresholds, figures, and the difference to a baseline", () => {
+    const difference = {
+      before: 2,
+      after: 2.1,
+      change: 0.1,
+      share: 0.05,
+      standardError: 0.01,
+      paired: true,
+      worse: true
+    }
+    const baseline = { split: "test" as const, bitsPerByte: 2, topOneAccuracy: 0.375 }
+    const passed = { ...report, gates: report.gates.slice(0, 1) }
+    const text = stepSummary({ stage: "validate", report: passed, compared: { baseline, difference } })
+    expect(text).toContain("## Validation failed: validate\n")
+    expect(text).toContain("| bits-per-byte | 2.1 | at most 3 | passed |")
+    expect(text).toContain("| bits per byte | 2.1000 (1.9000 to 2.3500) | 2 | +5.00 % |")
+    expect(text).toContain("| top-1 accuracy | 35.0 % | 37.5 % | −2.5 points |")
+    expect(text).toContain("| perplexity | 33.12 | – | – |")
+    expect(text).toContain("Worse than the baseline: 2.0000 to 2.1000 bits per byte")
+    expect(text).toContain("| PPMd, primed | 1.5000 (1.2500 to 1.7500) |")
+  })
+
+  it("says why a gate has no value, on one line", () => {
+    const text = stepSummary({ stage: "validate", report })
+    expect(text).toContain("Passed: 1 of 2 gates.")
+    expect(text).toContain(
+      '| compile-share | not measured (no "gcc" <here> & now), 100% asked for | at least 0.5 | **failed** |'
+    )
   })
 })

@@ -32,6 +32,7 @@ it.layer(workspace)("validate", (it) => {
       // What the documents say after their prompts is C, and fits.
       expect(value.realParseShare).toBe(1)
       expect((yield* fs.readDirectory(artifact.directory)).sort()).toEqual([
+        "baseline.json",
         "completions.jsonl",
         "curve.svg",
         "junit.xml",

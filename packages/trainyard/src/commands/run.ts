@@ -5,10 +5,13 @@ import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { goingOn } from "../CommandWords.ts"
 import { Ended } from "../ExitCode.ts"
+import * as Judging from "../Judging.ts"
+import * as MetricExport from "../MetricExport.ts"
 import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
+import * as TensorBoard from "../tensorboard/TensorBoard.ts"
 import {
   choiceFlags,
   jobsFlag,
@@ -34,6 +37,8 @@ export const run = Command.make(
     ...choiceFlags,
     ...jobsFlag,
     checked: checkedFlag,
+    baseline: Judging.baselineFlag,
+    tensorboard: TensorBoard.tensorboardFlag,
     param: paramFlag,
     ...stageFlags,
     json: jsonFlag
@@ -46,29 +51,33 @@ export const run = Command.make(
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
+      const baseline = yield* Judging.open(flags.baseline, pipeline)
+      const figures = yield* TensorBoard.folder(flags.tensorboard)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
         ...jobsOption(chosen),
         command
       }).pipe(
+        TensorBoard.recording(figures),
+        MetricExport.recording,
         flags.json ? json.show : RunView.onScreen(screen),
         Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
       )
-      return { pipeline, result }
+      return { baseline, pipeline, result }
     })
-    const { pipeline, result } = yield* flags.json ? json.last(running) : running
+    const { baseline, pipeline, result } = yield* flags.json ? json.last(running) : running
     if (!flags.json) {
       for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
     }
-    const code = Runner.exitCode(result)
+    const code = yield* Judging.conclude(result, baseline)
     if (code !== 0) return yield* new Ended({ code })
   })
 ).pipe(
   Command.withDescription(
     "Run a pipeline. Cached stages are reused, and an interrupted run resumes. " +
-      "Exit codes: 0 succeeded, 1 a stage failed, 2 wrong usage or config, 3 a validation gate failed, 130 interrupted (state saved)."
+      "Exit codes: 0 succeeded, 1 a stage failed, 2 wrong usage or config, 3 a validation gate failed or the report is worse than the baseline, 130 interrupted (state saved)."
   ),
   Command.withExamples([
     {
@@ -87,6 +96,10 @@ export const run = Command.make(
     {
       command: "trainyard run pipelines/quickstart.ts --only validate",
       description: "Validate the model that is already trained"
+    },
+    {
+      command: "trainyard run pipelines/quickstart.ts --tensorboard figures",
+      description: "Write curves and samples for tensorboard --logdir figures"
     },
     {
       command: "trainyard run pipelines/quickstart.ts --json | tail -n 1",

@@ -13,6 +13,7 @@ import { Config, Effect, FileSystem, Option, Path, type PlatformError, Schema } 
 import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../ExitCode.ts"
+import * as Judging from "../Judging.ts"
 import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -106,17 +107,12 @@ const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string
   }
 })
 
-const decodeReport = Schema.decodeUnknownOption(Schema.toType(Report.value))
-
 /** What a GitHub workflow shows beside the commit, where this runs in one. */
 const annotate = Effect.fnUntraced(function* (screen: Screen, result: Runner.Result) {
   const isWorkflow = yield* Config.Boolean("GITHUB_ACTIONS").pipe(Effect.orElseSucceed(() => false))
   if (!isWorkflow) return
-  for (const { artifact } of result.stages) {
-    if (artifact?.kind !== Report.name) continue
-    const report = decodeReport(artifact.value)
-    if (Option.isNone(report)) continue
-    for (const line of annotations(report.value)) screen.write(`${line}\n`)
+  for (const { report } of Judging.reportsOf(result)) {
+    for (const line of annotations(report)) screen.write(`${line}\n`)
   }
 })
 
@@ -136,6 +132,7 @@ export const validate = Command.make(
       Flag.withDescription("Write the gates as a JUnit report, for CI"),
       Flag.optional
     ),
+    baseline: Judging.baselineFlag,
     param: paramFlag,
     set: stageFlags.set,
     force: stageFlags.force,
@@ -166,6 +163,7 @@ export const validate = Command.make(
           })
         }
       }
+      const baseline = yield* Judging.open(flags.baseline, pipeline)
       if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
       const validating = Effect.gen(function* () {
         const { root } = yield* Workspace
@@ -194,7 +192,7 @@ export const validate = Command.make(
         const made = reports.flatMap((name) => result.artifacts[name] ?? [])
         yield* copyJunit(made, flags.junit.value)
       }
-      const code = Runner.exitCode(result)
+      const code = yield* Judging.conclude(result, baseline)
       if (code !== 0) return yield* new Ended({ code })
     })
     yield* flags.json ? json.last(command) : command
@@ -202,7 +200,7 @@ export const validate = Command.make(
 ).pipe(
   Command.withDescription(
     "Run only the validation stages of a pipeline. Trains and downloads nothing. " +
-      "Exit codes: 0 all gates passed, 3 a gate failed, 1 validation failed, 2 wrong usage."
+      "Exit codes: 0 all gates passed, 3 a gate failed or the report is worse than the baseline, 1 validation failed, 2 wrong usage."
   ),
   Command.withExamples([
     {
@@ -213,6 +211,10 @@ export const validate = Command.make(
       command:
         "trainyard validate pipelines/quickstart.ts --model ./model --dataset ./dataset --junit report.xml",
       description: "A published model and a dataset folder, in CI"
+    },
+    {
+      command: "trainyard validate pipelines/quickstart.ts --baseline baseline.json",
+      description: "Exit code 3 if bits per byte are worse than those of an earlier validation"
     },
     {
       command: "trainyard validate pipelines/quickstart.ts --set validate.parseShareAtLeast=0.8",

@@ -7,7 +7,10 @@ import * as Renderer from "./Renderer.ts"
 import type { Screen } from "./Screen.ts"
 
 /** Runs `work` with each of its events handed to `show`, in order; none is lost when `work` fails or is interrupted. */
-const following = <A, E, R>(show: (event: RunEvent) => Effect.Effect<void>, work: Effect.Effect<A, E, R>) =>
+export const following = <A, E, R, R2 = never>(
+  show: (event: RunEvent) => Effect.Effect<void, never, R2>,
+  work: Effect.Effect<A, E, R>
+) =>
   Effect.gen(function* () {
     const stream = yield* EventStream
     const subscription = yield* stream.subscribe
