@@ -46,6 +46,17 @@ test("types, ranges, defaults and units are read from the stage itself", () => {
   expect(withSettings("# A page without marks", "new")).toBeUndefined()
 })
 
+test("no page of the site has {{ outside a block of code: there it is a template of Vue's", () => {
+  const pages = markdownFiles(root).filter((file) => file.startsWith("docs/"))
+  expect(pages.length).toBeGreaterThan(20)
+  const templates = pages.filter((file) =>
+    readFileSync(join(root, file), "utf8")
+      .replace(/^```[\s\S]*?^```/gm, "")
+      .includes("{{")
+  )
+  expect(templates).toEqual([])
+})
+
 test("TypeScript in the documentation parses, and imports what there is", () => {
   const exported = new Set(Object.keys(trainyard))
   expect(faultsInCode(root, markdownFiles(root), exported)).toEqual([])
