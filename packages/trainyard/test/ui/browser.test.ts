@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Exit, Scope } from "effect"
-import { type Browser, chromium as driver, type Page as Tab } from "playwright-core"
+import { type Browser, chromium as driver, type Locator, type Page as Tab } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import * as Export from "../../src/ui/Export.ts"
 import * as Page from "../../src/ui/Page.ts"
@@ -65,7 +65,13 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
   })
 
-  const text = (part = "main") => tab.locator(part).textContent()
+  /** A view is drawn some time after the click that asks for it, so what it says is waited for. */
+  const shows = (text: string | RegExp, part = "main") =>
+    expect.poll(() => tab.locator(part).textContent(), { timeout: 20_000 }).toMatch(text)
+  const counts = (link: RegExp) =>
+    expect.poll(() => tab.getByRole("link", { name: link }).count(), { timeout: 20_000 })
+  const labelled = (chart: Locator) =>
+    expect.poll(() => chart.getAttribute("aria-label"), { timeout: 20_000 })
   const go = (hash: string) => tab.evaluate(`location.hash = ${JSON.stringify(hash)}`)
 
   test("a run is watched live from its beginning to its end", async () => {
@@ -79,31 +85,31 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
     const chart = tab.getByRole("img", { name: /^loss by step/ })
     await tab.getByRole("link", { name: /^train: running/ }).waitFor()
     const first = await chart.getAttribute("aria-label")
-    await expect.poll(() => chart.getAttribute("aria-label")).not.toBe(first)
+    await labelled(chart).not.toBe(first)
     await tab.getByRole("heading", { name: /live succeeded/ }).waitFor({ timeout: 20_000 })
-    await expect.poll(() => chart.getAttribute("aria-label")).toMatch(/now 1\.\d+, lowest 1\.\d+/)
-    expect(await text()).toMatch(/Gates; there is no earlier good run/)
+    await labelled(chart).toMatch(/now 1\.\d+, lowest 1\.\d+/)
+    await shows(/Gates; there is no earlier good run/)
     expect((await outcome).code).toBe(0)
     await tab.getByRole("link", { name: "samples" }).click()
-    expect(await text()).toContain("int step_60(void);")
+    await shows("int step_60(void);")
     await tab.getByRole("link", { name: "stages", exact: true }).click()
-    expect(await text()).toMatch(/train\s*made\s*never made/)
+    await shows(/train\s*made\s*never made/)
   })
 
   test("its artifact has a report and leads to what it was made from", async () => {
     await tab.getByRole("link", { name: /^train: made/ }).click()
     await tab.getByRole("heading", { name: "Report" }).waitFor()
-    expect(await tab.locator("article b").textContent()).toBe("low")
+    await shows(/^low$/, "article b")
     await tab.getByRole("link", { name: /^collect, a words/ }).click()
     await tab.getByRole("heading", { name: "collect: words" }).waitFor()
-    expect(await tab.getByRole("link", { name: /^train, a words/ }).count()).toBe(1)
+    await counts(/^train, a words/).toBe(1)
   })
 
   test("a crashed run says so, and what to do", async () => {
     await go("#/run/20260102-b")
     await tab.getByRole("heading", { name: /tiny crashed/ }).waitFor()
-    expect(await text()).toMatch(/Its process is gone. Run it again/)
-    expect(await tab.getByRole("link", { name: /^train: interrupted.*its config changed/ }).count()).toBe(1)
+    await shows(/Its process is gone. Run it again/)
+    await counts(/^train: interrupted.*its config changed/).toBe(1)
   })
 
   test("two runs are compared by keyboard alone: curves and settings", async () => {
@@ -116,9 +122,7 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
     await tab.keyboard.press("Enter")
     await tab.getByRole("row", { name: /^train\.learningRate 0\.001 0\.01$/ }).waitFor()
     const chart = tab.getByRole("img", { name: /^loss by step/ })
-    expect(await chart.getAttribute("aria-label")).toMatch(
-      /20260101-a loss: now 0\.15.*20260102-b loss: now 0\.08333/
-    )
+    await labelled(chart).toMatch(/20260101-a loss: now 0\.15.*20260102-b loss: now 0\.08333/)
   })
 
   test("notes are kept", async () => {
@@ -140,7 +144,7 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
     await tab.getByRole("link", { name: "Artifacts", exact: true }).click()
     await tab.getByRole("link", { name: /^train [0-9a-f]{12}/ }).click()
     await tab.getByRole("heading", { name: "Report" }).waitFor()
-    expect(await text()).toContain("report.md")
+    await shows("report.md")
     const refused = await provided(
       Effect.flatMap(Page.load, (page) => Effect.flip(Export.write(page, directory)))
     )
