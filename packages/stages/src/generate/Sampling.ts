@@ -115,6 +115,20 @@ export const distribution = (
   return weights.map((weight) => weight / total)
 }
 
+/** Draws a token id in proportion to weights [V], by a number in [0, 1). Undefined where all weights are zero. */
+const drawn = (weights: Float64Array, uniform: number): number | undefined => {
+  let left = uniform * sumOf(weights)
+  let last: number | undefined
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!
+    if (weight === 0) continue
+    last = id
+    left -= weight
+    if (left < 0) return id
+  }
+  return last
+}
+
 /**
  * Picks a token id. `uniform` is a number in [0, 1) that decides the draw; `seen` are the ids of the text so far, for the repetition penalty.
  */
@@ -126,17 +140,7 @@ export const pick = (
 ): number => {
   const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
   if (sampling.temperature === 0) return mostLikely(scores)
-  const weights = weightsOf(scores, sampling)
-  let left = uniform * sumOf(weights)
-  let last = 0
-  for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id]!
-    if (weight === 0) continue
-    last = id
-    left -= weight
-    if (left < 0) return id
-  }
-  return last
+  return drawn(weightsOf(scores, sampling), uniform) ?? 0
 }
 
 /** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. */
@@ -153,23 +157,8 @@ export const candidates = (
   seen: Iterable<number> = []
 ): Candidates => {
   const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
-  const ids: Array<number> = []
-  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
   return {
-    draw: (uniform) => {
-      let total = 0
-      for (const id of ids) total += weights[id]!
-      let left = uniform * total
-      let last: number | undefined
-      for (const id of ids) {
-        const weight = weights[id]!
-        if (weight === 0) continue
-        last = id
-        left -= weight
-        if (left < 0) return id
-      }
-      return last
-    },
+    draw: (uniform) => drawn(weights, uniform),
     take: (id) => {
       weights[id] = 0
     }
