@@ -15,6 +15,7 @@ import type { ExternalServices } from "../graph/Stage.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Processes from "../store/Processes.ts"
+import type { StoreError } from "../store/shared/StoreError.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "../store/Workspace.ts"
 import { compare } from "./compare.ts"
 import * as Health from "./Health.ts"
@@ -53,7 +54,7 @@ export interface Result<out E = unknown> {
 }
 
 /** Why a run could not begin. */
-export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | WorkspaceError
+export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | StoreError | WorkspaceError
 
 type Base = ExternalServices
 
@@ -61,7 +62,7 @@ type Base = ExternalServices
 export const plan = <Out extends Kind, E, R>(
   pipeline: Pipeline<Out, E, R>,
   options: Plan.Options = {}
-): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | Code.UnreadableCode, Base> =>
+): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | Code.UnreadableCode | StoreError, Base> =>
   Plan.make(pipeline, options)
 
 /** The exit code that a command ends with: 0 succeeded, 1 a stage failed, 3 a gate failed. */
