@@ -15,11 +15,13 @@ import type { ExternalServices } from "../graph/Stage.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Processes from "../store/Processes.ts"
+import * as StoreCache from "../store/shared/StoreCache.ts"
 import type { StoreError } from "../store/shared/StoreError.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "../store/Workspace.ts"
 import { compare } from "./compare.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
+import * as Sharing from "./Sharing.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
 import { Turns } from "./Turns.ts"
@@ -162,6 +164,13 @@ const startRun = Effect.fnUntraced(function* (planned: Plan.Plan, options: Optio
   })
 })
 
+/** Keeps what the workspace holds of the store within its limit. */
+const trimCache = Effect.fnUntraced(function* (planned: Plan.Plan) {
+  const last = planned.stages.at(-1)
+  const said = yield* StoreCache.trim()
+  if (last !== undefined && said !== undefined) yield* Sharing.note(last.name, said)
+})
+
 type Status = "succeeded" | "failed" | "interrupted"
 
 /** How all stages ended: those without an outcome were passed over by the plan or interrupted. */
@@ -204,6 +213,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.gen(function* () {
       if (!makesNothing) yield* Health.sample(options.healthEvery ?? 5)
       yield* runStages(planned, run, outcomes, options.concurrency ?? planned.stages.length)
+      yield* trimCache(planned)
     })
   ).pipe(
     Effect.withSpan(`run ${planned.pipeline}`, {

@@ -18,10 +18,7 @@ const textOf = Effect.fnUntraced(function* (directory: string | undefined) {
 })
 
 /** A run on a machine, with the text that `double` made. */
-const running = Effect.fnUntraced(function* (
-  pipeline: ReturnType<typeof chain>,
-  options?: Runner.Options
-) {
+const running = Effect.fnUntraced(function* (pipeline: ReturnType<typeof chain>, options?: Runner.Options) {
   const ran = yield* runAll(pipeline, options)
   return { ...ran, text: yield* textOf(ran.result.artifacts.double) }
 })

@@ -10,7 +10,15 @@ import { Output } from "../Output.ts"
 import * as ParameterTable from "../show/ParameterTable.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
-import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+import {
+  choiceFlags,
+  jsonFlag,
+  paramFlag,
+  pipelineArgument,
+  planOptions,
+  stageFlags,
+  storeFlags
+} from "./flags.ts"
 
 const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
   action === "run" && (candidates ?? []).length > 0
@@ -19,7 +27,7 @@ const words = { run: "run", reuse: "reuse", skip: "leave out" } as const
 
 export const plan = Command.make(
   "plan",
-  { file: pipelineArgument, ...choiceFlags, param: paramFlag, ...stageFlags, json: jsonFlag },
+  { file: pipelineArgument, ...choiceFlags, ...storeFlags, param: paramFlag, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.plan")(function* (flags) {
     const output = yield* Output
     const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
