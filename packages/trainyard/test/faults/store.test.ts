@@ -1,0 +1,80 @@
+/** Machines that are killed one after another, with one store: each goes on where the one before was, and the bits are those of an unbroken run. */
+import type { ChildProcess } from "node:child_process"
+import { join } from "node:path"
+import { Effect, Exit, Scope } from "effect"
+import { expect, onTestFinished, test } from "vitest"
+import { writeCorpus } from "../../../../scripts/soak/corpus.ts"
+import * as Runs from "../../../../scripts/soak/runs.ts"
+import * as S3StandIn from "../../../core/test/store/shared/S3StandIn.ts"
+import { emptyFolder } from "../spawn.ts"
+
+/** A store for the processes of this test, whose settings they have from the environment. */
+const startStore = async () => {
+  const scope = Effect.runSync(Scope.make())
+  const server = await Effect.runPromise(Scope.provide(S3StandIn.start(), scope))
+  const before = { ...process.env }
+  Object.assign(process.env, server.environment, {
+    TRAINYARD_STORE: `s3://${S3StandIn.bucket}/soak`,
+    NO_PROXY: "127.0.0.1"
+  })
+  onTestFinished(async () => {
+    process.env = before
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  })
+  return server
+}
+
+test("killed while it uploads, killed while it trains: a third machine ends with the bits of an unbroken run", async () => {
+  const home = emptyFolder()
+  const corpus = join(home, "corpus")
+  writeCorpus(corpus, 12)
+  let running: ChildProcess | undefined
+  const job: Runs.Job = {
+    corpus,
+    backend: "cpu",
+    threads: ["1"],
+    steps: "240",
+    onStart: (child) => {
+      running = child
+    }
+  }
+  const unbroken = join(home, "unbroken")
+  expect((await Runs.run(job, unbroken)).code).toBe(0)
+
+  const store = await startStore()
+  const keys = (pattern: RegExp) => [...store.objects.keys()].filter((key) => pattern.test(key))
+  /** Kills the machine when it sends its `turn`-th object of such a key, of which nothing arrives. */
+  const killAt = (pattern: RegExp, turn: number) => {
+    let seen = 0
+    store.fault = ({ key, method }) => {
+      if (method !== "PUT" || !pattern.test(key) || ++seen < turn) return undefined
+      running?.kill("SIGKILL")
+      return "cut"
+    }
+  }
+
+  killAt(/artifacts\/tokenize\/.*manifest\.json$/, 1)
+  expect((await Runs.run(job, join(home, "first"))).code).toBeNull()
+  expect(keys(/artifacts\/tokenize\/.*\/files\//).length).toBeGreaterThan(0)
+  expect(keys(/artifacts\/tokenize\/.*manifest\.json$/)).toEqual([])
+
+  killAt(/scratch\/.*list\.json$/, 2)
+  const second = await Runs.run(job, join(home, "second"))
+  expect(second.code).toBeNull()
+  expect(second.output).toMatch(/"stage":"collect","status":"cached"/)
+  expect(second.output).toMatch(/"stage":"tokenize","status":"ran"/)
+  expect(keys(/artifacts\/train\//)).toEqual([])
+
+  store.fault = () => undefined
+  const third = join(home, "third")
+  const last = await Runs.run(job, third)
+  expect(last.code).toBe(0)
+  expect(last.output).toMatch(/Step \d+, which run \S+ on \S+ had saved, was brought from s3:/)
+  expect(last.output).toContain('"Resumed"')
+  expect(last.output).toMatch(/"stage":"dataset","status":"cached"/)
+  expect(Runs.resultOf(third)).toBe(Runs.resultOf(unbroken))
+  // What was saved on the way is of no more use.
+  expect(keys(/scratch\//)).toEqual([])
+  expect(keys(/artifacts\/train\/.*manifest\.json$/).length).toBe(1)
+  expect(`${second.output}${last.output}`).not.toContain(S3StandIn.secretAccessKey)
+}, 300_000)
