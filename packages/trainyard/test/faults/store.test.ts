@@ -33,7 +33,7 @@ test("killed while it uploads, killed while it trains: a third machine ends with
     corpus,
     backend: "cpu",
     threads: ["1"],
-    steps: "240",
+    steps: "120",
     onStart: (child) => {
       running = child
     }
@@ -43,22 +43,22 @@ test("killed while it uploads, killed while it trains: a third machine ends with
 
   const store = await startStore()
   const keys = (pattern: RegExp) => [...store.objects.keys()].filter((key) => pattern.test(key))
-  /** Kills the machine when it sends its `turn`-th object of such a key, of which nothing arrives. */
-  const killAt = (pattern: RegExp, turn: number) => {
-    let seen = 0
+  /** Kills the machine when it sends an object of such a key, of which nothing arrives. */
+  const killAt = (pattern: RegExp, isTime: () => boolean = () => true) => {
     store.fault = ({ key, method }) => {
-      if (method !== "PUT" || !pattern.test(key) || ++seen < turn) return undefined
+      if (method !== "PUT" || !pattern.test(key) || !isTime()) return undefined
       running?.kill("SIGKILL")
       return "cut"
     }
   }
 
-  killAt(/artifacts\/tokenize\/.*manifest\.json$/, 1)
+  killAt(/artifacts\/tokenize\/.*manifest\.json$/)
   expect((await Runs.run(job, join(home, "first"))).code).toBeNull()
   expect(keys(/artifacts\/tokenize\/.*\/files\//).length).toBeGreaterThan(0)
   expect(keys(/artifacts\/tokenize\/.*manifest\.json$/)).toEqual([])
 
-  killAt(/scratch\/.*list\.json$/, 2)
+  // Once a checkpoint is there, in the middle of the next one.
+  killAt(/scratch\/.*\/files\//, () => keys(/scratch\/.*list\.json$/).length > 0)
   const second = await Runs.run(job, join(home, "second"))
   expect(second.code).toBeNull()
   expect(second.output).toMatch(/"stage":"collect","status":"cached"/)
