@@ -93,10 +93,11 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
   const value = yield* work.pipe(
     Effect.provideService(Journal, {
       publish: (event) =>
-        Effect.andThen(stream.publish({ type: "Stage", stage: stage.name, event }), saving(event))
+        Effect.andThen(stream.publish({ type: "Stage", stage: stage.name, event }), saving.tell(event))
     }),
     Effect.scoped
   )
+  yield* saving.stop
   const artifact = yield* Store.write<Kind<string, never>>(output, {
     kind: stage.node.kind as Kind<string, never>,
     value,

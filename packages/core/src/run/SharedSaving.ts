@@ -3,8 +3,9 @@
  * there in the background whenever the stage says that it saved some, which is then safe on this machine's disk. A copy that fails is said
  * and does not stop the stage; the next one tries again.
  */
-import { Duration, Effect, Exit, FileSystem, Path, Queue } from "effect"
+import { Duration, Effect, Exit, Fiber, FileSystem, Path, Queue } from "effect"
 import type { StageEvent } from "../events/RunEvent.ts"
+import { canonical } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
 import * as Processes from "../store/Processes.ts"
 import * as SharedScratch from "../store/shared/SharedScratch.ts"
@@ -123,20 +124,29 @@ const copying = Effect.fnUntraced(function* (shared: Shared, work: Work) {
       const exit = yield* Effect.exit(SharedScratch.save(shared, body, work.scratch))
       if (Exit.isSuccess(exit)) return
       const now = yield* collect
-      if (attempt === 3 || now.length === files.length) return yield* exit
+      if (attempt === 5 || canonical(now) === canonical(files)) return yield* exit
     }
   })
   return { add: (folder: string) => folders.add(folder), copy }
 })
 
+/** What a stage's attempt tells of itself. */
+export interface Saving {
+  /** Told of every event that the stage publishes. */
+  readonly tell: (event: StageEvent) => Effect.Effect<void>
+  /** The stage is done: nothing is copied any more when this returns. */
+  readonly stop: Effect.Effect<void>
+}
+
+const nothing: Saving = { tell: () => Effect.void, stop: Effect.void }
+
 /**
- * Brings saved work and, until the scope closes, copies what the stage saves. Gives what is to be told of every event that the stage
- * publishes. Fails with `StoreError` where the store cannot say what it has: beginning anew could cost hours.
+ * Brings saved work and, until the scope closes, copies what the stage saves. Fails with `StoreError` where the store cannot say what it has: beginning anew could cost hours.
  */
 export const begin = Effect.fnUntraced(function* (work: Work, anew: boolean) {
   const path = yield* Path.Path
   const shared = yield* SharedStore
-  if (shared === undefined) return (_event: StageEvent) => Effect.void
+  if (shared === undefined) return nothing
   const superseded = new Set(anew ? [] : yield* resume(shared, work))
   const { add, copy } = yield* copying(shared, work)
   const queue = yield* Queue.sliding<number>(1)
@@ -160,14 +170,14 @@ export const begin = Effect.fnUntraced(function* (work: Work, anew: boolean) {
         )
       )
     )
-  // After an interruption or a failure the last save is copied still; after success the artifact is.
-  yield* Effect.addFinalizer((exit) =>
-    Exit.isSuccess(exit) || waiting === undefined
+  // After an interruption or a failure the last save is copied still.
+  yield* Effect.addFinalizer(() =>
+    waiting === undefined
       ? Effect.void
       : Effect.interruptible(sending(waiting)).pipe(Effect.timeoutOption(lastCopyLimit), Effect.asVoid)
   )
-  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), sending)))
-  return (event: StageEvent) =>
+  const copier = yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), sending)))
+  const tell = (event: StageEvent) =>
     Effect.suspend(() => {
       if (event.type !== "Saved") return Effect.void
       const folder = path.relative(work.scratch, event.directory).split(path.sep).join("/")
@@ -176,4 +186,12 @@ export const begin = Effect.fnUntraced(function* (work: Work, anew: boolean) {
       waiting = event.step
       return Effect.asVoid(Queue.offer(queue, event.step))
     })
+  const stop = Effect.andThen(
+    Fiber.interrupt(copier),
+    Effect.sync(() => {
+      waiting = undefined
+    })
+  )
+  const saving: Saving = { tell, stop }
+  return saving
 })

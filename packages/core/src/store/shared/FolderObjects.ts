@@ -70,7 +70,6 @@ const place = Effect.fnUntraced(function* <E>(
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const target = pathOf(key)
-  yield* Folders.make(path.dirname(target))
   const beside = `${target}.${Processes.unique()}${partSuffix}`
   const link = fs.link(beside, target).pipe(
     Effect.as("written" as const),
@@ -80,7 +79,11 @@ const place = Effect.fnUntraced(function* <E>(
     )
   )
   const put = ifAbsent ? link : Effect.as(fs.rename(beside, target), "written" as const)
-  const answer = yield* Effect.andThen(fill(beside), put).pipe(
+  const answer = yield* Folders.make(path.dirname(target)).pipe(
+    Effect.andThen(fill(beside)),
+    Effect.andThen(put),
+    // Who removes the last object of a folder removes the folder, which may be this one.
+    Effect.retry({ times: 3, while: (error) => PlatformError.isPlatformError(error) && notFound(error) }),
     Effect.ensuring(fs.remove(beside, { force: true }).pipe(Effect.ignore))
   )
   yield* Durable.syncDirectory(path.dirname(target))
