@@ -174,7 +174,18 @@ export const begin = Effect.fnUntraced(function* (work: Work, anew: boolean) {
   yield* Effect.addFinalizer(() =>
     waiting === undefined
       ? Effect.void
-      : Effect.interruptible(sending(waiting)).pipe(Effect.timeoutOption(lastCopyLimit), Effect.asVoid)
+      : Effect.interruptible(sending(waiting)).pipe(
+          Effect.timeoutOrElse({
+            duration: lastCopyLimit,
+            orElse: () =>
+              fault(
+                work.stage,
+                "store",
+                `Step ${waiting} is saved here and is not in the store: copying it took more than ${Duration.toSeconds(lastCopyLimit)} s.`,
+                "another machine goes on from an earlier step, this one from here"
+              )
+          })
+        )
   )
   const copier = yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), sending)))
   const tell = (event: StageEvent) =>
