@@ -213,6 +213,37 @@ describe("a store that fails", () => {
     }).pipe(Effect.scoped, Effect.provide(node))
   )
 
+  it.live("is asked as often as its page of documentation says", () =>
+    Effect.gen(function* () {
+      const { home, server } = yield* standIn
+      /** Methods of the requests since the last call, and how many of each; listings are apart. */
+      const asked = () => {
+        const counts: Record<string, number> = {}
+        for (const { key, method } of server.requests.splice(0)) {
+          const name = method === "GET" && key.endsWith("/") ? "LIST" : method
+          counts[name] = (counts[name] ?? 0) + 1
+        }
+        return counts
+      }
+      const only = { only: ["write"] }
+      yield* Effect.gen(function* () {
+        yield* runAll(chain(), only)
+        // A plan and a run look for it, before it is made, under its lock, and before it is kept. No work was saved: two listings.
+        expect(asked()).toEqual({ GET: 3, LIST: 3, PUT: 3 })
+        yield* Runner.plan(chain(), only)
+        expect(asked()).toEqual({})
+        yield* runAll(chain(), only)
+        expect(asked()).toEqual({ GET: 1 })
+      }).pipe(on(home))
+      yield* Effect.gen(function* () {
+        yield* Runner.plan(chain(), only)
+        expect(asked()).toEqual({ GET: 1 })
+        yield* runAll(chain(), only)
+        expect(asked()).toEqual({ GET: 6 })
+      }).pipe(on(home))
+    }).pipe(Effect.scoped, Effect.provide(node))
+  )
+
   const refusals = [
     ["no bucket", { address: "s3://absent/one" }, {}, /no bucket "absent"\. Make it/],
     ["an unknown key", {}, { AWS_ACCESS_KEY_ID: "AKIDOTHER" }, /InvalidAccessKeyId.*Check AWS_ACCESS_KEY_ID/],
