@@ -23,6 +23,7 @@ const sidebar = [
       ["Getting started", "getting-started"],
       ["Pipelines", "pipelines"],
       ["Command line", "command-line"],
+      ["A store for several machines", "store"],
       ["Troubleshooting", "troubleshooting"]
     )
   },

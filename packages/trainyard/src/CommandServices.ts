@@ -2,6 +2,8 @@
 import { find } from "@trainyard/backends/Engine"
 import * as Engines from "@trainyard/backends/Engines"
 import { EventStream } from "@trainyard/core/EventStream"
+import * as SharedStore from "@trainyard/core/SharedStore"
+import { CacheLimit } from "@trainyard/core/StoreCache"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
 import * as Engine from "./Engine.ts"
@@ -31,10 +33,21 @@ const events = Layer.effectDiscard(
   })
 ).pipe(Layer.provideMerge(EventStream.layer))
 
+/** The workspace, and the store that it shares with others where one is given. */
+export const store = (chosen: RunOptions.Chosen) =>
+  Layer.mergeAll(
+    Workspace.layer(chosen.workspace),
+    SharedStore.layer(chosen.store),
+    Layer.succeed(
+      CacheLimit,
+      chosen.storeCache === undefined ? undefined : RunOptions.bytesOf(chosen.storeCache)
+    )
+  )
+
 /** The workspace, the event stream, and the engine where a stage of the pipeline computes. */
 export const layer = (chosen: RunOptions.Chosen, pipeline: Pipeline, options?: Engine.Options) =>
   Layer.mergeAll(
-    Workspace.layer(chosen.workspace),
+    store(chosen),
     events,
     pipeline.nodes.some((node) => node.stage.usesBackend) ? Engine.layer(chosen, options) : Engine.none
   )

@@ -9,7 +9,7 @@ const left: ReadonlyMap<string, boolean> = new Map([
   ["--from", true]
 ])
 
-const variables = ["BACKEND", "THREADS", "PRECISION", "WORKSPACE", "TENSORBOARD"]
+const variables = ["BACKEND", "THREADS", "PRECISION", "WORKSPACE", "TENSORBOARD", "STORE"]
 
 /** An address with a user's name or password in it, such as a source that was set. Neither belongs in a log. */
 const withoutCredentials = (word: string): string => word.replaceAll(/(:\/\/)[^/\s@"']+@/g, "$1")

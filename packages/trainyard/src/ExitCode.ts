@@ -1,5 +1,6 @@
 /** How a command ends: its exit code, and the sentence about what went wrong. */
 import * as Sanitize from "@trainyard/core/Sanitize"
+import { StoreError } from "@trainyard/core/StoreError"
 import { isUnusable, WorkspaceError } from "@trainyard/core/Workspace"
 import { Cause, Effect, Exit, Predicate, Schema } from "effect"
 import { CliError } from "effect/cli"
@@ -32,6 +33,9 @@ const wrongUsage = new Set([
   "WrongUsage"
 ])
 
+/** What is wrong with a store that another option or variable puts right. */
+const misconfigured: ReadonlySet<string> = new Set(["address", "no-bucket", "credentials", "region"])
+
 /** A usage error that has no error class of its own. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { message: Schema.String }) {}
 
@@ -51,7 +55,10 @@ export const codeOf = <A, E>(exit: Exit.Exit<A, E>): number => {
   if (error instanceof Ended) return error.code
   if (error instanceof CliError.ShowHelp)
     return error.errors.length === 0 ? codes.succeeded : codes.wrongUsage
-  const isWrong = wrongUsage.has(tagOf(error)) || (error instanceof WorkspaceError && isUnusable(error))
+  const isWrong =
+    wrongUsage.has(tagOf(error)) ||
+    (error instanceof WorkspaceError && isUnusable(error)) ||
+    (error instanceof StoreError && misconfigured.has(error.reason))
   return isWrong ? codes.wrongUsage : codes.failed
 }
 

@@ -24,6 +24,9 @@ type NodeServices =
 /** What a stage may ask for when `trainyard run` runs it. */
 export type Provided = Backend | Journal | NodeServices | Workspace
 
+/** A size such as "500 MB" or "20GB". */
+export const ByteSize = Schema.String.check(Schema.isPattern(/^\d+(?:\.\d+)?\s*[MGT]B$/i))
+
 /** What the file would have, where neither a flag nor the environment says otherwise. */
 export const RunOptions = Schema.Struct({
   backend: Schema.optionalKey(BackendChoice),
@@ -33,7 +36,11 @@ export const RunOptions = Schema.Struct({
   /** How many stages that compute may do so at the same time; 1 by default. */
   jobs: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   /** Folder for artifacts and runs, seen from the current folder. */
-  workspace: Schema.optionalKey(Schema.NonEmptyString)
+  workspace: Schema.optionalKey(Schema.NonEmptyString),
+  /** A store that several machines share: a folder, or `s3://bucket/prefix`. */
+  store: Schema.optionalKey(Schema.NonEmptyString),
+  /** Most that the workspace keeps of what the store has, such as "20 GB"; all by default. */
+  storeCache: Schema.optionalKey(ByteSize)
 })
 export type RunOptions = typeof RunOptions.Type
 

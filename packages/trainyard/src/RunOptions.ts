@@ -12,12 +12,16 @@ import {
 import { list, suggestion } from "@trainyard/core/Spelling"
 import { Config, Effect, Option, Schema } from "effect"
 import { Flag } from "effect/cli"
-import { RunOptions } from "./Pipeline.ts"
+import { ByteSize, RunOptions } from "./Pipeline.ts"
 
 /** An option with a value that is not allowed. Ends a command as wrong usage (exit code 2). */
 export class InvalidChoice extends Schema.TaggedError<InvalidChoice>()("InvalidChoice", {
   message: Schema.String
 }) {}
+
+const storeInWords = "a folder, or s3://bucket/prefix"
+
+const sizeInWords = "a size, such as 500MB or 20GB"
 
 const threadsInWords = `a number from 1 to ${mostThreads}`
 
@@ -74,12 +78,41 @@ export const workspaceFlag = pathFlag("workspace", "DIR").pipe(
   Flag.optional
 )
 
+export const storeFlag = Flag.String("store").pipe(
+  Flag.filter(
+    (address) => address.trim() !== "",
+    () => storeInWords
+  ),
+  Flag.withMetavar("DIR|s3://BUCKET/PREFIX"),
+  Flag.withDescription(
+    "Store that several machines share, with the workspace as its cache (TRAINYARD_STORE). Default: none"
+  ),
+  Flag.optional
+)
+
+export const storeCacheFlag = Flag.String("store-cache").pipe(
+  Flag.filter(Schema.is(ByteSize), () => sizeInWords),
+  Flag.withMetavar("SIZE"),
+  Flag.withDescription(
+    "Most that the workspace keeps of what the store has, such as 20GB; what was not used for the longest leaves first (TRAINYARD_STORE_CACHE). Default: all"
+  ),
+  Flag.optional
+)
+
+const powers: Readonly<Record<string, number>> = { M: 1e6, G: 1e9, T: 1e12 }
+
+/** Bytes of a size such as "20GB". */
+export const bytesOf = (size: string): number =>
+  Math.round(Number.parseFloat(size) * (powers[/[MGT]/i.exec(size)?.[0]?.toUpperCase() ?? ""] ?? 1))
+
 export interface Flags {
   readonly backend: Option.Option<BackendChoice>
   readonly threads: Option.Option<number>
   readonly precision: Option.Option<Precision>
   readonly jobs: Option.Option<number>
   readonly workspace: Option.Option<string>
+  readonly store: Option.Option<string>
+  readonly storeCache: Option.Option<string>
 }
 
 /** The options in force; one that nothing gives is absent. */
@@ -89,6 +122,8 @@ export interface Chosen {
   readonly precision: Precision | undefined
   readonly jobs?: number | undefined
   readonly workspace: string
+  readonly store?: string | undefined
+  readonly storeCache?: string | undefined
 }
 
 const variables = {
@@ -96,7 +131,9 @@ const variables = {
   threads: "TRAINYARD_THREADS",
   precision: "TRAINYARD_PRECISION",
   jobs: "TRAINYARD_JOBS",
-  workspace: "TRAINYARD_WORKSPACE"
+  workspace: "TRAINYARD_WORKSPACE",
+  store: "TRAINYARD_STORE",
+  storeCache: "TRAINYARD_STORE_CACHE"
 } as const
 
 const meanings = {
@@ -104,12 +141,22 @@ const meanings = {
   threads: `give ${threadsInWords}`,
   precision: `use ${Precision.literals.join(" or ")}`,
   jobs: "give a whole number above 0",
-  workspace: "give a folder"
+  workspace: "give a folder",
+  store: `give ${storeInWords}`,
+  storeCache: `give ${sizeInWords}`
 } as const
 
 type Key = keyof typeof variables
 
-const keys: ReadonlyArray<Key> = ["backend", "threads", "precision", "jobs", "workspace"]
+const keys: ReadonlyArray<Key> = [
+  "backend",
+  "threads",
+  "precision",
+  "jobs",
+  "workspace",
+  "store",
+  "storeCache"
+]
 
 /** Decodes options key by key, so that a refusal names where the value came from. */
 const decode = Effect.fnUntraced(function* (
@@ -171,6 +218,8 @@ export const settle = Effect.fn("RunOptions.settle")(function* (
     threads: pick(flags.threads, environment.threads, inFile.threads),
     precision: pick(flags.precision, environment.precision, inFile.precision),
     jobs: pick(flags.jobs, environment.jobs, inFile.jobs),
-    workspace: pick(flags.workspace, environment.workspace, inFile.workspace) ?? ".trainyard"
+    workspace: pick(flags.workspace, environment.workspace, inFile.workspace) ?? ".trainyard",
+    store: pick(flags.store, environment.store, inFile.store),
+    storeCache: pick(flags.storeCache, environment.storeCache, inFile.storeCache)
   }
 })

@@ -1,25 +1,32 @@
-/** Artifacts of the workspace that a plan may use in place of a run: whole ones, adopted ones, and those made before. */
+/** Artifacts of the workspace and of the shared store that a plan may use in place of a run: whole ones, adopted ones, and those made before. */
 import { Effect } from "effect"
 import * as Adoption from "../cache/Adoption.ts"
 import { difference, type KeyParts, of } from "../cache/CacheKey.ts"
 import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Store from "../store/Store.ts"
+import { described, SharedStore } from "../store/shared/SharedStore.ts"
 import type { Node } from "./Stage.ts"
 
-type Found =
-  | { readonly _tag: "Whole"; readonly artifact: Artifact }
+export type Found =
+  | {
+      readonly _tag: "Whole"
+      readonly artifact: Artifact
+      /** Where it is, when it is not in the workspace, or not whole there; then `artifact.directory` is where it will stand. */
+      readonly stored?: { readonly address: string; readonly damage: string | undefined }
+    }
   | { readonly _tag: "Absent" }
   | { readonly _tag: "Damaged"; readonly problem: string }
 
-/** Looks for an artifact and checks it. */
+/** Looks for an artifact in the workspace and checks it; and where there is none that is whole, for its manifest in the shared store. */
 export const find = Effect.fnUntraced(function* (
   node: Node,
   cacheKey: string,
   files: "digests" | "sizes" = "digests"
 ) {
-  const directory = yield* Store.directoryOf(node.stage.name, cacheKey)
-  return yield* Store.openWith(node.kind, directory, { files }).pipe(
+  const stage = node.stage.name
+  const directory = yield* Store.directoryOf(stage, cacheKey)
+  const here = yield* Store.openWith(node.kind, directory, { files }).pipe(
     Effect.map(({ artifact }): Found => ({ _tag: "Whole", artifact })),
     Effect.catch((error) =>
       Effect.succeed<Found>(
@@ -27,6 +34,13 @@ export const find = Effect.fnUntraced(function* (
       )
     )
   )
+  const shared = yield* SharedStore
+  if (here._tag === "Whole" || shared === undefined) return here
+  const artifact = yield* described(shared, node.kind, stage, cacheKey)
+  if (artifact === undefined) return here
+  const damage = here._tag === "Damaged" ? here.problem : undefined
+  const stored: Found = { _tag: "Whole", artifact, stored: { address: shared.objects.address, damage } }
+  return stored
 })
 
 /** The newest readable artifact of a node: the one it last used, else one that this node made, else any of its stage. */

@@ -295,7 +295,11 @@ const decide = Effect.fnUntraced(function* (
   if (!stage.node.stage.reusable) return { ...stage, why: "runs every time", forced: true }
   const found = yield* find(stage.node, stage.cacheKey)
   if (found._tag === "Whole") {
-    const reuse: PlannedStage = { ...stage, action: "reuse", why: "unchanged", artifact: found.artifact }
+    const { artifact, stored } = found
+    const damage = stored?.damage
+    const where = stored === undefined ? "" : `, in the store ${stored.address}`
+    const why = `unchanged${where}${damage === undefined ? "" : ` (here ${damage})`}`
+    const reuse: PlannedStage = { ...stage, action: "reuse", why, damage, artifact }
     return reuse
   }
   if (found._tag === "Damaged") return { ...stage, why: found.problem, damage: found.problem }

@@ -16,7 +16,7 @@ import {
   type Scope
 } from "effect"
 import { RunStream } from "../events/EventStream.ts"
-import { find, type PlannedStage } from "../graph/Plan.ts"
+import type { PlannedStage } from "../graph/Plan.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Folders from "../store/Folders.ts"
 import * as Lock from "../store/Lock.ts"
@@ -24,6 +24,8 @@ import * as Store from "../store/Store.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
 import * as Failure from "./Failure.ts"
 import { Journal } from "./Journal.ts"
+import * as SharedSaving from "./SharedSaving.ts"
+import * as Sharing from "./Sharing.ts"
 
 /** A planned stage with what it is given. */
 export interface Job {
@@ -66,6 +68,11 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
         Effect.ignore
       )
   )
+  yield* Sharing.bringInputs(stage.name, inputs)
+  const saving = yield* SharedSaving.begin(
+    { cacheKey: stage.cacheKey, stage: stage.name, pipeline, run, scratch },
+    stage.forced && stage.node.stage.reusable
+  )
   yield* Effect.annotateCurrentSpan("trainyard.attempt", number)
   // The graph holds its stages without their requirements; the run's own type has brought them here.
   const work = stage.node.run({
@@ -85,10 +92,12 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
   }
   const value = yield* work.pipe(
     Effect.provideService(Journal, {
-      publish: (event) => stream.publish({ type: "Stage", stage: stage.name, event })
+      publish: (event) =>
+        Effect.andThen(stream.publish({ type: "Stage", stage: stage.name, event }), saving.tell(event))
     }),
     Effect.scoped
   )
+  yield* saving.stop
   const artifact = yield* Store.write<Kind<string, never>>(output, {
     kind: stage.node.kind as Kind<string, never>,
     value,
@@ -100,7 +109,7 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
     seconds: (performance.now() - start) / 1000
   })
   yield* fs.remove(scratch, { recursive: true, force: true }).pipe(Effect.ignore)
-  return artifact as Artifact
+  return yield* Sharing.keep(stage, artifact as Artifact, true)
 }, Effect.scoped)
 
 /** Attempts until one succeeds, an error is final, or the stage's Schedule has no more to give. */
@@ -143,17 +152,6 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
   const workspace = yield* Workspace
   const stream = yield* RunStream
   const { stage } = job
-  const damage = (problem: string) =>
-    stream.publish({
-      type: "Stage",
-      stage: stage.name,
-      event: {
-        type: "Fault",
-        kind: "damaged artifact",
-        message: `The artifact of ${stage.name} is not whole: ${problem}`,
-        action: "it is made again"
-      }
-    })
   const lock = yield* Lock.acquire(stage.cacheKey, (holder, hint) =>
     stream.publish({
       type: "StageWaiting",
@@ -164,12 +162,19 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
   )
   // Whoever waited for another process to make this very artifact has it fresh, forced or not.
   const wanted = !stage.forced || (lock.waited && stage.node.stage.reusable)
-  const found = wanted ? yield* find(stage.node, stage.cacheKey) : undefined
+  const found = wanted ? yield* Sharing.bring(stage) : undefined
   if (found?._tag === "Whole") {
-    const made: Made = { artifact: found.artifact, status: "cached" }
+    const artifact = yield* Sharing.keep(stage, found.artifact, false)
+    const made: Made = { artifact, status: "cached" }
     return made
   }
-  if (found?._tag === "Damaged") yield* damage(found.problem)
+  if (found?._tag === "Damaged")
+    yield* Sharing.fault(
+      stage.name,
+      "damaged artifact",
+      `The artifact of ${stage.name} is not whole: ${found.problem}`,
+      "it is made again"
+    )
   // A stage that runs every time goes on with what an interrupted attempt kept; only who asks for all anew loses it.
   if (stage.forced && stage.node.stage.reusable) {
     yield* fs
@@ -183,9 +188,11 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
 /** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
 export const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
   if (job.stage.action === "reuse") {
-    const found = yield* find(job.stage.node, job.stage.cacheKey, "sizes")
+    // One that the plan found damaged here may have the right sizes.
+    const found = yield* Sharing.present(job.stage, job.stage.damage === undefined ? "sizes" : "digests")
     if (found._tag === "Whole") {
-      const made: Made = { artifact: found.artifact, status: "cached" }
+      const artifact = yield* Sharing.keep(job.stage, found.artifact, false)
+      const made: Made = { artifact, status: "cached" }
       return made
     }
     // Anew it would have another name, and what follows is planned with this one.

@@ -15,10 +15,13 @@ import type { ExternalServices } from "../graph/Stage.ts"
 import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import * as Processes from "../store/Processes.ts"
+import * as StoreCache from "../store/shared/StoreCache.ts"
+import type { StoreError } from "../store/shared/StoreError.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "../store/Workspace.ts"
 import { compare } from "./compare.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
+import * as Sharing from "./Sharing.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
 import { Turns } from "./Turns.ts"
@@ -53,7 +56,7 @@ export interface Result<out E = unknown> {
 }
 
 /** Why a run could not begin. */
-export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | WorkspaceError
+export type RunError = InvalidSettings | Plan.MissingInput | Code.UnreadableCode | StoreError | WorkspaceError
 
 type Base = ExternalServices
 
@@ -61,7 +64,7 @@ type Base = ExternalServices
 export const plan = <Out extends Kind, E, R>(
   pipeline: Pipeline<Out, E, R>,
   options: Plan.Options = {}
-): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | Code.UnreadableCode, Base> =>
+): Effect.Effect<Plan.Plan, InvalidSettings | Plan.MissingInput | Code.UnreadableCode | StoreError, Base> =>
   Plan.make(pipeline, options)
 
 /** The exit code that a command ends with: 0 succeeded, 1 a stage failed, 3 a gate failed. */
@@ -161,6 +164,13 @@ const startRun = Effect.fnUntraced(function* (planned: Plan.Plan, options: Optio
   })
 })
 
+/** Keeps what the workspace holds of the store within its limit. */
+const trimCache = Effect.fnUntraced(function* (planned: Plan.Plan) {
+  const last = planned.stages.at(-1)
+  const said = yield* StoreCache.trim()
+  if (last !== undefined && said !== undefined) yield* Sharing.note(last.name, said)
+})
+
 type Status = "succeeded" | "failed" | "interrupted"
 
 /** How all stages ended: those without an outcome were passed over by the plan or interrupted. */
@@ -203,6 +213,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.gen(function* () {
       if (!makesNothing) yield* Health.sample(options.healthEvery ?? 5)
       yield* runStages(planned, run, outcomes, options.concurrency ?? planned.stages.length)
+      yield* trimCache(planned)
     })
   ).pipe(
     Effect.withSpan(`run ${planned.pipeline}`, {

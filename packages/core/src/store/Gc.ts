@@ -114,6 +114,15 @@ const current = Effect.fnUntraced(function* (waiting: ReadonlyArray<Unfinished.U
   }
 })
 
+/** Cache keys that no run which may go on now, and no process that holds a lock, would miss are not among these. */
+export const busy = Effect.fnUntraced(function* () {
+  const going = (yield* allRuns()).filter(({ goesOn }) => goesOn)
+  return new Set([
+    ...going.flatMap(({ opening }) => RunLog.fingerprintsOf(opening)),
+    ...(yield* Lock.held()).keys()
+  ])
+})
+
 /** What must not be removed now. */
 interface Needed {
   readonly runs: ReadonlySet<string>
@@ -215,8 +224,8 @@ export const remove = Effect.fn("Gc.remove")(function* (items: ReadonlyArray<Ite
   return yield* Effect.filter(candidates, (item) => Effect.scoped(removeOne(item)))
 })
 
-/** Removes one item; whether it did. */
-const removeOne = Effect.fnUntraced(function* (item: Item) {
+/** Removes one item, in a scope; whether it did. */
+export const removeOne = Effect.fnUntraced(function* (item: Item) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const workspace = yield* Workspace

@@ -46,14 +46,15 @@ export const Manifest = Schema.Struct({
 })
 export type Manifest = typeof Manifest.Type
 
-const manifestName = "manifest.json"
+/** The file that makes a folder an artifact. */
+export const manifestName = "manifest.json"
 
 const render = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`
 
 const decodeManifest = Schema.decodeUnknownResult(Schema.fromJsonString(Manifest))
 
 /** Reads and checks a manifest. A digest in the text itself, and the text's exact form, show a change of any byte. */
-const parseManifest = (text: string): Result.Result<Manifest, string> => {
+export const parseManifest = (text: string): Result.Result<Manifest, string> => {
   const decoded = decodeManifest(text)
   if (Result.isFailure(decoded)) return Result.fail("its manifest.json is damaged")
   const { digest, ...body } = decoded.success
@@ -126,6 +127,35 @@ export interface Opened<K extends Kind> {
   readonly manifest: Manifest
 }
 
+/** The artifact that a manifest describes, its value decoded by the kind's Schema. Its files are not looked at. */
+export const describedBy = Effect.fnUntraced(function* <K extends Kind>(
+  kind: K,
+  manifest: Manifest,
+  directory: string
+): Effect.fn.Return<Artifact<K>, ArtifactError> {
+  if (manifest.kind !== kind.name || manifest.kindVersion !== kind.version) {
+    return yield* new ArtifactError({
+      directory,
+      reason: "other-kind",
+      problem: `it is a ${manifest.kind} (version ${manifest.kindVersion})`,
+      message: `${directory} holds a ${manifest.kind} (version ${manifest.kindVersion}); a ${kind.name} (version ${kind.version}) is needed.`
+    })
+  }
+  const value = yield* Schema.decodeUnknownEffect(kind.value)(manifest.value).pipe(
+    Effect.mapError(
+      (error) =>
+        new ArtifactError({
+          directory,
+          reason: "damaged",
+          problem: `its value is not what version ${kind.version} of a ${kind.name} says`,
+          message: `The value of the ${kind.name} at ${directory} is not what version ${kind.version} says: ${error.message.split("\n").join(", ")}.`
+        })
+    )
+  )
+  // The kind's own Schema decoded it.
+  return { kind: kind.name, value: value as ValueOf<K>, directory, cacheKey: manifest.cacheKey }
+})
+
 /** Opens an artifact and checks every file's size and digest. `files: "sizes"` leaves the digests out, for a second look. */
 export const openWith = Effect.fnUntraced(function* <K extends Kind>(
   kind: K,
@@ -135,14 +165,7 @@ export const openWith = Effect.fnUntraced(function* <K extends Kind>(
   const path = yield* Path.Path
   const absolute = path.resolve(directory)
   const manifest = yield* readManifest(absolute)
-  if (manifest.kind !== kind.name || manifest.kindVersion !== kind.version) {
-    return yield* new ArtifactError({
-      directory: absolute,
-      reason: "other-kind",
-      problem: `it is a ${manifest.kind} (version ${manifest.kindVersion})`,
-      message: `${absolute} holds a ${manifest.kind} (version ${manifest.kindVersion}); a ${kind.name} (version ${kind.version}) is needed.`
-    })
-  }
+  const artifact = yield* describedBy(kind, manifest, absolute)
   const problem = yield* options.files === "digests"
     ? Durable.compare(absolute, manifest.files)
     : Durable.compareSizes(absolute, manifest.files)
@@ -154,27 +177,7 @@ export const openWith = Effect.fnUntraced(function* <K extends Kind>(
       message: `The ${kind.name} at ${absolute} is not whole: ${problem}. Run its stage again, or copy it again.`
     })
   }
-  const value = yield* Schema.decodeUnknownEffect(kind.value)(manifest.value).pipe(
-    Effect.mapError(
-      (error) =>
-        new ArtifactError({
-          directory: absolute,
-          reason: "damaged",
-          problem: `its value is not what version ${kind.version} of a ${kind.name} says`,
-          message: `The value of the ${kind.name} at ${absolute} is not what version ${kind.version} says: ${error.message.split("\n").join(", ")}.`
-        })
-    )
-  )
-  return {
-    artifact: {
-      kind: kind.name,
-      // The kind's own Schema decoded it.
-      value: value as ValueOf<K>,
-      directory: absolute,
-      cacheKey: manifest.cacheKey
-    },
-    manifest
-  }
+  return { artifact, manifest }
 })
 
 /** Opens the artifact in a folder, wherever the folder lies, and checks that it is whole and of this kind. */

@@ -5,7 +5,15 @@ import { Argument, Command } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
 import { table } from "../show/Screen.ts"
-import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, setFlag, stagesArgument } from "./flags.ts"
+import {
+  choiceFlags,
+  jsonFlag,
+  paramFlag,
+  pipelineArgument,
+  setFlag,
+  stagesArgument,
+  storeFlags
+} from "./flags.ts"
 
 export const adopt = Command.make(
   "adopt",
@@ -17,6 +25,7 @@ export const adopt = Command.make(
       )
     ),
     ...choiceFlags,
+    ...storeFlags,
     param: paramFlag,
     set: setFlag,
     json: jsonFlag

@@ -26,6 +26,9 @@ export const choiceFlags = {
   workspace: RunOptions.workspaceFlag
 }
 
+/** Where artifacts are shared with other machines. */
+export const storeFlags = { store: RunOptions.storeFlag, storeCache: RunOptions.storeCacheFlag }
+
 const split = (text: string): ReadonlyArray<string> =>
   text
     .split(",")

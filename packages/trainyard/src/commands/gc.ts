@@ -4,11 +4,13 @@ import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Console, Duration, Effect, FileSystem, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { WrongUsage } from "../ExitCode.ts"
 import * as RunOptions from "../RunOptions.ts"
 import { bytes } from "../show/format.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
+import * as StoreLines from "../show/StoreLines.ts"
 
 const units: Readonly<Record<string, (amount: number) => Duration.Duration>> = {
   m: Duration.minutes,
@@ -92,10 +94,22 @@ export const gc = Command.make(
       Flag.withDescription("Also remove unfinished work that has not changed for this long: 30d"),
       Flag.optional
     ),
+    store: RunOptions.storeFlag,
+    storeOlderThan: Flag.String("store-older-than").pipe(
+      Flag.withMetavar("AGE"),
+      Flag.filterMap(age, () => "an age, such as 90d or 12h"),
+      Flag.withDescription(
+        "Also remove from the shared store what was written to it longer ago, except what this workspace's pipelines last used: 90d"
+      ),
+      Flag.optional
+    ),
     workspace: RunOptions.workspaceFlag
   },
   Effect.fn("trainyard.gc")(function* (flags) {
     const chosen = yield* RunOptions.settle(flags)
+    const storeAge = Option.getOrUndefined(Option.map(flags.storeOlderThan, Duration.toMillis))
+    if (storeAge !== undefined && chosen.store === undefined)
+      return yield* new WrongUsage({ message: "--store-older-than needs a store. Name it with --store." })
     const collect = Effect.gen(function* () {
       const { root } = yield* Workspace
       const fs = yield* FileSystem.FileSystem
@@ -126,8 +140,9 @@ export const gc = Command.make(
             : `${total} freed in ${root}.`
       )
       yield* showStaying(waiting, items)
+      for (const line of yield* StoreLines.clean(storeAge, flags.dryRun)) yield* Console.log(line)
     })
-    yield* collect.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
+    yield* collect.pipe(Effect.provide(CommandServices.store(chosen)))
   })
 ).pipe(
   Command.withDescription(

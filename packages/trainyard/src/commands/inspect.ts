@@ -1,8 +1,10 @@
 /** `trainyard inspect`: an artifact, shown by the view of its kind. */
 import type { Artifact, Kind } from "@trainyard/core/Artifact"
+import * as Lock from "@trainyard/core/Lock"
 import * as Published from "@trainyard/core/Published"
 import * as RunLog from "@trainyard/core/RunLog"
 import * as RunStatus from "@trainyard/core/RunStatus"
+import * as SharedStore from "@trainyard/core/SharedStore"
 import * as Spelling from "@trainyard/core/Spelling"
 import * as Store from "@trainyard/core/Store"
 import * as View from "@trainyard/core/View"
@@ -10,6 +12,7 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { kinds } from "@trainyard/stages/kinds"
 import { Effect, FileSystem, Option, Path } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { asWrongUsage, WrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as PipelineFile from "../PipelineFile.ts"
@@ -24,10 +27,26 @@ interface Found {
   readonly published: Kind | undefined
 }
 
+/** Copies an artifact from the shared store if it is not in the workspace. The place is its path within the workspace. */
+const fromStore = Effect.fnUntraced(function* (place: string) {
+  const shared = yield* SharedStore.SharedStore
+  const match = /^artifacts[\\/]([A-Za-z0-9-]+)[\\/]([0-9a-f]+)$/.exec(place)
+  if (shared === undefined || match === null) return
+  const [, stage = "", cacheKey = ""] = match
+  if (yield* Store.isArtifact(yield* Store.directoryOf(stage, cacheKey))) return
+  yield* Lock.acquire(cacheKey, () => Effect.void)
+  const fetched = yield* SharedStore.fetch(shared, stage, cacheKey)
+  if (fetched._tag === "Damaged")
+    return yield* new WrongUsage({
+      message: `The artifact ${place} in ${shared.objects.address} is not whole: ${fetched.problem}. Run its stage again.`
+    })
+}, Effect.scoped)
+
 /** The folder of an artifact that is named by itself, by its place in the workspace, or by a stage of a run. */
 const find = Effect.fnUntraced(function* (name: string, run: string | undefined, known: ReadonlyArray<Kind>) {
   const path = yield* Path.Path
   const { root } = yield* Workspace
+  yield* fromStore(path.relative(root, path.resolve(root, name)))
   for (const directory of [path.resolve(name), path.resolve(root, name)])
     if (yield* Store.isArtifact(directory)) return { directory, published: undefined } satisfies Found
   const published = yield* Published.kindOf(known, path.resolve(name))
@@ -40,6 +59,7 @@ const find = Effect.fnUntraced(function* (name: string, run: string | undefined,
   }
   const { run: identity, stages } = RunStatus.of(yield* RunLog.read(log.value))
   const stage = stages.find((each) => each.name === name)
+  if (stage?.directory != null) yield* fromStore(path.relative(root, stage.directory))
   if (stage?.directory != null) return { directory: stage.directory, published: undefined } satisfies Found
   const names = stages.map((each) => each.name)
   const near = Spelling.nearest(name, names)
@@ -199,6 +219,7 @@ export const inspect = Command.make(
       "A detail of any kind of artifact: --show document=3 is --document 3"
     ),
     json: jsonFlag,
+    store: RunOptions.storeFlag,
     workspace: RunOptions.workspaceFlag
   },
   Effect.fn("trainyard.inspect")(function* (flags) {
@@ -239,7 +260,7 @@ export const inspect = Command.make(
           `The kind "${artifact.kind}" is not known here, so its value is shown as it is. Name the pipeline file that makes it with --pipeline.\n`
         )
     })
-    yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
+    yield* show.pipe(Effect.provide(CommandServices.store(chosen)))
   })
 ).pipe(
   Command.withDescription(

@@ -1,6 +1,8 @@
 /** `trainyard plan`: what a run would do, and why, stage by stage. */
 import type { PlannedStage } from "@trainyard/core/Plan"
 import * as Runner from "@trainyard/core/Runner"
+import * as SharedScratch from "@trainyard/core/SharedScratch"
+import { SharedStore } from "@trainyard/core/SharedStore"
 import * as Unfinished from "@trainyard/core/Unfinished"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Console, Effect } from "effect"
@@ -10,22 +12,44 @@ import { Output } from "../Output.ts"
 import * as ParameterTable from "../show/ParameterTable.ts"
 import * as Resumable from "../show/Resumable.ts"
 import { table } from "../show/Screen.ts"
-import { choiceFlags, jsonFlag, paramFlag, pipelineArgument, planOptions, stageFlags } from "./flags.ts"
+import {
+  choiceFlags,
+  jsonFlag,
+  paramFlag,
+  pipelineArgument,
+  planOptions,
+  stageFlags,
+  storeFlags
+} from "./flags.ts"
 
 const isAdoptable = ({ action, candidates }: PlannedStage): boolean =>
   action === "run" && (candidates ?? []).length > 0
+
+/** What runs on other machines have saved in the store towards stages that would run, by name of the stage. */
+const savedElsewhere = Effect.fnUntraced(function* (stages: ReadonlyArray<PlannedStage>) {
+  const shared = yield* SharedStore
+  const found = new Map<string, SharedScratch.Saved>()
+  if (shared === undefined) return found
+  for (const { action, cacheKey, forced, name, node } of stages) {
+    if (action !== "run" || (forced && node.stage.reusable)) continue
+    const [furthest] = yield* SharedScratch.of(shared, cacheKey)
+    if (furthest !== undefined) found.set(name, furthest)
+  }
+  return found
+})
 
 const words = { run: "run", reuse: "reuse", skip: "leave out" } as const
 
 export const plan = Command.make(
   "plan",
-  { file: pipelineArgument, ...choiceFlags, param: paramFlag, ...stageFlags, json: jsonFlag },
+  { file: pipelineArgument, ...choiceFlags, ...storeFlags, param: paramFlag, ...stageFlags, json: jsonFlag },
   Effect.fn("trainyard.plan")(function* (flags) {
     const output = yield* Output
     const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
     const show = Effect.gen(function* () {
       const { stages } = yield* Runner.plan(pipeline, planOptions(flags))
       const waiting = Resumable.idle((yield* Unfinished.list()).waiting)
+      const saved = yield* savedElsewhere(stages)
       const goesOnFrom = (stage: (typeof stages)[number]) =>
         stage.action === "run" && !(stage.forced && stage.node.stage.reusable)
           ? waiting.find(({ cacheKey }) => cacheKey === stage.cacheKey)
@@ -64,7 +88,11 @@ export const plan = Command.make(
           stage.action === "run" ? "yellow" : stage.action === "reuse" ? "green" : "gray",
           words[stage.action]
         ),
-        Resumable.planned(isAdoptable(stage) ? `${stage.why} (can be kept)` : stage.why, goesOnFrom(stage))
+        Resumable.planned(
+          isAdoptable(stage) ? `${stage.why} (can be kept)` : stage.why,
+          goesOnFrom(stage),
+          saved.get(stage.name)
+        )
       ])
       for (const line of table(rows)) yield* Console.log(line)
       const kept = stages.filter(isAdoptable).map(({ name }) => name)

@@ -20,7 +20,8 @@ import {
   paramFlag,
   pipelineArgument,
   planOptions,
-  stageFlags
+  stageFlags,
+  storeFlags
 } from "./flags.ts"
 
 const checkedFlag = Flag.Boolean("checked").pipe(
@@ -35,6 +36,7 @@ export const run = Command.make(
   {
     file: pipelineArgument,
     ...choiceFlags,
+    ...storeFlags,
     ...jobsFlag,
     checked: checkedFlag,
     baseline: Judging.baselineFlag,

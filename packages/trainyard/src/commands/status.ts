@@ -1,13 +1,14 @@
 /** `trainyard status`: the state of a run as a page, from its log; while it runs, afterwards, and after a crash. */
 import * as RunLog from "@trainyard/core/RunLog"
 import * as Unfinished from "@trainyard/core/Unfinished"
-import { Workspace } from "@trainyard/core/Workspace"
 import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
 import * as Resumable from "../show/Resumable.ts"
 import * as StatusPage from "../show/StatusPage.ts"
+import * as StoreLines from "../show/StoreLines.ts"
 import * as Watching from "../Watching.ts"
 import { jsonFlag, runArgument } from "./flags.ts"
 import * as Monitor from "./monitor.ts"
@@ -37,6 +38,7 @@ export const status = Command.make(
       Flag.withDefault(false)
     ),
     json: jsonFlag,
+    store: RunOptions.storeFlag,
     workspace: RunOptions.workspaceFlag
   },
   Effect.fn("trainyard.status")(function* (flags) {
@@ -49,10 +51,19 @@ export const status = Command.make(
       const status = yield* Watching.now(directory)
       const resumable = Resumable.idle((yield* Unfinished.list()).waiting)
       const now = yield* Clock.currentTimeMillis
-      if (flags.json) output.json({ ...status, resumable })
-      else output.screen.write(`${StatusPage.page(status, resumable, now).join("\n")}\n`)
+      // The run's own state does not depend on whether the store can be reached.
+      const held = yield* StoreLines.summary().pipe(
+        Effect.catchTag("StoreError", ({ message }) => Effect.succeed({ error: message }))
+      )
+      if (flags.json) {
+        output.json({ ...status, resumable, ...(held === undefined ? {} : { store: held }) })
+        return
+      }
+      output.screen.write(`${StatusPage.page(status, resumable, now).join("\n")}\n`)
+      if (held !== undefined)
+        output.screen.write(`\n${"error" in held ? held.error : StoreLines.sentence(held)}\n`)
     })
-    yield* show.pipe(Effect.provide(Workspace.layer(chosen.workspace)))
+    yield* show.pipe(Effect.provide(CommandServices.store(chosen)))
   })
 ).pipe(
   Command.withDescription(

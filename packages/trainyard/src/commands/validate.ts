@@ -28,7 +28,8 @@ import {
   jsonFlag,
   paramFlag,
   pipelineArgument,
-  stageFlags
+  stageFlags,
+  storeFlags
 } from "./flags.ts"
 
 /** The artifacts that validation needs are not where it looks for them. */
@@ -137,6 +138,7 @@ export const validate = Command.make(
     set: stageFlags.set,
     force: stageFlags.force,
     ...choiceFlags,
+    ...storeFlags,
     ...jobsFlag,
     json: jsonFlag
   },

@@ -1,5 +1,6 @@
 /** Unfinished work that can be resumed, as `plan`, `status` and `gc` list it. */
 import type { Command } from "@trainyard/core/RunEvent"
+import type { Saved } from "@trainyard/core/SharedScratch"
 import type { Unfinished } from "@trainyard/core/Unfinished"
 import { bytes, count, duration, oneLine } from "./format.ts"
 
@@ -46,8 +47,13 @@ export const markdown = (works: ReadonlyArray<Unfinished>, now: number): Readonl
 export const idle = (works: ReadonlyArray<Unfinished>): ReadonlyArray<Unfinished> =>
   works.filter(({ inUse }) => inUse === null)
 
-/** Why a stage of a plan runs, with the work that it resumes. */
-export const planned = (why: string, work: Unfinished | undefined): string => {
+/** Why a stage of a plan runs, with the work that it resumes: its own, or what another machine saved in the store if that is further. */
+export const planned = (why: string, work: Unfinished | undefined, saved?: Saved): string => {
+  if (saved !== undefined && saved.step > (work?.step ?? -1))
+    return oneLine(
+      `${why}; resumes from step ${count(saved.step)}, which ${saved.host} saved in the store`,
+      400
+    )
   if (work === undefined) return why
   return `${why}; resumes from ${work.step === null ? "what was kept" : `step ${count(work.step)}`} (${bytes(work.bytes)})`
 }
