@@ -106,7 +106,19 @@ FORCE float asFloat(uint32_t b) {
   __builtin_memcpy(&f, &b, 4);
   return f;
 }
-FORCE vf pairsOf(vf low, vf high) { return floats((roundedBits(low) >> 16) | (roundedBits(high) & allBits(0xffff0000u))); }
+FORCE vf pairsOf(vf low, vf high) {
+#if defined(__AVX512BF16__) && LANES == 16
+  // Both halves one after the other, then word i of each beside the other.
+  alignas(64) static const uint16_t beside[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                  8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512bh both = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+  __m512i words;
+  __builtin_memcpy(&words, &both, sizeof words);
+  return (vf)_mm512_permutexvar_epi16(_mm512_load_si512(beside), words);
+#else
+  return floats((roundedBits(low) >> 16) | (roundedBits(high) & allBits(0xffff0000u)));
+#endif
+}
 
 // One row of numbers that follow each other along k, as `units` units; `valid` numbers exist, the others are zero.
 FORCE void packAlong(Mode mode, const float* from, int64_t valid, float* to, int64_t units) {

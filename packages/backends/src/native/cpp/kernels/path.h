@@ -76,7 +76,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       atLeast(need->partial, reduceSums(*s.primitive));
       break;
     case operationProduct: {
-      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
+      const StridedShape shape = stridedShape(s, mode, workers);
       atLeast(need->local, shape.own());
       if (shape.isAlone) break;
       atLeast(need->left, shape.left);
