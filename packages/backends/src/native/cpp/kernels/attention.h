@@ -46,6 +46,9 @@ static void gather(const HeadShape& h, const float* from, int64_t row, float* to
     float* at = to + t * h.paddedWidth;
     int64_t d = 0;
     if (t < h.time) {
+      // Rows of a head lie far apart.
+      if (t + rowsAhead < h.time)
+        for (int64_t j = 0; j < h.width; j += 16) __builtin_prefetch(from + (t + rowsAhead) * row + j);
       for (; d + LANES <= h.width; d += LANES) store(at + d, load(from + t * row + d));
       for (; d < h.width; d++) at[d] = from[t * row + d];
     }

@@ -116,7 +116,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   switch (s.operation) {
     case operationLinear:
       // For rows normalised or rounded.
-      if (s.inputs[4] != nullptr || (mode == rounding && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
+      if (s.inputs[4] != nullptr || (mode != full && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
         atLeast(need->local, (size_t)s.inputs[0]->size);
       forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[0], s.transposed != nullptr);
       break;
@@ -137,7 +137,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       break;
     case operationProjectionLoss: {
       const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];
-      if (mode != paired) {
+      if (mode != paired || !lossByRows) {
         const LossShape l = lossShape(s, workers);
         atLeast(need->rows, lossLogits(l));
         atLeast(need->partial, lossPerRow(l));
@@ -219,6 +219,6 @@ static double peakOf(Precision precision, double seconds) {
 
 #define TRAINYARD_PATH(variable, name, detail, supported) \
   extern const trainyard::Path trainyard::variable = {    \
-      name, detail, supported, trainyard::multipliesBf16, trainyard::executeStep, trainyard::fetchStep, \
+      name, detail, supported, trainyard::multipliesBf16, trainyard::lossByRows, trainyard::executeStep, trainyard::fetchStep, \
       trainyard::needOfStep, \
       trainyard::packedFloats, trainyard::peakOf}
