@@ -46,9 +46,6 @@ FORCE size_t lossTable(const LossShape& l) {
 }
 FORCE size_t lossOwn(const LossShape& l) { return lossTable(l) + leftSize(depth, depth, full); }
 
-// Units along k that so many numbers make.
-FORCE int64_t unitsOf(Mode mode, int64_t numbers) { return mode == paired ? (numbers + 1) / 2 : numbers; }
-
 // `rows` rows of `width` numbers as panels of `panel` columns, each `unitsOf(rows)` deep.
 static void packPanels(Mode mode, const float* from, int64_t rows, int64_t width, float* to) {
   const int64_t units = unitsOf(mode, rows), wide = mode == paired ? 2 : 1;

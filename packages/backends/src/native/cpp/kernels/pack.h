@@ -38,6 +38,9 @@ struct Matrix {
   const Recomputed* recomputed = nullptr;
 };
 
+// Units along k that so many numbers make.
+FORCE int64_t unitsOf(Mode mode, int64_t numbers) { return mode == paired ? (numbers + 1) / 2 : numbers; }
+
 struct Blocks {
   int64_t units;   // along k
   int64_t blocks;  // along k
@@ -45,7 +48,7 @@ struct Blocks {
 };
 
 FORCE Blocks blocksOf(int64_t k, Mode mode) {
-  int64_t units = mode == paired ? (k + 1) / 2 : k;
+  int64_t units = unitsOf(mode, k);
 #if defined(TRAINYARD_TILES)
   if (mode == paired) units = upTo(units, tileUnits);
 #endif

@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include "attentionBackward.h"
 #include "embedding.h"
 #include "groupedCached.h"
 #include "loss.h"
@@ -47,8 +48,8 @@ static void executeStep(const Step* step, Worker* worker) {
     case operationSwiglu: return swiglu(s, w);
     case operationSwigluBackward: return swigluBackward(s, w);
     case operationRope: return rope(s, w);
-    case operationGroupedAttention: return groupedAttention(s, w);
-    case operationGroupedAttentionBackward: return groupedAttentionBackward(s, w);
+    case operationGroupedAttention: return attention(s, w);
+    case operationGroupedAttentionBackward: return attentionBackward(s, w);
     case operationGroupedAttentionCached: return groupedAttentionCached(s, w);
     case operationCount: return;
   }
@@ -89,10 +90,12 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
     case operationRope:
       atLeast(need->local, ropeLocal(s));
       break;
+    case operationAttention:
+    case operationAttentionBackward:
     case operationGroupedAttention:
     case operationGroupedAttentionBackward: {
-      const bool backward = s.operation == operationGroupedAttentionBackward;
-      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
+      const bool backward = s.operation == operationGroupedAttentionBackward || s.operation == operationAttentionBackward;
+      const GroupShape g = attendedOf(s).g;
       atLeast(need->local, groupedLocal(g, backward));
       if (backward) atLeast(need->partial, groupedSums(g));
       break;
@@ -126,12 +129,6 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
     case operationLinearBackwardWeight:
       forProduct(widthOf(s.inputs[0]), rowsOf(s.inputs[0]), widthOf(s.inputs[1]), false);
       break;
-    case operationAttention:
-    case operationAttentionBackward: {
-      const bool backward = s.operation == operationAttentionBackward;
-      atLeast(need->local, attentionLocal(headShape(s.inputs[backward ? 1 : 0], s.heads), backward));
-      break;
-    }
     case operationAttentionCached:
       atLeast(need->local, (size_t)s.inputs[1]->shape[1]);
       break;
