@@ -24,28 +24,28 @@ struct Product {
   bool symmetric;
 };
 
-FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
-  if (p.bias == nullptr && p.residual == nullptr && p.gelu == nullptr && p.geluX == nullptr) return;
+// The loop of `finishTile` for one kind of product: with gelu's values, with its slope, or with neither.
+template <bool GELU, bool SLOPE>
+static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX;
+  float *c = p.c, *gelu = p.gelu;
   for (int64_t i = m0; i < m0 + rows; i++)
     for (int64_t j = n0; j < n0 + columns; j += LANES) {
-      const int64_t left = n0 + columns - j;
-      const int64_t at = i * p.row + j;
-      if (left >= LANES) {
-        vf v = load(p.c + at);
-        if (p.bias != nullptr) v = v + load(p.bias + j);
-        if (p.residual != nullptr) v = v + load(p.residual + at);
-        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at));
-        store(p.c + at, v);
-        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v));
-      } else {
-        vf v = load(p.c + at, left);
-        if (p.bias != nullptr) v = v + load(p.bias + j, left);
-        if (p.residual != nullptr) v = v + load(p.residual + at, left);
-        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at, left));
-        store(p.c + at, v, left);
-        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v), left);
-      }
+      const int64_t some = n0 + columns - j < LANES ? n0 + columns - j : LANES, at = i * p.row + j;
+      const auto from = [some](const float* x) __attribute__((always_inline)) { return some == LANES ? load(x) : load(x, some); };
+      const auto to = [some](float* x, vf v) __attribute__((always_inline)) { some == LANES ? store(x, v) : store(x, v, some); };
+      vf v = from(c + at);
+      if (bias != nullptr) v = v + from(bias + j);
+      if (residual != nullptr) v = v + from(residual + at);
+      if (SLOPE) v = v * geluSlope(from(geluX + at));
+      to(c + at, v);
+      if (GELU) to(gelu + at, geluOf(v));
     }
+}
+FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
+  else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
+  else if (p.bias != nullptr || p.residual != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
 }
 
 // Lets what a tile is finished with come while it is computed.
