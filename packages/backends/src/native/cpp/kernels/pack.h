@@ -97,7 +97,9 @@ FORCE int64_t rightAt(const Blocks& b, int64_t panels, int64_t block, int64_t co
 }
 
 // Rows of a wide matrix that are read a few numbers at a time lie a page apart, where the processor fetches nothing ahead by itself.
-constexpr int64_t rowsAhead = 12, unitsAhead = 24;
+constexpr int64_t rowsAhead = 12;
+// Rows ahead of what is packed: pairs are packed in less time.
+FORCE int64_t packedAhead(Mode mode) { return mode == paired ? 4 * rowsAhead : rowsAhead; }
 FORCE void fetchRow(const Matrix& a, int64_t row, int64_t rows, int64_t column, int64_t count) {
   if (row >= rows) return;
   for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(a.data + row * a.row + column + j);
@@ -239,7 +241,7 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   const int64_t step = rowsOf(mode);
   for (int64_t u = 0; u < units; u++) {
     const int64_t at = k0 + u * wide;
-    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + wide * unitsAhead + i, k, m0, rows + 2);
+    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + packedAhead(mode) + i, k, m0, rows + 2);
     packAcross(mode, a.data + at * a.row + m0, mode == paired && at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows,
                to + u * step);
   }
@@ -273,7 +275,7 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
       int64_t done = 0;
       if (at < k) {
         const bool both = mode == paired && at + 1 < k;
-        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + wide * unitsAhead + i, k, n0, columns);
+        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + packedAhead(mode) + i, k, n0, columns);
         const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
         float made[2][panel];
         if (b.recomputed != nullptr) {
