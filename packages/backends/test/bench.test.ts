@@ -17,19 +17,48 @@ describe("bench", () => {
       const lines = yield* Stream.runCollect(Bench.run(plan, options))
       assert.deepStrictEqual(
         plan.measurements.map(({ engine, what }) => `${engine} ${what}`),
-        begun
+        [...new Set(begun)]
       )
-      assert.deepStrictEqual(begun, ["reference train-step", "reference matmul", "reference generate"])
+      assert.deepStrictEqual(
+        [...new Set(begun)],
+        ["reference train-step", "reference matmul", "reference generate"]
+      )
       assert.deepStrictEqual(
         lines.map((line) => ("what" in line ? line.what : line.unavailable)),
         ["train-step", "matmul", "generate"]
       )
       for (const line of lines) {
         if (!("gflops" in line)) return assert.fail("a line without a figure")
-        assert.isAbove(line.stepMilliseconds, 0)
+        assert.isAbove(line.minimumMilliseconds, 0)
+        assert.isAtLeast(line.stepMilliseconds, line.minimumMilliseconds)
+        assert.isAtMost(line.lowMilliseconds, line.stepMilliseconds)
+        assert.isAtLeast(line.highMilliseconds, line.stepMilliseconds)
+        assert.isAtLeast(line.runs, 1)
         assert.isAbove(line.gflops, 0)
         assert.strictEqual(line.tokensPerSecond === null, line.what === "matmul")
       }
+    })
+  )
+
+  it.live("measures rivals by turns", () =>
+    Effect.gen(function* () {
+      const turns: Array<string> = []
+      const starting = ({ engine }: Bench.Planned) => Effect.sync(() => void turns.push(engine))
+      const options = {
+        engines: ["cpu", "reference"],
+        precisions: ["f32"],
+        threads: [1],
+        what: ["generate"],
+        shape: tiny,
+        seconds: 0.3,
+        starting
+      } as const
+      const lines = yield* Stream.runCollect(Bench.run(yield* Bench.plan(options), options))
+      assert.deepStrictEqual(
+        lines.map(({ engine }) => engine),
+        ["cpu", "reference"]
+      )
+      assert.deepStrictEqual(turns.slice(2, 8), ["cpu", "reference", "cpu", "reference", "cpu", "reference"])
     })
   )
 

@@ -1,9 +1,13 @@
-/** Measures engines: a training step of the reference model, a matrix product, and generation, beside this machine's peak. */
+/**
+ * Measures engines: a training step of the reference model, a matrix product, and generation, beside this machine's peak. Engines and
+ * precisions take turns of a fraction of a second at the same task (A B A B), so that a slow minute of the machine is nobody's alone.
+ */
 import { availableParallelism } from "node:os"
-import { Effect, Stream } from "effect"
+import { Effect, Result, Stream } from "effect"
 import {
   type BackendError,
   type Engine,
+  EngineFailure,
   type EngineName,
   type Inputs,
   mostThreads,
@@ -17,6 +21,7 @@ import { sessionTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { type GptShape, lossName, referenceShape } from "./gpt.ts"
 import { operationCount } from "./operationCount.ts"
 import { tasks, type What, whats } from "./tasks.ts"
+import { isNarrow, makeObserver, timingOf } from "./timing.ts"
 import * as Yardstick from "./Yardstick.ts"
 
 /** One measurement to be made. */
@@ -27,10 +32,17 @@ export interface Planned {
   readonly what: What
 }
 
-/** One line of `trainyard bench --json`. Times are medians. */
+/** One line of `trainyard bench --json`. Rates are of the median. */
 export interface Measurement extends Planned {
-  /** Of one training step, one product, or one generated token. */
+  /** Median of one training step, one product, or one generated token. */
   readonly stepMilliseconds: number
+  /** The fastest of them, and the 95 % confidence interval of the median. */
+  readonly minimumMilliseconds: number
+  readonly lowMilliseconds: number
+  readonly highMilliseconds: number
+  readonly runs: number
+  /** Processors that other programs used meanwhile where none was free, 0 where one was; null where the system does not tell. */
+  readonly othersProcessors: number | null
   /** Null for the product, which has no tokens. */
   readonly tokensPerSecond: number | null
   readonly gflops: number
@@ -69,9 +81,12 @@ export interface BenchOptions {
   readonly what?: ReadonlyArray<What> | undefined
   /** Shape of the model; the reference model unless told. */
   readonly shape?: GptShape | undefined
-  /** Time to spend on a training step's measurement; a third of it on each other one, and a third of that on warming up. */
+  /**
+   * Least time to spend on a training step's measurement; a third of it on each other one, and a third of that on warming up. Up to three
+   * times as much is spent until the median is known to 1 %.
+   */
   readonly seconds?: number | undefined
-  /** Is told of each measurement before it begins. */
+  /** Is told of each turn of a measurement before it begins. */
   readonly starting?: ((next: Planned) => Effect.Effect<void>) | undefined
 }
 
@@ -99,13 +114,10 @@ export const plan = Effect.fn("Bench.plan")(function* (options: BenchOptions = {
       for (const threads of here.ownThreads === true ? threadCounts.slice(-1) : threadCounts)
         for (const what of options.what ?? whats) measurements.push({ engine, precision, threads, what })
   }
-  return { measurements, absent }
+  // Those that take turns follow each other.
+  const groups = Map.groupBy(measurements, ({ threads, what }) => `${threads} ${what}`)
+  return { measurements: [...groups.values()].flat(), absent }
 })
-
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
-}
 
 /** Small values that differ, so that no engine is measured on zeros; ones for what scales a layer norm. */
 const valuesOf = ({ name, shape }: Tensor): Float32Array => {
@@ -130,21 +142,25 @@ const sharesOf = Effect.fnUntraced(function* (
 ) {
   const times = new Map<string, number>()
   const end = performance.now() + seconds * 1000
-  do {
-    for (const { milliseconds, operation } of yield* profile(inputs()))
+  // Clocks are coarse in some engines: of a quick step they may show nothing.
+  const mostRounds = 1000
+  let total = 0
+  for (let round = 0; round < mostRounds && (total === 0 || performance.now() < end); round++)
+    for (const { milliseconds, operation } of yield* profile(inputs())) {
       times.set(operation, (times.get(operation) ?? 0) + milliseconds)
-  } while (performance.now() < end)
-  const total = [...times.values()].reduce((sum, milliseconds) => sum + milliseconds, 0)
+      total += milliseconds
+    }
+  if (total === 0) return []
   return [...times]
     .sort(([, a], [, b]) => b - a)
     .map(([operation, milliseconds]) => ({ operation, share: milliseconds / total }))
 })
 
-const measure = Effect.fn("Bench.measure")(function* (
+/** A task prepared on an engine, which is measured turn by turn. */
+const contender = Effect.fn("Bench.contender")(function* (
   engine: Engine,
   planned: Planned,
-  options: BenchOptions,
-  peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
+  options: BenchOptions
 ) {
   const { precision, threads, what } = planned
   const task = tasks[what](options.shape ?? referenceShape)
@@ -160,54 +176,126 @@ const measure = Effect.fn("Bench.measure")(function* (
   const warm = yield* one
   const loss = warm[lossName]?.[0]
   if (loss !== undefined && !Number.isFinite(loss))
-    return [{ engine: engine.name, unavailable: "its loss is not finite" }]
+    return yield* new EngineFailure({
+      engine: engine.name,
+      why: "its loss is not finite",
+      transient: false
+    })
   // Three at the least, but one alone where even the first took longer than all of them should.
   const least = performance.now() - warming > 1000 * seconds ? 1 : 3
   // The first runs are slower: the runtime is still compiling beside them, and memory is touched for the first time.
   while (performance.now() - warming < (seconds * 1000) / 3) yield* one
   const times: Array<number> = []
-  const end = performance.now() + seconds * 1000
-  while (times.length < least || performance.now() < end) {
-    const started = performance.now()
-    yield* one
-    times.push(performance.now() - started)
+  const observer = makeObserver()
+  let spent = 0
+  const turn = Effect.gen(function* () {
+    const began = performance.now()
+    const end = observer.begin()
+    do {
+      const started = performance.now()
+      yield* one
+      times.push(performance.now() - started)
+    } while (performance.now() - began < (1000 * seconds) / turns)
+    end()
+    spent += (performance.now() - began) / 1000
+  })
+  return {
+    task,
+    prepared,
+    inputs,
+    seconds,
+    turn,
+    isDone: () =>
+      times.length >= least && spent >= seconds && (spent >= 3 * seconds || isNarrow(timingOf(times))),
+    timing: () => timingOf(times),
+    others: observer.others
   }
-  const runMilliseconds = median(times)
-  const gflops = operationCount(task.program) / runMilliseconds / 1e6
-  const peak = yield* peakNow({ precision, threads })
+})
+type Contender = Effect.Success<ReturnType<typeof contender>>
+
+/** Turns into which a measurement's least time is cut. */
+const turns = 4
+
+/** The lines of what was measured. */
+const linesOf = Effect.fnUntraced(function* (
+  planned: Planned,
+  { inputs, others, prepared, seconds, task, timing }: Contender,
+  peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
+) {
+  const { high, low, median, minimum, runs } = timing()
+  const gflops = operationCount(task.program) / median / 1e6
+  const peak = yield* peakNow(planned)
   const lines: Array<Line> = [
     {
       ...planned,
-      stepMilliseconds: runMilliseconds / task.repeats,
-      tokensPerSecond: task.tokens === 0 ? null : (task.tokens * 1000) / runMilliseconds,
+      stepMilliseconds: median / task.repeats,
+      minimumMilliseconds: minimum / task.repeats,
+      lowMilliseconds: low / task.repeats,
+      highMilliseconds: high / task.repeats,
+      runs,
+      othersProcessors: others(),
+      tokensPerSecond: task.tokens === 0 ? null : (task.tokens * 1000) / median,
       gflops,
       shareOfPeak: peak.gflops === null ? null : gflops / peak.gflops,
       peakGflops: peak.gflops,
       peakOf: peak.of
     }
   ]
-  if (what === "train-step" && prepared.profile !== undefined)
+  if (planned.what === "train-step" && prepared.profile !== undefined)
     for (const { operation, share } of yield* sharesOf(prepared.profile, inputs, seconds / 6))
-      lines.push({ ...planned, what: "operation", operation, milliseconds: share * runMilliseconds, share })
+      lines.push({ ...planned, what: "operation", operation, milliseconds: share * median, share })
   return lines
+})
+
+/** Measurements of the same task with the same threads, by turns until each is done. One that fails is a line that says why. */
+const rivals = Effect.fnUntraced(function* (
+  group: ReadonlyArray<Planned>,
+  options: BenchOptions,
+  peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
+) {
+  const starting = options.starting ?? (() => Effect.void)
+  const opened = yield* Effect.forEach(group, (planned) =>
+    Effect.gen(function* () {
+      yield* starting(planned)
+      const engine = yield* load(planned.engine)
+      return { planned, result: yield* Effect.result(contender(engine, planned, options)) }
+    })
+  )
+  const failures = new Map<Planned, BackendError>()
+  const open = new Map<Planned, Contender>()
+  for (const { planned, result } of opened)
+    if (Result.isSuccess(result)) open.set(planned, result.success)
+    else failures.set(planned, result.failure)
+  const going = new Map(open)
+  while (going.size > 0)
+    for (const [planned, each] of going) {
+      yield* starting(planned)
+      const result = yield* Effect.result(each.turn)
+      if (Result.isFailure(result)) failures.set(planned, result.failure)
+      if (Result.isFailure(result) || each.isDone()) going.delete(planned)
+    }
+  const lines = yield* Effect.forEach(group, (planned) => {
+    const failure = failures.get(planned)
+    const measured = open.get(planned)
+    return failure !== undefined || measured === undefined
+      ? Effect.succeed<ReadonlyArray<Line>>([
+          { engine: planned.engine, unavailable: failure?.message ?? "it was not measured" }
+        ])
+      : Effect.catch(linesOf(planned, measured, peakNow), (error) =>
+          Effect.succeed<ReadonlyArray<Line>>([{ engine: planned.engine, unavailable: error.message }])
+        )
+  })
+  return lines.flat()
 }, Effect.scoped)
 
-const failed = (engine: EngineName) => (error: BackendError) =>
-  Effect.succeed<ReadonlyArray<Line>>([{ engine, unavailable: error.message }])
-
-/** All measurements of a plan, each as it is done. Engines that cannot run here are a line that says why. */
+/** All measurements of a plan, each group as it is done. Engines that cannot run here are a line that says why. */
 export const run = (plan: Plan, options: BenchOptions = {}): Stream.Stream<Line> => {
   const peakNow = Yardstick.make()
+  const groups = Map.groupBy(plan.measurements, ({ threads, what }) => `${threads} ${what}`)
   return Stream.fromIterable<Line>(plan.absent).pipe(
     Stream.concat(
-      Stream.fromIterable(plan.measurements).pipe(
-        Stream.mapEffect(
-          Effect.fnUntraced(function* (planned) {
-            if (options.starting !== undefined) yield* options.starting(planned)
-            const engine = yield* load(planned.engine)
-            return yield* Effect.catch(measure(engine, planned, options, peakNow), failed(planned.engine))
-          })
-        ),
+      Stream.fromIterable([...groups.values()]).pipe(
+        Stream.mapEffect((group) => rivals(group, options, peakNow)),
         Stream.flatMap((lines) => Stream.fromIterable(lines))
       )
     )

@@ -48,6 +48,17 @@ describe.skipIf(!here.available)(
       })
     )
 
+    it.live("the precision of `auto` is bf16 exactly where it multiplies at least 1.3 times as fast", () =>
+      Effect.gen(function* () {
+        const [f32, bf16] = [
+          yield* engine.peak!({ threads: 1, precision: "f32" }),
+          yield* engine.peak!({ threads: 1, precision: "bf16" })
+        ]
+        const preferred = here.available ? here.preferred : undefined
+        assert.strictEqual(preferred, bf16 / f32 >= 1.3 ? "bf16" : "f32", `${bf16} and ${f32} GFLOP/s`)
+      })
+    )
+
     it.live("a target outside the vocabulary fails by name, and the session goes on", () =>
       Effect.gen(function* () {
         const { prepared } = yield* opened

@@ -236,6 +236,21 @@ const productCase = (r: Random): OneStep => {
   )
 }
 
+/** The rows of a matrix with each other: only one half is computed. */
+const squareCase = (r: Random): OneStep => {
+  const [m, k] = [r.from([1, 5, 33, 70, 130]), r.from([1, 31, 300])]
+  const batch = r.from([[], [3]])
+  const x = anyView(r, [...batch, m, k], false, false)
+  const y = anyView(r, [...batch, m, m], true, false)
+  const attributes = { shape: [...batch, m, m, k], views: [x.view, x.view, y.view], result: [y.size] }
+  return caseOf(
+    r,
+    stepOf("product", ["a", "a"], attributes, r.below(4) === 0),
+    { a: r.floats(x.size) },
+    y.size
+  )
+}
+
 const same = (addon: Addon, kernels: string, bf16: boolean, make: (r: Random) => OneStep, count: number) =>
   Effect.gen(function* () {
     for (let seed = 1; seed <= count; seed++) {
@@ -264,6 +279,8 @@ if (tested !== undefined) {
       )
       it.live("product is its sums, whatever the strides", () => same(addon, kernels, false, productCase, 8))
       it.live("product in bf16", () => same(addon, kernels, true, productCase, 4))
+      it.live("product of a matrix with itself", () => same(addon, kernels, false, squareCase, 8))
+      it.live("product of a matrix with itself in bf16", () => same(addon, kernels, true, squareCase, 4))
     })
 
   describe("descriptions of primitives that lie", () => {

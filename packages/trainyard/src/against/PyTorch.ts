@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import { Precision } from "@trainyard/backends/Backend"
 import { referenceShape, trainProgram } from "@trainyard/backends/bench/gpt"
 import { operationCount } from "@trainyard/backends/bench/operationCount"
+import { timingOf } from "@trainyard/backends/bench/timing"
 import { Config, Effect, Option, Schema } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 
@@ -15,6 +16,10 @@ export interface Measurement {
   readonly threads: number
   readonly what: "train-step"
   readonly stepMilliseconds: number
+  readonly minimumMilliseconds: number
+  readonly lowMilliseconds: number
+  readonly highMilliseconds: number
+  readonly runs: number
   readonly tokensPerSecond: number
   readonly gflops: number
   readonly shareOfPeak: null
@@ -32,7 +37,7 @@ const Line = Schema.fromJsonString(
     version: Schema.String,
     precision: Precision,
     threads: Schema.Int,
-    stepMilliseconds: Schema.Finite
+    times: Schema.NonEmptyArray(Schema.Finite)
   })
 )
 const decode = Schema.decodeUnknownOption(Line)
@@ -90,17 +95,24 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
   const tokens = referenceShape.batch * referenceShape.time
   const lines = printed.split("\n").flatMap((line) =>
     Option.toArray(
-      Option.map(
-        decode(line),
-        (measured): Measurement => ({
+      Option.map(decode(line), ({ precision, threads, times, version }): Measurement => {
+        const { high, low, median, minimum, runs } = timingOf(times)
+        return {
           engine: "pytorch",
-          ...measured,
+          version,
+          precision,
+          threads,
           what: "train-step",
-          tokensPerSecond: (tokens * 1000) / measured.stepMilliseconds,
-          gflops: operations / measured.stepMilliseconds / 1e6,
+          stepMilliseconds: median,
+          minimumMilliseconds: minimum,
+          lowMilliseconds: low,
+          highMilliseconds: high,
+          runs,
+          tokensPerSecond: (tokens * 1000) / median,
+          gflops: operations / median / 1e6,
           shareOfPeak: null
-        })
-      )
+        }
+      })
     )
   )
   return lines.length === 0 ? absent(`${python} could not run ${script}`) : lines

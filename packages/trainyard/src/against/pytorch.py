@@ -4,7 +4,6 @@ Arguments: threads, seconds for each measurement, precisions (f32,bf16). The mod
 positions, output tied to the embedding, biases; AdamW with decay on matrices, gradients clipped to norm 1.
 """
 import json
-import statistics
 import sys
 import time
 
@@ -76,12 +75,12 @@ def measure(precision, seconds):
             end = time.perf_counter() + seconds  # the first step warms up and does not count
         else:
             times.append(time.perf_counter() - started)
-    return 1000 * statistics.median(times)
+    return [1000 * each for each in times]
 
 
 threads, seconds, precisions = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(",")
 torch.set_num_threads(threads)
 for precision in precisions:
-    milliseconds = measure(precision, seconds)
-    line = {"version": torch.__version__, "precision": precision, "threads": threads, "stepMilliseconds": milliseconds}
+    times = measure(precision, seconds)
+    line = {"version": torch.__version__, "precision": precision, "threads": threads, "times": times}
     print(json.dumps(line), flush=True)

@@ -20,10 +20,14 @@ export const lineText = (line: Line): string | undefined =>
     ? `${line.engine}: ${line.unavailable}`
     : line.what === "operation"
       ? undefined
-      : `${settingText(line)}, ${line.what}: ${figure(line.stepMilliseconds)} ms`
+      : `${settingText(line)}, ${line.what}: ${figure(line.stepMilliseconds)} ms, at least ${figure(line.minimumMilliseconds)}`
 
-const head = ["engine", "precision", "threads", "what", "ms", "tokens/s", "GFLOP/s", "of peak", "peak"]
+const head = ["engine", "precision", "threads", "what", "ms", "±", "least", "tokens/s", "of peak"]
 const numbers = new Set([2, 4, 5, 6, 7, 8])
+
+/** Half of the median's interval, as a share of the median. */
+const uncertainty = ({ highMilliseconds: high, lowMilliseconds: low, stepMilliseconds }: Measured): string =>
+  `${((50 * (high - low)) / stepMilliseconds).toFixed(1)} %`
 
 const cells = (line: Measured): ReadonlyArray<string> => [
   line.engine,
@@ -31,17 +35,42 @@ const cells = (line: Measured): ReadonlyArray<string> => [
   String(line.threads),
   line.what,
   figure(line.stepMilliseconds),
+  uncertainty(line),
+  figure(line.minimumMilliseconds),
   line.tokensPerSecond === null ? "" : figure(line.tokensPerSecond),
-  figure(line.gflops),
-  line.shareOfPeak === null ? "" : share(line.shareOfPeak),
-  "peakGflops" in line && line.peakGflops !== null ? figure(line.peakGflops) : ""
+  line.shareOfPeak === null ? "" : share(line.shareOfPeak)
 ]
 
 const legend = [
-  "Medians. ms is a training step, a product of 1024×256 by 256×768, or a generated",
-  "token; peak is this machine's own, measured in GFLOP/s. The reference model: 256",
-  "wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128 tokens."
+  "ms is the median of a training step, a product of 1024×256 by 256×768, or a",
+  "generated token; ± half of the median's 95 % interval. Rivals took turns. The",
+  "reference model: 256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128",
+  "tokens."
 ]
+
+/** This machine's own peaks, each once. */
+const peaks = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> => {
+  const said = lines.flatMap((line) =>
+    "peakGflops" in line && line.peakGflops !== null
+      ? [`${line.precision}, ${withThreads(line.threads)}: ${figure(line.peakGflops)}`]
+      : []
+  )
+  return said.length === 0 ? [] : ["Measured peak, GFLOP/s:", ...new Set(said.map((text) => `  ${text}`))]
+}
+
+/** The sentence on what was disturbed, or nothing. */
+const disturbance = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> => {
+  const taken = lines.flatMap((line) =>
+    "othersProcessors" in line && (line.othersProcessors ?? 0) > 0 ? [line.othersProcessors ?? 0] : []
+  )
+  return taken.length === 0
+    ? []
+    : [
+        `Other programs took up to ${figure(Math.max(...taken))} processors during ${taken.length} of ${lines.length}`,
+        "measurements, and none was free: take the least times, or measure again with",
+        "nothing else at work."
+      ]
+}
 
 /** Rows of a table of operations when not all are asked for; the rest is summed. */
 const mostOperations = 6
@@ -132,7 +161,9 @@ export const page = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArray<st
   const compared = ratios(measured)
   const absent = lines.flatMap((line) => ("unavailable" in line ? [lineText(line) ?? ""] : []))
   const parts = [
-    ...(measured.length === 0 ? [] : [table([head, ...measured.map(cells)], numbers), legend]),
+    ...(measured.length === 0
+      ? []
+      : [table([head, ...measured.map(cells)], numbers), legend, peaks(measured), disturbance(measured)]),
     operationTables(lines, all).slice(1),
     compared,
     absent

@@ -9,6 +9,11 @@ const step = (engine: Planned["engine"], precision: "f32" | "bf16", threads: num
   threads,
   what: "train-step",
   stepMilliseconds: 1000,
+  minimumMilliseconds: 990,
+  lowMilliseconds: 995,
+  highMilliseconds: 1005,
+  runs: 20,
+  othersProcessors: 0,
   tokensPerSecond: 1024,
   gflops: 36,
   shareOfPeak: 0.36,
@@ -85,6 +90,18 @@ describe("the page of a benchmark", () => {
     const text = page(lines, true)
     for (const line of text) expect(width(line)).toBeLessThanOrEqual(80)
     expect(text[1]).toMatch(/^engine +precision/)
+  })
+
+  test("says how sure the figures are, this machine's peaks, and when others were at work", () => {
+    const quiet = page(native, false).join("\n")
+    expect(quiet).toMatch(/native +f32 +2 +train-step +1,000 +0\.5 % +990 +1,024 +36 %/)
+    expect(quiet).toContain("  f32, 2 threads: 100")
+    expect(quiet).not.toContain("Other programs")
+    const disturbed = page([native[0]!, { ...native[1]!, othersProcessors: 1.2 }], false)
+    expect(disturbed.join(" ")).toContain(
+      "Other programs took up to 1.20 processors during 1 of 2 measurements"
+    )
+    for (const line of disturbed) expect(width(line)).toBeLessThanOrEqual(80)
   })
 
   test("is what is unavailable alone, when nothing was measured", () => {

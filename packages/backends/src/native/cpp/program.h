@@ -169,6 +169,8 @@ struct Path {
   int (*supported)();
   // Whether matrix products really run on bf16 numbers; otherwise they are rounded to bf16 and computed in float32.
   bool multipliesBf16;
+  // Whether the loss reads a packed copy of its table in bf16.
+  bool packsLoss;
   void (*execute)(const Step* step, Worker* worker);
   // Lets the first of what the step will read come near, whatever the steps before it have yet to write.
   void (*fetch)(const Step* step, const Worker* worker);

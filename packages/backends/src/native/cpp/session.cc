@@ -209,7 +209,7 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     // In a session that trains, products of many rows pack a weight at each run into the memory that they share. For a few rows,
     // and where nothing is written, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
-                             (step.operation == operationProjectionLoss && session_->path_.multipliesBf16 &&
+                             (step.operation == operationProjectionLoss && session_->path_.packsLoss &&
                               session_->precision_ == precisionBf16);
     const bool isFew = takesWeight && inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows;
     if (takesWeight && inputs[1]->held >= 0 && (written.empty() || isFew)) {

@@ -1,5 +1,4 @@
-// Causal attention and its gradient, one (sequence, head) pair at a time. Scores exist for a band of 32 queries only, in a
-// worker's own memory; the backward pass computes them again from the kept log-sum-exp.
+// What attention of any kind needs: products in a worker's own memory, and new tokens against a cache.
 #pragma once
 
 #include <cmath>
@@ -11,166 +10,35 @@ namespace {
 
 constexpr int64_t band = 32;
 
-// c [rows, n] (+)= a [rows, k] · b [k, n], all in a worker's memory; n a multiple of `panel`, rows of 8.
+// c [rows, n] (+)= a [rows, k] · b [k, n], all in a worker's memory; n a multiple of `panel`, rows of 8, k in units.
+template <bool PAIRED>
 static void smallProduct(int64_t rows, int64_t n, int64_t k, const float* a, int64_t aRow, int64_t aStep, const float* b,
                          int64_t bStep, float* c, int64_t cRow, bool add) {
   constexpr int high = registerRows >= 8 ? 8 : 4;
   for (int64_t i = 0; i < rows; i += high)
     for (int64_t j = 0; j < n; j += panel)
-      registerTile<high, false>(k, a + i * aRow, aRow, aStep, b + j, bStep, c + i * cRow + j, cRow, add);
+      registerTile<high, PAIRED>(k, a + i * aRow, aRow, aStep, b + j, bStep, c + i * cRow + j, cRow, add);
 }
 
-struct HeadShape {
-  int64_t batch, time, channels, heads, width;
-  int64_t paddedTime, paddedWidth;
-};
-FORCE HeadShape headShape(const Tensor* qkv, int heads) {
-  HeadShape h;
-  h.batch = qkv->shape[0];
-  h.time = qkv->shape[1];
-  h.channels = qkv->shape[2] / 3;
-  h.heads = heads;
-  h.width = h.channels / heads;
-  h.paddedTime = upTo(h.time, band);
-  h.paddedWidth = upTo(h.width, panel);
-  return h;
-}
-// Floats a worker needs for one head.
-FORCE size_t attentionLocal(const HeadShape& h, bool backward) {
-  return (size_t)((backward ? 8 : 4) * h.paddedTime * h.paddedWidth + (backward ? 2 : 1) * band * h.paddedTime + h.paddedTime);
-}
+// Whether attention's products take pairs of bf16 too. On tiles they would have to be packed first, which costs more than it brings.
+#if defined(TRAINYARD_TILES)
+constexpr bool attendsInPairs = false;
+#else
+constexpr bool attendsInPairs = multipliesBf16;
+#endif
 
-// Rows of one head [time, width] out of a tensor whose rows are `row` apart, zero-padded.
-static void gather(const HeadShape& h, const float* from, int64_t row, float* to) {
-  for (int64_t t = 0; t < h.paddedTime; t++) {
-    float* at = to + t * h.paddedWidth;
-    int64_t d = 0;
-    if (t < h.time) {
-      for (; d + LANES <= h.width; d += LANES) store(at + d, load(from + t * row + d));
-      for (; d < h.width; d++) at[d] = from[t * row + d];
-    }
-    for (; d < h.paddedWidth; d++) at[d] = 0.0f;
-  }
+// In place, where PAIRED: each row's neighbours become pairs, at the row's beginning. `numbers` is even.
+template <bool PAIRED>
+FORCE void pairAlong(float* data, int64_t rows, int64_t numbers, int64_t row) {
+  if (PAIRED)
+    for (int64_t i = 0; i < rows; i++) packAlong(paired, data + i * row, numbers, data + i * row, numbers / 2);
 }
-static void scatter(const HeadShape& h, const float* from, float* to, int64_t row) {
-  for (int64_t t = 0; t < h.time; t++) {
-    int64_t d = 0;
-    for (; d + LANES <= h.width; d += LANES) store(to + t * row + d, load(from + t * h.paddedWidth + d));
-    for (; d < h.width; d++) to[t * row + d] = from[t * h.paddedWidth + d];
-  }
-}
-
-static void attention(const Step& s, Worker& w) {
-  const HeadShape h = headShape(s.inputs[0], s.heads);
-  const float* qkv = s.inputs[0]->data;
-  const Tensor *y = s.outputs[0], *logSumExp = s.outputs[1];
-  const int64_t size = h.paddedTime * h.paddedWidth, row = 3 * h.channels;
-  float *q = w.local, *k = q + size, *v = k + size, *out = v + size, *scores = out + size;
-  const float scale = 1.0f / std::sqrt((float)h.width);
-  const Range mine = share(h.batch * h.heads, w.index, w.count);
-  for (int64_t pair = mine.begin; pair < mine.end; pair++) {
-    const int64_t b = pair / h.heads, head = pair % h.heads;
-    const float* from = qkv + b * h.time * row + head * h.width;
-    gather(h, from, row, q);
-    gather(h, from + h.channels, row, out);
-    transpose(out, h.paddedWidth, h.paddedTime, h.width, k, h.paddedTime);
-    gather(h, from + 2 * h.channels, row, v);
-    for (int64_t t0 = 0; t0 < h.time; t0 += band) {
-      const int64_t seen = t0 + band;  // keys that some query of the band sees, padding included
-      smallProduct(band, seen, h.width, q + t0 * h.paddedWidth, h.paddedWidth, 1, k, h.paddedTime, scores, h.paddedTime, false);
-      float inverse[band];
-      for (int64_t i = 0; i < band; i++) {
-        float* at = scores + i * h.paddedTime;
-        const int64_t t = t0 + i, bound = t < h.time ? t : h.time - 1;
-        vf m = all(-INFINITY);
-        for (int64_t u = 0; u < seen; u += LANES) {
-          const vi visible = lanes() <= allInts((int32_t)(bound - u));
-          const vf x = select(visible, load(at + u) * all(scale), all(-INFINITY));
-          store(at + u, x);
-          m = maximum(m, x);
-        }
-        const float most = largest(m);
-        vf total = all(0.0f);
-        for (int64_t u = 0; u < seen; u += LANES) {
-          const vf p = exponential(load(at + u) - all(most));
-          store(at + u, p);
-          total = total + p;
-        }
-        const float sumExp = sum(total);
-        inverse[i] = 1.0f / sumExp;
-        if (t < h.time && logSumExp != nullptr) logSumExp->data[pair * h.time + t] = most + std::log(sumExp);
-      }
-      smallProduct(band, h.paddedWidth, seen, scores, h.paddedTime, 1, v, h.paddedWidth, out + t0 * h.paddedWidth, h.paddedWidth,
-                   false);
-      for (int64_t i = 0; i < band; i++)
-        for (int64_t d = 0; d < h.paddedWidth; d += LANES) {
-          float* at = out + (t0 + i) * h.paddedWidth + d;
-          store(at, load(at) * all(inverse[i]));
-        }
-    }
-    scatter(h, out, y->data + b * h.time * h.channels + head * h.width, h.channels);
-  }
-}
-
-static void attentionBackward(const Step& s, Worker& w) {
-  const Tensor *dyTensor = s.inputs[0], *qkvTensor = s.inputs[1], *yTensor = s.inputs[2], *logSumExp = s.inputs[3];
-  const HeadShape h = headShape(qkvTensor, s.heads);
-  const int64_t size = h.paddedTime * h.paddedWidth, row = 3 * h.channels;
-  float *q = w.local, *k = q + size, *kTurned = k + size, *vTurned = kTurned + size, *dy = vTurned + size;
-  float *dq = dy + size, *dk = dq + size, *dv = dk + size, *p = dv + size, *dp = p + band * h.paddedTime;
-  float* delta = dp + band * h.paddedTime;
-  const float scale = 1.0f / std::sqrt((float)h.width);
-  const Range mine = share(h.batch * h.heads, w.index, w.count);
-  for (int64_t pair = mine.begin; pair < mine.end; pair++) {
-    const int64_t b = pair / h.heads, head = pair % h.heads;
-    const float* from = qkvTensor->data + b * h.time * row + head * h.width;
-    const int64_t narrow = b * h.time * h.channels + head * h.width;
-    gather(h, yTensor->data + narrow, h.channels, dq);
-    gather(h, dyTensor->data + narrow, h.channels, dy);
-    for (int64_t t = 0; t < h.paddedTime; t++) {
-      vf total = all(0.0f);
-      for (int64_t d = 0; d < h.paddedWidth; d += LANES)
-        total = total + load(dq + t * h.paddedWidth + d) * load(dy + t * h.paddedWidth + d);
-      delta[t] = sum(total);
-    }
-    gather(h, from, row, q);
-    gather(h, from + 2 * h.channels, row, k);
-    transpose(k, h.paddedWidth, h.paddedTime, h.width, vTurned, h.paddedTime);
-    gather(h, from + h.channels, row, k);
-    transpose(k, h.paddedWidth, h.paddedTime, h.width, kTurned, h.paddedTime);
-    std::memset(dk, 0, (size_t)size * 4);
-    std::memset(dv, 0, (size_t)size * 4);
-    for (int64_t t0 = 0; t0 < h.time; t0 += band) {
-      const int64_t seen = t0 + band;
-      smallProduct(band, seen, h.width, q + t0 * h.paddedWidth, h.paddedWidth, 1, kTurned, h.paddedTime, p, h.paddedTime, false);
-      smallProduct(band, seen, h.width, dy + t0 * h.paddedWidth, h.paddedWidth, 1, vTurned, h.paddedTime, dp, h.paddedTime,
-                   false);
-      for (int64_t i = 0; i < band; i++) {
-        const int64_t t = t0 + i;
-        const bool exists = t < h.time;
-        const float known = exists ? logSumExp->data[pair * h.time + t] : 0.0f;
-        const int64_t bound = exists ? t : -1;
-        for (int64_t u = 0; u < seen; u += LANES) {
-          float *at = p + i * h.paddedTime + u, *dAt = dp + i * h.paddedTime + u;
-          const vi visible = lanes() <= allInts((int32_t)(bound - u));
-          const vf probability =
-              select(visible, exponential(load(at) * all(scale) - all(known)), all(0.0f));
-          store(at, probability);
-          store(dAt, select(visible, probability * (load(dAt) - all(delta[t])) * all(scale), all(0.0f)));
-        }
-      }
-      smallProduct(band, h.paddedWidth, seen, dp, h.paddedTime, 1, k, h.paddedWidth, dq + t0 * h.paddedWidth, h.paddedWidth,
-                   false);
-      smallProduct(seen, h.paddedWidth, band, dp, 1, h.paddedTime, q + t0 * h.paddedWidth, h.paddedWidth, dk, h.paddedWidth,
-                   true);
-      smallProduct(seen, h.paddedWidth, band, p, 1, h.paddedTime, dy + t0 * h.paddedWidth, h.paddedWidth, dv, h.paddedWidth,
-                   true);
-    }
-    float* to = s.outputs[0]->data + b * h.time * row + head * h.width;
-    scatter(h, dq, to, row);
-    scatter(h, dk, to + h.channels, row);
-    scatter(h, dv, to + 2 * h.channels, row);
-  }
+// Where PAIRED: rows 2i and 2i + 1 become row i of `to`, which may be where they are. An odd row's partner is zero.
+template <bool PAIRED>
+FORCE void pairRows(const float* data, int64_t rows, int64_t numbers, int64_t row, float* to) {
+  if (PAIRED)
+    for (int64_t i = 0; i < rows; i += 2)
+      packAcross(paired, data + i * row, i + 1 < rows ? data + (i + 1) * row : nullptr, numbers, to + i / 2 * row);
 }
 
 FORCE float dot(const float* a, const float* b, int64_t n) {

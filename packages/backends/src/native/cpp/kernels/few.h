@@ -7,12 +7,19 @@
 namespace trainyard {
 namespace {
 
-// With more rows than these, float32 strips pay for their packing.
+// With more rows than these, strips pay for their packing.
+#if LANES == 16
+constexpr int64_t fewestRows = 8;
+#else
 constexpr int64_t fewestRows = 4;
+#endif
 
-// The copy holds float32, or bf16 in two bytes each where `rounding` would read no more.
+// The copy holds float32, pairs of bf16, or bf16 in two bytes each where `rounding` would read no more.
 FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
-  return packed != nullptr && mode != paired && (packed->halves || rows <= fewestRows);
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) return false;
+#endif
+  return packed != nullptr && (packed->halves || rows <= fewestRows);
 }
 
 FORCE vf loadWide(const float* from) { return load(from); }
@@ -20,7 +27,7 @@ FORCE vf loadWide(const uint16_t* from) { return loadHalves(from); }
 
 // c[ROWS, PANELS · panel] (+)= a[ROWS, k] · b. Several panels side by side, so that sums need not wait for each other and memory is
 // asked for in several places.
-template <int ROWS, int PANELS, typename T>
+template <int ROWS, int PANELS, bool PAIRED, typename T>
 FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T* __restrict__ b, float* __restrict__ c,
                    int64_t cRow, bool add) {
   constexpr int vectors = PANELS * panelVectors;
@@ -35,7 +42,7 @@ FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T
       const vf left = all(a[i * aRow + n]);
 #pragma GCC unroll 16
       for (int j = 0; j < vectors; j++)
-        sum[i][j] = left * loadWide(b + (j / panelVectors * k + n) * panel + j % panelVectors * LANES) + sum[i][j];
+        sum[i][j] = multiplyAdd<PAIRED>(left, loadWide(b + (j / panelVectors * k + n) * panel + j % panelVectors * LANES), sum[i][j]);
     }
   }
 #pragma GCC unroll 16
@@ -62,35 +69,49 @@ static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, c
   }
 }
 
-// This worker's panels: four at a time for a row, one at a time for four rows.
-template <typename T>
-static void multiplyFew(const Product& p, const T* b, const Worker& w) {
-  const Blocks blocks = blocksOf(p.k, full);
+// ROWS rows from the i-th on and this worker's panels: several of them side by side where rows alone are too few sums.
+template <int ROWS, bool PAIRED, typename T>
+static void multiplyRows(const Product& p, int64_t i, const T* b, const Worker& w) {
+  constexpr int64_t wide = ROWS == 1 ? 4 : ROWS <= 3 ? 2 : 1;
+  const Blocks blocks = blocksOf(p.k, PAIRED ? paired : full);
   const int64_t panels = (p.n + panel - 1) / panel;
   const Range mine = share(panels, w.index, w.count);
-  constexpr int64_t wide = 4;
-  alignas(64) float c[wide * panel];
+  alignas(64) float c[ROWS * wide * panel];
+  for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
+    taken = mine.end - column >= wide ? wide : 1;
+    const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
+    for (int64_t block = 0; block < blocks.blocks; block++) {
+      const int64_t units = blocks.length(block);
+      const float* from = p.a.data + i * p.a.row + block * depth;
+      const T* right = b + rightAt(blocks, panels, block, column);
+      if (taken == wide) fewTile<ROWS, wide, PAIRED>(units, from, p.a.row, right, c, taken * panel, block > 0);
+      else fewTile<ROWS, 1, PAIRED>(units, from, p.a.row, right, c, panel, block > 0);
+    }
+    for (int64_t r = 0; r < ROWS; r++) std::memcpy(p.c + (i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
+    finishTile(p, i, ROWS, n0, columns);
+  }
+}
+
+template <bool PAIRED, typename T>
+static void multiplyFew(const Product& p, const T* b, const Worker& w) {
   for (int64_t i = 0, some; i < p.m; i += some) {
-    some = p.m - i < wide ? 1 : wide;
-    for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
-      taken = some == 1 && mine.end - column >= wide ? wide : 1;
-      const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
-      for (int64_t block = 0; block < blocks.blocks; block++) {
-        const int64_t units = blocks.length(block);
-        const float* from = p.a.data + i * p.a.row + block * depth;
-        const T* right = b + rightAt(blocks, panels, block, column);
-        if (taken == wide) fewTile<1, wide>(units, from, p.a.row, right, c, taken * panel, block > 0);
-        else if (some == 1) fewTile<1, 1>(units, from, p.a.row, right, c, panel, block > 0);
-        else fewTile<wide, 1>(units, from, p.a.row, right, c, panel, block > 0);
-      }
-      for (int64_t r = 0; r < some; r++)
-        std::memcpy(p.c + (i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
-      finishTile(p, i, some, n0, columns);
+    some = p.m - i < fewestRows ? p.m - i : fewestRows;
+    switch (some) {
+      case 1: multiplyRows<1, PAIRED>(p, i, b, w); break;
+      case 2: multiplyRows<2, PAIRED>(p, i, b, w); break;
+      case 3: multiplyRows<3, PAIRED>(p, i, b, w); break;
+      case 4: multiplyRows<4, PAIRED>(p, i, b, w); break;
+#if LANES == 16
+      case 5: multiplyRows<5, PAIRED>(p, i, b, w); break;
+      case 6: multiplyRows<6, PAIRED>(p, i, b, w); break;
+      case 7: multiplyRows<7, PAIRED>(p, i, b, w); break;
+      case 8: multiplyRows<8, PAIRED>(p, i, b, w); break;
+#endif
     }
   }
 }
 
-// The whole product. Needs p.m · p.k floats of a worker's own memory for `rounding`.
+// The whole product. Needs p.m · p.k floats of a worker's own memory for bf16.
 static void fewRows(Product p, const Packed& packed, Worker& w) {
   if (isStale(packed, w)) {
     if (packed.halves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
@@ -98,17 +119,20 @@ static void fewRows(Product p, const Packed& packed, Worker& w) {
     refreshed(packed, w);
     w.meet(w.team);
   }
-  if (modeOf(w.precision) == rounding) {
-    for (int64_t r = 0; r < p.m; r++) packAlong(rounding, p.a.data + r * p.a.row, p.k, w.local + r * p.k, p.k);
+  const Mode mode = modeOf(w.precision);
+  if (mode != full) {
+    const int64_t units = blocksOf(p.k, mode).units;
+    for (int64_t r = 0; r < p.m; r++) packAlong(mode, p.a.data + r * p.a.row, p.k, w.local + r * p.k, units);
     p.a = {w.local, p.k, false};
   }
-  if (packed.halves) multiplyFew(p, (const uint16_t*)packed.data, w);
-  else multiplyFew(p, packed.data, w);
+  if (packed.halves) multiplyFew<false>(p, (const uint16_t*)packed.data, w);
+  else if (mode == paired) multiplyFew<multipliesBf16>(p, packed.data, w);
+  else multiplyFew<false>(p, packed.data, w);
 }
 
 // Asks for the beginning of this worker's panels.
 static void fetchFew(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
-  const Blocks blocks = blocksOf(k, full);
+  const Blocks blocks = blocksOf(k, modeOf(w.precision));
   const int64_t panels = (n + panel - 1) / panel, bytes = packed.halves ? 2 : 4;
   const Range mine = share(panels, w.index, w.count);
   const char* from = (const char*)packed.data + rightAt(blocks, panels, 0, mine.begin) * bytes;

@@ -1,4 +1,5 @@
-// Causal attention whose heads share keys and values in groups, within documents where their starts are given, and its gradient.
+// Causal attention and its gradient: heads may share keys and values in groups, and look within documents where their starts are given.
+// Scores exist for a band of 32 queries only.
 //
 // Work is cut into bands of 32 queries of one head, which need what the band sees of the group's keys and values: a worker keeps those
 // of one group at a time in the order in which the products read them. Bands see more the later they are, and are shared by that.
@@ -22,17 +23,49 @@ struct GroupShape {
   int64_t headCost() const { return bands * (bands + 1) / 2; }
   int64_t size() const { return paddedTime * paddedWidth; }
 };
-FORCE GroupShape groupShape(const Tensor* query, int heads, int groups) {
+
+// Rows of a tensor [B, T, row], from the first head that is meant.
+struct Heads {
+  float* data;
+  int64_t row;
+};
+// A step's tensors, whether queries, keys and values lie in one or in three. Absent ones are null.
+struct Attended {
   GroupShape g;
+  Heads query, key, value, y, dy, dQuery, dKey, dValue;
+  float* logSumExp;
+  const int32_t* starts;
+};
+FORCE Heads headsOf(const Tensor* t) { return {dataOf(t), t == nullptr ? 0 : widthOf(t)}; }
+static Attended attendedOf(const Step& s) {
+  Attended a = {};
+  const bool isJoint = s.operation == operationAttention || s.operation == operationAttentionBackward;
+  const int first = s.operation == operationAttentionBackward || s.operation == operationGroupedAttentionBackward ? 1 : 0;
+  const Tensor* query = s.inputs[first];
+  const int64_t width = widthOf(query) / (isJoint ? 3 : 1);
+  a.query = headsOf(query);
+  a.key = isJoint ? Heads{query->data + width, 3 * width} : headsOf(s.inputs[first + 1]);
+  a.value = isJoint ? Heads{query->data + 2 * width, 3 * width} : headsOf(s.inputs[first + 2]);
+  a.starts = isJoint ? nullptr : (const int32_t*)dataOf(s.inputs[first + 3]);
+  const int last = first + (isJoint ? 1 : 4);
+  a.y = headsOf(first == 1 ? s.inputs[last] : s.outputs[0]);
+  a.logSumExp = dataOf(first == 1 ? s.inputs[last + 1] : s.outputs[1]);
+  if (first == 1) {
+    a.dy = headsOf(s.inputs[0]);
+    a.dQuery = headsOf(s.outputs[0]);
+    a.dKey = isJoint ? Heads{a.dQuery.data + width, 3 * width} : headsOf(s.outputs[1]);
+    a.dValue = isJoint ? Heads{a.dQuery.data + 2 * width, 3 * width} : headsOf(s.outputs[2]);
+  }
+  GroupShape& g = a.g;
   g.batch = query->shape[0];
   g.time = query->shape[1];
-  g.heads = heads;
-  g.groups = groups;
-  g.width = query->shape[2] / heads;
+  g.heads = s.heads;
+  g.groups = isJoint ? s.heads : s.groups;
+  g.width = width / s.heads;
   g.bands = (g.time + band - 1) / band;
   g.paddedTime = g.bands * band;
   g.paddedWidth = upTo(g.width, panel);
-  return g;
+  return a;
 }
 
 // The first band, counted through the heads of all groups, before which `cost` has been done.
@@ -55,7 +88,7 @@ FORCE int64_t segmentsOf(const GroupShape& g) {
 
 FORCE size_t groupedLocal(const GroupShape& g, bool backward) {
   const int64_t turned = g.width * g.paddedTime, scores = band * g.paddedTime, rows = band * g.paddedWidth;
-  return (size_t)(backward ? 2 * turned + 3 * g.size() + 3 * rows + 2 * scores + band : turned + g.size() + 2 * rows + scores);
+  return (size_t)(backward ? 2 * turned + 3 * g.size() + 4 * rows + 2 * scores + scores / 2 + band : turned + g.size() + 2 * rows + scores);
 }
 FORCE size_t groupedSums(const GroupShape& g) {
   const int64_t segments = segmentsOf(g);
@@ -69,8 +102,13 @@ static void takeRows(const GroupShape& g, const float* from, int64_t row, int64_
       std::memset(to, 0, (size_t)g.paddedWidth * 4);
       continue;
     }
-    std::memcpy(to, from + t * row, (size_t)g.width * 4);
-    for (int64_t d = g.width; d < g.paddedWidth; d++) to[d] = 0.0f;
+    // Rows of a head lie far apart.
+    if (t + rowsAhead < g.time)
+      for (int64_t d = 0; d < g.width; d += 16) __builtin_prefetch(from + (t + rowsAhead) * row + d);
+    int64_t d = 0;
+    for (; d + LANES <= g.width; d += LANES) store(to + d, load(from + t * row + d));
+    if (d < g.width) store(to + d, load(from + t * row + d, g.width - d), g.width - d);
+    for (d = g.width; d < g.paddedWidth; d++) to[d] = 0.0f;
   }
 }
 // All rows of a head with the time across.
@@ -132,12 +170,13 @@ FORCE float softmaxRow(float* scores, const Band& b, int64_t start, int64_t t, f
   return sum(total);
 }
 
-static void groupedAttention(const Step& s, Worker& w) {
-  const Tensor *query = s.inputs[0], *key = s.inputs[1], *value = s.inputs[2], *y = s.outputs[0], *logSumExp = s.outputs[1];
-  const GroupShape g = groupShape(query, s.heads, s.groups);
-  float *kTurned = w.local, *v = kTurned + g.width * g.paddedTime, *q = v + g.size(), *out = q + band * g.paddedWidth;
-  float* scores = out + band * g.paddedWidth;
-  const int64_t row = query->shape[2], kvRow = key->shape[2];
+template <bool PAIRED>
+static void attend(const Attended& a, Worker& w) {
+  constexpr Mode mode = PAIRED ? paired : full;
+  const GroupShape& g = a.g;
+  const int64_t wide = g.paddedWidth, time = g.paddedTime;
+  float *kTurned = w.local, *v = kTurned + g.width * time, *q = v + g.size(), *out = q + band * wide;
+  float* scores = out + band * wide;
   const float scale = 1.0f / std::sqrt((float)g.width);
   const Range mine = bandsOf(g, g.pairs() * g.groupCost(), w.index, w.count);
   int64_t held = -1;
@@ -145,147 +184,38 @@ static void groupedAttention(const Step& s, Worker& w) {
     const int64_t pair = i / g.groupBands(), b = pair / g.groups, group = pair % g.groups;
     const int64_t head = group * g.perGroup() + i % g.groupBands() / g.bands;
     if (pair != held) {
-      takeTurned(g, key->data + b * g.time * kvRow + group * g.width, kvRow, kTurned);
-      takeRows(g, value->data + b * g.time * kvRow + group * g.width, kvRow, 0, g.paddedTime, v);
+      takeTurned(g, a.key.data + b * g.time * a.key.row + group * g.width, a.key.row, kTurned);
+      pairRows<PAIRED>(kTurned, g.width, time, time, kTurned);
+      takeRows(g, a.value.data + b * g.time * a.value.row + group * g.width, a.value.row, 0, time, v);
+      pairRows<PAIRED>(v, time, wide, wide, v);
       held = pair;
     }
-    const int32_t* starts = s.inputs[3] == nullptr ? nullptr : (const int32_t*)s.inputs[3]->data + b * g.time;
+    const int32_t* starts = a.starts == nullptr ? nullptr : a.starts + b * g.time;
     const Band at = bandAt(g, starts, i % g.bands);
-    takeRows(g, query->data + b * g.time * row + head * g.width, row, at.first, band, q);
-    smallProduct(band, at.seen, g.width, q, g.paddedWidth, 1, kTurned + at.from, g.paddedTime, scores, g.paddedTime, false);
+    takeRows(g, a.query.data + b * g.time * a.query.row + head * g.width, a.query.row, at.first, band, q);
+    pairAlong<PAIRED>(q, band, wide, wide);
+    smallProduct<PAIRED>(band, at.seen, unitsOf(mode, g.width), q, wide, 1, kTurned + at.from, time, scores, time, false);
     float inverse[band];
     for (int64_t r = 0; r < band; r++) {
       const int64_t t = at.first + r < g.time ? at.first + r : g.time - 1;
       float most;
-      const float total = softmaxRow(scores + r * g.paddedTime, at, startOf(starts, t), t, scale, &most);
+      const float total = softmaxRow(scores + r * time, at, startOf(starts, t), t, scale, &most);
       inverse[r] = 1.0f / total;
-      if (r < at.rows && logSumExp != nullptr)
-        logSumExp->data[(b * g.heads + head) * g.time + t] = most + std::log(total);
+      if (r < at.rows && a.logSumExp != nullptr) a.logSumExp[(b * g.heads + head) * g.time + t] = most + std::log(total);
     }
-    if (y == nullptr) continue;
-    smallProduct(band, g.paddedWidth, at.seen, scores, g.paddedTime, 1, v + at.from * g.paddedWidth, g.paddedWidth, out,
-                 g.paddedWidth, false);
+    if (a.y.data == nullptr) continue;
+    pairAlong<PAIRED>(scores, band, at.seen, time);
+    smallProduct<PAIRED>(band, wide, unitsOf(mode, at.seen), scores, time, 1, v + unitsOf(mode, at.from) * wide, wide, out, wide,
+                         false);
     for (int64_t r = 0; r < at.rows; r++)
-      for (int64_t d = 0; d < g.paddedWidth; d += LANES)
-        store(out + r * g.paddedWidth + d, load(out + r * g.paddedWidth + d) * all(inverse[r]));
-    giveRows(g, out, g.paddedWidth, y->data + (b * g.time + at.first) * row + head * g.width, row, at.rows, false);
+      for (int64_t d = 0; d < wide; d += LANES) store(out + r * wide + d, load(out + r * wide + d) * all(inverse[r]));
+    giveRows(g, out, wide, a.y.data + (b * g.time + at.first) * a.y.row + head * g.width, a.y.row, at.rows, false);
   }
 }
 
-// One worker's gradients: of queries band by band, of keys and values summed over the bands of a segment.
-struct GroupedGradient {
-  const Step& s;
-  const GroupShape g;
-  const float scale;
-  float *kTurned, *vTurned, *k, *dk, *dv, *q, *dy, *dq, *p, *dp, *delta;
-
-  GroupedGradient(const Step& step, float* memory)
-      : s(step), g(groupShape(step.inputs[1], step.heads, step.groups)), scale(1.0f / std::sqrt((float)g.width)) {
-    kTurned = memory;
-    vTurned = kTurned + g.width * g.paddedTime;
-    k = vTurned + g.width * g.paddedTime;
-    dk = k + g.size();
-    dv = dk + g.size();
-    q = dv + g.size();
-    dy = q + band * g.paddedWidth;
-    dq = dy + band * g.paddedWidth;
-    p = dq + band * g.paddedWidth;
-    dp = p + band * g.paddedTime;
-    delta = dp + band * g.paddedTime;
-  }
-
-  void enter(int64_t b, int64_t group) {
-    const int64_t kvRow = s.inputs[2]->shape[2], at = b * g.time * kvRow + group * g.width;
-    takeTurned(g, s.inputs[2]->data + at, kvRow, kTurned);
-    takeTurned(g, s.inputs[3]->data + at, kvRow, vTurned);
-    takeRows(g, s.inputs[2]->data + at, kvRow, 0, g.paddedTime, k);
-  }
-
-  // Scores and gradients of probabilities become probabilities and gradients of scores.
-  void turn(const Band& at, const int32_t* starts, const float* logSumExp) {
-    for (int64_t r = 0; r < band; r++) {
-      const int64_t t = at.first + r;
-      const bool exists = r < at.rows;
-      const float known = exists ? logSumExp[t] : 0.0f;
-      const int64_t low = exists ? startOf(starts, t) : 1, high = exists ? t : 0;
-      for (int64_t u = 0; u < at.seen; u += LANES) {
-        float *score = p + r * g.paddedTime + u, *gradient = dp + r * g.paddedTime + u;
-        const vi visible = within(at.from + u, low, high);
-        const vf probability = select(visible, exponential(load(score) * all(scale) - all(known)), all(0.0f));
-        store(score, probability);
-        store(gradient, select(visible, probability * (load(gradient) - all(delta[r])) * all(scale), all(0.0f)));
-      }
-    }
-  }
-
-  void oneBand(int64_t b, int64_t head, int64_t index) {
-    const int64_t row = s.inputs[1]->shape[2], place = b * g.time * row + head * g.width;
-    const int32_t* starts = s.inputs[4] == nullptr ? nullptr : (const int32_t*)s.inputs[4]->data + b * g.time;
-    const Band at = bandAt(g, starts, index);
-    takeRows(g, s.inputs[5]->data + place, row, at.first, band, dq);
-    takeRows(g, s.inputs[0]->data + place, row, at.first, band, dy);
-    for (int64_t r = 0; r < band; r++) {
-      vf total = all(0.0f);
-      for (int64_t d = 0; d < g.paddedWidth; d += LANES)
-        total = total + load(dq + r * g.paddedWidth + d) * load(dy + r * g.paddedWidth + d);
-      delta[r] = sum(total);
-    }
-    takeRows(g, s.inputs[1]->data + place, row, at.first, band, q);
-    const int64_t wide = g.paddedWidth, time = g.paddedTime;
-    smallProduct(band, at.seen, g.width, q, wide, 1, kTurned + at.from, time, p, time, false);
-    smallProduct(band, at.seen, g.width, dy, wide, 1, vTurned + at.from, time, dp, time, false);
-    turn(at, starts, s.inputs[6]->data + (b * g.heads + head) * g.time);
-    if (s.outputs[0] != nullptr) {
-      smallProduct(band, wide, at.seen, dp, time, 1, k + at.from * wide, wide, dq, wide, false);
-      giveRows(g, dq, wide, s.outputs[0]->data + place + at.first * row, row, at.rows, adds(s, 0));
-    }
-    if (s.outputs[1] != nullptr) smallProduct(at.seen, wide, band, dp, 1, time, q, wide, dk + at.from * wide, wide, true);
-    if (s.outputs[2] != nullptr) smallProduct(at.seen, wide, band, p, 1, time, dy, wide, dv + at.from * wide, wide, true);
-  }
-
-  // All bands of a segment of a group.
-  void segment(int64_t pair, int64_t index, int64_t count) {
-    std::memset(dk, 0, (size_t)g.size() * 8);
-    const Range bands = bandsOf(g, g.groupCost(), index, count);
-    for (int64_t i = bands.begin; i < bands.end; i++)
-      oneBand(pair / g.groups, pair % g.groups * g.perGroup() + i / g.bands, i % g.bands);
-  }
-};
-
-static void groupedAttentionBackward(const Step& s, Worker& w) {
-  GroupedGradient gradient(s, w.local);
-  const GroupShape& g = gradient.g;
-  const int64_t segments = segmentsOf(g), kvRow = g.groups * g.width, one = g.time * g.width;
-  const Range mine = share(g.pairs() * segments, w.index, w.count);
-  int64_t held = -1;
-  for (int64_t unit = mine.begin; unit < mine.end; unit++) {
-    const int64_t pair = unit / segments, b = pair / g.groups, group = pair % g.groups;
-    if (pair != held) gradient.enter(b, group);
-    held = pair;
-    gradient.segment(pair, unit % segments, segments);
-    for (int part = 0; part < 2; part++) {
-      const Tensor* d = s.outputs[1 + part];
-      if (d == nullptr) continue;
-      const float* from = part == 0 ? gradient.dk : gradient.dv;
-      if (segments == 1)
-        giveRows(g, from, g.paddedWidth, d->data + b * g.time * kvRow + group * g.width, kvRow, g.time, adds(s, 1 + part));
-      else
-        giveRows(g, from, g.paddedWidth, w.shared.partial + (2 * unit + part) * one, g.width, g.time, false);
-    }
-  }
-  if (segments == 1) return;
-  w.meet(w.team);
-  const Range rows = share(g.pairs() * g.time, w.index, w.count);
-  for (int64_t r = rows.begin; r < rows.end; r++) {
-    const int64_t pair = r / g.time, t = r % g.time, b = pair / g.groups, group = pair % g.groups;
-    for (int part = 0; part < 2; part++) {
-      if (s.outputs[1 + part] == nullptr) continue;
-      float* to = s.outputs[1 + part]->data + (b * g.time + t) * kvRow + group * g.width;
-      for (int64_t k = 0; k < segments; k++)
-        giveRows(g, w.shared.partial + (2 * (pair * segments + k) + part) * one + t * g.width, g.width, to, kvRow, 1,
-                 k > 0 || adds(s, 1 + part));
-    }
-  }
+static void attention(const Step& s, Worker& w) {
+  const Attended a = attendedOf(s);
+  attendsInPairs && w.precision == precisionBf16 ? attend<attendsInPairs>(a, w) : attend<false>(a, w);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // whoever writes them into the cache need not be waited for.
 #pragma once
 
-#include "grouped.h"
+#include "attention.h"
 
 namespace trainyard {
 namespace {

@@ -46,23 +46,27 @@ FORCE size_t lossTable(const LossShape& l) {
 }
 FORCE size_t lossOwn(const LossShape& l) { return lossTable(l) + leftSize(depth, depth, full); }
 
-// `rows` rows of `width` numbers as panels of `panel` columns, each `rows` deep.
+// `rows` rows of `width` numbers as panels of `panel` columns, each `unitsOf(rows)` deep.
 static void packPanels(Mode mode, const float* from, int64_t rows, int64_t width, float* to) {
-  for (int64_t u = 0; u < rows; u++)
+  const int64_t units = unitsOf(mode, rows), wide = mode == paired ? 2 : 1;
+  for (int64_t u = 0; u < units; u++)
     for (int64_t n0 = 0; n0 < width; n0 += panel) {
       const int64_t columns = width - n0 < panel ? width - n0 : panel;
-      float* at = to + n0 * rows + u * panel;
-      packAcross(mode, from + u * width + n0, nullptr, columns, at);
+      const float* first = from + wide * u * width + n0;
+      float* at = to + n0 * units + u * panel;
+      packAcross(mode, first, wide == 2 && 2 * u + 1 < rows ? first + width : nullptr, columns, at);
       for (int64_t i = columns; i < panel; i++) at[i] = 0.0f;
     }
 }
 
-// One step's loss for operands held as floats.
-struct LossOfFloats {
+// One step's loss. PAIRED: products take pairs of bf16 from registers.
+template <bool PAIRED>
+struct LossByTokens {
   const Step& s;
   Worker& w;
   const Mode mode;
   const LossShape l;
+  const int64_t counted;  // rows with a target
   const float *x, *table;
   const int32_t* targets;
   const float factor;  // of every gradient
@@ -86,6 +90,14 @@ struct LossOfFloats {
     }
   }
 
+  // A token's numbers of a panel of rows lie far from the token's before: the processor fetches nothing ahead by itself. From beyond the
+  // second cache they take longer.
+  static constexpr int64_t farAhead = 32;
+  static void fetchTokens(const float* at, int64_t token, int64_t tokens) {
+    if (token < tokens)
+      for (int64_t j = 0; j < panel; j += 16) __builtin_prefetch(at + token * stripRow + j, 1);
+  }
+
   // Logits of one panel of rows and one block of tokens become their exponentials.
   void exponentials(int64_t block, int64_t r0, int64_t row, int64_t end) {
     float* at = blockAt(row, block);
@@ -105,12 +117,14 @@ struct LossOfFloats {
       for (int64_t t = 0; t < tokens; t++)
         for (int j = 0; j < panelVectors; j++) m[j] = maximum(load(at + t * stripRow + j * LANES), m[j]);
     }
-    for (int64_t t = 0; t < tokens; t++)
+    for (int64_t t = 0; t < tokens; t++) {
+      fetchTokens(at, t + rowsAhead, tokens);
       for (int j = 0; j < panelVectors; j++) {
         const vf e = exponential(load(at + t * stripRow + j * LANES) - m[j]);
         store(at + t * stripRow + j * LANES, e);
         sums[j] = sums[j] + e;
       }
+    }
     for (int j = 0; j < panelVectors; j++) {
       store(most + block * l.chunk + row + j * LANES, m[j]);
       store(total + block * l.chunk + row + j * LANES, sums[j]);
@@ -142,7 +156,7 @@ struct LossOfFloats {
           for (int64_t i = 0; i < strips.count; i++) {
             const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
             if (block + 1 < l.blocks) fetch(a.data + tokens * l.width, tokensOf(block + 1) * l.width, tile++, tiles * strips.count);
-            stripKernel<false, true>((int)count)(alongWidth.length(k), own + leftAt(strips, k, i, full),
+            stripKernel<PAIRED, true>((int)count)(alongWidth.length(k), own + leftAt(strips, k, i, full),
                                                  right + rightAt(alongWidth, panels, k, row / panel),
                                                  blockAt(row, block) + begin * stripRow, stripRow, k > 0);
           }
@@ -190,12 +204,14 @@ struct LossOfFloats {
     vf share[panelVectors];
     for (int j = 0; j < panelVectors; j++) share[j] = load(shares + j * LANES);
     const int64_t tokens = tokensOf(block);
-    for (int64_t t = 0; t < tokens; t++)
+    for (int64_t t = 0; t < tokens; t++) {
+      fetchTokens(at, t + farAhead, tokens);
       for (int j = 0; j < panelVectors; j++) {
         float* to = at + t * stripRow + j * LANES;
         const vf g = select(share[j] != all(0.0f), load(to) * share[j], all(0.0f));
         store(to, mode == rounding ? rounded(g) : g);
       }
+    }
     targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) { at[token * stripRow + lane] = wanted[lane]; });
   }
 
@@ -208,7 +224,7 @@ struct LossOfFloats {
     p.row = l.width;
     p.a = {nullptr, stripRow, true};
     for (int64_t block = l.blocks - 1; block >= 0; block--) {
-      const int64_t tokens = tokensOf(block);
+      const int64_t tokens = tokensOf(block), units = unitsOf(mode, tokens);
       for (int64_t row = mine.begin; row < end; row += panel) gradients(block, r0, row, end);
       if (dx == nullptr) continue;
       const float* from = table + block * depth * l.width;
@@ -220,7 +236,8 @@ struct LossOfFloats {
         p.c = dx->data + (r0 + first) * l.width;
         for (int64_t i = 0; i < strips.count; i++) {
           const int64_t begin = stripBegin(strips, i, full);
-          packLeft(full, p.a, begin, stripBegin(strips, i + 1, full) - begin, tokens, 0, tokens, ownStrips + leftAt(strips, 0, i, full));
+          packLeft(PAIRED ? paired : full, p.a, begin, stripBegin(strips, i + 1, full) - begin, tokens, 0, units,
+                   ownStrips + leftAt(strips, 0, i, full));
         }
         int64_t tile = 0;
         const int64_t tiles = (l.width + panel - 1) / panel * strips.count;
@@ -228,16 +245,25 @@ struct LossOfFloats {
           for (int64_t i = 0; i < strips.count; i++) {
             const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
             if (block > 0) fetch(from - depth * l.width, depth * l.width, tile++, tiles);
-            oneTile(full, p, tokens, ownStrips + leftAt(strips, 0, i, full), own + n0 * tokens, begin, count, n0,
+            oneTile(PAIRED ? paired : full, p, units, ownStrips + leftAt(strips, 0, i, full), own + n0 * units, begin, count, n0,
                     l.width - n0 < panel ? l.width - n0 : panel, adds(s, 4) || block + 1 < l.blocks);
           }
       }
     }
   }
 
-  // This worker's tokens of dTable, from all rows of the chunk. Logits' gradients are read as they lie.
+  // Where a block of rows of x lies in `rightStraight`, whose panels are as deep as the block alone.
+  float* straightAt(int64_t k) const { return rightStraight + k * unitsOf(mode, depth) * upTo(l.width, panel); }
+  int64_t rowsOfBlock(int64_t k, int64_t some) const { return some - k * depth < depth ? some - k * depth : depth; }
+
+  void packRows(int64_t r0, int64_t some) {
+    for (int64_t k = 0; k * depth < some; k++)
+      packAllRight(mode, {x + (r0 + k * depth) * l.width, l.width, false}, rowsOfBlock(k, some), l.width, straightAt(k), w);
+  }
+
+  // This worker's tokens of dTable, from all rows of the chunk. Logits' gradients are read as they lie, pairs of bf16 after they were
+  // made where the numbers are.
   void backwardOfTable(int64_t r0, int64_t some) {
-    const Blocks alongRows = blocksOf(some, full);
     const int64_t panels = (l.width + panel - 1) / panel, group = depth / registerRows;
     const Strips strips = stripsOf(l.v, full);
     const Range mine = share(strips.count, w.index, w.count);
@@ -246,50 +272,63 @@ struct LossOfFloats {
     p.c = s.outputs[5]->data;
     for (int64_t first = mine.begin; first < mine.end; first += group) {
       const int64_t last = first + group < mine.end ? first + group : mine.end;
-      const int64_t next = stripBegin(strips, last, full), after = last + group < mine.end ? last + group : mine.end;
-      for (int64_t k = 0; k < alongRows.blocks; k++) {
+      const int64_t from = stripBegin(strips, first, full), next = stripBegin(strips, last, full);
+      const int64_t after = last + group < mine.end ? last + group : mine.end;
+      for (int64_t k = 0; k * depth < some; k++) {
+        const int64_t rows = rowsOfBlock(k, some), units = unitsOf(mode, rows);
+        float* a = blockAt(k * depth, 0);
+        if (PAIRED)
+          for (int64_t t = from; t < next; t++) packAlong(paired, a + t * stripRow, rows, a + t * stripRow, units);
         int64_t tile = 0;
         for (int64_t n0 = 0; n0 < l.width; n0 += panel)
           for (int64_t i = first; i < last; i++) {
             const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
-            const float* a = blockAt(k * depth, 0);
             fetch(a + next * stripRow, (stripBegin(strips, after, full) - next) * stripRow, tile++, panels * (last - first));
-            oneTile(full, p, alongRows.length(k), a + begin * stripRow, rightStraight + rightAt(alongRows, panels, k, n0 / panel),
-                    begin, count, n0, l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
+            oneTile(PAIRED ? paired : full, p, units, a + begin * stripRow, straightAt(k) + n0 * units, begin, count, n0,
+                    l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
           }
       }
     }
   }
+
+  void run() {
+    for (int64_t r0 = 0; r0 < l.rows; r0 += l.chunk) {
+      const int64_t some = l.rows - r0 < l.chunk ? l.rows - r0 : l.chunk;
+      const Range mine = share(upTo(some, panel), w.index, w.count, panel);
+      const int64_t end = mine.end < some ? mine.end : some;
+      if (mine.begin < end) {
+        forward(r0, mine, end);
+        if (l.gradient) backwardOfRows(r0, mine, end);
+      }
+      if (s.outputs[5] != nullptr) {
+        packRows(r0, some);
+        w.meet(w.team);
+        backwardOfTable(r0, some);
+      }
+      w.meet(w.team);
+    }
+    if (s.outputs[0] != nullptr && w.index == 0) s.outputs[0]->data[0] = meanLoss(w.shared.partial, l.rows, counted);
+  }
 };
+
+template <bool PAIRED>
+static void lossByTokens(const Step& s, Worker& w, Mode mode, const LossShape& l, int64_t counted) {
+  float* most = w.shared.partial + upTo(l.rows, LANES);
+  LossByTokens<PAIRED> loss = {s, w, mode, l, counted, s.inputs[0]->data, s.inputs[1]->data, (const int32_t*)s.inputs[2]->data,
+                               l.gradient ? s.inputs[3]->data[0] / (float)counted : 0.0f, w.shared.rows, w.shared.partial, most,
+                               most + l.blocks * l.chunk, w.shared.right, w.shared.rightThird,
+                               w.shared.left + lossOwn(l) * (size_t)w.index};
+  loss.run();
+}
 
 static void projectionLoss(const Step& s, Worker& w) {
   const Mode mode = modeOf(w.precision);
   const LossShape l = lossShape(s, w.count);
   const int64_t counted = countTargets(s, w, l.rows, l.v);
   if (counted < 0) return;
-  if (mode == paired) return projectionLossPaired(s, w, counted);
-  const float* x = s.inputs[0]->data;
-  float* most = w.shared.partial + upTo(l.rows, LANES);
-  LossOfFloats loss = {s, w, mode, l, x, s.inputs[1]->data, (const int32_t*)s.inputs[2]->data,
-                       l.gradient ? s.inputs[3]->data[0] / (float)counted : 0.0f, w.shared.rows, w.shared.partial, most,
-                       most + l.blocks * l.chunk, w.shared.right, w.shared.rightThird,
-                       w.shared.left + lossOwn(l) * (size_t)w.index};
-  for (int64_t r0 = 0; r0 < l.rows; r0 += l.chunk) {
-    const int64_t some = l.rows - r0 < l.chunk ? l.rows - r0 : l.chunk;
-    const Range mine = share(upTo(some, panel), w.index, w.count, panel);
-    const int64_t end = mine.end < some ? mine.end : some;
-    if (mine.begin < end) {
-      loss.forward(r0, mine, end);
-      if (l.gradient) loss.backwardOfRows(r0, mine, end);
-    }
-    if (s.outputs[5] != nullptr) {
-      packAllRight(mode, {x + r0 * l.width, l.width, false}, some, l.width, w.shared.rightThird, w);
-      w.meet(w.team);
-      loss.backwardOfTable(r0, some);
-    }
-    w.meet(w.team);
-  }
-  if (s.outputs[0] != nullptr && w.index == 0) s.outputs[0]->data[0] = meanLoss(w.shared.partial, l.rows, counted);
+  if (mode != paired) return lossByTokens<false>(s, w, mode, l, counted);
+  if (lossByRows) return projectionLossPaired(s, w, counted);
+  lossByTokens<multipliesBf16>(s, w, mode, l, counted);
 }
 
 }  // namespace

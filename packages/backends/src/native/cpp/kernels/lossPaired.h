@@ -1,4 +1,4 @@
-// The output layer and its loss where products take pairs of bf16: each gradient's product wants its own order of the logits'
+// The output layer and its loss where products run on matrix tiles: each gradient's product wants its own order of the logits'
 // gradient, so a chunk of logits is packed for each.
 #pragma once
 
@@ -8,6 +8,12 @@
 
 namespace trainyard {
 namespace {
+
+#if defined(TRAINYARD_TILES)
+constexpr bool lossByRows = true;
+#else
+constexpr bool lossByRows = false;
+#endif
 
 // Small enough that a chunk's logits stay in the caches from the product to the gradients.
 constexpr int64_t chunkRows = 128;

@@ -38,6 +38,9 @@ struct Matrix {
   const Recomputed* recomputed = nullptr;
 };
 
+// Units along k that so many numbers make.
+FORCE int64_t unitsOf(Mode mode, int64_t numbers) { return mode == paired ? (numbers + 1) / 2 : numbers; }
+
 struct Blocks {
   int64_t units;   // along k
   int64_t blocks;  // along k
@@ -45,7 +48,7 @@ struct Blocks {
 };
 
 FORCE Blocks blocksOf(int64_t k, Mode mode) {
-  int64_t units = mode == paired ? (k + 1) / 2 : k;
+  int64_t units = unitsOf(mode, k);
 #if defined(TRAINYARD_TILES)
   if (mode == paired) units = upTo(units, tileUnits);
 #endif
@@ -95,6 +98,8 @@ FORCE int64_t rightAt(const Blocks& b, int64_t panels, int64_t block, int64_t co
 
 // Rows of a wide matrix that are read a few numbers at a time lie a page apart, where the processor fetches nothing ahead by itself.
 constexpr int64_t rowsAhead = 12;
+// Rows ahead of what is packed: pairs are packed in less time.
+FORCE int64_t packedAhead(Mode mode) { return mode == paired ? 4 * rowsAhead : rowsAhead; }
 FORCE void fetchRow(const Matrix& a, int64_t row, int64_t rows, int64_t column, int64_t count) {
   if (row >= rows) return;
   for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(a.data + row * a.row + column + j);
@@ -106,7 +111,19 @@ FORCE float asFloat(uint32_t b) {
   __builtin_memcpy(&f, &b, 4);
   return f;
 }
-FORCE vf pairsOf(vf low, vf high) { return floats((roundedBits(low) >> 16) | (roundedBits(high) & allBits(0xffff0000u))); }
+FORCE vf pairsOf(vf low, vf high) {
+#if defined(__AVX512BF16__) && LANES == 16
+  // Both halves one after the other, then word i of each beside the other.
+  alignas(64) static const uint16_t beside[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                  8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512bh both = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+  __m512i words;
+  __builtin_memcpy(&words, &both, sizeof words);
+  return (vf)_mm512_permutexvar_epi16(_mm512_load_si512(beside), words);
+#else
+  return floats((roundedBits(low) >> 16) | (roundedBits(high) & allBits(0xffff0000u)));
+#endif
+}
 
 // One row of numbers that follow each other along k, as `units` units; `valid` numbers exist, the others are zero.
 FORCE void packAlong(Mode mode, const float* from, int64_t valid, float* to, int64_t units) {
@@ -224,7 +241,7 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   const int64_t step = rowsOf(mode);
   for (int64_t u = 0; u < units; u++) {
     const int64_t at = k0 + u * wide;
-    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + rowsAhead + i, k, m0, rows + 2);
+    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + packedAhead(mode) + i, k, m0, rows + 2);
     packAcross(mode, a.data + at * a.row + m0, mode == paired && at + 1 < k ? a.data + (at + 1) * a.row + m0 : nullptr, rows,
                to + u * step);
   }
@@ -258,7 +275,7 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
       int64_t done = 0;
       if (at < k) {
         const bool both = mode == paired && at + 1 < k;
-        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + rowsAhead + i, k, n0, columns);
+        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + packedAhead(mode) + i, k, n0, columns);
         const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
         float made[2][panel];
         if (b.recomputed != nullptr) {

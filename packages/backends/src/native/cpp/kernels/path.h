@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include "attentionBackward.h"
 #include "embedding.h"
 #include "groupedCached.h"
 #include "loss.h"
@@ -47,8 +48,8 @@ static void executeStep(const Step* step, Worker* worker) {
     case operationSwiglu: return swiglu(s, w);
     case operationSwigluBackward: return swigluBackward(s, w);
     case operationRope: return rope(s, w);
-    case operationGroupedAttention: return groupedAttention(s, w);
-    case operationGroupedAttentionBackward: return groupedAttentionBackward(s, w);
+    case operationGroupedAttention: return attention(s, w);
+    case operationGroupedAttentionBackward: return attentionBackward(s, w);
     case operationGroupedAttentionCached: return groupedAttentionCached(s, w);
     case operationCount: return;
   }
@@ -76,7 +77,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       atLeast(need->partial, reduceSums(*s.primitive));
       break;
     case operationProduct: {
-      const StridedShape shape = stridedShape(*s.primitive, mode, workers);
+      const StridedShape shape = stridedShape(s, mode, workers);
       atLeast(need->local, shape.own());
       if (shape.isAlone) break;
       atLeast(need->left, shape.left);
@@ -89,10 +90,12 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
     case operationRope:
       atLeast(need->local, ropeLocal(s));
       break;
+    case operationAttention:
+    case operationAttentionBackward:
     case operationGroupedAttention:
     case operationGroupedAttentionBackward: {
-      const bool backward = s.operation == operationGroupedAttentionBackward;
-      const GroupShape g = groupShape(s.inputs[backward ? 1 : 0], s.heads, s.groups);
+      const bool backward = s.operation == operationGroupedAttentionBackward || s.operation == operationAttentionBackward;
+      const GroupShape g = attendedOf(s).g;
       atLeast(need->local, groupedLocal(g, backward));
       if (backward) atLeast(need->partial, groupedSums(g));
       break;
@@ -116,7 +119,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   switch (s.operation) {
     case operationLinear:
       // For rows normalised or rounded.
-      if (s.inputs[4] != nullptr || (mode == rounding && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
+      if (s.inputs[4] != nullptr || (mode != full && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
         atLeast(need->local, (size_t)s.inputs[0]->size);
       forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[0], s.transposed != nullptr);
       break;
@@ -126,18 +129,12 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
     case operationLinearBackwardWeight:
       forProduct(widthOf(s.inputs[0]), rowsOf(s.inputs[0]), widthOf(s.inputs[1]), false);
       break;
-    case operationAttention:
-    case operationAttentionBackward: {
-      const bool backward = s.operation == operationAttentionBackward;
-      atLeast(need->local, attentionLocal(headShape(s.inputs[backward ? 1 : 0], s.heads), backward));
-      break;
-    }
     case operationAttentionCached:
       atLeast(need->local, (size_t)s.inputs[1]->shape[1]);
       break;
     case operationProjectionLoss: {
       const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];
-      if (mode != paired) {
+      if (mode != paired || !lossByRows) {
         const LossShape l = lossShape(s, workers);
         atLeast(need->rows, lossLogits(l));
         atLeast(need->partial, lossPerRow(l));
@@ -219,6 +216,6 @@ static double peakOf(Precision precision, double seconds) {
 
 #define TRAINYARD_PATH(variable, name, detail, supported) \
   extern const trainyard::Path trainyard::variable = {    \
-      name, detail, supported, trainyard::multipliesBf16, trainyard::executeStep, trainyard::fetchStep, \
+      name, detail, supported, trainyard::multipliesBf16, trainyard::lossByRows, trainyard::executeStep, trainyard::fetchStep, \
       trainyard::needOfStep, \
       trainyard::packedFloats, trainyard::peakOf}

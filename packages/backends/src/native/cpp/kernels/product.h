@@ -20,30 +20,32 @@ struct Product {
   const float* residual;  // [M, N], added
   float* gelu;            // [M, N], gets gelu(c)
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
+  // B is A turned, and nothing is added: the part below the diagonal is that above it.
+  bool symmetric;
 };
 
-FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
-  if (p.bias == nullptr && p.residual == nullptr && p.gelu == nullptr && p.geluX == nullptr) return;
+// The loop of `finishTile` for one kind of product: with gelu's values, with its slope, or with neither.
+template <bool GELU, bool SLOPE>
+static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX;
+  float *c = p.c, *gelu = p.gelu;
   for (int64_t i = m0; i < m0 + rows; i++)
     for (int64_t j = n0; j < n0 + columns; j += LANES) {
-      const int64_t left = n0 + columns - j;
-      const int64_t at = i * p.row + j;
-      if (left >= LANES) {
-        vf v = load(p.c + at);
-        if (p.bias != nullptr) v = v + load(p.bias + j);
-        if (p.residual != nullptr) v = v + load(p.residual + at);
-        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at));
-        store(p.c + at, v);
-        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v));
-      } else {
-        vf v = load(p.c + at, left);
-        if (p.bias != nullptr) v = v + load(p.bias + j, left);
-        if (p.residual != nullptr) v = v + load(p.residual + at, left);
-        if (p.geluX != nullptr) v = v * geluSlope(load(p.geluX + at, left));
-        store(p.c + at, v, left);
-        if (p.gelu != nullptr) store(p.gelu + at, geluOf(v), left);
-      }
+      const int64_t some = n0 + columns - j < LANES ? n0 + columns - j : LANES, at = i * p.row + j;
+      const auto from = [some](const float* x) __attribute__((always_inline)) { return some == LANES ? load(x) : load(x, some); };
+      const auto to = [some](float* x, vf v) __attribute__((always_inline)) { some == LANES ? store(x, v) : store(x, v, some); };
+      vf v = from(c + at);
+      if (bias != nullptr) v = v + from(bias + j);
+      if (residual != nullptr) v = v + from(residual + at);
+      if (SLOPE) v = v * geluSlope(from(geluX + at));
+      to(c + at, v);
+      if (GELU) to(gelu + at, geluOf(v));
     }
+}
+FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
+  else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
+  else if (p.bias != nullptr || p.residual != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
 }
 
 // Lets what a tile is finished with come while it is computed.
@@ -128,6 +130,38 @@ constexpr int64_t nearStrips = (5 << 18) / 4;
 // With fewer strips than these a panel is gone before the next could come.
 constexpr int64_t fetchedStrips = 4;
 
+// Of tiles that `multiply` numbers from 0 to `total`, this worker's share: tiles below the diagonal of a symmetric product are no work.
+template <typename F>
+FORCE Range tilesOf(bool symmetric, int64_t total, const Worker& w, F isBelow) {
+  if (!symmetric) return share(total, w.index, w.count);
+  int64_t work = 0;
+  for (int64_t i = 0; i < total; i++) work += isBelow(i) ? 0 : 1;
+  Range mine = share(work, w.index, w.count);
+  int64_t begin = total, end = total, done = 0;
+  for (int64_t i = 0; i < total; i++) {
+    if (isBelow(i)) continue;
+    if (done == mine.begin && begin == total) begin = i;
+    if (done == mine.end) {
+      end = i;
+      break;
+    }
+    done++;
+  }
+  return {mine.begin < mine.end ? begin : end, end};
+}
+
+// This worker's rows below the diagonal of a symmetric product, from the columns above it. Everyone has met since these were written.
+static void mirror(const Product& p, const Worker& w) {
+  constexpr int64_t side = 16;
+  // Later rows are longer: each worker takes early and late ones in turn.
+  for (int64_t i = w.index * side; i < p.m; i += w.count * side) {
+    const int64_t rows = p.m - i < side ? p.m - i : side;
+    for (int64_t j = 0; j < i; j += side) transpose(p.c + j * p.row + i, p.row, side, rows, p.c + i * p.row + j, p.row);
+    for (int64_t r = i; r < i + rows; r++)
+      for (int64_t j = i; j < r; j++) p.c[r * p.row + j] = p.c[j * p.row + r];
+  }
+}
+
 // This worker's share of the tiles. `a` and `b` are packed by all workers and everyone has met since.
 static void multiply(Mode mode, const Product& p, const float* a, const float* b, const Worker& w) {
   const Blocks blocks = blocksOf(p.k, mode);
@@ -136,7 +170,11 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
   // A panel of B stays in the nearest cache while all strips of A pass from the next one, as long as that one holds them.
   const bool byStrips = p.m > p.n && strips.count * rowsOf(mode) * stripRow > nearStrips;
   const int64_t inner = byStrips ? panels : strips.count;
-  const Range mine = share(panels * strips.count, w.index, w.count);
+  // Whether all of a tile's columns are before all of its rows.
+  const auto isBelow = [&](int64_t i) {
+    return (byStrips ? i % inner : i / inner) * panel + panel <= stripBegin(strips, byStrips ? i / inner : i % inner, mode);
+  };
+  const Range mine = tilesOf(p.symmetric, panels * strips.count, w, isBelow);
 #if defined(TRAINYARD_TILES)
   if (mode == paired) tilesOpen();
 #endif
@@ -144,6 +182,7 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
     const int64_t units = blocks.length(block);
     const bool last = block + 1 == blocks.blocks;
     for (int64_t i = mine.begin; i < mine.end; i++) {
+      if (p.symmetric && isBelow(i)) continue;
       const int64_t strip = byStrips ? i / inner : i % inner, column = byStrips ? i % inner : i / inner;
       const int64_t m0 = stripBegin(strips, strip, mode), rows = stripBegin(strips, strip + 1, mode) - m0;
       const int64_t n0 = column * panel, columns = p.n - n0 < panel ? p.n - n0 : panel;
@@ -172,6 +211,9 @@ static void product(const Product& p, const Packed* packed, float* left, float* 
   packAllLeft(mode, p.a, p.m, p.k, left, w);
   w.meet(w.team);
   multiply(mode, p, left, packed != nullptr ? packed->data : right, w);
+  if (!p.symmetric) return;
+  w.meet(w.team);
+  mirror(p, w);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct StridedShape {
   // Whether the sides and the result have a stride of 1 somewhere, and are used as they lie.
   bool hasA, hasB, hasY;
   bool isAlone;  // each item is one worker's
+  bool symmetric;  // both sides are the same view of the same tensor
   size_t left, right;
   size_t own() const { return isAlone ? left + right + (size_t)((hasA ? 0 : m * k) + (hasB ? 0 : k * n) + (hasY ? 0 : m * n)) : 0; }
 };
@@ -26,7 +27,19 @@ FORCE int64_t strideOf(const Primitive& p, int view, int fromEnd) {
   return p.shape[axis] == 1 ? 1 : p.views[view].strides[axis];
 }
 
-static StridedShape stridedShape(const Primitive& p, Mode mode, int workers) {
+// Whether the rows of both sides are the same, so that the product of any two rows is that of the two turned round, bit for bit.
+static bool isSymmetric(const Step& s) {
+  const Primitive& p = *s.primitive;
+  const View &a = p.views[0], &b = p.views[1];
+  if (s.inputs[a.input] != s.inputs[b.input] || a.offset != b.offset || adds(s, 0)) return false;
+  for (int axis = 0; axis < p.axes - 3; axis++)
+    if (a.strides[axis] != b.strides[axis]) return false;
+  return p.shape[p.axes - 3] == p.shape[p.axes - 2] && a.strides[p.axes - 3] == b.strides[p.axes - 2] &&
+         a.strides[p.axes - 1] == b.strides[p.axes - 1];
+}
+
+static StridedShape stridedShape(const Step& step, Mode mode, int workers) {
+  const Primitive& p = *step.primitive;
   StridedShape s;
   s.items = 1;
   for (int axis = 0; axis < p.axes - 3; axis++) s.items *= p.shape[axis];
@@ -36,6 +49,7 @@ static StridedShape stridedShape(const Primitive& p, Mode mode, int workers) {
   s.hasA = strideOf(p, 0, 1) == 1 || strideOf(p, 0, 3) == 1;
   s.hasB = strideOf(p, 1, 1) == 1 || strideOf(p, 1, 2) == 1;
   s.hasY = strideOf(p, 2, 2) == 1;
+  s.symmetric = s.hasY && isSymmetric(step);
   s.left = leftSize(s.m, s.k, mode);
   s.right = rightSize(s.k, s.n, mode);
   s.isAlone = !s.hasA || !s.hasB || !s.hasY ||
@@ -77,6 +91,7 @@ static void itemAlone(const StridedShape& shape, const Primitive& p, Product ite
   packAllRight(mode, item.b, item.k, item.n, right, alone);
   packAllLeft(mode, item.a, item.m, item.k, left, alone);
   multiply(mode, item, left, right, alone);
+  if (item.symmetric) mirror(item, alone);
   if (shape.hasY) return;
   const int64_t row = strideOf(p, 2, 3), column = strideOf(p, 2, 2);
   for (int64_t i = 0; i < shape.m; i++)
@@ -88,13 +103,14 @@ static void itemAlone(const StridedShape& shape, const Primitive& p, Product ite
 
 static void stridedProduct(const Step& s, Worker& w) {
   const Primitive& p = *s.primitive;
-  const StridedShape shape = stridedShape(p, modeOf(w.precision), w.count);
+  const StridedShape shape = stridedShape(s, modeOf(w.precision), w.count);
   Product item = {};
   item.m = shape.m;
   item.n = shape.n;
   item.k = shape.k;
   item.row = strideOf(p, 2, 3);
   item.add = adds(s, 0);
+  item.symmetric = shape.symmetric;
   const Range mine = shape.isAlone ? share(shape.items, w.index, w.count) : Range{0, shape.items};
   for (int64_t i = mine.begin; i < mine.end; i++) {
     int64_t places[3] = {p.views[0].offset, p.views[1].offset, p.views[2].offset}, rest = i;

@@ -1,0 +1,162 @@
+// The gradient of attention: scores are computed again from the kept log-sum-exp, band by band.
+#pragma once
+
+#include "grouped.h"
+
+namespace trainyard {
+namespace {
+
+// One worker's gradients: of queries band by band, of keys and values summed over the bands of a segment.
+template <bool PAIRED>
+struct AttentionGradient {
+  static constexpr Mode mode = PAIRED ? paired : full;
+  const Attended& a;
+  const GroupShape& g;
+  const bool adds;  // to the gradients of queries
+  const float scale;
+  float *kTurned, *vTurned, *k, *dk, *dv, *q, *dy, *dq, *across, *p, *dp, *dpAcross, *delta;
+
+  AttentionGradient(const Attended& attended, bool addsToQueries, float* memory)
+      : a(attended), g(attended.g), adds(addsToQueries), scale(1.0f / std::sqrt((float)g.width)) {
+    kTurned = memory;
+    vTurned = kTurned + g.width * g.paddedTime;
+    k = vTurned + g.width * g.paddedTime;
+    dk = k + g.size();
+    dv = dk + g.size();
+    q = dv + g.size();
+    dy = q + band * g.paddedWidth;
+    dq = dy + band * g.paddedWidth;
+    across = dq + band * g.paddedWidth;
+    p = across + band * g.paddedWidth;
+    dp = p + band * g.paddedTime;
+    dpAcross = dp + band * g.paddedTime;
+    delta = dpAcross + band / 2 * g.paddedTime;
+  }
+
+  void enter(int64_t b, int64_t group) {
+    const float* keys = a.key.data + b * g.time * a.key.row + group * g.width;
+    takeTurned(g, keys, a.key.row, kTurned);
+    takeTurned(g, a.value.data + b * g.time * a.value.row + group * g.width, a.value.row, vTurned);
+    takeRows(g, keys, a.key.row, 0, g.paddedTime, k);
+    pairRows<PAIRED>(kTurned, g.width, g.paddedTime, g.paddedTime, kTurned);
+    pairRows<PAIRED>(vTurned, g.width, g.paddedTime, g.paddedTime, vTurned);
+    pairRows<PAIRED>(k, g.paddedTime, g.paddedWidth, g.paddedWidth, k);
+  }
+
+  // Scores and gradients of probabilities become probabilities and gradients of scores.
+  void turn(const Band& at, const int32_t* starts, const float* logSumExp) {
+    for (int64_t r = 0; r < band; r++) {
+      const int64_t t = at.first + r;
+      const bool exists = r < at.rows;
+      const float known = exists ? logSumExp[t] : 0.0f;
+      const int64_t low = exists ? startOf(starts, t) : 1, high = exists ? t : 0;
+      for (int64_t u = 0; u < at.seen; u += LANES) {
+        float *score = p + r * g.paddedTime + u, *gradient = dp + r * g.paddedTime + u;
+        const vi visible = within(at.from + u, low, high);
+        const vf probability = select(visible, exponential(load(score) * all(scale) - all(known)), all(0.0f));
+        store(score, probability);
+        store(gradient, select(visible, probability * (load(gradient) - all(delta[r])) * all(scale), all(0.0f)));
+      }
+    }
+  }
+
+  // The band's rows of q, dy and delta, q and dy in both of the orders that products want.
+  void take(const Band& at, int64_t b, int64_t head) {
+    const int64_t wide = g.paddedWidth;
+    const auto place = [&](const Heads& h) { return h.data + b * g.time * h.row + head * g.width; };
+    takeRows(g, place(a.y), a.y.row, at.first, band, dq);
+    takeRows(g, place(a.dy), a.dy.row, at.first, band, dy);
+    for (int64_t r = 0; r < band; r++) {
+      vf total = all(0.0f);
+      for (int64_t d = 0; d < wide; d += LANES) total = total + load(dq + r * wide + d) * load(dy + r * wide + d);
+      delta[r] = sum(total);
+    }
+    takeRows(g, place(a.query), a.query.row, at.first, band, q);
+    pairRows<PAIRED>(q, band, wide, wide, across);
+    pairRows<PAIRED>(dy, band, wide, wide, across + band / 2 * wide);
+    pairAlong<PAIRED>(q, band, wide, wide);
+    pairAlong<PAIRED>(dy, band, wide, wide);
+  }
+
+  void oneBand(int64_t b, int64_t head, int64_t index) {
+    const int32_t* starts = a.starts == nullptr ? nullptr : a.starts + b * g.time;
+    const Band at = bandAt(g, starts, index);
+    take(at, b, head);
+    const int64_t wide = g.paddedWidth, time = g.paddedTime, units = unitsOf(mode, g.width);
+    smallProduct<PAIRED>(band, at.seen, units, q, wide, 1, kTurned + at.from, time, p, time, false);
+    smallProduct<PAIRED>(band, at.seen, units, dy, wide, 1, vTurned + at.from, time, dp, time, false);
+    turn(at, starts, a.logSumExp + (b * g.heads + head) * g.time);
+    pairRows<PAIRED>(p, band, at.seen, time, p);
+    pairRows<PAIRED>(dp, band, at.seen, time, dpAcross);
+    pairAlong<PAIRED>(dp, band, at.seen, time);
+    if (a.dQuery.data != nullptr) {
+      smallProduct<PAIRED>(band, wide, unitsOf(mode, at.seen), dp, time, 1, k + unitsOf(mode, at.from) * wide, wide, dq, wide, false);
+      giveRows(g, dq, wide, a.dQuery.data + (b * g.time + at.first) * a.dQuery.row + head * g.width, a.dQuery.row, at.rows, adds);
+    }
+    const int64_t queries = unitsOf(mode, band);
+    if (a.dKey.data != nullptr)
+      smallProduct<PAIRED>(at.seen, wide, queries, PAIRED ? dpAcross : dp, 1, time, PAIRED ? across : q, wide, dk + at.from * wide, wide,
+                           true);
+    if (a.dValue.data != nullptr)
+      smallProduct<PAIRED>(at.seen, wide, queries, p, 1, time, PAIRED ? across + band / 2 * wide : dy, wide, dv + at.from * wide, wide,
+                           true);
+  }
+
+  // All bands of a segment of a group.
+  void segment(int64_t pair, int64_t index, int64_t count) {
+    std::memset(dk, 0, (size_t)g.size() * 8);
+    const Range bands = bandsOf(g, g.groupCost(), index, count);
+    for (int64_t i = bands.begin; i < bands.end; i++)
+      oneBand(pair / g.groups, pair % g.groups * g.perGroup() + i / g.bands, i % g.bands);
+  }
+};
+
+template <bool PAIRED>
+static void attendBackward(const Attended& a, bool addsQ, bool addsK, bool addsV, Worker& w) {
+  AttentionGradient<PAIRED> gradient(a, addsQ, w.local);
+  const GroupShape& g = a.g;
+  const Heads outputs[2] = {a.dKey, a.dValue};
+  const bool adds[2] = {addsK, addsV};
+  const int64_t segments = segmentsOf(g), one = g.time * g.width;
+  const Range mine = share(g.pairs() * segments, w.index, w.count);
+  int64_t held = -1;
+  for (int64_t unit = mine.begin; unit < mine.end; unit++) {
+    const int64_t pair = unit / segments, b = pair / g.groups, group = pair % g.groups;
+    if (pair != held) gradient.enter(b, group);
+    held = pair;
+    gradient.segment(pair, unit % segments, segments);
+    for (int part = 0; part < 2; part++) {
+      const Heads& d = outputs[part];
+      if (d.data == nullptr) continue;
+      const float* from = part == 0 ? gradient.dk : gradient.dv;
+      if (segments == 1)
+        giveRows(g, from, g.paddedWidth, d.data + b * g.time * d.row + group * g.width, d.row, g.time, adds[part]);
+      else
+        giveRows(g, from, g.paddedWidth, w.shared.partial + (2 * unit + part) * one, g.width, g.time, false);
+    }
+  }
+  if (segments == 1) return;
+  w.meet(w.team);
+  const Range rows = share(g.pairs() * g.time, w.index, w.count);
+  for (int64_t r = rows.begin; r < rows.end; r++) {
+    const int64_t pair = r / g.time, t = r % g.time, b = pair / g.groups, group = pair % g.groups;
+    for (int part = 0; part < 2; part++) {
+      const Heads& d = outputs[part];
+      if (d.data == nullptr) continue;
+      float* to = d.data + (b * g.time + t) * d.row + group * g.width;
+      for (int64_t k = 0; k < segments; k++)
+        giveRows(g, w.shared.partial + (2 * (pair * segments + k) + part) * one + t * g.width, g.width, to, d.row, 1, k > 0 || adds[part]);
+    }
+  }
+}
+
+static void attentionBackward(const Step& s, Worker& w) {
+  const Attended a = attendedOf(s);
+  const bool isJoint = s.operation == operationAttentionBackward;
+  const bool addsQ = adds(s, 0), addsK = adds(s, isJoint ? 0 : 1), addsV = adds(s, isJoint ? 0 : 2);
+  attendsInPairs && w.precision == precisionBf16 ? attendBackward<attendsInPairs>(a, addsQ, addsK, addsV, w)
+                                                 : attendBackward<false>(a, addsQ, addsK, addsV, w);
+}
+
+}  // namespace
+}  // namespace trainyard
