@@ -12,6 +12,7 @@ import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, type Document, maximumTextBytes } from "./Corpus.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
+import * as FolderLicences from "./folderLicences.ts"
 import { digestSources, type OpenSource, openSource } from "./openSource.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
@@ -111,11 +112,13 @@ const gather = Effect.fn("collect.gather")(function* (
   let files = 0
   for (const [index, source] of opened.entries()) {
     let sourceLicence: string | null = null
+    const licences = FolderLicences.make()
     const first = candidates.length
     const firstSkipped = skipped.length
     yield* Stream.runForEach(source.items, (item) =>
       Effect.gen(function* () {
         if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
+        if ("statement" in item) return licences.add(item.statement)
         const accepted = accept(item, source, limits, seen)
         if (accepted === undefined) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
@@ -125,7 +128,8 @@ const gather = Effect.fn("collect.gather")(function* (
       })
     )
     for (let i = first; i < candidates.length; i++) {
-      candidates[i] = { ...candidates[i]!, licence: candidates[i]!.licence ?? sourceLicence }
+      const { licence, path } = candidates[i]!
+      candidates[i] = { ...candidates[i]!, licence: licence ?? licences.of(path) ?? sourceLicence }
     }
     for (const message of warningsOf(source, skipped.slice(firstSkipped))) {
       yield* journal.publish({ type: "Note", level: "warning", message })
