@@ -14,7 +14,9 @@ const next = (below: number): number => {
   state = (Math.imul(state, 1664525) + 1013904223) >>> 0
   return Math.floor((state / 2 ** 32) * below)
 }
-const stems = "buf count index len node off queue res state val width page lock list key map src dst".split(" ")
+const stems = "buf count index len node off queue res state val width page lock list key map src dst".split(
+  " "
+)
 const calls = "append close copy flush insert open read remove resize seek write parse init free".split(" ")
 const types = "int|char *|size_t|struct node *|uint32_t|const char *".split("|")
 const pick = (list: ReadonlyArray<string>): string => list[next(list.length)] ?? ""
