@@ -39,6 +39,7 @@ const assets = {
     "native/recipe.mjs",
     "native/cpp"
   ],
+  stages: ["collect/licenceTexts.br"],
   trainyard: ["against/pytorch.py"]
 }
 

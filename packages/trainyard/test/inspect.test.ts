@@ -34,7 +34,7 @@ describe("trainyard inspect", () => {
     const shown = await inspect("collect")
     expect(shown).toContain(`corpus  ${made.corpus}`)
     expect(shown).toMatch(/By kind\n.*\n {2}\.c +6 +\d/)
-    expect(shown).toMatch(/By licence\n.*\n {2}none stated +6 +\d/)
+    expect(shown).toMatch(/By licence\n.*\n {2}unknown: none stated +6 +\d/)
     const document = await inspect(made.corpus, "--document", "2")
     expect(document).toContain("Document 2: file2.c")
     expect(document).toContain(textOf(2).trimEnd())

@@ -9,6 +9,7 @@ import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import type { ExternalServices } from "@trainyard/core/Stage"
 import { type Effect, Predicate, Schema, SchemaGetter, type Scope, type Stream } from "effect"
 import type { Downloads } from "./Downloads.ts"
+import type { Statement } from "./folderLicences.ts"
 
 /** A text that a source yields. */
 export interface Document {
@@ -38,7 +39,12 @@ export interface SourceLicence {
   readonly sourceLicence: string | null
 }
 
-export type Item = Document | LeftOut | SourceLicence
+/** What a file states of the licence of its folder, for the documents below it that state none. It may come at any place among them. */
+export interface FolderLicence {
+  readonly statement: Statement
+}
+
+export type Item = Document | LeftOut | SourceLicence | FolderLicence
 
 /** What `open` may use. */
 export type Services = ExternalServices | Journal | Downloads | Scope.Scope

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto"
 import { withoutCredentials } from "@trainyard/core/Credentials"
 import type { Document as CorpusDocument } from "./Corpus.ts"
+import type { DigestSet } from "./DigestSet.ts"
 import { licenceOfFile } from "./licence.ts"
 import type { OpenSource } from "./openSource.ts"
 import type { Document, LeftOut } from "./SourceDefinition.ts"
@@ -25,7 +26,7 @@ export const accept = (
   item: Document | LeftOut,
   source: OpenSource,
   limits: Limits,
-  seen: Set<string>
+  seen: DigestSet
 ): Accepted | Omit<Skipped, "source"> | undefined => {
   const path = relative(item.path)
   const origin =
@@ -47,8 +48,7 @@ export const accept = (
   if ("reason" in screened) return leave(screened.reason, screened.bytes)
   const { encoding, text } = screened
   const digest = sha256(text)
-  if (seen.has(digest)) return leave("duplicate", text.length)
-  seen.add(digest)
+  if (!seen.add(digest)) return leave("duplicate", text.length)
   const licence = item.licence ?? licenceOfFile(text)
   return {
     text,

@@ -5,25 +5,40 @@ import { Journal } from "@trainyard/core/Journal"
 import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, Path, Predicate, Schedule, Schema, Stream } from "effect"
+import { Effect, FileSystem, Path, Predicate, Schedule, Schema, Stream, Struct } from "effect"
 import { plural } from "../figures.ts"
 import { accept } from "./accept.ts"
 import { EmptyCorpus } from "./CollectError.ts"
-import { Corpus, type Document, maximumTextBytes } from "./Corpus.ts"
+import { Corpus, Document, maximumTextBytes } from "./Corpus.ts"
+import { DigestSet } from "./DigestSet.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
+import * as FolderLicences from "./folderLicences.ts"
 import { digestSources, type OpenSource, openSource } from "./openSource.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
 import type { Limits } from "./screening.ts"
-import { normalizeKinds, select, unmetKinds } from "./selection.ts"
+import { normalizeKinds, rankOf, type Selectable, select, unmetKinds } from "./selection.ts"
 import { type BuiltInSettings, builtIn } from "./sources/builtIn.ts"
 import { type Skipped, warningsOf, whyEmpty } from "./warnings.ts"
 
-/** A document that may be kept; `offset` is its place in the spool. */
-interface Candidate extends Omit<Document, "id"> {
-  readonly source: number
+/**
+ * A document that may be kept. Only this is held in memory for each: a line of its own on disk has the rest, `Found`.
+ */
+interface Candidate extends Selectable {
+  readonly encoding: string | undefined
 }
+
+/** A document as the list of candidates has it; `offset` is its place in the spool. */
+const Found = Schema.fromJsonString(
+  Schema.Struct({ ...Struct.omit(Document.fields, ["id"]), source: Schema.Int })
+)
+type Found = typeof Found.Type
+
+const encoder = new TextEncoder()
+const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`)
+
+const overLimit = "over a limit"
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
@@ -98,41 +113,52 @@ const config = {
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
-/** Reads every source into the spool, in order. */
+/** Reads every source into the spool, in order, and a line for each document into the list. */
 const gather = Effect.fn("collect.gather")(function* (
   opened: ReadonlyArray<OpenSource>,
-  limits: Limits,
-  spool: Effect.Success<ReturnType<typeof Spool.writer>>
+  { seed, ...limits }: Limits & { readonly seed: number },
+  spool: Effect.Success<ReturnType<typeof Spool.writer>>,
+  list: Effect.Success<ReturnType<typeof Spool.writer>>
 ) {
   const journal = yield* Journal
   const candidates: Array<Candidate> = []
   const skipped: Array<Skipped> = []
-  const seen = new Set<string>()
+  const seen = new DigestSet()
+  /** The licence of a path of each source, for documents that state none. */
+  const licences: Array<(path: string) => string | null> = []
+  const kinds = new Map<string, string>()
   let files = 0
   for (const [index, source] of opened.entries()) {
     let sourceLicence: string | null = null
-    const first = candidates.length
+    const folders = FolderLicences.make()
     const firstSkipped = skipped.length
     yield* Stream.runForEach(source.items, (item) =>
       Effect.gen(function* () {
         if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
+        if ("statement" in item) return folders.add(item.statement)
         const accepted = accept(item, source, limits, seen)
         if (accepted === undefined) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
         if ("reason" in accepted) return void skipped.push({ ...accepted, source: index })
         const { text, ...document } = accepted
-        candidates.push({ ...document, source: index, offset: yield* spool.append(text) })
+        const { bytes, encoding, path } = document
+        // One string for all documents of a kind.
+        const kind = kinds.get(document.kind) ?? document.kind
+        kinds.set(kind, kind)
+        candidates.push({ source: index, kind, bytes, encoding, rank: rankOf(seed, index, path) })
+        const found: Found = { ...document, source: index, offset: yield* spool.append(text) }
+        yield* list.append(line(found))
       })
     )
-    for (let i = first; i < candidates.length; i++) {
-      candidates[i] = { ...candidates[i]!, licence: candidates[i]!.licence ?? sourceLicence }
-    }
+    licences.push((path) => folders.of(path) ?? sourceLicence)
     for (const message of warningsOf(source, skipped.slice(firstSkipped))) {
       yield* journal.publish({ type: "Note", level: "warning", message })
     }
   }
   yield* journal.publish({ type: "Progress", done: files, total: files, unit: "files" })
-  return { candidates, skipped }
+  yield* spool.flush
+  yield* list.flush
+  return { candidates, skipped, licences }
 })
 
 const tally = (documents: ReadonlyArray<Candidate>) =>
@@ -153,31 +179,54 @@ const decoded = (documents: ReadonlyArray<Candidate>) => {
   return groups.length === 0 ? {} : { decoded: groups }
 }
 
-const encoder = new TextEncoder()
-const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`)
-
-/** Copies the kept documents from the spool into the artifact. */
+/** Copies the chosen documents from the spool into the artifact, and lists the others as left out. */
 const write = Effect.fn("collect.write")(function* (
   output: string,
-  spoolFile: string,
-  kept: ReadonlyArray<Candidate>,
-  skipped: ReadonlyArray<Skipped>
+  files: { readonly spool: string; readonly list: string },
+  isChosen: Uint8Array,
+  skipped: ReadonlyArray<Skipped>,
+  licences: ReadonlyArray<(path: string) => string | null>
 ) {
+  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const spool = yield* Spool.reader(spoolFile)
+  const spool = yield* Spool.reader(files.spool)
   const text = yield* Spool.writer(path.join(output, "text.bin"))
   const documents = yield* Spool.writer(path.join(output, "documents.jsonl"))
   const left = yield* Spool.writer(path.join(output, "skipped.jsonl"))
-  for (const [id, { source: _, ...candidate }] of kept.entries()) {
-    const offset = yield* text.append(yield* spool.read(candidate.offset, candidate.bytes))
-    const document: Document = { id, ...candidate, offset }
-    yield* documents.append(line(document))
-  }
   for (const { source: _, ...file } of skipped) yield* left.append(line(file))
+  const decode = Schema.decodeUnknownEffect(Found)
+  let index = 0
+  let id = 0
+  yield* fs.stream(files.list, { chunkSize: 1 << 18 }).pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((each) =>
+      Effect.gen(function* () {
+        // Written by this very run.
+        const { source, ...found } = yield* Effect.orDie(decode(each))
+        const { bytes, origin, path: name } = found
+        if (isChosen[index++] === 0)
+          return void (yield* left.append(line({ path: name, origin, reason: overLimit, bytes })))
+        const offset = yield* text.append(yield* spool.read(found.offset, bytes))
+        const licence = found.licence ?? licences[source]!(name)
+        const document: Document = { id: id++, ...found, licence, offset }
+        yield* documents.append(line(document))
+      })
+    )
+  )
   yield* text.flush
   yield* documents.flush
   yield* left.flush
 })
+
+/** How many files were left out for each reason, most first. */
+const reasonsOf = (skipped: ReadonlyArray<Skipped>, over: number) => {
+  const files = new Map<string, number>(over === 0 ? [] : [[overLimit, over]])
+  for (const { reason } of skipped) files.set(reason, (files.get(reason) ?? 0) + 1)
+  return [...files]
+    .map(([reason, count]) => ({ reason, files: count }))
+    .toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1))
+}
 
 const stage = Stage.make({
   name: "collect",
@@ -198,15 +247,15 @@ const stage = Stage.make({
       concurrency: 4
     }).pipe(Effect.provideService(Downloads, downloads))
     const temporary = yield* Workspace.temporaryDirectory("collecting")
-    const spoolFile = path.join(temporary, "spool")
-    const spool = yield* Spool.writer(spoolFile).pipe(onDisk)
-    const { candidates, skipped } = yield* gather(opened, config, spool).pipe(
+    const files = { spool: path.join(temporary, "spool"), list: path.join(temporary, "list") }
+    const spool = yield* Spool.writer(files.spool).pipe(onDisk)
+    const list = yield* Spool.writer(files.list).pipe(onDisk)
+    const { candidates, licences, skipped } = yield* gather(opened, config, spool, list).pipe(
       Effect.provideService(Downloads, downloads),
       Effect.catchTag("PlatformError", (error) =>
         Effect.fail(Workspace.explain("Writing the corpus", output)(error))
       )
     )
-    yield* spool.flush.pipe(onDisk)
     if (candidates.length === 0) return yield* whyEmpty(opened, skipped, config)
 
     const quotas = normalizeKinds(config)
@@ -219,29 +268,16 @@ const stage = Stage.make({
         message: `The limits leave none of the ${candidates.length} documents found. Raise maximumBytes, maximumDocuments, atMost or exactly.`
       })
     }
-    const isChosen = new Set(chosen)
+    const isChosen = new Uint8Array(candidates.length)
+    for (const index of chosen) isChosen[index] = 1
     const kept = chosen.map((index) => candidates[index]!)
-    const leftOut = [
-      ...skipped,
-      ...candidates
-        .filter((_, index) => !isChosen.has(index))
-        .map((document) => ({
-          path: document.path,
-          origin: document.origin,
-          reason: "over a limit",
-          bytes: document.bytes,
-          source: document.source
-        }))
-    ]
-    yield* write(output, spoolFile, kept, leftOut).pipe(onDisk)
+    yield* write(output, files, isChosen, skipped, licences).pipe(onDisk)
 
     const value = {
       documents: kept.length,
       bytes: kept.reduce((sum, document) => sum + document.bytes, 0),
       kinds: tally(kept),
-      skipped: Object.entries(Object.groupBy(leftOut, (file) => file.reason))
-        .map(([reason, files]) => ({ reason, files: files!.length }))
-        .toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1)),
+      skipped: reasonsOf(skipped, candidates.length - kept.length),
       ...decoded(kept),
       sources: opened.map((source) => source.origin)
     }

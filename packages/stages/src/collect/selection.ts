@@ -6,9 +6,10 @@ import { TooFewDocuments } from "./CollectError.ts"
 export interface Selectable {
   /** Position of its source in the config. */
   readonly source: number
-  readonly path: string
   readonly kind: string
   readonly bytes: number
+  /** Its place in the draw, by `rankOf`. */
+  readonly rank: number
 }
 
 export interface Selection {
@@ -16,12 +17,11 @@ export interface Selection {
   readonly atMost?: Readonly<Record<string, number>>
   readonly maximumDocuments?: number
   readonly maximumBytes?: number
-  readonly seed: number
 }
 
 /** A document's place in the draw, 0 to 2^48: a function of the seed and the document alone. */
-const rank = (seed: number, document: Selectable): number =>
-  createHash("sha256").update(`${seed}\0${document.source}\0${document.path}`).digest().readUIntBE(0, 6)
+export const rankOf = (seed: number, source: number, path: string): number =>
+  createHash("sha256").update(`${seed}\0${source}\0${path}`).digest().readUIntBE(0, 6)
 
 type Quotas = Readonly<Record<string, number>>
 
@@ -77,9 +77,8 @@ const pick = (
 
 /** Indices of the kept documents, ascending. Fails when `exactly` asks for more of a kind than there are. */
 export const select = Effect.fnUntraced(function* (documents: ReadonlyArray<Selectable>, options: Selection) {
-  const ranks = documents.map((document) => rank(options.seed, document))
   let kept: ReadonlyArray<number> = documents.map((_, index) => index)
-  kept = kept.toSorted((a, b) => ranks[a]! - ranks[b]! || a - b)
+  kept = kept.toSorted((a, b) => documents[a]!.rank - documents[b]!.rank || a - b)
   if (options.exactly !== undefined) {
     const { exactly } = options
     for (const [kind, asked] of Object.entries(exactly)) {

@@ -5,6 +5,7 @@ import { bytes, count, indexOf } from "../figures.ts"
 import { Corpus, Document } from "./Corpus.ts"
 import * as CorpusReader from "./CorpusReader.ts"
 import { facts } from "./facts.ts"
+import { parse } from "./licenceExpression.ts"
 import { linesOf } from "./linesOf.ts"
 import { refinementSections } from "./refinementSections.ts"
 
@@ -24,12 +25,20 @@ interface Tally {
   bytes: number
 }
 
+/** An SPDX expression as it is; what is none is unknown. */
+const shownLicence = (licence: string | null): string =>
+  licence !== null && parse(licence) !== undefined
+    ? licence
+    : licence === null
+      ? "unknown: none stated"
+      : `unknown: ${licence}`
+
 const byLicence = (directory: string) =>
   Stream.runFold(
     linesOf(directory, "documents.jsonl", Document),
     () => new Map<string, Tally>(),
     (tallies, document) => {
-      const licence = document.licence ?? "none stated"
+      const licence = shownLicence(document.licence)
       const tally = tallies.get(licence) ?? { documents: 0, bytes: 0 }
       tally.documents++
       tally.bytes += document.bytes
@@ -108,7 +117,7 @@ export const view: View.View = View.make(Corpus, {
             title: `Document ${id}: ${document.path}`,
             facts: [
               { label: "origin", text: document.origin },
-              { label: "licence", text: document.licence ?? "none stated" },
+              { label: "licence", text: shownLicence(document.licence) },
               { label: "size", text: bytes(document.bytes) },
               ...(document.encoding === undefined ? [] : [{ label: "decoded from", text: document.encoding }])
             ],

@@ -4,6 +4,7 @@ import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
+import { DigestSet } from "../collect/DigestSet.ts"
 import * as Spool from "../collect/Spool.ts"
 import { plural } from "../figures.ts"
 import { Split, type SplitDocument, type SplitName } from "../split/Split.ts"
@@ -117,11 +118,12 @@ const checkTokenizer = Effect.fnUntraced(function* (directory: string, split: Sp
   const learned = yield* LearnedDocuments.read(directory).pipe(
     Effect.mapError(Workspace.explain("Reading the tokenizer", directory))
   )
+  const own = new DigestSet()
   let seen = 0
   for (const subset of [split.train, split.validation, split.test]) {
     for (let index = 0; learned.size > 0 && index < (subset?.documents ?? 0); index++) {
-      const isKnown = learned.delete(LearnedDocuments.digestOf(yield* subset!.document(index)))
-      if (isKnown && subset !== split.train) seen++
+      const digest = LearnedDocuments.digestOf(yield* subset!.document(index))
+      if (learned.has(digest) && own.add(digest) && subset !== split.train) seen++
     }
   }
   if (seen === 0) return

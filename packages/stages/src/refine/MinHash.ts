@@ -2,7 +2,7 @@
  * MinHash with banding (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3): documents that share a
  * band are candidates for near-duplicates, and no other pair has to be compared.
  */
-import { mix } from "./shingles.ts"
+import { mix } from "../collect/mix.ts"
 
 /** How the permutations are divided: `bands` bands of `rows` permutations; what is left over is not used. */
 export interface Banding {

@@ -22,11 +22,11 @@ export interface Place {
 
 /**
  * Reads documents' texts one at a time, as they will be in the corpus, and finds which are near-duplicates. The comment at the top is not
- * compared, where there is more than it: short files would be alike by their licence alone.
+ * compared, where there is more than it: short files would be alike by their licence alone. `file` is for what is known of each.
  */
-export const make = (settings: Settings) => {
+export const make = Effect.fnUntraced(function* (settings: Settings, file: string) {
   const options = { threshold: settings.similarity, permutations: settings.permutations }
-  const index = Clusters.index(options)
+  const index = yield* Clusters.index(options, file)
   const shingles = (text: string): Uint32Array => {
     const header = headerOf(text)
     const body = header === undefined ? text : text.slice(0, header.from) + text.slice(header.to)
@@ -35,9 +35,7 @@ export const make = (settings: Settings) => {
   }
   return {
     /** The next document's text. */
-    add: (text: string): void => {
-      if (settings.nearDuplicates !== "ignore") index.add(shingles(text))
-    },
+    add: (text: string) => (settings.nearDuplicates === "ignore" ? Effect.void : index.add(shingles(text))),
     /**
      * The clusters, and the places of the documents in them, by their numbers in the order of `add`. `read` gives a text again, for the
      * exact comparison of candidates.
@@ -46,6 +44,7 @@ export const make = (settings: Settings) => {
       lengths: (id: number) => number,
       read: (id: number) => Effect.Effect<string, E, R>
     ) {
+      yield* index.finish
       const clusters = yield* Clusters.find(index, options, lengths, (id) => Effect.map(read(id), shingles))
       const places = new Map<number, Place>()
       for (const [cluster, members] of clusters.entries()) {
@@ -54,4 +53,4 @@ export const make = (settings: Settings) => {
       return { clusters, places }
     })
   }
-}
+})

@@ -1,8 +1,10 @@
 /**
- * Clusters of near-duplicates. Memory: 4 bytes for each document and band, and a cache of shingles of 32 MB. The result depends on the
+ * Clusters of near-duplicates. Memory: about 20 bytes for each document, and a cache of shingles of 32 MB. The result depends on the
  * documents and their order alone.
  */
+import * as Workspace from "@trainyard/core/Workspace"
 import { Effect } from "effect"
+import * as Spool from "../collect/Spool.ts"
 import * as MinHash from "./MinHash.ts"
 import { jaccard } from "./shingles.ts"
 
@@ -48,54 +50,81 @@ const cached = <E, R>(read: (id: number) => Effect.Effect<Uint32Array, E, R>) =>
   })
 }
 
-/** Band keys of documents, which are added in the order of their numbers from 0. */
-export const index = (options: Options) => {
+/** Documents whose keys are written together, a row for each band. */
+const blockDocuments = 4096
+
+/**
+ * Band keys of documents, which are added in the order of their numbers from 0. They lie in a file, which goes with the scope: its blocks have a row of keys
+ * for each band, so that the keys of one band are read without the others'.
+ */
+export const index = Effect.fnUntraced(function* (options: Options, file: string) {
   const banding = MinHash.bandingFor(options.permutations, options.threshold)
   const keysOf = MinHash.make(banding)
   const { bands } = banding
-  let keys = new Uint32Array(1024 * bands)
+  const onDisk = Effect.mapError(Workspace.explain("Comparing documents", file))
+  const written = yield* Spool.writer(file).pipe(onDisk)
+  const block = new Uint32Array(bands * blockDocuments)
+  const keys = new Uint32Array(bands)
   let documents = 0
   /** Documents without tokens are like no other. */
   const empty = new Set<number>()
+  /** The keys of one band, those of documents that are not written yet included. */
+  const keysOfBand = Effect.fnUntraced(function* (band: number) {
+    const all = new Uint32Array(documents)
+    const reader = yield* Spool.reader(file)
+    for (let first = 0; first < documents; first += blockDocuments) {
+      const count = Math.min(blockDocuments, documents - first)
+      const at = 4 * (first * bands + band * blockDocuments)
+      const bytes = yield* reader.read(at, 4 * count)
+      new Uint8Array(all.buffer).set(bytes, 4 * first)
+    }
+    return all
+  }, Effect.scoped)
   return {
-    add: (shingles: Uint32Array): void => {
-      if ((documents + 1) * bands > keys.length) {
-        const longer = new Uint32Array(2 * keys.length)
-        longer.set(keys)
-        keys = longer
-      }
+    add: Effect.fnUntraced(function* (shingles: Uint32Array) {
       if (shingles.length === 0) empty.add(documents)
-      keysOf(shingles, keys.subarray(documents * bands, (documents + 1) * bands))
-      documents++
-    },
+      keysOf(shingles, keys)
+      const place = documents++ % blockDocuments
+      for (let band = 0; band < bands; band++) block[band * blockDocuments + place] = keys[band]!
+      if (place === blockDocuments - 1) yield* written.append(new Uint8Array(block.buffer)).pipe(onDisk)
+    }),
+    /** To be run once, when all are added. */
+    finish: Effect.suspend(() =>
+      documents % blockDocuments === 0 ? Effect.void : written.append(new Uint8Array(block.buffer))
+    ).pipe(Effect.andThen(written.flush), onDisk),
     /** Documents that share the key of a band, at least two, in ascending order. */
-    buckets: function* (band: number): Generator<ReadonlyArray<number>> {
-      const idBits = Math.max(1, Math.ceil(Math.log2(documents)))
-      const scale = 2 ** idBits
-      // Where a key and a number do not fit in 53 bits, the key is shortened: more candidates, no fewer.
-      const dropped = Math.max(0, 32 + idBits - 53)
-      const sorted = new Float64Array(documents)
-      for (let id = 0; id < documents; id++) sorted[id] = (keys[id * bands + band]! >>> dropped) * scale + id
-      sorted.sort()
-      for (let from = 0; from < documents; ) {
-        const key = Math.floor(sorted[from]! / scale)
-        let to = from + 1
-        while (to < documents && Math.floor(sorted[to]! / scale) === key) to++
-        if (to > from + 1) {
-          const ids = Array.from(sorted.subarray(from, to), (value) => value % scale)
-          const filled = empty.size === 0 ? ids : ids.filter((id) => !empty.has(id))
-          if (filled.length > 1) yield filled
-        }
-        from = to
-      }
-    },
+    buckets: Effect.fnUntraced(function* (band: number) {
+      return bucketsOf(yield* keysOfBand(band).pipe(onDisk), empty)
+    }),
     bands,
     get documents() {
       return documents
     }
   }
+})
+export type Index = Effect.Success<ReturnType<typeof index>>
+
+/** Groups of documents with the same key, at least two, each in ascending order. */
+function* bucketsOf(keys: Uint32Array, empty: ReadonlySet<number>): Generator<ReadonlyArray<number>> {
+  const documents = keys.length
+  const idBits = Math.max(1, Math.ceil(Math.log2(documents)))
+  const scale = 2 ** idBits
+  // Where a key and a number do not fit in 53 bits, the key is shortened: more candidates, no fewer.
+  const dropped = Math.max(0, 32 + idBits - 53)
+  const sorted = Float64Array.from(keys, (key, id) => (key >>> dropped) * scale + id)
+  sorted.sort()
+  for (let from = 0; from < documents; ) {
+    const key = Math.floor(sorted[from]! / scale)
+    let to = from + 1
+    while (to < documents && Math.floor(sorted[to]! / scale) === key) to++
+    if (to > from + 1) {
+      const ids = Array.from(sorted.subarray(from, to), (value) => value % scale)
+      const filled = empty.size === 0 ? ids : ids.filter((id) => !empty.has(id))
+      if (filled.length > 1) yield filled
+    }
+    from = to
+  }
 }
-export type Index = ReturnType<typeof index>
 
 /** Sets that are joined, each named by its smallest member. */
 const disjointSets = (size: number) => {
@@ -163,7 +192,7 @@ export const find = Effect.fnUntraced(function* <E, R>(
   const sets = disjointSets(documents)
   const different = new Set<number>()
   for (let band = 0; band < bands; band++) {
-    for (const ids of buckets(band)) {
+    for (const ids of yield* buckets(band)) {
       /** A document of each cluster in this bucket. */
       const samples = new Map<number, number>()
       for (const id of ids) {

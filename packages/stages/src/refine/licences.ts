@@ -1,97 +1,14 @@
 /**
- * Which documents stay by their licences. A licence is the SPDX expression that `collect` found: in the document's header, or stated by its
- * package. A text that is no such expression, such as "SEE LICENSE IN LICENSE.md", is unknown, and so is none.
+ * Which documents stay by their licences. A licence is the SPDX expression that `collect` found: in the document's header, or stated by the
+ * files of its folder. A text that is no such expression, such as "SEE LICENSE IN LICENSE.md", is unknown, and so is none.
  */
-import { Option } from "effect"
+import { type Alternatives, parse, type Term } from "../collect/licenceExpression.ts"
 import { type Dropped, dropped } from "./Examination.ts"
-
-/** One licence of an expression, in lower case. */
-interface Term {
-  readonly licence: string
-  readonly exception: string | undefined
-}
-
-/** The alternatives of an expression: of one of them, all licences apply. */
-export type Alternatives = ReadonlyArray<ReadonlyArray<Term>>
-
-const token = /\s*(\(|\)|[A-Za-z0-9.:-]+\+?)/y
-
-const tokensOf = (expression: string): ReadonlyArray<string> | undefined => {
-  const tokens: Array<string> = []
-  const pattern = new RegExp(token.source, "y")
-  const text = expression.trimEnd()
-  while (pattern.lastIndex < text.length) {
-    const found = pattern.exec(text)?.[1]
-    if (found === undefined) return undefined
-    tokens.push(found)
-  }
-  return tokens
-}
-
-/** Names of the GNU licences before SPDX 3.0 said `-only` or `-or-later`: `GPL-2.0` and `GPL-2.0+`. */
-const currentName = (name: string): string => {
-  const gnu = /^((?:a|l)?gpl-\d\.\d|gfdl-\d\.\d)(\+?)$/.exec(name)
-  return gnu === null ? name : `${gnu[1]}${gnu[2] === "+" ? "-or-later" : "-only"}`
-}
-
-const notLicences = /^(?:and|or|with|unlicensed|none|noassertion|proprietary|see|custom)$/i
-
-/** Alternatives of more than this number are not listed: no document states so many licences. */
-const maximumAlternatives = 256
-
-/** An expression's alternatives; undefined where the text is no SPDX expression. AND binds before OR (SPDX specification, annex D). */
-export const parse = (expression: string): Alternatives | undefined => {
-  const tokens = tokensOf(expression)
-  if (tokens === undefined) return undefined
-  let at = 0
-  const take = (word: string): boolean => {
-    const is = tokens[at]?.toUpperCase() === word
-    if (is) at++
-    return is
-  }
-  const simple = (): Option.Option<Alternatives> => {
-    if (take("(")) {
-      const inner = either()
-      return take(")") ? inner : Option.none()
-    }
-    const name = tokens[at++]
-    if (name === undefined || name === ")" || notLicences.test(name)) return Option.none()
-    const licence = currentName(name.toLowerCase())
-    if (!take("WITH")) return Option.some([[{ licence, exception: undefined }]])
-    const exception = tokens[at++]?.toLowerCase()
-    return exception === undefined ? Option.none() : Option.some([[{ licence, exception }]])
-  }
-  const both = (): Option.Option<Alternatives> => {
-    let found = simple()
-    while (Option.isSome(found) && take("AND")) {
-      const left = found.value
-      found = Option.map(simple(), (right) => left.flatMap((one) => right.map((other) => [...one, ...other])))
-      if (Option.isSome(found) && found.value.length > maximumAlternatives) return Option.none()
-    }
-    return found
-  }
-  const either = (): Option.Option<Alternatives> => {
-    let found = both()
-    while (Option.isSome(found) && take("OR")) {
-      const left = found.value
-      found = Option.map(both(), (right) => [...left, ...right])
-    }
-    return found
-  }
-  const result = either()
-  return Option.isSome(result) && at === tokens.length ? result.value : undefined
-}
 
 export interface Settings {
   readonly allowLicences?: ReadonlyArray<string>
   readonly denyLicences: ReadonlyArray<string>
   readonly unknownLicences: "keep" | "drop"
-}
-
-/** An entry of a list: one licence, with or without an exception; undefined where it is not one. */
-export const entry = (text: string): Term | undefined => {
-  const alternatives = parse(text)
-  return alternatives?.length === 1 && alternatives[0]!.length === 1 ? alternatives[0]![0] : undefined
 }
 
 /** "X or later" may be taken as X. An exception only permits more, so a licence covers itself with any. */
@@ -102,24 +19,39 @@ const covers = (listed: Term, { exception, licence }: Term, takeEarlier: boolean
       licence.endsWith("-or-later") &&
       listed.licence === licence.replace(/-or-later$/, "-only")))
 
+/** The alternatives of all entries of a list. Of one, all licences together are listed: `MIT AND Zlib` is not MIT. */
+const alternativesOf = (list: ReadonlyArray<string>): Alternatives =>
+  list.flatMap((entry) => parse(entry) ?? [])
+
+/**
+ * Which licences of an alternative the listed ones cover. A listed alternative counts where each of its licences is among those of the
+ * document.
+ */
+const coveredBy = (listed: Alternatives, all: ReadonlyArray<Term>, takeEarlier: boolean): ReadonlySet<Term> =>
+  new Set(
+    listed.flatMap((together) => {
+      const found = together.map((term) => all.filter((own) => covers(term, own, takeEarlier)))
+      return found.some((terms) => terms.length === 0) ? [] : found.flat()
+    })
+  )
+
 /** Why a document with this licence goes; undefined where it stays. */
 export const check = (settings: Settings): ((licence: string | null) => Dropped | undefined) => {
-  const terms = (list: ReadonlyArray<string>) => list.map(entry).filter((term) => term !== undefined)
-  const allow = settings.allowLicences === undefined ? undefined : terms(settings.allowLicences)
-  const deny = terms(settings.denyLicences)
-  const isDenied = (term: Term): boolean => deny.some((listed) => covers(listed, term, false))
-  const isAllowed = (term: Term): boolean =>
-    allow === undefined || allow.some((listed) => covers(listed, term, true))
+  const allow = settings.allowLicences === undefined ? undefined : alternativesOf(settings.allowLicences)
+  const deny = alternativesOf(settings.denyLicences)
   return (licence) => {
     const alternatives = licence === null ? undefined : parse(licence)
     if (alternatives === undefined) {
       if (settings.unknownLicences === "keep") return undefined
       return dropped("licence unknown", licence === null ? "none stated" : "no SPDX expression")
     }
-    const permitted = alternatives.filter((all) => !all.some(isDenied))
+    const permitted = alternatives.filter((all) => coveredBy(deny, all, false).size === 0)
     if (permitted.length === 0) return dropped("licence denied", `${licence}`)
-    return permitted.some((all) => all.every(isAllowed))
-      ? undefined
-      : dropped("licence not allowed", `${licence}`)
+    if (allow === undefined) return undefined
+    const isAllowed = (all: ReadonlyArray<Term>) => {
+      const covered = coveredBy(allow, all, true)
+      return all.every((term) => covered.has(term))
+    }
+    return permitted.some(isAllowed) ? undefined : dropped("licence not allowed", `${licence}`)
   }
 }

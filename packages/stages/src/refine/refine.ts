@@ -1,7 +1,8 @@
 /** The refine stage: drops near-duplicates and what is not worth learning from, and says what it dropped or changed, and why. */
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
-import { Effect } from "effect"
+import * as Workspace from "@trainyard/core/Workspace"
+import { Effect, Path } from "effect"
 import { EmptyCorpus } from "../collect/CollectError.ts"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
@@ -52,13 +53,15 @@ export const refine = Stage.make({
   // Grammars are read from files that nothing imports.
   externalDigest: (config) => (config.minimumParsedShare > 0 ? ParsedShare.digests : Effect.succeed({})),
   run: Effect.fn("refine")(function* ({ config, inputs, output }) {
+    const path = yield* Path.Path
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
     const parsedShare = config.minimumParsedShare > 0 ? yield* ParsedShare.open : () => undefined
     const quality = Quality.check(config, parsedShare)
     const licence = Licences.check(config)
     const edit = Secrets.check(config)
     const files = yield* writeRefined.open(output)
-    const duplicates = NearDuplicates.make(config)
+    const temporary = yield* Workspace.temporaryDirectory("refining")
+    const duplicates = yield* NearDuplicates.make(config, path.join(temporary, "bands"))
     const report = yield* progress
     /** Numbers of the documents that no check drops, in order. */
     const passed: Array<number> = []
@@ -74,7 +77,7 @@ export const refine = Stage.make({
       if (examined._tag === "Dropped") yield* files.drop(document, examined)
       else {
         passed.push(id)
-        duplicates.add(examined.text)
+        yield* duplicates.add(examined.text)
       }
       yield* report((examined._tag === "Dropped" ? 2 : 1) * document.bytes, 2 * corpus.bytes)
     }

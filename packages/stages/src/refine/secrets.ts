@@ -126,7 +126,7 @@ export const check =
     for (const finding of found) {
       const between = text.slice(at, finding.from)
       line += between.split("\n").length - 1
-      if (actionOf(settings, finding) === "drop") return dropped("secret", `${finding.kind} in line ${line}`)
+      if (actionOf(settings, finding) === "drop") return dropped(`secret: ${finding.kind}`, `in line ${line}`)
       parts.push(between, finding.placeholder)
       changes.push({ change: `${finding.kind} replaced`, line })
       line += text.slice(finding.from, finding.to).split("\n").length - 1

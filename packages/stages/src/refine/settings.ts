@@ -1,14 +1,14 @@
 /** The settings of `refine`. */
 import { Effect, Schema } from "effect"
-import { entry } from "./licences.ts"
+import { parse } from "../collect/licenceExpression.ts"
 
 const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-const licenceName = Schema.String.check(
-  Schema.makeFilter((name) =>
-    entry(name) === undefined
-      ? 'no name of one SPDX licence. Give one such as "MIT" or "GPL-2.0-only WITH Classpath-exception-2.0", and list several one by one'
+const licences = Schema.String.check(
+  Schema.makeFilter((text) =>
+    parse(text) === undefined
+      ? 'no SPDX expression. Give one such as "MIT", "MIT AND Zlib" or "GPL-2.0-only WITH Classpath-exception-2.0"'
       : undefined
   )
 )
@@ -102,14 +102,14 @@ export const settings = {
     Schema.withDecodingDefaultKey(Effect.succeed("replace" as const))
   ),
   /**
-   * Licences that are allowed, as SPDX names such as `MIT` or `GPL-2.0-only WITH Classpath-exception-2.0`. Of a document under `A OR B` one
-   * must be allowed, under `A AND B` both. `X-or-later` is allowed where `X-only` is.
+   * Licences that are allowed, as SPDX expressions such as `MIT` or `GPL-2.0-only WITH Classpath-exception-2.0`. Of a document under `A OR B`
+   * one must be allowed, under `A AND B` both. In the list, `A OR B` is both, one by one; `A AND B` is both together alone. `X-or-later` is allowed where `X-only` is.
    * @defaultValue all that are not denied
    */
-  allowLicences: Schema.optionalKey(Schema.Array(licenceName)),
-  /** Licences that are not allowed. A document under `A OR B` goes if both are denied, under `A AND B` if one is. */
-  denyLicences: Schema.Array(licenceName).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
-  /** Documents that state no licence, or none that is an SPDX expression. The lists above do not apply to them. */
+  allowLicences: Schema.optionalKey(Schema.Array(licences)),
+  /** Licences that are not allowed, as SPDX expressions. A document under `A OR B` goes if both are denied, under `A AND B` if one is, or if `A AND B` is in the list. */
+  denyLicences: Schema.Array(licences).pipe(Schema.withDecodingDefaultKey(Effect.succeed([]))),
+  /** Documents of which no licence is known: none is stated, or none that is an SPDX expression. The lists above do not apply to them. */
   unknownLicences: Schema.Literals(["keep", "drop"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("keep" as const))
   )

@@ -1,5 +1,7 @@
 /** The shingles of a text: hashes of its runs of n tokens. Whitespace is no token, so texts that differ in it alone have the same ones. */
 
+import { mix } from "../collect/mix.ts"
+
 const isWord = (code: number): boolean =>
   (code >= 97 && code <= 122) ||
   (code >= 65 && code <= 90) ||
@@ -19,14 +21,6 @@ const isSpace = (code: number): boolean =>
 /** FNV-1a, 32 bits, over UTF-16 code units. */
 const fnvOffset = 0x811c9dc5
 const fnvPrime = 0x01000193
-
-/** The last steps of MurmurHash3, which spread every bit of a number over all 32. */
-export const mix = (value: number): number => {
-  let hash = value
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
-}
 
 /** Hashes of a text's tokens, in order: a run of letters, digits, `_` and non-ASCII characters, or one other character. */
 export const tokenHashes = (text: string): Uint32Array => {

@@ -9,6 +9,7 @@ import * as CorpusReader from "../collect/CorpusReader.ts"
 import * as Spool from "../collect/Spool.ts"
 import { assignClusters } from "./assign.ts"
 import { excerpt } from "./excerpt.ts"
+import { groupsOf } from "./groups.ts"
 import { Split, type SplitDocument, type SplitName, type Subset } from "./Split.ts"
 import { ImpossibleSplit } from "./SplitError.ts"
 
@@ -50,10 +51,11 @@ const config = {
     Schema.withDecodingDefaultKey(Effect.succeed(8_192))
   ),
   /**
-   * Documents that stay in one split. `clusters`: near-duplicates, where `refine` found any. `nothing`: each document is drawn by itself,
-   * so that near-duplicates can be in training and in the test.
+   * Documents that stay in one split. `clusters`: near-duplicates, where `refine` found any. `folders`: also those of one folder. `origins`: also
+   * those of one repository, package or other source, so that the test is of code from elsewhere. `nothing`: each document is drawn by itself, so that
+   * near-duplicates can be in training and in the test.
    */
-  keepTogether: Schema.Literals(["clusters", "nothing"]).pipe(
+  keepTogether: Schema.Literals(["clusters", "folders", "origins", "nothing"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("clusters" as const))
   ),
   /** Draws the documents of each split, their order, and the parts of validation documents. */
@@ -171,13 +173,16 @@ export const splitCorpus = Stage.make({
     const { seed } = config
     const assignment = assignClusters(
       corpus.lengths,
-      config.keepTogether === "clusters" ? corpus.clusters : new Float64Array(corpus.documents).fill(-1),
+      yield* groupsOf(corpus, config.keepTogether),
       { validation: config.validationShare, test: config.testShare },
       seed
     )
     if (assignment === undefined) {
       return yield* new ImpossibleSplit({
-        message: `All ${corpus.documents} documents of the corpus are near-duplicates of each other, and training and validation never share such. Collect other documents, or set keepTogether to "nothing".`
+        message:
+          config.keepTogether === "clusters"
+            ? `All ${corpus.documents} documents of the corpus are near-duplicates of each other, and training and validation never share such. Collect other documents, or set keepTogether to "nothing".`
+            : `All ${corpus.documents} documents of the corpus belong together by keepTogether "${config.keepTogether}", so there is nothing to split. Collect from more ${config.keepTogether}, or set keepTogether to "clusters".`
       })
     }
     const { test, train, validation } = assignment

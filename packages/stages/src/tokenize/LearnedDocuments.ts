@@ -5,6 +5,7 @@
 import { join } from "node:path"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Stream } from "effect"
+import { DigestSet } from "../collect/DigestSet.ts"
 import * as Spool from "../collect/Spool.ts"
 import type { SplitDocument } from "../split/Split.ts"
 import type { SubsetReader } from "../split/SplitReader.ts"
@@ -29,7 +30,7 @@ export const write = Effect.fnUntraced(function* (directory: string, subset: Sub
 /** The digests that a tokenizer's folder lists: empty for an imported tokenizer, whose documents are unknown. */
 export const read = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
-  const digests = new Set<string>()
+  const digests = new DigestSet()
   yield* fs.stream(fileIn(directory), { chunkSize: 1 << 18 }).pipe(
     Stream.decodeText(),
     Stream.splitLines,

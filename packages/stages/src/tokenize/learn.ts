@@ -22,60 +22,122 @@ const sliceBytes = 1 << 19
 /** How often each word occurs, in words that the vocabulary is learned from and in others. */
 export interface WordCounts {
   readonly learned: ReadonlyMap<string, number>
-  /** Words of too few documents: they are counted, but the vocabulary is not learned from them. */
+  /** Words of too few documents or origins: they are counted, but the vocabulary is not learned from them. */
   readonly other: ReadonlyMap<string, number>
+  /** Rare words that were forgotten, so that the others fit into memory: UTF-8 bytes of all their occurrences. */
+  readonly forgottenBytes: number
 }
 
-/** In how many documents each word occurs; not counted where one document is enough. */
-const tallyOf = (minimumDocuments: number) => {
-  const documents = new Map<string, number>()
+/** In how many documents and origins, such as repositories, a word must occur. */
+export interface Spread {
+  readonly minimumDocuments: number
+  readonly minimumOrigins: number
+}
+
+/** In how many different places of one kind each word occurs, up to `minimum`; not counted where one is enough. */
+const tallyOf = (minimum: number) => {
+  const places = new Map<string, Array<number>>()
   return {
-    /** Counts the words of one document. */
-    add: (words: ReadonlyArray<string>): void => {
-      if (minimumDocuments === 1) return
-      for (const word of new Set(words)) {
-        const before = documents.get(word)
-        documents.set(before === undefined ? detached(word) : word, (before ?? 0) + 1)
+    add: (words: ReadonlySet<string>, place: number): void => {
+      if (minimum === 1) return
+      for (const word of words) {
+        const before = places.get(word)
+        if (before === undefined) places.set(detached(word), [place])
+        else if (before.length < minimum && !before.includes(place)) before.push(place)
       }
     },
-    isFrequent: (word: string): boolean => minimumDocuments === 1 || documents.get(word)! >= minimumDocuments
+    forget: (word: string): void => void places.delete(word),
+    isFrequent: (word: string): boolean => minimum === 1 || (places.get(word)?.length ?? 0) >= minimum
   }
 }
 
-/** Counts the words of a corpus. Memory grows with the different words, not with the corpus. */
+/** Numbers of names, in the order in which they are met. */
+const numbered = () => {
+  const numbers = new Map<string, number>()
+  return (name: string): number => {
+    const number = numbers.get(name) ?? numbers.size
+    numbers.set(name, number)
+    return number
+  }
+}
+
+/**
+ * Counts words, at most so many different ones: beyond that the rarest so far are forgotten, and counted from 1 where they come again (lossy
+ * counting; Manku and Motwani 2002).
+ */
+const boundedCounts = (most: number, forget: (word: string) => void) => {
+  const counts = new Map<string, number>()
+  let forgottenBytes = 0
+  let floor = 0
+  return {
+    counts,
+    forgottenBytes: () => forgottenBytes,
+    add: (word: string): void => {
+      const count = counts.get(word)
+      if (count === undefined) counts.set(detached(word), 1)
+      else counts.set(word, count + 1)
+    },
+    /** To be called between documents. */
+    limit: (): void => {
+      if (counts.size <= most) return
+      while (counts.size > most / 2) {
+        floor++
+        for (const [word, count] of counts) {
+          if (count > floor) continue
+          forgottenBytes += count * Buffer.byteLength(word)
+          counts.delete(word)
+          forget(word)
+        }
+      }
+      floor = 0
+    }
+  }
+}
+
+/** Different words that are counted. */
+const maximumWords = 1_000_000
+
+/** Counts the words of a corpus. Memory grows with the different words, up to `most`, and not with the corpus. */
 export const countWords = Effect.fn("tokenize.countWords")(function* (
   corpus: SubsetReader,
   words: RegExp,
-  minimumDocuments: number
+  { minimumDocuments, minimumOrigins }: Spread,
+  most = maximumWords
 ) {
   const journal = yield* Journal
-  const counts = new Map<string, number>()
-  const tally = tallyOf(minimumDocuments)
+  const documents = tallyOf(minimumDocuments)
+  const origins = tallyOf(minimumOrigins)
+  const isSpread = minimumDocuments > 1 || minimumOrigins > 1
+  const originNumber = numbered()
+  const bounded = boundedCounts(most, (word) => {
+    documents.forget(word)
+    origins.forget(word)
+  })
   let done = 0
   let reported = 0
   for (let id = 0; id < corpus.documents; id++) {
     const list = split(yield* corpus.text(id), words)
-    for (const word of list) {
-      const count = counts.get(word)
-      if (count === undefined) counts.set(detached(word), 1)
-      else counts.set(word, count + 1)
+    for (const word of list) bounded.add(word)
+    if (isSpread) {
+      const different = new Set(list)
+      documents.add(different, id)
+      if (minimumOrigins > 1) origins.add(different, originNumber((yield* corpus.document(id)).origin))
     }
-    tally.add(list)
+    bounded.limit()
     done += corpus.lengths[id]!
     if (done - reported < sliceBytes) continue
     reported = done
     yield* journal.publish({ type: "Progress", done, total: corpus.bytes, unit: "bytes" })
     yield* Effect.yieldNow
   }
-  if (minimumDocuments === 1) {
-    const all: WordCounts = { learned: counts, other: new Map() }
-    return all
+  const { counts } = bounded
+  const isLearned = (word: string): boolean => documents.isFrequent(word) && origins.isFrequent(word)
+  const found: WordCounts = {
+    learned: isSpread ? new Map([...counts].filter(([word]) => isLearned(word))) : counts,
+    other: isSpread ? new Map([...counts].filter(([word]) => !isLearned(word))) : new Map(),
+    forgottenBytes: bounded.forgottenBytes()
   }
-  const divided: WordCounts = {
-    learned: new Map([...counts].filter(([word]) => tally.isFrequent(word))),
-    other: new Map([...counts].filter(([word]) => !tally.isFrequent(word)))
-  }
-  return divided
+  return found
 })
 
 /** The requested vocabulary. */
@@ -86,13 +148,18 @@ export interface Wanted {
   readonly orSmaller: boolean
   readonly minimumFrequency: number
   readonly minimumDocuments: number
+  readonly minimumOrigins: number
   /** Special tokens of a byte-pair vocabulary: the end token, and the sentinels of fill-in-the-middle where they are wanted. */
   readonly specials: number
 }
 
 /** Which settings keep words out of the vocabulary, for messages. */
-const limitsOf = ({ minimumDocuments }: Wanted): string =>
-  minimumDocuments === 1 ? "see minimumFrequency" : "see minimumFrequency and minimumDocuments"
+const limitsOf = ({ minimumDocuments, minimumOrigins }: Wanted): string =>
+  [
+    "see minimumFrequency",
+    ...(minimumDocuments === 1 ? [] : ["minimumDocuments"]),
+    ...(minimumOrigins === 1 ? [] : ["minimumOrigins"])
+  ].join(" and ")
 
 const impossible = (requested: number, smallest: number, largest: number, why: string) =>
   new ImpossibleVocabulary({

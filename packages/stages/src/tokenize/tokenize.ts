@@ -59,6 +59,11 @@ const config = {
    */
   minimumDocuments: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /**
+   * The same for origins, such as repositories and packages: names of a single project take no room in the vocabulary.
+   * @unit origins
+   */
+  minimumOrigins: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /**
    * With `byte-pair`, a run of white space with a line break is one word, the indentation of the next line included. Off, words are GPT-2's,
    * which leave the last space to the word that follows.
    */
@@ -124,7 +129,7 @@ export const tokenize = Stage.make({
     const words = yield* countWords(
       corpus,
       isBytePair ? (splitting?.words ?? bytePairWords) : lexerWords,
-      config.minimumDocuments
+      config
     )
     const specials = specialTokens(config.fillInTheMiddle).length
     const wanted = {
@@ -132,7 +137,8 @@ export const tokenize = Stage.make({
       size: config.vocabularySize ?? defaultVocabularySize(corpus.bytes, config.forModel),
       orSmaller: config.vocabularySize === undefined,
       minimumFrequency: config.minimumFrequency,
-      minimumDocuments: config.minimumDocuments
+      minimumDocuments: config.minimumDocuments,
+      minimumOrigins: config.minimumOrigins
     }
     const vocabulary = yield* isBytePair ? learnBytePairs(words, wanted) : chooseWords(words, wanted)
     const vocabularySize = vocabulary.tokens.length + (isBytePair ? specials : 2)
@@ -160,7 +166,7 @@ export const tokenize = Stage.make({
       endToken,
       endTokenId: isBytePair ? vocabulary.tokens.length : 1,
       unknownTokenId: isBytePair ? null : 0,
-      bytesPerToken: corpus.bytes / vocabulary.totalTokens,
+      bytesPerToken: (corpus.bytes - words.forgottenBytes) / vocabulary.totalTokens,
       unknownRate: vocabulary.unknownTokens / vocabulary.totalTokens,
       // The end token is used too: it follows every document.
       vocabularyUse: (vocabulary.usedTokens + 1) / vocabularySize
@@ -169,7 +175,15 @@ export const tokenize = Stage.make({
       type: "Facts",
       facts: [
         { label: "learned from", text: `${plural(corpus.documents, "document")}, ${bytes(corpus.bytes)}` },
-        { label: "tokens", text: `${count(vocabulary.totalTokens)} in the training split` }
+        { label: "tokens", text: `${count(vocabulary.totalTokens)} in the training split` },
+        ...(words.forgottenBytes === 0
+          ? []
+          : [
+              {
+                label: "rare words left out",
+                text: `${bytes(words.forgottenBytes)} of the text, so that the others fit into memory`
+              }
+            ])
       ]
     })
     return value

@@ -40,6 +40,17 @@ export const Interval = Schema.NullOr(Schema.Struct({ low: Schema.Finite, high: 
 /** Bits of the model divided by those of something else over the same documents: below 1 the model is better. */
 export const Ratio = Schema.Struct({ value: Schema.Finite, interval: Interval })
 
+/** Documents that have a run of so many tokens in common with the training text, and the model's figure over the others. */
+export const SharedWithTraining = Schema.Struct({
+  tokens: Schema.Int,
+  documents: Schema.Int,
+  /** Null where none is left. */
+  without: Schema.NullOr(
+    Schema.Struct({ documents: Schema.Int, bitsPerByte: Schema.Finite, interval: Interval })
+  )
+})
+export type SharedWithTraining = typeof SharedWithTraining.Type
+
 /** How well the model and the Kneser-Ney baselines predict the same documents of a split. */
 export const SplitFigures = Schema.Struct({
   ...Prediction.fields,
@@ -53,7 +64,9 @@ export const SplitFigures = Schema.Struct({
   /** Order 2 is the bigram. */
   baselines: Schema.Array(
     Schema.Struct({ order: Schema.Int, ...Prediction.fields, interval: Interval, ratio: Ratio })
-  )
+  ),
+  /** Absent in reports from before it was measured. */
+  shared: Schema.optionalKey(SharedWithTraining)
 })
 export type SplitFigures = typeof SplitFigures.Type
 

@@ -2,7 +2,7 @@
 import { named } from "../languages/builtIn.ts"
 import { middleFigure } from "./fillInTheMiddleSection.ts"
 import { baselineName, figure, percent, withInterval, yardstickName } from "./gates.ts"
-import type { ReportValue } from "./Report.ts"
+import type { ReportValue, SharedWithTraining } from "./Report.ts"
 
 const completionFacts = (report: ReportValue) =>
   report.language === null
@@ -47,12 +47,23 @@ const comparisonFacts = (report: ReportValue) => [
       ])
 ]
 
+/** The figure over documents that share no long run of tokens with the training text. */
+export const withoutShared = ({ documents, tokens, without }: SharedWithTraining): string => {
+  const run = `a run of ${tokens} tokens with the training text`
+  const sharing = `${documents.toLocaleString("en")} document${documents === 1 ? " shares" : "s share"} ${run}`
+  if (without === null) return `none: all documents share ${run}`
+  return `${withInterval(without.bitsPerByte, without.interval, 3)} bits per byte over ${without.documents.toLocaleString("en")} document${without.documents === 1 ? "" : "s"}; ${sharing}`
+}
+
 export const factsOf = (report: ReportValue) => [
   {
     label: "Measured on",
     text: `${report.split} split, ${report.documents.toLocaleString("en")} document${report.documents === 1 ? "" : "s"}, ${report.tokens.toLocaleString("en")} tokens`
   },
   { label: "Bits per byte", text: withInterval(report.bitsPerByte, report.interval, 3) },
+  ...(report.shared === undefined
+    ? []
+    : [{ label: "Without text shared with training", text: withoutShared(report.shared) }]),
   ...report.baselines.map((each) => ({
     label: `Bits per byte, ${baselineName(each.order)}`,
     text: withInterval(each.bitsPerByte, each.interval, 3)

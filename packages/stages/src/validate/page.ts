@@ -3,6 +3,7 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import type { Language } from "../languages/Language.ts"
 import { count } from "../train/figures.ts"
 import { adaptiveSection, comparisonMethod, lexicalSection, yardstickSection } from "./comparisonsPage.ts"
+import { withoutShared } from "./facts.ts"
 import { fillInTheMiddleSection } from "./fillInTheMiddleSection.ts"
 import { baselineName, figure, percent, withInterval } from "./gates.ts"
 import { guidedSection } from "./guidedSection.ts"
@@ -54,8 +55,8 @@ const predictionRow = (
 const over = (split: ReportValue["split"], { bytes, documents, ofDocuments, tokens }: SplitFigures): string =>
   `${documents === ofDocuments ? `Over the ${split} split` : `Over documents of the ${split} split drawn by the seed, ${count(ofDocuments)} in all`}: ${count(documents)} ${documents === 1 ? "document" : "documents"}, ${count(tokens)} tokens, ${count(bytes)} bytes.`
 
-const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string> =>
-  table(
+const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string> => [
+  ...table(
     [
       "",
       "loss (nats per token)",
@@ -74,7 +75,11 @@ const predictions = (figures: SplitFigures, about: About): ReadonlyArray<string>
         )
       )
     ]
-  )
+  ),
+  ...(figures.shared === undefined
+    ? []
+    : ["", `Without text shared with training: ${withoutShared(figures.shared)}.`])
+]
 
 /** What training chose on which split, and what that means for the figures. */
 const chosenBy = (report: ReportValue, about: About): string => {

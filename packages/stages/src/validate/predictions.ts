@@ -10,6 +10,7 @@ import { compare } from "./comparisons.ts"
 import { sample, scoreBaseline, scoreModel, trainBaseline } from "./measure.ts"
 import { kindFigures, splitFigures } from "./predict.ts"
 import type { YardstickName } from "./Report.ts"
+import { sharedDocuments, sharedFigures } from "./sharedRuns.ts"
 import { ValidationImpossible } from "./ValidationError.ts"
 
 /** Windows that the model reads at a time. */
@@ -86,6 +87,10 @@ export const predictions = Effect.fn("validate.predictions")(function* (options:
   const { baselines, kneserNey } = yield* scoreBaselines(options, splits)
   const baselinesOf = (index: number) =>
     baselines.map(({ order, scores }) => ({ order, scores: scores[index]! }))
+  const shared = yield* sharedDocuments(
+    options.dataset.train,
+    splits.map(({ measured }) => measured)
+  )
   const figures = yield* Effect.forEach(
     splits,
     Effect.fnUntraced(function* ({ measured, name, whole }, index) {
@@ -96,16 +101,20 @@ export const predictions = Effect.fn("validate.predictions")(function* (options:
         baselines: baselinesOf(index),
         seed: config.seed
       }
-      const figures = splitFigures(scored)
-      if (figures === null) {
+      const predicted = splitFigures(scored)
+      if (predicted === null) {
         return yield* new ValidationImpossible({
           message: `The ${name} split of ${directories.dataset} has no text. Collect more documents, or raise the ${name} share of the dataset.`
         })
       }
-      if (!Number.isFinite(figures.loss)) {
+      if (!Number.isFinite(predicted.loss)) {
         return yield* new ValidationImpossible({
           message: `The loss of the model at ${directories.model} is not a finite number on the ${name} split: its weights are damaged, or training diverged. Train again, with a smaller learning rate if that happens again.`
         })
+      }
+      const figures = {
+        ...predicted,
+        shared: sharedFigures(measured, modelScores[index]!, shared[index]!, config.seed)
       }
       const perDocument = perDocumentOf(measured.documents, modelScores[index]!.bits)
       return { name, whole, figures, kinds: kindFigures(scored), perDocument }

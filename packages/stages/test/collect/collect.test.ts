@@ -278,6 +278,9 @@ layer(Running.layer)("collect", (it) => {
       assert.notStrictEqual(third, second)
       yield* fs.writeFileString(`${root}/package.json`, '{"license":"MIT","version":"1.0.1"}')
       assert.strictEqual(yield* digest, third)
+      // And so does a licence file.
+      yield* fs.writeFileString(`${root}/LICENSE`, "Do what you like.\n")
+      assert.notStrictEqual(yield* digest, third)
     })
   )
 

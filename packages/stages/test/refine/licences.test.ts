@@ -1,37 +1,5 @@
-import { describe, expect, test } from "vitest"
-import { check, parse } from "../../src/refine/licences.ts"
-
-describe("an SPDX expression", () => {
-  test.each<[string, ReadonlyArray<ReadonlyArray<string>> | undefined]>([
-    ["MIT", [["mit"]]],
-    ["MIT OR Apache-2.0", [["mit"], ["apache-2.0"]]],
-    [
-      "(MIT OR Apache-2.0) AND BSD-3-Clause",
-      [
-        ["mit", "bsd-3-clause"],
-        ["apache-2.0", "bsd-3-clause"]
-      ]
-    ],
-    ["MIT OR ISC AND Zlib", [["mit"], ["isc", "zlib"]]],
-    ["GPL-2.0+", [["gpl-2.0-or-later"]]],
-    ["GPL-2.0 WITH Linux-syscall-note", [["gpl-2.0-only with linux-syscall-note"]]],
-    ["LicenseRef-own", [["licenseref-own"]]],
-    ["SEE LICENSE IN LICENSE.md", undefined],
-    ["UNLICENSED", undefined],
-    ["MIT/X11", undefined],
-    ["MIT OR", undefined],
-    ["(MIT", undefined],
-    ["", undefined]
-  ])("%s", (expression, expected) => {
-    expect(
-      parse(expression)?.map((all) =>
-        all.map(({ exception, licence }) =>
-          exception === undefined ? licence : `${licence} with ${exception}`
-        )
-      )
-    ).toEqual(expected)
-  })
-})
+import { expect, test } from "vitest"
+import { check } from "../../src/refine/licences.ts"
 
 test("lists decide by expression, and unknown is a class of its own", () => {
   const reasons = (settings: Partial<Parameters<typeof check>[0]>) => {
@@ -84,4 +52,20 @@ test("lists decide by expression, and unknown is a class of its own", () => {
     stays,
     stays
   ])
+})
+
+test("an entry may be an expression: OR lists each, AND both together", () => {
+  const reasons = (settings: Partial<Parameters<typeof check>[0]>) =>
+    ["MIT", "Zlib", "MIT AND Zlib", "ISC OR MIT"].map(
+      (licence) =>
+        check({ denyLicences: [], unknownLicences: "keep", ...settings })(licence)?.reason ?? "stays"
+    )
+  expect(reasons({ allowLicences: ["MIT OR Zlib"] })).toEqual(["stays", "stays", "stays", "stays"])
+  expect(reasons({ allowLicences: ["MIT AND Zlib"] })).toEqual([
+    "licence not allowed",
+    "licence not allowed",
+    "stays",
+    "licence not allowed"
+  ])
+  expect(reasons({ denyLicences: ["MIT AND Zlib"] })).toEqual(["stays", "stays", "licence denied", "stays"])
 })

@@ -131,7 +131,7 @@ layer(Running.layer)("secrets and personal data", (it) => {
       )
       assert.strictEqual(artifact.value.documents, 2)
       const listed = yield* fs.readFileString(`${artifact.directory}/skipped.jsonl`)
-      assert.match(listed, /"reason":"secret".*"detail":"GitHub token in line 11"/)
+      assert.match(listed, /"reason":"secret: GitHub token".*"detail":"in line 11"/)
       for (const value of values.slice(0, 20)) assert.notInclude(listed, value)
       const text = yield* fs.readFileString(`${artifact.directory}/text.bin`)
       assert.include(text, values[17])

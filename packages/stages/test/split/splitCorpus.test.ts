@@ -56,6 +56,49 @@ layer(Running.layer)("splitting a corpus", (it) => {
     })
   )
 
+  it.effect("keeps a repository or a folder on one side, with the near-duplicates of its documents", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const artifact = yield* corpusOf(code)
+      const list = `${artifact.directory}/documents.jsonl`
+      const lines = (yield* fs.readFileString(list)).trimEnd().split("\n")
+      const places = lines.map((line, id) => ({
+        ...JSON.parse(line),
+        origin: `git:r${id % 10}`,
+        path: `${id % 20 < 10 ? "a" : "b"}/${id}.c`,
+        // Documents of repositories 0 and 1.
+        ...(id === 10 || id === 21 ? { cluster: 3 } : {})
+      }))
+      yield* fs.writeFileString(list, places.map((place) => `${JSON.stringify(place)}\n`).join(""))
+      const sidesOf = Effect.fnUntraced(function* (
+        keepTogether: "folders" | "origins" | "clusters",
+        key: (document: { readonly origin: string; readonly path: string }) => string
+      ) {
+        const config = { corpus, validationShare: 0.2, testShare: 0.2, keepTogether }
+        const ran = yield* Running.runStage(splitCorpus(config), { corpus: artifact })
+        const { all } = yield* SplitReader.open(ran.artifact)
+        const sides = new Map<string, Set<string>>()
+        for (let id = 0; id < all.documents; id++) {
+          const document = yield* all.document(id)
+          sides.set(key(document), (sides.get(key(document)) ?? new Set()).add(document.split))
+        }
+        assert.isDefined(ran.artifact.value.test)
+        return sides
+      })
+      const most = (sides: ReadonlyMap<string, ReadonlySet<string>>) =>
+        Math.max(...[...sides.values()].map((each) => each.size))
+      const origins = yield* sidesOf("origins", ({ origin }) => origin)
+      assert.strictEqual(most(origins), 1)
+      assert.deepStrictEqual(origins.get("git:r0"), origins.get("git:r1"))
+      const folder = ({ origin, path }: { readonly origin: string; readonly path: string }) =>
+        `${origin}/${path.split("/")[0]}`
+      assert.strictEqual(most(yield* sidesOf("folders", folder)), 1)
+      assert.isAbove(most(yield* sidesOf("clusters", ({ origin }) => origin)), 1)
+      const one = yield* Effect.flip(made({ keepTogether: "origins" }))
+      assert.include(one.message, 'belong together by keepTogether "origins"')
+    })
+  )
+
   it.effect("draws the documents that datasets had before there were splits", () =>
     Effect.gen(function* () {
       const { reader } = yield* made({ seed: 1, validationShare: 0.1, testShare: 0.5 })

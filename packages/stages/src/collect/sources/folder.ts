@@ -4,8 +4,9 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema } from "effect"
 import { withMemory } from "../fileDigests.ts"
 import { digestFolder, readFolder } from "../folder.ts"
+import { isEvidence } from "../folderLicences.ts"
 import * as Globs from "../Globs.ts"
-import { licenceOfSource, manifestName } from "../licence.ts"
+import { isManifest, licenceOfManifest } from "../licence.ts"
 import { make, type Globs as Patterns } from "../SourceDefinition.ts"
 import { fileTree } from "./fileTree.ts"
 import { localPath } from "./localFiles.ts"
@@ -34,7 +35,7 @@ const readingOf = Effect.fnUntraced(function* (source: Config, maximumFileBytes:
   }
 })
 
-/** Digests the files that globs take. Of a package.json that they do not take, only its licence counts. */
+/** Digests the files that globs take. Of a file that they do not take, only the licence counts that it states for its folder. */
 const digest = Effect.fnUntraced(function* (source: Config, maximumFileBytes: number) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -43,19 +44,22 @@ const digest = Effect.fnUntraced(function* (source: Config, maximumFileBytes: nu
   const reading = yield* readingOf(source, maximumFileBytes)
   // Another choice of the same folder's files is remembered on its own.
   const choice = JSON.stringify([reading.directory, source.include, source.exclude])
+  const wanted = (file: string): boolean => matches(file) || isEvidence(file)
+  const manifests: Array<string> = []
   yield* withMemory(choice, (remembered) =>
-    digestFolder(
-      { ...reading, wanted: matches, excludesFolder, warn: () => {} },
-      remembered,
-      (file, state) => void hash.update(`\0file\0${file}\0${state}`)
+    digestFolder({ ...reading, wanted, excludesFolder, warn: () => {} }, remembered, (file, state) =>
+      // A manifest has more than the licence, and changes more often.
+      isManifest(file) && !matches(file)
+        ? void manifests.push(file)
+        : void hash.update(`\0file\0${file}\0${state}`)
     )
   )
-  if (!matches(manifestName)) {
-    const manifest = yield* fs.readFile(path.join(reading.directory, manifestName)).pipe(
-      Effect.map(licenceOfSource),
+  for (const manifest of manifests) {
+    const licence = yield* fs.readFile(path.join(reading.directory, manifest)).pipe(
+      Effect.map((bytes) => licenceOfManifest(manifest, bytes)),
       Effect.orElseSucceed(() => null)
     )
-    if (manifest !== null) hash.update(`\0licence\0${manifest}`)
+    if (licence !== null) hash.update(`\0licence\0${manifest}\0${licence}`)
   }
   return hash.digest("hex")
 })

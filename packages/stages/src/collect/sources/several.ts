@@ -1,0 +1,78 @@
+/** Several sources at once, as a list for `collect`: the repositories of a list file, and the clones in a folder. */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { InvalidPipeline } from "@trainyard/core/Pipeline"
+import type { Globs, Source } from "../SourceDefinition.ts"
+import { folder } from "./folder.ts"
+import { git } from "./git.ts"
+
+const refuse = (message: string) => new InvalidPipeline({ pipeline: "", message })
+
+/** The entries of a list file: an address and a commit a line; `#` begins a comment. Throws `InvalidPipeline` for another line. */
+const entriesOf = (file: string, text: string) => {
+  const seen = new Set<string>()
+  return text.split(/\r?\n/).flatMap((line, index) => {
+    const [repository, commit, ...more] = line
+      .replace(/(?:^|\s)#.*$/, "")
+      .split(/\s+/)
+      .filter((word) => word !== "")
+    if (repository === undefined) return []
+    const place = `Line ${index + 1} of ${file}`
+    if (commit === undefined || more.length > 0 || !/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(commit))
+      throw refuse(
+        `${place} must have an address and a full commit id. For the newest commit of a repository: git ls-remote ADDRESS HEAD.`
+      )
+    if (seen.has(repository)) throw refuse(`${place} repeats ${repository}. Keep one commit of it.`)
+    seen.add(repository)
+    return [{ repository, commit }]
+  })
+}
+
+/**
+ * The repositories of a list file, each at its commit: `ADDRESS COMMIT` a line, `#` begins a comment. Each is a source of its own, so a changed line
+ * fetches one repository. Throws `InvalidPipeline` where the file cannot be read or a line is wrong.
+ *
+ * @example
+ * ```ts
+ * collect({ sources: Source.gitList("repositories.txt", { include: ["**\/*.c"] }) })
+ * ```
+ */
+export const gitList = (file: string, options: Globs = {}): ReadonlyArray<Source> => {
+  const path = resolve(file)
+  if (!existsSync(path))
+    throw refuse(`There is no list of repositories ${path}. Give a file with an address and a commit a line.`)
+  const entries = entriesOf(path, readFileSync(path, "utf8"))
+  if (entries.length === 0)
+    throw refuse(`The list ${path} names no repository. Add an address and a commit a line.`)
+  return entries.map(({ commit, repository }) => git(repository, { ...options, commit }))
+}
+
+const isClone = (path: string): boolean => existsSync(join(path, ".git"))
+
+/** Folders with a `.git` below a folder, at most two levels down, such as `OWNER/NAME`; none within another. */
+const clonesBelow = (path: string, levels: number): ReadonlyArray<string> =>
+  readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort()
+    .flatMap((name) => {
+      const inside = join(path, name)
+      if (isClone(inside)) return [name]
+      return levels > 1 ? clonesBelow(inside, levels - 1).map((below) => `${name}/${below}`) : []
+    })
+
+/**
+ * The work trees of all clones in a folder, such as those of an organisation, each a source of its own: `NAME` or `OWNER/NAME` below the folder. Throws
+ * `InvalidPipeline` where there is none.
+ */
+export const clones = (
+  path: string,
+  options: Globs & { readonly gitignore?: boolean } = {}
+): ReadonlyArray<Source> => {
+  const place = resolve(path)
+  if (!existsSync(place)) throw refuse(`There is no folder ${place}. Give the folder with the clones.`)
+  const found = clonesBelow(place, 2)
+  if (found.length === 0)
+    throw refuse(`The folder ${place} holds no clone: no folder with a .git one or two levels down.`)
+  return found.map((name) => folder(`${path.replace(/\/+$/, "")}/${name}`, options))
+}
