@@ -62,6 +62,10 @@ export interface Context {
   /** Numbers made on the host. The same key is the same buffer. */
   readonly upload: (key: string, type: DataType, length: number, make: Upload["make"]) => Value
   readonly dispatch: (dispatch: Dispatch) => void
+  /** Keeps working memory for a later step that needs the same again of these values. */
+  readonly remember: (made: Value, from: ReadonlyArray<Value>) => void
+  /** What was made from these values, unless one of them was written since. It is the caller's to change. */
+  readonly recall: (from: ReadonlyArray<Value>) => Value | undefined
 }
 
 export type Lower = (context: Context) => void
@@ -72,6 +76,8 @@ class Draft {
   readonly tensors = new Map<string, Value>()
   readonly uploads = new Map<string, Upload>()
   readonly dispatches: Array<Dispatch> = []
+  readonly #writes = new Map<number, number>()
+  readonly #remembered = new Map<string, Value>()
   #count = 0
 
   constructor(program: Program) {
@@ -89,6 +95,27 @@ class Draft {
     const value = this.fresh(name, type, sizeOf(shape))
     this.tensors.set(name, value)
     return value
+  }
+
+  dispatch(dispatch: Dispatch): void {
+    this.dispatches.push(dispatch)
+    for (const { value, writes } of dispatch.bound)
+      if (writes) this.#writes.set(value.id, (this.#writes.get(value.id) ?? 0) + 1)
+  }
+
+  #keyOf(from: ReadonlyArray<Value>): string {
+    return from.map(({ id }) => `${id}@${this.#writes.get(id) ?? 0}`).join(" ")
+  }
+
+  remember(made: Value, from: ReadonlyArray<Value>): void {
+    this.#remembered.set(this.#keyOf(from), made)
+  }
+
+  recall(from: ReadonlyArray<Value>): Value | undefined {
+    const key = this.#keyOf(from)
+    const made = this.#remembered.get(key)
+    this.#remembered.delete(key)
+    return made
   }
 
   upload(key: string, type: DataType, length: number, make: Upload["make"]): Value {
@@ -121,7 +148,9 @@ const contextOf = (draft: Draft, program: Program, step: Step, limits: Limits): 
     },
     scratch: (length, type = "f32") => draft.fresh(`working memory of ${step.operation}`, type, length),
     upload: (key, type, length, make) => draft.upload(key, type, length, make),
-    dispatch: (dispatch) => draft.dispatches.push(dispatch)
+    dispatch: (dispatch) => draft.dispatch(dispatch),
+    remember: (made, from) => draft.remember(made, from),
+    recall: (from) => draft.recall(from)
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from "./kernels/attentions.ts"
 import { dropout } from "./kernels/dropout.ts"
 import { embedding, embeddingBackward, gather, scatterAdd } from "./kernels/gather.ts"
+import { linear } from "./kernels/linear.ts"
 import { map } from "./kernels/map.ts"
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./kernels/norms.ts"
 import { product } from "./kernels/product.ts"
@@ -28,6 +29,7 @@ const fused = {
   layerNormBackward,
   rmsNorm,
   rmsNormBackward,
+  linear,
   attention,
   attentionBackward,
   attentionCached,

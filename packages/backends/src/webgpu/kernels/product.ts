@@ -191,6 +191,9 @@ const partsOf = (shape: Shape): number => {
 /** Few rows or columns: every element is a sum by itself, and a tile would be empty for the most part. */
 const isNarrow = (shape: Shape): boolean => Math.min(shape.at(-3)!, shape.at(-2)!) <= 4
 
+/** Whether a product is one dispatch of whole sums, so that it can finish them. */
+export const isWhole = (shape: Shape): boolean => !isNarrow(shape) && partsOf(shape) === 1
+
 /** Appends the dispatches of a product. */
 export const productInto = (context: Context, product: Product): void => {
   const { a, b, finish, shape, y } = product
@@ -209,10 +212,14 @@ export const productInto = (context: Context, product: Product): void => {
       over: 1,
       kind: "sum" as const
     }
-    return reduceInto(context, reduction, (index) => (index === 0 ? a : b).value, y)
+    reduceInto(context, reduction, (index) => (index === 0 ? a : b).value, y)
+    return
   }
   const parts = finish === undefined ? partsOf(shape) : 1
-  if (parts === 1) return context.dispatch(tiled(operation, product, 1, 0))
+  if (parts === 1) {
+    context.dispatch(tiled(operation, product, 1, 0))
+    return
+  }
   const results = shape.slice(0, -1)
   const count = sizeOf(results)
   const scratch = { value: context.scratch(count * parts), adds: false }

@@ -125,6 +125,8 @@ export const projectionLoss: Lower = (context) => {
     logitsOf(context, 0, sizes, logits, one)
     context.dispatch(rowLoss(context, sizes, logits, one.first, one.count))
   }
+  // The gradient needs the same logits, where all rows are one band.
+  if (band === rows) context.remember(logits, [context.input(0), context.input(1)])
   const loss = context.output(0)
   const losses = context.output(1)?.value
   if (loss === undefined || losses === undefined) return
@@ -141,31 +143,52 @@ export const projectionLoss: Lower = (context) => {
   reduceInto(context, reduction, (index) => (index === 0 ? losses : shares), loss)
 }
 
+/** The error of logit `value` in row `m` and column `n` of a band that begins at row `first`. */
+const errorOf = (context: Context, shares: Value, first: number) => (kernel: KernelText) => {
+  const [dLoss, targets, sums] = [0, 3, 4].map((input) => kernel.read(context.input(input)))
+  const row = `m + ${first}`
+  const error = `exp(value - ${sums}[${row}]) - select(0f, 1f, n == ${targets}[${row}])`
+  return `(${error}) * ${kernel.read(shares)}[${row}] * ${dLoss}[0]`
+}
+
+/** Turns all logits into their errors, in place. */
+const errorsInPlace = (context: Context, { vocabulary }: Sizes, logits: Value, shares: Value): void => {
+  const kernel = new KernelText()
+  const numbers = kernel.write(logits)
+  context.dispatch(
+    kernel.each(context.step.operation, logits.length, [
+      `let m = i / ${vocabulary};`,
+      `let n = i - m * ${vocabulary};`,
+      `let value = ${numbers}[i];`,
+      `${numbers}[i] = ${errorOf(context, shares, 0)(kernel)};`
+    ])
+  )
+}
+
 export const projectionLossBackward: Lower = (context) => {
   const sizes = sizesOf(context, 1)
   const { band, rows, vocabulary, width } = sizes
+  const [x, table] = [context.input(1), context.input(2)]
   const [dx, dTable] = [context.output(0), context.output(1)]
   const shares = sharesOf(context, context.step.inputs[3]!, rows)
-  const errors = context.scratch(band * vocabulary)
+  const known = context.recall([x, table])
+  const errors = known ?? context.scratch(band * vocabulary)
   for (const { count, first } of bandsOf(sizes)) {
-    logitsOf(context, 1, sizes, errors, { count, first }, (kernel) => {
-      const [dLoss, targets, sums] = [0, 3, 4].map((input) => kernel.read(context.input(input)))
-      const row = `m + ${first}`
-      const error = `exp(value - ${sums}[${row}]) - select(0f, 1f, n == ${targets}[${row}])`
-      return `(${error}) * ${kernel.read(shares)}[${row}] * ${dLoss}[0]`
-    })
+    if (known === undefined)
+      logitsOf(context, 1, sizes, errors, { count, first }, errorOf(context, shares, first))
+    else errorsInPlace(context, sizes, errors, shares)
     if (dx !== undefined)
       productInto(context, {
         shape: [count, width, vocabulary],
         a: { value: errors, view: matrix(vocabulary, 1) },
-        b: { value: context.input(2), view: matrix(1, width) },
+        b: { value: table, view: matrix(1, width) },
         y: { ...dx, view: matrix(width, 1, first * width) }
       })
     if (dTable !== undefined)
       productInto(context, {
         shape: [vocabulary, width, count],
         a: { value: errors, view: matrix(1, vocabulary) },
-        b: { value: context.input(1), view: matrix(1, width, first * width) },
+        b: { value: x, view: matrix(1, width, first * width) },
         y: { value: dTable.value, adds: dTable.adds || first > 0, view: matrix(width, 1) }
       })
   }

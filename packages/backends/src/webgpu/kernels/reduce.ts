@@ -111,7 +111,10 @@ const reduceArranged = (context: Context, operation: string, task: Task): void =
     const stored = store(kernel, result, place, total)
     return [isInside === undefined ? stored : `if (${isInside}) { ${stored} }`]
   }
-  if (parts === 1) return context.dispatch(reduceParts(operation, task, sharing, put))
+  if (parts === 1) {
+    context.dispatch(reduceParts(operation, task, sharing, put))
+    return
+  }
   const scratch = context.scratch(results * parts)
   context.dispatch(
     reduceParts(operation, task, sharing, (kernel, total) => [
