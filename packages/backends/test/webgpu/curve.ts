@@ -43,6 +43,7 @@ const train = Effect.fnUntraced(function* (engine: Engine) {
     const outputs = yield* prepared.run({
       ...batchOf(step),
       offset: Int32Array.of(0),
+      lossGradient: Float32Array.of(1),
       learningRate: Float32Array.of(1e-3),
       step: Int32Array.of(step)
     })
