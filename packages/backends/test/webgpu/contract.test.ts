@@ -11,7 +11,7 @@ const isWhole = process.env.TRAINYARD_TEST_WEBGPU === "all"
 
 /** Tests that compile many kernels. */
 const long =
-  /beyond every tile|size 1 and odd|same bits|small batches|interrupted|dropout is part|at the same time|token by token|what one engine saved|two sessions|closed and reopened|its own expansion|steps follow|lasting failure|runs the right ones/
+  /beyond every tile|size 1 and odd|same bits|small batches|interrupted|dropout is part|at the same time|token by token|what one engine saved|two sessions|closed and reopened|its own expansion|steps follow|lasting failure|outputs are copies|other fibers|share the session|runs the right ones/
 
 await contractSuite(
   engine,

@@ -1,5 +1,5 @@
 /**
- * Trains a small model on webgpu and on cpu from the same weights and prints both curves, and how far they are apart:
+ * Trains a small model on webgpu and on cpu from the same weights and prints both curves, and how far they are apart so far:
  *
  *     node packages/backends/test/webgpu/curve.ts [steps] [width] [vocabulary]
  */
@@ -26,7 +26,8 @@ const batchOf = (step: number) => {
   return { tokens: tokens.slice(0, count), targets: tokens.slice(1) }
 }
 
-const train = Effect.fnUntraced(function* (engine: Engine) {
+/** A session with the weights, and a training step on it with the time that it takes. */
+const ready = Effect.fnUntraced(function* (engine: Engine) {
   const session = yield* engine.open(tensors, { threads: 1, precision: "f32" })
   for (const { name, role, shape } of tensors)
     if (role === "parameter")
@@ -37,9 +38,8 @@ const train = Effect.fnUntraced(function* (engine: Engine) {
         )
       )
   const prepared = yield* session.prepare(program)
-  const curve: Array<number> = []
-  const started = performance.now()
-  for (let step = 1; step <= steps; step++) {
+  return Effect.fnUntraced(function* (step: number) {
+    const started = performance.now()
     const outputs = yield* prepared.run({
       ...batchOf(step),
       offset: Int32Array.of(0),
@@ -47,22 +47,21 @@ const train = Effect.fnUntraced(function* (engine: Engine) {
       learningRate: Float32Array.of(1e-3),
       step: Int32Array.of(step)
     })
-    curve.push(outputs[lossName]![0]!)
-  }
-  return { curve, milliseconds: (performance.now() - started) / steps }
-}, Effect.scoped)
-
-const compare = Effect.gen(function* () {
-  const [mine, right] = [yield* train(webgpu), yield* train(cpu)]
-  for (let step = 0; step < steps; step += Math.max(1, Math.floor(steps / 10)))
-    yield* Console.log(`step ${step + 1}: webgpu ${mine.curve[step]}, cpu ${right.curve[step]}`)
-  const apart = Math.max(...mine.curve.map((loss, step) => Math.abs(loss / right.curve[step]! - 1)))
-  yield* Console.log(
-    `last: webgpu ${mine.curve.at(-1)}, cpu ${right.curve.at(-1)}; at most ${(100 * apart).toPrecision(2)} % apart`
-  )
-  yield* Console.log(
-    `a step: webgpu ${mine.milliseconds.toFixed(0)} ms, cpu ${right.milliseconds.toFixed(0)} ms`
-  )
+    return { loss: outputs[lossName]![0]!, milliseconds: performance.now() - started }
+  })
 })
 
-await Effect.runPromise(compare)
+const compare = Effect.gen(function* () {
+  const [mine, right] = [yield* ready(webgpu), yield* ready(cpu)]
+  let apart = 0
+  for (let step = 1; step <= steps; step++) {
+    const [one, other] = [yield* mine(step), yield* right(step)]
+    apart = Math.max(apart, Math.abs(one.loss / other.loss - 1))
+    if (step === 1 || step % 20 === 0)
+      yield* Console.log(
+        `step ${step}: webgpu ${one.loss.toFixed(6)} in ${one.milliseconds.toFixed(0)} ms, cpu ${other.loss.toFixed(6)} in ${other.milliseconds.toFixed(0)} ms; at most ${(100 * apart).toPrecision(2)} % apart`
+      )
+  }
+})
+
+await Effect.runPromise(Effect.scoped(compare))
