@@ -1,7 +1,6 @@
 /** What WebGPU finds on this machine: the adapter that runs kernels, or why there is none. */
-import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
-import { Config, Effect, Option } from "effect"
+import { Effect } from "effect"
+import { missingVulkan } from "../vulkan.ts"
 
 /** An adapter, with what a person and a cache key need to know of it. */
 export interface Found {
@@ -20,49 +19,6 @@ export interface Missing {
   readonly why: string
   readonly hint: string
 }
-
-const setting = (name: string) =>
-  Effect.map(Effect.orElseSucceed(Effect.option(Config.String(name)), Option.none), (found) =>
-    Option.getOrElse(found, () => "")
-  )
-
-const someFile = (folder: string): boolean => {
-  try {
-    return readdirSync(folder).some((file) => file.endsWith(".json"))
-  } catch {
-    return false
-  }
-}
-
-/**
- * What Vulkan lacks on this Linux system, undefined where nothing. Asked before the `webgpu` package is loaded, which would otherwise
- * complain on standard error. Other systems bring Metal or Direct3D 12.
- */
-const lacking = Effect.gen(function* () {
-  if (process.platform !== "linux") return undefined
-  const libraries = (yield* setting("LD_LIBRARY_PATH")).split(":")
-  const folders = ["/usr/lib", "/lib", "/usr/local/lib"].flatMap((folder) => [
-    folder,
-    `${folder}64`,
-    `${folder}/x86_64-linux-gnu`,
-    `${folder}/aarch64-linux-gnu`
-  ])
-  if (
-    ![...libraries, ...folders].some((folder) => folder !== "" && existsSync(join(folder, "libvulkan.so.1")))
-  )
-    return "this system has no Vulkan loader (libvulkan.so.1)"
-  const named = `${yield* setting("VK_DRIVER_FILES")}:${yield* setting("VK_ICD_FILENAMES")}:${yield* setting("VK_ADD_DRIVER_FILES")}`
-  if (named.split(":").some((file) => file !== "" && existsSync(file))) return undefined
-  const data = [
-    ...((yield* setting("XDG_DATA_DIRS")) || "/usr/local/share:/usr/share").split(":"),
-    (yield* setting("XDG_DATA_HOME")) || join(yield* setting("HOME"), ".local/share"),
-    "/etc",
-    "/usr/local/etc"
-  ]
-  return data.some((folder) => folder !== "" && someFile(join(folder, "vulkan/icd.d")))
-    ? undefined
-    : "this system has no Vulkan driver"
-})
 
 const driver =
   "Install the GPU's driver with Vulkan, Metal or Direct3D 12, or take another --backend; the cpu engine runs everywhere."
@@ -90,7 +46,7 @@ const request = async (): Promise<Found | undefined> => {
 
 /** Looks for an adapter. Never fails. */
 export const findAdapter: Effect.Effect<Found | Missing> = Effect.gen(function* () {
-  const why = yield* lacking
+  const why = yield* missingVulkan
   if (why !== undefined) return { why, hint: driver }
   return yield* Effect.tryPromise(request).pipe(
     Effect.map((found) => found ?? { why: "WebGPU finds no adapter", hint: driver }),
