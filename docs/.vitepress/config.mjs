@@ -54,6 +54,7 @@ const sidebar = [
     text: "Engines",
     items: pages(
       ["Engines", "engines"],
+      ["webgpu", "webgpu-engine"],
       ["native", "native-engine"],
       ["cpu", "cpu-engine"],
       ["gpujs", "gpujs-engine"],

@@ -8,7 +8,7 @@ import { Context, type Effect, Schema, type Scope } from "effect"
 import type { Program, Tensor } from "./program/Program.ts"
 
 /** The engines that come with Trainyard, in the order in which `auto` tries them. */
-export const knownEngines = ["native", "cpu", "gpujs", "reference"] as const
+export const knownEngines = ["webgpu", "native", "cpu", "gpujs", "reference"] as const
 export type KnownEngine = (typeof knownEngines)[number]
 
 /** Name of an engine. Editors complete the known ones; others come from packages. */

@@ -20,6 +20,7 @@ import { find } from "./Engine.ts"
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
 const loaders: Readonly<Record<KnownEngine, () => Promise<{ readonly engine: Engine }>>> = {
+  webgpu: () => import("./webgpu/engine.ts"),
   native: () => import("./native/engine.ts"),
   cpu: () => import("./cpu/engine.ts"),
   gpujs: () => import("./gpujs/engine.ts"),
@@ -116,7 +117,7 @@ const crowded = (here: Availability, threads: number): string | undefined => {
 
 /**
  * Chooses an engine. An engine that is asked for by name and cannot run fails with its reason and hint; `auto` takes the first
- * of native, cpu, gpujs and reference that works here, and says what spoke against those before it.
+ * of webgpu, native, cpu, gpujs and reference that works here, and says what spoke against those before it.
  */
 export const select = Effect.fn("Engines.select")(function* (
   choice: Choice = {}

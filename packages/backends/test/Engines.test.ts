@@ -11,7 +11,7 @@ describe("Engines", () => {
       const all = yield* Engines.survey()
       assert.deepStrictEqual(
         all.map(({ engine }) => engine),
-        ["native", "cpu", "gpujs", "reference"]
+        ["webgpu", "native", "cpu", "gpujs", "reference"]
       )
       for (const { availability } of all) {
         if (availability.available) {

@@ -17,7 +17,7 @@ import type { OperationName } from "../src/program/operations.ts"
 
 const file = new URL("../../../docs/support.md", import.meta.url)
 const names = testedOperations
-const order: ReadonlyArray<EngineName> = ["reference", "cpu", "native", "gpujs"]
+const order: ReadonlyArray<EngineName> = ["reference", "cpu", "native", "webgpu", "gpujs"]
 
 type Cell = "own kernel" | "own kernel, in f32" | "expanded" | "absent"
 /** By column ("native bf16"), then by operation. */

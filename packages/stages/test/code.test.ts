@@ -65,7 +65,9 @@ describe("the code of each stage", () => {
       }
       // Engines have an identity of their own.
       expect(
-        Object.keys(codes.train!.files).filter((file) => /src\/(?:cpu|native|gpujs|reference)\//.test(file))
+        Object.keys(codes.train!.files).filter((file) =>
+          /src\/(?:cpu|native|gpujs|webgpu|reference)\//.test(file)
+        )
       ).toEqual([])
     }).pipe(Effect.provide(NodeServices.layer))
   )

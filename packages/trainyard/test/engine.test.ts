@@ -21,6 +21,7 @@ describe("the identity of what computes", () => {
         const codes = yield* Effect.forEach(identity!.sources, (source) => Code.read(source))
         const files = codes.flatMap((code) => Object.keys(code.files))
         const kernels: Record<typeof name, string> = {
+          webgpu: "webgpu/kernels/product.ts",
           native: "native/fuse.ts",
           cpu: "cpu/lower/matrix.ts",
           gpujs: "gpujs/kernels/product.ts",

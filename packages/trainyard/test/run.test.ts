@@ -106,7 +106,7 @@ describe("trainyard run", () => {
     [["--set", "nonsense"], /write it as stage\.key=value/],
     [
       ["--backend", "gpu"],
-      /no engine of that name \(its own are native, cpu, gpujs, reference\).*Check the spelling of --backend/
+      /no engine of that name \(its own are webgpu, native, cpu, gpujs, reference\).*Check the spelling of --backend/
     ],
     [["--backend", "./job.ts"], /default export of .*job\.ts is not an engine/],
     [["--backend", " "], /--backend/],

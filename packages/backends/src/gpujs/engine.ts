@@ -12,12 +12,12 @@ import {
   type Session
 } from "../Backend.ts"
 import { expandedFor } from "../program/expand.ts"
+import { fault } from "../program/faults.ts"
 import type { Tensor } from "../program/Program.ts"
 import { ProgramError } from "../program/ProgramError.ts"
 import { isPrimitive } from "../program/primitives.ts"
 import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
 import { deviceRuns } from "./deviceRuns.ts"
-import { fault } from "./faults.ts"
 import { hostRuns } from "./hostRuns.ts"
 import { type Lowered, lower, matrix } from "./Lowering.ts"
 import { lowerings } from "./lowerings.ts"

@@ -1,8 +1,7 @@
 /** Which of gpu.js's ways of running kernels works here: a GPU through WebGPU, else WebAssembly, else plain JavaScript. */
 
-import { existsSync } from "node:fs"
-import { join } from "node:path"
-import { Config, Effect } from "effect"
+import { Effect } from "effect"
+import { missingVulkan } from "../vulkan.ts"
 import { GPU } from "./library.ts"
 
 export type Mode = "webgpu" | "webasm" | "cpu"
@@ -14,25 +13,6 @@ export interface Found {
   /** Whether there is a GPU behind it: `auto` takes gpujs for nothing else. */
   readonly accelerated: boolean
 }
-
-/**
- * Whether this system can load Vulkan at all. Asked before the `webgpu` package is loaded, which would otherwise complain on
- * standard error. Other systems bring Metal or Direct3D.
- */
-const hasVulkan = Effect.gen(function* () {
-  if (process.platform !== "linux") return true
-  const extra = yield* Effect.orElseSucceed(Config.String("LD_LIBRARY_PATH"), () => "")
-  const folders = [
-    ...extra.split(":"),
-    ...["/usr/lib", "/lib", "/usr/local/lib"].flatMap((folder) => [
-      folder,
-      `${folder}64`,
-      `${folder}/x86_64-linux-gnu`,
-      `${folder}/aarch64-linux-gnu`
-    ])
-  ]
-  return folders.some((folder) => folder !== "" && existsSync(join(folder, "libvulkan.so.1")))
-})
 
 /** Gives Node the `navigator.gpu` that browsers have, from the npm package `webgpu`. */
 const provideWebGpu = async (): Promise<void> => {
@@ -62,7 +42,7 @@ const findWebGpu = async (): Promise<Found | undefined> => {
 /** The best mode there is, or the one that is asked for, if it works here. */
 export const findMode = (asked?: Mode): Effect.Effect<Found | undefined> =>
   Effect.gen(function* () {
-    if ((asked === undefined || asked === "webgpu") && (yield* hasVulkan)) {
+    if ((asked === undefined || asked === "webgpu") && (yield* missingVulkan) === undefined) {
       // The package that brings WebGPU to Node may not load, or find no adapter: both mean that there is none here.
       const found = yield* Effect.orElseSucceed(Effect.tryPromise(findWebGpu), () => undefined)
       if (found !== undefined) return found

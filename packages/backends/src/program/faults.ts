@@ -1,6 +1,6 @@
 /** What is wrong with the values of a run's integer inputs, found before anything is sent to a device that would not say. */
 import type { Inputs } from "../Backend.ts"
-import type { Program, Step } from "../program/Program.ts"
+import type { Program, Step } from "./Program.ts"
 
 const stepFault = (program: Program, step: Step, inputs: Inputs): string | undefined => {
   const shape = (input: number) => program.tensors[step.inputs[input] ?? ""]?.shape ?? []
