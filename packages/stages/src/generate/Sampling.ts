@@ -83,9 +83,19 @@ const keepTopP = (weights: Float64Array, topP: number): void => {
   }
 }
 
+/** Room for the weights [V] of one text, which each token writes anew: a new array for each would cost more than the draw. */
+export const weightsRoom = (): { weights: Float64Array } => ({ weights: new Float64Array(0) })
+type Room = ReturnType<typeof weightsRoom>
+
 /** Weights to draw by, in proportion to the probabilities; the largest is 1. */
-const weightsOf = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampling): Float64Array => {
-  const weights = new Float64Array(scores.length)
+const weightsOf = (
+  scores: Scores,
+  { minP = 0, temperature, topK, topP = 1 }: Sampling,
+  room: Room = weightsRoom()
+): Float64Array => {
+  if (room.weights.length === scores.length) room.weights.fill(0)
+  else room.weights = new Float64Array(scores.length)
+  const { weights } = room
   const best = mostLikely(scores)
   if (temperature === 0) {
     weights[best] = 1
@@ -122,11 +132,12 @@ export const pick = (
   logits: Float32Array,
   sampling: Sampling,
   uniform: number,
-  seen: Iterable<number> = []
+  seen: Iterable<number> = [],
+  room?: Room
 ): number => {
   const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
   if (sampling.temperature === 0) return mostLikely(scores)
-  const weights = weightsOf(scores, sampling)
+  const weights = weightsOf(scores, sampling, room)
   let left = uniform * sumOf(weights)
   let last = 0
   for (let id = 0; id < weights.length; id++) {
@@ -146,13 +157,14 @@ export interface Candidates {
   readonly take: (id: number) => void
 }
 
-/** The tokens that `pick` draws from: its first draw is that of `pick`. */
+/** The tokens that `pick` draws from: its first draw is that of `pick`. They are valid until the room is used again. */
 export const candidates = (
   logits: Float32Array,
   sampling: Sampling,
-  seen: Iterable<number> = []
+  seen: Iterable<number> = [],
+  room?: Room
 ): Candidates => {
-  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
+  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling, room)
   const ids: Array<number> = []
   for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
   return {
