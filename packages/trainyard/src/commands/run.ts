@@ -39,6 +39,7 @@ export const run = Command.make(
     checked: checkedFlag,
     baseline: Judging.baselineFlag,
     tensorboard: TensorBoard.tensorboardFlag,
+    histograms: TensorBoard.histogramsFlag,
     param: paramFlag,
     ...stageFlags,
     json: jsonFlag
@@ -52,7 +53,7 @@ export const run = Command.make(
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
       const baseline = yield* Judging.open(flags.baseline, pipeline)
-      const figures = yield* TensorBoard.folder(flags.tensorboard)
+      const figures = yield* TensorBoard.folder(flags.tensorboard, flags.histograms)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
