@@ -72,7 +72,7 @@ export const run = Command.make(
     if (!flags.json) {
       for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
     }
-    const code = yield* Judging.conclude(result, baseline)
+    const { code } = yield* Judging.conclude(result, baseline)
     if (code !== 0) return yield* new Ended({ code })
   })
 ).pipe(
