@@ -95,6 +95,8 @@ const completions = Effect.fnUntraced(function* (
       prompt,
       max_tokens: maxTokens,
       temperature,
+      // As `generate` draws unless told otherwise.
+      top_k: 40,
       n: texts,
       seed,
       stream: true,
