@@ -10,8 +10,10 @@ export default defineConfig({
   ssr: { resolve: { conditions: [condition] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    maxWorkers: 2
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    maxWorkers: 2,
+    // Files share a worker: starting one for each takes longer than most files do.
+    isolate: false
   }
 })

@@ -2,15 +2,15 @@
 import { enableCompileCache } from "node:module"
 import { join } from "node:path"
 import { setFlagsFromString } from "node:v8"
+import { userCache } from "./userCache.ts"
 
 // Limits V8's young generation, which would otherwise grow in the stages before training and keep its size: a whole run of the c-code
 // pipeline peaks at 290 MB of resident memory with this flag and at 330 to 350 MB without. The stages before training take a tenth longer.
 setFlagsFromString("--semi-space-growth-factor=1")
 
 // Node's own choice is a folder in /tmp that all users share: the first of them owns it, and the others' code would come from there.
-const { HOME, LOCALAPPDATA, NODE_COMPILE_CACHE, XDG_CACHE_HOME } = process.env
-const caches = XDG_CACHE_HOME || LOCALAPPDATA || (HOME && join(HOME, ".cache"))
-if (NODE_COMPILE_CACHE) enableCompileCache()
-else if (caches) enableCompileCache(join(caches, "trainyard", "compile-cache"))
+const caches = userCache(process.env)
+if (process.env.NODE_COMPILE_CACHE) enableCompileCache()
+else if (caches) enableCompileCache(join(caches, "compile-cache"))
 
 await import("./program.ts")

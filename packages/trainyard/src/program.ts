@@ -1,6 +1,7 @@
 /** Runs the command line: signals, uncaught errors, one sentence for what goes wrong, and the exit code. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { UserCache } from "@trainyard/core/cache/CodeMemory"
 import { Effect, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { load, version } from "./command.ts"
@@ -9,6 +10,7 @@ import * as Help from "./Help.ts"
 import * as Output from "./Output.ts"
 import * as Signals from "./Signals.ts"
 import * as UncaughtErrors from "./UncaughtErrors.ts"
+import { userCache } from "./userCache.ts"
 
 const start = () => {
   // Why standard output lacks something.
@@ -30,6 +32,7 @@ const start = () => {
           Layer.succeed(Signals.Signals, signals),
           uncaught.layer,
           Help.config,
+          Layer.succeed(UserCache, userCache(process.env)),
           CliOutput.layerPresenter(Help.presenter),
           Layer.succeed(Logger.LogToStderr, true)
         )

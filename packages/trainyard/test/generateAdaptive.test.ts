@@ -7,18 +7,8 @@ import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
 import { beforeAll, expect, test } from "vitest"
-import {
-  buildDataset,
-  checkpoint,
-  collect,
-  Pipeline,
-  Source,
-  splitCorpus,
-  tokenize,
-  train,
-  validate
-} from "../src/index.ts"
-import { engine, textOf } from "./malformed/specimens.ts"
+import { checkpoint, Pipeline, validate } from "../src/index.ts"
+import { engine, measureLittle, textOf, training } from "./malformed/specimens.ts"
 import { emptyFolder, trainyard, write } from "./spawn.ts"
 
 const root = emptyFolder()
@@ -27,19 +17,8 @@ let made: Readonly<Record<string, string>>
 
 const pipeline = (adaptive: boolean) =>
   Pipeline.make("mixed", () => {
-    const corpus = collect({ sources: [Source.folder(join(root, "source"))] })
-    const split = splitCorpus({ corpus })
-    const tokenizer = tokenize({ split, vocabularySize: 280 })
-    const dataset = buildDataset({ split, tokenizer })
-    const run = train({
-      ...{ dataset, model: { embedding: 8, layers: 1, heads: 2 }, sequenceLength: 16 },
-      ...{ steps: 2, batchSize: 2, evaluateEvery: 2 }
-    })
-    const model = checkpoint({ run })
-    return validate({
-      ...{ model, dataset, adaptive, language: "none", yardsticks: [], prompts: [] },
-      ...{ documentPrompts: 0, baselines: [2], baselinesToBeat: [] }
-    })
+    const { dataset, run } = training(join(root, "source"), { sequenceLength: 16 })
+    return validate({ model: checkpoint({ run }), dataset, adaptive, ...measureLittle })
   })
 
 const run = async (adaptive: boolean) => {

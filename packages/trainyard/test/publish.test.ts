@@ -7,18 +7,8 @@ import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import {
-  buildDataset,
-  checkpoint,
-  collect,
-  Pipeline,
-  Source,
-  splitCorpus,
-  tokenize,
-  train,
-  validate
-} from "../src/index.ts"
-import { engine, textOf } from "./malformed/specimens.ts"
+import { checkpoint, Pipeline, validate } from "../src/index.ts"
+import { engine, measureLittle, textOf, training } from "./malformed/specimens.ts"
 import { standIn } from "./publish/hub.ts"
 import { emptyFolder, trainyard, write } from "./spawn.ts"
 
@@ -30,17 +20,12 @@ afterAll(() => hub.close())
 
 const pipeline = (state: "best" | "last") =>
   Pipeline.make("published", () => {
-    const split = splitCorpus({ corpus: collect({ sources: [Source.folder(join(directory, "source"))] }) })
-    const dataset = buildDataset({ split, tokenizer: tokenize({ split, vocabularySize: 280 }) })
-    const run = train({
-      ...{ dataset, model: { embedding: 32, layers: 1, heads: 2 }, sequenceLength: 16 },
-      ...{ steps: 2, batchSize: 2, evaluateEvery: 2 }
+    const { dataset, run } = training(join(directory, "source"), {
+      model: { embedding: 32, layers: 1, heads: 2 },
+      sequenceLength: 16
     })
     const model = checkpoint({ run, state, title: "A model", gguf: ["q8_0"], onnx: true })
-    return validate({
-      ...{ model, dataset, language: "none", yardsticks: [], prompts: [] },
-      ...{ documentPrompts: 0, baselines: [2], baselinesToBeat: [] }
-    })
+    return validate({ model, dataset, ...measureLittle })
   })
 
 const run = async (state: "best" | "last") => {

@@ -9,6 +9,7 @@ import { address } from "./route.ts"
 import { useLoaded } from "./runs.ts"
 import { Sections } from "./Sections.tsx"
 import { source } from "./source.ts"
+import { ColumnNames } from "./Table.tsx"
 
 const Lineage = ({
   cacheKey,
@@ -141,15 +142,7 @@ export const ArtifactsPage = () => {
       <div class="scroll">
         <table>
           <caption class="hidden">All artifacts of the workspace</caption>
-          <thead>
-            <tr>
-              {["artifact", "kind", "pipeline", "made", "time", "size", "run"].map((name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <ColumnNames names={["artifact", "kind", "pipeline", "made", "time", "size", "run"]} />
           <tbody>
             {value
               .toSorted((a, b) => (a.at < b.at ? 1 : -1))

@@ -10,6 +10,7 @@ import { address } from "./route.ts"
 import { type Run, useRuns } from "./runs.ts"
 import { Samples } from "./Samples.tsx"
 import { artifactAddress, Badge, Entries, StageGraph, StageTable, TimeLine } from "./Stages.tsx"
+import { ColumnNames } from "./Table.tsx"
 
 const tabs = [
   "overview",
@@ -180,15 +181,7 @@ const Comparisons = ({ state }: { readonly state: State }) => (
       <div class="scroll" key={stages.join()}>
         <table>
           <caption>Trials of the sweep over {settings.join(", ")}</caption>
-          <thead>
-            <tr>
-              {["rank", ...settings, ...metrics, "time"].map((name) => (
-                <th key={name} scope="col">
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <ColumnNames names={["rank", ...settings, ...metrics, "time"]} />
           <tbody>
             {rows.map((row) => (
               <tr key={row.nodes.join()}>

@@ -3,6 +3,7 @@ import type { State } from "../src/ui/Payload.ts"
 import { duration, moment } from "./format.ts"
 import { Graph } from "./Graph.tsx"
 import { address } from "./route.ts"
+import { ColumnNames } from "./Table.tsx"
 
 type Stage = State["stages"][number]
 
@@ -57,15 +58,7 @@ export const StageTable = ({ state }: { readonly state: State }) => (
   <div class="scroll">
     <table>
       <caption>Stages, and why each ran or was reused</caption>
-      <thead>
-        <tr>
-          {["stage", "state", "why", "time", "attempt", "artifact", "facts"].map((name) => (
-            <th key={name} scope="col">
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <ColumnNames names={["stage", "state", "why", "time", "attempt", "artifact", "facts"]} />
       <tbody>
         {state.stages.map((stage) => {
           const href = artifactAddress(stage)

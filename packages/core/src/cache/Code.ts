@@ -175,7 +175,12 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
   })
   const key = `${file}#${stage ?? ""}`
   const known = memory.known.get(key)
-  if (known !== undefined && holds(known)) return known.code
+  if (known !== undefined && holds(known)) {
+    // Now the latest that was asked for: the oldest leave when the cache is full.
+    memory.known.delete(key)
+    memory.known.set(key, known)
+    return known.code
+  }
   const bundler = yield* bundlerOf(memory)
   const seen: Survey = {
     entry: file,

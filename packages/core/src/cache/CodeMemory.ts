@@ -1,8 +1,10 @@
 /**
- * A cache of code digests, within the process and, in the workspace's `code.json`, between processes, so that a plan only looks at the
- * times of files. Like git, it identifies a file by size, times and inode, and does not trust a file that changed a moment ago.
+ * A cache of code digests, within the process and, in a file, between processes, so that a plan only looks at the times of files. The file
+ * is the user's where the program names a folder for it (`UserCache`), else the workspace's. Like git, the cache identifies a file by size,
+ * times and inode, and does not trust a file that changed a moment ago.
  */
 import { statSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { Context, Effect, FileSystem, Option, Schema } from "effect"
 import { sha256 } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
@@ -65,6 +67,12 @@ export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("
   defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
 })
 
+/** A folder of the user's whose cache serves all workspaces. Undefined: each workspace has its own. */
+export const UserCache: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
+  "@trainyard/core/UserCache",
+  { defaultValue: () => undefined }
+)
+
 /** Identifies a state of a file, also of a missing one. */
 export const stampOf = (file: string): string => {
   const found = statSync(file, { throwIfNoEntry: false })
@@ -80,31 +88,53 @@ export const isSettled = (stamp: string): boolean => {
   return stamp === "absent" || Date.now() - Math.max(Number(modified), Number(changed)) > settleMilliseconds
 }
 
-/** Loads the cache that an earlier process saved. */
-export const recall = Effect.fnUntraced(function* (file: string, made: string) {
-  const memory = yield* CodeMemory
-  if (memory.known.size > 0) return
-  const fs = yield* FileSystem.FileSystem
-  const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
-  if (Option.isNone(found) || found.value.made !== made) return
-  if (sha256(JSON.stringify(found.value.known)) !== found.value.digest) return
-  for (const [key, known] of Object.entries(found.value.known)) memory.known.set(key, known)
+/** The files that may hold the cache, the first choice first. */
+const filesOf = Effect.fnUntraced(function* (workspaceFile: string) {
+  const folder = yield* UserCache
+  return folder === undefined ? [workspaceFile] : [join(folder, "code.json"), workspaceFile]
 })
 
-// More than the stages of any pipeline; old entries go first.
+/** What a file holds; nothing where it is absent, damaged, or by another bundler. */
+const load = Effect.fnUntraced(function* (file: string, made: string) {
+  const fs = yield* FileSystem.FileSystem
+  const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
+  if (Option.isNone(found) || found.value.made !== made) return []
+  if (sha256(JSON.stringify(found.value.known)) !== found.value.digest) return []
+  return Object.entries(found.value.known)
+})
+
+/** Loads the cache that earlier processes saved. */
+export const recall = Effect.fnUntraced(function* (workspaceFile: string, made: string) {
+  const memory = yield* CodeMemory
+  if (memory.known.size > 0) return
+  for (const file of yield* filesOf(workspaceFile))
+    for (const [key, known] of yield* load(file, made))
+      if (!memory.known.has(key)) memory.known.set(key, known)
+})
+
+// More than the stages of any pipeline. What was longest not asked for leaves first.
 const mostKnown = 200
 
-/** Saves the cache for later processes. A file that cannot be written is ignored. */
-export const remember = Effect.fnUntraced(function* (file: string, made: string) {
-  const memory = yield* CodeMemory
-  if (!memory.unsaved) return
-  const known = Object.fromEntries([...memory.known].slice(-mostKnown))
+const write = Effect.fnUntraced(function* (file: string, made: string, own: Memory["known"]) {
+  // Another process may have saved entries since this one loaded them.
+  const others = (yield* load(file, made)).filter(([key]) => !own.has(key))
+  const known = Object.fromEntries([...others, ...own].slice(-mostKnown))
   const text = JSON.stringify({
     made,
     digest: sha256(JSON.stringify(known)),
     known
   } satisfies typeof File.Type)
-  yield* Durable.writeFile(file, text).pipe(
+  const fs = yield* FileSystem.FileSystem
+  yield* fs.makeDirectory(dirname(file), { recursive: true })
+  yield* Durable.writeFile(file, text)
+})
+
+/** Saves the cache for later processes. Where no file can be written, that is ignored. */
+export const remember = Effect.fnUntraced(function* (workspaceFile: string, made: string) {
+  const memory = yield* CodeMemory
+  if (!memory.unsaved) return
+  const files = yield* filesOf(workspaceFile)
+  yield* Effect.firstSuccessOf(files.map((file) => write(file, made, memory.known))).pipe(
     Effect.andThen(Effect.sync(() => (memory.unsaved = false))),
     Effect.ignore
   )

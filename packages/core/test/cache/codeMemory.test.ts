@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as Code from "../../src/cache/Code.ts"
-import { CodeMemory, type Memory } from "../../src/cache/CodeMemory.ts"
+import { CodeMemory, type Memory, UserCache } from "../../src/cache/CodeMemory.ts"
 import { live } from "../harness.ts"
 import { folder, read, write } from "./codeFolder.ts"
 
@@ -30,6 +30,30 @@ describe("memory", () => {
       const third = fresh()
       yield* Code.recall(file).pipe(Effect.provideService(CodeMemory, third))
       expect(third.known.size).toBe(0)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.live("serves all workspaces of a user from the user's folder, else each workspace its own", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped()
+      const [one, two] = [`${root}/one.json`, `${root}/two.json`]
+      const readIn = (workspace: string, user: string, memory: Memory) =>
+        Code.recall(workspace).pipe(
+          Effect.andThen(Code.read(source)),
+          Effect.andThen(Code.remember(workspace)),
+          Effect.provideService(CodeMemory, memory),
+          Effect.provideService(UserCache, user)
+        )
+      const user = `${root}/cache/trainyard`
+      yield* readIn(one, user, fresh())
+      const later = fresh()
+      yield* readIn(two, user, later)
+      expect(later.modules.size).toBe(0)
+      expect([yield* fs.exists(one), yield* fs.exists(two)]).toEqual([false, false])
+      yield* fs.writeFileString(`${root}/file`, "")
+      yield* readIn(one, `${root}/file/inside`, fresh())
+      expect(yield* fs.exists(one)).toBe(true)
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 

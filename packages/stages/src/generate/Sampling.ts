@@ -125,6 +125,29 @@ export const distribution = (
   return weights.map((weight) => weight / total)
 }
 
+/** The ids that have a weight, in their order: mostly a few of many. */
+const idsOf = (weights: Float64Array): ReadonlyArray<number> => {
+  const ids: Array<number> = []
+  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
+  return ids
+}
+
+/** Draws one of the ids in proportion to their weights, by a number in [0, 1). Undefined where all weights are zero. */
+const drawn = (weights: Float64Array, ids: ReadonlyArray<number>, uniform: number): number | undefined => {
+  let total = 0
+  for (const id of ids) total += weights[id]!
+  let left = uniform * total
+  let last: number | undefined
+  for (const id of ids) {
+    const weight = weights[id]!
+    if (weight === 0) continue
+    last = id
+    left -= weight
+    if (left < 0) return id
+  }
+  return last
+}
+
 /**
  * Picks a token id. `uniform` is a number in [0, 1) that decides the draw; `seen` are the ids of the text so far, for the repetition penalty.
  */
@@ -138,19 +161,10 @@ export const pick = (
   const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
   if (sampling.temperature === 0) return mostLikely(scores)
   const weights = weightsOf(scores, sampling, room)
-  let left = uniform * sumOf(weights)
-  let last = 0
-  for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id]!
-    if (weight === 0) continue
-    last = id
-    left -= weight
-    if (left < 0) return id
-  }
-  return last
+  return drawn(weights, idsOf(weights), uniform) ?? 0
 }
 
-/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. */
+/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. Valid until the room is used again. */
 export interface Candidates {
   /** A token id, by a number in [0, 1); undefined where none is left. */
   readonly draw: (uniform: number) => number | undefined
@@ -165,23 +179,9 @@ export const candidates = (
   room?: Room
 ): Candidates => {
   const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling, room)
-  const ids: Array<number> = []
-  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
+  const ids = idsOf(weights)
   return {
-    draw: (uniform) => {
-      let total = 0
-      for (const id of ids) total += weights[id]!
-      let left = uniform * total
-      let last: number | undefined
-      for (const id of ids) {
-        const weight = weights[id]!
-        if (weight === 0) continue
-        last = id
-        left -= weight
-        if (left < 0) return id
-      }
-      return last
-    },
+    draw: (uniform) => drawn(weights, ids, uniform),
     take: (id) => {
       weights[id] = 0
     }

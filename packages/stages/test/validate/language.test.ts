@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Pipeline from "@trainyard/core/Pipeline"
 import * as Plan from "@trainyard/core/Plan"
-import * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { Dataset } from "../../src/dataset/Dataset.ts"
@@ -17,17 +16,7 @@ import { python } from "../../src/languages/python/python.ts"
 import { validate } from "../../src/validate/validate.ts"
 import { runStage } from "../runStage.ts"
 import { layer, makeDataset, makeModel } from "./laboratory.ts"
-
-const source = <K extends typeof Model | typeof Dataset>(output: K) =>
-  Stage.make({
-    name: output.name,
-    version: 1,
-    source: import.meta.url,
-    inputs: {},
-    config: {},
-    output,
-    run: () => Effect.die("not run in these tests")
-  })
+import { source } from "./validateStage.ts"
 
 const quick = {
   maxTokens: 40,

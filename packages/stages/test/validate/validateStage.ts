@@ -7,7 +7,8 @@ import { Model } from "../../src/generate/ModelArtifact.ts"
 import { validate } from "../../src/validate/validate.ts"
 import { layer, makeDataset, makeModel } from "./laboratory.ts"
 
-const source = <K extends typeof Model | typeof Dataset>(output: K) =>
+/** A stage that makes an artifact of a kind, and is not run in these tests. */
+export const source = <K extends typeof Model | typeof Dataset>(output: K) =>
   Stage.make({
     name: output.name,
     version: 1,

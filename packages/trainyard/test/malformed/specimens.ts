@@ -22,24 +22,37 @@ import {
   train
 } from "../../src/index.ts"
 
+/** The stages of a small training on a folder's files. */
+export const training = (folder: string, settings: Readonly<Record<string, unknown>> = {}) => {
+  const corpus = collect({ sources: [Source.folder(folder)] })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split, vocabularySize: 280 })
+  const dataset = buildDataset({ split, tokenizer })
+  const run = train({
+    dataset,
+    model: { embedding: 8, layers: 1, heads: 2 },
+    sequenceLength: 8,
+    steps: 2,
+    batchSize: 2,
+    evaluateEvery: 2,
+    ...settings
+  })
+  return { dataset, run }
+}
+
+/** Settings with which `validate` measures little. */
+export const measureLittle = {
+  language: "none",
+  yardsticks: [],
+  prompts: [],
+  documentPrompts: 0,
+  baselines: [2],
+  baselinesToBeat: []
+} as const
+
 /** A pipeline with every setting that the stages of a training have. */
 export const pipelineOf = (folder: string, settings: Readonly<Record<string, unknown>> = {}) =>
-  Pipeline.make("whole", () => {
-    const corpus = collect({ sources: [Source.folder(folder)] })
-    const split = splitCorpus({ corpus })
-    const tokenizer = tokenize({ split, vocabularySize: 280 })
-    const dataset = buildDataset({ split, tokenizer })
-    const run = train({
-      dataset,
-      model: { embedding: 8, layers: 1, heads: 2 },
-      sequenceLength: 8,
-      steps: 2,
-      batchSize: 2,
-      evaluateEvery: 2,
-      ...settings
-    })
-    return checkpoint({ run })
-  })
+  Pipeline.make("whole", () => checkpoint({ run: training(folder, settings).run }))
 
 export const engine = Engine.layer({
   backend: "reference",
