@@ -53,8 +53,8 @@ const check = Effect.fnUntraced(function* (directory: string) {
   const batches = Math.ceil(Number(count) / rows)
   let failed = 0
   let long = 0
-  const free = { tokens: 0, seconds: 0 }
-  const ours = { tokens: 0, seconds: 0 }
+  const free = { tokens: 0, steps: 0, seconds: 0 }
+  const ours = { tokens: 0, steps: 0, seconds: 0 }
   const write = Effect.fnUntraced(function* (batch: number, guide: boolean) {
     const { prompt, ...settings } = settingsOf(batch, batches)
     const options = { ...settings, topK: 40, guidance: guide ? guided : undefined }
@@ -67,26 +67,34 @@ const check = Effect.fnUntraced(function* (directory: string) {
         if (token !== undefined) one.tokens++
       })
     )
-    const total = guide ? ours : free
-    total.seconds += process.cpuUsage(started).user / 1e6
-    for (const { tokens } of texts) total.tokens += tokens
+    const seconds = process.cpuUsage(started).user / 1e6
+    // The same prompts, lengths and seeds count on both sides.
+    if (batch % 3 === 0) {
+      const total = guide ? ours : free
+      total.seconds += seconds
+      total.steps += Math.max(...texts.map(({ tokens }) => tokens))
+      for (const { tokens } of texts) total.tokens += tokens
+    }
     return { texts, settings, prompt }
   })
   for (let batch = 0; batch < batches; batch++) {
-    if (batch % 3 === 0) yield* write(batch, false)
+    if (batch % 6 === 0) yield* write(batch, false)
     const { prompt, settings, texts } = yield* write(batch, true)
+    if (batch % 6 === 3) yield* write(batch, false)
     for (const { text, tokens } of texts) {
       if (tokens > settings.maxTokens) long++
       const error = tools.firstError(`${text.trimEnd()}\n`)
       if (error === null) continue
       failed++
-      if (failed <= 10) console.log(JSON.stringify({ prompt, ...settings, error, text: text.slice(-300) }))
+      if (failed <= 10) console.log(JSON.stringify({ prompt, ...settings, error, text }))
     }
   }
   const rate = ({ seconds, tokens }: typeof free) => Math.round(tokens / seconds)
+  const stepTime = ({ seconds, steps }: typeof free) => seconds / steps
+  const percent = (ratio: number) => `${(100 * (ratio - 1)).toFixed(1)} %`
   const all = batches * rows
   console.log(
-    `${directory}: ${all - failed} of ${all} guided completions parse; ${long} are longer than their limit; ${rate(ours)} tokens a second of processor time, free ${rate(free)}`
+    `${directory}: ${all - failed} of ${all} guided completions parse; ${long} are longer than their limit. Of processor time: ${rate(ours)} tokens a second, free ${rate(free)}: ${percent(rate(ours) / rate(free))}; a step takes ${percent(stepTime(ours) / stepTime(free))} more (rows that end leave steps to fewer tokens).`
   )
   return failed + long
 })

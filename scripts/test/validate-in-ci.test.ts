@@ -84,6 +84,9 @@ describe.skipIf(process.platform === "win32")("validation in CI", () => {
     expect(worse.status).toBe(3)
     expect(worse.stderr).toMatch(/^Worse than the baseline: .* \(\+2\.04 %.*compared document by document/m)
     expect(worse.stderr).toContain("::error title=Validation baseline::Worse than")
+    expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toMatch(
+      /failures="1"[\s\S]*name="not worse than the baseline"[\s\S]*<failure type="baseline" message="Worse/
+    )
     expect(readFileSync(summary, "utf8")).toContain("## Validation failed: validate")
 
     writeFileSync(file, "no JSON")

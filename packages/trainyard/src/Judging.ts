@@ -81,7 +81,7 @@ const isWorkflow = Config.Boolean("GITHUB_ACTIONS").pipe(Effect.orElseSucceed(()
 
 /**
  * Compares the run's reports with the baseline, says so on standard error, and appends the summary. Gives the exit code: 3 also where a
- * report is worse than the baseline. Nothing is compared where a stage failed.
+ * report is worse than the baseline; and how the reports differ, by their folders. Nothing is compared where a stage failed.
  */
 export const conclude = Effect.fn("Judging.conclude")(function* (
   result: Runner.Result,
@@ -92,7 +92,7 @@ export const conclude = Effect.fn("Judging.conclude")(function* (
   const code = Runner.exitCode(result)
   if (baseline === undefined || code === codes.failed) {
     yield* appendSummary(reports.map((each) => stepSummary(each)).join("\n"))
-    return code
+    return { code, differences: new Map<string, Baseline.Difference>() }
   }
   const compared = yield* Effect.forEach(reports, (each) => compareOne(baseline, each)).pipe(asWrongUsage)
   const annotates = yield* isWorkflow
@@ -109,5 +109,9 @@ export const conclude = Effect.fn("Judging.conclude")(function* (
   if (compared.length === 0) {
     errors.write("No report was made or reused in this run, so nothing was compared with the baseline.\n")
   }
-  return compared.some(({ compared: { difference } }) => difference.worse) ? codes.gateFailed : code
+  const isWorse = compared.some(({ compared: { difference } }) => difference.worse)
+  return {
+    code: isWorse ? codes.gateFailed : code,
+    differences: new Map(compared.map(({ compared: { difference }, directory }) => [directory, difference]))
+  }
 })

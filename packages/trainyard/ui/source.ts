@@ -3,8 +3,10 @@ import type {
   About,
   ArtifactDetail,
   ArtifactEntry,
+  Asked,
   Notes,
   Patch,
+  Piece,
   RunSummary,
   RunsPatch,
   VariedSettings
@@ -16,21 +18,7 @@ export interface RunListener {
   readonly problem: (message: string) => void
 }
 
-/** What a model is asked for: so many texts after a prompt. */
-export interface Asked {
-  readonly prompt: string
-  readonly maxTokens: number
-  readonly temperature: number
-  readonly texts: number
-  readonly seed: number
-}
-
-/** A part of one of the texts. */
-export interface Piece {
-  readonly index: number
-  readonly text: string
-  readonly ended: string | null
-}
+export type { Asked, Piece }
 
 export interface WriteListener {
   readonly piece: (piece: Piece) => void

@@ -83,9 +83,19 @@ const keepTopP = (weights: Float64Array, topP: number): void => {
   }
 }
 
+/** Room for the weights [V] of one text, which each token writes anew: a new array for each would cost more than the draw. */
+export const weightsRoom = (): { weights: Float64Array } => ({ weights: new Float64Array(0) })
+type Room = ReturnType<typeof weightsRoom>
+
 /** Weights to draw by, in proportion to the probabilities; the largest is 1. */
-const weightsOf = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampling): Float64Array => {
-  const weights = new Float64Array(scores.length)
+const weightsOf = (
+  scores: Scores,
+  { minP = 0, temperature, topK, topP = 1 }: Sampling,
+  room: Room = weightsRoom()
+): Float64Array => {
+  if (room.weights.length === scores.length) room.weights.fill(0)
+  else room.weights = new Float64Array(scores.length)
+  const { weights } = room
   const best = mostLikely(scores)
   if (temperature === 0) {
     weights[best] = 1
@@ -115,11 +125,20 @@ export const distribution = (
   return weights.map((weight) => weight / total)
 }
 
-/** Draws a token id in proportion to weights [V], by a number in [0, 1). Undefined where all weights are zero. */
-const drawn = (weights: Float64Array, uniform: number): number | undefined => {
-  let left = uniform * sumOf(weights)
+/** The ids that have a weight, in their order: mostly a few of many. */
+const idsOf = (weights: Float64Array): ReadonlyArray<number> => {
+  const ids: Array<number> = []
+  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
+  return ids
+}
+
+/** Draws one of the ids in proportion to their weights, by a number in [0, 1). Undefined where all weights are zero. */
+const drawn = (weights: Float64Array, ids: ReadonlyArray<number>, uniform: number): number | undefined => {
+  let total = 0
+  for (const id of ids) total += weights[id]!
+  let left = uniform * total
   let last: number | undefined
-  for (let id = 0; id < weights.length; id++) {
+  for (const id of ids) {
     const weight = weights[id]!
     if (weight === 0) continue
     last = id
@@ -136,29 +155,33 @@ export const pick = (
   logits: Float32Array,
   sampling: Sampling,
   uniform: number,
-  seen: Iterable<number> = []
+  seen: Iterable<number> = [],
+  room?: Room
 ): number => {
   const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
   if (sampling.temperature === 0) return mostLikely(scores)
-  return drawn(weightsOf(scores, sampling), uniform) ?? 0
+  const weights = weightsOf(scores, sampling, room)
+  return drawn(weights, idsOf(weights), uniform) ?? 0
 }
 
-/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. */
+/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. Valid until the room is used again. */
 export interface Candidates {
   /** A token id, by a number in [0, 1); undefined where none is left. */
   readonly draw: (uniform: number) => number | undefined
   readonly take: (id: number) => void
 }
 
-/** The tokens that `pick` draws from: its first draw is that of `pick`. */
+/** The tokens that `pick` draws from: its first draw is that of `pick`. They are valid until the room is used again. */
 export const candidates = (
   logits: Float32Array,
   sampling: Sampling,
-  seen: Iterable<number> = []
+  seen: Iterable<number> = [],
+  room?: Room
 ): Candidates => {
-  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
+  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling, room)
+  const ids = idsOf(weights)
   return {
-    draw: (uniform) => drawn(weights, uniform),
+    draw: (uniform) => drawn(weights, ids, uniform),
     take: (id) => {
       weights[id] = 0
     }

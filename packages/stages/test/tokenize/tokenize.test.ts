@@ -10,6 +10,7 @@ import * as Source from "../../src/collect/Source.ts"
 import * as Gpt from "../../src/model/Gpt.ts"
 import type { Split } from "../../src/split/Split.ts"
 import { splitCorpus } from "../../src/split/splitCorpus.ts"
+import { sentinelsOf } from "../../src/tokenize/sentinels.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import { tokenize } from "../../src/tokenize/tokenize.ts"
 import { someCode } from "../corpusOf.ts"
@@ -38,6 +39,42 @@ layer(Running.layer)("tokenize", (it) => {
           assert.strictEqual(yield* tokenizer.bytesOf(text, ids), Buffer.byteLength(text))
         }
       }
+    })
+  )
+
+  it.effect("has the sentinels as special tokens of its size, which no text becomes", () =>
+    Effect.gen(function* () {
+      const { artifact } = yield* made({ vocabularySize: 320, fillInTheMiddle: true })
+      const { directory, value } = artifact
+      const tokenizer = yield* Tokenizer.load(directory)
+      const sentinels = yield* sentinelsOf(directory)
+      assert.deepStrictEqual(sentinels, { prefix: 317, suffix: 318, middle: 319 })
+      assert.deepInclude(value, { vocabularySize: 320, endTokenId: 316 })
+      assert.strictEqual(tokenizer.vocabularySize, 320)
+      const names = "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"
+      for (const text of [names, `int ${names}\n`, ...fc.sample(anyText, { numRuns: 50, seed: 6 })]) {
+        const ids = yield* tokenizer.encode(text)
+        assert.isBelow(Math.max(-1, ...ids), value.endTokenId)
+        assert.strictEqual(yield* tokenizer.decode(ids), text)
+      }
+      // Other programs know them: the library reads them as special tokens.
+      const fs = yield* FileSystem.FileSystem
+      const library = Library.fromString(yield* fs.readFileString(`${directory}/tokenizer.json`))
+      const encoding = yield* Effect.promise(() => library.encode(names))
+      assert.deepStrictEqual(
+        Array.from(encoding.getIds()).filter((id) => id > value.endTokenId),
+        [317, 318, 319]
+      )
+      const config = JSON.parse(yield* fs.readFileString(`${directory}/tokenizer_config.json`))
+      assert.deepStrictEqual(config.additional_special_tokens, [
+        "<|fim_prefix|>",
+        "<|fim_suffix|>",
+        "<|fim_middle|>"
+      ])
+      const plain = yield* made({ vocabularySize: 320 })
+      assert.isUndefined(yield* sentinelsOf(plain.artifact.directory))
+      const small = yield* Effect.flip(made({ vocabularySize: 259, fillInTheMiddle: true }))
+      assert.include((small as { readonly message: string }).message, "Set it to 260 or more")
     })
   )
 

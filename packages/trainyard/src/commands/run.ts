@@ -41,6 +41,7 @@ export const run = Command.make(
     checked: checkedFlag,
     baseline: Judging.baselineFlag,
     tensorboard: TensorBoard.tensorboardFlag,
+    histograms: TensorBoard.histogramsFlag,
     param: paramFlag,
     ...stageFlags,
     json: jsonFlag
@@ -54,7 +55,7 @@ export const run = Command.make(
     const running = Effect.gen(function* () {
       const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
       const baseline = yield* Judging.open(flags.baseline, pipeline)
-      const figures = yield* TensorBoard.folder(flags.tensorboard)
+      const figures = yield* TensorBoard.folder(flags.tensorboard, flags.histograms)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
         ...planOptions(flags),
@@ -73,7 +74,7 @@ export const run = Command.make(
     if (!flags.json) {
       for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
     }
-    const code = yield* Judging.conclude(result, baseline)
+    const { code } = yield* Judging.conclude(result, baseline)
     if (code !== 0) return yield* new Ended({ code })
   })
 ).pipe(

@@ -13,7 +13,7 @@ import * as RunOptions from "../RunOptions.ts"
 import { Signals } from "../Signals.ts"
 import { grammarsOf } from "../serve/grammars.ts"
 import { listen } from "../serve/Server.ts"
-import { guardOf, isOpen, serveFlags } from "../serve/serveFlags.ts"
+import { guardOf, isOpen, serveFlags, stdinEnds } from "../serve/serveFlags.ts"
 import { jsonFlag } from "./flags.ts"
 
 /** Texts that one request may ask for. */
@@ -80,7 +80,7 @@ export const serve = Command.make(
         output.errors.write(
           "Anyone who reaches this machine can use the model. Set TRAINYARD_SERVE_TOKEN to ask for a token.\n"
         )
-      return yield* Effect.never
+      return yield* flags.untilStdinEnds ? stdinEnds : Effect.never
     })
     return yield* serving.pipe(Effect.scoped, Effect.provide(Engine.layer(chosen)))
   })

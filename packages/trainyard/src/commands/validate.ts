@@ -8,12 +8,14 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Dataset } from "@trainyard/stages/dataset/Dataset"
 import { Model } from "@trainyard/stages/generate/ModelArtifact"
 import { annotations } from "@trainyard/stages/validate/annotations"
+import type { Difference } from "@trainyard/stages/validate/Baseline"
 import { Report } from "@trainyard/stages/validate/Report"
 import { Config, Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../ExitCode.ts"
 import * as Judging from "../Judging.ts"
+import { withComparison } from "../junitComparison.ts"
 import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -97,14 +99,26 @@ const prepareJunit = Effect.fnUntraced(function* (file: string) {
   )
 })
 
-/** Copies the reports' JUnit pages to one file: the file itself for one report, numbered files for more. */
-const copyJunit = Effect.fnUntraced(function* (directories: ReadonlyArray<string>, file: string) {
+/**
+ * Copies the reports' JUnit pages to one file: the file itself for one report, numbered files for more. How a report differs from the baseline
+ * is added to its page.
+ */
+const copyJunit = Effect.fnUntraced(function* (
+  directories: ReadonlyArray<string>,
+  file: string,
+  differences: ReadonlyMap<string, Difference> = new Map()
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { dir, ext, name } = path.parse(path.resolve(file))
   for (const [index, directory] of directories.entries()) {
     const target = path.join(dir, index === 0 ? `${name}${ext}` : `${name}-${index + 1}${ext}`)
-    yield* fs.copyFile(path.join(directory, "junit.xml"), target).pipe(notWritten(file))
+    const difference = differences.get(directory)
+    yield* fs.readFileString(path.join(directory, "junit.xml")).pipe(
+      Effect.map((xml) => (difference === undefined ? xml : withComparison(xml, difference))),
+      Effect.andThen((xml) => fs.writeFileString(target, xml)),
+      notWritten(file)
+    )
   }
 })
 
@@ -190,11 +204,12 @@ export const validate = Command.make(
         for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
       }
       yield* annotate(output.errors, result)
-      if (Option.isSome(flags.junit)) {
-        const made = reports.flatMap((name) => result.artifacts[name] ?? [])
-        yield* copyJunit(made, flags.junit.value)
-      }
-      const code = yield* Judging.conclude(result, baseline)
+      const made = reports.flatMap((name) => result.artifacts[name] ?? [])
+      // Before the comparison, which may be impossible.
+      if (Option.isSome(flags.junit)) yield* copyJunit(made, flags.junit.value)
+      const { code, differences } = yield* Judging.conclude(result, baseline)
+      if (Option.isSome(flags.junit) && differences.size > 0)
+        yield* copyJunit(made, flags.junit.value, differences)
       if (code !== 0) return yield* new Ended({ code })
     })
     yield* flags.json ? json.last(command) : command

@@ -67,8 +67,26 @@ export const serveFlags = {
       "Leave a request's suffix out, and say so in the answer, where the model cannot fill in the middle; it is refused otherwise"
     ),
     Flag.withDefault(false)
+  ),
+  untilStdinEnds: Flag.Boolean("until-stdin-ends").pipe(
+    Flag.withDescription(
+      "End when standard input ends: for a program that starts the server and holds a pipe to it, so that it is never left behind"
+    ),
+    Flag.withDefault(false)
   )
 }
+
+/** Waits until standard input ends, which it does when the other end of a pipe is gone, for whatever reason. */
+export const stdinEnds = Effect.callback<void>((resume) => {
+  const { stdin } = process
+  const done = () => resume(Effect.void)
+  for (const event of ["end", "close", "error"]) stdin.once(event, done)
+  stdin.resume()
+  return Effect.sync(() => {
+    for (const event of ["end", "close", "error"]) stdin.off(event, done)
+    stdin.pause()
+  })
+})
 
 /** The token in force: the flag's, else the environment's. */
 const tokenOf = Effect.fnUntraced(function* (flag: Option.Option<string>) {

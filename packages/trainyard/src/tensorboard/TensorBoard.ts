@@ -23,6 +23,21 @@ export const tensorboardFlag = RunOptions.pathFlag("tensorboard", "DIR").pipe(
   Flag.optional
 )
 
+export const histogramsFlag = Flag.Boolean("histograms").pipe(
+  Flag.withDescription(
+    "With --tensorboard: write histograms of weights and average gradients at each checkpoint, too"
+  ),
+  Flag.withDefault(false)
+)
+
+/** Where event files are written, and whether they have histograms. */
+export interface Recording {
+  readonly directory: string
+  readonly histograms: boolean
+}
+
+type Data = readonly [tag: string, step: number, data: Uint8Array]
+
 type Opening = Extract<RunEvent["event"], { readonly type: "RunStarted" }>
 
 /** What is written of one stage by this process. */
@@ -52,10 +67,7 @@ const asCode = (text: string): string =>
 const longestTag = 60
 
 /** What a stage's event becomes: a tag, a step, and the record's data. */
-const dataOf = (
-  event: typeof StageEvent.Type,
-  now: number
-): ReadonlyArray<readonly [tag: string, step: number, data: Uint8Array]> => {
+const dataOf = (event: typeof StageEvent.Type, now: number): ReadonlyArray<Data> => {
   switch (event.type) {
     case "Metric":
       return event.metrics.map(({ name, value }) => {
@@ -95,7 +107,7 @@ const stagesOf = ({ pipeline, stages }: Opening, directory: string, path: Path.P
   })
 
 /** Writes the events that it is given. Never fails: a run is worth more than its curves elsewhere. */
-const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
+const make = Effect.fn("TensorBoard.make")(function* ({ directory, histograms }: Recording) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { errors } = yield* Output
@@ -135,6 +147,23 @@ const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
     return stage.file
   })
 
+  /** The histograms of a checkpoint, all at its step. */
+  const ofCheckpoint = Effect.fnUntraced(function* (
+    { directory, step }: Extract<typeof StageEvent.Type, { readonly type: "Saved" }>,
+    now: number
+  ) {
+    const read = yield* Effect.promise(() => import("./histograms.ts"))
+    const found = yield* read.ofCheckpoint(directory).pipe(
+      Effect.catch(({ message }) =>
+        Effect.sync(() => {
+          errors.write(`The histograms of step ${step} are not written: ${message}\n`)
+          return []
+        })
+      )
+    )
+    return found.map(([tag, histogram]): Data => [tag, step, events.histogram(now, step, tag, histogram)])
+  })
+
   const write = Effect.fnUntraced(function* (name: string, event: typeof StageEvent.Type, now: number) {
     const stage = stages.get(name)
     if (stage === undefined) return
@@ -144,7 +173,8 @@ const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
       stage.newest.clear()
       return
     }
-    for (const [tag, step, data] of dataOf(event, now)) {
+    const all = event.type === "Saved" && histograms ? yield* ofCheckpoint(event, now) : dataOf(event, now)
+    for (const [tag, step, data] of all) {
       const file = yield* open(name, stage, now)
       const wentBack = step < (stage.newest.get(tag) ?? 0)
       if (wentBack) stage.newest.clear()
@@ -169,14 +199,22 @@ const make = Effect.fn("TensorBoard.make")(function* (directory: string) {
 })
 
 /** The folder that the flag or the environment names. One that cannot be written is a mistake in the command line. */
-export const folder = Effect.fn("TensorBoard.folder")(function* (flag: Option.Option<string>) {
+export const folder = Effect.fn("TensorBoard.folder")(function* (
+  flag: Option.Option<string>,
+  histograms: boolean
+) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const variable = yield* Config.option(Config.NonEmptyString("TRAINYARD_TENSORBOARD")).pipe(
     Effect.orElseSucceed(() => Option.none<string>())
   )
   const named = Option.getOrUndefined(Option.orElse(flag, () => variable))
-  if (named === undefined) return undefined
+  if (named === undefined) {
+    if (!histograms) return undefined
+    return yield* new WrongUsage({
+      message: "--histograms needs a folder to write to. Add --tensorboard DIR, or leave it out."
+    })
+  }
   const directory = path.resolve(named)
   yield* Folders.make(directory).pipe(
     Effect.andThen(fs.access(directory, { writable: true })),
@@ -187,15 +225,15 @@ export const folder = Effect.fn("TensorBoard.folder")(function* (flag: Option.Op
         })
     )
   )
-  return directory
+  return { directory, histograms } satisfies Recording as Recording
 })
 
 /** Writes the run of `work` to a folder; writes nothing without one. */
 export const recording =
-  (directory: string | undefined) =>
+  (recording: Recording | undefined) =>
   <A, E, R>(work: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
-      if (directory === undefined) return yield* work
-      const { show } = yield* make(directory)
+      if (recording === undefined) return yield* work
+      const { show } = yield* make(recording)
       return yield* RunView.following(show, work)
     })

@@ -3,7 +3,8 @@
  * plugin's `plugin_data.proto`. Times are seconds since 1970.
  */
 import { Predicate } from "effect"
-import { bytes, double, float, integer, message, string } from "./protobuf.ts"
+import type { Histogram } from "./histograms.ts"
+import { bytes, double, doubles, float, integer, message, string } from "./protobuf.ts"
 
 const event = (wallTime: number, step: number, what: Uint8Array): Uint8Array =>
   message(double(1, wallTime), integer(2, Math.max(0, step)), what)
@@ -29,6 +30,25 @@ const none = new Uint8Array()
 /** A value at a step, stored with 32 bits. */
 export const scalar = (wallTime: number, step: number, tag: string, value: number): Uint8Array =>
   event(wallTime, step, summary(string(1, tag), float(2, value)))
+
+/** A histogram at a step: its moments, and the upper ends of its buckets with their counts. */
+export const histogram = (
+  wallTime: number,
+  step: number,
+  tag: string,
+  { count, counts, least, limits, most, sum, sumOfSquares }: Histogram
+): Uint8Array => {
+  const values = message(
+    double(1, least),
+    double(2, most),
+    double(3, count),
+    double(4, sum),
+    double(5, sumOfSquares),
+    bytes(6, doubles(limits)),
+    bytes(7, doubles(counts))
+  )
+  return event(wallTime, step, summary(string(1, tag), bytes(5, values)))
+}
 
 /** A text at a step, which TensorBoard shows as Markdown. */
 export const text = (wallTime: number, step: number, tag: string, markdown: string): Uint8Array => {

@@ -35,6 +35,13 @@ export const double = (field: number, value: number): Uint8Array => {
   return message(Uint8Array.from(tag(field, 1)), bytes)
 }
 
+/** Numbers one after the other, as a packed field has them. */
+export const doubles = (values: ReadonlyArray<number>): Uint8Array => {
+  const view = new DataView(new ArrayBuffer(8 * values.length))
+  for (const [index, value] of values.entries()) view.setFloat64(8 * index, value, true)
+  return new Uint8Array(view.buffer)
+}
+
 export const float = (field: number, value: number): Uint8Array => {
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setFloat32(0, value, true)

@@ -128,3 +128,26 @@ export interface RunsPatch {
   readonly gone: ReadonlyArray<string>
   readonly complete: boolean
 }
+
+/** What a model is asked for: so many texts after a prompt, their seeds `seed` and those after it. */
+export interface Asked {
+  readonly prompt: string
+  readonly maxTokens: number
+  readonly temperature: number
+  readonly texts: number
+  readonly seed: number
+  /** Writes each text a second time, kept to this grammar of `serve`, beside the free one. */
+  readonly grammar?: string
+}
+
+/** A part of one of the texts. */
+export interface Piece {
+  /** The text's number, from 0. */
+  readonly index: number
+  /** Whether it is the one that a grammar guides. */
+  readonly guided: boolean
+  /** Its next characters. */
+  readonly text: string
+  /** Why it ended: a `finish_reason` of `serve`, or a sentence that says why it cannot be guided. Null where it goes on. */
+  readonly ended: string | null
+}

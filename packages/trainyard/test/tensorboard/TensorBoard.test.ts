@@ -40,6 +40,40 @@ const learn = Stage.make({
 export default Pipeline.make("learning", () => learn({ rate: 0.5, model: { layers: 2, family: "gpt" } }))
 `
 
+/** A stage that saves a checkpoint as training does, and another that is damaged. */
+const saving = `
+import { mkdirSync, writeFileSync } from "node:fs"
+import { Effect, Schema } from "effect"
+import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
+const file = (tensors) => {
+  let end = 0
+  const header = JSON.stringify(Object.fromEntries(Object.entries(tensors).map(([name, values]) => {
+    const begin = end
+    end += 4 * values.length
+    return [name, { dtype: "F32", shape: [values.length], data_offsets: [begin, end] }]
+  })))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(header.length))
+  return Buffer.concat([length, Buffer.from(header), ...Object.values(tensors).map((each) => Buffer.from(Float32Array.from(each).buffer))])
+}
+const save = Stage.make({
+  name: "save", version: 1, source: import.meta.url, inputs: {}, output: Nothing, config: {},
+  run: Effect.fn(function* () {
+    const journal = yield* Journal
+    mkdirSync("saved")
+    mkdirSync("damaged")
+    writeFileSync("damaged/parameters.safetensors", "no tensors")
+    writeFileSync("saved/parameters.safetensors", file({ "a.weight": [-1, 0, 0.5, 3, 3], "b.bias": [2, 2] }))
+    writeFileSync("saved/optimizer.safetensors", file({ "a.weight.firstMoment": [0, 0, 0, 1, NaN], "a.weight.secondMoment": [1, 1, 1, 1, 1] }))
+    for (const [step, directory] of [[2, "saved"], [3, "damaged"]])
+      yield* journal.publish({ type: "Saved", step, directory, best: false, bytes: 1, seconds: 0 })
+    return {}
+  })
+})
+export default Pipeline.make("saving", () => save({}))
+`
+
 const place = () => {
   const directory = emptyFolder()
   write(directory, { "job.ts": learning })
@@ -49,8 +83,8 @@ const place = () => {
 const runArguments = ["run", "job.ts", "--json", "--tensorboard", "figures"]
 
 /** The folder of the stage, and its files. */
-const filesOf = (directory: string) => {
-  const pipeline = join(directory, "figures", "learning")
+const filesOf = (directory: string, name = "learning") => {
+  const pipeline = join(directory, "figures", name)
   const stages = existsSync(pipeline) ? readdirSync(pipeline) : []
   expect(stages.length).toBeLessThan(2)
   const folder = join(pipeline, stages[0] ?? "none")
@@ -127,6 +161,21 @@ describe("run --tensorboard", () => {
     expect(stepsOf(kept(all), "validation loss")).toEqual(upTo(20, 5))
   })
 
+  test("has histograms of weights and gradients where they are asked for", async () => {
+    const directory = emptyFolder()
+    write(directory, { "saving.ts": saving })
+    const asked = ["run", "saving.ts", "--json", "--histograms"]
+    const { code, stderr } = await trainyard({ directory }, ...asked, "--tensorboard", "figures")
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^The histograms of step 3 are not written: .*parameters\.safetensors/)
+    const events = readEvents(filesOf(directory, "saving")[0]!)
+    expect(stepsOf(events, "weights/a.weight")).toEqual([2])
+    expect(stepsOf(events, "average gradient/a.weight")).toEqual([2])
+    expect(events.some(({ tag }) => tag?.includes("secondMoment"))).toBe(false)
+    const refused = await trainyard({ directory }, ...asked)
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("Add --tensorboard DIR") })
+  })
+
   test("a folder that cannot be written is a mistake in the command line, and files that cannot be are a warning", async () => {
     const { directory } = place()
     write(directory, { figures: "a file" })
@@ -172,7 +221,40 @@ print(json.dumps({
 }))
 `
 
+const histogramReader = `
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+found = EventAccumulator(sys.argv[1], size_guidance={"histograms": 0})
+found.Reload()
+def shown(tag):
+  (event,) = found.Histograms(tag)
+  value = event.histogram_value
+  counts = [[round(limit, 6), count] for limit, count in zip(value.bucket_limit, value.bucket) if count > 0]
+  return {"step": event.step, "min": value.min, "max": value.max, "num": value.num, "sum": value.sum,
+    "sum_squares": value.sum_squares, "counts": counts}
+print(json.dumps({tag: shown(tag) for tag in found.Tags()["histograms"]}))
+`
+
 describe(`Python's tensorboard${python === undefined ? " (none here: see TRAINYARD_TEST_PYTHON)" : ""}`, () => {
+  test.skipIf(python === undefined)("reads histograms", async () => {
+    const directory = emptyFolder()
+    write(directory, { "saving.ts": saving, "read.py": histogramReader })
+    await trainyard({ directory }, "run", "saving.ts", "--json", "--histograms", "--tensorboard", "figures")
+    const [file] = filesOf(directory, "saving")
+    const read = spawnSync(python!, ["read.py", join(file!, "..")], { cwd: directory, encoding: "utf8" })
+    expect(read.status, read.stderr).toBe(0)
+    const { "average gradient/a.weight": gradient, ...weights } = JSON.parse(read.stdout)
+    expect(gradient).toMatchObject({ step: 2, min: 0, max: 1, num: 4, sum: 1, sum_squares: 1 })
+    expect(weights["weights/a.weight"]).toMatchObject({ min: -1, max: 3, num: 5, sum: 5.5 })
+    expect(weights["weights/a.weight"].counts).toEqual([
+      [-0.9375, 1],
+      [0.0625, 1],
+      [0.5625, 1],
+      [3, 2]
+    ])
+    expect(weights["weights/b.bias"]).toMatchObject({ min: 2, max: 2, num: 2, counts: [[2.000002, 2]] })
+  })
+
   test.skipIf(python === undefined)("reads the files of a run that was killed and resumed", async () => {
     const { directory } = place()
     await killed(directory)

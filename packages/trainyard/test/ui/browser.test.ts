@@ -6,13 +6,14 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Exit, Scope } from "effect"
 import { type Browser, chromium as driver, type Locator, type Page as Tab } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import * as Export from "../../src/ui/Export.ts"
 import * as Page from "../../src/ui/Page.ts"
 import * as Server from "../../src/ui/Server.ts"
-import { emptyFolder, start, write } from "../spawn.ts"
+import { emptyFolder, start, trainyard, write } from "../spawn.ts"
 import { chromium } from "./chromium.ts"
 import { metricPipeline } from "./metricPipeline.ts"
+import { modelPipeline } from "./modelPipeline.ts"
 import { append, beginning, ending, gate, loss } from "./workspace.ts"
 
 const program = chromium()
@@ -132,6 +133,31 @@ describe.skipIf(program === undefined)("the page in Chromium", () => {
     await tab.getByText("Saved.").waitFor()
     await go("#/")
     await tab.getByRole("row", { name: /20260101-a.*baseline\s*keep/ }).waitFor()
+  })
+
+  test("a model is prompted, and its free texts stand beside those that the grammar guides", async () => {
+    vi.stubEnv("TRAINYARD_BACKEND", "cpu")
+    vi.stubEnv("TRAINYARD_THREADS", "1")
+    const { code } = await trainyard({ directory }, "run", write(directory, { "models.ts": modelPipeline }))
+    expect(code).toBe(0)
+    await go("#/artifacts")
+    await tab.getByRole("link", { name: /^publish/ }).click()
+    await tab.getByRole("heading", { name: "Playground" }).waitFor()
+    await tab.getByLabel("tokens").fill("12")
+    const text = async (name: string) => {
+      await tab.getByText(new RegExp(`^${name} (ended|cut)`)).waitFor({ timeout: 20_000 })
+      return tab.getByRole("figure", { name }).locator("pre").textContent()
+    }
+    await tab.getByRole("button", { name: "Write" }).click()
+    const free = await text("seed 2, free")
+    const guided = await text("seed 2, guided by C")
+    expect(guided).toMatch(/^int main/)
+    expect(guided).not.toBe(free)
+    await tab.getByLabel("beside each").selectOption("nothing")
+    await tab.getByRole("button", { name: "Write" }).click()
+    expect(await text("seed 2")).toBe(free)
+    expect(await tab.getByRole("figure").count()).toBe(2)
+    vi.unstubAllEnvs()
   })
 
   test("an export shows the same from the file system, without any server", async () => {

@@ -13,10 +13,12 @@ export class Stack {
   readonly parent: Stack | undefined
   /** Whether this stands within braces that hide what is in them: see `Restrictions.hides`. */
   readonly hidden: boolean
-  /** Stacks with one more entry, by state and symbol. */
-  readonly above = new Map<number, Stack>()
-  /** What a terminal makes of it. */
-  readonly next = new Map<number, Advanced>()
+  /** Stacks with one more entry, by state and symbol, once there are any. */
+  above: Map<number, Stack> | undefined
+  /** What a terminal makes of it, once one was read. */
+  next: Map<number, Advanced> | undefined
+  /** What a language remembers of lexemes that begin here. */
+  lexemes: Map<string, boolean> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
@@ -49,18 +51,30 @@ export interface Restrictions {
 const mostStates = 6
 const mostStacks = 32
 
+/** Stacks that are shared by texts: about 10 MB. */
+const mostShared = 20_000
+
 export class Automaton {
   readonly tables: ParseTables
   private readonly restrictions: Restrictions
+  private bottom: Stack | undefined
+  private made = 0
 
   constructor(tables: ParseTables, restrictions: Restrictions) {
     this.tables = tables
     this.restrictions = restrictions
   }
 
-  /** A new stack with nothing read: see tree-sitter's start state. */
+  /**
+   * A stack with nothing read: see tree-sitter's start state. Texts share it, and so what is remembered of their stacks, until there are many;
+   * those are freed with the texts that began with them.
+   */
   begin(): Stack {
-    return new Stack(1, 0, undefined, false)
+    if (this.bottom === undefined || this.made > mostShared) {
+      this.bottom = new Stack(1, 0, undefined, false)
+      this.made = 0
+    }
+    return this.bottom
   }
 
   /** The stacks after a terminal; none where it is refused. */
@@ -102,10 +116,12 @@ export class Automaton {
 
   private push(parent: Stack, state: number, symbol: number, hidden: boolean): Stack {
     const key = state * this.tables.symbols + symbol
+    parent.above ??= new Map()
     let stack = parent.above.get(key)
     if (stack === undefined) {
       stack = new Stack(state, symbol, parent, hidden)
       parent.above.set(key, stack)
+      this.made++
     }
     return stack
   }
@@ -129,7 +145,7 @@ export class Automaton {
   }
 
   private advanceOne(stack: Stack, terminal: number): Advanced {
-    const known = stack.next.get(terminal)
+    const known = stack.next?.get(terminal)
     if (known !== undefined) return known
     const stacks = new Set<Stack>()
     let refused = false
@@ -144,6 +160,7 @@ export class Automaton {
         )
     }
     const advanced = { stacks: refused ? [] : [...stacks], refused }
+    stack.next ??= new Map()
     stack.next.set(terminal, advanced)
     return advanced
   }

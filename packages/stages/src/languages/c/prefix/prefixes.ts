@@ -28,6 +28,22 @@ const isDecided = (cursor: Cursor): boolean =>
   (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
 
+/** Whether some end of the lexeme can follow. It depends on what is in the key, and on no more where the line is no directive's. */
+const hasEnding = (cursor: Cursor): boolean => {
+  const find = () => endings(cursor).next().done !== true
+  const { begun, beginning, continuation, line, mode, stacks, text } = cursor
+  const [only, another] = stacks
+  const isPlain = line === "none" && continuation === 0 && (mode === "mark" || mode === "number")
+  if (!isPlain || only === undefined || another !== undefined || beginning.startsWith("#")) return find()
+  const key = `${begun} ${mode} ${text}`
+  only.lexemes ??= new Map()
+  const known = only.lexemes.get(key)
+  if (known !== undefined) return known
+  const found = find()
+  only.lexemes.set(key, found)
+  return found
+}
+
 class CPrefix implements Prefix {
   private readonly cursor: Cursor
 
@@ -39,8 +55,7 @@ class CPrefix implements Prefix {
     const cursor = this.cursor.copy()
     if (!readBytes(cursor, bytes)) return undefined
     if (isDecided(cursor)) return isEndable(cursor) ? new CPrefix(cursor) : undefined
-    // Some end of the lexeme must be able to follow.
-    return endings(cursor).next().done === true ? undefined : new CPrefix(cursor)
+    return hasEnding(cursor) ? new CPrefix(cursor) : undefined
   }
 
   get complete(): boolean {

@@ -51,7 +51,8 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
   const calls = nonterminals("call_expression")
   const binaries = nonterminals("binary_expression")
   const cases = new Set([symbols.of("case"), symbols.of("default")])
-  const star = symbols.of("*")
+  const [equals, star] = [symbols.of("="), symbols.of("*")]
+  const oldDeclarations = names.indexOf("_old_style_function_definition_repeat1")
   const number = symbols.of("number_literal")
   const identifier = symbols.of("identifier")
   const noItem = new Set(startsNoItem.map(symbols.of))
@@ -80,11 +81,26 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
         (action) => action.type === "shift" && reduces(action.state, (symbol) => declarationLists.has(symbol))
       )
   )
+  /** Where declarations of an old function's parameters may begin. */
+  const declaresOldParameters = remembered((state) => tables.goto(state, oldDeclarations) !== 0)
+  /** Whether this stack is within such declarations, outside braces. They have no initial values, and the judge may read them otherwise. */
+  const isOldParameter = (stack: Stack): boolean => {
+    for (let at: Stack | undefined = stack; at !== undefined && !beginsItem(at.state); at = at.parent)
+      if (declaresOldParameters(at.state)) return true
+    return false
+  }
   const readsNumber = remembered((state) => tables.actions(state, number).length > 0)
+  /** Whether this is `M(a)` after another item of an `#if` or an `extern "C"` block, where the judge reads `M(a) * b;` as an expression. */
+  const followsItem = ({ parent, symbol }: Stack): boolean => {
+    if (!calls.has(symbol) || parent === undefined || parent.symbol < terminals) return false
+    let below: Stack | undefined = parent
+    while (below !== undefined && below.symbol >= terminals) below = below.parent
+    return below?.parent !== undefined
+  }
   /** What may not go on with a stack whose last entry is the whole item so far: an expression would become more than a call. */
   const goesOn = (stack: Stack, terminal: number, state: number): "yes" | "drop" | "refuse" => {
-    // `a * b` may be a declaration, which the grammar prefers.
-    if (terminal === star) return readsNumber(state) ? "drop" : "yes"
+    // `a * b` may be a declaration, which the grammar prefers. `M(a) * b` is one too, but for where `followsItem` says.
+    if (terminal === star) return !readsNumber(state) ? "yes" : followsItem(stack) ? "refuse" : "drop"
     if (terminal === quote) return stack.symbol === identifier ? "refuse" : "yes"
     return operators.has(terminal) ? "refuse" : "yes"
   }
@@ -98,6 +114,7 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
       if (statement.has(terminal)) return "drop"
       if (beginsItem(stack.state))
         return terminal === brace || terminal === attribute || noItem.has(terminal) ? "drop" : "yes"
+      if (terminal === equals && isOldParameter(stack)) return "drop"
       if (terminal === colon && beginsStatement(state)) return "drop"
       if (terminal === semicolon && endsExpressionStatement(state) && !calls.has(stack.symbol))
         // `a * b;` is read as a declaration, which the grammar prefers.

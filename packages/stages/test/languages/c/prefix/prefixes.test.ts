@@ -30,6 +30,8 @@ const items = [
   "EXPORT_SYMBOL(name);\n",
   "struct s;\n",
   '__attribute__((unused)) static inline void f(T *a, size_t n, ...) { asm volatile("nop" : : "r"(a)); }\n',
+  "#if A\nM(a) *b;\nextern M(a) *c;\nint d;\nM(a) e;\n#endif\n",
+  "M(a) *b = c, *d;\n",
   "int old(a, b) int a; char *b; { return a; }\n",
   "void g(void) {\n  for (int i = 0; i < n; i++) { if (a[i] == '\\'' || !p->x.y) continue; else break; }\n  do { x <<= 1; } while (x);\n  switch (k) { case 'a': case 0x1fUL: { y(); } default: goto out; }\n  a * b; (T)c; z = (T *)q + sizeof(struct s) - -1.5e-3f;\n  va_arg(ap, int);\n#if X\n  h(1);\n#else\n  h(2);\n#endif\nout:\n  return (struct p){ .x = 1, .y = 2 }, 0;\n}\n"
 ]
@@ -110,7 +112,10 @@ describe("C read byte by byte", () => {
         ["x", ";"],
         ["# ", "_a\n"],
         ["int ", `${"x".repeat(300)} y`],
-        ["#ifdef __cplusplu", "s"]
+        ["#ifdef __cplusplu", "s"],
+        ["#if A\nint x;\nM(a) ", "*b;"],
+        ['extern "C" {\nint x;\nM(a) ', "*b = 1;"],
+        ["static int f(a)\nint b ", "= 0; m(x);{}"]
       ] as const) {
         const prefix = reader.begin().read(piece(viable))
         assert.isTrue(prefix !== undefined, viable)
