@@ -11,6 +11,8 @@ import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
+import * as Placing from "../worker/Placing.ts"
+import { onFlag, placeFlag } from "../worker/Workers.ts"
 import * as TensorBoard from "../tensorboard/TensorBoard.ts"
 import {
   choiceFlags,
@@ -37,6 +39,8 @@ export const run = Command.make(
     ...choiceFlags,
     ...jobsFlag,
     checked: checkedFlag,
+    on: onFlag,
+    place: placeFlag,
     baseline: Judging.baselineFlag,
     tensorboard: TensorBoard.tensorboardFlag,
     param: paramFlag,
@@ -50,7 +54,7 @@ export const run = Command.make(
     const { screen } = output
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
-      const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
+      const { chosen, file, pipeline } = yield* CommandServices.open(flags.file, flags)
       const baseline = yield* Judging.open(flags.baseline, pipeline)
       const figures = yield* TensorBoard.folder(flags.tensorboard)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
@@ -62,6 +66,7 @@ export const run = Command.make(
         TensorBoard.recording(figures),
         MetricExport.recording,
         flags.json ? json.show : RunView.onScreen(screen),
+        Effect.provide(Placing.layer({ ...flags, file, pipeline })),
         Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
       )
