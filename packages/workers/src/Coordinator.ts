@@ -199,9 +199,7 @@ const make = Effect.fnUntraced(function* ({ lease, places, say, spec }: Options)
   const follow = Effect.fnUntraced(function* (run: string) {
     const wakings = yield* queue.wakings(`run:${run}`)
     yield* Effect.forkScoped(
-      Effect.forever(
-        Effect.andThen(once, Effect.raceFirst(Queue.take(wakings), Effect.sleep(lookEvery)))
-      )
+      Effect.forever(Effect.andThen(once, Effect.raceFirst(Queue.take(wakings), Effect.sleep(lookEvery))))
     )
   })
   const scope = yield* Effect.scope

@@ -183,7 +183,7 @@ const make = Effect.gen(function* () {
     published: (runId: string) =>
       rows(
         Published,
-        `SELECT job::text AS job, e.attempt, position, event
+        `SELECT e.job::text AS job, e.attempt, e.position, e.event
          FROM ${schema}.events e JOIN ${schema}.jobs j ON j.id = e.job
          WHERE j.run = $1::text ORDER BY e.job, e.attempt, position`,
         runId
@@ -278,7 +278,8 @@ const make = Effect.gen(function* () {
           lease,
           process
         ),
-        ([row]) => (row === undefined ? ("lost" as const) : row.leave ? ("leave" as const) : ("held" as const))
+        ([row]) =>
+          row === undefined ? ("lost" as const) : row.leave ? ("leave" as const) : ("held" as const)
       ),
     /** Adds events, the first of them at a position, and lets the job go where it has ended. Whether the job was still this holder's. */
     write: (
@@ -314,4 +315,3 @@ export class JobQueue extends Context.Service<JobQueue, Effect.Success<typeof ma
 ) {
   static readonly layer: Layer.Layer<JobQueue, DatabaseError, Database> = Layer.effect(JobQueue, make)
 }
-

@@ -39,7 +39,12 @@ export type Event = typeof Event.Type
 
 /** From the worker to its stage process. */
 export const ToProcess = Schema.Union([
-  Schema.Struct({ type: Schema.Literal("make"), job: Job, attempt: Schema.Int, lost: Schema.NullOr(Schema.String) }),
+  Schema.Struct({
+    type: Schema.Literal("make"),
+    job: Job,
+    attempt: Schema.Int,
+    lost: Schema.NullOr(Schema.String)
+  }),
   Schema.Struct({ type: Schema.Literal("leave") })
 ])
 export type ToProcess = typeof ToProcess.Type

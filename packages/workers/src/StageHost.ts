@@ -47,7 +47,9 @@ const start = ({ arguments: words, module }: Program): ChildProcess =>
   })
 
 /** Starts a stage process, which is killed when the scope closes. */
-export const make = Effect.fnUntraced(function* (program: Program): Effect.fn.Return<Host, never, Scope.Scope> {
+export const make = Effect.fnUntraced(function* (
+  program: Program
+): Effect.fn.Return<Host, never, Scope.Scope> {
   const said = yield* Queue.unbounded<Said>()
   const ready = yield* Deferred.make<string, Gone>()
   const state = { gone: false }
@@ -81,9 +83,9 @@ export const make = Effect.fnUntraced(function* (program: Program): Effect.fn.Re
       }),
     next: Queue.take(said),
     rest: Queue.clear(said),
-    lease: (milliseconds) => Effect.sync(() => void pipe?.write(`${Math.max(0, Math.floor(milliseconds))}\n`)),
+    lease: (milliseconds) =>
+      Effect.sync(() => void pipe?.write(`${Math.max(0, Math.floor(milliseconds))}\n`)),
     kill: Effect.sync(() => void child.kill("SIGKILL")),
     isGone: Effect.sync(() => state.gone)
   }
 })
-

@@ -11,8 +11,20 @@ import { reuseOrMake } from "@trainyard/core/MakeArtifact"
 import type { Pipeline } from "@trainyard/core/Pipeline"
 import * as Plan from "@trainyard/core/Plan"
 import * as Processes from "@trainyard/core/Processes"
-import type { ExternalServices } from "@trainyard/core/Stage"
-import { Cause, type Context, Effect, Exit, Fiber, type FileSystem, Option, Queue, Ref, Schema, Scope } from "effect"
+import type { ExternalServices, Node } from "@trainyard/core/Stage"
+import {
+  Cause,
+  type Context,
+  Effect,
+  Exit,
+  Fiber,
+  type FileSystem,
+  Option,
+  Queue,
+  Ref,
+  Schema,
+  Scope
+} from "effect"
 import { FromProcess, type Job, type Outcome, ToProcess } from "./Messages.ts"
 
 /** A pipeline as its stages are run here: with the store, the engine, and all else that they ask for. */
@@ -49,12 +61,44 @@ const inputsOf = Effect.fnUntraced(function* (pipeline: Pipeline, job: Job) {
   return found
 })
 
+/**
+ * The pipeline with one stage and what it reads alone, so that nothing else is looked at: neither other stages' code, nor the sources that a
+ * stage before it read on another machine.
+ */
+const around = (pipeline: Pipeline, name: string, set: ReadonlyArray<string>) => {
+  const node = pipeline.nodes.find((each) => each.name === name)!
+  const sources = new Map(
+    Object.values(node.inputs).map((source) => {
+      const given: Node = { ...source, externalDigest: undefined, modules: undefined, inputs: {}, after: [] }
+      return [source.name, given] as const
+    })
+  )
+  const own = {
+    ...node,
+    after: [],
+    inputs: Object.fromEntries(
+      Object.entries(node.inputs).map(([input, source]) => [input, sources.get(source.name)!])
+    )
+  }
+  // A stage's name may hold dots: the longest that fits is meant.
+  const ownerOf = (text: string) =>
+    pipeline.nodes
+      .map((each) => each.name)
+      .filter((each) => text.trimStart().startsWith(`${each}.`))
+      .toSorted((a, b) => b.length - a.length)[0]
+  return {
+    pipeline: { ...pipeline, nodes: [...sources.values(), own] },
+    set: set.filter((text) => ownerOf(text) === name)
+  }
+}
+
 /** The stage as it is planned here, with the artifacts that the run has; refused if it would be another one. */
 const planned = Effect.fnUntraced(function* (opened: Opened, job: Job) {
   const inputs = yield* inputsOf(opened.pipeline, job)
-  const { stages } = yield* Plan.make(opened.pipeline, {
+  const { pipeline, set } = around(opened.pipeline, job.name, opened.set)
+  const { stages } = yield* Plan.make(pipeline, {
     only: [job.name],
-    set: opened.set,
+    set,
     supply: Object.fromEntries(inputs.map(({ artifact, source }) => [source, artifact]))
   }).pipe(Effect.mapError(({ message }) => new Refused({ message })))
   const stage = stages.find(({ name }) => name === job.name)!
@@ -86,7 +130,15 @@ const outcomeOf = (
       const { inputs, stage } = yield* planned(opened, job)
       const halted = yield* Ref.make(false)
       const { pipeline, run } = job
-      return yield* reuseOrMake({ stage, inputs, pipeline, run, halted, begun: attempt > 1, begin: Effect.void })
+      return yield* reuseOrMake({
+        stage,
+        inputs,
+        pipeline,
+        run,
+        halted,
+        begun: attempt > 1,
+        begin: Effect.void
+      })
     })
     const { status } = yield* make.pipe(
       Effect.provideService(RunStream, stream),
@@ -164,7 +216,9 @@ export const serve = (
       const opening = opened
       // Interruption ends the stage; how it ended is told all the same.
       work = yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(outcomeOf(opening, message, stream, restore), (outcome) => send({ type: "ended", outcome }))
+        Effect.flatMap(outcomeOf(opening, message, stream, restore), (outcome) =>
+          send({ type: "ended", outcome })
+        )
       ).pipe(Effect.forkChild({ startImmediately: true }))
     }
   })

@@ -113,7 +113,9 @@ const conclude = (
     case "gone":
       return {
         ending: { state: "queued", lost: true, refusal: null },
-        events: [fault("stage process ended", `The process of ${name} on worker ${worker} ended (${said.how}).`)],
+        events: [
+          fault("stage process ended", `The process of ${name} on worker ${worker} ended (${said.how}).`)
+        ],
         words: `its process ended (${said.how})`
       }
   }
@@ -138,8 +140,9 @@ const relay = Effect.fnUntraced(function* (
     yield* Effect.sleep(gatherFor)
     const said = [first, ...(yield* host.rest)]
     const events = said.flatMap((each) => (each.type === "event" ? [named(each.event, worker.name)] : []))
-    const last = said.flatMap((each): ReadonlyArray<Outcome | StageHost.Gone> =>
-      each.type === "ended" ? [each.outcome] : each.type === "gone" ? [each] : []
+    const last = said.flatMap(
+      (each): ReadonlyArray<Outcome | StageHost.Gone> =>
+        each.type === "ended" ? [each.outcome] : each.type === "gone" ? [each] : []
     )[0]
     const concluded =
       last === undefined ? undefined : conclude(name, worker.name, last, yield* Ref.get(asked))

@@ -4,8 +4,8 @@
  * process ends at once, as if it were killed: what the stage saved is whole, and another worker goes on from it.
  */
 import { Socket } from "node:net"
-import { Schema } from "effect"
 import { workerData } from "node:worker_threads"
+import { Schema } from "effect"
 
 const { descriptor } = Schema.decodeUnknownSync(Schema.Struct({ descriptor: Schema.Int }))(workerData)
 

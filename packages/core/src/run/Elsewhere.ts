@@ -30,9 +30,7 @@ export interface Maker {
    * Has a stage made. Its events come in order through the run's stream. Succeeds once the artifact is in the store; "taken back" when it was
    * not begun because another stage failed. When interrupted, it ends once what was at work has been saved.
    */
-  readonly make: (
-    order: Order
-  ) => Effect.Effect<"ran" | "cached" | "taken back", FailedElsewhere, RunStream>
+  readonly make: (order: Order) => Effect.Effect<"ran" | "cached" | "taken back", FailedElsewhere, RunStream>
 }
 
 /** Undefined where the runner runs the stages itself. */

@@ -242,7 +242,10 @@ export const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
         message: `The artifact that was adopted, ${directory}, went away during the run: ${problem}. Run again: it is then made anew.`
       })
     }
-    return yield* makeAnywhere({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
+    return yield* makeAnywhere({
+      ...job,
+      stage: { ...job.stage, why: "its artifact went away during the run" }
+    })
   }
   return yield* makeAnywhere(job)
 })

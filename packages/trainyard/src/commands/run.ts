@@ -11,9 +11,9 @@ import { Output } from "../Output.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
+import * as TensorBoard from "../tensorboard/TensorBoard.ts"
 import * as Placing from "../worker/Placing.ts"
 import { onFlag, placeFlag } from "../worker/Workers.ts"
-import * as TensorBoard from "../tensorboard/TensorBoard.ts"
 import {
   choiceFlags,
   jobsFlag,

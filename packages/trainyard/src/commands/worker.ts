@@ -1,6 +1,7 @@
 /** `trainyard worker`: makes stages of runs that were started with `--on`. */
-import { fileURLToPath } from "node:url"
+
 import { resolve } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Processes from "@trainyard/core/Processes"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -47,7 +48,9 @@ const flags = {
       () => "letters, digits, and . _ - @"
     ),
     Flag.withMetavar("NAME"),
-    Flag.withDescription("What status, monitor and the page call this worker. Default: host and process number"),
+    Flag.withDescription(
+      "What status, monitor and the page call this worker. Default: host and process number"
+    ),
     Flag.optional
   ),
   threads: RunOptions.threadsFlag
@@ -61,7 +64,8 @@ export const worker = Command.make(
     const url = yield* Workers.queueOf(queue)
     if (url === undefined) {
       return yield* new WrongUsage({
-        message: "A worker needs a queue: give --queue postgres://USER:PASSWORD@HOST/NAME, or set TRAINYARD_QUEUE."
+        message:
+          "A worker needs a queue: give --queue postgres://USER:PASSWORD@HOST/NAME, or set TRAINYARD_QUEUE."
       })
     }
     const { Database, JobQueue, Worker } = yield* Workers.load

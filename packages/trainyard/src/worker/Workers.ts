@@ -65,7 +65,9 @@ export const placeFlag = Flag.String("place").pipe(
     () => "a stage and a label, such as train=gpu"
   ),
   Flag.withMetavar("STAGE=LABEL"),
-  Flag.withDescription("With --on: give a stage only to workers with this label; repeatable: --place train=gpu"),
+  Flag.withDescription(
+    "With --on: give a stage only to workers with this label; repeatable: --place train=gpu"
+  ),
   Flag.atLeast(0)
 )
 
