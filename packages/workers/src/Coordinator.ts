@@ -16,6 +16,8 @@ export interface Options {
   readonly places: Readonly<Record<string, string>>
   /** Seconds without a sign of life after which workers take this coordinator for gone. */
   readonly lease: number
+  /** The run's store, by its name in itself. */
+  readonly store: string
   /** Says to a person that the queue is away, or back. */
   readonly say: (text: string) => Effect.Effect<void>
 }
@@ -53,14 +55,14 @@ interface Open {
 const isAfter = (event: Published, [attempt, position]: Open["last"]): boolean =>
   event.attempt > attempt || (event.attempt === attempt && event.position > position)
 
-const make = Effect.fnUntraced(function* ({ lease, places, say, spec }: Options) {
+const make = Effect.fnUntraced(function* ({ lease, places, say, spec, store }: Options) {
   const queue = yield* JobQueue
   const open = new Set<Open>()
   const state = { run: "", pipeline: "", kept: Number.NEGATIVE_INFINITY, away: false }
   const turn = yield* Semaphore.make(1)
 
   const submit = (order: Order, job: Job) =>
-    queue.submit(job, order.stage.node.stage.name, places[order.stage.name] ?? null)
+    queue.submit(job, order.stage.node.stage.name, places[order.stage.name] ?? null, store)
 
   /** Hands on what came, each event once. */
   const relay = Effect.fnUntraced(function* (published: ReadonlyArray<Published>) {
@@ -116,7 +118,7 @@ const make = Effect.fnUntraced(function* ({ lease, places, say, spec }: Options)
       ...(seen.able > 0
         ? { holder: "a worker that is free" }
         : {
-            holder: "a worker, and none is connected that takes it",
+            holder: "a worker, and none is connected that takes it and has this store",
             hint: `Start one in the project's folder: trainyard worker --queue URL --store DIR${label === undefined ? "" : ` --label ${label}`}`
           })
     })

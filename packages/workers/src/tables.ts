@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ${schema}.workers (
   name text NOT NULL,
   labels jsonb NOT NULL,
   stages jsonb,
+  store text NOT NULL,
   alive_until timestamptz NOT NULL
 );
 CREATE TABLE IF NOT EXISTS ${schema}.jobs (
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS ${schema}.jobs (
   name text NOT NULL,
   stage text NOT NULL,
   label text,
+  store text NOT NULL,
   cache_key text NOT NULL,
   job text NOT NULL,
   state text NOT NULL DEFAULT 'queued',

@@ -96,9 +96,16 @@ describe.skipIf(skip)(title, () => {
       "block.milliseconds=5000"
     ]
     const counting = worker(place, "first", "--only-stages", "count")
-    const second = worker(place, "second")
     const running = run(place, ...settings)
-    await until(() => /"stage":"count","event":\{"type":"Saved","step":5/.test(running.said()), "saved steps")
+    await until(
+      () => /"stage":"count","event":\{"type":"Saved","step":1,/.test(running.said()),
+      "a saved step"
+    )
+    const second = worker(place, "second")
+    await until(
+      () => /"stage":"count","event":\{"type":"Saved","step":5,/.test(running.said()),
+      "saved steps"
+    )
     counting.child.kill("SIGKILL")
     const { code, stdout } = await running.outcome
     expect(code).toBe(0)
@@ -148,7 +155,7 @@ describe.skipIf(skip)(title, () => {
     worker(place, "only")
     const settings = ["--set", "count.steps=100", "--set", "count.milliseconds=50"]
     const first = run(place, ...settings)
-    await until(() => /"stage":"count","event":\{"type":"Saved","step":5/.test(first.said()), "saved steps")
+    await until(() => /"stage":"count","event":\{"type":"Saved","step":5,/.test(first.said()), "saved steps")
     first.child.kill("SIGINT")
     const interrupted = await first.outcome
     expect(interrupted.code).toBe(130)

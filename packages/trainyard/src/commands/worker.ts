@@ -3,6 +3,7 @@
 import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Processes from "@trainyard/core/Processes"
+import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { WrongUsage } from "../ExitCode.ts"
@@ -68,12 +69,13 @@ export const worker = Command.make(
           "A worker needs a queue: give --queue postgres://USER:PASSWORD@HOST/NAME, or set TRAINYARD_QUEUE."
       })
     }
-    const { Database, JobQueue, Worker } = yield* Workers.load
+    const { Database, JobQueue, storeIdentity, Worker } = yield* Workers.load
     const lease = yield* Workers.lease
     const { threads: chosenThreads, workspace } = yield* RunOptions.settle({ workspace: store, threads })
     const directory = resolve(workspace)
     const own = Option.getOrElse(name, Workers.nameHere)
     const say = (text: string) => Effect.sync(() => errors.write(`${own}: ${text}\n`))
+    const identity = storeIdentity.pipe(Effect.provide(Workspace.layer(directory)))
     const working = Effect.gen(function* () {
       const { address } = yield* JobQueue
       const stages = Option.getOrNull(onlyStages)
@@ -81,7 +83,13 @@ export const worker = Command.make(
         `takes ${stages === null ? "stages" : stages.join(", ")} from ${address}, store ${directory}. Ctrl-C: save and leave.`
       )
       yield* Worker.run({
-        worker: { id: Processes.toText(yield* Processes.self), name: own, labels: label, stages },
+        worker: {
+          id: Processes.toText(yield* Processes.self),
+          name: own,
+          labels: label,
+          stages,
+          store: yield* identity
+        },
         program: {
           module: fileURLToPath(new URL("../worker/stageProcess.ts", import.meta.url)),
           arguments: [directory, ...(chosenThreads === undefined ? [] : [String(chosenThreads)])]

@@ -38,7 +38,7 @@ const place = Effect.fnUntraced(function* ({ checked, file, on, param, pipeline,
   }
   const places = Workers.placesOf(place)
   yield* checkNames(pipeline, "--place", Object.keys(places))
-  const { Coordinator, Database, JobQueue } = yield* Workers.load
+  const { Coordinator, Database, JobQueue, storeIdentity } = yield* Workers.load
   const { errors } = yield* Output
   const { engine, settings } = yield* Backend
   const computes = pipeline.nodes.some((node) => node.stage.usesBackend)
@@ -54,6 +54,7 @@ const place = Effect.fnUntraced(function* ({ checked, file, on, param, pipeline,
     spec,
     places,
     lease: yield* Workers.lease,
+    store: yield* storeIdentity,
     say: (text) => Effect.sync(() => errors.write(`${text}\n`))
   }).pipe(
     Layer.provide(JobQueue.layer.pipe(Layer.provide(Database.layer(url, `trainyard run ${pipeline.name}`))))
