@@ -31,7 +31,9 @@ const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 
 const bin = Postgres.programs()
 if (bin === undefined) {
-  process.stdout.write("Skipped: no PostgreSQL here. Install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES.\n")
+  process.stdout.write(
+    "Skipped: no PostgreSQL here. Install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES.\n"
+  )
   process.exit(0)
 }
 const postgres = await Postgres.start(bin)
@@ -81,8 +83,16 @@ const digests = (directory: string): string => {
   return JSON.stringify(found.sort((a, b) => (`${a[0]}${a[1]}` < `${b[0]}${b[1]}` ? -1 : 1)))
 }
 
-const settings = ["--set", "count.steps=80", "--set", "count.milliseconds=60", "--set", "block.milliseconds=3000"]
-const runOn = (directory: string) => trainyard(directory, "run", "job.ts", "--on", "queue", "--json", ...settings)
+const settings = [
+  "--set",
+  "count.steps=80",
+  "--set",
+  "count.milliseconds=60",
+  "--set",
+  "block.milliseconds=3000"
+]
+const runOn = (directory: string) =>
+  trainyard(directory, "run", "job.ts", "--on", "queue", "--json", ...settings)
 
 const project = (name: string): string => {
   const directory = join(home, name)
@@ -135,10 +145,14 @@ const round = async (number: number): Promise<string> => {
       told.push("second run")
     }
   }
-  const limit = setTimeout(() => fail(`Round ${number} hangs after ${told.join(", ")}:\n${run.said()}`), 300_000)
+  const limit = setTimeout(
+    () => fail(`Round ${number} hangs after ${told.join(", ")}:\n${run.said()}`),
+    300_000
+  )
   for (const each of [run, ...others]) {
     const code = await each.ended
-    if (code !== 0) fail(`Round ${number}: a run ended with ${code} after ${told.join(", ")}:\n${each.said()}`)
+    if (code !== 0)
+      fail(`Round ${number}: a run ended with ${code} after ${told.join(", ")}:\n${each.said()}`)
   }
   clearTimeout(limit)
   for (const { child, ended } of workers) {
@@ -153,7 +167,11 @@ const round = async (number: number): Promise<string> => {
 for (let number = 1; number <= rounds; number++) {
   const start = performance.now()
   const told = await round(number)
-  process.stdout.write(`Round ${number}: the same artifacts after ${told} (${((performance.now() - start) / 1000).toFixed(0)} s)\n`)
+  process.stdout.write(
+    `Round ${number}: the same artifacts after ${told} (${((performance.now() - start) / 1000).toFixed(0)} s)\n`
+  )
 }
-process.stdout.write(`${rounds} rounds, seed ${options.seed}: every artifact has the digests of the undisturbed run.\n`)
+process.stdout.write(
+  `${rounds} rounds, seed ${options.seed}: every artifact has the digests of the undisturbed run.\n`
+)
 process.exit(0)

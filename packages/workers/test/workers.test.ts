@@ -84,7 +84,7 @@ const digests = (place: Machine, store = "store"): Readonly<Record<string, unkno
   )
 }
 
-describe.skipIf(skip)(title, () => {
+describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
   test("a stage that blocks its loop keeps its lease; a worker that is killed is named, and another goes on from what it saved", async () => {
     const place = machine(2)
     const settings = [
