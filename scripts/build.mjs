@@ -21,7 +21,7 @@ import {
 import { findNode, root } from "./node.mjs"
 
 /** In the order in which they need each other. */
-export const packages = ["core", "backends", "stages", "trainyard", "create-trainyard"]
+export const packages = ["core", "backends", "stages", "workers", "trainyard", "create-trainyard"]
 
 /** Packages with the native engine's addon, packed where `npm run build:native` has made it. */
 export const nativePackages = () =>

@@ -43,7 +43,8 @@ const sidebar = [
       ["Parameters and sweeps", "parameters-and-sweeps"],
       ["The page of all runs", "ui"],
       ["Inspecting artifacts", "inspect"],
-      ["Reliability", "resilience"]
+      ["Reliability", "resilience"],
+      ["Several machines", "workers"]
     )
   },
   {

@@ -9,7 +9,7 @@ const packages = fileURLToPath(new URL("../../packages", import.meta.url))
 
 /** The source file of each name that a package exports, by `@trainyard/<package>/<name>`. */
 const exported = new Map<string, string>(
-  ["core", "backends", "stages"].flatMap((name) => {
+  ["core", "backends", "stages", "workers"].flatMap((name) => {
     const { exports } = JSON.parse(readFileSync(join(packages, name, "package.json"), "utf8")) as {
       readonly exports: Record<string, string | { readonly "trainyard-source": string }>
     }
@@ -71,7 +71,8 @@ test("every import within packages/ is found", () => {
 
 test("packages import each other one way: trainyard, stages, backends; core by all but backends", () => {
   const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
-    trainyard: ["trainyard", "stages", "backends", "core"],
+    trainyard: ["trainyard", "stages", "backends", "workers", "core"],
+    workers: ["workers", "core"],
     stages: ["stages", "backends", "core"],
     backends: ["backends"],
     core: ["core"],

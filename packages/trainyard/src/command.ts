@@ -16,6 +16,7 @@ export const { version } = Schema.decodeUnknownSync(Manifest)(
 
 const loaders = {
   run: async () => (await import("./commands/run.ts")).run,
+  worker: async () => (await import("./commands/worker.ts")).worker,
   plan: async () => (await import("./commands/plan.ts")).plan,
   adopt: async () => (await import("./commands/adopt.ts")).adopt,
   graph: async () => (await import("./commands/graph.ts")).graph,
@@ -39,6 +40,7 @@ type Name = keyof typeof loaders
 /** What the list of commands says of each; its own help says more. */
 const summaries: Readonly<Record<Name, string>> = {
   run: "Run a pipeline; what an earlier run made is reused",
+  worker: "Make stages of runs on several machines, from a queue",
   plan: "Show what a run would do, and why; nothing runs",
   adopt: "Keep artifacts that only a change of code, or of the engine's build, made stale",
   graph: "Draw a pipeline's graph",

@@ -67,6 +67,7 @@ export const StageTable = ({ state }: { readonly state: State }) => (
               <th scope="row">{stage.name}</th>
               <td>
                 <Badge state={stage.state} />
+                {stage.worker == null ? "" : ` on ${stage.worker}`}
               </td>
               <td>
                 {stage.why}

@@ -147,13 +147,23 @@ export const RunnerEvent = Schema.Union([
       })
     )
   }),
-  Schema.Struct({ type: Schema.Literal("StageStarted"), stage, why: Schema.String, attempt: Schema.Int }),
-  /** It waits for `holder`: a process that makes the same artifact, or, with the reason "turn", stages of this run that compute. */
+  Schema.Struct({
+    type: Schema.Literal("StageStarted"),
+    stage,
+    why: Schema.String,
+    attempt: Schema.Int,
+    /** Name of the worker that makes it; absent where the run's own process does. */
+    worker: Schema.optionalKey(Schema.String)
+  }),
+  /**
+   * It waits for `holder`: a process that makes the same artifact, or, with the reason "turn", stages of this run that compute, or, with the
+   * reason "worker", a worker that takes it.
+   */
   Schema.Struct({
     type: Schema.Literal("StageWaiting"),
     stage,
     holder: Schema.String,
-    reason: Schema.optionalKey(Schema.Literal("turn")),
+    reason: Schema.optionalKey(Schema.Literals(["turn", "worker"])),
     /** What to do should the holder's machine never come back; absent for a holder on this machine. */
     hint: Schema.optionalKey(Schema.String)
   }),

@@ -11,7 +11,7 @@ import {
   FileSystem,
   Path,
   Pull,
-  type Ref,
+  Ref,
   Schedule,
   type Scope
 } from "effect"
@@ -22,6 +22,7 @@ import * as Folders from "../store/Folders.ts"
 import * as Lock from "../store/Lock.ts"
 import * as Store from "../store/Store.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
+import { Elsewhere, FailedElsewhere, type Maker } from "./Elsewhere.ts"
 import * as Failure from "./Failure.ts"
 import { Journal } from "./Journal.ts"
 import * as SharedSaving from "./SharedSaving.ts"
@@ -35,6 +36,8 @@ export interface Job {
   readonly run: string
   /** Whether a stage has failed, after which no other begins. */
   readonly halted: Ref.Ref<boolean>
+  /** Whether an earlier attempt of this run has begun it: a forced stage then goes on with what that attempt kept. */
+  readonly begun?: boolean
 }
 
 /** A stage that did not begin, because another one failed while it waited. */
@@ -43,9 +46,11 @@ export class NotBegun extends Data.TaggedError("NotBegun") {}
 export interface Beginning extends Job {
   /** Done once before the stage is made: it waits for its turn, and fails when there is nothing to begin any more. */
   readonly begin: Effect.Effect<void, NotBegun>
+  /** Done when another process begins with the stage. */
+  readonly onBegin?: Effect.Effect<void>
 }
 
-interface Made {
+export interface Made {
   readonly artifact: Artifact
   readonly status: "ran" | "cached"
 }
@@ -176,7 +181,7 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
       "it is made again"
     )
   // A stage that runs every time goes on with what an interrupted attempt kept; only who asks for all anew loses it.
-  if (stage.forced && stage.node.stage.reusable) {
+  if (stage.forced && stage.node.stage.reusable && job.begun !== true) {
     yield* fs
       .remove(path.join(workspace.scratch, stage.cacheKey), { recursive: true, force: true })
       .pipe(Effect.ignore)
@@ -184,6 +189,44 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
   const made: Made = { artifact: yield* Effect.raceFirst(attempts(job, stage.why), lock.lost), status: "ran" }
   return made
 }, Effect.scoped)
+
+// A shared folder of another machine may show what was written there a little later.
+const seenWithin = { attempts: 20, wait: "250 millis" } as const
+
+/** Has the artifact made by another process, and opens it. */
+const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker) {
+  const { stage } = job
+  yield* job.begin
+  const ended = yield* maker.make({
+    stage,
+    pipeline: job.pipeline,
+    run: job.run,
+    halted: Ref.get(job.halted),
+    onBegin: job.onBegin ?? Effect.void
+  })
+  if (ended === "taken back") return yield* new NotBegun()
+  const open = find(stage.node, stage.cacheKey, "sizes")
+  let found = yield* open
+  for (let attempt = 1; found._tag !== "Whole" && attempt < seenWithin.attempts; attempt++) {
+    yield* Effect.sleep(seenWithin.wait)
+    found = yield* open
+  }
+  if (found._tag === "Whole") {
+    const made: Made = { artifact: found.artifact, status: ended }
+    return made
+  }
+  const { root } = yield* Workspace
+  return yield* new FailedElsewhere({
+    error: "MissingArtifact",
+    message: `A worker has made ${stage.name}, but its artifact is not in ${root}: let the workers and this run use the same store.`,
+    details: null
+  })
+})
+
+const makeAnywhere = Effect.fnUntraced(function* (job: Beginning) {
+  const maker = yield* Elsewhere
+  return yield* maker === undefined ? make(job) : makeElsewhere(job, maker)
+})
 
 /** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */
 export const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
@@ -206,7 +249,10 @@ export const reuseOrMake = Effect.fnUntraced(function* (job: Beginning) {
         message: `The artifact that was adopted, ${directory}, went away during the run: ${problem}. Run again: it is then made anew.`
       })
     }
-    return yield* make({ ...job, stage: { ...job.stage, why: "its artifact went away during the run" } })
+    return yield* makeAnywhere({
+      ...job,
+      stage: { ...job.stage, why: "its artifact went away during the run" }
+    })
   }
-  return yield* make(job)
+  return yield* makeAnywhere(job)
 })

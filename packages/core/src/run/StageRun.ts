@@ -6,6 +6,7 @@ import * as Sanitize from "../events/Sanitize.ts"
 import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import { Workspace } from "../store/Workspace.ts"
+import { Elsewhere } from "./Elsewhere.ts"
 import * as Facts from "./Facts.ts"
 import * as Failure from "./Failure.ts"
 import { type Beginning, type Job, NotBegun, reuseOrMake } from "./MakeArtifact.ts"
@@ -102,7 +103,8 @@ const waitForTurn = Effect.fnUntraced(function* (job: Job, scope: Scope.Scope) {
   const stream = yield* RunStream
   const turns = yield* Turns
   const { name, node } = job.stage
-  if (node.stage.usesBackend) {
+  // Stages that other processes make compute there.
+  if (node.stage.usesBackend && (yield* Elsewhere) === undefined) {
     yield* turns
       .take(name, (holders) =>
         stream.publish({ type: "StageWaiting", stage: name, holder: holders.join(", "), reason: "turn" })
@@ -128,7 +130,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
       Effect.andThen(ending.begin)
     )
     const exit = yield* Effect.exit(
-      Effect.map(reuseOrMake({ ...job, begin }), (made) => ({
+      Effect.map(reuseOrMake({ ...job, begin, onBegin: ending.begin }), (made) => ({
         ...made,
         gateFailure: node.stage.gate(made.artifact.value) ?? null
       })).pipe(Effect.provideService(RunStream, stream))

@@ -41,6 +41,8 @@ export interface Stage {
   readonly cacheKey: string | null
   /** 0 before it starts, 1 for the first. */
   readonly attempt: number
+  /** Name of the worker that makes or made it; null where the run's own process does. */
+  readonly worker: string | null
   readonly startedAt: string | null
   readonly finishedAt: string | null
   readonly seconds: number | null

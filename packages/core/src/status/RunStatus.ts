@@ -52,6 +52,7 @@ const start = (at: string, run: string, event: EventOf<"RunStarted">): RunState 
     config: stage.config ?? {},
     cacheKey: stage.cacheKey ?? null,
     attempt: 0,
+    worker: null,
     startedAt: null,
     finishedAt: null,
     seconds: null,
@@ -195,6 +196,7 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
         changeStage(status, event.stage, ({ startedAt }) => ({
           state: "running",
           attempt: event.attempt,
+          worker: event.worker ?? null,
           startedAt: startedAt ?? at,
           progress: null,
           secondsLeft: null,
@@ -203,7 +205,7 @@ const reduceEvent = (status: RunState, { at, event, run }: RunEvent): RunState =
         })),
         at,
         event.stage,
-        event.attempt === 1 ? `Started: ${event.why}` : `Attempt ${event.attempt}`
+        `${event.attempt === 1 ? `Started: ${event.why}` : `Attempt ${event.attempt}`}${event.worker === undefined ? "" : `, on ${event.worker}`}`
       )
     case "StageWaiting":
       return waitFor(status, at, event)

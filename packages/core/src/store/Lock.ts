@@ -245,3 +245,14 @@ export const held = Effect.fnUntraced(function* () {
 export const dead = Effect.fnUntraced(function* () {
   return (yield* claimsWithState()).filter(({ gone }) => gone).map(({ file }) => file)
 })
+
+/** Takes away the claims of a process that is known to be gone, or to stop by itself: it finds its claim gone should it come back. */
+export const revoke = Effect.fnUntraced(function* (holder: Processes.Process) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { locks } = yield* Workspace
+  const text = Processes.toText(holder)
+  for (const { file, owner } of yield* claimsWithState())
+    if (Processes.toText(owner) === text)
+      yield* fs.remove(path.join(locks, file), { force: true }).pipe(Effect.ignore)
+})

@@ -12,6 +12,8 @@ import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
 import * as TensorBoard from "../tensorboard/TensorBoard.ts"
+import * as Placing from "../worker/Placing.ts"
+import { onFlag, placeFlag } from "../worker/Workers.ts"
 import {
   choiceFlags,
   jobsFlag,
@@ -39,6 +41,8 @@ export const run = Command.make(
     ...storeFlags,
     ...jobsFlag,
     checked: checkedFlag,
+    on: onFlag,
+    place: placeFlag,
     baseline: Judging.baselineFlag,
     tensorboard: TensorBoard.tensorboardFlag,
     histograms: TensorBoard.histogramsFlag,
@@ -53,7 +57,7 @@ export const run = Command.make(
     const { screen } = output
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
-      const { chosen, pipeline } = yield* CommandServices.open(flags.file, flags)
+      const { chosen, file, pipeline } = yield* CommandServices.open(flags.file, flags)
       const baseline = yield* Judging.open(flags.baseline, pipeline)
       const figures = yield* TensorBoard.folder(flags.tensorboard, flags.histograms)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
@@ -65,6 +69,7 @@ export const run = Command.make(
         TensorBoard.recording(figures),
         MetricExport.recording,
         flags.json ? json.show : RunView.onScreen(screen),
+        Effect.provide(Placing.layer({ ...flags, file, pipeline })),
         Effect.provide(CommandServices.layer(chosen, pipeline, { checked: flags.checked })),
         Signals.saying("Interrupted: saving what can be gone on with.")
       )

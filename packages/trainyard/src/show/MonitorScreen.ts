@@ -4,7 +4,7 @@ import * as Sanitize from "@trainyard/core/Sanitize"
 import { curve } from "./curve.ts"
 import { bytes, count, duration, metric, metricValue, oneLine } from "./format.ts"
 import { barLine, cut, type Screen, type Style, width } from "./Screen.ts"
-import { currentMetrics, progressOf, secondsOf, titleOf } from "./StatusPage.ts"
+import { currentMetrics, placeOf, progressOf, secondsOf, titleOf } from "./StatusPage.ts"
 
 const stateStyle: Record<Stage["state"], Style> = {
   pending: "gray",
@@ -80,7 +80,7 @@ const activity = (screen: Screen, status: RunStatus, columns: number): ReadonlyA
       const { message, name, progress, secondsLeft } = stage
       const time =
         secondsLeft === null ? duration(secondsOf(stage, status) ?? 0) : `${duration(secondsLeft)} left`
-      const head = screen.style("cyan", name)
+      const head = `${screen.style("cyan", name)}${placeOf(stage)}`
       const parts = [time, progressOf(stage), ...(message === null ? [] : [message])].filter(
         (part) => part !== ""
       )

@@ -39,6 +39,9 @@ export const stateWord: Record<Stage["state"], string> = {
   interrupted: "interrupted"
 }
 
+/** The worker that a stage is on, where it is one of several machines'. */
+export const placeOf = ({ worker }: Stage): string => (worker === null ? "" : ` on ${worker}`)
+
 /** How far a stage is, while that says more than its state does. */
 export const progressOf = ({ progress, state }: Stage): string => {
   if (progress === null || state === "ran" || state === "cached") return ""
@@ -65,7 +68,7 @@ const stages = (status: RunStatus) =>
       const attempt = stage.attempt > 1 ? ` (attempt ${stage.attempt})` : ""
       return [
         stage.name,
-        `${stateWord[stage.state]}${attempt}`,
+        `${stateWord[stage.state]}${placeOf(stage)}${attempt}`,
         seconds === null || stage.state === "cached" || stage.state === "skipped" ? "" : duration(seconds),
         `${progressOf(stage)}${left}`,
         stage.message ?? stage.why

@@ -1,0 +1,253 @@
+/**
+ * A worker: takes one stage after the other from the queue and has its child process make it. The lease of a job is renewed from this process,
+ * whose event loop is free, so that a stage that computes for minutes keeps it.
+ */
+import { Deferred, Effect, Exit, Fiber, Queue, Ref, Schedule, Scope } from "effect"
+import { type Ending, type Holding, type Identity, JobQueue, type Taken } from "./JobQueue.ts"
+import type { Event, Outcome } from "./Messages.ts"
+import * as StageHost from "./StageHost.ts"
+
+export interface Options {
+  readonly worker: Identity
+  readonly program: StageHost.Program
+  /** Seconds that a job is this worker's without a sign of life. */
+  readonly lease: number
+  /** Says to a person what happens. */
+  readonly say: (text: string) => Effect.Effect<void>
+}
+
+/** A stage process, and the run whose pipeline it opens. */
+interface Process {
+  readonly host: StageHost.Host
+  readonly text: string
+  readonly scope: Scope.Closeable
+  readonly run: string | undefined
+}
+
+/** What a stage says is written this often, so that one that says much costs few statements. */
+const gatherFor = "4 millis"
+
+/** Looks for a job this often, should no notification come. */
+const lookEvery = "1 second"
+
+/** Between two tries of a statement that failed because the database is away. */
+const again = Schedule.spaced("500 millis")
+
+/** What may come to a worker while it makes a stage. */
+interface Circumstances extends Options {
+  readonly wakings: Queue.Dequeue<void>
+  /** Done when the worker is to leave. */
+  readonly leaving: Deferred.Deferred<void>
+}
+
+/**
+ * Renews the lease until it is lost, and ends then. The stage process learns how long it has the job; while the database is away that runs out,
+ * and the process ends by itself.
+ */
+const keepLease = Effect.fnUntraced(function* (
+  holding: Holding,
+  { host, text }: Process,
+  { lease, leaving, wakings, worker }: Circumstances,
+  asked: Ref.Ref<boolean>
+) {
+  const queue = yield* JobQueue
+  yield* Effect.forkChild(Effect.andThen(Deferred.await(leaving), host.send({ type: "leave" })))
+  for (;;) {
+    const start = performance.now()
+    const renewal = yield* Effect.option(queue.renew(holding, text, lease))
+    if (renewal._tag === "Some") {
+      if (renewal.value === "lost") return
+      yield* host.lease(lease * 1000 - (performance.now() - start))
+      if (renewal.value === "leave" && !(yield* Ref.getAndSet(asked, true)))
+        yield* host.send({ type: "leave" })
+      yield* Effect.ignore(queue.keepWorker(worker, lease))
+    }
+    // Notifications may come many a second.
+    yield* Effect.sleep("200 millis")
+    yield* Effect.race(Effect.sleep((lease * 1000) / 4 - 200), Queue.take(wakings))
+  }
+})
+
+const inSeconds = (start: number): string => `${((performance.now() - start) / 1000).toFixed(1)} s`
+
+/** How a job ends here: what becomes of it in the queue, what the run is told, and what the worker's own user is. */
+const conclude = (
+  name: string,
+  worker: string,
+  said: Outcome | StageHost.Gone,
+  asked: boolean
+): { readonly ending: Ending; readonly events: ReadonlyArray<Event>; readonly words: string } => {
+  const fault = (kind: string, message: string): Event => ({
+    type: "Stage",
+    stage: name,
+    event: {
+      type: "Fault",
+      kind,
+      message,
+      action: "The stage goes to a worker again, which goes on from what was saved."
+    }
+  })
+  const done = (outcome: Outcome): Ending => ({ state: "done", outcome })
+  switch (said.type) {
+    case "made":
+      return { ending: done(said), events: [], words: said.status === "ran" ? "made" : "found made" }
+    case "failed":
+      return { ending: done(said), events: [], words: `failed: ${said.message}` }
+    case "refused": {
+      const message = `Worker ${worker} refuses ${name}: ${said.message}.`
+      const note: Event = { type: "Stage", stage: name, event: { type: "Note", level: "warning", message } }
+      return {
+        ending: { state: "queued", lost: false, refusal: message },
+        events: [note],
+        words: `refused: ${said.message}`
+      }
+    }
+    case "left":
+      return asked
+        ? { ending: done(said), events: [], words: "left, as the run asked" }
+        : {
+            ending: { state: "queued", lost: false, refusal: null },
+            events: [fault("worker left", `Worker ${worker} was stopped and leaves.`)],
+            words: "left; another worker goes on"
+          }
+    case "gone":
+      return {
+        ending: { state: "queued", lost: true, refusal: null },
+        events: [
+          fault("stage process ended", `The process of ${name} on worker ${worker} ended (${said.how}).`)
+        ],
+        words: `its process ended (${said.how})`
+      }
+  }
+}
+
+/** The event as the coordinator's stream has it: with this worker's name. */
+const named = (event: Event, worker: string): Event =>
+  event.type === "StageStarted" ? { ...event, worker } : event
+
+/** Hands on what the stage process says until its job has ended. Gives words about it, and whether the process is fit for more. */
+const relay = Effect.fnUntraced(function* (
+  taken: Taken,
+  holding: Holding,
+  { host }: Process,
+  { worker }: Circumstances,
+  asked: Ref.Ref<boolean>
+) {
+  const queue = yield* JobQueue
+  const { name } = taken.job
+  for (let position = 0; ; ) {
+    const first = yield* host.next
+    yield* Effect.sleep(gatherFor)
+    const said = [first, ...(yield* host.rest)]
+    const events = said.flatMap((each) => (each.type === "event" ? [named(each.event, worker.name)] : []))
+    const last = said.flatMap(
+      (each): ReadonlyArray<Outcome | StageHost.Gone> =>
+        each.type === "ended" ? [each.outcome] : each.type === "gone" ? [each] : []
+    )[0]
+    const concluded =
+      last === undefined ? undefined : conclude(name, worker.name, last, yield* Ref.get(asked))
+    const all = [...events, ...(concluded?.events ?? [])]
+    const held = yield* queue
+      .write(holding, all, position, concluded?.ending ?? null)
+      .pipe(Effect.retry(again))
+    if (!held) return { words: "no longer this worker's: its lease had ended", fit: false }
+    position += all.length
+    if (concluded !== undefined)
+      return { words: concluded.words, fit: last?.type === "made" || last?.type === "failed" }
+  }
+})
+
+/** Makes a job's stage in a process. Gives whether the process is fit for more of the run. */
+const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circumstances: Circumstances) {
+  const { say, worker } = circumstances
+  const { attempt, id, job, lost } = taken
+  const start = performance.now()
+  const holding: Holding = { worker, id, attempt }
+  const asked = yield* Ref.make(false)
+  yield* say(`${job.name} of ${job.pipeline} (run ${job.run}${attempt > 1 ? `, attempt ${attempt}` : ""})`)
+  yield* process.host.send({ type: "make", job, attempt, lost })
+  const lostLease = Effect.andThen(
+    keepLease(holding, process, circumstances, asked),
+    Effect.as(process.host.kill, { words: "no longer this worker's: its lease had ended", fit: false })
+  )
+  const { fit, words } = yield* Effect.raceFirst(
+    relay(taken, holding, process, circumstances, asked),
+    lostLease
+  )
+  yield* process.host.lease(0)
+  yield* say(`${job.name}: ${words} (${inSeconds(start)})`)
+  return fit
+})
+
+/** Starts a stage process, and starts it again should it end at once. */
+const startProcess = ({ program, say }: Options, run: string | undefined) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const host = yield* StageHost.make(program).pipe(Effect.provideService(Scope.Scope, scope))
+    const text = yield* host.ready.pipe(Effect.tapError(() => Scope.close(scope, Exit.void)))
+    const process: Process = { host, text, scope, run }
+    return process
+  }).pipe(
+    Effect.tapError(({ how }) => say(`The stage process cannot be started (${how}). It is tried again.`)),
+    Effect.retry(Schedule.spaced("5 seconds")),
+    Effect.orDie
+  )
+
+/** Takes and makes jobs until the worker is to leave. */
+const loop = Effect.fnUntraced(function* (circumstances: Circumstances) {
+  const queue = yield* JobQueue
+  const { lease, leaving, say, wakings, worker } = circumstances
+  let process = yield* startProcess(circumstances, undefined)
+  const stop = Effect.suspend(() => Scope.close(process.scope, Exit.void))
+  const replace = (run: string | undefined) =>
+    Effect.gen(function* () {
+      yield* stop
+      process = yield* startProcess(circumstances, run)
+    })
+  let away = false
+  let kept = 0
+  const turn = Effect.gen(function* () {
+    if (yield* process.host.isGone) yield* replace(undefined)
+    if (performance.now() - kept > (lease * 1000) / 4) {
+      yield* queue.keepWorker(worker, lease)
+      yield* queue.sweep
+      kept = performance.now()
+    }
+    const taken = yield* queue.take(worker, process.text, lease)
+    if (away) yield* say("The queue answers again.")
+    away = false
+    if (taken === undefined) {
+      return yield* Effect.raceFirst(
+        Effect.raceFirst(Queue.take(wakings), Effect.sleep(lookEvery)),
+        Deferred.await(leaving)
+      )
+    }
+    // A pipeline is opened once in a process, as one run has it.
+    if (process.run !== undefined && process.run !== taken.job.run) yield* replace(taken.job.run)
+    process = { ...process, run: taken.job.run }
+    if (!(yield* work(taken, process, circumstances))) yield* replace(undefined)
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.gen(function* () {
+        if (!away) yield* say(`${error.message} It is tried again.`)
+        away = true
+        yield* Effect.sleep(lookEvery)
+      })
+    )
+  )
+  while (!(yield* Deferred.isDone(leaving))) yield* turn
+  yield* stop
+})
+
+/** Works until interrupted. Then the stage in hand saves, goes back to the queue, and the worker leaves it. */
+export const run = Effect.fn("Worker.run")(function* (options: Options) {
+  const queue = yield* JobQueue
+  const leaving = yield* Deferred.make<void>()
+  const wakings = yield* queue.wakings("queue")
+  yield* queue.keepWorker(options.worker, options.lease)
+  const working = yield* Effect.forkDetach(loop({ ...options, wakings, leaving }))
+  yield* Fiber.join(working).pipe(
+    Effect.onInterrupt(() => Effect.andThen(Deferred.succeed(leaving, undefined), Fiber.await(working))),
+    Effect.ensuring(Effect.ignore(queue.endWorker(options.worker.id)))
+  )
+}, Effect.scoped)

@@ -1,0 +1,197 @@
+/** Runs on workers: real processes, a real PostgreSQL. Skipped where there is none: see postgres.ts. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { emptyFolder, start, write } from "../../trainyard/test/spawn.ts"
+import { job } from "./job.ts"
+import * as Postgres from "./postgres.ts"
+
+const bin = Postgres.programs()
+const skip = bin === undefined
+const title = skip
+  ? "workers (skipped: no PostgreSQL here; install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES)"
+  : "workers"
+
+let postgres: Postgres.Postgres | undefined
+beforeAll(async () => {
+  if (bin !== undefined) postgres = await Postgres.start(bin)
+})
+afterAll(() => postgres?.stop())
+
+interface Machine {
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A project with the pipeline, whose workers and runs have a lease of so many seconds. */
+const machine = (lease: number, text = job): Machine => {
+  const directory = emptyFolder()
+  write(directory, { "job.ts": text })
+  return {
+    directory,
+    env: {
+      TRAINYARD_QUEUE: postgres?.url ?? "",
+      TRAINYARD_LEASE: String(lease),
+      TRAINYARD_WORKSPACE: "store"
+    }
+  }
+}
+
+const worker = (place: Machine, name: string, ...flags: ReadonlyArray<string>) =>
+  start(place, "worker", "--name", name, ...flags)
+
+const run = (place: Machine, ...flags: ReadonlyArray<string>) =>
+  start(place, "run", "job.ts", "--on", "queue", "--json", ...flags)
+
+/** Waits until something is true, for a minute at most. */
+const until = async (condition: () => boolean, what: string) => {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 1200) throw new Error(`Waited in vain for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+interface Line {
+  readonly type: string
+  readonly stage?: string
+  readonly worker?: string
+  readonly message?: string
+  readonly status?: string
+  readonly event?: {
+    readonly type: string
+    readonly kind?: string
+    readonly message?: string
+    readonly step?: number
+  }
+}
+
+const linesOf = (stdout: string): ReadonlyArray<Line> =>
+  stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+/** Digests of all artifacts' files, by stage. */
+const digests = (place: Machine, store = "store"): Readonly<Record<string, unknown>> => {
+  const artifacts = join(place.directory, store, "artifacts")
+  return Object.fromEntries(
+    readdirSync(artifacts).map((stage) => {
+      const keys = readdirSync(join(artifacts, stage))
+      expect(keys.length).toBe(1)
+      const manifest = JSON.parse(readFileSync(join(artifacts, stage, keys[0]!, "manifest.json"), "utf8"))
+      return [stage, [keys[0], manifest.files, manifest.value]]
+    })
+  )
+}
+
+describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
+  test("a stage that blocks its loop keeps its lease; a worker that is killed is named, and another goes on from what it saved", async () => {
+    const place = machine(2)
+    const settings = [
+      "--set",
+      "count.steps=60",
+      "--set",
+      "count.milliseconds=50",
+      "--set",
+      "block.milliseconds=5000"
+    ]
+    const counting = worker(place, "first", "--only-stages", "count")
+    const running = run(place, ...settings)
+    await until(
+      () => /"stage":"count","event":\{"type":"Saved","step":1,/.test(running.said()),
+      "a saved step"
+    )
+    const second = worker(place, "second")
+    await until(
+      () => /"stage":"count","event":\{"type":"Saved","step":5,/.test(running.said()),
+      "saved steps"
+    )
+    counting.child.kill("SIGKILL")
+    const { code, stdout } = await running.outcome
+    expect(code).toBe(0)
+    const lines = linesOf(stdout)
+    const vanished = lines.filter(({ event }) => event?.kind === "worker vanished")
+    expect(vanished.map(({ event, stage }) => [stage, event?.message])).toEqual([
+      ["count", "Worker first has vanished: no sign of life for the length of its lease."]
+    ])
+    const started = lines.filter(({ type }) => type === "StageStarted")
+    expect(started.filter(({ stage }) => stage === "block").map(({ worker }) => worker)).toEqual(["second"])
+    expect(started.filter(({ stage }) => stage === "count").map(({ worker }) => worker)).toEqual([
+      "first",
+      "second"
+    ])
+    // Each step once, in order: the second went on from where the first was killed.
+    const saved = lines.flatMap(({ event, stage }) =>
+      stage === "count" && event?.type === "Saved" ? [event.step] : []
+    )
+    expect(new Set(saved).size).toBe(saved.length)
+    expect(saved).toEqual([...saved].sort((a, b) => a! - b!))
+    expect(saved.at(-1)).toBe(60)
+    expect(lines.some(({ event }) => event?.type === "Resumed")).toBe(true)
+    const status = await start(place, "status", "--workspace", "store").outcome
+    expect(status.stdout).toMatch(/\| count \| done on second \|/)
+
+    // Ctrl-C at a worker without work.
+    second.child.kill("SIGINT")
+    expect((await second.outcome).code).toBe(130)
+    const here = start(
+      place,
+      "run",
+      "job.ts",
+      "--workspace",
+      "alone",
+      ...settings,
+      "--set",
+      "count.milliseconds=1"
+    )
+    expect((await here.outcome).code).toBe(0)
+    // The setting is part of the key, so only what the artifact holds is compared.
+    const [, files, value] = digests(place).count as ReadonlyArray<unknown>
+    expect((digests(place, "alone").count as ReadonlyArray<unknown>).slice(1)).toEqual([files, value])
+  })
+
+  test("Ctrl-C at the run: the worker saves and leaves the stage, and the next run goes on; a failure has the stage's own words", async () => {
+    const place = machine(5)
+    worker(place, "only")
+    const settings = ["--set", "count.steps=100", "--set", "count.milliseconds=50"]
+    const first = run(place, ...settings)
+    await until(() => /"stage":"count","event":\{"type":"Saved","step":5,/.test(first.said()), "saved steps")
+    first.child.kill("SIGINT")
+    const interrupted = await first.outcome
+    expect(interrupted.code).toBe(130)
+    expect(linesOf(interrupted.stdout).at(-1)).toMatchObject({ type: "RunFinished", status: "interrupted" })
+    const second = await run(place, ...settings, "--set", "double.fails=true").outcome
+    expect(second.code).toBe(1)
+    const lines = linesOf(second.stdout)
+    expect(lines.some(({ event }) => event?.type === "Resumed")).toBe(true)
+    expect(lines.find(({ type }) => type === "Failure")).toMatchObject({
+      error: "NoWords",
+      message: "There are no words. Write some."
+    })
+  })
+
+  test("a worker whose code differs refuses in a sentence, and the run fails when no other one is there", async () => {
+    const place = machine(5)
+    const other = machine(5, job.replace("{ words: config.steps }", "{ words: config.steps + 1 }"))
+    worker(other, "stale", "--store", join(place.directory, "store"))
+    const { code, stdout } = await run(place, "--only", "count").outcome
+    expect(code).toBe(1)
+    const failure = linesOf(stdout).find(({ type }) => type === "Failure")
+    expect(failure?.message).toMatch(
+      /^No worker can make count\. Worker stale refuses count: it would make something else than the run planned: code of job\.ts changed\. Bring/
+    )
+  })
+})
+
+test("without an address, and with one that is none, each command says what to give", async () => {
+  const place = { directory: emptyFolder() }
+  const none = await start(place, "worker").outcome
+  expect([none.code, none.stderr]).toEqual([
+    2,
+    "A worker needs a queue: give --queue postgres://USER:PASSWORD@HOST/NAME, or set TRAINYARD_QUEUE.\n"
+  ])
+  const wrong = await start(place, "worker", "--queue", "mysql://user:secret@db/name").outcome
+  expect(wrong.code).toBe(1)
+  expect(wrong.stderr).toMatch(/is no address of a PostgreSQL database/)
+  expect(wrong.stderr).not.toMatch(/secret/)
+})
