@@ -1,7 +1,7 @@
 /** Runs the command line: signals, uncaught errors, one sentence for what goes wrong, and the exit code. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { UserCache } from "@trainyard/core/cache/CodeMemory"
+import { UserCache } from "@trainyard/core/UserCache"
 import { Effect, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { load, version } from "./command.ts"

@@ -3,7 +3,7 @@
  * notes each step in a file beside the store; `block` keeps its event loop busy; `double` reads what both made.
  */
 export const job = `
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { Effect, Schema } from "effect"
 import { Artifact, Journal, Pipeline, Stage } from "trainyard"
 
@@ -19,16 +19,18 @@ const count = Stage.make({
   output: Words,
   run: Effect.fn(function* ({ config, name, output, scratch }) {
     const journal = yield* Journal
-    const file = scratch + "/step"
-    let text = "0"
-    try { text = readFileSync(file, "utf8") } catch {}
-    const from = Number(text)
+    const saves = () => readdirSync(scratch).filter((each) => /^step-\\d+$/.test(each))
+    const from = Math.max(0, ...saves().map((each) => Number(each.slice(5))))
     if (from > 0) yield* journal.publish({ type: "Resumed", step: from, directory: scratch, skipped: [] })
     for (let step = from + 1; step <= config.steps; step++) {
       yield* Effect.sleep(config.milliseconds)
       appendFileSync("steps.log", name + " " + step + "\\n")
-      writeFileSync(file, String(step))
-      yield* journal.publish({ type: "Saved", step, directory: scratch, best: false, bytes: 1, seconds: 0 })
+      const directory = scratch + "/step-" + step
+      mkdirSync(directory + ".part", { recursive: true })
+      writeFileSync(directory + ".part/step", String(step))
+      renameSync(directory + ".part", directory)
+      for (const each of saves()) if (each !== "step-" + step) rmSync(scratch + "/" + each, { recursive: true })
+      yield* journal.publish({ type: "Saved", step, directory, best: false, bytes: 1, seconds: 0 })
     }
     writeFileSync(output + "/words.txt", "word ".repeat(config.steps))
     return { words: config.steps }

@@ -170,10 +170,30 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
     })
   })
 
+  test("machines with workspaces of their own share a store: a worker that is killed leaves its saved work to another machine's", async () => {
+    const shared = join(emptyFolder(), "shared")
+    const sharing = (): Machine => {
+      const { directory, env } = machine(2)
+      return { directory, env: { ...env, TRAINYARD_STORE: shared } }
+    }
+    const [one, two, three] = [sharing(), sharing(), sharing()]
+    const first = worker(one, "first")
+    const running = run(three, "--set", "count.steps=60", "--set", "count.milliseconds=50", "--only", "count")
+    await until(() => /"type":"Saved","step":8,/.test(running.said()), "saved steps")
+    first.child.kill("SIGKILL")
+    worker(two, "second")
+    const { code, stdout } = await running.outcome
+    expect(code).toBe(0)
+    const lines = linesOf(stdout)
+    expect(lines.some(({ event }) => event?.type === "Resumed")).toBe(true)
+    expect(Object.keys(digests(three))).toEqual(["count"])
+    expect(digests(two)).toEqual(digests(three))
+  })
+
   test("a worker whose code differs refuses in a sentence, and the run fails when no other one is there", async () => {
     const place = machine(5)
     const other = machine(5, job.replace("{ words: config.steps }", "{ words: config.steps + 1 }"))
-    worker(other, "stale", "--store", join(place.directory, "store"))
+    worker(other, "stale", "--workspace", join(place.directory, "store"))
     const { code, stdout } = await run(place, "--only", "count").outcome
     expect(code).toBe(1)
     const failure = linesOf(stdout).find(({ type }) => type === "Failure")

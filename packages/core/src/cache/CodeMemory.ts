@@ -8,6 +8,7 @@ import { dirname, join } from "node:path"
 import { Context, Effect, FileSystem, Option, Schema } from "effect"
 import { sha256 } from "../store/Digest.ts"
 import * as Durable from "../store/Durable.ts"
+import { UserCache } from "./UserCache.ts"
 
 /** The code that decides a stage's behaviour. */
 export const Code = Schema.Struct({
@@ -66,12 +67,6 @@ export interface Memory {
 export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("@trainyard/core/CodeMemory", {
   defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
 })
-
-/** A folder of the user's whose cache serves all workspaces. Undefined: each workspace has its own. */
-export const UserCache: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
-  "@trainyard/core/UserCache",
-  { defaultValue: () => undefined }
-)
 
 /** Identifies a state of a file, also of a missing one. */
 export const stampOf = (file: string): string => {

@@ -21,6 +21,7 @@ import type { Artifact, Kind } from "../store/Artifact.ts"
 import * as Folders from "../store/Folders.ts"
 import * as Lock from "../store/Lock.ts"
 import * as Store from "../store/Store.ts"
+import { SharedStore } from "../store/shared/SharedStore.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
 import { Elsewhere, FailedElsewhere, type Maker } from "./Elsewhere.ts"
 import * as Failure from "./Failure.ts"
@@ -205,7 +206,7 @@ const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker)
     onBegin: job.onBegin ?? Effect.void
   })
   if (ended === "taken back") return yield* new NotBegun()
-  const open = find(stage.node, stage.cacheKey, "sizes")
+  const open = Sharing.present(stage, "sizes")
   let found = yield* open
   for (let attempt = 1; found._tag !== "Whole" && attempt < seenWithin.attempts; attempt++) {
     yield* Effect.sleep(seenWithin.wait)
@@ -216,9 +217,10 @@ const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker)
     return made
   }
   const { root } = yield* Workspace
+  const shared = yield* SharedStore
   return yield* new FailedElsewhere({
     error: "MissingArtifact",
-    message: `A worker has made ${stage.name}, but its artifact is not in ${root}: let the workers and this run use the same store.`,
+    message: `A worker has made ${stage.name}, but its artifact is not in ${shared?.objects.address ?? root}: let the workers and this run use the same store.`,
     details: null
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as Code from "../../src/cache/Code.ts"
-import { CodeMemory, type Memory, UserCache } from "../../src/cache/CodeMemory.ts"
+import { CodeMemory, type Memory } from "../../src/cache/CodeMemory.ts"
+import { UserCache } from "../../src/cache/UserCache.ts"
 import { live } from "../harness.ts"
 import { folder, read, write } from "./codeFolder.ts"
 

@@ -3,9 +3,9 @@
 import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Processes from "@trainyard/core/Processes"
-import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as CommandServices from "../CommandServices.ts"
 import { WrongUsage } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -24,12 +24,9 @@ const flags = {
     Flag.withDescription("PostgreSQL database: postgres://USER:PASSWORD@HOST/NAME (TRAINYARD_QUEUE)"),
     Flag.optional
   ),
-  store: RunOptions.pathFlag("store", "DIR").pipe(
-    Flag.withDescription(
-      "Folder for artifacts, the same as the runs' workspace, shared by all machines (TRAINYARD_WORKSPACE). Default: .trainyard"
-    ),
-    Flag.optional
-  ),
+  workspace: RunOptions.workspaceFlag,
+  store: RunOptions.storeFlag,
+  storeCache: RunOptions.storeCacheFlag,
   onlyStages: Flag.String("only-stages").pipe(
     Flag.map(list),
     Flag.withMetavar("STAGES"),
@@ -60,7 +57,7 @@ const flags = {
 export const worker = Command.make(
   "worker",
   flags,
-  Effect.fn("trainyard.worker")(function* ({ label, name, onlyStages, queue, store, threads }) {
+  Effect.fn("trainyard.worker")(function* ({ label, name, onlyStages, queue, ...options }) {
     const { errors } = yield* Output
     const url = yield* Workers.queueOf(queue)
     if (url === undefined) {
@@ -71,16 +68,16 @@ export const worker = Command.make(
     }
     const { Database, JobQueue, storeIdentity, Worker } = yield* Workers.load
     const lease = yield* Workers.lease
-    const { threads: chosenThreads, workspace } = yield* RunOptions.settle({ workspace: store, threads })
-    const directory = resolve(workspace)
+    const chosen = yield* RunOptions.settle(options)
+    const workspace = resolve(chosen.workspace)
     const own = Option.getOrElse(name, Workers.nameHere)
     const say = (text: string) => Effect.sync(() => errors.write(`${own}: ${text}\n`))
-    const identity = storeIdentity.pipe(Effect.provide(Workspace.layer(directory)))
+    const identity = storeIdentity.pipe(Effect.provide(CommandServices.store(chosen)))
     const working = Effect.gen(function* () {
       const { address } = yield* JobQueue
       const stages = Option.getOrNull(onlyStages)
       yield* say(
-        `takes ${stages === null ? "stages" : stages.join(", ")} from ${address}, store ${directory}. Ctrl-C: save and leave.`
+        `takes ${stages === null ? "stages" : stages.join(", ")} from ${address}, store ${chosen.store ?? workspace}. Ctrl-C: save and leave.`
       )
       yield* Worker.run({
         worker: {
@@ -92,7 +89,7 @@ export const worker = Command.make(
         },
         program: {
           module: fileURLToPath(new URL("../worker/stageProcess.ts", import.meta.url)),
-          arguments: [directory, ...(chosenThreads === undefined ? [] : [String(chosenThreads)])]
+          arguments: [JSON.stringify({ ...chosen, workspace } satisfies RunOptions.Chosen)]
         },
         lease,
         say
@@ -113,7 +110,7 @@ export const worker = Command.make(
       description: "Take any stage"
     },
     {
-      command: "trainyard worker --store /shared/store --only-stages train --label gpu",
+      command: "trainyard worker --store s3://bucket/trainyard --only-stages train --label gpu",
       description: "Take trainings alone, those for machines with a GPU too; the queue is in TRAINYARD_QUEUE"
     }
   ])

@@ -1,33 +1,30 @@
-/** The process of a worker that runs stages: `node stageProcess.ts STORE [THREADS]`. It opens the pipeline from the current folder. */
+/** The process of a worker that runs stages: `node stageProcess.ts OPTIONS`, its worker's options as JSON. It opens the pipeline from the current folder. */
 import { setFlagsFromString } from "node:v8"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { ComputeIdentity } from "@trainyard/core/CacheKey"
-import { Workspace } from "@trainyard/core/Workspace"
 import { StageProcess } from "@trainyard/workers"
 import { Context, Effect, Layer, Schema } from "effect"
+import * as CommandServices from "../CommandServices.ts"
 import * as Engine from "../Engine.ts"
+import { RunOptions } from "../Pipeline.ts"
 import * as PipelineFile from "../PipelineFile.ts"
 import { Spec } from "./Spec.ts"
 
 // As in main.ts.
 setFlagsFromString("--semi-space-growth-factor=1")
 
-const [store = ".trainyard", threads] = process.argv.slice(2)
+const Options = Schema.fromJsonString(Schema.Struct({ ...RunOptions.fields, workspace: Schema.String }))
+const options = Schema.decodeUnknownSync(Options)(process.argv[2])
 
 const open = Effect.fnUntraced(function* (given: unknown) {
   const { backend, checked, file, param, precision, set } = yield* Schema.decodeUnknownEffect(Spec)(given)
   const { pipeline } = yield* PipelineFile.load(file, param)
-  const chosen = {
-    backend,
-    threads: threads === undefined ? undefined : Number(threads),
-    precision: precision ?? undefined,
-    workspace: store
-  }
+  const chosen = { ...options, backend, threads: options.threads, precision: precision ?? undefined }
   const computes = pipeline.nodes.some(({ stage }) => stage.usesBackend)
   const services = yield* Layer.build(
     Layer.mergeAll(
-      Workspace.layer(store),
+      CommandServices.store(chosen),
       NodeServices.layer,
       computes ? Engine.layer(chosen, { checked }) : Engine.none
     )
