@@ -4,7 +4,7 @@
  */
 import type { DataType } from "../program/Program.ts"
 import { ProgramError } from "../program/ProgramError.ts"
-import { type Helper, helpers } from "./helpers.ts"
+import { type FunctionName, functions } from "./wgslFunctions.ts"
 
 /** Numbers in a buffer of the device. */
 export interface Value {
@@ -49,7 +49,7 @@ export interface Frame {
 
 export class KernelText {
   readonly #bound = new Map<number, { readonly value: Value; writes: boolean }>()
-  readonly #helpers = new Set<Helper>()
+  readonly #used = new Set<FunctionName>()
 
   #name(value: Value, writes: boolean): string {
     const known = this.#bound.get(value.id)
@@ -68,9 +68,9 @@ export class KernelText {
     return this.#name(value, true)
   }
 
-  /** Declares a function of `helpers.ts` and gives its name. */
-  helper(name: Helper): string {
-    this.#helpers.add(name)
+  /** Declares a function of `wgslFunctions.ts` and gives its name. */
+  call(name: FunctionName): string {
+    this.#used.add(name)
     return name
   }
 
@@ -88,7 +88,7 @@ export class KernelText {
         ({ value, writes }, index) =>
           `@group(0) @binding(${index}) var<storage, ${writes ? "read_write" : "read"}> t${index}: array<${value.type}>;`
       ),
-      ...[...this.#helpers].map((name) => helpers[name]),
+      ...[...this.#used].map((name) => functions[name]),
       ...declarations,
       `@compute @workgroup_size(${size})`,
       "fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {",

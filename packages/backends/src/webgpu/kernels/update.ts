@@ -66,7 +66,7 @@ export const gradientNorm: Lower = (context) => {
         "let norm = sqrt(partial[0]);",
         `let clip = ${maximum === 0 ? "1f" : `min(1f, ${literal(maximum)} / (norm + 1e-6f))`};`,
         // NaN by its bits, for which the language has no word.
-        `let scale = bitcast<f32>(select(0x7fc00000u, bitcast<u32>(clip), ${kernel.helper("isFinite")}(partial[0])));`,
+        `let scale = bitcast<f32>(select(0x7fc00000u, bitcast<u32>(clip), ${kernel.call("isFinite")}(partial[0])));`,
         ...(norm === undefined ? [] : [store(kernel, norm, "0", "norm")]),
         ...(scale === undefined ? [] : [store(kernel, scale, "0", "scale")]),
         "}"
@@ -97,7 +97,7 @@ export const adamW: Lower = (context) => {
   context.dispatch(
     kernel.each(context.step.operation, context.input(0).length, [
       `let scale = ${scale}[0];`,
-      `if (!${kernel.helper("isFinite")}(scale)) { return; }`,
+      `if (!${kernel.call("isFinite")}(scale)) { return; }`,
       `let g = scale * ${gradient}[i];`,
       `let m = ${literal(beta1)} * ${mean}[i] + ${literal(1 - beta1)} * g;`,
       `let v = ${literal(beta2)} * ${square}[i] + ${literal(1 - beta2)} * g * g;`,

@@ -1,5 +1,5 @@
 /** Functions in WGSL that kernels call where the language's own are too imprecise or not defined. */
-export const helpers = {
+export const functions = {
   /** Whole powers by squaring: the language's own has none of negative numbers, and loses digits near 1. */
   power: `fn power(a: f32, b: f32) -> f32 {
   if (b != floor(b) || abs(b) > 65536.0) { return pow(a, b); }
@@ -37,4 +37,4 @@ export const helpers = {
   /** Whether a number is neither infinite nor NaN, by its bits: comparisons need not see these. */
   isFinite: `fn isFinite(a: f32) -> bool { return (bitcast<u32>(a) & 0x7f800000u) != 0x7f800000u; }`
 } as const
-export type Helper = keyof typeof helpers
+export type FunctionName = keyof typeof functions
