@@ -12,7 +12,8 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // One more than the cores of a small machine: tests wait for processes that they start.
+    maxWorkers: 3,
     // Files share a worker: starting one for each takes longer than most files do.
     isolate: false
   }

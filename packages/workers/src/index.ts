@@ -1,5 +1,7 @@
 /** What `trainyard run --on` and `trainyard worker` are made of. */
 export * as Coordinator from "./Coordinator.ts"
+// The types of commands name it.
+export type { DatabaseError } from "./Database.ts"
 export * as Database from "./Database.ts"
 export { type Identity, JobQueue } from "./JobQueue.ts"
 export * as StageProcess from "./StageProcess.ts"
