@@ -45,6 +45,7 @@ const run = spawnSync(
     env: {
       ...process.env,
       TRAINYARD_NATIVE_DEBUG: "1",
+      TRAINYARD_TEST_NATIVE: "all",
       LD_PRELOAD: preload,
       // Node itself leaks at exit; a report stops the process, so that no test can pass after one.
       ASAN_OPTIONS: "detect_leaks=0:abort_on_error=1:halt_on_error=1:allocator_may_return_null=1",
