@@ -84,18 +84,15 @@ export class Cursor {
 
   /** Reads a terminal. Gives false, and changes nothing, where it may not follow. */
   feed(terminal: number): boolean {
-    const after = this.grammar.automaton.advance(this.stacks, terminal)
-    if (after.length === 0) return false
-    this.stacks = after
-    this.begun = true
-    this.spaced = false
-    this.lineStart = false
-    return true
+    return this.goOn(this.grammar.automaton.advance(this.stacks, terminal))
   }
 
   /** Reads a word as what it is for each stack: a keyword, or a name where the keyword means nothing. */
   feedWord(word: string): boolean {
-    const after = this.afterWord(word)
+    return this.goOn(this.afterWord(word))
+  }
+
+  private goOn(after: ReadonlyArray<Stack>): boolean {
     if (after.length === 0) return false
     this.stacks = after
     this.begun = true
