@@ -36,7 +36,7 @@ export class Database extends Context.Service<
       parameters?: ReadonlyArray<string | number | null>
     ) => Effect.Effect<ReadonlyArray<unknown>, DatabaseError>
     /**
-     * What is notified on a channel, until the scope closes. A connection that breaks is opened again; what came meanwhile is lost, so whoever
+     * What is notified on a channel, until the scope closes. A connection that breaks is opened again; what came in between is lost, so whoever
      * waits looks again now and then.
      */
     readonly notifications: (channel: string) => Effect.Effect<Queue.Dequeue<string>, never, Scope.Scope>

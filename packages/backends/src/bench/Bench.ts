@@ -41,7 +41,7 @@ export interface Measurement extends Planned {
   readonly lowMilliseconds: number
   readonly highMilliseconds: number
   readonly runs: number
-  /** Processors that other programs used meanwhile where none was free, 0 where one was; null where the system does not tell. */
+  /** Processors that other programs used during the measurement where none was free, 0 where one was; null where the system does not tell. */
   readonly othersProcessors: number | null
   /** Null for the product, which has no tokens. */
   readonly tokensPerSecond: number | null

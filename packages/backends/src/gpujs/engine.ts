@@ -16,7 +16,7 @@ import { fault } from "../program/faults.ts"
 import type { Tensor } from "../program/Program.ts"
 import { ProgramError } from "../program/ProgramError.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { checkFloat32Session, rejection, wrongInputs } from "../program/verify.ts"
 import { deviceRuns } from "./deviceRuns.ts"
 import { hostRuns } from "./hostRuns.ts"
 import { type Lowered, lower, matrix } from "./Lowering.ts"
@@ -177,15 +177,7 @@ export const make = (options: Options = {}): Engine => ({
         why: `gpu.js finds no ${options.mode ?? "way to run"} on this machine`,
         hint
       })
-    if (settings.precision !== "f32")
-      return yield* new EngineUnavailable({
-        engine: name,
-        why: `it computes in f32 alone, not ${settings.precision}`,
-        hint: "Ask for --precision f32, or for another engine."
-      })
-    const wrong = wrongSession(tensors)
-    if (wrong !== undefined)
-      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    yield* checkFloat32Session(name, tensors, settings)
     return yield* found.mode === "webgpu"
       ? openOn(deviceRuns(), tensors)
       : openOn(hostRuns(found.mode, options.plain), tensors)

@@ -3,7 +3,13 @@
  * run one, so that all of them refuse the same things in the same words.
  */
 import { Effect } from "effect"
-import { type EngineName, type Inputs, ProgramRejected } from "../Backend.ts"
+import {
+  type EngineName,
+  EngineUnavailable,
+  type Inputs,
+  ProgramRejected,
+  type Settings
+} from "../Backend.ts"
 import type { Operation } from "./Operation.ts"
 import { same, show } from "./operations/shape.ts"
 import { operationNamed } from "./operations.ts"
@@ -195,6 +201,22 @@ export const wrongSession = (tensors: ReadonlyArray<Tensor>): string | undefined
   }
   return undefined
 }
+
+/** Refuses a session that an engine which computes in float32 alone cannot open. */
+export const checkFloat32Session = Effect.fnUntraced(function* (
+  engine: string,
+  tensors: ReadonlyArray<Tensor>,
+  { precision }: Settings
+): Effect.fn.Return<void, EngineUnavailable | ProgramRejected> {
+  if (precision !== "f32")
+    return yield* new EngineUnavailable({
+      engine,
+      why: `it computes in f32 alone, not ${precision}`,
+      hint: "Ask for --precision f32, or for another engine."
+    })
+  const wrong = wrongSession(tensors)
+  if (wrong !== undefined) return yield* new ProgramRejected({ engine, program: "(session)", why: wrong })
+})
 
 /** A sentence about inputs that are absent, unknown, or of the wrong type or length, or undefined. */
 export const wrongInputs = (program: Program, inputs: Inputs): string | undefined => {

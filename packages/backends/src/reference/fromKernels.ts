@@ -4,12 +4,12 @@
  * yet is computed by reference's, or by the primitives that it expands into.
  */
 import { Effect, Semaphore } from "effect"
-import { type Engine, EngineFailure, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import { type Engine, EngineFailure, ProgramRejected } from "../Backend.ts"
 import { expandedFor } from "../program/expand.ts"
 import type { OperationName } from "../program/operations.ts"
 import { sizeOf } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { checkFloat32Session, rejection, wrongInputs } from "../program/verify.ts"
 import { interpret, remember, results } from "./interpret.ts"
 import type { Kernel } from "./Kernel.ts"
 import { kernels as referenceKernels } from "./kernels.ts"
@@ -65,15 +65,7 @@ export const fromKernels = ({ detail, kernels: own, name, sources }: Options): E
     preferred: "f32"
   }),
   open: Effect.fnUntraced(function* (tensors, settings) {
-    if (settings.precision !== "f32")
-      return yield* new EngineUnavailable({
-        engine: name,
-        why: `it computes in f32 alone, not ${settings.precision}`,
-        hint: "Ask for --precision f32, or for another engine."
-      })
-    const wrong = wrongSession(tensors)
-    if (wrong !== undefined)
-      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    yield* checkFloat32Session(name, tensors, settings)
     const held = yield* allocated(
       name,
       () => new Map(tensors.map((tensor) => [tensor.name, new Float32Array(sizeOf(tensor.shape))]))

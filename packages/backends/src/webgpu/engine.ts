@@ -1,8 +1,8 @@
 /** The webgpu engine: every operation as kernels in WGSL, on the GPU that WebGPU finds. */
 import { Effect } from "effect"
-import { type Availability, type Engine, EngineUnavailable, ProgramRejected } from "../Backend.ts"
+import { type Availability, type Engine, EngineUnavailable } from "../Backend.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { wrongSession } from "../program/verify.ts"
+import { checkFloat32Session } from "../program/verify.ts"
 import { type Found, findAdapter, isFound } from "./adapter.ts"
 import { openDevice } from "./Device.ts"
 import { kernels, openSession } from "./session.ts"
@@ -37,15 +37,7 @@ export const engine: Engine = {
         : { available: false, ...found }
   ),
   open: Effect.fnUntraced(function* (tensors, settings) {
-    if (settings.precision !== "f32")
-      return yield* new EngineUnavailable({
-        engine: name,
-        why: `it computes in f32 alone, not ${settings.precision}`,
-        hint: "Ask for --precision f32, or for another engine."
-      })
-    const wrong = wrongSession(tensors)
-    if (wrong !== undefined)
-      return yield* new ProgramRejected({ engine: name, program: "(session)", why: wrong })
+    yield* checkFloat32Session(name, tensors, settings)
     return yield* openSession(yield* openDevice(yield* adapter), tensors)
   })
 }

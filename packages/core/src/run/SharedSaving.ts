@@ -101,7 +101,7 @@ const copying = Effect.fnUntraced(function* (shared: Shared, work: Work) {
     return files
   })
 
-  /** What is saved now. What the stage has removed meanwhile is forgotten. */
+  /** What is saved now. What the stage has removed since is forgotten. */
   const collect = Effect.gen(function* () {
     const files: Array<Durable.FileEntry> = []
     for (const folder of [...folders]) {

@@ -4,6 +4,7 @@
  */
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect } from "effect"
+import { disjointSets } from "../collect/disjointSets.ts"
 import * as Spool from "../collect/Spool.ts"
 import * as MinHash from "./MinHash.ts"
 import { jaccard } from "./shingles.ts"
@@ -123,26 +124,6 @@ function* bucketsOf(keys: Uint32Array, empty: ReadonlySet<number>): Generator<Re
       if (filled.length > 1) yield filled
     }
     from = to
-  }
-}
-
-/** Sets that are joined, each named by its smallest member. */
-const disjointSets = (size: number) => {
-  const parents = Uint32Array.from({ length: size }, (_, id) => id)
-  const find = (id: number): number => {
-    let root = id
-    while (parents[root] !== root) {
-      parents[root] = parents[parents[root]!]!
-      root = parents[root]!
-    }
-    return root
-  }
-  return {
-    find,
-    join: (one: number, other: number): void => {
-      const [a, b] = [find(one), find(other)]
-      parents[Math.max(a, b)] = Math.min(a, b)
-    }
   }
 }
 

@@ -3,31 +3,12 @@ import { Effect } from "effect"
 import type { DamagedCorpus } from "../collect/CollectError.ts"
 import type { Document } from "../collect/Corpus.ts"
 import type { CorpusReader } from "../collect/CorpusReader.ts"
+import { disjointSets } from "../collect/disjointSets.ts"
 
 export type KeepTogether = "clusters" | "folders" | "origins" | "nothing"
 
 const folderOf = ({ origin, path }: Document): string =>
   `${origin}\0${path.slice(0, path.lastIndexOf("/") + 1)}`
-
-/** Each document's group, named by its first document; so a document that is in none is a group of its own. */
-const joined = (documents: number) => {
-  const parents = Float64Array.from({ length: documents }, (_, id) => id)
-  const find = (id: number): number => {
-    let root = id
-    while (parents[root] !== root) {
-      parents[root] = parents[parents[root]!]!
-      root = parents[root]!
-    }
-    return root
-  }
-  return {
-    join: (one: number, other: number): void => {
-      const [a, b] = [find(one), find(other)]
-      parents[Math.max(a, b)] = Math.min(a, b)
-    },
-    groups: (): Float64Array => parents.map((_, id) => find(id))
-  }
-}
 
 /**
  * The number of each document's group; -1 for none. Clusters are kept together by all settings but `nothing`, so two folders with
@@ -39,7 +20,7 @@ export const groupsOf = Effect.fn("split.groupsOf")(function* (
 ): Effect.fn.Return<Float64Array, DamagedCorpus> {
   if (keepTogether === "clusters") return corpus.clusters
   if (keepTogether === "nothing") return new Float64Array(corpus.documents).fill(-1)
-  const { groups, join } = joined(corpus.documents)
+  const { find, join } = disjointSets(corpus.documents)
   const firstOf = new Map<string | number, number>()
   const add = (key: string | number, id: number): void => {
     const first = firstOf.get(key)
@@ -51,5 +32,5 @@ export const groupsOf = Effect.fn("split.groupsOf")(function* (
     add(keepTogether === "folders" ? folderOf(document) : document.origin, id)
     if (corpus.clusters[id] !== -1) add(corpus.clusters[id]!, id)
   }
-  return groups()
+  return Float64Array.from({ length: corpus.documents }, (_, id) => find(id))
 })

@@ -76,7 +76,7 @@ export const serveFlags = {
   )
 }
 
-/** Waits until standard input ends, which it does when the other end of a pipe is gone, for whatever reason. */
+/** Waits until standard input ends, which it does when the other end of a pipe is gone. */
 export const stdinEnds = Effect.callback<void>((resume) => {
   const { stdin } = process
   const done = () => resume(Effect.void)

@@ -56,7 +56,7 @@ const shown = [
   }
 ] as const
 
-/** The histograms of a checkpoint's folder, by tag. Fails where a file cannot be read, as when the checkpoint was removed meanwhile. */
+/** The histograms of a checkpoint's folder, by tag. Fails where a file cannot be read, as when the checkpoint was removed in between. */
 export const ofCheckpoint = Effect.fn("histograms.ofCheckpoint")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
