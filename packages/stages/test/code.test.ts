@@ -2,7 +2,7 @@ import module, { syncBuiltinESMExports } from "node:module"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterEach, describe, expect, it } from "@effect/vitest"
 import * as Code from "@trainyard/core/Code"
-import { CodeMemory } from "@trainyard/core/cache/CodeMemory"
+import { CodeMemory, nothing } from "@trainyard/core/cache/CodeMemory"
 import { Effect } from "effect"
 import * as stages from "../src/index.ts"
 
@@ -77,8 +77,7 @@ describe("the code of each stage", () => {
       const before = yield* read
       Object.assign(module, { stripTypeScriptTypes: undefined })
       syncBuiltinESMExports()
-      const nothing = { known: new Map(), modules: new Map(), unsaved: false, readers: 0 }
-      expect(yield* read.pipe(Effect.provideService(CodeMemory, nothing))).toEqual(before)
+      expect(yield* read.pipe(Effect.provideService(CodeMemory, nothing()))).toEqual(before)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })

@@ -174,13 +174,8 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
     catch: (cause) => unreadable(source, cause)
   })
   const key = `${file}#${stage ?? ""}`
-  const known = memory.known.get(key)
-  if (known !== undefined && holds(known)) {
-    // Now the latest that was asked for: the oldest leave when the cache is full.
-    memory.known.delete(key)
-    memory.known.set(key, known)
-    return known.code
-  }
+  const known = Memory.find(memory, key, made())
+  if (known !== undefined && holds(known)) return known.code
   const bundler = yield* bundlerOf(memory)
   const seen: Survey = {
     entry: file,
@@ -202,7 +197,7 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
         return { specifier, from, manifest }
       })
     })
-    memory.unsaved = true
+    memory.unsaved.add(key)
   } else {
     memory.known.delete(key)
   }
@@ -239,8 +234,8 @@ export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Mem
   }
 }
 
-/** Loads the memory that an earlier process saved. */
-export const recall = (file: string) => Effect.suspend(() => Memory.recall(file, made()))
+/** Says where earlier processes kept what they found: in the user's cache, or in this folder of the workspace. */
+export const recall = Memory.recall
 
-/** Saves the memory for later processes. A file that cannot be written is ignored. */
-export const remember = (file: string) => Effect.suspend(() => Memory.remember(file, made()))
+/** Saves what is new for later processes, in the user's cache or in this folder. Where nothing can be written, that is ignored. */
+export const remember = (folder: string) => Effect.suspend(() => Memory.remember(folder, made()))

@@ -1,13 +1,14 @@
 /**
- * A cache of code digests, within the process and, in a file, between processes, so that a plan only looks at the times of files. The file
- * is the user's where the program names a folder for it (`UserCache`), else the workspace's. Like git, the cache identifies a file by size,
- * times and inode, and does not trust a file that changed a moment ago.
+ * A cache of code digests, within the process and, in files, between processes, so that a plan only looks at the times of files. Each
+ * stage's code has a file of its own, so that a process reads what it asks for and no more. The folder is the user's where the program
+ * names one (`UserCache`), else the workspace's. Like git, the cache identifies a file by size, times and inode, and does not trust a file
+ * that changed a moment ago.
  */
-import { statSync } from "node:fs"
-import { dirname, join } from "node:path"
-import { Context, Effect, FileSystem, Option, Schema } from "effect"
+import { readFileSync, statSync, utimesSync } from "node:fs"
+import { join } from "node:path"
+import { Array as Arrays, Context, Effect, FileSystem, Option, Order, Path, Result, Schema } from "effect"
 import { sha256 } from "../store/Digest.ts"
-import * as Durable from "../store/Durable.ts"
+import * as Processes from "../store/Processes.ts"
 import { UserCache } from "./UserCache.ts"
 
 /** The code that decides a stage's behaviour. */
@@ -39,11 +40,12 @@ const Known = Schema.Struct({
 export type Known = typeof Known.Type
 
 const File = Schema.Struct({
-  /** The bundler that made the entries: another may print the same code differently. */
+  /** The bundler that made the entry: another may print the same code differently. */
   made: Schema.String,
-  /** SHA-256 of the entries as JSON: a damaged cache is ignored. */
+  key: Schema.String,
+  /** SHA-256 of the entry as JSON: a damaged one is ignored. */
   digest: Schema.String,
-  known: Schema.Record(Schema.String, Known)
+  known: Known
 })
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(File))
 
@@ -58,14 +60,26 @@ export interface Memory {
   readonly known: Map<string, Known>
   /** By path and how it is used. */
   readonly modules: Map<string, { readonly stamp: string; readonly made: Promise<Prepared> }>
-  unsaved: boolean
+  /** Keys that no file holds yet. */
+  readonly unsaved: Set<string>
+  /** Where earlier processes' entries may be, the first choice first. */
+  folders: ReadonlyArray<string>
   /** Active readers: the bundler is a separate process, which stops when there are none. */
   readers: number
 }
 
+/** What a process knows at its beginning. */
+export const nothing = (): Memory => ({
+  known: new Map(),
+  modules: new Map(),
+  unsaved: new Set(),
+  folders: [],
+  readers: 0
+})
+
 /** One for the process unless another is provided. */
 export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("@trainyard/core/CodeMemory", {
-  defaultValue: () => ({ known: new Map(), modules: new Map(), unsaved: false, readers: 0 })
+  defaultValue: nothing
 })
 
 /** Identifies a state of a file, also of a missing one. */
@@ -83,54 +97,94 @@ export const isSettled = (stamp: string): boolean => {
   return stamp === "absent" || Date.now() - Math.max(Number(modified), Number(changed)) > settleMilliseconds
 }
 
-/** The files that may hold the cache, the first choice first. */
-const filesOf = Effect.fnUntraced(function* (workspaceFile: string) {
-  const folder = yield* UserCache
-  return folder === undefined ? [workspaceFile] : [join(folder, "code.json"), workspaceFile]
-})
+const fileOf = (folder: string, key: string) => join(folder, `${sha256(key).slice(0, 32)}.json`)
 
-/** What a file holds; nothing where it is absent, damaged, or by another bundler. */
-const load = Effect.fnUntraced(function* (file: string, made: string) {
-  const fs = yield* FileSystem.FileSystem
-  const found = decode(yield* fs.readFileString(file).pipe(Effect.orElseSucceed(() => "")))
-  if (Option.isNone(found) || found.value.made !== made) return []
-  if (sha256(JSON.stringify(found.value.known)) !== found.value.digest) return []
-  return Object.entries(found.value.known)
-})
+/** What was used within a day keeps its place when the oldest leave. */
+const touch = (file: string) => {
+  const now = Date.now()
+  const { mtimeMs } = statSync(file)
+  if (now - mtimeMs > 86_400_000) utimesSync(file, now / 1000, now / 1000)
+}
 
-/** Loads the cache that earlier processes saved. */
-export const recall = Effect.fnUntraced(function* (workspaceFile: string, made: string) {
+/** What a folder's file says of a key; nothing where it is absent, damaged, or by another bundler. */
+const load = (folder: string, key: string, made: string): Option.Option<Known> => {
+  const file = fileOf(folder, key)
+  return Result.try(() => readFileSync(file, "utf8")).pipe(
+    Result.getSuccess,
+    Option.flatMap(decode),
+    Option.filter(
+      (found) =>
+        found.made === made && found.key === key && sha256(JSON.stringify(found.known)) === found.digest
+    ),
+    Option.map(({ known }) => {
+      Result.try(() => touch(file))
+      return known
+    })
+  )
+}
+
+/** What this process or an earlier one found out about a key. */
+export const find = (memory: Memory, key: string, made: string): Known | undefined => {
+  const known = memory.known.get(key)
+  if (known !== undefined) return known
+  const [found] = Arrays.filterMap(memory.folders, (folder) =>
+    Result.fromOption(load(folder, key, made), () => undefined)
+  )
+  if (found !== undefined) memory.known.set(key, found)
+  return found
+}
+
+/** Says where earlier processes kept their entries. */
+export const recall = Effect.fnUntraced(function* (workspaceFolder: string) {
   const memory = yield* CodeMemory
-  if (memory.known.size > 0) return
-  for (const file of yield* filesOf(workspaceFile))
-    for (const [key, known] of yield* load(file, made))
-      if (!memory.known.has(key)) memory.known.set(key, known)
+  const user = yield* UserCache
+  memory.folders = user === undefined ? [workspaceFolder] : [join(user, "code"), workspaceFolder]
 })
 
-// More than the stages of any pipeline. What was longest not asked for leaves first.
-const mostKnown = 200
+/** Some fifty thousand bytes each. */
+const mostFiles = 500
 
-const write = Effect.fnUntraced(function* (file: string, made: string, own: Memory["known"]) {
-  // Another process may have saved entries since this one loaded them.
-  const others = (yield* load(file, made)).filter(([key]) => !own.has(key))
-  const known = Object.fromEntries([...others, ...own].slice(-mostKnown))
-  const text = JSON.stringify({
-    made,
-    digest: sha256(JSON.stringify(known)),
-    known
-  } satisfies typeof File.Type)
+/** Removes what was longest not used, where a folder holds more than it should. */
+const prune = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
-  yield* fs.makeDirectory(dirname(file), { recursive: true })
-  yield* Durable.writeFile(file, text)
+  const path = yield* Path.Path
+  const names = yield* fs.readDirectory(folder)
+  if (names.length <= mostFiles) return
+  const dated = yield* Effect.forEach(names, (name) =>
+    Effect.map(fs.stat(path.join(folder, name)), ({ mtime }) => ({
+      name,
+      at: Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
+    }))
+  )
+  const oldest = Arrays.sort(
+    dated,
+    Order.mapInput(Order.Number, ({ at }: { readonly at: number }) => at)
+  ).slice(0, dated.length - mostFiles)
+  for (const { name } of oldest) yield* fs.remove(path.join(folder, name), { force: true })
 })
 
-/** Saves the cache for later processes. Where no file can be written, that is ignored. */
-export const remember = Effect.fnUntraced(function* (workspaceFile: string, made: string) {
+const write = Effect.fnUntraced(function* (folder: string, made: string, memory: Memory) {
+  const fs = yield* FileSystem.FileSystem
+  yield* fs.makeDirectory(folder, { recursive: true })
+  for (const key of memory.unsaved) {
+    const known = memory.known.get(key)
+    if (known === undefined) continue
+    const file: typeof File.Type = { made, key, digest: sha256(JSON.stringify(known)), known }
+    const beside = join(folder, `${Processes.unique()}.part`)
+    // Not flushed: what a power failure damages is ignored.
+    yield* fs.writeFileString(beside, JSON.stringify(file))
+    yield* fs.rename(beside, fileOf(folder, key))
+  }
+  yield* Effect.ignore(prune(folder))
+})
+
+/** Saves what is new for later processes. Where no file can be written, that is ignored. */
+export const remember = Effect.fnUntraced(function* (workspaceFolder: string, made: string) {
   const memory = yield* CodeMemory
-  if (!memory.unsaved) return
-  const files = yield* filesOf(workspaceFile)
-  yield* Effect.firstSuccessOf(files.map((file) => write(file, made, memory.known))).pipe(
-    Effect.andThen(Effect.sync(() => (memory.unsaved = false))),
+  if (memory.unsaved.size === 0) return
+  yield* recall(workspaceFolder)
+  yield* Effect.firstSuccessOf(memory.folders.map((folder) => write(folder, made, memory))).pipe(
+    Effect.andThen(Effect.sync(() => memory.unsaved.clear())),
     Effect.ignore
   )
 })

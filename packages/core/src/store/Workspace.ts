@@ -8,7 +8,7 @@
  * latest/<pipeline>/<stage>          which artifact each stage of a pipeline last made or used
  * folders/                           what is known of the files of folders, so that plans read only what changed
  * adopted/<stage>/<cache key>.json that an artifact is kept although code changed
- * code.json                          the digests of stages' code, so that plans are quick
+ * code/                              the digests of stages' code, so that plans are quick
  * locks/                             claims of running processes
  * tmp/                               what is being written; nothing here outlives its process
  * ```
@@ -137,7 +137,7 @@ export interface Layout {
   readonly latest: string
   /** Records of artifacts that are kept although code changed. */
   readonly adopted: string
-  /** File in which code hashing keeps what it found out. */
+  /** Folder in which code hashing keeps what it found out. */
   readonly codeMemory: string
   readonly locks: string
   readonly tmp: string
@@ -159,7 +159,7 @@ export class Workspace extends Context.Service<Workspace, Layout>()("@trainyard/
           runs: path.join(root, "runs"),
           latest: path.join(root, "latest"),
           adopted: path.join(root, "adopted"),
-          codeMemory: path.join(root, "code.json"),
+          codeMemory: path.join(root, "code"),
           locks: path.join(root, "locks"),
           tmp: path.join(root, "tmp")
         })

@@ -126,16 +126,16 @@ it.live("a full collection is noticed, and what it left", () =>
     setFlagsFromString("--expose-gc")
     const collect: unknown = runInNewContext("gc")
     if (typeof collect !== "function") throw new Error("V8 gives no way to collect")
-    const held = new Uint8Array(32 * megabyte).fill(1)
-    collect()
-    yield* Effect.sleep("100 millis")
-    const before = seen.at(-1)?.bytes ?? 0
-    expect(before).toBeGreaterThan(held.length)
-    const more = new Uint8Array(32 * megabyte).fill(1)
-    collect()
-    yield* Effect.sleep("100 millis")
-    expect((seen.at(-1)?.bytes ?? 0) - before).toBeGreaterThan(more.length / 2)
-    expect(held[0]! + more[0]!).toBe(2)
+    // What else the process holds or lets go of meanwhile is not this test's: only what must be there is waited for.
+    const holding: Array<Uint8Array> = []
+    while (holding.length < 2) {
+      holding.push(new Uint8Array(32 * megabyte).fill(1))
+      do {
+        collect()
+        // Longer than the interval within which collections count as one.
+        yield* Effect.sleep("60 millis")
+      } while ((seen.at(-1)?.bytes ?? 0) < holding.length * 32 * megabyte)
+    }
   })
 )
 
@@ -148,7 +148,7 @@ it.live("a run's health is in its events while it goes on", () =>
       inputs: {},
       output: Text,
       config: {},
-      run: () => Effect.as(Effect.sleep("120 millis"), { length: 1 })
+      run: () => Effect.as(Effect.sleep("1 second"), { length: 1 })
     })
     const { events } = yield* runAll(
       Pipeline.make("slow", () => slow()),

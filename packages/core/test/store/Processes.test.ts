@@ -97,9 +97,12 @@ describe("a run that is killed", () => {
       expect(yield* RunLog.read(directory)).toEqual(events)
 
       // Nor does damage to what code hashing keeps change any name: the next run finds the same scratch.
-      const memory = yield* fs.readFile(workspace.codeMemory)
-      memory[memory.length >> 1]! ^= 1
-      yield* fs.writeFile(workspace.codeMemory, memory)
+      for (const file of yield* filesBelow(workspace.codeMemory)) {
+        const path = `${workspace.codeMemory}/${file}`
+        const memory = yield* fs.readFile(path)
+        memory[memory.length >> 1]! ^= 1
+        yield* fs.writeFile(path, memory)
+      }
 
       const next = yield* start("quick")
       expect(yield* next.ended).toBe(0)
