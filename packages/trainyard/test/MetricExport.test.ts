@@ -6,7 +6,7 @@ import { emptyFolder, trainyard, write } from "./spawn.ts"
 
 const job = `
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const learn = Stage.make({
   name: "learn", version: 1, source: import.meta.url, inputs: {}, output: Nothing, config: {},

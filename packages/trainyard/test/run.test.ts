@@ -39,7 +39,7 @@ const statuses = (stdout: string) => lastLine(stdout).stages.map(({ name, status
 /** Two stages that compute, of which neither needs the other. */
 const computing = `
 import { Effect, Schema } from "effect"
-import { Artifact, Pipeline, Stage } from "trainyard"
+import { Artifact, Pipeline, Stage } from "@trainyard/core"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const learn = Stage.make({
   name: "learn", version: 1, source: import.meta.url, inputs: {}, config: { seed: Schema.Int }, output: Nothing, usesBackend: true,

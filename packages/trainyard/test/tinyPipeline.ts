@@ -1,7 +1,7 @@
 /** A pipeline that needs no engine and takes no time, as the text of a file anywhere on disk. */
 export const tinyPipeline = `
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 
 const Words = Artifact.kind({ name: "words", version: 1, value: Schema.Struct({ words: Schema.Int }) })
 const flag = Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))

@@ -105,7 +105,7 @@ const survey = async (
 const holds = (known: Memory.Known): boolean => {
   try {
     return (
-      Object.entries(known.files).every(([file, stamp]) => Memory.stampOf(file) === stamp) &&
+      Object.entries(known.files).every(([file, stamp]) => Memory.isUnchanged(file, stamp)) &&
       known.packages.every(({ from, manifest, specifier }) => {
         const found = importOf(specifier, join(from, "module.js"))
         if (found._tag === "Builtin") return false
@@ -188,19 +188,15 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
     try: () => survey(bundler, memory, { file, stage: stage ?? "" }, seen),
     catch: (cause) => unreadable(source, cause)
   })
-  if ([...seen.stamps.values()].every(Memory.isSettled)) {
-    memory.known.set(key, {
-      code,
-      files: Object.fromEntries(seen.stamps),
-      packages: [...seen.packages].map(([at, manifest]) => {
-        const [specifier = "", from = ""] = at.split("\0")
-        return { specifier, from, manifest }
-      })
+  memory.known.set(key, {
+    code,
+    files: Object.fromEntries(seen.stamps),
+    packages: [...seen.packages].map(([at, manifest]) => {
+      const [specifier = "", from = ""] = at.split("\0")
+      return { specifier, from, manifest }
     })
-    memory.unsaved.add(key)
-  } else {
-    memory.known.delete(key)
-  }
+  })
+  memory.unsaved.add(key)
   return code
 }, Effect.scoped)
 

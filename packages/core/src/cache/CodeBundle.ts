@@ -8,7 +8,7 @@ import { basename, dirname, extname } from "node:path"
 import type { Loader, Plugin } from "esbuild"
 import type { Bundler } from "./Bundler.ts"
 import type { Memory, Prepared } from "./CodeMemory.ts"
-import { isSettled, stampOf } from "./CodeMemory.ts"
+import { stampOf } from "./CodeMemory.ts"
 import { bindingOf, markPure, parseModule, withoutViews } from "./Declarations.ts"
 import { importOf, labelOf, type Manifest, manifestAbove, moduleName, readManifest } from "./Modules.ts"
 
@@ -144,7 +144,7 @@ const prepared = (
   const isPure = !hasSideEffects(survey, file)
   const key = [file, entry === undefined ? "imported" : `entry ${entry.stage}`, isPure].join("\0")
   const known = memory.modules.get(key)
-  if (known?.stamp === stamp && isSettled(stamp)) return known.made
+  if (known?.stamp === stamp) return known.made
   const made = prepare(bundler, file, entry, isPure)
   memory.modules.set(key, { stamp, made })
   return made

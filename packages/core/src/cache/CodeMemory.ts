@@ -1,10 +1,10 @@
 /**
  * A cache of code digests, within the process and, in files, between processes, so that a plan only looks at the times of files. Each
  * stage's code has a file of its own, so that a process reads what it asks for and no more. The folder is the user's where the program
- * names one (`UserCache`), else the workspace's. Like git, the cache identifies a file by size, times and inode, and does not trust a file
+ * names one (`UserCache`), else the workspace's. Like git, the cache identifies a file by size, times and inode, and by its content where
  * that changed a moment ago.
  */
-import { readFileSync, statSync, utimesSync } from "node:fs"
+import { readFileSync, type Stats, statSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import { Array as Arrays, Context, Effect, FileSystem, Option, Order, Path, Result, Schema } from "effect"
 import { sha256 } from "../store/Digest.ts"
@@ -82,19 +82,40 @@ export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("
   defaultValue: nothing
 })
 
-/** Identifies a state of a file, also of a missing one. */
-export const stampOf = (file: string): string => {
-  const found = statSync(file, { throwIfNoEntry: false })
-  return found === undefined ? "absent" : `${found.size}:${found.mtimeMs}:${found.ctimeMs}:${found.ino}`
-}
-
-/** Some file systems have a time resolution of 2 seconds: a second change within it cannot be seen. */
+/** Some file systems have a time resolution of 2 seconds: a second change within it cannot be seen by its times. */
 const settleMilliseconds = 2000
 
-/** Whether a stamp is old enough that a later change of the file must change it. */
-export const isSettled = (stamp: string): boolean => {
-  const [, modified, changed] = stamp.split(":")
-  return stamp === "absent" || Date.now() - Math.max(Number(modified), Number(changed)) > settleMilliseconds
+/** The state of what has changed too lately to be told by its times, and has no content: no other state equals it. */
+const unknownState = "unknown"
+
+const contentOf = (file: string): string =>
+  Result.getOrElse(
+    Result.map(
+      Result.try(() => readFileSync(file)),
+      (bytes) => `content ${sha256(bytes)}`
+    ),
+    () => unknownState
+  )
+
+const byTimes = ({ ctimeMs, ino, mtimeMs, size }: Stats): string => `${size}:${mtimeMs}:${ctimeMs}:${ino}`
+
+/**
+ * Identifies a state of a file, also of a missing one: by size, times and inode, or by its content where it changed a moment ago. A file is
+ * to be read after its stamp was taken: what changes in between then belongs to an older stamp, and is read again.
+ */
+export const stampOf = (file: string): string => {
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (found === undefined) return "absent"
+  const isSettled = Date.now() - Math.max(found.mtimeMs, found.ctimeMs) > settleMilliseconds
+  return isSettled ? byTimes(found) : contentOf(file)
+}
+
+/** Whether a file still is in the state that a stamp identifies. */
+export const isUnchanged = (file: string, stamp: string): boolean => {
+  if (stamp === unknownState) return false
+  if (stamp.startsWith("content ")) return contentOf(file) === stamp
+  const found = statSync(file, { throwIfNoEntry: false })
+  return (found === undefined ? "absent" : byTimes(found)) === stamp
 }
 
 const fileOf = (folder: string, key: string) => join(folder, `${sha256(key).slice(0, 32)}.json`)

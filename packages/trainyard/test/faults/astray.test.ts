@@ -10,7 +10,7 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 const job = (atTop: string, inStage: string) => `
 import { Effect, Schema } from "effect"
-import { Artifact, Pipeline, Stage } from "trainyard"
+import { Artifact, Pipeline, Stage } from "@trainyard/core"
 ${atTop}
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const wait = Stage.make({

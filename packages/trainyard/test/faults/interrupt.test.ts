@@ -11,7 +11,7 @@ const until = async (seen: () => boolean) => {
 
 const stubborn = `
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const wait = Stage.make({
   name: "wait", version: 1, source: import.meta.url, inputs: {}, config: {}, output: Nothing,

@@ -133,7 +133,7 @@ test("the sentence that ends a command is sanitized, its details too", () => {
 
 const hostile = `
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 const evil = ${JSON.stringify(evil)}
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const speak = Stage.make({

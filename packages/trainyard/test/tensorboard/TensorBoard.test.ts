@@ -11,7 +11,7 @@ import { type Read, readEvents, settingsOf } from "./decode.ts"
 const learning = `
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const learn = Stage.make({
   name: "learn", version: 1, source: import.meta.url, inputs: {}, output: Nothing,
@@ -44,7 +44,7 @@ export default Pipeline.make("learning", () => learn({ rate: 0.5, model: { layer
 const saving = `
 import { mkdirSync, writeFileSync } from "node:fs"
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 const Nothing = Artifact.kind({ name: "nothing", version: 1, value: Schema.Struct({}) })
 const file = (tensors) => {
   let end = 0

@@ -1,7 +1,7 @@
 /** A pipeline that publishes what a training does, in as many seconds as its parameter says, and needs no engine. */
 export const metricPipeline = `
 import { Effect, FileSystem, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 
 const Words = Artifact.kind({ name: "words", version: 1, value: Schema.Struct({ words: Schema.Int }) })
 

@@ -6,7 +6,7 @@ const stages = (file: string) =>
 
 export const modelPipeline = `
 import { Effect } from "effect"
-import { Pipeline, Stage } from "trainyard"
+import { Pipeline, Stage } from "@trainyard/core"
 import { Model } from ${stages("src/generate/ModelArtifact.ts")}
 import { makeModel } from ${stages("test/validate/laboratory.ts")}
 
