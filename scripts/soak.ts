@@ -6,7 +6,8 @@
  *     npm run test:soak -- --memory-steps 20000          memory, threads and open files over many small steps
  *     npm run test:soak -- --memory-steps 20000 --leak   the same with leaks of 1 MiB per 1,000 steps, which it must see
  *
- * Options: --backend NAME (cpu), --threads N (1) or N,N,..., which killed and resumed runs take in turn, --steps N (800), --seed N;
+ * Options: --family gpt | qwen (gpt), the latter with the recipe for little data; --backend NAME (cpu), --threads N (1) or N,N,..., which
+ * killed and resumed runs take in turn, --steps N (800), --seed N;
  * --collections N (8), how often the memory run's garbage is collected for it: with 0 it is left alone, and judged by its resident memory.
  */
 import type { ChildProcess } from "node:child_process"
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     "memory-steps": { type: "string", default: "0" },
     leak: { type: "boolean", default: false },
     collections: { type: "string", default: "8" },
+    family: { type: "string", default: "gpt" },
     backend: { type: "string", default: "cpu" },
     threads: { type: "string", default: "1" },
     steps: { type: "string", default: "800" },
@@ -44,8 +46,14 @@ process.on("exit", () => {
 })
 process.on("SIGINT", () => process.exit(130))
 
+const family = options.family === "gpt" || options.family === "qwen" ? options.family : undefined
+if (family === undefined) {
+  process.stderr.write(`--family is gpt or qwen, not ${options.family}.\n`)
+  process.exit(2)
+}
 const job: Job = {
   corpus,
+  family,
   backend: options.backend,
   threads: options.threads.split(","),
   steps: options.steps,

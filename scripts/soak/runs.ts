@@ -25,6 +25,8 @@ export interface Job {
   /** Numbers of threads, of which the runs take one after the other. */
   readonly threads: ReadonlyArray<string>
   readonly steps: string
+  /** GPT-2's unless said. */
+  readonly family?: "gpt" | "qwen"
   /** Told of each process as it starts. */
   readonly onStart?: (child: ChildProcess) => void
 }
@@ -84,6 +86,7 @@ export const run = (job: Job, workspace: string, fate: Fate = {}): Promise<Ended
           ...process.env,
           SOAK_CORPUS: job.corpus,
           SOAK_STEPS: job.steps,
+          SOAK_FAMILY: job.family ?? "gpt",
           ...(injected ? { SOAK_KILL_BELOW: workspace, SOAK_KILL_AT: String(fate.killAtWrite) } : {}),
           ...(fate.countFile === undefined ? {} : { SOAK_COUNT_FILE: fate.countFile }),
           ...(fate.watch === undefined
