@@ -126,7 +126,7 @@ it.live("a full collection is noticed, and what it left", () =>
     setFlagsFromString("--expose-gc")
     const collect: unknown = runInNewContext("gc")
     if (typeof collect !== "function") throw new Error("V8 gives no way to collect")
-    // What else the process holds or lets go of meanwhile is not this test's: only what must be there is waited for.
+    // What else the process holds or lets go of is not this test's: only what must be there is waited for.
     const holding: Array<Uint8Array> = []
     while (holding.length < 2) {
       holding.push(new Uint8Array(32 * megabyte).fill(1))

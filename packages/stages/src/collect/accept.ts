@@ -4,6 +4,7 @@ import { withoutCredentials } from "@trainyard/core/Credentials"
 import type { Document as CorpusDocument } from "./Corpus.ts"
 import type { DigestSet } from "./DigestSet.ts"
 import { licenceOfFile } from "./licence.ts"
+import type { Matcher } from "./licenceTexts.ts"
 import type { OpenSource } from "./openSource.ts"
 import type { Document, LeftOut } from "./SourceDefinition.ts"
 import { kindOf, type Limits, screen } from "./screening.ts"
@@ -26,7 +27,8 @@ export const accept = (
   item: Document | LeftOut,
   source: OpenSource,
   limits: Limits,
-  seen: DigestSet
+  seen: DigestSet,
+  match: Matcher
 ): Accepted | Omit<Skipped, "source"> | undefined => {
   const path = relative(item.path)
   const origin =
@@ -49,7 +51,7 @@ export const accept = (
   const { encoding, text } = screened
   const digest = sha256(text)
   if (!seen.add(digest)) return leave("duplicate", text.length)
-  const licence = item.licence ?? licenceOfFile(text)
+  const licence = item.licence ?? licenceOfFile(text, match)
   return {
     text,
     path,

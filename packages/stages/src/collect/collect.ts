@@ -14,6 +14,7 @@ import { DigestSet } from "./DigestSet.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
 import * as FolderLicences from "./folderLicences.ts"
+import * as LicenceTexts from "./licenceTexts.ts"
 import { digestSources, type OpenSource, openSource } from "./openSource.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
@@ -124,6 +125,7 @@ const gather = Effect.fn("collect.gather")(function* (
   const candidates: Array<Candidate> = []
   const skipped: Array<Skipped> = []
   const seen = new DigestSet()
+  const match = LicenceTexts.make()
   /** The licence of a path of each source, for documents that state none. */
   const licences: Array<(path: string) => string | null> = []
   const kinds = new Map<string, string>()
@@ -136,7 +138,7 @@ const gather = Effect.fn("collect.gather")(function* (
       Effect.gen(function* () {
         if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
         if ("statement" in item) return folders.add(item.statement)
-        const accepted = accept(item, source, limits, seen)
+        const accepted = accept(item, source, limits, seen, match)
         if (accepted === undefined) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
         if ("reason" in accepted) return void skipped.push({ ...accepted, source: index })

@@ -1,5 +1,6 @@
 /** What a file says of a licence: a package's manifest by its fields, a source file in its first lines. */
 import { Option, Schema } from "effect"
+import type { Matcher } from "./licenceTexts.ts"
 
 const optional = Schema.optionalKey(Schema.Unknown)
 const Manifest = Schema.fromJsonString(Schema.Struct({ license: optional, licenses: optional }))
@@ -75,14 +76,32 @@ const gnuLicence = (head: string): string | null => {
 /** Comment signs at the beginning of lines, and line breaks, so that a notice is one line. */
 const unwrapped = (head: string): string => head.replaceAll(/\s*\n[\s*#/;-]*/g, " ")
 
-/** The SPDX expression that a file's first lines state, by an SPDX tag or the notice of a licence, if they do. */
-export const licenceOfFile = (bytes: Uint8Array): string | null => {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 2048)).toString(
+/** How licences begin whose whole text stands at the top of files, because they ask that each copy keeps it. */
+const ownText =
+  /redistribution and use in source and binary forms|permission is hereby granted, free of charge|permission to use, copy, modify,? and/i
+
+/** The end of a comment: its sign, or a line that does not begin with one. */
+const commentEnd = /\*\/|\n(?![ \t]*(?:[*#;%/"']|--))/
+
+/** The licences whose texts stand in a comment at the top of a file. */
+const textAtTop = (start: string, match: Matcher): string | null => {
+  const at = ownText.exec(start)?.index
+  if (at === undefined) return null
+  const rest = start.slice(at)
+  const found = match(rest.slice(0, commentEnd.exec(rest)?.index))
+  return found.length === 0 ? null : found.join(" AND ")
+}
+
+/** The SPDX expression that a file's beginning states, by an SPDX tag, the notice of a licence or a licence's text, if it does. */
+export const licenceOfFile = (bytes: Uint8Array, match: Matcher): string | null => {
+  const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 8192)).toString(
     "latin1"
   )
+  const head = start.slice(0, 2048)
   const tag = licenceLine.exec(head)?.[1]
   if (tag !== undefined) return tag
-  if (!/licen[cs]e/i.test(head)) return null
+  const text = textAtTop(start, match)
+  if (text !== null || !/licen[cs]e/i.test(head)) return text
   const line = unwrapped(head)
   return gnuLicence(line) ?? notices.find(([pattern]) => pattern.test(line))?.[1] ?? null
 }
