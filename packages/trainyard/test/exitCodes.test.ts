@@ -75,7 +75,9 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
 
 test.each(cases)("%s ends with 2", async (_, args, sentence) => {
   const directory = emptyFolder()
-  const choice = tinyPipeline.replace('make("tiny", () =>', 'make("tiny", { thread: 2 } as any, () =>')
+  const choice = tinyPipeline
+    .replace("@trainyard/core", "trainyard")
+    .replace('make("tiny", () =>', 'make("tiny", { thread: 2 } as any, () =>')
   const source = tinyPipeline.replace("source: import.meta.url", 'source: "x.ts"')
   write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, "source.ts": source, file: "" })
   const { code, stderr, stdout } = await trainyard({ directory }, ...args)

@@ -38,16 +38,18 @@ describe("trainyard status", () => {
 
   test("--watch ends with the run", async () => {
     const where = place()
-    const run = start(where, "run", "job.ts", "--json", "--set", "read.seconds=2")
-    while (!run.said().includes("Progress")) await new Promise((resolve) => setTimeout(resolve, 20))
-    const watched = await trainyard(where, "status", "--watch", "--json")
-    expect(watched.code).toBe(0)
-    const states = watched.stdout
+    const { child } = await running(where)
+    const watching = start(where, "status", "--watch", "--json")
+    while (!watching.said().includes("running")) await new Promise((resolve) => setTimeout(resolve, 20))
+    child.kill("SIGTERM")
+    const { code, stdout } = await watching.outcome
+    expect(code).toBe(0)
+    const states = stdout
       .trimEnd()
       .split("\n")
       .map((line) => Schema.decodeUnknownSync(State)(line).state)
     expect(states[0]).toBe("running")
-    expect(states.at(-1)).toBe("succeeded")
+    expect(states.at(-1)).toBe("interrupted")
   })
 
   test("without a run, or with a wrong name, says so and ends with 2", async () => {
