@@ -5,9 +5,9 @@ import type { Document as CorpusDocument } from "./Corpus.ts"
 import type { DigestSet } from "./DigestSet.ts"
 import { licenceOfFile } from "./licence.ts"
 import type { OpenSource } from "./openSource.ts"
+import type { Skipped } from "./SkippedFiles.ts"
 import type { Document, LeftOut } from "./SourceDefinition.ts"
 import { kindOf, type Limits, screen } from "./screening.ts"
-import type { Skipped } from "./warnings.ts"
 
 type Accepted = Omit<CorpusDocument, "id" | "offset"> & { readonly text: Uint8Array }
 
@@ -27,7 +27,7 @@ export const accept = (
   source: OpenSource,
   limits: Limits,
   seen: DigestSet
-): Accepted | Omit<Skipped, "source"> | undefined => {
+): Accepted | Skipped | undefined => {
   const path = relative(item.path)
   const origin =
     "origin" in item && item.origin !== undefined && item.origin !== ""
