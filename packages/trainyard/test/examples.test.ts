@@ -157,6 +157,25 @@ describe("examples", () => {
     )
   })
 
+  test("vocabulary ranks sizes by bits per byte of the validation split", async () => {
+    const directory = emptyFolder()
+    const { code, stderr, stdout } = await trainyard(
+      { directory },
+      "run",
+      file("examples/vocabulary/pipeline.ts"),
+      "--json",
+      ...["--param", "sizes=280,400", "--param", "steps=4"]
+    )
+    expect([code, stderr]).toEqual([0, ""])
+    const comparison = JSON.parse(stdout.trimEnd().split("\n").at(-2) ?? "")
+    expect(comparison).toMatchObject({
+      type: "Comparison",
+      rankedBy: "validation bits per byte",
+      settings: ["tokenize.vocabularySize"],
+      rows: [{ rank: 1 }, { rank: 2 }]
+    })
+  })
+
   test("swap-backend: another engine makes what is computed anew, and nothing else", async () => {
     const directory = emptyFolder()
     const small = ["--set", "train.steps=2"]

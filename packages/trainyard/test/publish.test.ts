@@ -1,14 +1,26 @@
 /** `trainyard publish` to a stand-in of the Hub: what arrives there, what stays here, and what it refuses. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { createHash } from "node:crypto"
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join, relative, sep } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { EventStream } from "@trainyard/core/EventStream"
 import * as Runner from "@trainyard/core/Runner"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Layer } from "effect"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { checkpoint, Pipeline, validate } from "../src/index.ts"
-import { engine, measureLittle, textOf, training } from "./malformed/specimens.ts"
+import {
+  buildDataset,
+  checkpoint,
+  collect,
+  Pipeline,
+  refine,
+  Source,
+  splitCorpus,
+  tokenize,
+  train,
+  validate
+} from "../src/index.ts"
+import { engine, measureLittle, textOf } from "./malformed/specimens.ts"
 import { standIn } from "./publish/hub.ts"
 import { emptyFolder, trainyard, write } from "./spawn.ts"
 
@@ -20,9 +32,18 @@ afterAll(() => hub.close())
 
 const pipeline = (state: "best" | "last") =>
   Pipeline.make("published", () => {
-    const { dataset, run } = training(join(directory, "source"), {
+    const collected = collect({ sources: [Source.folder(join(directory, "source"))] })
+    // The files are alike.
+    const corpus = refine({ corpus: collected, nearDuplicates: "ignore", maximumNumberShare: 1 })
+    const split = splitCorpus({ corpus })
+    const dataset = buildDataset({ split, tokenizer: tokenize({ split, vocabularySize: 280 }) })
+    const run = train({
+      dataset,
       model: { embedding: 32, layers: 1, heads: 2 },
-      sequenceLength: 16
+      sequenceLength: 16,
+      steps: 2,
+      batchSize: 2,
+      evaluateEvery: 2
     })
     const model = checkpoint({ run, state, title: "A model", gguf: ["q8_0"], onnx: true })
     return validate({ model, dataset, ...measureLittle })
@@ -36,13 +57,25 @@ const run = async (state: "best" | "last") => {
   return artifacts
 }
 
+/** A key and an address that stand in a file. */
+const secretsOf = (number: number) => [
+  `ghp_${createHash("sha256").update(`key ${number}`).digest("hex").slice(0, 36)}`,
+  `jane.doe${number}@corporation.de`
+]
+const planted = (number: number): string => {
+  const [key, address] = secretsOf(number)
+  return `const char *token = "${key}"; /* of ${address} */\n`
+}
+
 let reports: ReadonlyArray<string>
 
 beforeAll(async () => {
   mkdirSync(join(directory, "source"))
   write(
     join(directory, "source"),
-    Object.fromEntries(Array.from({ length: 8 }, (_, number) => [`file${number}.c`, textOf(number)]))
+    Object.fromEntries(
+      Array.from({ length: 8 }, (_, number) => [`file${number}.c`, `${planted(number)}${textOf(number)}`])
+    )
   )
   const made = await run("best")
   reports = [made.validate!, (await run("last")).validate!]
@@ -122,6 +155,23 @@ test("puts the figures of a report into the card that it publishes, if the repor
   const measured = JSON.parse(readFileSync(join(reports[0]!, "report.json"), "utf8"))
   expect(card).toContain(`name: "Bits per byte"\n      value: ${Number(measured.bitsPerByte.toFixed(4))}\n`)
   expect(card.slice(card.indexOf("# A model"))).toBe(own.slice(own.indexOf("# A model")))
+})
+
+test("planted secrets are in no file of the workspace and the Hub, but for the collected corpus itself", () => {
+  const secrets = Array.from({ length: 8 }, (_, number) => secretsOf(number)).flat()
+  const isIn = (bytes: Buffer) => secrets.some((secret) => bytes.includes(secret))
+  const made = join(directory, "made")
+  const paths = readdirSync(made, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name, parentPath }) => join(parentPath, name))
+  const withSecrets = paths.filter((path) => isIn(readFileSync(path)))
+  expect(withSecrets.map((path) => relative(made, path).replaceAll(sep, "/"))).toEqual([
+    expect.stringMatching(/^artifacts\/collect\/\w+\/text\.bin$/)
+  ])
+  expect(paths.filter((path) => path.endsWith("README.md"))).not.toEqual([])
+  const published = [...hub.repositories.values()].flatMap(({ files }) => [...files])
+  expect(published.length).toBeGreaterThan(10)
+  expect(published.filter(([, bytes]) => isIn(bytes))).toEqual([])
 })
 
 test("says what is missing: a token, and a Hub that is safe to send it to", async () => {

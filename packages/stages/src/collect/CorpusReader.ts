@@ -2,6 +2,7 @@
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DamagedCorpus } from "./CollectError.ts"
 import { Document, maximumTextBytes } from "./Corpus.ts"
+import { Row } from "./Row.ts"
 import * as Spool from "./Spool.ts"
 
 /** An open corpus; its files are closed with the scope in which it was opened. */
@@ -16,23 +17,6 @@ export interface CorpusReader<D = Document> {
   readonly clusters: Float64Array
   readonly document: (id: number) => Effect.Effect<D, DamagedCorpus>
   readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
-}
-
-/** Numbers in a row that grows. */
-class Row {
-  values = new Float64Array(1024)
-  length = 0
-  push(value: number): void {
-    if (this.length === this.values.length) {
-      const wider = new Float64Array(this.length * 2)
-      wider.set(this.values)
-      this.values = wider
-    }
-    this.values[this.length++] = value
-  }
-  get taken(): Float64Array {
-    return this.values.subarray(0, this.length)
-  }
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })

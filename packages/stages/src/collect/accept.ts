@@ -6,9 +6,9 @@ import type { DigestSet } from "./DigestSet.ts"
 import { licenceOfFile } from "./licence.ts"
 import type { Matcher } from "./licenceTexts.ts"
 import type { OpenSource } from "./openSource.ts"
+import type { Skipped } from "./SkippedFiles.ts"
 import type { Document, LeftOut } from "./SourceDefinition.ts"
 import { kindOf, type Limits, screen } from "./screening.ts"
-import type { Skipped } from "./warnings.ts"
 
 type Accepted = Omit<CorpusDocument, "id" | "offset"> & { readonly text: Uint8Array }
 
@@ -29,7 +29,7 @@ export const accept = (
   limits: Limits,
   seen: DigestSet,
   match: Matcher
-): Accepted | Omit<Skipped, "source"> | undefined => {
+): Accepted | Skipped | undefined => {
   const path = relative(item.path)
   const origin =
     "origin" in item && item.origin !== undefined && item.origin !== ""

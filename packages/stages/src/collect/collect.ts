@@ -8,6 +8,7 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Predicate, Schedule, Schema, Stream, Struct } from "effect"
 import { plural } from "../figures.ts"
 import { accept } from "./accept.ts"
+import { Candidates } from "./Candidates.ts"
 import { EmptyCorpus } from "./CollectError.ts"
 import { Corpus, Document, maximumTextBytes } from "./Corpus.ts"
 import { DigestSet } from "./DigestSet.ts"
@@ -16,19 +17,13 @@ import { isEncoding, type NotUtf8 } from "./encodings.ts"
 import * as FolderLicences from "./folderLicences.ts"
 import * as LicenceTexts from "./licenceTexts.ts"
 import { digestSources, type OpenSource, openSource } from "./openSource.ts"
+import { SkippedFiles } from "./SkippedFiles.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
 import type { Limits } from "./screening.ts"
-import { normalizeKinds, rankOf, type Selectable, select, unmetKinds } from "./selection.ts"
+import { normalizeKinds, rankOf, select, unmetKinds } from "./selection.ts"
 import { type BuiltInSettings, builtIn } from "./sources/builtIn.ts"
-import { type Skipped, warningsOf, whyEmpty } from "./warnings.ts"
-
-/**
- * A document that may be kept. Only this is held in memory for each: a line of its own on disk has the rest, `Found`.
- */
-interface Candidate extends Selectable {
-  readonly encoding: string | undefined
-}
+import { warningsOf, whyEmpty } from "./warnings.ts"
 
 /** A document as the list of candidates has it; `offset` is its place in the spool. */
 const Found = Schema.fromJsonString(
@@ -114,26 +109,28 @@ const config = {
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 }
 
-/** Reads every source into the spool, in order, and a line for each document into the list. */
+type Writer = Effect.Success<ReturnType<typeof Spool.writer>>
+
+/** Reads every source into the spool, in order, a line for each document into the list, and a line for each file left out into another. */
 const gather = Effect.fn("collect.gather")(function* (
   opened: ReadonlyArray<OpenSource>,
   { seed, ...limits }: Limits & { readonly seed: number },
-  spool: Effect.Success<ReturnType<typeof Spool.writer>>,
-  list: Effect.Success<ReturnType<typeof Spool.writer>>
+  { left, list, spool }: { readonly spool: Writer; readonly list: Writer; readonly left: Writer }
 ) {
   const journal = yield* Journal
-  const candidates: Array<Candidate> = []
-  const skipped: Array<Skipped> = []
+  const candidates = new Candidates()
+  /** Of each source. */
+  const skipped: Array<SkippedFiles> = []
   const seen = new DigestSet()
   const match = LicenceTexts.make()
   /** The licence of a path of each source, for documents that state none. */
   const licences: Array<(path: string) => string | null> = []
-  const kinds = new Map<string, string>()
   let files = 0
   for (const [index, source] of opened.entries()) {
     let sourceLicence: string | null = null
     const folders = FolderLicences.make()
-    const firstSkipped = skipped.length
+    const leftOut = new SkippedFiles()
+    skipped.push(leftOut)
     yield* Stream.runForEach(source.items, (item) =>
       Effect.gen(function* () {
         if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
@@ -141,19 +138,19 @@ const gather = Effect.fn("collect.gather")(function* (
         const accepted = accept(item, source, limits, seen, match)
         if (accepted === undefined) return
         if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
-        if ("reason" in accepted) return void skipped.push({ ...accepted, source: index })
+        if ("reason" in accepted) {
+          leftOut.add(accepted)
+          return void (yield* left.append(line(accepted)))
+        }
         const { text, ...document } = accepted
-        const { bytes, encoding, path } = document
-        // One string for all documents of a kind.
-        const kind = kinds.get(document.kind) ?? document.kind
-        kinds.set(kind, kind)
-        candidates.push({ source: index, kind, bytes, encoding, rank: rankOf(seed, index, path) })
+        const { bytes, encoding, kind, path } = document
+        candidates.add({ kind, bytes, encoding, rank: rankOf(seed, index, path) })
         const found: Found = { ...document, source: index, offset: yield* spool.append(text) }
         yield* list.append(line(found))
       })
     )
     licences.push((path) => folders.of(path) ?? sourceLicence)
-    for (const message of warningsOf(source, skipped.slice(firstSkipped))) {
+    for (const message of warningsOf(source, leftOut)) {
       yield* journal.publish({ type: "Note", level: "warning", message })
     }
   }
@@ -163,21 +160,12 @@ const gather = Effect.fn("collect.gather")(function* (
   return { candidates, skipped, licences }
 })
 
-const tally = (documents: ReadonlyArray<Candidate>) =>
-  Object.entries(Object.groupBy(documents, (document) => document.kind))
-    .map(([kind, group]) => ({
-      kind,
-      documents: group!.length,
-      bytes: group!.reduce((sum, document) => sum + document.bytes, 0)
-    }))
-    .toSorted((a, b) => b.documents - a.documents || (a.kind < b.kind ? -1 : 1))
-
 /** From which encodings documents were decoded, most first; nothing where all were UTF-8. */
-const decoded = (documents: ReadonlyArray<Candidate>) => {
-  const groups = Object.entries(Object.groupBy(documents, ({ encoding }) => encoding ?? ""))
-    .filter(([encoding]) => encoding !== "")
-    .map(([encoding, group]) => ({ encoding, documents: group!.length }))
-    .toSorted((a, b) => b.documents - a.documents || (a.encoding < b.encoding ? -1 : 1))
+const decoded = (candidates: Candidates, isChosen: Uint8Array) => {
+  const groups = candidates
+    .byEncoding(isChosen)
+    .filter(({ name }) => name !== "")
+    .map(({ documents, name }) => ({ encoding: name, documents }))
   return groups.length === 0 ? {} : { decoded: groups }
 }
 
@@ -185,8 +173,8 @@ const decoded = (documents: ReadonlyArray<Candidate>) => {
 const write = Effect.fn("collect.write")(function* (
   output: string,
   files: { readonly spool: string; readonly list: string },
+  left: Writer,
   isChosen: Uint8Array,
-  skipped: ReadonlyArray<Skipped>,
   licences: ReadonlyArray<(path: string) => string | null>
 ) {
   const fs = yield* FileSystem.FileSystem
@@ -194,8 +182,6 @@ const write = Effect.fn("collect.write")(function* (
   const spool = yield* Spool.reader(files.spool)
   const text = yield* Spool.writer(path.join(output, "text.bin"))
   const documents = yield* Spool.writer(path.join(output, "documents.jsonl"))
-  const left = yield* Spool.writer(path.join(output, "skipped.jsonl"))
-  for (const { source: _, ...file } of skipped) yield* left.append(line(file))
   const decode = Schema.decodeUnknownEffect(Found)
   let index = 0
   let id = 0
@@ -222,13 +208,11 @@ const write = Effect.fn("collect.write")(function* (
 })
 
 /** How many files were left out for each reason, most first. */
-const reasonsOf = (skipped: ReadonlyArray<Skipped>, over: number) => {
-  const files = new Map<string, number>(over === 0 ? [] : [[overLimit, over]])
-  for (const { reason } of skipped) files.set(reason, (files.get(reason) ?? 0) + 1)
-  return [...files]
-    .map(([reason, count]) => ({ reason, files: count }))
-    .toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1))
-}
+const reasonsOf = ({ reasons }: SkippedFiles, over: number) =>
+  [
+    ...(over === 0 ? [] : [{ reason: overLimit, files: over }]),
+    ...[...reasons].map(([reason, { files }]) => ({ reason, files }))
+  ].toSorted((a, b) => b.files - a.files || (a.reason < b.reason ? -1 : 1))
 
 const stage = Stage.make({
   name: "collect",
@@ -252,7 +236,8 @@ const stage = Stage.make({
     const files = { spool: path.join(temporary, "spool"), list: path.join(temporary, "list") }
     const spool = yield* Spool.writer(files.spool).pipe(onDisk)
     const list = yield* Spool.writer(files.list).pipe(onDisk)
-    const { candidates, licences, skipped } = yield* gather(opened, config, spool, list).pipe(
+    const left = yield* Spool.writer(path.join(output, "skipped.jsonl")).pipe(onDisk)
+    const { candidates, licences, skipped } = yield* gather(opened, config, { spool, list, left }).pipe(
       Effect.provideService(Downloads, downloads),
       Effect.catchTag("PlatformError", (error) =>
         Effect.fail(Workspace.explain("Writing the corpus", output)(error))
@@ -264,23 +249,24 @@ const stage = Stage.make({
     for (const message of unmetKinds(candidates, quotas)) {
       yield* journal.publish({ type: "Note", level: "warning", message })
     }
-    const chosen = yield* select(candidates, { ...config, ...quotas })
-    if (chosen.length === 0) {
+    const isChosen = yield* select(candidates, { ...config, ...quotas })
+    const kinds = candidates
+      .byKind(isChosen)
+      .map(({ bytes, documents, name }) => ({ kind: name, documents, bytes }))
+    if (kinds.length === 0) {
       return yield* new EmptyCorpus({
         message: `The limits leave none of the ${candidates.length} documents found. Raise maximumBytes, maximumDocuments, atMost or exactly.`
       })
     }
-    const isChosen = new Uint8Array(candidates.length)
-    for (const index of chosen) isChosen[index] = 1
-    const kept = chosen.map((index) => candidates[index]!)
-    yield* write(output, files, isChosen, skipped, licences).pipe(onDisk)
+    yield* write(output, files, left, isChosen, licences).pipe(onDisk)
 
+    const documents = kinds.reduce((sum, kind) => sum + kind.documents, 0)
     const value = {
-      documents: kept.length,
-      bytes: kept.reduce((sum, document) => sum + document.bytes, 0),
-      kinds: tally(kept),
-      skipped: reasonsOf(skipped, candidates.length - kept.length),
-      ...decoded(kept),
+      documents,
+      bytes: kinds.reduce((sum, kind) => sum + kind.bytes, 0),
+      kinds,
+      skipped: reasonsOf(SkippedFiles.all(skipped), candidates.length - documents),
+      ...decoded(candidates, isChosen),
       sources: opened.map((source) => source.origin)
     }
     const fetched = opened.filter((source) => source.fetched).length

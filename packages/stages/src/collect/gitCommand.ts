@@ -24,7 +24,7 @@ const always = {
 }
 
 /** For what goes to a server: the user's credentials, ssh, proxies and certificates count. */
-const outward = (): Record<string, string> => ({
+export const outward = (): Record<string, string> => ({
   ...without((name) => passedOn.test(name)),
   ...always,
   GIT_ALLOW_PROTOCOL: "file:git:http:https:ssh"

@@ -1,16 +1,8 @@
 /** Which of the collected documents are kept when there are limits: a seeded choice that does not depend on what else is there. */
 import { createHash } from "node:crypto"
 import { Effect } from "effect"
+import type { Candidates } from "./Candidates.ts"
 import { TooFewDocuments } from "./CollectError.ts"
-
-export interface Selectable {
-  /** Position of its source in the config. */
-  readonly source: number
-  readonly kind: string
-  readonly bytes: number
-  /** Its place in the draw, by `rankOf`. */
-  readonly rank: number
-}
 
 export interface Selection {
   readonly exactly?: Readonly<Record<string, number>>
@@ -42,10 +34,10 @@ export const normalizeKinds = (options: {
 
 /** A sentence for each kind that `atMost` limits though no document is of it. */
 export const unmetKinds = (
-  documents: ReadonlyArray<Selectable>,
+  { kinds: found }: Candidates,
   { atMost = {} }: { readonly atMost?: Quotas }
 ): ReadonlyArray<string> => {
-  const kinds = new Set(documents.map(({ kind }) => kind))
+  const kinds = new Set(found)
   return Object.keys(atMost)
     .filter((kind) => kind !== "other" && !kinds.has(kind))
     .map(
@@ -58,15 +50,15 @@ const dotted = (kind: string): string =>
   kind === "other" ? "other" : kind === "" ? "files without an ending" : `.${kind}`
 
 const pick = (
-  ranked: ReadonlyArray<number>,
-  documents: ReadonlyArray<Selectable>,
+  ranked: Uint32Array<ArrayBuffer>,
+  documents: Candidates,
   quotas: Readonly<Record<string, number>>,
   unnamed: number
-): ReadonlyArray<number> => {
+): Uint32Array<ArrayBuffer> => {
   const left = new Map(Object.entries(quotas))
   if (!left.has("other")) left.set("other", unnamed)
   return ranked.filter((index) => {
-    const { kind } = documents[index]!
+    const kind = documents.kindOf(index)
     const group = kind !== "other" && Object.hasOwn(quotas, kind) ? kind : "other"
     const remaining = left.get(group)!
     if (remaining <= 0) return false
@@ -75,41 +67,49 @@ const pick = (
   })
 }
 
-/** Indices of the kept documents, ascending. Fails when `exactly` asks for more of a kind than there are. */
-export const select = Effect.fnUntraced(function* (documents: ReadonlyArray<Selectable>, options: Selection) {
-  let kept: ReadonlyArray<number> = documents.map((_, index) => index)
-  kept = kept.toSorted((a, b) => documents[a]!.rank - documents[b]!.rank || a - b)
-  if (options.exactly !== undefined) {
-    const { exactly } = options
-    for (const [kind, asked] of Object.entries(exactly)) {
-      const available = documents.filter((document) =>
-        kind === "other"
-          ? document.kind === "other" || !Object.hasOwn(exactly, document.kind)
-          : document.kind === kind
-      ).length
-      if (available < asked) {
-        return yield* new TooFewDocuments({
-          kind,
-          asked,
-          available,
-          message: `exactly asks for ${asked} documents of kind ${dotted(kind)}, but the sources give ${available} that can be used. Add sources, widen include, raise maximumFileBytes or maximumLineBytes, or ask for ${available}.`
-        })
-      }
+/** Fails where `exactly` asks for more of a kind than there are. */
+const checkExactly = Effect.fnUntraced(function* (documents: Candidates, exactly: Quotas) {
+  const sums = documents.byKind(new Uint8Array(documents.length).fill(1))
+  for (const [kind, asked] of Object.entries(exactly)) {
+    const available = sums
+      .filter(({ name }) =>
+        kind === "other" ? name === "other" || !Object.hasOwn(exactly, name) : name === kind
+      )
+      .reduce((sum, { documents }) => sum + documents, 0)
+    if (available < asked) {
+      return yield* new TooFewDocuments({
+        kind,
+        asked,
+        available,
+        message: `exactly asks for ${asked} documents of kind ${dotted(kind)}, but the sources give ${available} that can be used. Add sources, widen include, raise maximumFileBytes or maximumLineBytes, or ask for ${available}.`
+      })
     }
+  }
+})
+
+/** 1 for each document that is kept, 0 for the others. Fails when `exactly` asks for more of a kind than there are. */
+export const select = Effect.fnUntraced(function* (documents: Candidates, options: Selection) {
+  const { atMost, exactly, maximumBytes, maximumDocuments } = options
+  const isKept = new Uint8Array(documents.length)
+  if ([atMost, exactly, maximumBytes, maximumDocuments].every((limit) => limit === undefined))
+    return isKept.fill(1)
+  let kept = Uint32Array.from({ length: documents.length }, (_, index) => index)
+  kept.sort((a, b) => documents.rankOf(a) - documents.rankOf(b) || a - b)
+  if (exactly !== undefined) {
+    yield* checkExactly(documents, exactly)
     kept = pick(kept, documents, exactly, 0)
   }
-  if (options.atMost !== undefined) {
-    kept = pick(kept, documents, options.atMost, Number.POSITIVE_INFINITY)
-  }
-  if (options.maximumDocuments !== undefined) kept = kept.slice(0, options.maximumDocuments)
-  if (options.maximumBytes !== undefined) {
-    let left = options.maximumBytes
+  if (atMost !== undefined) kept = pick(kept, documents, atMost, Number.POSITIVE_INFINITY)
+  if (maximumDocuments !== undefined) kept = kept.subarray(0, maximumDocuments)
+  if (maximumBytes !== undefined) {
+    let left = maximumBytes
     kept = kept.filter((index) => {
-      const { bytes } = documents[index]!
+      const bytes = documents.bytesOf(index)
       if (bytes > left) return false
       left -= bytes
       return true
     })
   }
-  return kept.toSorted((a, b) => a - b)
+  for (const index of kept) isKept[index] = 1
+  return isKept
 })

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { Journal } from "@trainyard/core/Journal"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Path, Schema } from "effect"
+import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DigestSet } from "../collect/DigestSet.ts"
 import * as Spool from "../collect/Spool.ts"
 import { plural } from "../figures.ts"
@@ -115,17 +115,24 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
  * such document: the tokenizer of this very split may know it.
  */
 const checkTokenizer = Effect.fnUntraced(function* (directory: string, split: SplitReader.SplitReader) {
-  const learned = yield* LearnedDocuments.read(directory).pipe(
-    Effect.mapError(Workspace.explain("Reading the tokenizer", directory))
-  )
-  const own = new DigestSet()
-  let seen = 0
-  for (const subset of [split.train, split.validation, split.test]) {
-    for (let index = 0; learned.size > 0 && index < (subset?.documents ?? 0); index++) {
-      const digest = LearnedDocuments.digestOf(yield* subset!.document(index))
-      if (learned.has(digest) && own.add(digest) && subset !== split.train) seen++
-    }
-  }
+  const digestsIn = Effect.fnUntraced(function* (
+    subset: SplitReader.SubsetReader | undefined,
+    use: (digest: string) => void
+  ) {
+    for (let index = 0; index < (subset?.documents ?? 0); index++)
+      use(LearnedDocuments.digestOf(yield* subset!.document(index)))
+  })
+  const heldOut = new DigestSet()
+  for (const subset of [split.validation, split.test])
+    yield* digestsIn(subset, (digest) => heldOut.add(digest))
+  const learned = new DigestSet()
+  yield* Stream.runForEach(LearnedDocuments.read(directory), (digest) =>
+    Effect.sync(() => void (heldOut.has(digest) && learned.add(digest)))
+  ).pipe(Effect.mapError(Workspace.explain("Reading the tokenizer", directory)))
+  if (learned.size === 0) return
+  const trained = new DigestSet()
+  yield* digestsIn(split.train, (digest) => void (learned.has(digest) && trained.add(digest)))
+  const seen = learned.size - trained.size
   if (seen === 0) return
   return yield* new ContaminatedTokenizer({
     documents: seen,

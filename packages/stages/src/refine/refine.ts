@@ -6,6 +6,7 @@ import { Effect, Path } from "effect"
 import { EmptyCorpus } from "../collect/CollectError.ts"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
+import { Row } from "../collect/Row.ts"
 import * as ParsedShare from "../languages/parsedShare.ts"
 import { dropped } from "./Examination.ts"
 import { onceOnly } from "./headers.ts"
@@ -64,7 +65,7 @@ export const refine = Stage.make({
     const duplicates = yield* NearDuplicates.make(config, path.join(temporary, "bands"))
     const report = yield* progress
     /** Numbers of the documents that no check drops, in order. */
-    const passed: Array<number> = []
+    const passedIds = new Row()
     const textOf = (id: number) =>
       Effect.gen(function* () {
         const document = yield* corpus.document(id)
@@ -76,11 +77,12 @@ export const refine = Stage.make({
       const examined = licence(document.licence) ?? quality(document, text) ?? edit(document, text)
       if (examined._tag === "Dropped") yield* files.drop(document, examined)
       else {
-        passed.push(id)
+        passedIds.push(id)
         yield* duplicates.add(examined.text)
       }
       yield* report((examined._tag === "Dropped" ? 2 : 1) * document.bytes, 2 * corpus.bytes)
     }
+    const passed = passedIds.taken
     const readAgain = Effect.map(({ examined }: Effect.Success<ReturnType<typeof textOf>>) =>
       examined._tag === "Kept" ? examined.text : ""
     )

@@ -26,34 +26,68 @@ export interface Assignment {
 export const assign = (lengths: Float64Array, shares: Shares, seed: number): Assignment => {
   const order = permutation(lengths.length, draws(seed, "dataset"))
   const total = lengths.reduce((sum, length) => sum + length, 0)
-  const validation = new Set<number>()
+  const isValidation = new Uint8Array(lengths.length)
+  let validations = 0
   let taken = 0
   for (const id of order) {
     const after = taken + lengths[id]!
-    if (validation.size === lengths.length - 1 || !closer(after, taken, total * shares.validation)) continue
-    validation.add(id)
+    if (validations === lengths.length - 1 || !closer(after, taken, total * shares.validation)) continue
+    isValidation[id] = 1
+    validations++
     taken = after
   }
   // Each document is larger than twice the share: the smallest comes closest.
-  if (validation.size === 0)
-    validation.add(order.reduce((best, id) => (lengths[id]! < lengths[best]! ? id : best)))
+  if (validations === 0)
+    isValidation[order.reduce((best, id) => (lengths[id]! < lengths[best]! ? id : best))] = 1
 
-  const rest = order.filter((id) => !validation.has(id))
-  const test = new Set<number>()
+  const rest = order.filter((id) => isValidation[id] === 0)
+  const isTest = new Uint8Array(lengths.length)
+  let tests = 0
   taken = 0
-  for (const id of rest.toReversed()) {
+  for (let at = rest.length - 1; at >= 0; at--) {
+    const id = rest[at]!
     const after = taken + lengths[id]!
-    if (test.size === rest.length - 1) break
+    if (tests === rest.length - 1) break
     if (closer(after, taken, total * shares.test)) {
-      test.add(id)
+      isTest[id] = 1
+      tests++
       taken = after
     } else if (taken > 0) break
   }
   return {
-    train: rest.filter((id) => !test.has(id)),
-    validation: order.filter((id) => validation.has(id)),
-    test: rest.filter((id) => test.has(id))
+    train: rest.filter((id) => isTest[id] === 0),
+    validation: order.filter((id) => isValidation[id] === 1),
+    test: rest.filter((id) => isTest[id] === 1)
   }
+}
+
+/** Documents by their units, which are drawn as one: those of a cluster, or one that is in none. Units are in the order of their first documents. */
+interface Units {
+  readonly count: number
+  /** All documents, unit by unit, in ascending order within each. */
+  readonly members: Uint32Array
+  /** Where each unit begins in `members`; one more, where the last ends. */
+  readonly starts: Uint32Array
+}
+
+const unitsOf = (clusters: Float64Array): Units => {
+  const documents = clusters.length
+  const unitOf = new Uint32Array(documents)
+  const unitOfCluster = new Map<number, number>()
+  let count = 0
+  for (let id = 0; id < documents; id++) {
+    const cluster = clusters[id]!
+    const known = cluster === -1 ? undefined : unitOfCluster.get(cluster)
+    unitOf[id] = known ?? count++
+    if (cluster !== -1) unitOfCluster.set(cluster, unitOf[id]!)
+  }
+  const starts = new Uint32Array(count + 1)
+  for (const unit of unitOf) starts[unit + 1]!++
+  for (let unit = 0; unit < count; unit++) starts[unit + 1]! += starts[unit]!
+  const members = new Uint32Array(documents)
+  const next = starts.slice()
+  for (let id = 0; id < documents; id++) members[next[unitOf[id]!]!++] = id
+  return { count, members, starts }
 }
 
 /**
@@ -66,23 +100,22 @@ export const assignClusters = (
   shares: Shares,
   seed: number
 ): Assignment | undefined => {
-  const units: Array<Array<number>> = []
-  const unitOf = new Map<number, Array<number>>()
-  for (let id = 0; id < lengths.length; id++) {
-    const cluster = clusters[id]!
-    const unit = cluster === -1 ? undefined : unitOf.get(cluster)
-    if (unit !== undefined) {
-      unit.push(id)
-      continue
-    }
-    const begun = [id]
-    units.push(begun)
-    if (cluster !== -1) unitOf.set(cluster, begun)
-  }
-  if (units.length < 2) return undefined
-  const sizes = Float64Array.from(units, (unit) => unit.reduce((sum, id) => sum + lengths[id]!, 0))
+  const { count, members, starts } = unitsOf(clusters)
+  if (count < 2) return undefined
+  const membersOf = (unit: number) => members.subarray(starts[unit], starts[unit + 1])
+  const sizes = Float64Array.from({ length: count }, (_, unit) =>
+    membersOf(unit).reduce((sum, id) => sum + lengths[id]!, 0)
+  )
   const { test, train, validation } = assign(sizes, shares, seed)
-  const documents = (drawn: Uint32Array) => Uint32Array.from([...drawn].flatMap((unit) => units[unit]!))
+  const documents = (drawn: Uint32Array) => {
+    const all = new Uint32Array(drawn.reduce((sum, unit) => sum + starts[unit + 1]! - starts[unit]!, 0))
+    let at = 0
+    for (const unit of drawn) {
+      all.set(membersOf(unit), at)
+      at += starts[unit + 1]! - starts[unit]!
+    }
+    return all
+  }
   return { train: documents(train), validation: documents(validation), test: documents(test) }
 }
 

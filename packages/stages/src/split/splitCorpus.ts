@@ -133,8 +133,13 @@ const leftOutOf = (
   corpus: CorpusReader.CorpusReader,
   orders: ReadonlyArray<readonly [order: Uint32Array, written: number]>
 ) => {
-  const ids = orders.flatMap(([order, written]) => [...order.subarray(written)])
-  return { documents: ids.length, bytes: ids.reduce((sum, id) => sum + corpus.lengths[id]!, 0) }
+  let documents = 0
+  let bytes = 0
+  for (const [order, written] of orders) {
+    documents += order.length - written
+    for (const id of order.subarray(written)) bytes += corpus.lengths[id]!
+  }
+  return { documents, bytes }
 }
 
 /**

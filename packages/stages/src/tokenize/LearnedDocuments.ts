@@ -5,7 +5,6 @@
 import { join } from "node:path"
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Stream } from "effect"
-import { DigestSet } from "../collect/DigestSet.ts"
 import * as Spool from "../collect/Spool.ts"
 import type { SplitDocument } from "../split/Split.ts"
 import type { SubsetReader } from "../split/SplitReader.ts"
@@ -27,17 +26,14 @@ export const write = Effect.fnUntraced(function* (directory: string, subset: Sub
   yield* list.flush.pipe(onDisk)
 })
 
-/** The digests that a tokenizer's folder lists: empty for an imported tokenizer, whose documents are unknown. */
-export const read = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const digests = new DigestSet()
-  yield* fs.stream(fileIn(directory), { chunkSize: 1 << 18 }).pipe(
+/** The digests that a tokenizer's folder lists, one by one: none for an imported tokenizer, whose documents are unknown. */
+export const read = (directory: string) =>
+  Stream.unwrap(
+    Effect.map(FileSystem.FileSystem, (fs) => fs.stream(fileIn(directory), { chunkSize: 1 << 18 }))
+  ).pipe(
     Stream.decodeText(),
     Stream.splitLines,
-    Stream.runForEach((line) => Effect.sync(() => void digests.add(line))),
-    Effect.catchTag("PlatformError", (error) =>
-      error.reason._tag === "NotFound" ? Effect.void : Effect.fail(error)
+    Stream.catchTag("PlatformError", (error) =>
+      error.reason._tag === "NotFound" ? Stream.empty : Stream.fail(error)
     )
   )
-  return digests
-})

@@ -95,7 +95,7 @@ const boundedCounts = (most: number, forget: (word: string) => void) => {
 }
 
 /** Different words that are counted. */
-const maximumWords = 1_000_000
+const maximumWords = 400_000
 
 /** Counts the words of a corpus. Memory grows with the different words, up to `most`, and not with the corpus. */
 export const countWords = Effect.fn("tokenize.countWords")(function* (

@@ -7,6 +7,7 @@
  * standard error. Given the same words, both learn the same merges (a test compares them).
  */
 import { letterOfByte } from "./splitting.ts"
+import { empty, WordLists } from "./WordLists.ts"
 
 export interface Learned {
   /** Every token's text in byte letters, by id: the 256 bytes first, in the order of their letters. */
@@ -23,7 +24,8 @@ interface Pair {
   readonly left: number
   readonly right: number
   count: number
-  readonly words: Array<number>
+  /** A list of `WordLists`, the latest word first. */
+  words: number
 }
 
 /** A pair with the count that it had when it was queued. */
@@ -116,17 +118,23 @@ export function* learnMerges(
   const pairs = new Map<number, Pair>()
   const merges: Array<readonly [number, number]> = []
   const touched = new Set<Pair>()
+  const lists = new WordLists()
 
   const change = (left: number, right: number, by: number, word: number): void => {
     const key = keyOf(left, right)
     let pair = pairs.get(key)
     if (pair === undefined) {
-      pair = { left, right, count: 0, words: [] }
+      pair = { left, right, count: 0, words: empty }
       pairs.set(key, pair)
     }
     pair.count += by
+    if (pair.count === 0) {
+      pairs.delete(key)
+      lists.free(pair.words)
+      pair.words = empty
+    }
     if (by > 0) {
-      if (pair.words.at(-1) !== word) pair.words.push(word)
+      if (pair.words === empty || lists.first(pair.words) !== word) pair.words = lists.push(pair.words, word)
       touched.add(pair)
     }
   }
@@ -138,7 +146,8 @@ export function* learnMerges(
   }
   const heap = new Heap()
   const enqueue = (): void => {
-    for (const pair of touched) if (pair.count > 0) heap.push({ pair, count: pair.count })
+    // A rarer pair comes again when it has become more frequent.
+    for (const pair of touched) if (pair.count >= minimumFrequency) heap.push({ pair, count: pair.count })
     touched.clear()
   }
   enqueue()
@@ -174,10 +183,9 @@ export function* learnMerges(
     const { pair } = top
     if (top.count !== pair.count) {
       // Its count changed since it was queued: a pair that lost occurrences is queued again; one that gained some is in the queue twice.
-      if (pair.count > 0 && pair.count < top.count) heap.push({ pair, count: pair.count })
+      if (pair.count >= minimumFrequency && pair.count < top.count) heap.push({ pair, count: pair.count })
       continue
     }
-    if (pair.count < minimumFrequency) break
     const text = tokens[pair.left]! + tokens[pair.right]!
     let merged = idOf.get(text)
     if (merged === undefined) {
@@ -187,9 +195,11 @@ export function* learnMerges(
       if (merged % 250 === 0) yield merged
     }
     merges.push([pair.left, pair.right])
-    for (const word of pair.words) mergeIn(word, pair, merged)
+    const { words } = pair
+    pair.words = empty
+    for (const word of lists.drain(words)) mergeIn(word, pair, merged)
     pair.count = 0
-    pair.words.length = 0
+    pairs.delete(keyOf(pair.left, pair.right))
     enqueue()
   }
 

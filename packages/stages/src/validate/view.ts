@@ -6,6 +6,7 @@ import { count, figure, plural, share } from "../figures.ts"
 import { factsOf } from "./facts.ts"
 import { withInterval, yardstickName } from "./gates.ts"
 import { Report, type ReportValue } from "./Report.ts"
+import { worstSections } from "./worstDocuments.ts"
 
 const decodeCompletion = Schema.decodeUnknownEffect(
   Schema.fromJsonString(
@@ -178,6 +179,7 @@ export const view: View.View = View.make(Report, {
           ])
         }
       },
+      ...(yield* worstSections(directory)),
       ...comparisonSections(value),
       ...adaptiveSections(value),
       ...(samples.length === 0 ? [] : [{ title: writes, samples }])

@@ -1,36 +1,45 @@
 /** Several sources at once, as a list for `collect`: the repositories of a list file, and the clones in a folder. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { carriesCredentials } from "@trainyard/core/Credentials"
 import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import type { Globs, Source } from "../SourceDefinition.ts"
 import { folder } from "./folder.ts"
 import { git } from "./git.ts"
+import { lockedCommits, type Reference } from "./repositoryLock.ts"
 
 const refuse = (message: string) => new InvalidPipeline({ pipeline: "", message })
 
-/** The entries of a list file: an address and a commit a line; `#` begins a comment. Throws `InvalidPipeline` for another line. */
-const entriesOf = (file: string, text: string) => {
+/** The entries of a list file: an address and a commit, a branch or a tag a line; `#` begins a comment. Throws `InvalidPipeline` for another line. */
+const entriesOf = (file: string, text: string): ReadonlyArray<Reference> => {
   const seen = new Set<string>()
   return text.split(/\r?\n/).flatMap((line, index) => {
-    const [repository, commit, ...more] = line
+    const [repository, ref = "HEAD", ...more] = line
       .replace(/(?:^|\s)#.*$/, "")
       .split(/\s+/)
       .filter((word) => word !== "")
     if (repository === undefined) return []
     const place = `Line ${index + 1} of ${file}`
-    if (commit === undefined || more.length > 0 || !/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(commit))
+    if (more.length > 0 || repository.startsWith("-") || ref.startsWith("-"))
       throw refuse(
-        `${place} must have an address and a full commit id. For the newest commit of a repository: git ls-remote ADDRESS HEAD.`
+        `${place} must have an address, and a full commit id, a branch or a tag behind it, or neither.`
+      )
+    if (carriesCredentials(repository))
+      throw refuse(
+        `${place} has an address with a user, password or token. Leave them out, and give them to git: with a credential helper or an ssh key.`
       )
     if (seen.has(repository)) throw refuse(`${place} repeats ${repository}. Keep one commit of it.`)
     seen.add(repository)
-    return [{ repository, commit }]
+    return [{ repository, ref }]
   })
 }
 
+const isPinned = ({ ref }: Reference): boolean => /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(ref)
+
 /**
- * The repositories of a list file, each at its commit: `ADDRESS COMMIT` a line, `#` begins a comment. Each is a source of its own, so a changed line
- * fetches one repository. Throws `InvalidPipeline` where the file cannot be read or a line is wrong.
+ * The repositories of a list file, each at one commit: `ADDRESS COMMIT`, `ADDRESS BRANCH`, `ADDRESS TAG` or `ADDRESS` a line, `#` begins a comment. The
+ * commits of branches and tags are looked up once, and kept in a lock file beside the list. Each is a source of its own, so a changed line
+ * fetches one repository. Throws `InvalidPipeline` where the file cannot be read, a line is wrong, or git does not find a commit.
  *
  * @example
  * ```ts
@@ -40,11 +49,17 @@ const entriesOf = (file: string, text: string) => {
 export const gitList = (file: string, options: Globs = {}): ReadonlyArray<Source> => {
   const path = resolve(file)
   if (!existsSync(path))
-    throw refuse(`There is no list of repositories ${path}. Give a file with an address and a commit a line.`)
+    throw refuse(`There is no list of repositories ${path}. Give a file with an address a line.`)
   const entries = entriesOf(path, readFileSync(path, "utf8"))
-  if (entries.length === 0)
-    throw refuse(`The list ${path} names no repository. Add an address and a commit a line.`)
-  return entries.map(({ commit, repository }) => git(repository, { ...options, commit }))
+  if (entries.length === 0) throw refuse(`The list ${path} names no repository. Add an address a line.`)
+  const open = entries.filter((entry) => !isPinned(entry))
+  const locked = lockedCommits(path, open, refuse)
+  return entries.map((entry) =>
+    git(entry.repository, {
+      ...options,
+      commit: isPinned(entry) ? entry.ref : locked[open.indexOf(entry)]!
+    })
+  )
 }
 
 const isClone = (path: string): boolean => existsSync(join(path, ".git"))
