@@ -17,7 +17,7 @@ it.layer(workspace)("validate", (it) => {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const { artifact, events } = yield* runStage(
-        node({ ...quick, maxTokens: 80, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
+        node({ ...quick, maxTokens: 160, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
         yield* place
       )
       const { value } = artifact
@@ -53,7 +53,7 @@ it.layer(workspace)("validate", (it) => {
         expect.stringMatching(/\{$/),
         expect.stringMatching(/\{$/)
       ])
-      expect(completions.every((each) => each.tokens <= 80)).toBe(true)
+      expect(completions.every((each) => each.tokens <= 160)).toBe(true)
       const kinds = new Set(events.map((event: StageEvent) => event.type))
       expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate"]))
     })
