@@ -98,14 +98,14 @@ const fields = {
   ),
   /**
    * Leaves out tokens with less than this share of the most likely token's probability.
-   * @defaultValue 0, which leaves out none
+   * @defaultValue 0.1
    */
   minP: Schema.optionalKey(
     Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
   ),
   /**
    * Makes tokens of the text so far less likely where it is above 1.
-   * @defaultValue 1, no change
+   * @defaultValue 1.1
    */
   repetitionPenalty: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
   /** Draws the documents, the prompts and the completions. */
@@ -149,6 +149,13 @@ const withoutDraws = ({ minP, temperature, topP }: Config): string | undefined =
 
 /** Completions that are written at once: more take memory for their key-value caches. */
 const completionRows = 8
+
+/** The settings with the defaults of those that have no effect at temperature 0, where giving them is refused. docs/validation.md says why these. */
+const withDefaults = (config: Config) => ({
+  ...config,
+  minP: config.minP ?? 0.1,
+  repetitionPenalty: config.repetitionPenalty ?? 1.1
+})
 
 const samplingOf = (config: Config): string => {
   const { items, maxTokens, minP = 0, repetitionPenalty = 1, seed, temperature, topK, topP = 1 } = config
@@ -286,8 +293,9 @@ export const validate = Stage.make({
     })
     const { figures: prediction, kinds, name: split, whole } = first
 
+    const completing = withDefaults(config)
     const measured = yield* measureCompletions({
-      config,
+      config: completing,
       language,
       codec: codecOf(tokenizer),
       speaker: opened.generator,
@@ -330,7 +338,7 @@ export const validate = Stage.make({
         sameTraining,
         calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
-        sampling: samplingOf(config),
+        sampling: samplingOf(completing),
         seconds,
         language
       },
