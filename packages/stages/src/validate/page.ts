@@ -176,10 +176,7 @@ const completionFigures = (report: ReportValue, language: Language | undefined):
     [
       [`parses as ${language.title}`, shareWithInterval(completions.parses, completions.total)],
       ["has a syntax error", String(completions.errors)],
-      [
-        "finished no item",
-        `${completions.unfinished}, of which ${completions.loops} ended because they repeat themselves`
-      ],
+      ["finished no item", `${completions.unfinished}, of which ${completions.loops} ended in a loop`],
       [
         "the documents' own text after the same prompts parses",
         report.realParseShare === null ? "no such prompts" : percent(report.realParseShare)

@@ -159,7 +159,7 @@ describe("report.md", () => {
 
   it("gives the share that parses with its interval, and says where prompts came from and which are left out", () => {
     expect(text).toContain("| parses as C | 10 of 20 (50.0 %; 29.9 % to 70.1 %) |")
-    expect(text).toContain("| finished no item | 4, of which 3 ended because they repeat themselves |")
+    expect(text).toContain("| finished no item | 4, of which 3 ended in a loop |")
     expect(text).toContain(
       "18 prompts are from documents of the test split: 5 heads of items, and 13 with lines of the body."
     )
