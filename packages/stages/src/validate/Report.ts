@@ -186,8 +186,8 @@ export const Completion = Schema.Struct({
   document: Schema.NullOr(Schema.String),
   completion: Schema.String,
   tokens: Schema.Int,
-  /** Whether the model ended the text itself; otherwise the token limit did. */
-  ended: Schema.Boolean,
+  /** How it ended: by the model, at the end of an item, because it repeated itself, or at the token limit. */
+  ended: Schema.Literals(["document", "items", "loop", "limit"]),
   /** What came of parsing it; null where no language is chosen. */
   status: Schema.NullOr(Status),
   /** Its first syntax error. */
@@ -203,7 +203,7 @@ export type Completion = typeof Completion.Type
 
 export const Report = Artifact.kind({
   name: "report",
-  version: 6,
+  version: 7,
   view: () => import("./view.ts"),
   value: Schema.Struct({
     passed: Schema.Boolean,
@@ -240,7 +240,17 @@ export const Report = Artifact.kind({
       total: Schema.Int,
       parses: Schema.Int,
       errors: Schema.Int,
-      unfinished: Schema.Int
+      unfinished: Schema.Int,
+      /** Of the unfinished ones, how many repeated themselves; the others met the token limit or ended the document. */
+      loops: Schema.Int
+    }),
+    /** Prompts from documents: how many were asked for and found, and of these how many are heads alone; the others have lines of the body. */
+    documentPrompts: Schema.Struct({
+      asked: Schema.Int,
+      found: Schema.Int,
+      heads: Schema.Int,
+      /** Heads and cuts that were looked at and left out, because the document needs too many tokens to end the item. */
+      tooLong: Schema.Int
     }),
     /** Share of completions that parse, each up to its last complete item; null when there are none, or no language is chosen. */
     parseShare: Schema.NullOr(Schema.Finite),

@@ -8,8 +8,8 @@ import type { Codec, TextGenerator } from "../generate/Completion.ts"
 import { guidance } from "../generate/Guide.ts"
 import type { Compiler } from "../languages/Compiler.ts"
 import { type Language, type Parsed, parse, type Tools } from "../languages/Language.ts"
-import { choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
-import { type Continued, completeAll, real } from "./complete.ts"
+import { type Chosen, choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
+import { type Continued, completeAll, type Guides, real } from "./complete.ts"
 import { compileAll, generationOf, guidesOf, parseGuided } from "./guided.ts"
 import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
@@ -20,6 +20,7 @@ export interface Config {
   readonly documentPrompts: number
   readonly guided: boolean
   readonly maxTokens: number
+  readonly items: number
   readonly temperature: number
   readonly topK: number
   readonly topP?: number
@@ -77,8 +78,37 @@ const guidesFor = Effect.fnUntraced(function* <E, E2, R>(
   const opened = yield* guidance(language, codec.tokenBytes).pipe(
     Effect.catchTag("GuideImpossible", () => Effect.succeed(undefined))
   )
-  return opened === undefined ? undefined : yield* guidesOf(opened, prompts, config.maxTokens)
+  if (opened === undefined) return undefined
+  return { guidance: opened, guides: yield* guidesOf(opened, prompts, config.maxTokens) } satisfies Guides
 })
+
+/** Prompts from the documents; none without a language. */
+const promptsOf = Effect.fnUntraced(function* <E, E2, R>(
+  { codec, config, documents, language }: Options<E, E2, R>,
+  tools: Tools | undefined
+) {
+  const none: Chosen = { prompts: [], heads: 0, tooLong: 0 }
+  if (language === undefined || tools === undefined || config.documentPrompts === 0) return none
+  return yield* choosePrompts(
+    documents,
+    codec,
+    { endings: language.endings, items: tools.items },
+    { count: config.documentPrompts, seed: config.seed, longestItem: Math.floor(config.maxTokens / 4) }
+  )
+})
+
+/** How completions are drawn, and where they end. */
+const samplingOf = <E, E2, R>({ config, endTokenId }: Options<E, E2, R>, tools: Tools | undefined) => {
+  const { items, maxTokens, minP, repetitionPenalty, seed, temperature, topK, topP } = config
+  return {
+    ...{ maxTokens, minP, repetitionPenalty, seed, temperature, topK, topP, endTokenId },
+    items: tools === undefined || items === 0 ? undefined : { count: items, lastItem: tools.lastItem },
+    // A guided completion is ended whole where it repeats itself, so a free one does not wait for the limit either.
+    loopStop: true
+  }
+}
+
+const isEnded = ({ ended }: Continued): boolean => ended === "document"
 
 /** The figures of free and guided completions of the same prompts. `runs`: longest overlaps, of the free ones first. */
 const sideBySide = Effect.fnUntraced(function* (
@@ -106,7 +136,7 @@ const sideBySide = Effect.fnUntraced(function* (
     free: generationOf(
       tools,
       written.map(({ made, parsed, prompt }, index) => ({
-        completed: { prompt, completion: made.text, ended: made.ended },
+        completed: { prompt, completion: made.text, ended: isEnded(made) },
         parsed: parsed ?? unfinished,
         overlap: runs[index]!.tokens
       })),
@@ -132,23 +162,10 @@ const sideBySide = Effect.fnUntraced(function* (
 export const measureCompletions = Effect.fn("validate.measureCompletions")(function* <E, E2, R>(
   options: Options<E, E2, R>
 ) {
-  const { codec, config, documents, endTokenId, language, speaker, train } = options
+  const { codec, config, language, speaker, train } = options
   const tools = language === undefined ? undefined : yield* language.open
   const compiler = compilerOf(language, tools?.compiler)
-  const fromDocuments: ReadonlyArray<DocumentPrompt> =
-    language === undefined || tools === undefined
-      ? []
-      : yield* choosePrompts(
-          documents,
-          codec,
-          { endings: language.endings, items: tools.items },
-          {
-            count: config.documentPrompts,
-            seed: config.seed,
-            longestPrompt: Math.floor(speaker.sequenceLength / 2),
-            longestItem: Math.floor(config.maxTokens / 2)
-          }
-        )
+  const { prompts: fromDocuments, ...found } = yield* promptsOf(options, tools)
   const prompts: ReadonlyArray<DocumentPrompt | { readonly prompt: string; readonly document: null }> = [
     ...(config.prompts ?? language?.prompts ?? []).map((prompt) => ({ prompt, document: null })),
     ...fromDocuments
@@ -159,14 +176,15 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
   let done = 0
   const total = texts.length * (guides === undefined ? 1 : 2)
   const onEnd = Effect.suspend(() => options.progress(++done, total))
-  const sampling = { ...config, endTokenId }
+  const sampling = samplingOf(options, tools)
   const made = yield* completeAll(speaker, codec, texts, sampling, onEnd)
   const guidedTexts =
     guides === undefined ? undefined : yield* completeAll(speaker, codec, texts, sampling, onEnd, guides)
   const written = prompts.map(({ document, prompt }, index): Written => {
-    const { ended, text } = made[index]!
-    const parsed = tools === undefined ? null : parse(tools, { prompt, completion: text, ended })
-    return { prompt, document, made: made[index]!, parsed }
+    const one = made[index]!
+    const parsed =
+      tools === undefined ? null : parse(tools, { prompt, completion: one.text, ended: isEnded(one) })
+    return { prompt, document, made: one, parsed }
   })
 
   const overlap = new Overlap([...made, ...(guidedTexts ?? [])].map(({ tokens }) => tokens))
@@ -186,7 +204,7 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
         status: parsed?.status ?? null,
         error: parsed?.error ?? null,
         compile: yield* compile(compiler, parsed),
-        guided: guides?.[index] === undefined ? null : (guidedTexts?.[index]?.text ?? null),
+        guided: guides?.guides[index] === undefined ? null : (guidedTexts?.[index]?.text ?? null),
         overlap: { tokens, text: yield* codec.decode(made.tokens.slice(start, start + tokens)) }
       }
       return completion
@@ -197,17 +215,27 @@ export const measureCompletions = Effect.fn("validate.measureCompletions")(funct
   const realTexts =
     tools === undefined
       ? []
-      : yield* Effect.forEach(fromDocuments, ({ prompt, rest }) =>
-          Effect.map(real(codec, rest, config.maxTokens), ({ ended, text }) =>
-            parse(tools, { prompt, completion: text, ended })
+      : yield* Effect.forEach(fromDocuments, (each) =>
+          Effect.map(real(codec, each, sampling), (text) =>
+            parse(tools, { prompt: each.prompt, completion: text.text, ended: isEnded(text) })
           )
         )
   const guided =
     guides === undefined || guidedTexts === undefined || tools === undefined
       ? null
-      : yield* sideBySide({ tools, compiler, written, completions, realTexts }, guides, guidedTexts, runs)
+      : yield* sideBySide(
+          { tools, compiler, written, completions, realTexts },
+          guides.guides,
+          guidedTexts,
+          runs
+        )
   return {
     completions,
+    documentPrompts: {
+      asked: language === undefined ? 0 : config.documentPrompts,
+      found: fromDocuments.length,
+      ...found
+    },
     language: language?.name ?? null,
     parseShare: tools === undefined ? null : shareOf(completions.map(({ status }) => status === "parses")),
     realParseShare: shareOf(realTexts.map(({ status }) => status === "parses")),

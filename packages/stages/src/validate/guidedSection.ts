@@ -1,5 +1,6 @@
 /** The part of a report's page that sets free and guided completions side by side. */
 import { percent } from "./gates.ts"
+import { shareInterval } from "./guided.ts"
 import { table } from "./markdown.ts"
 import type { Generation, ReportValue } from "./Report.ts"
 
@@ -9,6 +10,10 @@ const share = (passes: number, total: number, interval: Figures["parseInterval"]
   interval === null
     ? `${passes} of ${total}`
     : `${passes} of ${total} (${percent(passes / total)}; ${percent(interval.low)} to ${percent(interval.high)})`
+
+/** A share with its score interval. */
+export const shareWithInterval = (passes: number, total: number): string =>
+  share(passes, total, shareInterval(passes, total))
 
 const compiled = (figures: Figures, total: number): string =>
   figures.compiles === null ? "not measured" : share(figures.compiles, total, figures.compileInterval)
@@ -38,7 +43,7 @@ export const guidedSection = ({ guided: both }: ReportValue): ReadonlyArray<stri
       ]
     ),
     "",
-    "Shares with their 95 % score interval. A guided completion is the model's own text without the tokens that the grammar refuses, and is parsed to its end. It changes no other figure.",
+    "Shares with their 95 % score interval, as if the prompts were independent: those of one document are alike, so with few documents the interval is rather too narrow. A guided completion is the model's own text without the tokens that the grammar refuses, and is parsed to its end. It changes no other figure.",
     ...(real === null || real.compiles === null
       ? []
       : [

@@ -6,7 +6,7 @@ import { adaptiveSection, comparisonMethod, lexicalSection, yardstickSection } f
 import { withoutShared } from "./facts.ts"
 import { fillInTheMiddleSection } from "./fillInTheMiddleSection.ts"
 import { baselineName, figure, percent, withInterval } from "./gates.ts"
-import { guidedSection } from "./guidedSection.ts"
+import { guidedSection, shareWithInterval } from "./guidedSection.ts"
 import { cell, table } from "./markdown.ts"
 import type { Completion, Prediction, ReportValue, SplitFigures } from "./Report.ts"
 
@@ -114,7 +114,12 @@ const outcomeOf = (completion: Completion, language: Language | undefined): stri
     completion.compile === null || completion.status === "unfinished"
       ? []
       : [completion.compile.passes ? "compiles" : `does not compile: ${completion.compile.error}`]
-  const ended = completion.ended ? ["ended by the model"] : []
+  const ended =
+    completion.ended === "document"
+      ? ["ended by the model"]
+      : completion.ended === "loop"
+        ? ["ended because it repeats itself"]
+        : []
   return [...parse, ...compile, ...ended, `longest overlap ${completion.overlap.tokens} tokens`].join("; ")
 }
 
@@ -126,6 +131,32 @@ const completionSection = (completion: Completion, language: Language | undefine
   codeBlock(completion.prompt + completion.completion, language?.name ?? ""),
   ""
 ]
+
+/** Completions of prompts from documents that a page shows; all are in `completions.jsonl`. */
+const mostShown = 12
+
+const shownOf = (completions: ReadonlyArray<Completion>): ReadonlyArray<Completion> => [
+  ...completions.filter(({ document }) => document === null),
+  ...completions.filter(({ document }) => document !== null).slice(0, mostShown)
+]
+
+/** Where the prompts come from, and what is not shown. */
+const promptSection = ({ documentPrompts, language, split }: ReportValue): ReadonlyArray<string> => {
+  if (language === null || documentPrompts.asked === 0) return []
+  const { asked, found, heads, tooLong } = documentPrompts
+  const cuts = found - heads
+  return [
+    `${count(found)} prompts are from documents of the ${split} split: ${count(heads)} heads of items, and ${count(cuts)} with lines of the body.`,
+    ...(found < asked ? [`${count(asked)} were asked for: the documents have no more.`] : []),
+    ...(tooLong === 0
+      ? []
+      : [
+          `${count(tooLong)} others were left out, because the document needs more than a quarter of the tokens to end the item.`
+        ]),
+    ...(found > mostShown ? [`The first ${mostShown} are shown; all are in \`completions.jsonl\`.`] : []),
+    ""
+  ]
+}
 
 const codeSpan = (text: string): string =>
   text.trim() === "" ? "(empty prompt)" : `\`${text.replace(/`/g, "'").replace(/\s+/g, " ")}\``
@@ -143,12 +174,9 @@ const completionFigures = (report: ReportValue, language: Language | undefined):
   return table(
     ["completions", ""],
     [
-      [
-        `parses as ${language.title}`,
-        `${completions.parses} of ${completions.total} (${percent(report.parseShare ?? 0)})`
-      ],
+      [`parses as ${language.title}`, shareWithInterval(completions.parses, completions.total)],
       ["has a syntax error", String(completions.errors)],
-      ["finished no item", String(completions.unfinished)],
+      ["finished no item", `${completions.unfinished}, of which ${completions.loops} ended in a loop`],
       [
         "the documents' own text after the same prompts parses",
         report.realParseShare === null ? "no such prompts" : percent(report.realParseShare)
@@ -243,7 +271,8 @@ export const page = (report: ReportValue, completions: ReadonlyArray<Completion>
     ...completionFigures(report, about.language),
     "",
     ...guidedSection(report),
-    ...completions.flatMap((completion) => completionSection(completion, about.language)),
+    ...promptSection(report),
+    ...shownOf(completions).flatMap((completion) => completionSection(completion, about.language)),
     ...fillInTheMiddleSection(report),
     "## How this was measured",
     "",

@@ -52,8 +52,8 @@ const fields = {
    */
   prompts: Schema.optionalKey(Schema.Array(Schema.String)),
   /**
-   * Prompts taken from documents of the test split, beside `prompts`: beginnings of functions and the like that the document ends within
-   * half of `maxTokens`. Has no effect without a language.
+   * Prompts taken from documents of the test split, beside `prompts`: heads of functions and the like that the document ends within a quarter of
+   * `maxTokens`, spread over the documents; where they are too few, the same with some lines of the body. Has no effect without a language.
    * @unit prompts
    */
   documentPrompts: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(12))),
@@ -69,10 +69,16 @@ const fields = {
    */
   middleLines: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(100))),
   /**
-   * Length of a completion.
+   * Ends a completion when so many top-level items of the language are complete, as `--items` of `generate` does; 0 writes on to the end of the
+   * document or `maxTokens`. Has no effect without a language.
+   * @unit items
+   */
+  items: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /**
+   * Length of a completion, which ends earlier where it repeats itself.
    * @unit tokens
    */
-  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(160))),
+  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(320))),
   /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
   temperature: Schema.Finite.pipe(
     Schema.check(Schema.isGreaterThanOrEqualTo(0)),
@@ -92,14 +98,14 @@ const fields = {
   ),
   /**
    * Leaves out tokens with less than this share of the most likely token's probability.
-   * @defaultValue 0, which leaves out none
+   * @defaultValue 0.1
    */
   minP: Schema.optionalKey(
     Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
   ),
   /**
    * Makes tokens of the text so far less likely where it is above 1.
-   * @defaultValue 1, no change
+   * @defaultValue 1.1
    */
   repetitionPenalty: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
   /** Draws the documents, the prompts and the completions. */
@@ -144,17 +150,25 @@ const withoutDraws = ({ minP, temperature, topP }: Config): string | undefined =
 /** Completions that are written at once: more take memory for their key-value caches. */
 const completionRows = 8
 
+/** The settings with the defaults of those that have no effect at temperature 0, where giving them is refused. docs/validation.md says why these. */
+const withDefaults = (config: Config) => ({
+  ...config,
+  minP: config.minP ?? 0.1,
+  repetitionPenalty: config.repetitionPenalty ?? 1.1
+})
+
 const samplingOf = (config: Config): string => {
-  const { maxTokens, minP = 0, repetitionPenalty = 1, seed, temperature, topK, topP = 1 } = config
+  const { items, maxTokens, minP = 0, repetitionPenalty = 1, seed, temperature, topK, topP = 1 } = config
   const cuts = [
     ...(topP < 1 ? [`top-p ${topP}`] : []),
     ...(minP > 0 ? [`min-p ${minP}`] : []),
     ...(repetitionPenalty === 1 ? [] : [`repetition penalty ${repetitionPenalty}`])
   ]
+  const whole = items === 0 ? "" : items === 1 ? ", to the end of an item" : `, to the end of ${items} items`
   const also = cuts.map((cut) => `, ${cut}`).join("")
   return temperature === 0
-    ? `at most ${maxTokens} tokens, always the most likely one${repetitionPenalty === 1 ? "" : `, repetition penalty ${repetitionPenalty}`}`
-    : `at most ${maxTokens} tokens, drawn at temperature ${temperature} from the ${topK} most likely${also} (seed ${seed})`
+    ? `at most ${maxTokens} tokens${whole}, always the most likely one${repetitionPenalty === 1 ? "" : `, repetition penalty ${repetitionPenalty}`}`
+    : `at most ${maxTokens} tokens${whole}, drawn at temperature ${temperature} from the ${topK} most likely${also} (seed ${seed})`
 }
 
 /** Whether the model was trained on this dataset's training split, undefined where that is not known; warns about what limits the figures. */
@@ -185,7 +199,8 @@ const countsOf = (completions: ReadonlyArray<Completion>): ReportValue["completi
     total: completions.length,
     parses: count("parses"),
     errors: count("errors"),
-    unfinished: count("unfinished")
+    unfinished: count("unfinished"),
+    loops: completions.filter(({ ended, status }) => ended === "loop" && status === "unfinished").length
   }
 }
 
@@ -231,7 +246,7 @@ const saveWeights = Effect.fnUntraced(function* (
 
 export const validate = Stage.make({
   name: "validate",
-  version: 6,
+  version: 7,
   source: import.meta.url,
   inputs: { model: Model, dataset: Dataset },
   config: fields,
@@ -278,8 +293,9 @@ export const validate = Stage.make({
     })
     const { figures: prediction, kinds, name: split, whole } = first
 
+    const completing = withDefaults(config)
     const measured = yield* measureCompletions({
-      config,
+      config: completing,
       language,
       codec: codecOf(tokenizer),
       speaker: opened.generator,
@@ -322,7 +338,7 @@ export const validate = Stage.make({
         sameTraining,
         calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
-        sampling: samplingOf(config),
+        sampling: samplingOf(completing),
         seconds,
         language
       },

@@ -90,7 +90,7 @@ describe("samples of a model", () => {
       const { directory } = yield* publishModel(yield* place, { ...settings, steps: 4, evaluateEvery: 4 })
       const loaded = yield* Model.load(directory)
       const prompts = ["w3 w5 w7 w9 w11 w13", "w2", "", "w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1", "w4 w6"]
-      const given = { temperature: 1, maxTokens: 30, seed: 5, endTokenId: loaded.endTokenId }
+      const given = { temperature: 1, maxTokens: 30, seed: 5, endTokenId: loaded.endTokenId, loopStop: false }
       const completed = (rows: number) =>
         Effect.gen(function* () {
           const { generator } = yield* Model.open(loaded, rows)

@@ -93,7 +93,7 @@ it.layer(workspace)("validate's language", (it) => {
       )
       const { value } = artifact
       expect(value).toMatchObject({ language: null, parseShare: null, compileShare: null, passed: false })
-      expect(value.completions).toEqual({ total: 1, parses: 0, errors: 0, unfinished: 0 })
+      expect(value.completions).toEqual({ total: 1, parses: 0, errors: 0, unfinished: 0, loops: 0 })
       expect(value.longestOverlap).not.toBeNull()
       expect(value.gates[0]!.why).toContain("no language is chosen")
       expect(warningsOf(events).join()).toContain('Give validate the language "python"')

@@ -9,7 +9,7 @@ import { itemsWithBodies } from "../../src/languages/c/items.ts"
 import * as Grammar from "../../src/languages/Grammar.ts"
 import { Ports } from "../../src/model/Programs.ts"
 import { choosePrompts } from "../../src/validate/choosePrompts.ts"
-import { completeAll, real } from "../../src/validate/complete.ts"
+import { completeAll, type Options, real } from "../../src/validate/complete.ts"
 
 const endTokenId = 0
 
@@ -24,6 +24,7 @@ const texts = {
   "b.h":
     "#ifndef B_H\n#define B_H\nstruct pair { int a; int b; };\ntypedef struct { int c; } t;\nint h(void);\n#endif\n",
   "c.c": "int broken(void) { return ; } }\nint long_one(void) { return 1111111111111111111111111111111; }\n",
+  "e.c": "int k(int a)\n{\n  a = a * 2;\n  a = a + 1;\n  b();\n  return a;\n}\n",
   "d.md": "int in_text(void) { return 1; }\n"
 }
 
@@ -60,7 +61,7 @@ const choose = (count: number, seed = 1) =>
         endings: ["c", "h"],
         items: (document: string) => itemsWithBodies(parser, document)
       }
-      return yield* choosePrompts(split, bytes, language, { count, seed, longestPrompt: 24, longestItem: 24 })
+      return yield* choosePrompts(split, bytes, language, { count, seed, longestItem: 24 })
     })
   )
 
@@ -69,7 +70,8 @@ describe("prompts from validation documents", () => {
     "are heads of functions and structures of C files, each with what the document says after it",
     () =>
       Effect.gen(function* () {
-        const chosen = yield* choose(10)
+        const { heads, prompts: chosen, tooLong } = yield* choose(5)
+        expect({ heads, tooLong }).toEqual({ heads: 5, tooLong: 2 })
         expect(chosen.map(({ document, prompt }) => `${document}: ${prompt}`).toSorted()).toEqual([
           "a.c: int f(void) {",
           "a.c: int g(int a)\n{",
@@ -85,13 +87,32 @@ describe("prompts from validation documents", () => {
       })
   )
 
+  it.effect(
+    "have lines of the body where there are too few heads, and those that are too long are counted",
+    () =>
+      Effect.gen(function* () {
+        const { heads, prompts, tooLong } = yield* choose(10)
+        expect({ found: prompts.length, heads, tooLong }).toEqual({ found: 7, heads: 5, tooLong: 3 })
+        const head = "int k(int a)\n{\n  a = a * 2;\n  a = a + 1;"
+        expect(
+          prompts
+            .slice(5)
+            .map(({ prompt }) => prompt)
+            .toSorted()
+        ).toEqual([head, `${head}\n  b();`])
+        expect(prompts.slice(5).every(({ item, prompt }) => (prompt + item).endsWith("return a;\n}"))).toBe(
+          true
+        )
+      })
+  )
+
   it.effect("come from different documents first, and depend on the seed alone", () =>
     Effect.gen(function* () {
       const chosen = yield* choose(3)
-      expect(new Set(chosen.map((each) => each.document)).size).toBe(3)
+      expect(new Set(chosen.prompts.map((each) => each.document)).size).toBe(3)
       expect(yield* choose(3)).toEqual(chosen)
       const firsts = yield* Effect.forEach([...Array(12).keys()], (seed) => choose(1, seed))
-      expect(new Set(firsts.map(([first]) => first!.prompt)).size).toBeGreaterThan(1)
+      expect(new Set(firsts.map(({ prompts: [first] }) => first!.prompt)).size).toBeGreaterThan(1)
     })
   )
 })
@@ -113,9 +134,9 @@ const reciting = (text: string): Prepared => {
   }
 }
 
-const options = { maxTokens: 5, temperature: 0, topK: 1, seed: 1, endTokenId }
+const options = { maxTokens: 5, temperature: 0, topK: 1, seed: 1, endTokenId, loopStop: true }
 
-const complete = (speaker: TextGenerator, prompt: string, given: typeof options) =>
+const complete = (speaker: TextGenerator, prompt: string, given: Options) =>
   Effect.map(completeAll(speaker, bytes, [prompt], given, Effect.void), ([made]) => made!)
 
 describe("completions", () => {
@@ -124,14 +145,14 @@ describe("completions", () => {
   it.effect("stop at the token limit", () =>
     Effect.gen(function* () {
       const made = yield* complete(speaker, "ab", options)
-      expect(made).toEqual({ text: "cdefg", tokens: [...Buffer.from("cdefg")], ended: false })
+      expect(made).toEqual({ text: "cdefg", tokens: [...Buffer.from("cdefg")], ended: "limit" })
     })
   )
 
   it.effect("stop where the model ends the document, and say so", () =>
     Effect.gen(function* () {
       const made = yield* complete(speaker, "abcdef", options)
-      expect(made).toEqual({ text: "gh", tokens: [...Buffer.from("gh")], ended: true })
+      expect(made).toEqual({ text: "gh", tokens: [...Buffer.from("gh")], ended: "document" })
     })
   )
 
@@ -146,12 +167,31 @@ describe("completions", () => {
   )
 })
 
+/** An item ends at a semicolon. */
+const items = { count: 2, lastItem: (text: string) => ({ end: text.lastIndexOf(";") + 1, closing: "" }) }
+
+describe("an item limit", () => {
+  const speaker = { program: reciting("a;bcd;efgh;i"), sequenceLength: 40 }
+
+  it.effect("ends completions, and what the document says in their place, at the same item", () =>
+    Effect.gen(function* () {
+      const ended = { text: "cd;efgh;", ended: "items" }
+      expect(yield* complete(speaker, "a;b", { ...options, maxTokens: 30, items })).toMatchObject(ended)
+      const rest = { prompt: "a;b", rest: "cd;efgh;i;" }
+      expect(yield* real(bytes, rest, { maxTokens: 30, items })).toMatchObject(ended)
+      expect((yield* real(bytes, rest, { maxTokens: 5, items })).ended).toBe("limit")
+    })
+  )
+})
+
 describe("what the document really says", () => {
+  const says = (rest: string) => real(bytes, { prompt: "", rest }, { maxTokens: 3 })
+
   it.effect("is cut at the same number of tokens, or reaches to the document's end", () =>
     Effect.gen(function* () {
-      expect(yield* real(bytes, "abcdefgh", 3)).toEqual({ text: "abc", tokens: [97, 98, 99], ended: false })
-      expect((yield* real(bytes, "abc", 3)).ended).toBe(true)
-      expect((yield* real(bytes, "a".repeat(5000), 3)).ended).toBe(false)
+      expect(yield* says("abcdefgh")).toEqual({ text: "abc", tokens: [97, 98, 99], ended: "limit" })
+      expect((yield* says("abc")).ended).toBe("document")
+      expect((yield* says("a".repeat(5000))).ended).toBe("limit")
     })
   )
 })

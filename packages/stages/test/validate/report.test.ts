@@ -96,7 +96,8 @@ const report: ReportValue = {
     ]
   },
   kinds: [{ kind: "c", bytes: 3456, bitsPerByte: 2.1, baselines: [2.6] }],
-  completions: { total: 2, parses: 1, errors: 1, unfinished: 0 },
+  completions: { total: 20, parses: 10, errors: 6, unfinished: 4, loops: 3 },
+  documentPrompts: { asked: 30, found: 18, heads: 5, tooLong: 7 },
   parseShare: 0.5,
   realParseShare: null,
   language: "c",
@@ -131,7 +132,7 @@ const completions: ReadonlyArray<Completion> = [
     document: null,
     completion: "(void) { return 0; }\n```\nint",
     tokens: 12,
-    ended: false,
+    ended: "loop",
     status: "errors",
     error: "2:1: not C",
     compile: null,
@@ -155,6 +156,18 @@ const about = {
 
 describe("report.md", () => {
   const text = page(report, completions, about)
+
+  it("gives the share that parses with its interval, and says where prompts came from and which are left out", () => {
+    expect(text).toContain("| parses as C | 10 of 20 (50.0 %; 29.9 % to 70.1 %) |")
+    expect(text).toContain("| finished no item | 4, of which 3 ended in a loop |")
+    expect(text).toContain(
+      "18 prompts are from documents of the test split: 5 heads of items, and 13 with lines of the body."
+    )
+    expect(text).toContain("30 were asked for: the documents have no more.")
+    expect(text).toContain("7 others were left out")
+    expect(text).toContain("The first 12 are shown")
+    expect(text).toContain("ended because it repeats itself")
+  })
 
   it("leads with the outcome, and shows model and baseline side by side", () => {
     expect(text).toContain("**Failed: 1 of 2 gates.**")

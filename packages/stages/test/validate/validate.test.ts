@@ -17,7 +17,7 @@ it.layer(workspace)("validate", (it) => {
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const { artifact, events } = yield* runStage(
-        node({ ...quick, maxTokens: 80, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
+        node({ ...quick, maxTokens: 160, prompts: ["int main", "struct"], bitsPerByteAtMost: 100 }),
         yield* place
       )
       const { value } = artifact
@@ -39,6 +39,9 @@ it.layer(workspace)("validate", (it) => {
         "report.json",
         "report.md"
       ])
+      const page = yield* fs.readFileString(path.join(artifact.directory, "report.md"))
+      expect(page).toContain("at most 160 tokens, to the end of an item, drawn at temperature 0.5")
+      expect(page).toContain("most likely, min-p 0.1, repetition penalty 1.1 (seed 1)")
       const json = yield* fs.readFileString(path.join(artifact.directory, "report.json"))
       expect(Schema.decodeUnknownSync(Schema.fromJsonString(Report.value))(json)).toEqual(value)
       const lines = (yield* fs.readFileString(path.join(artifact.directory, "completions.jsonl")))
@@ -53,7 +56,7 @@ it.layer(workspace)("validate", (it) => {
         expect.stringMatching(/\{$/),
         expect.stringMatching(/\{$/)
       ])
-      expect(completions.every((each) => each.tokens <= 80)).toBe(true)
+      expect(completions.every((each) => each.tokens <= 160)).toBe(true)
       const kinds = new Set(events.map((event: StageEvent) => event.type))
       expect([...kinds]).toEqual(expect.arrayContaining(["Progress", "Sample", "Gate"]))
     })
