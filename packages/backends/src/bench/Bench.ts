@@ -112,7 +112,10 @@ export const plan = Effect.fn("Bench.plan")(function* (options: BenchOptions = {
       absent.push({ engine, unavailable: `it offers precision ${here.precisions.join(", ")} only` })
     for (const precision of precisions)
       for (const threads of here.ownThreads === true ? threadCounts.slice(-1) : threadCounts)
-        for (const what of options.what ?? whats) measurements.push({ engine, precision, threads, what })
+        for (const what of (options.what ?? whats).filter(
+          (what) => precision !== "int8" || what === "generate"
+        ))
+          measurements.push({ engine, precision, threads, what })
   }
   // Those that take turns follow each other.
   const groups = Map.groupBy(measurements, ({ threads, what }) => `${threads} ${what}`)

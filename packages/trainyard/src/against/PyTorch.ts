@@ -56,7 +56,9 @@ export interface Options {
 export const measure = Effect.fn("PyTorch.measure")(function* (options: Options) {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const threads = options.threads ?? availableParallelism()
-  const precisions = options.precision ?? Precision.literals.join(",")
+  if (options.precision === "int8")
+    return absent("int8 is for generation, and PyTorch's training step is measured")
+  const precisions = options.precision ?? "f32,bf16"
   const named = yield* Config.option(Config.NonEmptyString("PYTHON")).pipe(
     Effect.orElseSucceed(() => Option.none<string>())
   )
