@@ -20,17 +20,11 @@ import { type GptShape, lossName, referenceShape } from "./gpt.ts"
 import { operationCount } from "./operationCount.ts"
 import type { Rival } from "./Rival.ts"
 import { type Share, sharesOf } from "./shares.ts"
-import { type Task, tasks, type What, whats } from "./tasks.ts"
+import { type Planned, type Task, tasks, type What, whats } from "./tasks.ts"
 import { isNarrow, makeObserver, type Timing, timingOf } from "./timing.ts"
 import * as Yardstick from "./Yardstick.ts"
 
-/** One measurement to be made. */
-export interface Planned {
-  readonly engine: EngineName
-  readonly precision: Precision
-  readonly threads: number
-  readonly what: What
-}
+export type { Planned } from "./tasks.ts"
 
 /** One line of `trainyard bench --json`. Rates are of the median. */
 export interface Measurement extends Planned {

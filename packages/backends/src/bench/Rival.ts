@@ -1,7 +1,7 @@
 /** Other frameworks beside the engines: they take their turns at the same task, in a process of their own. */
 import type { Effect, Scope } from "effect"
 import type { EngineFailure } from "../Backend.ts"
-import type { Planned } from "./Bench.ts"
+import type { Planned } from "./tasks.ts"
 
 /** One framework at one task. `planned.engine` is its name. */
 export interface Rival {
