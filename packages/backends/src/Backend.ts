@@ -19,8 +19,11 @@ export const EngineName: Schema.Codec<EngineName> = Schema.NonEmptyString
 export type BackendChoice = "auto" | EngineName
 export const BackendChoice: Schema.Codec<BackendChoice> = Schema.NonEmptyString
 
-/** Precision of the matrix products; everything else is float32 in both. */
-export const Precision = Schema.Literals(["f32", "bf16"])
+/**
+ * Precision of the matrix products; everything else is float32 in each. int8 is for generation and validation: the session's parameters with
+ * two axes are rounded to 8 bits when they are written, and products of a few rows read them so; no parameter can be changed by a program.
+ */
+export const Precision = Schema.Literals(["f32", "bf16", "int8"])
 export type Precision = typeof Precision.Type
 
 /** Most worker threads that a session can be asked for. */

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { EngineFailure } from "../src/Backend.ts"
 import * as Bench from "../src/bench/Bench.ts"
 import { referenceShape, trainProgram } from "../src/bench/gpt.ts"
 import { operationCount } from "../src/bench/operationCount.ts"
@@ -59,6 +60,42 @@ describe("bench", () => {
         ["cpu", "reference"]
       )
       assert.deepStrictEqual(turns.slice(2, 8), ["cpu", "reference", "cpu", "reference", "cpu", "reference"])
+    })
+  )
+
+  it.live("another framework takes turns with the engines, and says so when it ends early", () =>
+    Effect.gen(function* () {
+      const turns: Array<string> = []
+      const starting = ({ engine }: Bench.Planned) => Effect.sync(() => void turns.push(engine))
+      const planned = { precision: "f32", threads: 1, what: "generate" } as const
+      const options = {
+        engines: ["cpu"],
+        threads: [1],
+        what: ["generate"],
+        shape: tiny,
+        seconds: 0.3,
+        starting,
+        rivals: [
+          {
+            planned: { ...planned, engine: "other" },
+            open: Effect.succeed({ version: "7", turn: () => Effect.succeed([20, 30, 40]) })
+          },
+          {
+            planned: { ...planned, engine: "broken" },
+            open: Effect.fail(
+              new EngineFailure({ engine: "broken", why: "it ended early", transient: false })
+            )
+          }
+        ]
+      } as const
+      const lines = yield* Stream.runCollect(Bench.run(yield* Bench.plan(options), options))
+      assert.deepStrictEqual(turns.slice(0, 7), ["cpu", "other", "broken", "cpu", "other", "cpu", "other"])
+      const [, other, broken] = lines
+      assert.include(other, { engine: "other", version: "7", minimumMilliseconds: 20, stepMilliseconds: 30 })
+      assert.deepStrictEqual(broken, {
+        engine: "broken",
+        unavailable: "The broken engine failed: it ended early"
+      })
     })
   )
 

@@ -47,7 +47,9 @@ export const threadsFlag = Flag.Int("threads").pipe(
 )
 
 export const precisionFlag = Flag.Literals("precision", Precision.literals).pipe(
-  Flag.withDescription("Precision of the matrix products (TRAINYARD_PRECISION)"),
+  Flag.withDescription(
+    "Precision of the matrix products; int8 is for generation and validation (TRAINYARD_PRECISION)"
+  ),
   Flag.optional
 )
 
@@ -139,7 +141,7 @@ const variables = {
 const meanings = {
   backend: `use ${backendsInWords}`,
   threads: `give ${threadsInWords}`,
-  precision: `use ${Precision.literals.join(" or ")}`,
+  precision: `use ${Precision.literals.join(", ").replace(/, (?=[^,]*$)/, " or ")}`,
   jobs: "give a whole number above 0",
   workspace: "give a folder",
   store: `give ${storeInWords}`,

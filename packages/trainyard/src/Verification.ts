@@ -2,6 +2,7 @@
  * Whether an engine's fast mode can be trusted on this machine with this pipeline's model: a few training steps three times over, with
  * each operation checked beside reference, unchecked, and on reference alone; then what they gave is compared.
  */
+import type { Precision } from "@trainyard/backends/Backend"
 import type { Artifact } from "@trainyard/core/Artifact"
 import * as Runner from "@trainyard/core/Runner"
 import * as Settings from "@trainyard/core/Settings"
@@ -131,10 +132,10 @@ export interface Comparison {
 }
 
 /** Differences of a loss, in nats, that rounding explains after a few steps, by precision. */
-const allowed = { f32: 1e-3, bf16: 5e-2 }
+const allowed: Readonly<Record<Precision, number>> = { f32: 1e-3, bf16: 5e-2, int8: 5e-2 }
 
 /** Compares the trials of an engine. */
-export const compare = (precision: "f32" | "bf16", trials: ReadonlyArray<Trial>): Comparison => {
+export const compare = (precision: Precision, trials: ReadonlyArray<Trial>): Comparison => {
   const broken = trials.find(({ problem }) => problem !== undefined)
   const of = (how: Trial["how"]) => {
     const trial = trials.find((each) => each.how === how)

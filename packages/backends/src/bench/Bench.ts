@@ -9,10 +9,8 @@ import {
   type Engine,
   EngineFailure,
   type EngineName,
-  type Inputs,
   mostThreads,
   type Precision,
-  type Prepared,
   type Session,
   type Settings
 } from "../Backend.ts"
@@ -20,20 +18,18 @@ import { load, names } from "../Engines.ts"
 import { sessionTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { type GptShape, lossName, referenceShape } from "./gpt.ts"
 import { operationCount } from "./operationCount.ts"
-import { tasks, type What, whats } from "./tasks.ts"
-import { isNarrow, makeObserver, timingOf } from "./timing.ts"
+import type { Rival } from "./Rival.ts"
+import { type Share, sharesOf } from "./shares.ts"
+import { type Planned, type Task, tasks, type What, whats } from "./tasks.ts"
+import { isNarrow, makeObserver, type Timing, timingOf } from "./timing.ts"
 import * as Yardstick from "./Yardstick.ts"
 
-/** One measurement to be made. */
-export interface Planned {
-  readonly engine: EngineName
-  readonly precision: Precision
-  readonly threads: number
-  readonly what: What
-}
+export type { Planned } from "./tasks.ts"
 
 /** One line of `trainyard bench --json`. Rates are of the median. */
 export interface Measurement extends Planned {
+  /** Of a rival. */
+  readonly version?: string
   /** Median of one training step, one product, or one generated token. */
   readonly stepMilliseconds: number
   /** The fastest of them, and the 95 % confidence interval of the median. */
@@ -79,6 +75,8 @@ export interface BenchOptions {
   /** All that an engine offers unless told. */
   readonly precisions?: ReadonlyArray<Precision> | undefined
   readonly what?: ReadonlyArray<What> | undefined
+  /** Other frameworks, which take turns with the engines. */
+  readonly rivals?: ReadonlyArray<Rival> | undefined
   /** Shape of the model; the reference model unless told. */
   readonly shape?: GptShape | undefined
   /**
@@ -112,8 +110,13 @@ export const plan = Effect.fn("Bench.plan")(function* (options: BenchOptions = {
       absent.push({ engine, unavailable: `it offers precision ${here.precisions.join(", ")} only` })
     for (const precision of precisions)
       for (const threads of here.ownThreads === true ? threadCounts.slice(-1) : threadCounts)
-        for (const what of options.what ?? whats) measurements.push({ engine, precision, threads, what })
+        for (const what of (options.what ?? whats).filter(
+          (what) => precision !== "int8" || what === "generate"
+        ))
+          measurements.push({ engine, precision, threads, what })
   }
+  for (const { planned } of options.rivals ?? [])
+    if (options.what?.includes(planned.what) ?? true) measurements.push(planned)
   // Those that take turns follow each other.
   const groups = Map.groupBy(measurements, ({ threads, what }) => `${threads} ${what}`)
   return { measurements: [...groups.values()].flat(), absent }
@@ -133,28 +136,6 @@ const fill = (session: Session, tensors: ReadonlyArray<Tensor>) =>
     (tensor) => session.write(tensor.name, valuesOf(tensor)),
     { discard: true }
   )
-
-/** The shares of operations in a step's time, the longest first. Engines tell step by step, or operation by operation. */
-const sharesOf = Effect.fnUntraced(function* (
-  profile: NonNullable<Prepared["profile"]>,
-  inputs: () => Inputs,
-  seconds: number
-) {
-  const times = new Map<string, number>()
-  const end = performance.now() + seconds * 1000
-  // Clocks are coarse in some engines: of a quick step they may show nothing.
-  const mostRounds = 1000
-  let total = 0
-  for (let round = 0; round < mostRounds && (total === 0 || performance.now() < end); round++)
-    for (const { milliseconds, operation } of yield* profile(inputs())) {
-      times.set(operation, (times.get(operation) ?? 0) + milliseconds)
-      total += milliseconds
-    }
-  if (total === 0) return []
-  return [...times]
-    .sort(([, a], [, b]) => b - a)
-    .map(([operation, milliseconds]) => ({ operation, share: milliseconds / total }))
-})
 
 /** A task prepared on an engine, which is measured turn by turn. */
 const contender = Effect.fn("Bench.contender")(function* (
@@ -199,19 +180,56 @@ const contender = Effect.fn("Bench.contender")(function* (
     end()
     spent += (performance.now() - began) / 1000
   })
+  const { profile } = prepared
   return {
     task,
-    prepared,
-    inputs,
-    seconds,
+    shares:
+      what === "train-step" && profile !== undefined
+        ? () => sharesOf(profile, inputs, seconds / 6)
+        : undefined,
     turn,
-    isDone: () =>
-      times.length >= least && spent >= seconds && (spent >= 3 * seconds || isNarrow(timingOf(times))),
+    isDone: () => times.length >= least && isMeasured(times, spent, seconds),
     timing: () => timingOf(times),
-    others: observer.others
-  }
+    others: observer.others,
+    version: undefined
+  } satisfies Contender as Contender
 })
-type Contender = Effect.Success<ReturnType<typeof contender>>
+
+/** Whether as much time was spent as there should be, and the median is known or three times as much was. */
+const isMeasured = (times: ReadonlyArray<number>, spent: number, seconds: number): boolean =>
+  spent >= seconds && (spent >= 3 * seconds || isNarrow(timingOf(times)))
+
+/** What takes turns with others at a task. */
+interface Contender {
+  readonly task: Task
+  /** The shares of a training step's operations, of engines that can tell. */
+  readonly shares: (() => Effect.Effect<ReadonlyArray<Share>, BackendError>) | undefined
+  readonly turn: Effect.Effect<void, BackendError>
+  readonly isDone: () => boolean
+  readonly timing: () => Timing
+  readonly others: () => number | null
+  readonly version: string | undefined
+}
+
+/** Another framework as a contender. */
+const rivalContender = Effect.fnUntraced(function* ({ open, planned }: Rival, options: BenchOptions) {
+  const opponent = yield* open
+  const seconds = (options.seconds ?? 2) / (planned.what === "train-step" ? 1 : 3)
+  const times: Array<number> = []
+  let spent = 0
+  return {
+    task: tasks[planned.what](options.shape ?? referenceShape),
+    shares: undefined,
+    turn: Effect.map(opponent.turn(seconds / turns), (more) => {
+      times.push(...more)
+      spent += more.reduce((sum, each) => sum + each, 0) / 1000
+    }),
+    isDone: () => isMeasured(times, spent, seconds),
+    timing: () => timingOf(times),
+    others: () => null,
+    version: opponent.version
+  } satisfies Contender as Contender
+})
 
 /** Turns into which a measurement's least time is cut. */
 const turns = 4
@@ -219,7 +237,7 @@ const turns = 4
 /** The lines of what was measured. */
 const linesOf = Effect.fnUntraced(function* (
   planned: Planned,
-  { inputs, others, prepared, seconds, task, timing }: Contender,
+  { others, shares, task, timing, version }: Contender,
   peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
 ) {
   const { high, low, median, minimum, runs } = timing()
@@ -228,6 +246,7 @@ const linesOf = Effect.fnUntraced(function* (
   const lines: Array<Line> = [
     {
       ...planned,
+      ...(version === undefined ? {} : { version }),
       stepMilliseconds: median / task.repeats,
       minimumMilliseconds: minimum / task.repeats,
       lowMilliseconds: low / task.repeats,
@@ -236,13 +255,13 @@ const linesOf = Effect.fnUntraced(function* (
       othersProcessors: others(),
       tokensPerSecond: task.tokens === 0 ? null : (task.tokens * 1000) / median,
       gflops,
-      shareOfPeak: peak.gflops === null ? null : gflops / peak.gflops,
+      shareOfPeak: peak.gflops === null || version !== undefined ? null : gflops / peak.gflops,
       peakGflops: peak.gflops,
       peakOf: peak.of
     }
   ]
-  if (planned.what === "train-step" && prepared.profile !== undefined)
-    for (const { operation, share } of yield* sharesOf(prepared.profile, inputs, seconds / 6))
+  if (shares !== undefined)
+    for (const { operation, share } of yield* shares())
       lines.push({ ...planned, what: "operation", operation, milliseconds: share * median, share })
   return lines
 })
@@ -257,8 +276,12 @@ const rivals = Effect.fnUntraced(function* (
   const opened = yield* Effect.forEach(group, (planned) =>
     Effect.gen(function* () {
       yield* starting(planned)
-      const engine = yield* load(planned.engine)
-      return { planned, result: yield* Effect.result(contender(engine, planned, options)) }
+      const rival = options.rivals?.find((each) => each.planned === planned)
+      const opening =
+        rival === undefined
+          ? contender(yield* load(planned.engine), planned, options)
+          : rivalContender(rival, options)
+      return { planned, result: yield* Effect.result(opening) }
     })
   )
   const failures = new Map<Planned, BackendError>()

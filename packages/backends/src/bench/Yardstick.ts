@@ -12,6 +12,8 @@ export interface Peak {
 
 /** The highest figure that anything here can reach with these settings: native's instructions where it runs, else WebAssembly's. */
 const measured = Effect.fnUntraced(function* (settings: Settings) {
+  // Products of a few rows are limited by reading their weights, and int8 has no others of its own.
+  if (settings.precision === "int8") return { gflops: null, of: "native" } satisfies Peak
   const native = yield* load("native")
   if (native.peak !== undefined && (yield* native.availability).available) {
     const gflops = yield* Effect.orElseSucceed(native.peak(settings), () => 0)

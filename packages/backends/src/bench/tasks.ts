@@ -1,11 +1,19 @@
 /** The programs that engines are measured with, and what goes into each run of them. */
-import type { Inputs } from "../Backend.ts"
+import type { EngineName, Inputs, Precision } from "../Backend.ts"
 import { make } from "../program/Builder.ts"
 import { type Program, sizeOf } from "../program/Program.ts"
 import { type GptShape, generateProgram, trainProgram } from "./gpt.ts"
 
 export const whats = ["train-step", "matmul", "generate"] as const
 export type What = (typeof whats)[number]
+
+/** One measurement to be made. */
+export interface Planned {
+  readonly engine: EngineName
+  readonly precision: Precision
+  readonly threads: number
+  readonly what: What
+}
 
 export interface Task {
   readonly program: Program

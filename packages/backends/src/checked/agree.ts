@@ -4,10 +4,10 @@ import { operationNamed } from "../program/operations.ts"
 
 /** Share of a tensor's largest magnitude by which one operation's result may differ. */
 export const toleranceOf = (operation: string, precision: Precision): number =>
-  precision === "bf16" && operationNamed(operation)?.inPrecision ? 5e-2 : 1e-4
+  precision !== "f32" && operationNamed(operation)?.inPrecision ? 5e-2 : 1e-4
 
 /** The same for a whole program, in which small differences have gone through many operations. */
-export const wholeTolerance = (precision: Precision): number => (precision === "bf16" ? 0.3 : 3e-3)
+export const wholeTolerance = (precision: Precision): number => (precision === "f32" ? 3e-3 : 0.3)
 
 export interface Disagreement {
   readonly element: number

@@ -55,6 +55,8 @@ export interface Addon {
     readonly bf16: boolean
     readonly threads: number
     readonly sizes: ReadonlyArray<number>
+    /** In int8, which takes no `bf16`: of each tensor that is rounded, the numbers in a row; 0 of the others. */
+    readonly widths?: ReadonlyArray<number>
     /** Debug build: 1 lays activations into one arena, as the fast build always does. */
     readonly arena?: number
   }) => SessionHandle

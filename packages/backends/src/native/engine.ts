@@ -100,7 +100,7 @@ export const make = (options: NativeOptions = {}): Engine => {
       return {
         available: true,
         detail: `C++ kernels, ${choice.path.detail}, ${choice.origin}`,
-        precisions: ["f32", "bf16"],
+        precisions: ["f32", "bf16", "int8"],
         preferred: multipliesFaster(choice.addon, choice.path) ? "bf16" : "f32"
       }
     }),

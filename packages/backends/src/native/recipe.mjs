@@ -26,8 +26,8 @@ const pathFlags = {
   amxEmulated: [],
   avx2: ["-mavx2", "-mfma"],
   avx512,
-  avx512bf16: [...avx512, "-mavx512bf16"],
-  amx: [...avx512, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]
+  avx512bf16: [...avx512, "-mavx512bf16", "-mavx512vnni"],
+  amx: [...avx512, "-mavx512bf16", "-mavx512vnni", "-mamx-tile", "-mamx-bf16"]
 }
 const pathsOf = (arch) => (arch === "x64" ? Object.keys(pathFlags) : ["portable", "amxEmulated"])
 

@@ -91,6 +91,8 @@ interface Opened {
   readonly turns: Semaphore.Semaphore
   /** Called before each run. */
   readonly beforeRun: () => void
+  /** Whether parameters are rounded to 8 bits. */
+  readonly isInt8: boolean
 }
 
 /** What a run gave, copied out. */
@@ -115,10 +117,27 @@ const takenFrom = (
   })
 }
 
+/** A parameter that the program writes. */
+const changedParameter = (program: Program): string | undefined =>
+  program.steps
+    .flatMap((step) => step.outputs)
+    .find((output) => program.tensors[output]?.role === "parameter")
+
+/** Of each tensor that int8 rounds, the numbers in a row: parameters with two axes. 0 of the others. */
+const roundedWidths = (tensors: ReadonlyArray<Tensor>): ReadonlyArray<number> =>
+  tensors.map(({ role, shape }) => (role === "parameter" && shape.length === 2 ? shape[1]! : 0))
+
 const prepareIn = (opened: Opened): Session["prepare"] =>
   Effect.fn("native.prepare")(function* (program) {
     const { addon, beforeRun, held, session, tensors, turns } = opened
     yield* rejection(name, program, tensors)
+    const changed = opened.isInt8 ? changedParameter(program) : undefined
+    if (changed !== undefined)
+      return yield* new ProgramRejected({
+        engine: name,
+        program: program.name,
+        why: `it changes ${changed}, and precision int8 is for generation and validation alone. Take --precision bf16 or f32`
+      })
     const fused = fuse(yield* expandedFor(name, program, kernels, kernels))
     const { described, number } = describe(fused, plan(fused), held)
     const prepared = yield* Effect.acquireRelease(
@@ -157,6 +176,7 @@ export const openSession = Effect.fn("native.open")(function* (
 ) {
   const held = new Map(tensors.map((tensor, index) => [tensor.name, index]))
   const sizes = tensors.map((tensor) => sizeOf(tensor.shape))
+  const isInt8 = settings.precision === "int8"
   const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0)
   const session: SessionHandle = yield* Effect.acquireRelease(
     attemptThreads(() => {
@@ -165,7 +185,8 @@ export const openSession = Effect.fn("native.open")(function* (
         path: path.index,
         bf16: settings.precision === "bf16",
         threads: settings.threads,
-        sizes
+        sizes,
+        ...(isInt8 ? { widths: roundedWidths(tensors) } : {})
       })
     }),
     (session) => Effect.sync(() => addon.close(session))
@@ -186,7 +207,7 @@ export const openSession = Effect.fn("native.open")(function* (
   }
 
   return {
-    prepare: prepareIn({ addon, session, tensors, held, turns, beforeRun }),
+    prepare: prepareIn({ addon, session, tensors, held, turns, beforeRun, isInt8 }),
     read: Effect.fnUntraced(function* (tensor) {
       const index = yield* find(tensor)
       return yield* turns.withPermit(

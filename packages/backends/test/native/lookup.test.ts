@@ -16,6 +16,9 @@ describe.skipIf(!existsSync(built))("the native engine's addon (skipped where no
   const build = () => join(folder, "src/native/build")
   const platformPackage = () => join(folder, "src/node_modules", packageName)
 
+  // What is looked for is the ordinary build, also where the tests themselves run on the one with sanitizers, which is never a package.
+  const { LD_PRELOAD: _preload, TRAINYARD_NATIVE_DEBUG: _debug, ...ordinary } = process.env
+
   const availability = () => {
     const { stderr, stdout } = spawnSync(
       process.execPath,
@@ -28,7 +31,7 @@ describe.skipIf(!existsSync(built))("the native engine's addon (skipped where no
          const build = await Effect.runPromise(Effect.option(engine.build))
          console.log(JSON.stringify({ ...here, kernels: build.value?.kernels }))`
       ],
-      { cwd: folder, encoding: "utf8" }
+      { cwd: folder, encoding: "utf8", env: ordinary }
     )
     assert.strictEqual(stderr, "")
     return JSON.parse(stdout)

@@ -1,62 +1,26 @@
 /** PyTorch beside Trainyard: the same model's training step on the same machine, where a Python with torch is present. */
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
-import { Precision } from "@trainyard/backends/Backend"
-import { referenceShape, trainProgram } from "@trainyard/backends/bench/gpt"
-import { operationCount } from "@trainyard/backends/bench/operationCount"
-import { timingOf } from "@trainyard/backends/bench/timing"
-import { Config, Effect, Option, Schema } from "effect"
+import type { Precision } from "@trainyard/backends/Backend"
+import type { Absent, Planned } from "@trainyard/backends/bench/Bench"
+import type { Rival } from "@trainyard/backends/bench/Rival"
+import { Config, Effect, Option } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-
-/** A line of `bench --json`, for PyTorch. */
-export interface Measurement {
-  readonly engine: "pytorch"
-  readonly version: string
-  readonly precision: Precision
-  readonly threads: number
-  readonly what: "train-step"
-  readonly stepMilliseconds: number
-  readonly minimumMilliseconds: number
-  readonly lowMilliseconds: number
-  readonly highMilliseconds: number
-  readonly runs: number
-  readonly tokensPerSecond: number
-  readonly gflops: number
-  readonly shareOfPeak: null
-}
-
-export interface Absent {
-  readonly engine: "pytorch"
-  readonly unavailable: string
-}
+import * as Opponent from "./Opponent.ts"
 
 const script = fileURLToPath(new URL("./pytorch.py", import.meta.url))
 
-const Line = Schema.fromJsonString(
-  Schema.Struct({
-    version: Schema.String,
-    precision: Precision,
-    threads: Schema.Int,
-    times: Schema.NonEmptyArray(Schema.Finite)
-  })
-)
-const decode = Schema.decodeUnknownOption(Line)
-
-const absent = (unavailable: string): ReadonlyArray<Measurement | Absent> => [
-  { engine: "pytorch", unavailable }
-]
+/** As PyTorch runs it step by step, and as torch.compile makes kernels of it, which needs a C++ compiler and takes a minute. */
+export const ways = ["pytorch", "pytorch-compiled"] as const
 
 export interface Options {
   readonly threads: number | undefined
   readonly precision: Precision | undefined
-  readonly seconds: number
 }
 
-/** Measures PyTorch's training step of the reference model; a line that says why where it cannot. Never fails. */
-export const measure = Effect.fn("PyTorch.measure")(function* (options: Options) {
+/** The first Python that has torch: the one that PYTHON names, or the system's. */
+const findPython = Effect.gen(function* () {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const threads = options.threads ?? availableParallelism()
-  const precisions = options.precision ?? Precision.literals.join(",")
   const named = yield* Config.option(Config.NonEmptyString("PYTHON")).pipe(
     Effect.orElseSucceed(() => Option.none<string>())
   )
@@ -78,42 +42,37 @@ export const measure = Effect.fn("PyTorch.measure")(function* (options: Options)
         Effect.orElseSucceed(() => false)
       )
   ).pipe(Effect.map(Option.getOrUndefined))
-  if (python === undefined) {
-    return absent(
-      `no torch in ${pythons.join(" or ")}. Install it (Debian and Ubuntu: apt-get install python3-torch libopenblas0), or name another Python with PYTHON`
-    )
-  }
-  const printed = yield* spawner
-    .string(
-      ChildProcess.make(python, [script, String(threads), String(options.seconds), precisions], {
-        stdin: "ignore",
-        stderr: "ignore"
-      })
-    )
-    .pipe(Effect.orElseSucceed(() => ""))
-  const operations = operationCount(trainProgram(referenceShape))
-  const tokens = referenceShape.batch * referenceShape.time
-  const lines = printed.split("\n").flatMap((line) =>
-    Option.toArray(
-      Option.map(decode(line), ({ precision, threads, times, version }): Measurement => {
-        const { high, low, median, minimum, runs } = timingOf(times)
+  return { python, pythons }
+})
+
+/** PyTorch's training step of the reference model in each way and precision; a line that says why where it cannot be measured. Never fails. */
+export const rivals = Effect.fn("PyTorch.rivals")(function* (options: Options) {
+  const absent = (unavailable: string): ReadonlyArray<Absent> => [{ engine: "pytorch", unavailable }]
+  if (options.precision === "int8")
+    return { rivals: [], absent: absent("int8 is for generation, and PyTorch's training step is measured") }
+  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+  const { python, pythons } = yield* findPython
+  if (python === undefined)
+    return {
+      rivals: [],
+      absent: absent(
+        `no torch in ${pythons.join(" or ")}. Install it (Debian and Ubuntu: apt-get install python3-torch libopenblas0), or name another Python with PYTHON`
+      )
+    }
+  const threads = options.threads ?? availableParallelism()
+  const precisions = options.precision === undefined ? (["f32", "bf16"] as const) : [options.precision]
+  return {
+    absent: [],
+    rivals: ways.flatMap((engine) =>
+      precisions.map((precision): Rival => {
+        const planned: Planned = { engine, precision, threads, what: "train-step" }
         return {
-          engine: "pytorch",
-          version,
-          precision,
-          threads,
-          what: "train-step",
-          stepMilliseconds: median,
-          minimumMilliseconds: minimum,
-          lowMilliseconds: low,
-          highMilliseconds: high,
-          runs,
-          tokensPerSecond: (tokens * 1000) / median,
-          gflops: operations / median / 1e6,
-          shareOfPeak: null
+          planned,
+          open: Opponent.open(engine, python, [script, String(threads), precision, engine]).pipe(
+            Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner)
+          )
         }
       })
     )
-  )
-  return lines.length === 0 ? absent(`${python} could not run ${script}`) : lines
+  }
 })

@@ -1,6 +1,6 @@
-"""The training step of Trainyard's reference model in PyTorch, timed: one JSON object a line on standard output.
+"""The training step of Trainyard's reference model in PyTorch, timed in turns: the protocol is that of Opponent.ts.
 
-Arguments: threads, seconds for each measurement, precisions (f32,bf16). The model is nanoGPT's: layer norm first, GELU, learned
+Arguments: threads, precision (f32 or bf16), and pytorch or pytorch-compiled, which is torch.compile. The model is nanoGPT's: layer norm first, GELU, learned
 positions, output tied to the embedding, biases; AdamW with decay on matrices, gradients clipped to norm 1.
 """
 import json
@@ -52,35 +52,48 @@ class Model(nn.Module):
         return F.cross_entropy(logits.view(-1, VOCABULARY).float(), targets.view(-1))
 
 
-def measure(precision, seconds):
+def stepper(precision, compiled):
     torch.manual_seed(1)
     model = Model()
+    forward = torch.compile(model) if compiled else model
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
     ids = torch.randint(VOCABULARY, (BATCH, TIME))
     targets = torch.randint(VOCABULARY, (BATCH, TIME))
-    times = []
-    end = None
-    while end is None or len(times) < 3 or time.perf_counter() < end:
-        started = time.perf_counter()
+
+    def step():
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-            loss = model(ids, targets)
+            loss = forward(ids, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if end is None:
-            end = time.perf_counter() + seconds  # the first step warms up and does not count
-        else:
-            times.append(time.perf_counter() - started)
-    return [1000 * each for each in times]
+
+    return step
 
 
-threads, seconds, precisions = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(",")
-torch.set_num_threads(threads)
-for precision in precisions:
-    times = measure(precision, seconds)
-    line = {"version": torch.__version__, "precision": precision, "threads": threads, "times": times}
-    print(json.dumps(line), flush=True)
+def answer(values):
+    print(json.dumps(values), flush=True)
+
+
+def main(threads, precision, way):
+    torch.set_num_threads(int(threads))
+    step = stepper(precision, way == "pytorch-compiled")
+    for _ in range(3):  # the first compiles and touches memory for the first time
+        step()
+    answer({"version": torch.__version__})
+    for line in sys.stdin:
+        end, times = time.perf_counter() + float(line), []
+        while not times or time.perf_counter() < end:
+            started = time.perf_counter()
+            step()
+            times.append(1000 * (time.perf_counter() - started))
+        answer({"times": times})
+
+
+try:
+    main(*sys.argv[1:])
+except Exception as error:
+    answer({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"})

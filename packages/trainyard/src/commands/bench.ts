@@ -58,7 +58,9 @@ export const bench = Command.make(
       Flag.withDefault(false)
     ),
     against: Flag.Literals("against", ["pytorch"]).pipe(
-      Flag.withDescription("Also measure the same training step with another framework, in the same run"),
+      Flag.withDescription(
+        "Also measure the same training step with PyTorch, as it is and with torch.compile, in turns with the engines"
+      ),
       Flag.optional
     ),
     json: jsonFlag
@@ -72,14 +74,18 @@ export const bench = Command.make(
       threads: flags.threads,
       precision: flags.precision
     })
-    const options: Bench.BenchOptions = {
+    const wanted: Bench.BenchOptions = {
       engines: all || chosen.backend === "auto" ? undefined : [chosen.backend],
       threads: chosen.threads === undefined ? undefined : [chosen.threads],
       precisions: chosen.precision === undefined ? undefined : [chosen.precision],
       seconds: flags.seconds
     }
-    const against = Option.isSome(flags.against)
-    const plan = yield* Bench.plan(options)
+    const { absent, rivals } = Option.isSome(flags.against)
+      ? yield* PyTorch.rivals({ threads: chosen.threads, precision: chosen.precision })
+      : { absent: [], rivals: [] }
+    const options: Bench.BenchOptions = { ...wanted, rivals }
+    const planned = yield* Bench.plan(options)
+    const plan: Bench.Plan = { ...planned, absent: [...planned.absent, ...absent] }
     const { measurements } = plan
     const inPlace = output.errors.live && !(flags.json && output.screen.terminal)
     const { clear, say, style } = progress(output.errors, inPlace)
@@ -88,20 +94,7 @@ export const bench = Command.make(
       say(
         `${measurements.indexOf(next) + 1} of ${measurements.length}: ${BenchPage.settingText(next)}, ${next.what} …`
       )
-    let theirsBegun = false
-    const theirs = Stream.fromIterableEffect(
-      Effect.suspend(() => {
-        theirsBegun = true
-        return Effect.andThen(
-          say("PyTorch …"),
-          PyTorch.measure({ threads: chosen.threads, precision: chosen.precision, seconds: flags.seconds })
-        )
-      })
-    )
-    const lines: Stream.Stream<Line, never, Stream.Services<typeof theirs>> = Stream.concat(
-      Bench.run(plan, { ...options, starting }),
-      against ? theirs : Stream.empty
-    )
+    const lines = Bench.run(plan, { ...options, starting })
 
     const found: Array<Line> = []
     const tell = (line: Line) => {
@@ -123,8 +116,8 @@ export const bench = Command.make(
     const interrupted = Effect.suspend(() => {
       // Those that were under way have no figure.
       const said = found.filter((line) => !("what" in line) || line.what !== "operation")
-      const done = theirsBegun ? measurements.length : said.length - plan.absent.length
-      const left = BenchPage.unmeasured(measurements, done, against ? ["PyTorch"] : [])
+      const done = said.length - plan.absent.length
+      const left = BenchPage.unmeasured(measurements, done)
       return Effect.andThen(
         close,
         Console.error(`\nInterrupted: ${done} of ${measurements.length} measured. Not measured: ${left}.`)

@@ -1,11 +1,10 @@
 /** What `trainyard bench` measured, as people read it: the figures, where a step's time goes, and what was left out. */
 import type * as Bench from "@trainyard/backends/bench/Bench"
-import type * as PyTorch from "../against/PyTorch.ts"
 import { figure, share } from "./format.ts"
 import { table } from "./Screen.ts"
 
-export type Line = Bench.Line | PyTorch.Measurement | PyTorch.Absent
-type Measured = Bench.Measurement | PyTorch.Measurement
+export type Line = Bench.Line
+type Measured = Bench.Measurement
 type Setting = Omit<Bench.Planned, "engine" | "what"> & { readonly engine: string }
 
 const withThreads = (threads: number): string => `${threads} ${threads === 1 ? "thread" : "threads"}`
@@ -134,20 +133,22 @@ const operationTables = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArra
   })
 }
 
-/** How many times PyTorch's time each engine's training step takes, where both were measured alike. */
+/** How fast each engine is beside each rival, where both were measured alike: medians, and the ratios that their intervals allow. */
 const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
   lines.flatMap((theirs) =>
-    theirs.engine !== "pytorch" || !("version" in theirs)
+    theirs.version === undefined
       ? []
       : lines.flatMap((ours) => {
           const alike =
-            ours.what === "train-step" &&
+            ours.what === theirs.what &&
             ours.threads === theirs.threads &&
             ours.precision === theirs.precision
-          if (!alike || ours.engine === "pytorch") return []
+          if (!alike || ours.version !== undefined) return []
           const ratio = theirs.stepMilliseconds / ours.stepMilliseconds
+          const least = theirs.lowMilliseconds / ours.highMilliseconds
+          const most = theirs.highMilliseconds / ours.lowMilliseconds
           return [
-            `${ours.engine} ${ours.precision} is ${figure(ratio >= 1 ? ratio : 1 / ratio)} times ${ratio >= 1 ? "as fast as" : "slower than"} PyTorch ${theirs.version} with ${withThreads(theirs.threads)}`
+            `${ours.engine} ${ours.precision} runs ${theirs.what} at ${figure(ratio)} times (${figure(least)} to ${figure(most)}) the speed of ${theirs.engine} ${theirs.version} with ${withThreads(theirs.threads)}`
           ]
         })
   )

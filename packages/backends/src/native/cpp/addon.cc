@@ -71,14 +71,20 @@ napi_value listPaths(napi_env env, const Arguments&) {
   return list;
 }
 
-// open({ path, bf16, threads, sizes, arena? }): only the debug build can do without an arena, and does unless it is asked for.
+// open({ path, bf16, threads, sizes, widths?, arena? }): with widths, one for each size, the precision is int8. Only the debug build can do without an arena, and does unless it is asked for.
 napi_value open(napi_env env, const Arguments& a) {
   std::vector<int64_t> sizes;
   each(env, field(env, a.at[0], "sizes"), "sizes", [&](napi_value v) { sizes.push_back((int64_t)number(env, v, "a size")); });
   const int threads = (int)number(env, field(env, a.at[0], "threads"), "threads");
   if (threads < 1 || threads > 64) throw Fault("threads must be 1 to 64");
-  bool bf16;
+  bool bf16, isInt8;
   check(napi_get_value_bool(env, field(env, a.at[0], "bf16"), &bf16), "bf16");
+  check(napi_has_named_property(env, a.at[0], "widths", &isInt8), "widths");
+  std::vector<int64_t> widths;
+  if (isInt8) each(env, field(env, a.at[0], "widths"), "widths", [&](napi_value v) { widths.push_back((int64_t)number(env, v, "a width")); });
+  if (isInt8 && widths.size() != sizes.size()) throw Fault("each tensor must have a width");
+  for (size_t i = 0; i < widths.size(); i++)
+    if (widths[i] < 0 || (widths[i] > 0 && sizes[i] % widths[i] != 0)) throw Fault("a width does not divide its tensor's size");
   const Path& path = pathNamed((int)number(env, field(env, a.at[0], "path"), "path"));
 #if defined(TRAINYARD_DEBUG)
   const bool sharesArena = number(env, a.at[0], "arena", 0) != 0;
@@ -86,7 +92,8 @@ napi_value open(napi_env env, const Arguments& a) {
   const bool sharesArena = true;
 #endif
   trimHeap();
-  return external(env, std::make_shared<Session>(path, bf16 ? precisionBf16 : precisionF32, threads, sizes, sharesArena));
+  return external(env, std::make_shared<Session>(path, isInt8 ? precisionInt8 : bf16 ? precisionBf16 : precisionF32, threads, sizes,
+                                                 std::move(widths), sharesArena));
 }
 
 template <typename T>

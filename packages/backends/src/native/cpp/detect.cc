@@ -37,7 +37,8 @@ int hasAvx512() {
   const unsigned b = leaf(7, 0).b;
   return hasAvx2() && (saved() & 0xe0) == 0xe0 && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
 }
-int hasAvx512Bf16() { return hasAvx512() && bit(leaf(7, 1).a, 5); }
+// With VPDPBUSD, which every processor with bf16 dot products has.
+int hasAvx512Bf16() { return hasAvx512() && bit(leaf(7, 1).a, 5) && bit(leaf(7, 0).c, 11); }
 
 // VDPBF16PS starts every cycle on AMD's cores. On Intel's (measured on a Xeon of family 6, model 207) it takes more than two
 // where two float32 multiply-adds start each cycle: half the rate, so that products of rounded operands in float32 win.

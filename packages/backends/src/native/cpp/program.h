@@ -60,13 +60,16 @@ struct Tensor {
   int held;
 };
 
+// How a copy holds its numbers: as the session's precision multiplies them; or, for products that do little but read them, rounded to
+// bf16 in two bytes each, or to 8 bits with a scale for each block (eighths.h).
+enum Form : int32_t { formWhole, formHalves, formEighths };
+
 // A weight kept in the order in which the product kernels read it. `held` says which session tensor it is a copy of.
-// With `halves`, numbers rounded to bf16 are kept in two bytes each, for products that do little but read them.
 struct Packed {
   float* data;
   int held;
   int slot;
-  bool halves;
+  Form form;
 };
 
 constexpr int mostPrimitiveAxes = 6;
@@ -131,7 +134,9 @@ struct Step {
   const Primitive* primitive;
 };
 
-enum Precision : int32_t { precisionF32, precisionBf16 };
+// In int8 the session's matrices are rounded to 8 bits when they are written, and products of few rows read them in one byte each.
+// Other products take bf16 where the processor multiplies it, else float32.
+enum Precision : int32_t { precisionF32, precisionBf16, precisionInt8 };
 
 // Working memory, in floats, that a step needs. Shared by all workers except `local`, which each has of its own.
 struct Need {
@@ -177,6 +182,8 @@ struct Path {
   void (*need)(const Step* step, Precision precision, int workers, Need* need);
   // Floats of a packed K × N right-hand side.
   size_t (*packedSize)(int64_t k, int64_t n, Precision precision);
+  // Bytes of the same in 8 bits.
+  size_t (*eighthsSize)(int64_t k, int64_t n);
   // Multiply-adds as fast as registers allow, for about this long: floating-point operations per second on one thread.
   double (*peak)(Precision precision, double seconds);
 };

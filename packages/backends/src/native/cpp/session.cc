@@ -7,6 +7,8 @@
 #include <ctime>
 #include <new>
 
+#include "rounding.h"
+
 #if !defined(TRAINYARD_DEBUG) && (defined(__linux__) || defined(__APPLE__))
 #include <sys/mman.h>
 #define TRAINYARD_MAPPED
@@ -68,8 +70,9 @@ static uint64_t nanoseconds(clockid_t clock) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-Session::Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, bool sharesArena)
-    : path_(path), precision_(precision), sharesArena_(sharesArena), team_(threads) {
+Session::Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, std::vector<int64_t> widths,
+                 bool sharesArena)
+    : path_(path), precision_(precision), sharesArena_(sharesArena), widths_(std::move(widths)), team_(threads) {
   for (const int64_t size : sizes) tensors_.emplace_back((size_t)size * 4);
   versions_.assign((size_t)threads, std::vector<uint32_t>(sizes.size(), 1));
   packedVersions_.resize((size_t)threads);
@@ -80,6 +83,7 @@ void Session::read(size_t index, float* to) { std::memcpy(to, tensors_[index].fl
 
 void Session::write(size_t index, const float* from) {
   std::memcpy(tensors_[index].floats(), from, tensors_[index].bytes());
+  if (!widths_.empty() && widths_[index] > 0) roundRows(tensors_[index].floats(), (int64_t)tensors_[index].bytes() / 4, widths_[index]);
   for (auto& mine : versions_) mine[index]++;
 }
 
@@ -102,13 +106,14 @@ struct Session::Copy {
   }
   Session& session;
   Memory memory;
-  Packed packed = {nullptr, -1, -1, false};
+  Packed packed = {nullptr, -1, -1, formWhole};
 };
 
-std::shared_ptr<Packed> Session::packed(int held, bool turned, bool halves, int64_t k, int64_t n) {
-  auto& known = packs_[{held, turned, halves}];
+std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_t k, int64_t n) {
+  auto& known = packs_[{held, turned, form}];
   if (auto mine = known.lock()) return mine;
-  const auto copy = std::make_shared<Copy>(*this, path_.packedSize(k, n, precision_) * (halves ? 2 : 4));
+  const auto copy = std::make_shared<Copy>(
+      *this, form == formEighths ? path_.eighthsSize(k, n) : path_.packedSize(k, n, precision_) * (form == formHalves ? 2 : 4));
   if (freeSlots_.empty()) {
     // All that may fail comes before the first change: the workers' lists must not differ in length.
     const size_t slots = (size_t)slots_ + 1;
@@ -121,7 +126,7 @@ std::shared_ptr<Packed> Session::packed(int held, bool turned, bool halves, int6
   freeSlots_.pop_back();
   for (auto& mine : packedVersions_) mine[(size_t)slot] = 0;
   packedBytes_ += copy->memory.bytes();
-  copy->packed = {copy->memory.floats(), held, slot, halves};
+  copy->packed = {copy->memory.floats(), held, slot, form};
   std::shared_ptr<Packed> made(copy, &copy->packed);
   known = made;
   return made;
@@ -210,15 +215,18 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
     // and where nothing is written, the copy stays.
     const bool takesWeight = step.operation == operationLinear || step.operation == operationLinearBackwardInput ||
                              (step.operation == operationProjectionLoss && session_->path_.packsLoss &&
-                              session_->precision_ == precisionBf16);
+                              session_->precision_ != precisionF32);
     const bool isFew = takesWeight && inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows;
     if (takesWeight && inputs[1]->held >= 0 && (written.empty() || isFew)) {
       const bool turned = step.operation != operationLinearBackwardInput;
       // Where bf16 products are taken in float32 of rounded operands, and rows are few, reading the weight is most of the work.
-      const bool halves = step.operation == operationLinear && isFew && session_->precision_ == precisionBf16 &&
-                          !session_->path_.multipliesBf16;
+      const bool readsMuch = step.operation == operationLinear && isFew;
+      const auto& widths = session_->widths_;
+      const Form form = readsMuch && !widths.empty() && widths[(size_t)inputs[1]->held] == inputs[1]->shape[1] ? formEighths
+                        : readsMuch && session_->precision_ == precisionBf16 && !session_->path_.multipliesBf16 ? formHalves
+                                                                                                               : formWhole;
       const int64_t rows = inputs[1]->shape[0], columns = inputs[1]->shape[1];
-      packed_.push_back(session_->packed(inputs[1]->held, turned, halves, turned ? columns : rows, turned ? rows : columns));
+      packed_.push_back(session_->packed(inputs[1]->held, turned, form, turned ? columns : rows, turned ? rows : columns));
       (turned ? step.transposed : step.straight) = packed_.back().get();
     }
     session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);

@@ -108,7 +108,9 @@ class Prepared {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // `sharesArena`: activations lie in one arena; otherwise each is an allocation of its own.
-  Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, bool sharesArena);
+  // `widths`: of each tensor that int8 rounds, numbers in a row; 0 of the others. Empty unless precision is int8.
+  Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, std::vector<int64_t> widths,
+          bool sharesArena);
 
   size_t tensorCount() const { return tensors_.size(); }
   const Memory& tensor(size_t index) const { return tensors_[index]; }
@@ -127,7 +129,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::vector<Memory> locals;
   };
   // A packed copy of a held weight, shared by all programs that want the same one.
-  std::shared_ptr<Packed> packed(int held, bool turned, bool halves, int64_t k, int64_t n);
+  std::shared_ptr<Packed> packed(int held, bool turned, Form form, int64_t k, int64_t n);
   // Larger memory for whatever is too small, and nothing for the rest. The session stays as it is until it takes them: programs that
   // are there already can run on when there is no more memory.
   Working larger(size_t arenaBytes, const Need& need) const;
@@ -136,11 +138,12 @@ class Session : public std::enable_shared_from_this<Session> {
   const Path& path_;
   const Precision precision_;
   const bool sharesArena_;
+  const std::vector<int64_t> widths_;
   std::vector<Memory> tensors_;
   Working working_;
   // Tensors that some program of this session writes.
   std::set<int> written_;
-  std::map<std::tuple<int, bool, bool>, std::weak_ptr<Packed>> packs_;
+  std::map<std::tuple<int, bool, Form>, std::weak_ptr<Packed>> packs_;
   // Has room for all slots, so that giving one back cannot fail.
   std::vector<int> freeSlots_;
   int slots_ = 0;

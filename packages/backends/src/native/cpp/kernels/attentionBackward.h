@@ -154,7 +154,7 @@ static void attentionBackward(const Step& s, Worker& w) {
   const Attended a = attendedOf(s);
   const bool isJoint = s.operation == operationAttentionBackward;
   const bool addsQ = adds(s, 0), addsK = adds(s, isJoint ? 0 : 1), addsV = adds(s, isJoint ? 0 : 2);
-  attendsInPairs && w.precision == precisionBf16 ? attendBackward<attendsInPairs>(a, addsQ, addsK, addsV, w)
+  attendsInPairs && w.precision != precisionF32 ? attendBackward<attendsInPairs>(a, addsQ, addsK, addsV, w)
                                                  : attendBackward<false>(a, addsQ, addsK, addsV, w);
 }
 

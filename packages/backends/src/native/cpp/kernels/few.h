@@ -19,7 +19,7 @@ FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
 #if defined(TRAINYARD_TILES)
   if (mode == paired) return false;
 #endif
-  return packed != nullptr && (packed->halves || rows <= fewestRows);
+  return packed != nullptr && (packed->form == formHalves || rows <= fewestRows);
 }
 
 FORCE vf loadWide(const float* from) { return load(from); }
@@ -114,7 +114,7 @@ static void multiplyFew(const Product& p, const T* b, const Worker& w) {
 // The whole product. Needs p.m · p.k floats of a worker's own memory for bf16.
 static void fewRows(Product p, const Packed& packed, Worker& w) {
   if (isStale(packed, w)) {
-    if (packed.halves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
+    if (packed.form == formHalves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
     else packAllRight(modeOf(w.precision), p.b, p.k, p.n, packed.data, w);
     refreshed(packed, w);
     w.meet(w.team);
@@ -125,7 +125,7 @@ static void fewRows(Product p, const Packed& packed, Worker& w) {
     for (int64_t r = 0; r < p.m; r++) packAlong(mode, p.a.data + r * p.a.row, p.k, w.local + r * p.k, units);
     p.a = {w.local, p.k, false};
   }
-  if (packed.halves) multiplyFew<false>(p, (const uint16_t*)packed.data, w);
+  if (packed.form == formHalves) multiplyFew<false>(p, (const uint16_t*)packed.data, w);
   else if (mode == paired) multiplyFew<multipliesBf16>(p, packed.data, w);
   else multiplyFew<false>(p, packed.data, w);
 }
@@ -133,7 +133,7 @@ static void fewRows(Product p, const Packed& packed, Worker& w) {
 // Asks for the beginning of this worker's panels.
 static void fetchFew(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
   const Blocks blocks = blocksOf(k, modeOf(w.precision));
-  const int64_t panels = (n + panel - 1) / panel, bytes = packed.halves ? 2 : 4;
+  const int64_t panels = (n + panel - 1) / panel, bytes = packed.form == formHalves ? 2 : 4;
   const Range mine = share(panels, w.index, w.count);
   const char* from = (const char*)packed.data + rightAt(blocks, panels, 0, mine.begin) * bytes;
   // Each of the panels that are read side by side.

@@ -215,7 +215,7 @@ static void attend(const Attended& a, Worker& w) {
 
 static void attention(const Step& s, Worker& w) {
   const Attended a = attendedOf(s);
-  attendsInPairs && w.precision == precisionBf16 ? attend<attendsInPairs>(a, w) : attend<false>(a, w);
+  attendsInPairs && w.precision != precisionF32 ? attend<attendsInPairs>(a, w) : attend<false>(a, w);
 }
 
 }  // namespace

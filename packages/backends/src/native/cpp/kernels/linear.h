@@ -1,7 +1,7 @@
 // linear and its two backward steps.
 #pragma once
 
-#include "few.h"
+#include "eighths.h"
 #include "normalisation.h"
 
 namespace trainyard {
@@ -30,7 +30,8 @@ static void linear(const Step& s, Worker& w) {
   p.gelu = dataOf(s.outputs[1]);
   // When only gelu(y) is wanted, y itself is computed in its place.
   p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
-  if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, w);
+  if (s.transposed != nullptr && s.transposed->form == formEighths) fewEighths(p, *s.transposed, w);
+  else if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, w);
   else product(p, s.transposed, w.shared.left, w.shared.right, w);
 }
 

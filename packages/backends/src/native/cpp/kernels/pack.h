@@ -20,7 +20,7 @@ constexpr bool multipliesBf16 = false;
 #endif
 
 FORCE Mode modeOf(Precision precision) {
-  return precision == precisionF32 ? full : multipliesBf16 ? paired : rounding;
+  return precision == precisionF32 ? full : multipliesBf16 ? paired : precision == precisionInt8 ? full : rounding;
 }
 
 // How the numbers of a right-hand side that is not turned are recomputed while it is packed: gelu of what lies there, or its rows

@@ -58,7 +58,9 @@ static void executeStep(const Step* step, Worker* worker) {
 // Asks for the first of what a step will read that does not depend on other steps.
 static void fetchStep(const Step* step, const Worker* worker) {
   const Step& s = *step;
-  if (s.operation == operationLinear && takesFew(rowsOf(s.inputs[0]), s.transposed, modeOf(worker->precision)))
+  if (s.operation == operationLinear && s.transposed != nullptr && s.transposed->form == formEighths)
+    fetchEighths(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
+  else if (s.operation == operationLinear && takesFew(rowsOf(s.inputs[0]), s.transposed, modeOf(worker->precision)))
     fetchFew(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
 }
 
@@ -118,6 +120,10 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   };
   switch (s.operation) {
     case operationLinear:
+      if (s.transposed != nullptr && s.transposed->form == formEighths) {
+        atLeast(need->local, (size_t)s.inputs[0]->size + eighthsLocal(rowsOf(s.inputs[0]), widthOf(s.inputs[0])));
+        break;
+      }
       // For rows normalised or rounded.
       if (s.inputs[4] != nullptr || (mode != full && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
         atLeast(need->local, (size_t)s.inputs[0]->size);
@@ -170,6 +176,8 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
 
 static size_t packedFloats(int64_t k, int64_t n, Precision precision) { return rightSize(k, n, modeOf(precision)); }
 
+static size_t eighthsBytes(int64_t k, int64_t n) { return (size_t)(groupsOf(n) * groupBytes(k)); }
+
 static double secondsNow() {
   timespec t;
   // The thread's own time, so that other programs on the machine do not count.
@@ -218,4 +226,4 @@ static double peakOf(Precision precision, double seconds) {
   extern const trainyard::Path trainyard::variable = {    \
       name, detail, supported, trainyard::multipliesBf16, trainyard::lossByRows, trainyard::executeStep, trainyard::fetchStep, \
       trainyard::needOfStep, \
-      trainyard::packedFloats, trainyard::peakOf}
+      trainyard::packedFloats, trainyard::eighthsBytes, trainyard::peakOf}

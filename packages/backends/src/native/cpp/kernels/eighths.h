@@ -1,0 +1,247 @@
+// Products of a few rows with a weight in 8 bits, which is read at a quarter of the bytes of float32 (rounding.h has the format).
+//
+// The copy: columns in groups of LANES; of each group, block after block along k, the columns' scales and then its numbers, four along k
+// together for each column, with 128 added. Where the processor multiplies bytes (VPDPBUSD), each block of A is rounded to sixteen bits of
+// its largest magnitude and multiplied as an upper and a lower byte: the sums are whole numbers, and A adds next to no error.
+#pragma once
+
+#include "../rounding.h"
+#include "few.h"
+
+namespace trainyard {
+namespace {
+
+constexpr int64_t quads = roundedBlock / 4;
+
+FORCE int64_t groupsOf(int64_t n) { return (n + LANES - 1) / LANES; }
+FORCE int64_t roundedBlocks(int64_t k) { return (k + roundedBlock - 1) / roundedBlock; }
+constexpr int64_t groupBlock = LANES * (4 + roundedBlock);
+FORCE int64_t groupBytes(int64_t k) { return roundedBlocks(k) * groupBlock; }
+
+// One block of one column: its numbers with 128 added, every fourth byte quadruple LANES apart.
+static float packEighths(const float* from, int64_t count, uint8_t* to) {
+  const float most = magnitudeOf(from, count);
+  const float inverse = most >= smallestMagnitude ? 127.0f / most : 0.0f;
+  for (int64_t i = 0; i < roundedBlock; i++)
+    to[i / 4 * LANES * 4 + i % 4] =
+        (uint8_t)(128 + (i < count && inverse != 0.0f ? (int)std::nearbyint(from[i] * inverse) : 0));
+  return most / 127.0f;
+}
+
+// This worker's share of the copy of b, whose columns are rows in memory.
+static void packAllEighths(const Matrix& b, int64_t k, int64_t n, uint8_t* to, const Worker& w) {
+  const Range mine = share(groupsOf(n), w.index, w.count);
+  for (int64_t group = mine.begin; group < mine.end; group++)
+    for (int64_t block = 0; block < roundedBlocks(k); block++) {
+      uint8_t* at = to + group * groupBytes(k) + block * groupBlock;
+      const int64_t count = k - block * roundedBlock < roundedBlock ? k - block * roundedBlock : roundedBlock;
+      float scales[LANES] = {};
+      for (int64_t lane = 0; lane < LANES; lane++) {
+        const int64_t column = group * LANES + lane;
+        uint8_t* bytes = at + LANES * 4 + lane * 4;
+        if (column < n) scales[lane] = packEighths(b.data + column * b.row + block * roundedBlock, count, bytes);
+        else packEighths(nullptr, 0, bytes);
+      }
+      std::memcpy(at, scales, sizeof scales);
+    }
+}
+
+#if LANES == 16 && defined(__AVX512VNNI__)
+
+// A block of A as upper · 256 + lower of a scale. `upperStart` and `lowerStart` take away what 128 more in each of B's numbers adds.
+struct Halved {
+  int8_t upper[roundedBlock], lower[roundedBlock];
+  float scale;
+  int32_t upperStart, lowerStart, unused;
+};
+
+FORCE void halve(const float* from, int64_t count, Halved& to) {
+  constexpr float most16 = 127.0f * 256.0f;
+  const float most = magnitudeOf(from, count);
+  const float inverse = most >= smallestMagnitude ? most16 / most : 0.0f;
+  __m512i uppers = _mm512_setzero_si512(), lowers = uppers;
+  for (int64_t i = 0; i < roundedBlock; i += 16) {
+    const int64_t some = count - i < 0 ? 0 : count - i < 16 ? count - i : 16;
+    const __m512 x = inverse == 0.0f ? _mm512_setzero_ps() : _mm512_mul_ps((__m512)load(from + i, some), _mm512_set1_ps(inverse));
+    const __m512i whole = _mm512_cvtps_epi32(x);
+    const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(whole, _mm512_set1_epi32(128)), 8);
+    const __m512i lower = _mm512_sub_epi32(whole, _mm512_slli_epi32(upper, 8));
+    _mm_storeu_si128((__m128i*)(to.upper + i), _mm512_cvtepi32_epi8(upper));
+    _mm_storeu_si128((__m128i*)(to.lower + i), _mm512_cvtepi32_epi8(lower));
+    uppers = _mm512_add_epi32(uppers, upper);
+    lowers = _mm512_add_epi32(lowers, lower);
+  }
+  to.scale = most / most16;
+  to.upperStart = -128 * _mm512_reduce_add_epi32(uppers);
+  to.lowerStart = -128 * _mm512_reduce_add_epi32(lowers);
+}
+
+typedef Halved Row8;
+FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
+  for (int64_t block = 0; block < roundedBlocks(k); block++)
+    halve(from + block * roundedBlock, k - block * roundedBlock < roundedBlock ? k - block * roundedBlock : roundedBlock, to[block]);
+}
+
+// One block of ROWS rows and GROUPS groups, `next` bytes apart, added to the sums.
+template <int ROWS, int GROUPS>
+FORCE void eighthsBlock(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
+  __m512i upper[ROWS][GROUPS], lower[ROWS][GROUPS];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) {
+      upper[i][j] = _mm512_set1_epi32(a[i * aRow].upperStart);
+      lower[i][j] = _mm512_set1_epi32(a[i * aRow].lowerStart);
+    }
+  for (int64_t q = 0; q < quads; q++) {
+    __m512i weights[GROUPS];
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) weights[j] = _mm512_loadu_si512(b + j * next + LANES * 4 + q * LANES * 4);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      int32_t four[2];
+      std::memcpy(four, a[i * aRow].upper + 4 * q, 4);
+      std::memcpy(four + 1, a[i * aRow].lower + 4 * q, 4);
+#pragma GCC unroll 16
+      for (int j = 0; j < GROUPS; j++) {
+        upper[i][j] = _mm512_dpbusd_epi32(upper[i][j], weights[j], _mm512_set1_epi32(four[0]));
+        lower[i][j] = _mm512_dpbusd_epi32(lower[i][j], weights[j], _mm512_set1_epi32(four[1]));
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int j = 0; j < GROUPS; j++) {
+    const vf scales = load((const float*)(b + j * next));
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) {
+      const __m512i whole = _mm512_add_epi32(_mm512_slli_epi32(upper[i][j], 8), lower[i][j]);
+      sum[i][j] = sum[i][j] + (vf)_mm512_cvtepi32_ps(whole) * (scales * all(a[i * aRow].scale));
+    }
+  }
+}
+
+#else
+
+// A block of A as it is.
+struct Row8 {
+  float values[roundedBlock];
+};
+FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
+  std::memset(to, 0, (size_t)roundedBlocks(k) * sizeof(Row8));
+  std::memcpy(to, from, (size_t)k * 4);
+}
+
+// Byte `at` of each lane, with the 128 taken away, as a float.
+FORCE vf byteOf(vi quadruples, int at) { return __builtin_convertvector((quadruples << (24 - 8 * at)) >> 24, vf); }
+
+template <int ROWS, int GROUPS>
+FORCE void eighthsBlock(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
+  vf part[ROWS][GROUPS];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) part[i][j] = all(0.0f);
+  for (int64_t q = 0; q < quads; q++)
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) {
+      vi four;
+      std::memcpy(&four, b + j * next + LANES * 4 + q * LANES * 4, sizeof four);
+      four = four ^ allInts((int32_t)0x80808080u);
+#pragma GCC unroll 4
+      for (int at = 0; at < 4; at++) {
+        const vf weights = byteOf(four, at);
+#pragma GCC unroll 16
+        for (int i = 0; i < ROWS; i++) part[i][j] = part[i][j] + all(a[i * aRow].values[4 * q + at]) * weights;
+      }
+    }
+#pragma GCC unroll 16
+  for (int j = 0; j < GROUPS; j++) {
+    const vf scales = load((const float*)(b + j * next));
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; i++) sum[i][j] = sum[i][j] + part[i][j] * scales;
+  }
+}
+
+#endif
+
+// Floats of a worker's own memory for the rows of A.
+FORCE size_t eighthsLocal(int64_t rows, int64_t k) { return (size_t)(rows * roundedBlocks(k)) * (sizeof(Row8) / 4); }
+
+template <int ROWS, int GROUPS>
+FORCE void eighthsTile(const Product& p, int64_t i, int64_t group, const Row8* a, const uint8_t* b) {
+  const int64_t blocks = roundedBlocks(p.k), next = blocks * groupBlock;
+  vf sum[ROWS][GROUPS];
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) sum[r][j] = all(0.0f);
+  for (int64_t block = 0; block < blocks; block++) eighthsBlock<ROWS, GROUPS>(a + block, blocks, b + block * groupBlock, next, sum);
+#pragma GCC unroll 16
+  for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < GROUPS; j++) {
+      const int64_t n0 = (group + j) * LANES, columns = p.n - n0 < LANES ? p.n - n0 : LANES;
+      float* to = p.c + (i + r) * p.row + n0;
+      columns == LANES ? store(to, sum[r][j]) : store(to, sum[r][j], columns);
+    }
+  const int64_t n0 = group * LANES, columns = p.n - n0 < GROUPS * LANES ? p.n - n0 : GROUPS * LANES;
+  finishTile(p, i, ROWS, n0, columns);
+}
+
+// ROWS rows from the i-th on and this worker's groups, several side by side where rows alone are too few sums.
+template <int ROWS>
+static void eighthsRows(const Product& p, int64_t i, const Row8* a, const uint8_t* b, const Worker& w) {
+  constexpr int64_t wide = ROWS <= 2 ? 4 : ROWS <= 4 ? 2 : 1;
+  const Range mine = share(groupsOf(p.n), w.index, w.count);
+  for (int64_t group = mine.begin; group < mine.end;) {
+    const uint8_t* from = b + group * groupBytes(p.k);
+    if (mine.end - group >= wide) {
+      eighthsTile<ROWS, wide>(p, i, group, a, from);
+      group += wide;
+    } else {
+      eighthsTile<ROWS, 1>(p, i, group, a, from);
+      group++;
+    }
+  }
+}
+
+// The whole product. Needs `eighthsLocal` floats of a worker's own memory beyond the first p.m · p.k.
+static void fewEighths(const Product& p, const Packed& packed, Worker& w) {
+  uint8_t* b = (uint8_t*)packed.data;
+  if (isStale(packed, w)) {
+    packAllEighths(p.b, p.k, p.n, b, w);
+    refreshed(packed, w);
+    w.meet(w.team);
+  }
+  const int64_t blocks = roundedBlocks(p.k);
+  Row8* a = (Row8*)(w.local + p.m * p.k);
+  for (int64_t r = 0; r < p.m; r++) prepareRow(p.a.data + r * p.a.row, p.k, a + r * blocks);
+  for (int64_t i = 0, some; i < p.m; i += some) {
+    some = p.m - i < fewestRows ? p.m - i : fewestRows;
+    const Row8* from = a + i * blocks;
+    switch (some) {
+      case 1: eighthsRows<1>(p, i, from, b, w); break;
+      case 2: eighthsRows<2>(p, i, from, b, w); break;
+      case 3: eighthsRows<3>(p, i, from, b, w); break;
+      case 4: eighthsRows<4>(p, i, from, b, w); break;
+#if LANES == 16
+      case 5: eighthsRows<5>(p, i, from, b, w); break;
+      case 6: eighthsRows<6>(p, i, from, b, w); break;
+      case 7: eighthsRows<7>(p, i, from, b, w); break;
+      case 8: eighthsRows<8>(p, i, from, b, w); break;
+#endif
+    }
+  }
+}
+
+// Asks for the beginning of this worker's groups, those that are read side by side.
+static void fetchEighths(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
+  const Range mine = share(groupsOf(n), w.index, w.count);
+  for (int64_t group = mine.begin; group < mine.end && group < mine.begin + 4; group++) {
+    const char* from = (const char*)packed.data + group * groupBytes(k);
+    for (int64_t i = 0; i < 4096; i += 64) __builtin_prefetch(from + i, 0, 2);
+  }
+}
+
+}  // namespace
+}  // namespace trainyard
