@@ -26,8 +26,15 @@ export interface Options {
 /** Looks this often, should no notification come. */
 const lookEvery = "1 second"
 
-const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, never, R> =>
-  Effect.retry(statement, Schedule.spaced("500 millis")).pipe(Effect.orDie)
+const failedBy = ({ message }: DatabaseError) =>
+  new FailedElsewhere({ error: "DatabaseError", message, details: null })
+
+/** Tries a statement until the database answers. What is wrong for good fails. */
+const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, FailedElsewhere, R> =>
+  Effect.retry(statement, {
+    schedule: Schedule.spaced("500 millis"),
+    while: ({ transient }) => transient
+  }).pipe(Effect.mapError(failedBy))
 
 /** Follows a run's jobs, from the first order to the end of the scope. */
 const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
@@ -62,6 +69,14 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
   const once = all.pipe(
     Semaphore.withPermit(turn),
     Effect.catch((error: DatabaseError) => {
+      if (!error.transient) {
+        const { details, error: kind, message } = failedBy(error)
+        return Effect.forEach(
+          [...open],
+          (its) => Deferred.succeed(its.ended, { type: "failed", error: kind, message, details }),
+          { discard: true }
+        )
+      }
       const first = !state.away
       state.away = true
       return first ? say(`${error.message} It is tried again.`) : Effect.void
