@@ -56,12 +56,16 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
     // Those asked for after this are not in what is seen.
     const known = [...open]
     const seen = yield* queue.seen(state.run)
-    yield* relay(open, yield* queue.published(state.run))
-    for (const its of known)
-      yield* look(
-        its,
-        seen.find(({ id }) => id === its.id)
-      )
+    for (const its of known) {
+      const row = seen.find(({ id }) => id === its.id)
+      if (row !== undefined) yield* relay(its, row.events)
+      yield* look(its, row)
+    }
+    for (const { events, id, outcome } of seen) {
+      const last = events.at(-1)
+      // Those of a job that has ended go with it.
+      if (last !== undefined && outcome === null) yield* queue.forget(id, last)
+    }
     if (state.away) yield* say("The queue answers again.")
     state.away = false
   })
@@ -84,8 +88,10 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
     Effect.provideService(JobQueue, queue)
   )
 
-  const begin = (order: Order) =>
-    Effect.gen(function* () {
+  const begin = Effect.fnUntraced(function* (order: Order) {
+    // Not in turn with the looks where there is nothing to begin.
+    if (state.run !== "") return
+    yield* Effect.gen(function* () {
       if (state.run !== "") return
       yield* patient(queue.keepRun(order.run, order.pipeline, lease))
       state.run = order.run
@@ -96,6 +102,7 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
       yield* Effect.forkScoped(Effect.forever(next))
       yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(queue.endRun(order.run), "5 seconds")))
     }).pipe(Semaphore.withPermit(turn), Effect.provideService(Scope.Scope, scope))
+  })
   return { open, once, begin }
 })
 

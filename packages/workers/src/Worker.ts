@@ -44,6 +44,13 @@ interface Circumstances extends Options {
   readonly leaving: Deferred.Deferred<void>
 }
 
+/** Waits until a lease of so many milliseconds is to be renewed, or something was told. Notifications may come many a second. */
+const pause = (milliseconds: number, wakings: Circumstances["wakings"]) =>
+  Effect.andThen(
+    Effect.sleep("200 millis"),
+    Effect.race(Effect.sleep(milliseconds / 4 - 200), Queue.take(wakings))
+  )
+
 /**
  * Renews the lease until it is lost, and ends then. The stage process learns how long it has the job; while the database is away that runs out,
  * and the process ends by itself.
@@ -52,23 +59,27 @@ const keepLease = Effect.fnUntraced(function* (
   holding: Holding,
   { host, text }: Process,
   { lease, leaving, wakings, worker }: Circumstances,
-  asked: Ref.Ref<boolean>
+  asked: Ref.Ref<boolean>,
+  since: number
 ) {
   const queue = yield* JobQueue
+  const milliseconds = lease * 1000
   yield* Effect.forkChild(Effect.andThen(Deferred.await(leaving), host.send({ type: "leave" })))
+  // A stage that takes a moment needs no more than the lease that it was taken with.
+  const left = milliseconds - (performance.now() - since)
+  yield* host.lease(Math.max(1, left))
+  if (left > milliseconds / 2) yield* pause(milliseconds, wakings)
   for (;;) {
     const start = performance.now()
     const renewal = yield* Effect.option(queue.renew(holding, text, lease))
     if (renewal._tag === "Some") {
       if (renewal.value === "lost") return
-      yield* host.lease(lease * 1000 - (performance.now() - start))
+      yield* host.lease(milliseconds - (performance.now() - start))
       if (renewal.value === "leave" && !(yield* Ref.getAndSet(asked, true)))
         yield* host.send({ type: "leave" })
       yield* Effect.ignore(queue.keepWorker(worker, lease))
     }
-    // Notifications may come many a second.
-    yield* Effect.sleep("200 millis")
-    yield* Effect.race(Effect.sleep((lease * 1000) / 4 - 200), Queue.take(wakings))
+    yield* pause(milliseconds, wakings)
   }
 })
 
@@ -162,7 +173,12 @@ const relay = Effect.fnUntraced(function* (
 })
 
 /** Makes a job's stage in a process. Gives whether the process is fit for more of the run. */
-const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circumstances: Circumstances) {
+const work = Effect.fnUntraced(function* (
+  taken: Taken,
+  process: Process,
+  circumstances: Circumstances,
+  since: number
+) {
   const { say, worker } = circumstances
   const { attempt, id, job, lost } = taken
   const start = performance.now()
@@ -171,7 +187,7 @@ const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circum
   yield* say(`${job.name} of ${job.pipeline} (run ${job.run}${attempt > 1 ? `, attempt ${attempt}` : ""})`)
   yield* process.host.send({ type: "make", job, attempt, lost })
   const lostLease = Effect.andThen(
-    keepLease(holding, process, circumstances, asked),
+    keepLease(holding, process, circumstances, asked, since),
     Effect.as(process.host.kill, { words: "no longer this worker's: its lease had ended", fit: false })
   )
   const { fit, words } = yield* Effect.raceFirst(
@@ -249,18 +265,26 @@ const processes = Effect.fnUntraced(function* (circumstances: Circumstances) {
 type Processes = Effect.Success<ReturnType<typeof processes>>
 
 /** Makes a job in a process that is fit for its run. */
-const makeTaken = Effect.fnUntraced(function* (taken: Taken, its: Processes, circumstances: Circumstances) {
+const makeTaken = Effect.fnUntraced(function* (
+  taken: Taken,
+  its: Processes,
+  circumstances: Circumstances,
+  takenAt: number
+) {
   const { run } = taken.job
   const before = yield* its.current
+  let since = takenAt
   if (before.run !== undefined && before.run !== run) {
     const holding: Holding = { worker: circumstances.worker, id: taken.id, attempt: taken.attempt }
     yield* Effect.race(
       Effect.uninterruptible(its.replace),
       whileStarting(holding, before.text, circumstances)
     )
+    // The lease is renewed before anything else, for the new process.
+    since = Number.NEGATIVE_INFINITY
   }
   const process = yield* its.use(run)
-  if (!(yield* work(taken, process, circumstances))) yield* its.replace
+  if (!(yield* work(taken, process, circumstances, since))) yield* its.replace
 })
 
 /** Takes and makes jobs until the worker is to leave. */
@@ -277,6 +301,7 @@ const loop = Effect.fnUntraced(function* (circumstances: Circumstances) {
       yield* queue.sweep
       kept = performance.now()
     }
+    const asked = performance.now()
     const taken = yield* queue.take(worker, (yield* its.current).text, lease)
     if (away) yield* say("The queue answers again.")
     away = false
@@ -287,7 +312,7 @@ const loop = Effect.fnUntraced(function* (circumstances: Circumstances) {
         Deferred.await(leaving)
       )
     }
-    yield* makeTaken(taken, its, circumstances)
+    yield* makeTaken(taken, its, circumstances, asked)
   }).pipe(
     Effect.catch((error) =>
       Effect.gen(function* () {
