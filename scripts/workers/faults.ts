@@ -233,7 +233,7 @@ const outcome = async (site: Site, first: Started, told: () => string): Promise<
 const round = async (site: Site, expected: string, number: number): Promise<string> => {
   const told: Array<string> = []
   const words = () => told.join(", ")
-  const limit = setTimeout(() => fail(`Round ${number} hangs after ${words()}.`), 240_000)
+  const limit = setTimeout(() => fail(`Round ${number} hangs after ${words()}.`), 420_000)
   const state = { run: site.run(), others: [] as Started[] }
   for (let faults = 2 + pick(3), fault = 0; fault < faults; fault++) {
     await sleep(300 + pick(2500))

@@ -60,6 +60,15 @@ const wordsOf = (error: unknown): string => {
 
 const answerWithin = "10 seconds"
 
+/** Work that is left behind rather than waited for when it is interrupted: the network may be gone. */
+const unwaited = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.flatMap(Effect.forkDetach(work), (fiber) =>
+    Effect.callback<A, E>((resume) => {
+      fiber.addObserver((exit) => resume(exit))
+      return Effect.sync(() => fiber.interruptUnsafe())
+    })
+  )
+
 /** What PostgreSQL calls an error: five characters, of which two are its class. */
 const codeOf = (error: unknown): string | undefined => {
   if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
@@ -158,14 +167,7 @@ const make = Effect.fnUntraced(function* (url: string, application: string) {
 
   const query: Database["Service"]["query"] = (statement, parameters = []) =>
     Effect.flatMap(client, (used) =>
-      used.client.unsafe<Record<string, unknown>>(statement, [...parameters]).pipe(
-        // Work that has begun is left behind rather than waited for: the network may be gone.
-        Effect.forkDetach,
-        Effect.flatMap((fiber) =>
-          Effect.callback<ReadonlyArray<unknown>, unknown>((resume) => {
-            fiber.addObserver((exit) => resume(exit))
-          })
-        ),
+      unwaited(used.client.unsafe<Record<string, unknown>>(statement, [...parameters])).pipe(
         Effect.timeoutOrElse({
           duration: answerWithin,
           orElse: () =>
@@ -184,7 +186,7 @@ const make = Effect.fnUntraced(function* (url: string, application: string) {
         yield* Effect.forever(
           Effect.flatMap(Queue.take(incoming), ({ payload }) => Queue.offer(received, payload))
         )
-      }).pipe(Effect.scoped, Effect.raceFirst(Deferred.await(used.abandoned)))
+      }).pipe(Effect.scoped, unwaited, Effect.raceFirst(Deferred.await(used.abandoned)))
     )
     yield* listen.pipe(
       Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)),
