@@ -3,6 +3,7 @@
  *
  *     npm run test:workers -- 20              rounds, each with two to four faults
  *     npm run test:workers -- 20 --seed 7     the same moments again
+ *     npm run test:workers -- 20 --lease 6    for a machine that has other work: a lease of 6 seconds instead of 2
  *
  * Faults: kill -9 of a worker, of a stage's process and of the run (which is started again); SIGSTOP of a worker for longer than its lease; a
  * restart of the database; a second run of the same pipeline; the network to the database cut, held up or silent, for all or for one process
@@ -21,12 +22,15 @@ import * as Proxy from "./proxy.ts"
 
 const { positionals, values: options } = parseArgs({
   allowPositionals: true,
-  options: { seed: { type: "string", default: String(Date.now() % 1_000_000) } }
+  options: {
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    lease: { type: "string", default: "2" }
+  }
 })
 const rounds = Number(positionals[0] ?? "3")
 /** The same processes of workers serve so many rounds. */
 const roundsOfHome = 5
-const lease = 2
+const lease = Number(options.lease)
 const stepMilliseconds = 40
 const settings = Object.entries({
   "count.steps": 100,
