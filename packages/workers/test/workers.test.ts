@@ -1,10 +1,11 @@
 /** Runs on workers: real processes, a real PostgreSQL. Skipped where there is none: see postgres.ts. */
-import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { emptyFolder, start, write } from "../../trainyard/test/spawn.ts"
+import * as Database from "../src/Database.ts"
 import { job } from "./job.ts"
 import * as Postgres from "./postgres.ts"
 
@@ -83,8 +84,7 @@ const digests = (place: Machine, store = "store"): Readonly<Record<string, unkno
   )
 }
 
-// At once: each waits for leases and for processes to start.
-describe.skipIf(skip)(title, { timeout: 180_000, concurrent: true }, () => {
+describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
   test("a stage that blocks its loop keeps its lease; a worker that is killed is named, and another goes on from what it saved", async () => {
     const place = machine(2)
     const settings = [
@@ -188,16 +188,20 @@ describe.skipIf(skip)(title, { timeout: 180_000, concurrent: true }, () => {
   })
 
   test("a worker whose tables are gone ends with a sentence instead of trying for ever", async () => {
-    const psql = (database: string, statement: string) =>
-      spawnSync(join(bin ?? "", "psql"), ["-q", database, "-c", statement], { stdio: "ignore" })
+    const sql = (database: string, statement: string) =>
+      Database.Database.pipe(
+        Effect.flatMap(({ query }) => query(statement)),
+        Effect.provide(Database.layer(database, "test")),
+        Effect.runPromise
+      )
     const { directory, env } = machine(2)
     const url = new URL(postgres?.url ?? "")
-    psql(url.href, "CREATE DATABASE gone")
+    await sql(url.href, "CREATE DATABASE gone")
     url.pathname = "/gone"
     const place = { directory, env: { ...env, TRAINYARD_QUEUE: url.href } }
     const lonely = worker(place, "lonely")
     await until(() => /takes stages/.test(lonely.said()))
-    psql(url.href, "DROP SCHEMA trainyard_1 CASCADE")
+    await sql(url.href, "DROP SCHEMA trainyard_1 CASCADE")
     const { code, stderr } = await lonely.outcome
     expect(code).toBe(1)
     expect(stderr).toMatch(
