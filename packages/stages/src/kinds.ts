@@ -6,6 +6,7 @@ import { Dataset } from "./dataset/Dataset.ts"
 import { Model } from "./generate/ModelArtifact.ts"
 import { Split } from "./split/Split.ts"
 import { TokenizerArtifact } from "./tokenize/TokenizerArtifact.ts"
+import { Halving } from "./train/Halving.ts"
 import { TrainedRun } from "./train/TrainedRun.ts"
 import { Report } from "./validate/Report.ts"
 
@@ -16,6 +17,7 @@ export const kinds: ReadonlyArray<Kind> = [
   TokenizerArtifact,
   Dataset,
   TrainedRun,
+  Halving,
   Model,
   Report
 ]

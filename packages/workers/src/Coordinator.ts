@@ -26,8 +26,15 @@ export interface Options {
 /** Looks this often, should no notification come. */
 const lookEvery = "1 second"
 
-const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, never, R> =>
-  Effect.retry(statement, Schedule.spaced("500 millis")).pipe(Effect.orDie)
+const failedBy = ({ message }: DatabaseError) =>
+  new FailedElsewhere({ error: "DatabaseError", message, details: null })
+
+/** Tries a statement until the database answers. What is wrong for good fails. */
+const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, FailedElsewhere, R> =>
+  Effect.retry(statement, {
+    schedule: Schedule.spaced("500 millis"),
+    while: ({ transient }) => transient
+  }).pipe(Effect.mapError(failedBy))
 
 /** Follows a run's jobs, from the first order to the end of the scope. */
 const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
@@ -49,12 +56,16 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
     // Those asked for after this are not in what is seen.
     const known = [...open]
     const seen = yield* queue.seen(state.run)
-    yield* relay(open, yield* queue.published(state.run))
-    for (const its of known)
-      yield* look(
-        its,
-        seen.find(({ id }) => id === its.id)
-      )
+    for (const its of known) {
+      const row = seen.find(({ id }) => id === its.id)
+      if (row !== undefined) yield* relay(its, row.events)
+      yield* look(its, row)
+    }
+    for (const { events, id, outcome } of seen) {
+      const last = events.at(-1)
+      // Those of a job that has ended go with it.
+      if (last !== undefined && outcome === null) yield* queue.forget(id, last)
+    }
     if (state.away) yield* say("The queue answers again.")
     state.away = false
   })
@@ -62,6 +73,14 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
   const once = all.pipe(
     Semaphore.withPermit(turn),
     Effect.catch((error: DatabaseError) => {
+      if (!error.transient) {
+        const { details, error: kind, message } = failedBy(error)
+        return Effect.forEach(
+          [...open],
+          (its) => Deferred.succeed(its.ended, { type: "failed", error: kind, message, details }),
+          { discard: true }
+        )
+      }
       const first = !state.away
       state.away = true
       return first ? say(`${error.message} It is tried again.`) : Effect.void
@@ -69,8 +88,10 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
     Effect.provideService(JobQueue, queue)
   )
 
-  const begin = (order: Order) =>
-    Effect.gen(function* () {
+  const begin = Effect.fnUntraced(function* (order: Order) {
+    // Not in turn with the looks where there is nothing to begin.
+    if (state.run !== "") return
+    yield* Effect.gen(function* () {
       if (state.run !== "") return
       yield* patient(queue.keepRun(order.run, order.pipeline, lease))
       state.run = order.run
@@ -81,6 +102,7 @@ const following = Effect.fnUntraced(function* ({ lease, say }: Options) {
       yield* Effect.forkScoped(Effect.forever(next))
       yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(queue.endRun(order.run), "5 seconds")))
     }).pipe(Semaphore.withPermit(turn), Effect.provideService(Scope.Scope, scope))
+  })
   return { open, once, begin }
 })
 

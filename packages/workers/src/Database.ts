@@ -7,21 +7,24 @@ import { withoutCredentials } from "@trainyard/core/Credentials"
 import {
   Cause,
   Context,
+  Deferred,
   Effect,
+  Exit,
   Layer,
   Predicate,
   Queue,
   Redacted,
   Schedule,
   Schema,
-  type Scope
+  Scope,
+  Semaphore
 } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 
 /** The database refused, or could not be reached. The message names its address without the password. */
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
   message: Schema.String,
-  /** A restart of the database passes; a wrong statement does not. */
+  /** A restart of the database passes; a wrong statement, a table that is gone or a password that was changed do not. */
   transient: Schema.Boolean
 }) {}
 
@@ -57,6 +60,99 @@ const wordsOf = (error: unknown): string => {
 
 const answerWithin = "10 seconds"
 
+/** Work that is left behind rather than waited for when it is interrupted: the network may be gone. */
+const unwaited = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.flatMap(Effect.forkDetach(work), (fiber) =>
+    Effect.callback<A, E>((resume) => {
+      fiber.addObserver((exit) => resume(exit))
+      return Effect.sync(() => fiber.interruptUnsafe())
+    })
+  )
+
+/** What PostgreSQL calls an error: five characters, of which two are its class. */
+const codeOf = (error: unknown): string | undefined => {
+  if (Predicate.hasProperty(error, "code") && typeof error.code === "string") return error.code
+  if (Predicate.hasProperty(error, "reason")) return codeOf(error.reason)
+  return Predicate.hasProperty(error, "cause") ? codeOf(error.cause) : undefined
+}
+
+/**
+ * Errors that come again until somebody changes something, by the first characters of PostgreSQL's code: not supported, wrong data, a broken
+ * constraint, no login, no such database, no such schema, no such table or no right to it.
+ */
+const permanent = /^(0A|22|23|28|3D|3F|42)/
+// A reference to a row that another process has just removed; the next try is made on what is there then.
+const passing = new Set(["23503"])
+
+/** The error as it is told; a statement's own that comes again until somebody changes something is not transient. */
+const failureAt =
+  (address: string) =>
+  (error: unknown): DatabaseError => {
+    const words = withoutCredentials(wordsOf(error)).replaceAll(/\s+/g, " ").replace(/\.$/, "")
+    const code = codeOf(error) ?? ""
+    const transient = passing.has(code) || !permanent.test(code)
+    const remedy = transient
+      ? "Check the address, and that PostgreSQL runs there."
+      : code.startsWith("28") || code.startsWith("3D") || code === "42501"
+        ? "Check the user, the password, the database's name and the user's rights in it."
+        : "The queue's tables may have been removed or changed: stop all workers and runs of this queue, and start them again."
+    return new DatabaseError({
+      message: `The queue at ${address} cannot be used: ${words}. ${remedy}`,
+      transient
+    })
+  }
+
+/** A client with its connections. */
+interface Open {
+  readonly client: PgClient.PgClient
+  /** Closes the connections, without waiting for what they are at. */
+  readonly abandon: Effect.Effect<void>
+  readonly abandoned: Deferred.Deferred<void>
+}
+
+/**
+ * A client that is replaced when it is abandoned. A network that swallows packets leaves connections that are neither alive nor closed, and the
+ * system notices after a quarter of an hour.
+ */
+const replaceable = Effect.fnUntraced(function* (url: string, application: string) {
+  const reactivity = yield* Reactivity.Reactivity
+  const opening = yield* Semaphore.make(1)
+  let current: Open | undefined
+  const open = Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const client = yield* PgClient.make({
+      url: Redacted.make(url),
+      applicationName: application,
+      connectTimeout: "5 seconds",
+      keepAlive: "5 seconds",
+      maxConnections: 4,
+      multiplex: false
+    }).pipe(
+      Scope.provide(scope),
+      Effect.provideService(Reactivity.Reactivity, reactivity),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    const abandoned = yield* Deferred.make<void>()
+    const its: Open = {
+      client,
+      abandoned,
+      abandon: Effect.suspend(() => {
+        if (current === its) current = undefined
+        return Effect.andThen(
+          Deferred.succeed(abandoned, undefined),
+          Effect.forkDetach(Scope.close(scope, Exit.void))
+        )
+      })
+    }
+    current = its
+    return its
+  })
+  yield* Effect.addFinalizer(() => Effect.suspend(() => current?.abandon ?? Effect.void))
+  return Effect.suspend(() => (current === undefined ? open : Effect.succeed(current))).pipe(
+    Semaphore.withPermit(opening)
+  )
+})
+
 const make = Effect.fnUntraced(function* (url: string, application: string) {
   const address = withoutCredentials(url)
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
@@ -65,49 +161,32 @@ const make = Effect.fnUntraced(function* (url: string, application: string) {
       transient: false
     })
   }
-  const failed = (error: unknown): DatabaseError => {
-    const words = withoutCredentials(wordsOf(error)).replaceAll(/\s+/g, " ").replace(/\.$/, "")
-    return new DatabaseError({
-      message: `The queue at ${address} cannot be used: ${words}. Check the address, and that PostgreSQL runs there.`,
-      transient: true
-    })
-  }
-  const client = yield* PgClient.make({
-    url: Redacted.make(url),
-    applicationName: application,
-    connectTimeout: "5 seconds",
-    keepAlive: "5 seconds",
-    maxConnections: 4,
-    multiplex: false
-  }).pipe(Effect.mapError(failed))
+  const failed = failureAt(address)
+  const client = yield* replaceable(url, application)
+  yield* Effect.mapError(client, failed)
 
   const query: Database["Service"]["query"] = (statement, parameters = []) =>
-    client.unsafe<Record<string, unknown>>(statement, [...parameters]).pipe(
-      // Work that has begun is left behind rather than waited for: the network may be gone.
-      Effect.forkDetach,
-      Effect.flatMap((fiber) =>
-        Effect.callback<ReadonlyArray<unknown>, unknown>((resume) => {
-          fiber.addObserver((exit) => resume(exit))
+    Effect.flatMap(client, (used) =>
+      unwaited(used.client.unsafe<Record<string, unknown>>(statement, [...parameters])).pipe(
+        Effect.timeoutOrElse({
+          duration: answerWithin,
+          orElse: () =>
+            Effect.andThen(used.abandon, Effect.fail(new Error(`no answer within ${answerWithin}`)))
         })
-      ),
-      Effect.timeoutOrElse({
-        duration: answerWithin,
-        orElse: () => Effect.fail(new Error(`no answer within ${answerWithin}`))
-      }),
-      Effect.mapError(failed)
-    )
+      )
+    ).pipe(Effect.mapError(failed))
 
   const notifications = Effect.fnUntraced(function* (channel: string) {
     const received = yield* Queue.unbounded<string>()
-    const listen = Effect.scoped(
+    const listen = Effect.flatMap(client, (used) =>
       Effect.gen(function* () {
-        const incoming = yield* client.listen(channel)
+        const incoming = yield* used.client.listen(channel)
         // Something may have come while nobody listened.
         yield* Queue.offer(received, "")
         yield* Effect.forever(
           Effect.flatMap(Queue.take(incoming), ({ payload }) => Queue.offer(received, payload))
         )
-      })
+      }).pipe(Effect.scoped, unwaited, Effect.raceFirst(Deferred.await(used.abandoned)))
     )
     yield* listen.pipe(
       Effect.catchCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.void)),

@@ -12,6 +12,14 @@ const channel = "trainyard_1"
 const parsed = <S extends Schema.Constraint>(inner: S) => Schema.fromJsonString(inner)
 const Text = Schema.NullOr(Schema.String)
 
+/** An event of a job's attempt, which its coordinator has not forgotten yet. */
+const Published = Schema.Struct({
+  attempt: Schema.Int,
+  position: Schema.Int,
+  event: parsed(Event)
+})
+export type Published = typeof Published.Type
+
 /** A job that this worker has taken. */
 const Taken = Schema.Struct({
   id: Schema.String,
@@ -34,17 +42,11 @@ const Seen = Schema.Struct({
   refusals: parsed(Schema.Record(Schema.String, Schema.String)),
   outcome: Schema.NullOr(parsed(Outcome)),
   /** How many workers are connected that may take it and have not refused. */
-  able: Schema.Int
+  able: Schema.Int,
+  /** In their order. */
+  events: parsed(Schema.Array(Published))
 })
 export type Seen = typeof Seen.Type
-
-const Published = Schema.Struct({
-  job: Schema.String,
-  attempt: Schema.Int,
-  position: Schema.Int,
-  event: parsed(Event)
-})
-export type Published = typeof Published.Type
 
 /** Who takes jobs, and which. */
 export interface Identity {
@@ -117,7 +119,9 @@ SELECT j.id::text AS id, j.state, j.holder_name AS holder,
   j.losses, j.refusals::text AS refusals, j.outcome,
   (SELECT count(*)::int FROM ${schema}.workers w WHERE w.alive_until > clock_timestamp() AND w.store = j.store
     AND (w.stages IS NULL OR w.stages ? j.stage OR w.stages ? j.name)
-    AND (j.label IS NULL OR w.labels ? j.label) AND NOT j.refusals ? w.id) AS able
+    AND (j.label IS NULL OR w.labels ? j.label) AND NOT j.refusals ? w.id) AS able,
+  coalesce((SELECT json_agg(json_build_object('attempt', e.attempt, 'position', e.position, 'event', e.event)
+    ORDER BY e.attempt, e.position) FROM ${schema}.events e WHERE e.job = j.id), '[]'::json)::text AS events
 FROM ${schema}.jobs j WHERE j.run = $1::text`
 
 const keepRunStatement = `
@@ -129,11 +133,6 @@ WITH added AS (
   INSERT INTO ${schema}.jobs (run, name, stage, label, cache_key, job, store)
   VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text) RETURNING id)
 SELECT id::text AS id, ${notify("'queue'")}::text FROM added`
-
-const publishedStatement = `
-SELECT e.job::text AS job, e.attempt, e.position, e.event
-FROM ${schema}.events e JOIN ${schema}.jobs j ON j.id = e.job
-WHERE j.run = $1::text ORDER BY e.job, e.attempt, e.position`
 
 const takeBackStatement = `
 WITH changed AS (
@@ -209,13 +208,13 @@ const forCoordinators = ({ holds, rows, run }: Statements) => ({
       ),
       ([row]) => row!.id
     ),
+  /** A run's jobs, with what their stages have published. */
   seen: (runId: string) => rows(Seen, feedStatement, runId),
-  published: (runId: string) => rows(Published, publishedStatement, runId),
-  /** Forgets events that have been read: of a job, all up to one. */
-  forget: ({ attempt, job, position }: Published) =>
+  /** Forgets a job's events that have been read, up to one. */
+  forget: (id: string, { attempt, position }: Published) =>
     run(
       `DELETE FROM ${schema}.events WHERE job = $1::bigint AND (attempt, position) <= ($2::int, $3::int)`,
-      job,
+      id,
       attempt,
       position
     ),

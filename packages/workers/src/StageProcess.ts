@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads"
 import { difference, of } from "@trainyard/core/CacheKey"
+import * as CodeMemory from "@trainyard/core/CodeMemory"
 import { RunStream } from "@trainyard/core/EventStream"
 import * as Failure from "@trainyard/core/Failure"
 import * as Lock from "@trainyard/core/Lock"
@@ -119,6 +120,7 @@ const outcomeOf = (
   open: Effect.Effect<Opened, Needed>,
   { attempt, job, lost }: Extract<ToProcess, { type: "make" }>,
   stream: RunStream["Service"],
+  memory: CodeMemory.Memory,
   restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 ): Effect.Effect<Outcome> => {
   const making = Effect.gen(function* () {
@@ -142,7 +144,8 @@ const outcomeOf = (
     })
     const { status } = yield* make.pipe(
       Effect.provideService(RunStream, stream),
-      Effect.provideContext(opened.services)
+      Effect.provideContext(opened.services),
+      Effect.provideService(CodeMemory.CodeMemory, memory)
     )
     const made: Outcome = { type: "made", status }
     return made
@@ -202,6 +205,8 @@ export const serve = (
     )
     yield* send({ type: "ready", process: Processes.toText(yield* Processes.self) })
     const scope = yield* Effect.scope
+    // Of one run, whose modules are opened once.
+    const memory: CodeMemory.Memory = { ...CodeMemory.nothing(), checked: new Set() }
     let opened: Effect.Effect<Opened, Needed> | undefined
     let work: Fiber.Fiber<unknown> | undefined
     while (!closed.is) {
@@ -216,7 +221,7 @@ export const serve = (
       const opening = opened
       // Interruption ends the stage; how it ended is told all the same.
       work = yield* Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(outcomeOf(opening, message, stream, restore), (outcome) =>
+        Effect.flatMap(outcomeOf(opening, message, stream, memory, restore), (outcome) =>
           send({ type: "ended", outcome })
         )
       ).pipe(Effect.forkChild({ startImmediately: true }))

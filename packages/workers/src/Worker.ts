@@ -3,6 +3,7 @@
  * whose event loop is free, so that a stage that computes for minutes keeps it.
  */
 import { Deferred, Effect, Exit, Fiber, Queue, Ref, Schedule, Scope } from "effect"
+import type { DatabaseError } from "./Database.ts"
 import { type Ending, type Holding, type Identity, JobQueue, type Taken } from "./JobQueue.ts"
 import type { Event, Outcome } from "./Messages.ts"
 import * as StageHost from "./StageHost.ts"
@@ -30,8 +31,11 @@ const gatherFor = "4 millis"
 /** Looks for a job this often, should no notification come. */
 const lookEvery = "1 second"
 
-/** Between two tries of a statement that failed because the database is away. */
-const again = Schedule.spaced("500 millis")
+/** For a statement that failed because the database is away. What is wrong for good is not tried again. */
+const again = {
+  schedule: Schedule.spaced("500 millis"),
+  while: ({ transient }: DatabaseError) => transient
+} as const
 
 /** What may come to a worker while it makes a stage. */
 interface Circumstances extends Options {
@@ -39,6 +43,13 @@ interface Circumstances extends Options {
   /** Done when the worker is to leave. */
   readonly leaving: Deferred.Deferred<void>
 }
+
+/** Waits until a lease of so many milliseconds is to be renewed, or something was told. Notifications may come many a second. */
+const pause = (milliseconds: number, wakings: Circumstances["wakings"]) =>
+  Effect.andThen(
+    Effect.sleep("200 millis"),
+    Effect.race(Effect.sleep(milliseconds / 4 - 200), Queue.take(wakings))
+  )
 
 /**
  * Renews the lease until it is lost, and ends then. The stage process learns how long it has the job; while the database is away that runs out,
@@ -48,23 +59,27 @@ const keepLease = Effect.fnUntraced(function* (
   holding: Holding,
   { host, text }: Process,
   { lease, leaving, wakings, worker }: Circumstances,
-  asked: Ref.Ref<boolean>
+  asked: Ref.Ref<boolean>,
+  since: number
 ) {
   const queue = yield* JobQueue
+  const milliseconds = lease * 1000
   yield* Effect.forkChild(Effect.andThen(Deferred.await(leaving), host.send({ type: "leave" })))
+  // A stage that takes a moment needs no more than the lease that it was taken with.
+  const left = milliseconds - (performance.now() - since)
+  yield* host.lease(Math.max(1, left))
+  if (left > milliseconds / 2) yield* pause(milliseconds, wakings)
   for (;;) {
     const start = performance.now()
     const renewal = yield* Effect.option(queue.renew(holding, text, lease))
     if (renewal._tag === "Some") {
       if (renewal.value === "lost") return
-      yield* host.lease(lease * 1000 - (performance.now() - start))
+      yield* host.lease(milliseconds - (performance.now() - start))
       if (renewal.value === "leave" && !(yield* Ref.getAndSet(asked, true)))
         yield* host.send({ type: "leave" })
       yield* Effect.ignore(queue.keepWorker(worker, lease))
     }
-    // Notifications may come many a second.
-    yield* Effect.sleep("200 millis")
-    yield* Effect.race(Effect.sleep((lease * 1000) / 4 - 200), Queue.take(wakings))
+    yield* pause(milliseconds, wakings)
   }
 })
 
@@ -158,7 +173,12 @@ const relay = Effect.fnUntraced(function* (
 })
 
 /** Makes a job's stage in a process. Gives whether the process is fit for more of the run. */
-const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circumstances: Circumstances) {
+const work = Effect.fnUntraced(function* (
+  taken: Taken,
+  process: Process,
+  circumstances: Circumstances,
+  since: number
+) {
   const { say, worker } = circumstances
   const { attempt, id, job, lost } = taken
   const start = performance.now()
@@ -167,7 +187,7 @@ const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circum
   yield* say(`${job.name} of ${job.pipeline} (run ${job.run}${attempt > 1 ? `, attempt ${attempt}` : ""})`)
   yield* process.host.send({ type: "make", job, attempt, lost })
   const lostLease = Effect.andThen(
-    keepLease(holding, process, circumstances, asked),
+    keepLease(holding, process, circumstances, asked, since),
     Effect.as(process.host.kill, { words: "no longer this worker's: its lease had ended", fit: false })
   )
   const { fit, words } = yield* Effect.raceFirst(
@@ -180,12 +200,12 @@ const work = Effect.fnUntraced(function* (taken: Taken, process: Process, circum
 })
 
 /** Starts a stage process, and starts it again should it end at once. */
-const startProcess = ({ program, say }: Options, run: string | undefined) =>
+const startProcess = ({ program, say }: Options): Effect.Effect<Process> =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const host = yield* StageHost.make(program).pipe(Effect.provideService(Scope.Scope, scope))
-    const text = yield* host.ready.pipe(Effect.tapError(() => Scope.close(scope, Exit.void)))
-    const process: Process = { host, text, scope, run }
+    const text = yield* host.ready.pipe(Effect.onError(() => Scope.close(scope, Exit.void)))
+    const process: Process = { host, text, scope, run: undefined }
     return process
   }).pipe(
     Effect.tapError(({ how }) => say(`The stage process cannot be started (${how}). It is tried again.`)),
@@ -193,50 +213,120 @@ const startProcess = ({ program, say }: Options, run: string | undefined) =>
     Effect.orDie
   )
 
+/** Renews a lease while the process that is to have the job starts. Ends when the job is no longer this worker's. */
+const whileStarting = Effect.fnUntraced(function* (holding: Holding, text: string, { lease }: Circumstances) {
+  const queue = yield* JobQueue
+  for (;;) {
+    yield* Effect.sleep((lease * 1000) / 4)
+    const renewal = yield* Effect.option(queue.renew(holding, text, lease))
+    if (renewal._tag === "Some" && renewal.value === "lost") return
+  }
+})
+
+/**
+ * The stage process in use, and a spare one that is ready when it is needed: for a job of another run, since a pipeline is opened once in a
+ * process, as one run has it, and after a process that ended.
+ */
+const processes = Effect.fnUntraced(function* (circumstances: Circumstances) {
+  const start = startProcess(circumstances)
+  let spare: Fiber.Fiber<Process> | undefined
+  let current = yield* start
+  const close = ({ scope }: Process) => Scope.close(scope, Exit.void)
+  return {
+    current: Effect.sync(() => current),
+    /** Notes which run's pipeline the process opens. */
+    use: (run: string) =>
+      Effect.sync(() => {
+        current = { ...current, run }
+        return current
+      }),
+    /** Starts the spare process, where the one in use is bound to a run. */
+    prepare: Effect.gen(function* () {
+      if (current.run !== undefined) spare ??= yield* Effect.forkDetach(start)
+    }),
+    replace: Effect.gen(function* () {
+      yield* close(current)
+      const ready = spare === undefined ? yield* start : yield* Fiber.join(spare)
+      spare = undefined
+      // It may have ended while it waited.
+      if (yield* ready.host.isGone) {
+        yield* close(ready)
+        current = yield* start
+      } else current = ready
+    }),
+    stop: Effect.gen(function* () {
+      yield* close(current)
+      if (spare === undefined) return
+      const exit = yield* Effect.andThen(Fiber.interrupt(spare), Fiber.await(spare))
+      if (Exit.isSuccess(exit)) yield* close(exit.value)
+    })
+  }
+})
+type Processes = Effect.Success<ReturnType<typeof processes>>
+
+/** Makes a job in a process that is fit for its run. */
+const makeTaken = Effect.fnUntraced(function* (
+  taken: Taken,
+  its: Processes,
+  circumstances: Circumstances,
+  takenAt: number
+) {
+  const { run } = taken.job
+  const before = yield* its.current
+  let since = takenAt
+  if (before.run !== undefined && before.run !== run) {
+    const holding: Holding = { worker: circumstances.worker, id: taken.id, attempt: taken.attempt }
+    yield* Effect.race(
+      Effect.uninterruptible(its.replace),
+      whileStarting(holding, before.text, circumstances)
+    )
+    // The lease is renewed before anything else, for the new process.
+    since = Number.NEGATIVE_INFINITY
+  }
+  const process = yield* its.use(run)
+  if (!(yield* work(taken, process, circumstances, since))) yield* its.replace
+})
+
 /** Takes and makes jobs until the worker is to leave. */
 const loop = Effect.fnUntraced(function* (circumstances: Circumstances) {
   const queue = yield* JobQueue
   const { lease, leaving, say, wakings, worker } = circumstances
-  let process = yield* startProcess(circumstances, undefined)
-  const stop = Effect.suspend(() => Scope.close(process.scope, Exit.void))
-  const replace = (run: string | undefined) =>
-    Effect.gen(function* () {
-      yield* stop
-      process = yield* startProcess(circumstances, run)
-    })
+  const its = yield* processes(circumstances)
   let away = false
   let kept = 0
   const turn = Effect.gen(function* () {
-    if (yield* process.host.isGone) yield* replace(undefined)
+    if (yield* (yield* its.current).host.isGone) yield* its.replace
     if (performance.now() - kept > (lease * 1000) / 4) {
       yield* queue.keepWorker(worker, lease)
       yield* queue.sweep
       kept = performance.now()
     }
-    const taken = yield* queue.take(worker, process.text, lease)
+    const asked = performance.now()
+    const taken = yield* queue.take(worker, (yield* its.current).text, lease)
     if (away) yield* say("The queue answers again.")
     away = false
     if (taken === undefined) {
+      yield* its.prepare
       return yield* Effect.raceFirst(
         Effect.raceFirst(Queue.take(wakings), Effect.sleep(lookEvery)),
         Deferred.await(leaving)
       )
     }
-    // A pipeline is opened once in a process, as one run has it.
-    if (process.run !== undefined && process.run !== taken.job.run) yield* replace(taken.job.run)
-    process = { ...process, run: taken.job.run }
-    if (!(yield* work(taken, process, circumstances))) yield* replace(undefined)
+    yield* makeTaken(taken, its, circumstances, asked)
   }).pipe(
     Effect.catch((error) =>
       Effect.gen(function* () {
+        if (!error.transient) return yield* error
         if (!away) yield* say(`${error.message} It is tried again.`)
         away = true
         yield* Effect.sleep(lookEvery)
       })
     )
   )
-  while (!(yield* Deferred.isDone(leaving))) yield* turn
-  yield* stop
+  const turns = Effect.gen(function* () {
+    while (!(yield* Deferred.isDone(leaving))) yield* turn
+  })
+  yield* Effect.ensuring(turns, its.stop)
 })
 
 /** Works until interrupted. Then the stage in hand saves, goes back to the queue, and the worker leaves it. */

@@ -43,21 +43,13 @@ export const submit = ({ job, label, order, store }: Pick<Open, "job" | "label" 
   Effect.flatMap(JobQueue, (queue) => queue.submit(job, order.stage.node.stage.name, label, store))
 
 /** Hands on what came, each event once. */
-export const relay = Effect.fnUntraced(function* (
-  open: ReadonlySet<Open>,
-  published: ReadonlyArray<Published>
-) {
-  const queue = yield* JobQueue
-  const read = new Map<string, Published>()
+export const relay = Effect.fnUntraced(function* (its: Open, published: ReadonlyArray<Published>) {
   for (const each of published) {
-    read.set(each.job, each)
-    const its = [...open].find(({ id }) => id === each.job)
-    if (its === undefined || !isAfter(each, its.last)) continue
+    if (!isAfter(each, its.last)) continue
     its.last = [each.attempt, each.position]
     if (each.event.type === "StageStarted") yield* its.order.onBegin
     yield* its.stream.publish(each.event)
   }
-  for (const each of read.values()) yield* queue.forget(each)
 })
 
 const fault = ({ job, stream }: Open, kind: string, message: string, action: string) =>
@@ -140,8 +132,9 @@ export const look = Effect.fnUntraced(function* (its: Open, seen: Seen | undefin
       yield* queue.remove(its.id)
       return
     }
-    yield* Effect.ignore(queue.remove(its.id))
-    return yield* Deferred.succeed(its.ended, outcome)
+    // The run goes on at once.
+    yield* Deferred.succeed(its.ended, outcome)
+    return yield* Effect.ignore(queue.remove(its.id))
   }
   if (seen.losses >= mostLosses && seen.state === "queued") {
     return yield* fail(

@@ -24,7 +24,7 @@ const count = Stage.make({
     if (from > 0) yield* journal.publish({ type: "Resumed", step: from, directory: scratch, skipped: [] })
     for (let step = from + 1; step <= config.steps; step++) {
       yield* Effect.sleep(config.milliseconds)
-      appendFileSync("steps.log", name + " " + step + "\\n")
+      appendFileSync("steps.log", [name, step, process.pid, Date.now()].join(" ") + "\\n")
       const directory = scratch + "/step-" + step
       mkdirSync(directory + ".part", { recursive: true })
       writeFileSync(directory + ".part/step", String(step))

@@ -174,8 +174,13 @@ export const read = Effect.fn("Code.read")(function* (source: string, stage?: st
     catch: (cause) => unreadable(source, cause)
   })
   const key = `${file}#${stage ?? ""}`
+  const checked = memory.checked?.has(key) === true ? memory.known.get(key) : undefined
+  if (checked !== undefined) return checked.code
   const known = Memory.find(memory, key, made())
-  if (known !== undefined && holds(known)) return known.code
+  if (known !== undefined && holds(known)) {
+    memory.checked?.add(key)
+    return known.code
+  }
   const bundler = yield* bundlerOf(memory)
   const seen: Survey = {
     entry: file,

@@ -64,6 +64,11 @@ export interface Memory {
   readonly unsaved: Set<string>
   /** Where earlier processes' entries may be, the first choice first. */
   folders: ReadonlyArray<string>
+  /**
+   * Keys that were compared with their files once, in a process that opens each module once: what the files become later is not what runs in
+   * it. Undefined where each plan compares again.
+   */
+  readonly checked?: Set<string>
   /** Active readers: the bundler is a separate process, which stops when there are none. */
   readers: number
 }

@@ -40,11 +40,11 @@ export const sweepsOf = (plan: Plan): ReadonlyArray<ReadonlyArray<Trial>> => {
     groups.set(name, [...(groups.get(name) ?? []), stage])
   }
   const sweeps: Array<ReadonlyArray<Trial>> = []
-  for (const group of groups.values()) {
-    // A stage that goes on from another of its kind is its next part, not another trial.
-    const names = new Set(group.map(({ name }) => name))
-    const isChain = group.some(({ node }) => [...ancestors(node)].some((name) => names.has(name)))
-    if (group.length < 2 || isChain) continue
+  for (const all of groups.values()) {
+    // A stage that goes on from another of its kind is its next part, not another trial: the last part counts.
+    const before = new Set(all.flatMap(({ node }) => [...ancestors(node)]))
+    const group = all.filter(({ name }) => !before.has(name))
+    if (group.length < 2) continue
     const at = sweeps.findIndex((trials) => {
       const reached = new Set(group.map((stage) => trialOf(trials, stage)))
       return !reached.has(undefined) && reached.size === trials.length && group.length === trials.length

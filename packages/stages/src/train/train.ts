@@ -25,6 +25,8 @@ import { adviceOf } from "./advice.ts"
 import { averageKind } from "./averaging.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
+import { Halving } from "./Halving.ts"
+import { leave } from "./leave.ts"
 import { optimizerState } from "./optimizers.ts"
 import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
 import { factsOf, publish, teacherFacts } from "./publish.ts"
@@ -192,7 +194,9 @@ const stage = Stage.make({
     /** What to start from: a run, which is continued, or a model, whose weights are trained further. */
     from: Stage.optional(TrainedRun, Model),
     /** Whose predictions are mixed with the text: see `distill`. */
-    teacher: Stage.optional(TrainedRun, Model)
+    teacher: Stage.optional(TrainedRun, Model),
+    /** Which runs of a sweep go on; one that does not ends with what it has: see `halve`. */
+    halving: Stage.optional(Halving)
   },
   config: fields,
   validateConfig,
@@ -200,7 +204,13 @@ const stage = Stage.make({
   output: TrainedRun,
   usesBackend: true,
   run: Effect.fn("train")(function* ({ config, inputs, output, scratch }) {
-    const { dataset, from } = inputs
+    const { dataset, from, halving } = inputs
+    if (
+      halving !== undefined &&
+      from?.kind === TrainedRun.name &&
+      !halving.value.kept.includes(from.cacheKey)
+    )
+      return yield* leave(from, output)
     const backend = yield* Backend
     const journal = yield* Journal
     const { documents, plan, start } = yield* planned(config, dataset, from)

@@ -19,7 +19,7 @@ export const missingModel =
 /** Why settings that each fit make no training together, in a sentence; undefined when they do. */
 export const validateConfig = (
   config: TrainConfig,
-  given: { readonly from: boolean; readonly teacher: boolean }
+  given: { readonly from: boolean; readonly teacher: boolean; readonly halving?: boolean }
 ): string | undefined => {
   const { averageLast, decaySteps, emaSteps, epochs, learningRate, model, steps, warmUp } = config
   if (model === undefined && !given.from) return missingModel
@@ -31,6 +31,8 @@ export const validateConfig = (
     return `averageLast (${averageLast}) and emaSteps (${emaSteps}) are both given, and one set of weights is published. Keep the average that you mean, and take the other out.`
   if (decaySteps !== undefined && warmUp !== undefined && decaySteps <= warmUp)
     return `decaySteps (${decaySteps}) is not after warmUp (${warmUp}), so the rate would have no step to fall in. Raise decaySteps or lower warmUp.`
+  if (given.halving === true && !given.from)
+    return "halving is given, and there is no run that it may end. Give from too, as the function halve does, or take halving out."
   if (config.distill !== undefined && !given.teacher)
     return "distill is given, and there is no teacher. Give teacher, a run or a model, or take distill out."
   if (config.initialization !== "random" && given.from)

@@ -1,0 +1,14 @@
+/** Measurements of runs on workers: `npm run bench:workers -- overhead | speed-up`. Needs PostgreSQL: see packages/workers/test/postgres.ts. */
+import { parseArgs } from "node:util"
+import * as Postgres from "../../packages/workers/test/postgres.ts"
+import * as Overhead from "./overhead.ts"
+
+const { positionals } = parseArgs({ allowPositionals: true })
+const bin = Postgres.programs()
+const [what = "overhead", number] = positionals
+if (bin === undefined)
+  process.stdout.write(
+    "Skipped: no PostgreSQL here. Install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES.\n"
+  )
+else if (what === "overhead") await Overhead.measure(bin, Number(number ?? "40"))
+else throw new Error(`There is no measurement "${what}": overhead or speed-up.`)
