@@ -1,4 +1,4 @@
-/** Measurements of runs on workers: `npm run bench:workers -- overhead | speed-up`. Needs PostgreSQL: see packages/workers/test/postgres.ts. */
+/** Measurements of runs on workers: `npm run bench:workers -- overhead [STAGES]`. Needs PostgreSQL: see packages/workers/test/postgres.ts. */
 import { parseArgs } from "node:util"
 import * as Postgres from "../../packages/workers/test/postgres.ts"
 import * as Overhead from "./overhead.ts"
@@ -11,4 +11,7 @@ if (bin === undefined)
     "Skipped: no PostgreSQL here. Install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES.\n"
   )
 else if (what === "overhead") await Overhead.measure(bin, Number(number ?? "40"))
-else throw new Error(`There is no measurement "${what}": overhead or speed-up.`)
+else {
+  process.stderr.write(`There is no measurement "${what}", only overhead.\n`)
+  process.exitCode = 2
+}

@@ -5,7 +5,7 @@
 export const job = `
 import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { Effect, Schema } from "effect"
-import { Artifact, Journal, Pipeline, Stage } from "trainyard"
+import { Artifact, Journal, Pipeline, Stage } from "@trainyard/core"
 
 const Words = Artifact.kind({ name: "words", version: 1, value: Schema.Struct({ words: Schema.Int }) })
 const whole = (value: number) => Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
