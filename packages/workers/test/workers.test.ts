@@ -1,6 +1,6 @@
 /** Runs on workers: real processes, a real PostgreSQL. Skipped where there is none: see postgres.ts. */
 import { createHash } from "node:crypto"
-import { readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
@@ -72,6 +72,8 @@ const linesOf = (stdout: string): ReadonlyArray<Line> =>
     .map((line) => JSON.parse(line))
 
 /** Digests of all artifacts' files, by stage. */
+const filesIn = (folder: string) => readdirSync(folder, { recursive: true, encoding: "utf8" })
+
 const digests = (place: Machine, store = "store"): Readonly<Record<string, unknown>> => {
   const artifacts = join(place.directory, store, "artifacts")
   return Object.fromEntries(
@@ -164,7 +166,10 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
     const [one, two, three] = [sharing(), sharing(), sharing()]
     const first = worker(one, "first")
     const running = run(three, "--set", "count.steps=60", "--set", "count.milliseconds=50", "--only", "count")
-    await until(() => /"type":"Saved","step":8,/.test(running.said()))
+    // What is saved is copied to the store while the stage goes on; its list comes last.
+    await until(
+      () => existsSync(shared) && filesIn(shared).some((name) => /^scratch.*list\.json$/.test(name))
+    )
     first.child.kill("SIGKILL")
     worker(two, "second")
     const { code, stdout } = await running.outcome
