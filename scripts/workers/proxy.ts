@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net"
 /**
  * - `open`: all passes.
  * - `cut`: connections break, and new ones are refused.
- * - `silent`: nothing passes and nothing is closed, also later: those that were open meanwhile are dead without a word.
+ * - `silent`: nothing passes and nothing is closed, also later: those that were open then are dead without a word.
  * - `held`: nothing passes for now; what was sent arrives when it is open again.
  */
 export type Weather = "open" | "cut" | "silent" | "held"

@@ -2,7 +2,7 @@ import module, { syncBuiltinESMExports } from "node:module"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { afterEach, describe, expect, it } from "@effect/vitest"
 import * as Code from "@trainyard/core/Code"
-import { CodeMemory, nothing } from "@trainyard/core/cache/CodeMemory"
+import { CodeMemory, empty } from "@trainyard/core/cache/CodeMemory"
 import { Effect } from "effect"
 import * as stages from "../src/index.ts"
 
@@ -77,7 +77,7 @@ describe("the code of each stage", () => {
       const before = yield* read
       Object.assign(module, { stripTypeScriptTypes: undefined })
       syncBuiltinESMExports()
-      expect(yield* read.pipe(Effect.provideService(CodeMemory, nothing()))).toEqual(before)
+      expect(yield* read.pipe(Effect.provideService(CodeMemory, empty()))).toEqual(before)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })

@@ -206,7 +206,7 @@ export const serve = (
     yield* send({ type: "ready", process: Processes.toText(yield* Processes.self) })
     const scope = yield* Effect.scope
     // Of one run, whose modules are opened once.
-    const memory: CodeMemory.Memory = { ...CodeMemory.nothing(), checked: new Set() }
+    const memory: CodeMemory.Memory = { ...CodeMemory.empty(), checked: new Set() }
     let opened: Effect.Effect<Opened, Needed> | undefined
     let work: Fiber.Fiber<unknown> | undefined
     while (!closed.is) {

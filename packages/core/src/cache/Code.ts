@@ -235,8 +235,8 @@ export const merge = (own: Memory.Code, others: ReadonlyArray<Memory.Code>): Mem
   }
 }
 
-/** Says where earlier processes kept what they found: in the user's cache, or in this folder of the workspace. */
-export const recall = Memory.recall
+/** Sets where entries of earlier processes are looked up: in the user's cache, then in this folder of the workspace. */
+export const useFolders = Memory.useFolders
 
 /** Saves what is new for later processes, in the user's cache or in this folder. Where nothing can be written, that is ignored. */
 export const remember = (folder: string) => Effect.suspend(() => Memory.remember(folder, made()))

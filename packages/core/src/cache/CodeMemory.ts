@@ -62,7 +62,7 @@ export interface Memory {
   readonly modules: Map<string, { readonly stamp: string; readonly made: Promise<Prepared> }>
   /** Keys that no file holds yet. */
   readonly unsaved: Set<string>
-  /** Where earlier processes' entries may be, the first choice first. */
+  /** Where entries of earlier processes are looked up, the first choice first. */
   folders: ReadonlyArray<string>
   /**
    * Keys that were compared with their files once, in a process that opens each module once: what the files become later is not what runs in
@@ -73,8 +73,8 @@ export interface Memory {
   readers: number
 }
 
-/** What a process knows at its beginning. */
-export const nothing = (): Memory => ({
+/** The memory of a process that has read no code yet. */
+export const empty = (): Memory => ({
   known: new Map(),
   modules: new Map(),
   unsaved: new Set(),
@@ -84,7 +84,7 @@ export const nothing = (): Memory => ({
 
 /** One for the process unless another is provided. */
 export const CodeMemory: Context.Reference<Memory> = Context.Reference<Memory>("@trainyard/core/CodeMemory", {
-  defaultValue: nothing
+  defaultValue: empty
 })
 
 /** Some file systems have a time resolution of 2 seconds: a second change within it cannot be seen by its times. */
@@ -153,15 +153,17 @@ const load = (folder: string, key: string, made: string): Option.Option<Known> =
 export const find = (memory: Memory, key: string, made: string): Known | undefined => {
   const known = memory.known.get(key)
   if (known !== undefined) return known
-  const [found] = Arrays.filterMap(memory.folders, (folder) =>
-    Result.fromOption(load(folder, key, made), () => undefined)
-  )
-  if (found !== undefined) memory.known.set(key, found)
-  return found
+  for (const folder of memory.folders) {
+    const found = Option.getOrUndefined(load(folder, key, made))
+    if (found === undefined) continue
+    memory.known.set(key, found)
+    return found
+  }
+  return undefined
 }
 
-/** Says where earlier processes kept their entries. */
-export const recall = Effect.fnUntraced(function* (workspaceFolder: string) {
+/** Sets the folders in which entries of earlier processes are looked up. */
+export const useFolders = Effect.fnUntraced(function* (workspaceFolder: string) {
   const memory = yield* CodeMemory
   const user = yield* UserCache
   memory.folders = user === undefined ? [workspaceFolder] : [join(user, "code"), workspaceFolder]
@@ -208,7 +210,7 @@ const write = Effect.fnUntraced(function* (folder: string, made: string, memory:
 export const remember = Effect.fnUntraced(function* (workspaceFolder: string, made: string) {
   const memory = yield* CodeMemory
   if (memory.unsaved.size === 0) return
-  yield* recall(workspaceFolder)
+  yield* useFolders(workspaceFolder)
   yield* Effect.firstSuccessOf(memory.folders.map((folder) => write(folder, made, memory))).pipe(
     Effect.andThen(Effect.sync(() => memory.unsaved.clear())),
     Effect.ignore

@@ -123,7 +123,7 @@ const codeOf = Effect.fnUntraced(function* ({ modules, stage }: Node, config: un
 /** The code behind each node, and what computes. Read concurrently: the bundler of what is not remembered uses several cores. */
 const codesOf = Effect.fnUntraced(function* (pipeline: Any, settings: ReadonlyMap<string, Settings>) {
   const { codeMemory } = yield* Workspace
-  yield* Code.recall(codeMemory)
+  yield* Code.useFolders(codeMemory)
   const codes = yield* Effect.forEach(
     pipeline.nodes,
     (node) => Effect.map(codeOf(node, settings.get(node.name)!.config), (code) => [node.name, code] as const),

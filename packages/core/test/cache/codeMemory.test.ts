@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as Code from "../../src/cache/Code.ts"
-import { CodeMemory, type Memory, nothing } from "../../src/cache/CodeMemory.ts"
+import { CodeMemory, empty, type Memory } from "../../src/cache/CodeMemory.ts"
 import { UserCache } from "../../src/cache/UserCache.ts"
 import { live } from "../harness.ts"
 import { folder, read, write } from "./codeFolder.ts"
@@ -16,23 +16,22 @@ describe("memory", () => {
       const kept = `${yield* fs.makeTempDirectoryScoped()}/code`
       const first = yield* Code.read(source).pipe(
         Effect.tap(() => Code.remember(kept)),
-        Effect.provideService(CodeMemory, nothing())
+        Effect.provideService(CodeMemory, empty())
       )
-      const second = nothing()
-      const again = yield* Code.recall(kept).pipe(
-        Effect.andThen(Code.read(source)),
-        Effect.provideService(CodeMemory, second)
-      )
+      const readLater = (memory: Memory) =>
+        Code.useFolders(kept).pipe(
+          Effect.andThen(Code.read(source)),
+          Effect.provideService(CodeMemory, memory)
+        )
+      const second = empty()
+      const again = yield* readLater(second)
       expect(again).toEqual(first)
       expect(second.modules.size).toBe(0)
       const [file] = yield* fs.readDirectory(kept)
       const text = yield* fs.readFileString(`${kept}/${file}`)
       yield* fs.writeFileString(`${kept}/${file}`, text.replace(first.digest!, "0".repeat(32)))
-      const third = nothing()
-      const right = yield* Code.recall(kept).pipe(
-        Effect.andThen(Code.read(source)),
-        Effect.provideService(CodeMemory, third)
-      )
+      const third = empty()
+      const right = yield* readLater(third)
       expect(right).toEqual(first)
       expect(third.modules.size).toBeGreaterThan(0)
     }).pipe(Effect.scoped, Effect.provide(live))
@@ -44,20 +43,20 @@ describe("memory", () => {
       const root = yield* fs.makeTempDirectoryScoped()
       const [one, two] = [`${root}/one`, `${root}/two`]
       const readIn = (workspace: string, user: string, memory: Memory) =>
-        Code.recall(workspace).pipe(
+        Code.useFolders(workspace).pipe(
           Effect.andThen(Code.read(source)),
           Effect.andThen(Code.remember(workspace)),
           Effect.provideService(CodeMemory, memory),
           Effect.provideService(UserCache, user)
         )
       const user = `${root}/cache/trainyard`
-      yield* readIn(one, user, nothing())
-      const later = nothing()
+      yield* readIn(one, user, empty())
+      const later = empty()
       yield* readIn(two, user, later)
       expect(later.modules.size).toBe(0)
       expect([yield* fs.exists(one), yield* fs.exists(two)]).toEqual([false, false])
       yield* fs.writeFileString(`${root}/file`, "")
-      yield* readIn(one, `${root}/file/inside`, nothing())
+      yield* readIn(one, `${root}/file/inside`, empty())
       expect(yield* fs.exists(one)).toBe(true)
     }).pipe(Effect.scoped, Effect.provide(live))
   )

@@ -35,7 +35,7 @@ export class WordLists {
     return this.#chunkOf(list)[2 * (list & inChunk)]!
   }
 
-  /** Gives each word of a list, and takes the list away. Other lists may grow meanwhile. */
+  /** Gives each word of a list, and takes the list away. Other lists may grow at the same time. */
   *drain(list: number): Generator<number> {
     for (let entry = list; entry !== empty; ) {
       const chunk = this.#chunkOf(entry)
