@@ -13,9 +13,11 @@ export class Stack {
   readonly parent: Stack | undefined
   /** Whether this stands within braces that hide what is in them: see `Restrictions.hides`. */
   readonly hidden: boolean
-  /** Stacks with one more entry, by state and symbol, once there are any. */
+  /** What `Restrictions.marks` said of the shifts so far. */
+  readonly marked: boolean
+  /** Stacks with one more entry, by state, symbol and mark, once there are any. */
   above: Map<number, Stack> | undefined
-  /** What a terminal makes of it, once one was read. */
+  /** What a terminal makes of it, by terminal and symbol, once one was read. */
   next: Map<number, Advanced> | undefined
   /** What a language remembers of lexemes that begin here. */
   lexemes: Map<string, boolean> | undefined
@@ -24,11 +26,12 @@ export class Stack {
   /** Whether a completion was found that the tables read, once that was asked for. */
   endable: boolean | undefined
 
-  constructor(state: number, symbol: number, parent: Stack | undefined, hidden: boolean) {
+  constructor(state: number, symbol: number, parent: Stack | undefined, hidden: boolean, marked: boolean) {
     this.state = state
     this.symbol = symbol
     this.parent = parent
     this.hidden = hidden
+    this.marked = marked
   }
 }
 
@@ -37,12 +40,17 @@ interface Advanced {
   readonly refused: boolean
 }
 
+/** Whether a stack may go on: yes; no, but another stack may; no, and no other may. */
+export type Allowed = "yes" | "drop" | "refuse"
+
 /** What a language forbids beyond its grammar. */
 export interface Restrictions {
-  /** Whether this stack may shift the terminal to this state: yes; no, but another stack may; no, and no other may. */
-  readonly allows: (stack: Stack, terminal: number, state: number) => "yes" | "drop" | "refuse"
+  /** Whether this stack may shift the terminal to this state. */
+  readonly allows: (stack: Stack, terminal: number, state: number) => Allowed
   /** Whether what follows this shift is hidden. */
   readonly hides: (terminal: number, state: number) => boolean
+  /** Whether the stack is marked after it shifts the terminal to this state. Reductions keep the mark. */
+  readonly marks: (stack: Stack, terminal: number, state: number) => boolean
   /** A symbol that a stack keeps the symbol below it for, when it stands for that one alone. */
   readonly transparent: number
 }
@@ -71,21 +79,21 @@ export class Automaton {
    */
   begin(): Stack {
     if (this.bottom === undefined || this.made > mostShared) {
-      this.bottom = new Stack(1, 0, undefined, false)
+      this.bottom = new Stack(1, 0, undefined, false, false)
       this.made = 0
     }
     return this.bottom
   }
 
-  /** The stacks after a terminal; none where it is refused. */
-  advance(stacks: ReadonlyArray<Stack>, terminal: number): ReadonlyArray<Stack> {
+  /** The stacks after a terminal; none where it is refused. They remember it as `symbol`. */
+  advance(stacks: ReadonlyArray<Stack>, terminal: number, symbol = terminal): ReadonlyArray<Stack> {
     if (stacks.length === 1) {
-      const { refused, stacks: after } = this.advanceOne(stacks[0]!, terminal)
+      const { refused, stacks: after } = this.advanceOne(stacks[0]!, terminal, symbol)
       return refused || !fits(after) ? [] : after
     }
     const after = new Set<Stack>()
     for (const stack of stacks) {
-      const { refused, stacks: shifted } = this.advanceOne(stack, terminal)
+      const { refused, stacks: shifted } = this.advanceOne(stack, terminal, symbol)
       if (refused) return []
       for (const each of shifted) after.add(each)
     }
@@ -111,15 +119,15 @@ export class Automaton {
     const state = this.tables.goto(below.state, symbol)
     if (state === 0) return undefined
     const kept = count === 1 && symbol === this.restrictions.transparent ? stack.symbol : symbol
-    return this.push(below, state, kept, below.hidden)
+    return this.push(below, state, kept, below.hidden, stack.marked)
   }
 
-  private push(parent: Stack, state: number, symbol: number, hidden: boolean): Stack {
-    const key = state * this.tables.symbols + symbol
+  private push(parent: Stack, state: number, symbol: number, hidden: boolean, marked: boolean): Stack {
+    const key = (state * this.tables.symbols + symbol) * 2 + (marked ? 1 : 0)
     parent.above ??= new Map()
     let stack = parent.above.get(key)
     if (stack === undefined) {
-      stack = new Stack(state, symbol, parent, hidden)
+      stack = new Stack(state, symbol, parent, hidden, marked)
       parent.above.set(key, stack)
       this.made++
     }
@@ -144,8 +152,9 @@ export class Automaton {
     return found
   }
 
-  private advanceOne(stack: Stack, terminal: number): Advanced {
-    const known = stack.next?.get(terminal)
+  private advanceOne(stack: Stack, terminal: number, symbol: number): Advanced {
+    const key = terminal * this.tables.symbols + symbol
+    const known = stack.next?.get(key)
     if (known !== undefined) return known
     const stacks = new Set<Stack>()
     let refused = false
@@ -154,14 +163,13 @@ export class Automaton {
       if (typeof action !== "number") continue
       const allowed = this.restrictions.allows(from, terminal, action)
       if (allowed === "refuse") refused = true
-      if (allowed === "yes")
-        stacks.add(
-          this.push(from, action, terminal, from.hidden || this.restrictions.hides(terminal, action))
-        )
+      if (allowed !== "yes") continue
+      const hidden = from.hidden || this.restrictions.hides(terminal, action)
+      stacks.add(this.push(from, action, symbol, hidden, this.restrictions.marks(from, terminal, action)))
     }
     const advanced = { stacks: refused ? [] : [...stacks], refused }
     stack.next ??= new Map()
-    stack.next.set(terminal, advanced)
+    stack.next.set(key, advanced)
     return advanced
   }
 }

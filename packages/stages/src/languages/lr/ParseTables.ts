@@ -21,6 +21,8 @@ export interface ParseTables {
   readonly symbols: number
   /** Names of symbols; several may share one. */
   readonly names: ReadonlyArray<string>
+  /** The nonterminals of a name: the grammar has several of some, such as the calls of conditions and of expressions. */
+  readonly nonterminals: (name: string) => ReadonlySet<number>
   /** For a terminal. */
   readonly actions: (state: number, terminal: number) => ReadonlyArray<Action>
   /** For a nonterminal; 0 where there is none. */
@@ -148,14 +150,18 @@ export const read = async (file: string): Promise<ParseTables> => {
   if (word(layout.externals) > 0) throw new Error("it has a lexer of its own, which is not supported")
   const symbols = word(layout.symbols)
   const entries = entriesOf(view, address)
+  const terminals = word(layout.terminals)
   const actions = actionReader(view, word(layout.actions))
+  const names = Array.from({ length: symbols }, (_, symbol) =>
+    textAt(view, view.getUint32(word(layout.names) + 4 * symbol, true))
+  )
   return {
     states: word(layout.states),
-    terminals: word(layout.terminals),
+    terminals,
     symbols,
-    names: Array.from({ length: symbols }, (_, symbol) =>
-      textAt(view, view.getUint32(word(layout.names) + 4 * symbol, true))
-    ),
+    names,
+    nonterminals: (name) =>
+      new Set([...names.keys()].filter((symbol) => symbol >= terminals && names[symbol] === name)),
     actions: (state, terminal) => actions(entries[state * symbols + terminal]!),
     goto: (state, symbol) => entries[state * symbols + symbol]!
   }

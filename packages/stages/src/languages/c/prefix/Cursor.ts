@@ -108,14 +108,19 @@ export class Cursor {
     if (keyword === undefined) return automaton.advance(this.stacks, identifier)
     // A macro may have any name, and a macro's call any word as its argument.
     const inArguments = this.stacks.every(({ symbol }) => symbols.beginsArgument.has(symbol))
-    if (this.line === "none" && symbols.reserved.has(word) && !(inArguments && symbols.types.has(keyword)))
-      return automaton.advance(this.stacks, keyword)
+    const isReserved =
+      this.line === "none" && symbols.reserved.has(word) && !(inArguments && symbols.types.has(keyword))
     const asKeyword = this.stacks.filter((stack) => automaton.reads(stack, keyword))
-    const asName = this.stacks.filter((stack) => !automaton.reads(stack, keyword))
+    // The judge reads a reserved word as a name where no keyword may be. That is no C, but decides what else the judge takes for C.
+    const asName = this.stacks.filter(
+      (stack) => !automaton.reads(stack, keyword) && !(isReserved && (stack.hidden || asKeyword.length === 0))
+    )
     return [
       ...new Set([
         ...(asKeyword.length > 0 ? automaton.advance(asKeyword, keyword) : []),
-        ...(asName.length > 0 ? automaton.advance(asName, identifier) : [])
+        ...(asName.length > 0
+          ? automaton.advance(asName, identifier, asKeyword.length > 0 ? keyword : identifier)
+          : [])
       ])
     ]
   }

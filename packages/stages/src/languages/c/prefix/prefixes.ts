@@ -26,7 +26,9 @@ const isDecided = (cursor: Cursor): boolean =>
   (cursor.mode === "between" && !cursor.carriageReturn) ||
   selfContained.has(cursor.mode) ||
   (cursor.mode === "line-comment" && cursor.line === "none") ||
-  (cursor.mode === "word" && cursor.may(cursor.grammar.symbols.of("identifier")))
+  (cursor.mode === "word" &&
+    cursor.may(cursor.grammar.symbols.of("identifier")) &&
+    !cursor.stacks.some(({ marked }) => marked))
 
 /** Whether some end of the lexeme can follow. It depends on what is in the key, and on no more where the line is no directive's. */
 const hasEnding = (cursor: Cursor): boolean => {

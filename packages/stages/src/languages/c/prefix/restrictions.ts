@@ -2,8 +2,10 @@
  * What C forbids and tree-sitter's grammar does not: statements outside functions. The judge refuses them, see `firstError`; here they are
  * refused where they begin. And a case that is no item of a block, which the grammar cannot always end.
  */
-import type { Restrictions, Stack } from "../../lr/Automaton.ts"
+import type { Allowed, Restrictions, Stack } from "../../lr/Automaton.ts"
 import type { ParseTables } from "../../lr/ParseTables.ts"
+import { perState } from "../../lr/perState.ts"
+import { productsOf } from "./products.ts"
 import type { Symbols } from "./symbols.ts"
 
 const statementKeywords = [
@@ -26,41 +28,22 @@ const expressionGoesOn = [
   )
 ]
 
-/** For each state, whether a predicate of it holds; asked once. */
-const remembered = (test: (state: number) => boolean) => {
-  const known = new Map<number, boolean>()
-  return (state: number): boolean => {
-    let value = known.get(state)
-    if (value === undefined) {
-      value = test(state)
-      known.set(state, value)
-    }
-    return value
-  }
-}
-
 export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restrictions => {
   const { names, terminals } = tables
-  /** The grammar has several nonterminals of one name, such as the calls of conditions and of expressions. */
-  const nonterminals = (name: string): ReadonlySet<number> =>
-    new Set([...names.keys()].filter((symbol) => symbol >= terminals && names[symbol] === name))
   const statement = new Set(statementKeywords.map(symbols.of))
   const [brace, closingBrace, colon, semicolon, attribute] = ["{", "}", ":", ";", "[["].map(symbols.of)
   const [include, ret] = [symbols.of("#include"), symbols.of("return")]
-  const declarationLists = nonterminals("declaration_list")
-  const calls = nonterminals("call_expression")
-  const binaries = nonterminals("binary_expression")
+  const declarationLists = tables.nonterminals("declaration_list")
   const cases = new Set([symbols.of("case"), symbols.of("default")])
-  const [equals, star] = [symbols.of("="), symbols.of("*")]
+  const equals = symbols.of("=")
   const oldDeclarations = names.indexOf("_old_style_function_definition_repeat1")
-  const number = symbols.of("number_literal")
   const identifier = symbols.of("identifier")
   const noItem = new Set(startsNoItem.map(symbols.of))
   const operators = new Set(expressionGoesOn.map(symbols.of))
   const quote = symbols.of('"')
   const expressionStatements = new Set([
-    ...nonterminals("expression_statement"),
-    ...nonterminals("_top_level_expression_statement")
+    ...tables.nonterminals("expression_statement"),
+    ...tables.nonterminals("_top_level_expression_statement")
   ])
   const reduces = (state: number, test: (symbol: number, count: number) => boolean): boolean => {
     for (let terminal = 0; terminal < terminals; terminal++)
@@ -68,13 +51,14 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
         if (action.type === "reduce" && test(action.symbol, action.count)) return true
     return false
   }
-  const beginsItem = remembered((state) => tables.actions(state, include).length > 0)
-  const beginsStatement = remembered((state) => tables.actions(state, ret).length > 0)
-  const endsExpressionStatement = remembered((state) =>
+  const beginsItem = perState((state) => tables.actions(state, include).length > 0)
+  const products = productsOf(tables, symbols, beginsItem)
+  const beginsStatement = perState((state) => tables.actions(state, ret).length > 0)
+  const endsExpressionStatement = perState((state) =>
     reduces(state, (symbol, count) => count === 2 && expressionStatements.has(symbol))
   )
   /** Whether this state follows the brace of `extern "C" {`, which hides nothing. */
-  const opensDeclarations = remembered((state) =>
+  const opensDeclarations = perState((state) =>
     tables
       .actions(state, closingBrace!)
       .some(
@@ -82,29 +66,22 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
       )
   )
   /** Where declarations of an old function's parameters may begin. */
-  const declaresOldParameters = remembered((state) => tables.goto(state, oldDeclarations) !== 0)
+  const declaresOldParameters = perState((state) => tables.goto(state, oldDeclarations) !== 0)
   /** Whether this stack is within such declarations, outside braces. They have no initial values, and the judge may read them otherwise. */
   const isOldParameter = (stack: Stack): boolean => {
     for (let at: Stack | undefined = stack; at !== undefined && !beginsItem(at.state); at = at.parent)
       if (declaresOldParameters(at.state)) return true
     return false
   }
-  const readsNumber = remembered((state) => tables.actions(state, number).length > 0)
-  /** Whether this is `M(a)` after another item of an `#if` or an `extern "C"` block, where the judge reads `M(a) * b;` as an expression. */
-  const followsItem = ({ parent, symbol }: Stack): boolean => {
-    if (!calls.has(symbol) || parent === undefined || parent.symbol < terminals) return false
-    let below: Stack | undefined = parent
-    while (below !== undefined && below.symbol >= terminals) below = below.parent
-    return below?.parent !== undefined
-  }
   /** What may not go on with a stack whose last entry is the whole item so far: an expression would become more than a call. */
-  const goesOn = (stack: Stack, terminal: number, state: number): "yes" | "drop" | "refuse" => {
-    // `a * b` may be a declaration, which the grammar prefers. `M(a) * b` is one too, but for where `followsItem` says.
-    if (terminal === star) return !readsNumber(state) ? "yes" : followsItem(stack) ? "refuse" : "drop"
+  const goesOn = (stack: Stack, terminal: number, state: number): Allowed => {
+    const asProduct = products.goesOn(stack, terminal, state)
+    if (asProduct !== undefined) return asProduct
     if (terminal === quote) return stack.symbol === identifier ? "refuse" : "yes"
     return operators.has(terminal) ? "refuse" : "yes"
   }
   return {
+    marks: products.marks,
     transparent: names.indexOf("expression", terminals),
     hides: (terminal, state) => terminal === brace && !opensDeclarations(state),
     allows: (stack, terminal, state) => {
@@ -116,9 +93,8 @@ export const restrictionsOf = (tables: ParseTables, symbols: Symbols): Restricti
         return terminal === brace || terminal === attribute || noItem.has(terminal) ? "drop" : "yes"
       if (terminal === equals && isOldParameter(stack)) return "drop"
       if (terminal === colon && beginsStatement(state)) return "drop"
-      if (terminal === semicolon && endsExpressionStatement(state) && !calls.has(stack.symbol))
-        // `a * b;` is read as a declaration, which the grammar prefers.
-        return binaries.has(stack.symbol) ? "drop" : "refuse"
+      if (terminal === semicolon && endsExpressionStatement(state) && !products.calls.has(stack.symbol))
+        return products.ends(stack)
       return stack.parent !== undefined && beginsItem(stack.parent.state)
         ? goesOn(stack, terminal, state)
         : "yes"
