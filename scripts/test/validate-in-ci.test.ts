@@ -1,6 +1,6 @@
 /** The example examples/validate-in-ci: its workflow's commands run as they are written. */
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -27,7 +27,7 @@ const commands = (workflow: string): ReadonlyArray<string> => {
 
 const kept = join(workspace, "kept")
 const summary = join(workspace, "summary.md")
-const run = (command: string) =>
+const run = (command: string, environment: Readonly<Record<string, string>> = {}) =>
   spawnSync("bash", ["-e", "-c", command], {
     cwd: root,
     encoding: "utf8",
@@ -39,7 +39,8 @@ const run = (command: string) =>
       TRAINYARD_THREADS: "1",
       GITHUB_ACTIONS: "true",
       GITHUB_STEP_SUMMARY: summary,
-      BASELINE: kept
+      BASELINE: kept,
+      ...environment
     }
   })
 
@@ -50,7 +51,7 @@ const sizeOf = (folder: string): number =>
   )
 
 describe.skipIf(process.platform === "win32")("validation in CI", () => {
-  const [validate, keep] = commands(readFileSync(join(example, "workflow.yml"), "utf8"))
+  const [validate, keep, comment] = commands(readFileSync(join(example, "workflow.yml"), "utf8"))
 
   it("passes on the fixture, and leaves a JUnit file, an annotation and a summary", () => {
     const judged = run(validate!)
@@ -59,6 +60,28 @@ describe.skipIf(process.platform === "win32")("validation in CI", () => {
     expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toContain('failures="0"')
     expect(readFileSync(summary, "utf8")).toContain("Passed: 4 of 4 gates.")
     expect(readFileSync(join(workspace, "summary.md"), "utf8")).toContain("| bits-per-byte-below-bigram |")
+  })
+
+  it("comments on a pull request with the summary, in one comment that is rewritten", () => {
+    const folder = join(workspace, "gh")
+    const written = join(folder, "comment.md")
+    mkdirSync(folder)
+    // GitHub's command, which is installed on its runners: the arguments in a file, and the text that it would send in another.
+    writeFileSync(
+      join(folder, "gh"),
+      `#!/bin/sh\nprintf '%s ' "$@" > "${folder}/arguments"\ncp "$5" "${written}"\n`,
+      { mode: 0o755 }
+    )
+    const path = { PATH: `${folder}:${process.env.PATH}`, PULL_REQUEST: "7" }
+    expect(run(comment!, path).status).toBe(0)
+    expect(readFileSync(join(folder, "arguments"), "utf8")).toBe(
+      `pr comment 7 --body-file ${join(workspace, "summary.md")} --edit-last --create-if-none `
+    )
+    expect(readFileSync(written, "utf8")).toContain("Passed: 4 of 4 gates.")
+    // Nothing was measured, so nothing is said.
+    rmSync(written)
+    expect(run(comment!, { ...path, TRAINYARD_WORKSPACE: folder }).status).toBe(0)
+    expect(() => readFileSync(written)).toThrow("ENOENT")
   })
 
   it("keeps the report of the main branch, passes against it, and fails against a better one", () => {
