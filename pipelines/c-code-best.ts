@@ -4,7 +4,7 @@
  *
  *     npm run trainyard -- run pipelines/c-code-best.ts
  */
-import { buildDataset, checkpoint, Pipeline, Qwen, tokenize, train, validate } from "trainyard"
+import { buildDataset, checkpoint, Pipeline, Qwen, Recipe, tokenize, train, validate } from "trainyard"
 import { cSplit } from "./cSplit.ts"
 
 export default Pipeline.make("c-code-best", () => {
@@ -14,18 +14,10 @@ export default Pipeline.make("c-code-best", () => {
   const run = train({
     dataset,
     model: { ...Qwen.small, keyValueHeads: 4, dropout: 0.2 },
+    ...Recipe.smallCorpus,
     sequenceLength: 512,
-    windows: "documents",
-    initialization: "induction",
     epochs: 10,
     batchSize: 4,
-    optimizer: "muon",
-    muon: { learningRate: 0.02, weightDecay: 0.1 },
-    learningRate: 5e-3,
-    weightDecay: 0.2,
-    schedule: "linear",
-    averageLast: 0.2,
-    calibrate: true,
     evaluateEvery: 300
   })
   const model = checkpoint({ run })

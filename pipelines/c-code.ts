@@ -4,7 +4,7 @@
  *
  *     npm run trainyard -- run pipelines/c-code.ts
  */
-import { buildDataset, checkpoint, Pipeline, Qwen, tokenize, train, validate } from "trainyard"
+import { buildDataset, checkpoint, Pipeline, Qwen, Recipe, tokenize, train, validate } from "trainyard"
 import { cSplit } from "./cSplit.ts"
 
 export default Pipeline.make("c-code", () => {
@@ -15,17 +15,11 @@ export default Pipeline.make("c-code", () => {
   const run = train({
     dataset,
     model: { ...Qwen.small, embedding: 256, layers: 4, heads: 8, keyValueHeads: 8, dropout: 0.25 },
+    ...Recipe.smallCorpus,
+    windows: "stream",
     sequenceLength: 128,
-    initialization: "induction",
     epochs: 10,
     batchSize: 8,
-    optimizer: "muon",
-    muon: { learningRate: 0.02, weightDecay: 0.1 },
-    learningRate: 3e-3,
-    weightDecay: 0.2,
-    schedule: "linear",
-    averageLast: 0.2,
-    calibrate: true,
     evaluateEvery: 280
   })
   const model = checkpoint({ run })

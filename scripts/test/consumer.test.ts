@@ -281,8 +281,13 @@ describe("the installed packages", () => {
     )
     expect(doctor.output).not.toMatch(/^\s+at /m)
     for (const engine of ["cpu", "gpujs", ...(isPrebuilt ? ["native"] : [])]) {
-      const model = 'train.model={"embedding":16,"layers":1,"heads":1}'
-      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", "--set", model)
+      const model = [
+        'train.model={"embedding":16,"layers":1,"heads":1}',
+        "train.initialization=random",
+        "train.optimizer=adamw",
+        "train.sequenceLength=64"
+      ].flatMap((setting) => ["--set", setting])
+      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", ...model)
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
     }

@@ -8,8 +8,9 @@ import {
   buildDataset,
   checkpoint,
   collect,
-  Gpt,
   Pipeline,
+  Qwen,
+  Recipe,
   Source,
   splitCorpus,
   tokenize,
@@ -26,8 +27,9 @@ export default Pipeline.make("my-model", () => {
   // More code deserves more steps and a larger model.
   const run = train({
     dataset,
-    sequenceLength: 64,
-    model: Gpt.tiny,
+    model: Qwen.tiny,
+    ...Recipe.smallCorpus,
+    sequenceLength: 128,
     steps: 200,
     batchSize: 4,
     evaluateEvery: 50

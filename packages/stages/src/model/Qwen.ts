@@ -51,8 +51,15 @@ export const QwenConfig = Schema.Struct({
 export type QwenConfig = typeof QwenConfig.Type
 export type QwenShape = typeof QwenConfig.Encoded
 
-/** About 0.4 million parameters beside the vocabulary. */
-export const tiny: QwenShape = { family: "qwen", embedding: 128, layers: 2, heads: 4, keyValueHeads: 2 }
+/** About 0.4 million parameters beside the vocabulary. Its narrow heads need a large `theta` for an induction head: see docs/recipe.md. */
+export const tiny: QwenShape = {
+  family: "qwen",
+  embedding: 128,
+  layers: 2,
+  heads: 4,
+  keyValueHeads: 2,
+  theta: 1_000_000
+}
 /** About 3.0 million parameters beside the vocabulary. */
 export const small: QwenShape = { family: "qwen", embedding: 256, layers: 4, heads: 4, keyValueHeads: 2 }
 /** About 9.4 million parameters beside the vocabulary. */
