@@ -17,6 +17,7 @@ export default Pipeline.make("c-code", () => {
     model: { ...Qwen.small, embedding: 256, layers: 4, heads: 8, keyValueHeads: 8, dropout: 0.25 },
     ...Recipe.smallCorpus,
     windows: "stream",
+    learningRate: 3e-3,
     sequenceLength: 128,
     epochs: 10,
     batchSize: 8,

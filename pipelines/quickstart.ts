@@ -32,6 +32,7 @@ export default Pipeline.make("quickstart", () => {
     dataset,
     model: { ...Qwen.tiny, keyValueHeads: 4 },
     ...Recipe.smallCorpus,
+    muon: { learningRate: 0.015, weightDecay: 0.1 },
     sequenceLength: 256,
     steps: 1_000,
     batchSize: 4,

@@ -10,7 +10,7 @@ export const smallCorpus = {
   windows: "documents",
   initialization: "induction",
   optimizer: "muon",
-  muon: { learningRate: 0.015, weightDecay: 0.1 },
+  muon: { learningRate: 0.02, weightDecay: 0.1 },
   learningRate: 5e-3,
   weightDecay: 0.2,
   schedule: "linear",
