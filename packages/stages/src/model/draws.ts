@@ -3,7 +3,7 @@
  * there is no generator state to save. SHA-256 of the parts seeds sfc32 (Doty-Humphrey 2014, PractRand), whose numbers are
  * drawn one after the other.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 
 /** Gives one number in [0, 1) a call. */
 export type Draw = () => number
@@ -18,7 +18,7 @@ export type Draw = () => number
  * ```
  */
 export const draws = (...parts: ReadonlyArray<number | string>): Draw => {
-  const digest = createHash("sha256").update(JSON.stringify(parts)).digest()
+  const digest = hash("sha256", JSON.stringify(parts), "buffer")
   let a = digest.readInt32LE(0)
   let b = digest.readInt32LE(4)
   let c = digest.readInt32LE(8)
@@ -60,4 +60,4 @@ export const permutation = (size: number, draw: Draw): Uint32Array => {
 
 /** A 31-bit integer seed, for what takes one number: the dropout of a step. */
 export const integerSeed = (...parts: ReadonlyArray<number | string>): number =>
-  createHash("sha256").update(JSON.stringify(parts)).digest().readInt32LE(0) & 0x7fffffff
+  hash("sha256", JSON.stringify(parts), "buffer").readInt32LE(0) & 0x7fffffff
