@@ -59,6 +59,12 @@ const mostLikely = (scores: Scores): number => {
   return best
 }
 
+const largestOf = (values: Float64Array): number => {
+  let largest = values[0]!
+  for (const value of values) if (value > largest) largest = value
+  return largest
+}
+
 /** Moves an entry of a heap, the least first, down to its place. */
 const sink = (heap: Float64Array, length: number, from: number): void => {
   const score = heap[from]!
@@ -72,21 +78,30 @@ const sink = (heap: Float64Array, length: number, from: number): void => {
   heap[at] = score
 }
 
-/** The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. */
+/**
+ * The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. Puts into the room
+ * the ids of the k largest, of those that were among them until larger ones came, and of those as large as the k-th.
+ */
 const cutOf = (scores: Scores, k: number, room: Room): number => {
-  if (k >= scores.length) return Number.NEGATIVE_INFINITY
   if (room.largest.length !== k) room.largest = new Float64Array(k)
-  const heap = room.largest
-  for (let id = 0; id < k; id++) heap[id] = scores[id]!
+  const { ids, largest: heap } = room
+  for (let id = 0; id < k; id++) {
+    heap[id] = scores[id]!
+    ids[id] = id
+  }
   for (let at = (k >> 1) - 1; at >= 0; at--) sink(heap, k, at)
   let least = heap[0]!
+  let count = k
   for (let id = k; id < scores.length; id++) {
     const score = scores[id]!
-    if (score <= least) continue
+    if (score < least) continue
+    ids[count++] = id
+    if (score === least) continue
     heap[0] = score
     sink(heap, k, 0)
     least = heap[0]!
   }
+  room.count = count
   return least
 }
 
@@ -147,19 +162,21 @@ const gather = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampl
     room.weights = new Float64Array(scores.length)
   }
   const { ids, weights } = room
-  const best = mostLikely(scores)
   if (temperature === 0) {
-    ids[0] = best
+    ids[0] = mostLikely(scores)
     weights[0] = 1
     room.count = 1
     return
   }
-  const cut = topK === undefined ? Number.NEGATIVE_INFINITY : cutOf(scores, topK, room)
-  const largest = scores[best]!
+  const isCut = topK !== undefined && topK < scores.length
+  const cut = isCut ? cutOf(scores, topK, room) : Number.NEGATIVE_INFINITY
+  const most = isCut ? room.count : scores.length
+  const largest = isCut ? largestOf(room.largest) : scores[mostLikely(scores)]!
   // Top-p is a share of all weights, also of those that min-p leaves out later.
   const lowest = minP > 0 && topP >= 1 ? Math.log(minP) - slack : Number.NEGATIVE_INFINITY
   let count = 0
-  for (let id = 0; id < scores.length; id++) {
+  for (let at = 0; at < most; at++) {
+    const id = isCut ? ids[at]! : at
     const score = scores[id]!
     if (score < cut) continue
     const exponent = (score - largest) / temperature
