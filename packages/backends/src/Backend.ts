@@ -116,8 +116,11 @@ export interface Prepared {
   /**
    * Runs every step of the program, in order, without blocking the event loop. Session tensors are updated in place.
    * Interruption stops the run within one step of the program; the session tensors may then be half updated.
+   *
+   * `into`: what an earlier run of this program gave, and nobody reads any more. An engine may overwrite and give it again, because new arrays
+   * for each token cost as much as drawing it. What the run gives counts.
    */
-  readonly run: (inputs: Inputs) => Effect.Effect<Outputs, RunError>
+  readonly run: (inputs: Inputs, into?: Outputs) => Effect.Effect<Outputs, RunError>
   /** Runs once and says where the time went, by operation. For `trainyard bench`; engines that cannot tell leave it out. */
   readonly profile?: (
     inputs: Inputs

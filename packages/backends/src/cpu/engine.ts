@@ -10,8 +10,10 @@ import {
   type Engine,
   EngineFailure,
   EngineUnavailable,
+  type Inputs,
   isThreads,
   mostThreads,
+  type Outputs,
   type Prepared,
   ProgramRejected,
   type Session,
@@ -20,7 +22,7 @@ import {
 import { expandedFor } from "../program/expand.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { rejection, wrongInputs, wrongSession } from "../program/verify.ts"
+import { inputCheck, rejection, wrongSession } from "../program/verify.ts"
 import { ActiveWorkers } from "./ActiveWorkers.ts"
 import { availability, type Binary, best, digest, type Loader, loader, noSimd } from "./binary.ts"
 import { type Compiled, compile } from "./compile.ts"
@@ -45,7 +47,7 @@ export interface CpuPrepared extends Prepared {
    * Runs as `run` does and says where the time went, step by step. Steps that are computed together share their time in part.
    */
   readonly profile: (
-    inputs: Parameters<Prepared["run"]>[0]
+    inputs: Inputs
   ) => Effect.Effect<ReadonlyArray<StepTime>, ProgramRejected | EngineFailure>
 }
 
@@ -144,11 +146,13 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
   const expanded = yield* expandedFor(name, program, kernels, kernels)
   const compiled = yield* compiledIn(shared, expanded)
   const active = new ActiveWorkers(pool.cores, compiled.milliseconds)
-  const start = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
-    const why = wrongInputs(program, inputs)
+  const wrong = inputCheck(program)
+  const given = inputTensors(program)
+  const start = Effect.fnUntraced(function* (inputs: Inputs) {
+    const why = wrong(inputs)
     if (why !== undefined) return yield* rejected(program.name, why)
     yield* pool.health
-    for (const tensor of inputTensors(program)) {
+    for (const tensor of given) {
       const values = inputs[tensor.name]!
       const at = compiled.address(tensor.name)
       if (values instanceof Float32Array) heap.floats(at, values.length).set(values)
@@ -166,14 +170,18 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
       })
   })
 
-  const outputs = () =>
+  /** What a run gave, copied into the arrays of an earlier one where there are any. */
+  const outputs = (into: Outputs) =>
     Object.fromEntries(
-      program.outputs.map((output) => [
-        output,
-        heap.floats(compiled.address(output), sizeOf(program.tensors[output]!.shape)).slice()
-      ])
+      program.outputs.map((output) => {
+        const values = heap.floats(compiled.address(output), sizeOf(program.tensors[output]!.shape))
+        const room = into[output]
+        if (room?.length !== values.length) return [output, values.slice()]
+        room.set(values)
+        return [output, room]
+      })
     )
-  const profile = Effect.fnUntraced(function* (inputs: Parameters<Prepared["run"]>[0]) {
+  const profile = Effect.fnUntraced(function* (inputs: Inputs) {
     const times = new BigInt64Array(heap.memory.buffer, compiled.times, expanded.steps.length)
     times.fill(0n)
     pool.useProfile(true)
@@ -184,7 +192,7 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
     }))
   })
   const prepared: CpuPrepared = {
-    run: (inputs) => alone(Effect.map(start(inputs), outputs)),
+    run: (inputs, into = {}) => alone(Effect.map(start(inputs), () => outputs(into))),
     profile: (inputs) => alone(profile(inputs))
   }
   return prepared

@@ -14,7 +14,7 @@ import {
 import { expandedFor } from "../program/expand.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
-import { rejection, wrongInputs } from "../program/verify.ts"
+import { inputCheck, rejection } from "../program/verify.ts"
 import type { Addon, KernelPath, PreparedHandle, SessionHandle } from "./addon.ts"
 import { describe } from "./describe.ts"
 import { freeMemoryFor } from "./freeMemory.ts"
@@ -95,7 +95,7 @@ interface Opened {
   readonly isInt8: boolean
 }
 
-/** What a run gave, copied out. */
+/** Copies out what a run gave, into arrays of an earlier run where there are any. */
 const takenFrom = (
   { addon }: Opened,
   prepared: PreparedHandle,
@@ -107,14 +107,17 @@ const takenFrom = (
     index: number(output),
     size: sizeOf(program.tensors[output]!.shape)
   }))
-  return attempt(() => {
-    const results: Record<string, Float32Array> = {}
-    for (const { index, name, size } of outputs) {
-      results[name] = new Float32Array(size)
-      addon.take(prepared, index, results[name])
-    }
-    return results
-  })
+  return (into: Outputs = {}) =>
+    attempt(() => {
+      const results: Record<string, Float32Array> = {}
+      for (const { index, name, size } of outputs) {
+        const given = into[name]
+        const values = given?.length === size ? given : new Float32Array(size)
+        addon.take(prepared, index, values)
+        results[name] = values
+      }
+      return results
+    })
 }
 
 /** A parameter that the program writes. */
@@ -145,21 +148,22 @@ const prepareIn = (opened: Opened): Session["prepare"] =>
       (prepared) => turns.withPermit(Effect.sync(() => addon.release(prepared)))
     )
     const inputNumbers = inputTensors(program).map((tensor) => [tensor.name, number(tensor.name)] as const)
-    const taken = takenFrom(opened, prepared, program, number)
+    const take = takenFrom(opened, prepared, program, number)
+    const wrong = inputCheck(program)
     // Between two tokens every microsecond counts: no generator, and one crossing back.
-    const runWith = (isTimed: boolean, inputs: Inputs) =>
+    const runWith = (isTimed: boolean, inputs: Inputs, into?: Outputs) =>
       turns.withPermit(
         Effect.suspend((): Effect.Effect<Outputs, RunError> => {
-          const why = wrongInputs(program, inputs)
+          const why = wrong(inputs)
           if (why !== undefined)
             return Effect.fail(new ProgramRejected({ engine: name, program: program.name, why }))
           beforeRun()
           const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
-          return execute(addon, prepared, given, isTimed, taken)
+          return execute(addon, prepared, given, isTimed, take(into))
         })
       )
     return {
-      run: (inputs) => runWith(false, inputs),
+      run: (inputs, into) => runWith(false, inputs, into),
       profile: Effect.fnUntraced(function* (inputs) {
         const before = yield* attempt(() => addon.times(prepared))
         yield* runWith(true, inputs)

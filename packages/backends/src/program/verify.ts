@@ -218,21 +218,27 @@ export const checkFloat32Session = Effect.fnUntraced(function* (
   if (wrong !== undefined) return yield* new ProgramRejected({ engine, program: "(session)", why: wrong })
 })
 
-/** A sentence about inputs that are absent, unknown, or of the wrong type or length, or undefined. */
-export const wrongInputs = (program: Program, inputs: Inputs): string | undefined => {
-  const wanted = inputTensors(program)
-  for (const tensor of wanted) {
-    const values = Object.hasOwn(inputs, tensor.name) ? inputs[tensor.name] : undefined
-    if (values === undefined) return `the input ${tensor.name} ${show(tensor.shape)} is not given`
-    const wantedType = tensor.type === "f32" ? "Float32Array" : "Int32Array"
-    const isRight = tensor.type === "f32" ? values instanceof Float32Array : values instanceof Int32Array
-    if (!isRight) return `the input ${tensor.name} must be a ${wantedType}`
-    if (values.length !== sizeOf(tensor.shape))
-      return `the input ${tensor.name} ${show(tensor.shape)} has ${sizeOf(tensor.shape)} elements, ${values.length} are given`
+/** For each run of a program: a sentence about inputs that are absent, unknown, or of the wrong type or length, or undefined. */
+export const inputCheck = (program: Program) => {
+  const wanted = inputTensors(program).map((tensor) => ({ tensor, size: sizeOf(tensor.shape) }))
+  const known = new Set(wanted.map(({ tensor }) => tensor.name))
+  return (inputs: Inputs): string | undefined => {
+    for (const { size, tensor } of wanted) {
+      const values = Object.hasOwn(inputs, tensor.name) ? inputs[tensor.name] : undefined
+      if (values === undefined) return `the input ${tensor.name} ${show(tensor.shape)} is not given`
+      const wantedType = tensor.type === "f32" ? "Float32Array" : "Int32Array"
+      const isRight = tensor.type === "f32" ? values instanceof Float32Array : values instanceof Int32Array
+      if (!isRight) return `the input ${tensor.name} must be a ${wantedType}`
+      if (values.length !== size)
+        return `the input ${tensor.name} ${show(tensor.shape)} has ${size} elements, ${values.length} are given`
+    }
+    const extra = Object.keys(inputs).find((name) => !known.has(name))
+    return extra === undefined
+      ? undefined
+      : `there is no input ${extra}; it takes ${[...known].join(", ") || "none"}`
   }
-  const known = new Set(wanted.map((tensor) => tensor.name))
-  const extra = Object.keys(inputs).find((name) => !known.has(name))
-  return extra === undefined
-    ? undefined
-    : `there is no input ${extra}; it takes ${[...known].join(", ") || "none"}`
 }
+
+/** As `inputCheck`, of one run. */
+export const wrongInputs = (program: Program, inputs: Inputs): string | undefined =>
+  inputCheck(program)(inputs)

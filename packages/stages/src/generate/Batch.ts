@@ -7,7 +7,7 @@
  * moved. A token costs one more read on average, in blocks, however long the text becomes. The context is full for all rows at once, and at
  * the token at which it would be for one alone.
  */
-import type { Prepared, RunError } from "@trainyard/backends/Backend"
+import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
 
@@ -51,11 +51,13 @@ export const begin = <E>(
   let start = 0
   /** How much of it is in the cache. */
   let cached = 0
-  const read = (prepared: Prepared, length: number) => {
+  /** What the program gave last: nobody reads it any more when it runs again. */
+  let given: Outputs | undefined
+  const read = (prepared: Prepared, length: number, into?: Outputs) => {
     const tokens = new Int32Array(width * length)
     for (const [row, context] of contexts.entries())
       for (let at = 0; at < length; at++) tokens[row * length + at] = context[start + cached + at] ?? 0
-    return prepared.run({ [Ports.tokens]: tokens, [Ports.offset]: Int32Array.of(cached) })
+    return prepared.run({ [Ports.tokens]: tokens, [Ports.offset]: Int32Array.of(cached) }, into)
   }
   return Effect.gen(function* () {
     if (active.size === 0) return false
@@ -68,8 +70,8 @@ export const begin = <E>(
     for (const block of blocks)
       for (; cached + block.length < known - start; cached += block.length)
         yield* read(block.program, block.length)
-    let logits: Float32Array = new Float32Array()
-    for (; cached < known - start; cached++) logits = (yield* read(program, 1))[Ports.logits]!
+    for (; cached < known - start; cached++) given = yield* read(program, 1, given)
+    const logits = given?.[Ports.logits] ?? new Float32Array()
     const vocabulary = logits.length / width
     for (const row of active) {
       if (contexts[row]!.length > known) continue

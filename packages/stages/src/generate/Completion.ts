@@ -93,9 +93,12 @@ export const text = <E, R, E2>(
   ids: Stream.Stream<number, E, R>
 ): Stream.Stream<string, E | E2, R> =>
   Stream.suspend(() => {
-    const decode = decoder(codec)
+    const { decode, known } = decoder(codec)
     return ids.pipe(
-      Stream.mapEffect(decode),
+      Stream.mapEffect((id) => {
+        const piece = known(id)
+        return piece === undefined ? decode(id) : Effect.succeed(piece)
+      }),
       Stream.filter((piece) => piece !== "")
     )
   })

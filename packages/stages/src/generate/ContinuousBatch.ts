@@ -6,7 +6,7 @@
  * How a text is cut into blocks depends on it alone, and a token's logits do not depend on the texts beside it: see `Slots.ts`. When a text's
  * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
  */
-import type { Prepared, RunError } from "@trainyard/backends/Backend"
+import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
 import type { Block, Row } from "./Batch.ts"
@@ -45,6 +45,8 @@ export class ContinuousBatch<E> {
   readonly #generator: SlotGenerator
   readonly #members = new Map<number, Member<E>>()
   readonly #free: Array<number>
+  /** What each width gave last: nobody reads it any more when it runs again. */
+  readonly #given = new Map<Width, Outputs>()
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
@@ -119,9 +121,10 @@ export class ContinuousBatch<E> {
 
   readonly #readTokens = Effect.fnUntraced(function* (
     this: ContinuousBatch<E>,
-    { program, rows }: Width,
+    width: Width,
     members: ReadonlyArray<Member<E>>
   ) {
+    const { program, rows } = width
     const [tokens, offsets, slots] = [new Int32Array(rows), new Int32Array(rows), new Int32Array(rows)]
     for (const [row, { cached, context, slot }] of members.entries()) {
       tokens[row] = context[cached]!
@@ -135,11 +138,9 @@ export class ContinuousBatch<E> {
       offsets[row] = this.#members.get(slot)?.cached ?? 0
       slots[row++] = slot
     }
-    const outputs = yield* program.run({
-      [Ports.tokens]: tokens,
-      [Ports.offset]: offsets,
-      [Ports.slots]: slots
-    })
+    const inputs = { [Ports.tokens]: tokens, [Ports.offset]: offsets, [Ports.slots]: slots }
+    const outputs = yield* program.run(inputs, this.#given.get(width))
+    this.#given.set(width, outputs)
     const logits = outputs[Ports.logits]!
     const vocabulary = logits.length / rows
     for (const [row, member] of members.entries()) {

@@ -168,7 +168,7 @@ export class Guide {
         const token = among.draw(uniform())
         if (token === undefined) break
         if (token === endToken ? this.prefix.complete : this.take(token)) return token
-        among.take(token)
+        among.drop()
         refused.push(token)
       }
       if (refused.length === 0) return undefined

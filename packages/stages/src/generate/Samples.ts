@@ -70,7 +70,7 @@ const closed = (part: Omit<Part, "sample">, before: string, guidance: Guidance |
 
 /** The text that one completion's tokens make, and whether that ends it. */
 const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
-  const decode = decoder(codec)
+  const { decode, known } = decoder(codec)
   const stops = stopTexts(options.stop ?? [])
   const ending = options.items === undefined ? undefined : itemLimit(prompt.text, options.items)
   const looping = options.loopStop === false ? undefined : loopDetector()
@@ -89,10 +89,12 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   }
   return {
     atEnd: (): Omit<Part, "sample"> => limited(stops.end(), { by: "document" }),
-    /** `last`: nothing follows. */
-    token: Effect.fnUntraced(function* (token: number, last: boolean) {
+    decode,
+    known,
+    /** The token whose text was decoded to `piece`. `last`: nothing follows. */
+    token: (token: number, piece: string, last: boolean): Omit<Part, "sample"> => {
       made++
-      const { stopped, text } = stops.next(yield* decode(token))
+      const { stopped, text } = stops.next(piece)
       if (stopped) return limited(text, { by: "stop" })
       const loop = looping?.(token)
       const ended: Ended | undefined =
@@ -102,7 +104,7 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
             ? { by: "limit" }
             : undefined
       return limited(ended === undefined ? text : text + stops.end(), ended)
-    })
+    }
   }
 }
 
@@ -117,19 +119,24 @@ const rowOf = <E>(
   const write = writer(codec, prompt, options)
   const row: Row<E> = {
     prompt: prompt.ids,
-    next: Effect.fnUntraced(function* (logits) {
-      const token = choose(logits)
-      if (token === undefined || token === options.stopToken) {
-        emit(write.atEnd())
-        return undefined
-      }
-      const { logprobs: count } = options
-      // Before the text is decoded: the logits are valid until then.
-      const logprobs = count === undefined ? {} : { logprobs: logProbabilities(logits, token, count) }
-      const part = yield* write.token(token, guide?.ended === true)
-      emit({ token, ...logprobs, ...part })
-      return part.ended === undefined ? token : undefined
-    })
+    next: (logits) =>
+      Effect.suspend(() => {
+        const token = choose(logits)
+        if (token === undefined || token === options.stopToken) {
+          emit(write.atEnd())
+          return Effect.succeed(undefined)
+        }
+        const { logprobs: count } = options
+        // Before the text is decoded: the logits are valid until then.
+        const logprobs = count === undefined ? {} : { logprobs: logProbabilities(logits, token, count) }
+        const add = (piece: string): number | undefined => {
+          const part = write.token(token, piece, guide?.ended === true)
+          emit({ token, ...logprobs, ...part })
+          return part.ended === undefined ? token : undefined
+        }
+        const piece = write.known(token)
+        return piece === undefined ? Effect.map(write.decode(token), add) : Effect.succeed(add(piece))
+      })
   }
   const { adaptive, stopToken } = options
   return adaptive === undefined || stopToken === undefined ? row : adaptiveRow(row, adaptive, stopToken)

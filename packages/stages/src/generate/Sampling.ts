@@ -30,86 +30,165 @@ export interface Sampling {
 
 type Scores = Float32Array | Float64Array
 
+/**
+ * Memory of one text's draws, which each token writes anew: new arrays for each would cost more than the draw. The candidates are the first
+ * `count` of `ids`, ascending, with their weights.
+ */
+export interface Room {
+  ids: Int32Array
+  weights: Float64Array
+  count: number
+  /** Logits after the penalty, the k largest of them, and an order of candidates, where a setting needs them. */
+  scores: Float64Array
+  largest: Float64Array
+  order: Int32Array
+}
+
+export const weightsRoom = (): Room => ({
+  ids: new Int32Array(0),
+  weights: new Float64Array(0),
+  count: 0,
+  scores: new Float64Array(0),
+  largest: new Float64Array(0),
+  order: new Int32Array(0)
+})
+
 const mostLikely = (scores: Scores): number => {
   let best = 0
   for (let id = 1; id < scores.length; id++) if (scores[id]! > scores[best]!) best = id
   return best
 }
 
-/** The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. */
-const cutOf = (scores: Scores, k: number): number => {
-  if (k >= scores.length) return Number.NEGATIVE_INFINITY
-  const heap = scores.slice(0, k).sort()
-  for (let id = k; id < scores.length; id++) {
-    const score = scores[id]!
-    if (score <= heap[0]!) continue
-    let at = 0
-    for (let child = 1; child < k; child = 2 * at + 1) {
-      if (child + 1 < k && heap[child + 1]! < heap[child]!) child++
-      if (heap[child]! >= score) break
-      heap[at] = heap[child]!
-      at = child
-    }
-    heap[at] = score
-  }
-  return heap[0]!
+const largestOf = (values: Float64Array): number => {
+  let largest = values[0]!
+  for (const value of values) if (value > largest) largest = value
+  return largest
 }
 
-const penalised = (logits: Float32Array, penalty: number, seen: Iterable<number>): Scores => {
+/** Moves an entry of a heap, the least first, down to its place. */
+const sink = (heap: Float64Array, length: number, from: number): void => {
+  const score = heap[from]!
+  let at = from
+  for (let child = 2 * at + 1; child < length; child = 2 * at + 1) {
+    if (child + 1 < length && heap[child + 1]! < heap[child]!) child++
+    if (heap[child]! >= score) break
+    heap[at] = heap[child]!
+    at = child
+  }
+  heap[at] = score
+}
+
+/**
+ * The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. Puts into the room
+ * the ids of the k largest, of those that were among them until larger ones came, and of those as large as the k-th.
+ */
+const cutOf = (scores: Scores, k: number, room: Room): number => {
+  if (room.largest.length !== k) room.largest = new Float64Array(k)
+  const { ids, largest: heap } = room
+  for (let id = 0; id < k; id++) {
+    heap[id] = scores[id]!
+    ids[id] = id
+  }
+  for (let at = (k >> 1) - 1; at >= 0; at--) sink(heap, k, at)
+  let least = heap[0]!
+  let count = k
+  for (let id = k; id < scores.length; id++) {
+    const score = scores[id]!
+    if (score < least) continue
+    ids[count++] = id
+    if (score === least) continue
+    heap[0] = score
+    sink(heap, k, 0)
+    least = heap[0]!
+  }
+  room.count = count
+  return least
+}
+
+const penalised = (logits: Float32Array, penalty: number, seen: Iterable<number>, room: Room): Scores => {
   if (penalty === 1) return logits
-  const scores = Float64Array.from(logits)
-  for (const id of new Set(seen)) {
+  if (room.scores.length !== logits.length) room.scores = new Float64Array(logits.length)
+  const { scores } = room
+  scores.set(logits)
+  for (const id of seen instanceof Set ? seen : new Set(seen)) {
     const score = scores[id]
     if (score !== undefined) scores[id] = score > 0 ? score / penalty : score * penalty
   }
   return scores
 }
 
-const sumOf = (weights: Float64Array): number => {
-  let total = 0
-  for (const weight of weights) total += weight
-  return total
-}
-
 /** Leaves the smallest set of the largest weights whose sum is at least `topP` of all; of equal weights the lower ids first. */
-const keepTopP = (weights: Float64Array, topP: number): void => {
-  const wanted = topP * sumOf(weights)
-  const order = [...weights.keys()].filter((id) => weights[id]! > 0)
-  order.sort((a, b) => weights[b]! - weights[a]! || a - b)
-  let sum = 0
-  for (const id of order) {
-    if (sum >= wanted) weights[id] = 0
-    else sum += weights[id]!
+const keepTopP = (room: Room, topP: number): void => {
+  const { count, weights } = room
+  if (room.order.length < count) room.order = new Int32Array(room.weights.length)
+  const { order } = room
+  let total = 0
+  for (let index = 0; index < count; index++) {
+    total += weights[index]!
+    order[index] = index
   }
+  const isBefore = (a: number, b: number): boolean =>
+    weights[a]! > weights[b]! || (weights[a]! === weights[b]! && a < b)
+  // A heap, the largest first, of which as many are taken as are kept: mostly a few.
+  const down = (from: number, length: number): void => {
+    const moved = order[from]!
+    let at = from
+    for (let child = 2 * at + 1; child < length; child = 2 * at + 1) {
+      if (child + 1 < length && isBefore(order[child + 1]!, order[child]!)) child++
+      if (!isBefore(order[child]!, moved)) break
+      order[at] = order[child]!
+      at = child
+    }
+    order[at] = moved
+  }
+  for (let at = (count >> 1) - 1; at >= 0; at--) down(at, count)
+  const wanted = topP * total
+  let left = count
+  for (let sum = 0; left > 0 && sum < wanted; ) {
+    sum += weights[order[0]!]!
+    order[0] = order[--left]!
+    down(0, left)
+  }
+  for (let at = 0; at < left; at++) weights[order[at]!] = 0
 }
 
-/** Room for the weights [V] of one text, which each token writes anew: a new array for each would cost more than the draw. */
-export const weightsRoom = (): { weights: Float64Array } => ({ weights: new Float64Array(0) })
-type Room = ReturnType<typeof weightsRoom>
+/** A little less than min-p's logarithm: what is below has a smaller weight however it is rounded. */
+const slack = 1e-6
 
-/** Weights to draw by, in proportion to the probabilities; the largest is 1. */
-const weightsOf = (
-  scores: Scores,
-  { minP = 0, temperature, topK, topP = 1 }: Sampling,
-  room: Room = weightsRoom()
-): Float64Array => {
-  if (room.weights.length === scores.length) room.weights.fill(0)
-  else room.weights = new Float64Array(scores.length)
-  const { weights } = room
-  const best = mostLikely(scores)
+/** Puts the candidates into the room: ids and weights to draw by, in proportion to the probabilities; the largest is 1. */
+const gather = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampling, room: Room): void => {
+  if (room.ids.length !== scores.length) {
+    room.ids = new Int32Array(scores.length)
+    room.weights = new Float64Array(scores.length)
+  }
+  const { ids, weights } = room
   if (temperature === 0) {
-    weights[best] = 1
-    return weights
+    ids[0] = mostLikely(scores)
+    weights[0] = 1
+    room.count = 1
+    return
   }
-  const cut = topK === undefined ? Number.NEGATIVE_INFINITY : cutOf(scores, topK)
-  const largest = scores[best]!
-  for (let id = 0; id < scores.length; id++) {
+  const isCut = topK !== undefined && topK < scores.length
+  const cut = isCut ? cutOf(scores, topK, room) : Number.NEGATIVE_INFINITY
+  const most = isCut ? room.count : scores.length
+  const largest = isCut ? largestOf(room.largest) : scores[mostLikely(scores)]!
+  // Top-p is a share of all weights, also of those that min-p leaves out later.
+  const lowest = minP > 0 && topP >= 1 ? Math.log(minP) - slack : Number.NEGATIVE_INFINITY
+  let count = 0
+  for (let at = 0; at < most; at++) {
+    const id = isCut ? ids[at]! : at
     const score = scores[id]!
-    if (score >= cut) weights[id] = Math.exp((score - largest) / temperature)
+    if (score < cut) continue
+    const exponent = (score - largest) / temperature
+    if (exponent < lowest) continue
+    const weight = Math.exp(exponent)
+    if (!(weight > 0)) continue
+    ids[count] = id
+    weights[count++] = weight
   }
-  if (topP < 1) keepTopP(weights, topP)
-  if (minP > 0) for (let id = 0; id < weights.length; id++) if (weights[id]! < minP) weights[id] = 0
-  return weights
+  room.count = count
+  if (topP < 1) keepTopP(room, topP)
+  if (minP > 0) for (let index = 0; index < count; index++) if (weights[index]! < minP) weights[index] = 0
 }
 
 /**
@@ -120,30 +199,27 @@ export const distribution = (
   sampling: Sampling,
   seen: Iterable<number> = []
 ): Float64Array => {
-  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling)
-  const total = sumOf(weights)
-  return weights.map((weight) => weight / total)
-}
-
-/** The ids that have a weight, in their order: mostly a few of many. */
-const idsOf = (weights: Float64Array): ReadonlyArray<number> => {
-  const ids: Array<number> = []
-  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0) ids.push(id)
-  return ids
-}
-
-/** Draws one of the ids in proportion to their weights, by a number in [0, 1). Undefined where all weights are zero. */
-const drawn = (weights: Float64Array, ids: ReadonlyArray<number>, uniform: number): number | undefined => {
+  const room = weightsRoom()
+  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, room), sampling, room)
   let total = 0
-  for (const id of ids) total += weights[id]!
+  for (let index = 0; index < room.count; index++) total += room.weights[index]!
+  const all = new Float64Array(logits.length)
+  for (let index = 0; index < room.count; index++) all[room.ids[index]!] = room.weights[index]! / total
+  return all
+}
+
+/** Draws one of the candidates in proportion to their weights, by a number in [0, 1): where it is. Undefined where all weights are zero. */
+const drawn = ({ count, weights }: Room, uniform: number): number | undefined => {
+  let total = 0
+  for (let index = 0; index < count; index++) total += weights[index]!
   let left = uniform * total
   let last: number | undefined
-  for (const id of ids) {
-    const weight = weights[id]!
+  for (let index = 0; index < count; index++) {
+    const weight = weights[index]!
     if (weight === 0) continue
-    last = id
+    last = index
     left -= weight
-    if (left < 0) return id
+    if (left < 0) return index
   }
   return last
 }
@@ -156,19 +232,21 @@ export const pick = (
   sampling: Sampling,
   uniform: number,
   seen: Iterable<number> = [],
-  room?: Room
+  room: Room = weightsRoom()
 ): number => {
-  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen)
+  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen, room)
   if (sampling.temperature === 0) return mostLikely(scores)
-  const weights = weightsOf(scores, sampling, room)
-  return drawn(weights, idsOf(weights), uniform) ?? 0
+  gather(scores, sampling, room)
+  const index = drawn(room, uniform)
+  return index === undefined ? 0 : room.ids[index]!
 }
 
 /** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. Valid until the room is used again. */
 export interface Candidates {
   /** A token id, by a number in [0, 1); undefined where none is left. */
   readonly draw: (uniform: number) => number | undefined
-  readonly take: (id: number) => void
+  /** Takes away the token that was drawn last. */
+  readonly drop: () => void
 }
 
 /** The tokens that `pick` draws from: its first draw is that of `pick`. They are valid until the room is used again. */
@@ -176,14 +254,17 @@ export const candidates = (
   logits: Float32Array,
   sampling: Sampling,
   seen: Iterable<number> = [],
-  room?: Room
+  room: Room = weightsRoom()
 ): Candidates => {
-  const weights = weightsOf(penalised(logits, sampling.repetitionPenalty ?? 1, seen), sampling, room)
-  const ids = idsOf(weights)
+  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, room), sampling, room)
+  let last: number | undefined
   return {
-    draw: (uniform) => drawn(weights, ids, uniform),
-    take: (id) => {
-      weights[id] = 0
+    draw: (uniform) => {
+      last = drawn(room, uniform)
+      return last === undefined ? undefined : room.ids[last]!
+    },
+    drop: () => {
+      if (last !== undefined) room.weights[last] = 0
     }
   }
 }

@@ -53,6 +53,26 @@ export class Scheduler extends Context.Service<
 interface Group {
   readonly written: Written
   readonly jobs: Set<Job>
+  /** Parts that are not passed on yet. */
+  readonly held: Array<Part>
+  /** When some were passed on last, by `performance.now()`. */
+  passed: number
+}
+
+/** Parts that come so soon after others are passed on together: what a write to a connection costs is that of several tokens. */
+const paceMilliseconds = 16
+
+const passHeld = (group: Group): void => {
+  Queue.offerAllUnsafe(group.written, group.held.splice(0))
+}
+
+/** Passes a part on, at once where it is a request's first or a text's last. The next part of a text, or its end, takes held ones along. */
+const pass = (group: Group, part: Part): void => {
+  group.held.push(part)
+  const now = performance.now()
+  if (part.ended === undefined && now - group.passed < paceMilliseconds) return
+  group.passed = now
+  passHeld(group)
 }
 
 /** A text from its request to its end. */
@@ -84,6 +104,7 @@ const closeAll = ({ jobs, written }: Group): void => {
 }
 
 const fail = ({ group }: Job, cause: Cause.Cause<WriteError>): void => {
+  passHeld(group)
   Queue.failCauseUnsafe(group.written, cause)
   closeAll(group)
 }
@@ -100,7 +121,7 @@ const make = Effect.fnUntraced(function* (
   const start = (job: Job): void => {
     const { guide, options, prompt } = job.wanted
     const row = sampleRow(model.codec, prompt, options, guide, (part) => {
-      Queue.offerUnsafe(job.group.written, { sample: job.sample, ...part })
+      pass(job.group, { sample: job.sample, ...part })
       if (part.ended !== undefined) close(job)
     })
     active.add(job)
@@ -153,7 +174,9 @@ const make = Effect.fnUntraced(function* (
             return yield* new QueueFull({ asked: texts.length, waiting: waiting.length })
           const group: Group = {
             written: yield* Queue.unbounded<Part | undefined, WriteError | Cause.Done>(),
-            jobs: new Set()
+            jobs: new Set(),
+            held: [],
+            passed: Number.NEGATIVE_INFINITY
           }
           for (const [sample, wanted] of texts.entries()) {
             const job: Job = { wanted, sample, group, leave: () => undefined }

@@ -36,16 +36,14 @@ const beginning = (answer: Answer): ReadonlyArray<unknown> => {
   })
 }
 
-/** What a part adds, as an event; nothing where that is nothing. */
-const eventOfAddition = (
-  { head }: Answer,
-  index: number,
-  { ended, logprobs, text }: Addition,
-  usage: object
-): string => {
-  if (text === "" && logprobs === null && ended === undefined) return ""
-  const end = ended === undefined ? { finish_reason: null } : endOf(ended)
-  return eventOf({ ...head, choices: [{ text, index, logprobs, ...end }], ...usage })
+/** What parts add, as events; nothing where that is nothing. What is the same in all of them is written once. */
+const writer = ({ head }: Answer, usage: object) => {
+  const [before, after] = eventOf({ ...head, choices: [], ...usage }).split('"choices":[]', 2)
+  return (index: number, { ended, logprobs, text }: Addition): string => {
+    if (text === "" && logprobs === null && ended === undefined) return ""
+    const end = ended === undefined ? { finish_reason: null } : endOf(ended)
+    return `${before}"choices":[${JSON.stringify({ text, index, logprobs, ...end })}]${after}`
+  }
 }
 
 /** The events of an answer, as bytes. With usage, every event has the field, and one more event its value. */
@@ -61,10 +59,11 @@ export const events = (
     const counted = { ...answer.head, choices: [], usage: usageOf(answer, tokens()) }
     return Stream.make(`${includeUsage ? eventOf(counted) : ""}data: [DONE]\n\n`)
   })
+  const write = writer(answer, usage)
   const pieceOf = (part: Part | undefined) =>
     part === undefined
       ? Effect.succeed(": the text is being written\n\n")
-      : Effect.map(add(part), (addition) => eventOfAddition(answer, part.sample, addition, usage))
+      : Effect.map(add(part), (addition) => write(part.sample, addition))
   return parts.pipe(
     // What has come together is sent together.
     Stream.mapArrayEffect((all) =>

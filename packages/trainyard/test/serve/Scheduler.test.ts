@@ -1,18 +1,20 @@
 /** An engine that fails ends the texts that it was writing, and no others. */
 import { assert, describe, it } from "@effect/vitest"
 import { EngineFailure } from "@trainyard/backends/Backend"
-import { Context, Effect, Exit, Layer, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Queue, Stream } from "effect"
 import * as Scheduler from "../../src/serve/Scheduler.ts"
 
-/** A model that always writes token 1, over programs that fail in the runs that `fails` names. */
-const openedWith = (fails: (run: number) => boolean) => {
+/** A model that always writes token 1, over programs that fail in the runs that `fails` names, and never end after `most` runs. */
+const openedWith = (fails: (run: number) => boolean, most: number) => {
   let runs = 0
   const program = {
     run: () =>
       Effect.suspend(() =>
-        fails(runs++)
-          ? Effect.fail(new EngineFailure({ engine: "reference", why: "it broke", transient: false }))
-          : Effect.succeed({ "logits.y": Float32Array.of(0, 9, 0, 0) })
+        runs === most
+          ? Effect.never
+          : fails(runs++)
+            ? Effect.fail(new EngineFailure({ engine: "reference", why: "it broke", transient: false }))
+            : Effect.succeed({ "logits.y": Float32Array.of(0, 9, 0, 0) })
       )
   }
   const model: Scheduler.Writing["model"] = {
@@ -34,8 +36,8 @@ const textOf = (written: Scheduler.Written) =>
     Stream.mkString
   )
 
-const schedulerOf = (fails: (run: number) => boolean) =>
-  Effect.map(Layer.build(Scheduler.layer(openedWith(fails), { mostWaiting: 2 })), (context) =>
+const schedulerOf = (fails: (run: number) => boolean, most = Number.POSITIVE_INFINITY) =>
+  Effect.map(Layer.build(Scheduler.layer(openedWith(fails, most), { mostWaiting: 2 })), (context) =>
     Context.get(context, Scheduler.Scheduler)
   )
 
@@ -48,6 +50,33 @@ describe("the scheduler", () => {
       assert.deepStrictEqual(scheduler.load(), { active: 0, waiting: 0, slots: 2 })
       const second = yield* Effect.scoped(Effect.flatMap(scheduler.submit([wanted(5), wanted(2)]), textOf))
       assert.strictEqual(second, "aaaaaaa")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("passes the first token on at once, and later ones together", () =>
+    Effect.gen(function* () {
+      const stuck = yield* schedulerOf(() => false, 1)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const written = yield* stuck.submit([wanted(9)])
+          assert.strictEqual((yield* Queue.take(written))?.text, "a")
+        })
+      )
+      const quick = yield* schedulerOf(() => false)
+      const counted = { arrivals: 0, tokens: 0 }
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const arriving = Stream.fromQueue(yield* quick.submit([wanted(60)]))
+          yield* Stream.runForEachArray(arriving, (parts) =>
+            Effect.sync(() => {
+              counted.arrivals++
+              counted.tokens += parts.length
+            })
+          )
+        })
+      )
+      assert.strictEqual(counted.tokens, 60)
+      assert.isBelow(counted.arrivals, 60)
     }).pipe(Effect.scoped)
   )
 

@@ -5,8 +5,10 @@
  */
 import type { ParseTables } from "./ParseTables.ts"
 
-/** A stack. What is remembered in it (`next`, `below`) does not change what it means. */
+/** A stack. What is remembered in it (`next`, `above`) does not change what it means. */
 export class Stack {
+  /** No two stacks of an automaton have the same. */
+  readonly number: number
   readonly state: number
   /** The symbol by which the state was reached; of an expression, the symbol of what it is. 0 at the bottom. */
   readonly symbol: number
@@ -19,14 +21,23 @@ export class Stack {
   above: Map<number, Stack> | undefined
   /** What a terminal makes of it, by terminal and symbol, once one was read. */
   next: Map<number, Advanced> | undefined
-  /** What a language remembers of lexemes that begin here. */
+  /** What a language remembers of lexemes that begin here, and of places with this stack, the first of several. */
   lexemes: Map<string, boolean> | undefined
+  places: Map<string, unknown> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
   endable: boolean | undefined
 
-  constructor(state: number, symbol: number, parent: Stack | undefined, hidden: boolean, marked: boolean) {
+  constructor(
+    number: number,
+    state: number,
+    symbol: number,
+    parent: Stack | undefined,
+    hidden: boolean,
+    marked: boolean
+  ) {
+    this.number = number
     this.state = state
     this.symbol = symbol
     this.parent = parent
@@ -59,14 +70,15 @@ export interface Restrictions {
 const mostStates = 6
 const mostStacks = 32
 
-/** Stacks that are shared by texts: about 10 MB. */
-const mostShared = 20_000
+/** Stacks, and what is remembered of them, that are shared by texts: about 20 MB. */
+const mostShared = 50_000
 
 export class Automaton {
   readonly tables: ParseTables
   private readonly restrictions: Restrictions
   private bottom: Stack | undefined
   private made = 0
+  private numbered = 0
 
   constructor(tables: ParseTables, restrictions: Restrictions) {
     this.tables = tables
@@ -79,10 +91,15 @@ export class Automaton {
    */
   begin(): Stack {
     if (this.bottom === undefined || this.made > mostShared) {
-      this.bottom = new Stack(1, 0, undefined, false, false)
+      this.bottom = new Stack(this.numbered++, 1, 0, undefined, false, false)
       this.made = 0
     }
     return this.bottom
+  }
+
+  /** Counts something that a stack remembers. */
+  remembered(): void {
+    this.made++
   }
 
   /** The stacks after a terminal; none where it is refused. They remember it as `symbol`. */
@@ -127,7 +144,7 @@ export class Automaton {
     parent.above ??= new Map()
     let stack = parent.above.get(key)
     if (stack === undefined) {
-      stack = new Stack(state, symbol, parent, hidden, marked)
+      stack = new Stack(this.numbered++, state, symbol, parent, hidden, marked)
       parent.above.set(key, stack)
       this.made++
     }

@@ -49,12 +49,6 @@ FORCE float dot(const float* a, const float* b, int64_t n) {
   return sum(s);
 }
 
-// Rows of a cache lie a page apart or nearly, like those of a wide matrix.
-FORCE void fetchCached(const float* from, int64_t row, int64_t rows, int64_t channels, int64_t width) {
-  if (row + rowsAhead >= rows) return;
-  for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(from + (row + rowsAhead) * channels + d);
-}
-
 // The row of a cache that a text of the batch has, and how many of its tokens are there.
 struct CacheRow {
   int64_t slot, offset;
@@ -79,59 +73,142 @@ static bool insideCache(const Tensor* offsets, const Tensor* slots, int64_t batc
   return true;
 }
 
-// T new tokens against a cache: each head is one worker's, who writes its keys and values and then reads them.
+// New tokens of one text, whose heads share keys and values in groups. Rows that are new are read where they are given, so that whoever writes
+// them into the cache need not be waited for.
+struct CachedText {
+  int64_t time, offset, places, width, perGroup;
+  const float *query, *key, *value;  // of the first new token
+  int64_t queryRow, newRow;
+  float *keys, *values;  // of the text's first token
+  int64_t cacheRow;
+  float* y;
+  int64_t yRow;
+  // Value rows are added up in four sums in turn, whose last rows, fewer than four, and where this is not set the new ones too, go to the first.
+  bool newInTurn;
+  float scale;
+  const float* keyAt(int64_t u) const { return u < offset ? keys + u * cacheRow : key + (u - offset) * newRow; }
+  const float* valueAt(int64_t u) const { return u < offset ? values + u * cacheRow : value + (u - offset) * newRow; }
+};
+
+// Floats of a worker: scores of each head, its four sums of values, and one over its sum of exponentials.
+FORCE size_t cachedLocal(int64_t heads, int64_t places, int64_t width) {
+  return (size_t)(heads * (places + 4 * upTo(width, LANES) + 1));
+}
+
+// Scores of one head become exponentials; gives one over their sum.
+FORCE float cachedSoftmax(float* p, int64_t seen) {
+  float most = -INFINITY;
+  for (int64_t u = 0; u < seen; u++) most = p[u] > most ? p[u] : most;
+  vf total = all(0.0f);
+  for (int64_t u = 0; u < seen; u += LANES) {
+    const int64_t some = seen - u < LANES ? seen - u : LANES;
+    const vf e = select(lanes() < allInts((int32_t)some), exponential(load(p + u, some) - all(most)), all(0.0f));
+    store(p + u, e, some);
+    total = total + e;
+  }
+  return 1.0f / sum(total);
+}
+
+// Calls `each` with heads [first, last) and where the keys and values of each lie in a row.
+template <typename F>
+FORCE void forHeads(const CachedText& c, int64_t first, int64_t last, F each) {
+  int64_t column = first / c.perGroup * c.width, left = c.perGroup - first % c.perGroup;
+  for (int64_t h = first; h < last; h++) {
+    each(h, column);
+    if (--left > 0) continue;
+    left = c.perGroup;
+    column += c.width;
+  }
+}
+
+// One new token, for heads [first, last). A row of the cache is read for all heads at once, so that memory is read in its order: with
+// several texts their caches are in no near one.
+static void attendCachedToken(const CachedText& c, int64_t t, int64_t first, int64_t last, float* local) {
+  const int64_t seen = c.offset + t + 1, wide = upTo(c.width, LANES), heads = last - first, all4 = heads * wide;
+  float *p = local, *sums = p + heads * c.places, *inverse = sums + 4 * all4;
+  const int64_t inTurn = (c.newInTurn ? seen : c.offset) / 4 * 4;
+  const float* q = c.query + t * c.queryRow;
+  for (int64_t u = 0; u < seen; u++) {
+    const float* k = c.keyAt(u);
+    forHeads(c, first, last, [&](int64_t h, int64_t column) {
+      p[(h - first) * c.places + u] = c.scale * dot(q + h * c.width, k + column, c.width);
+    });
+  }
+  for (int64_t h = 0; h < heads; h++) inverse[h] = cachedSoftmax(p + h * c.places, seen);
+  for (int64_t i = 0; i < 4 * all4; i += LANES) store(sums + i, all(0.0f));
+  for (int64_t u = 0; u < seen; u++) {
+    const float* v = c.valueAt(u);
+    float* to = sums + (u < inTurn ? u % 4 : 0) * all4;
+    forHeads(c, first, last, [&](int64_t h, int64_t column) {
+      const vf weight = all(p[(h - first) * c.places + u]);
+      const float* from = v + column;
+      int64_t d = 0;
+      for (; d + LANES <= c.width; d += LANES) store(to + d, load(to + d) + weight * load(from + d));
+      if (d < c.width) store(to + d, load(to + d) + weight * load(from + d, c.width - d));
+      to += wide;
+    });
+  }
+  for (int64_t h = 0; h < heads; h++) {
+    float* y = c.y + t * c.yRow + (first + h) * c.width;
+    for (int64_t d = 0; d < c.width; d += LANES) {
+      const float* at = sums + h * wide + d;
+      const vf total = (load(at) + load(at + all4)) + (load(at + 2 * all4) + load(at + 3 * all4));
+      store(y + d, total * all(inverse[h]), c.width - d < LANES ? c.width - d : LANES);
+    }
+  }
+}
+
+// Heads [first, last): writes their keys and values, and then attends, where that is wanted.
+static void attendCached(const CachedText& c, int64_t first, int64_t last, float* local) {
+  for (int64_t h = first; h < last; h++) {
+    if (h % c.perGroup != 0) continue;
+    const int64_t column = h / c.perGroup * c.width;
+    for (int64_t t = 0; t < c.time; t++) {
+      std::memcpy(c.keys + (c.offset + t) * c.cacheRow + column, c.key + t * c.newRow + column, (size_t)c.width * 4);
+      std::memcpy(c.values + (c.offset + t) * c.cacheRow + column, c.value + t * c.newRow + column, (size_t)c.width * 4);
+    }
+  }
+  if (c.y == nullptr) return;
+  // Of many tokens, a head's part of the cache stays near from one to the next.
+  const int64_t together = c.time == 1 ? last - first : 1;
+  for (int64_t h = first; h < last; h += together)
+    for (int64_t t = 0; t < c.time; t++) attendCachedToken(c, t, h, h + together, local);
+}
+
+// This worker's share of the heads of all texts, text by text. `textOf` gives text b.
+template <typename F>
+FORCE void attendTexts(int64_t batch, int64_t heads, Worker& w, F textOf) {
+  const Range mine = share(batch * heads, w.index, w.count);
+  for (int64_t pair = mine.begin, taken; pair < mine.end; pair += taken) {
+    const int64_t first = pair % heads;
+    taken = mine.end - pair < heads - first ? mine.end - pair : heads - first;
+    attendCached(textOf(pair / heads), first, first + taken, w.local);
+  }
+}
+
+// T new tokens against a cache.
 static void attentionCached(const Step& s, Worker& w) {
   const Tensor *qkv = s.inputs[0], *keys = s.inputs[1], *values = s.inputs[2];
   const int64_t batch = qkv->shape[0], time = qkv->shape[1], channels = qkv->shape[2] / 3, places = keys->shape[1];
   const int64_t width = channels / s.heads;
   const Tensor *offsets = s.inputs[3], *slots = s.inputs[4];
   if (!insideCache(offsets, slots, batch, time, keys, w)) return;
-  const float scale = 1.0f / std::sqrt((float)width);
-  float* p = w.local;
-  const Range mine = share(batch * s.heads, w.index, w.count);
-  for (int64_t pair = mine.begin; pair < mine.end; pair++) {
-    const int64_t b = pair / s.heads, head = pair % s.heads;
-    const float* from = qkv->data + b * time * 3 * channels + head * width;
+  attendTexts(batch, s.heads, w, [&](int64_t b) {
     const auto [slot, offset] = cacheRow(offsets, slots, b);
-    float* k = keys->data + slot * places * channels + head * width;
-    float* v = values->data + slot * places * channels + head * width;
-    for (int64_t t = 0; t < time; t++) {
-      std::memcpy(k + (offset + t) * channels, from + t * 3 * channels + channels, (size_t)width * 4);
-      std::memcpy(v + (offset + t) * channels, from + t * 3 * channels + 2 * channels, (size_t)width * 4);
-    }
-    if (s.outputs[0] == nullptr) continue;
-    for (int64_t t = 0; t < time; t++) {
-      const int64_t seen = offset + t + 1;
-      float most = -INFINITY;
-      for (int64_t u = 0; u < seen; u++) {
-        fetchCached(k, u, seen, channels, width);
-        p[u] = scale * dot(from + t * 3 * channels, k + u * channels, width);
-        most = p[u] > most ? p[u] : most;
-      }
-      vf total = all(0.0f);
-      for (int64_t u = 0; u < seen; u += LANES) {
-        const int64_t some = seen - u < LANES ? seen - u : LANES;
-        const vf e = select(lanes() < allInts((int32_t)some), exponential(load(p + u, some) - all(most)), all(0.0f));
-        store(p + u, e, some);
-        total = total + e;
-      }
-      const float inverse = 1.0f / sum(total);
-      float* y = s.outputs[0]->data + (b * time + t) * channels + head * width;
-      for (int64_t d = 0; d < width; d += LANES) {
-        const int64_t some = width - d < LANES ? width - d : LANES;
-        // Four sums, that none waits for the one before.
-        vf sums[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
-        int64_t u = 0;
-        for (; u + 4 <= seen; u += 4)
-          for (int64_t i = 0; i < 4; i++) {
-            if (d == 0) fetchCached(v, u + i, seen, channels, width);
-            sums[i] = sums[i] + all(p[u + i]) * load(v + (u + i) * channels + d, some);
-          }
-        for (; u < seen; u++) sums[0] = sums[0] + all(p[u]) * load(v + u * channels + d, some);
-        store(y + d, ((sums[0] + sums[1]) + (sums[2] + sums[3])) * all(inverse), some);
-      }
-    }
-  }
+    const float* from = qkv->data + b * time * 3 * channels;
+    CachedText c = {};
+    c.time = time, c.offset = offset, c.places = places, c.width = width, c.perGroup = 1;
+    c.query = from, c.key = from + channels, c.value = from + 2 * channels;
+    c.queryRow = c.newRow = 3 * channels;
+    c.keys = keys->data + slot * places * channels;
+    c.values = values->data + slot * places * channels;
+    c.cacheRow = channels;
+    c.y = s.outputs[0] == nullptr ? nullptr : s.outputs[0]->data + b * time * channels;
+    c.yRow = channels;
+    c.newInTurn = true;
+    c.scale = 1.0f / std::sqrt((float)width);
+    return c;
+  });
 }
 
 }  // namespace

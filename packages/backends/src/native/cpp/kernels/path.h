@@ -103,7 +103,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       break;
     }
     case operationGroupedAttentionCached:
-      atLeast(need->local, (size_t)s.inputs[3]->shape[1]);
+      atLeast(need->local, cachedLocal(s.heads, s.inputs[3]->shape[1], widthOf(s.inputs[0]) / s.heads));
       break;
     default:
       break;
@@ -136,7 +136,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       forProduct(widthOf(s.inputs[0]), rowsOf(s.inputs[0]), widthOf(s.inputs[1]), false);
       break;
     case operationAttentionCached:
-      atLeast(need->local, (size_t)s.inputs[1]->shape[1]);
+      atLeast(need->local, cachedLocal(s.heads, s.inputs[1]->shape[1], widthOf(s.inputs[0]) / 3 / s.heads));
       break;
     case operationProjectionLoss: {
       const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];

@@ -53,7 +53,7 @@ export class Cursor {
   continuation = 0
   /** Whether more than comments was read. */
   begun = false
-  /** The beginning of the line. */
+  /** The beginning of the line, where that may be a directive. */
   beginning = ""
 
   constructor(grammar: Grammar, stacks: ReadonlyArray<Stack>) {
@@ -75,6 +75,15 @@ export class Cursor {
     copy.begun = this.begun
     copy.beginning = this.beginning
     return copy
+  }
+
+  /** What tells this place from others with the same stacks. */
+  get key(): string {
+    const { begun, carriageReturn, continuation, least, lineStart, most, spaced } = this
+    const flags =
+      (begun ? 1 : 0) + (carriageReturn ? 2 : 0) + (lineStart ? 4 : 0) + (spaced ? 8 : 0) + 16 * continuation
+    const within = continuation > 0 ? `${least} ${most} ` : ""
+    return `${flags} ${within}${this.mode} ${this.line} ${this.text}\n${this.beginning}`
   }
 
   /** Whether a terminal may follow. */

@@ -3,6 +3,7 @@
  * text after `#endif`, less is read here, never more.
  */
 import type { Cursor, Mode } from "./Cursor.ts"
+import { anyLetter } from "./symbols.ts"
 
 /** "read": the byte belongs to the lexeme. "again": the lexeme ended before it. "refused": it cannot follow. */
 export type Outcome = "read" | "again" | "refused"
@@ -76,10 +77,21 @@ export const end = (cursor: Cursor): boolean => {
   }
 }
 
+/**
+ * A word so far, as far as it matters: one that no keyword begins with is a name, of which its length and whether it ends with a digit matter.
+ * So places after different names are equal, and what is remembered of one holds for all.
+ */
+const wordText = ({ grammar }: Cursor, text: string): string =>
+  grammar.symbols.wordPrefixes.has(text)
+    ? text
+    : /\d$/.test(text)
+      ? `${anyLetter.repeat(text.length - 1)}0`
+      : anyLetter.repeat(text.length)
+
 /** A prefix of a literal, such as `L"`, is read with its quote. */
 const word = (cursor: Cursor, character: string): Outcome => {
   if (isWord(character)) {
-    cursor.text += character
+    cursor.text = wordText(cursor, cursor.text + character)
     return read(cursor.text.length <= longestLexeme)
   }
   const quote = quotes[character]
@@ -262,7 +274,7 @@ const between = (cursor: Cursor, character: string): Outcome => {
   if (character === "\\") return read(cursor.line === "open" && cursor.to("splice"))
   if (character === "/") return read(cursor.to("mark", "/"))
   if (cursor.line === "end") return "refused"
-  if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", character))
+  if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", wordText(cursor, character)))
   if (cursor.line === "name") return "refused"
   if (/\d/.test(character)) return read(cursor.to("number", character))
   const quote = quotes[character]

@@ -46,30 +46,67 @@ const hasEnding = (cursor: Cursor): boolean => {
   return found
 }
 
+/** Whether a text that is read so far can go on. */
+const isViable = (cursor: Cursor): boolean => (isDecided(cursor) ? isEndable(cursor) : hasEnding(cursor))
+
+/** Bytes that are read together more than once are no longer: a token's. */
+const longestToken = 32
+
+/**
+ * Remembers what it was asked. Equal places are one prefix as long as their stacks are one, so that a token is read once for all texts that come
+ * to the same place.
+ */
 class CPrefix implements Prefix {
   private readonly cursor: Cursor
+  private readonly after = new Map<Uint8Array, CPrefix | undefined>()
+  private isComplete: boolean | undefined
+  private bytesToEnd: { readonly bytes: Uint8Array | undefined } | undefined
+  private bytesFromEnd: number | undefined
 
   constructor(cursor: Cursor) {
     this.cursor = cursor
   }
 
+  /** The prefix of a place; undefined where the text cannot go on. */
+  static at(cursor: Cursor): CPrefix | undefined {
+    const [first, ...others] = cursor.stacks
+    if (first === undefined) return undefined
+    const key = others.length === 0 ? cursor.key : `${others.map(({ number }) => number)} ${cursor.key}`
+    first.places ??= new Map()
+    const known = first.places.get(key)
+    if (known instanceof CPrefix) return known
+    if (known !== undefined) return undefined
+    const found = isViable(cursor) ? new CPrefix(cursor) : undefined
+    first.places.set(key, found ?? "refused")
+    cursor.grammar.automaton.remembered()
+    return found
+  }
+
   read(bytes: Uint8Array): Prefix | undefined {
+    const known = this.after.get(bytes)
+    if (known !== undefined || this.after.has(bytes)) return known
     const cursor = this.cursor.copy()
-    if (!readBytes(cursor, bytes)) return undefined
-    if (isDecided(cursor)) return isEndable(cursor) ? new CPrefix(cursor) : undefined
-    return hasEnding(cursor) ? new CPrefix(cursor) : undefined
+    const found = readBytes(cursor, bytes) ? CPrefix.at(cursor) : undefined
+    if (bytes.length <= longestToken) {
+      this.after.set(bytes, found)
+      cursor.grammar.automaton.remembered()
+    }
+    return found
   }
 
   get complete(): boolean {
-    return isComplete(this.cursor)
+    this.isComplete ??= isComplete(this.cursor)
+    return this.isComplete
   }
 
   closing(): Uint8Array | undefined {
-    return closingOf(this.cursor)
+    this.bytesToEnd ??= { bytes: closingOf(this.cursor) }
+    return this.bytesToEnd.bytes
   }
 
   distance(): number {
-    return distanceOf(this.cursor)
+    this.bytesFromEnd ??= distanceOf(this.cursor)
+    return this.bytesFromEnd
   }
 }
 

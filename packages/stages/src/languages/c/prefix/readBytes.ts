@@ -16,12 +16,23 @@ const following = (byte: number): readonly [count: number, least: number, most: 
 /** A line that begins a section for C++ alone, up to its name: the judge leaves such sections out, see `withoutCplusplus`. */
 const cplusplusLine = /^\s*#\s*(?:ifdef\s+|if\s+defined\s*\(?\s*)__cplusplus$/
 const longestLine = 80
+/** Stands for a line that begins no directive. */
+const noDirective = "."
+
+/** The beginning of the line with one more character: nothing is kept of a line that begins no directive. */
+const beginningOf = (beginning: string, character: string): string => {
+  if (beginning === noDirective || beginning.length >= longestLine) return beginning
+  const isSpace = /\s/.test(character)
+  if (beginning === "" || beginning === " ") return isSpace ? " " : character === "#" ? "#" : noDirective
+  return isSpace && /\s$/.test(beginning) ? beginning : beginning + character
+}
 
 const readCharacter = (cursor: Cursor, character: string): boolean => {
   if (character === "\n") cursor.beginning = ""
-  else if (cursor.beginning.length < longestLine) {
-    if (!(/\s/.test(character) && /\s$/.test(cursor.beginning))) cursor.beginning += character
-    if (character === "s" && cplusplusLine.test(cursor.beginning)) return false
+  else {
+    cursor.beginning = beginningOf(cursor.beginning, character)
+    if (character === "s" && cursor.beginning !== noDirective && cplusplusLine.test(cursor.beginning))
+      return false
   }
   if (cursor.carriageReturn) {
     if (character !== "\n") return false

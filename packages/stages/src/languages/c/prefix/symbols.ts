@@ -15,6 +15,12 @@ const primitiveTypes = [
   ...[8, 16, 32, 64].flatMap((bits) => [`int${bits}_t`, `uint${bits}_t`, `char${bits}_t`])
 ]
 
+/** A letter that no keyword begins with. */
+export const anyLetter = "Z"
+
+/** Beginnings of literals that are beginnings of words, too. */
+const literalPrefixes = ["L", "u", "U", "u8"]
+
 /** Words that the grammar has one terminal for, by the terminal's name. */
 const words: Readonly<Record<string, ReadonlyArray<string>>> = {
   primitive_type: primitiveTypes,
@@ -53,6 +59,8 @@ export interface Symbols {
   /** The terminal of a keyword or a word like it. */
   readonly keywords: ReadonlyMap<string, number>
   readonly reserved: ReadonlySet<string>
+  /** Beginnings of keywords and of literals, whole ones included: no other word is one. */
+  readonly wordPrefixes: ReadonlySet<string>
   /** Terminals before an argument of a call, and those of types that may be one. */
   readonly beginsArgument: ReadonlySet<number>
   readonly types: ReadonlySet<number>
@@ -83,9 +91,10 @@ export const symbolsOf = ({ names, terminals }: ParseTables): Symbols => {
       if (![...grammarsOwn, ...literals, "comment", "end"].includes(name)) keywords.set(name, symbol)
   }
   for (const [name, texts] of Object.entries(words)) for (const text of texts) keywords.set(text, of(name))
-  const prefixes = [...punctuation.keys()].flatMap((mark) =>
-    Array.from(mark, (_, index) => mark.slice(0, index + 1))
-  )
+  const beginningsOf = (texts: Iterable<string>): ReadonlyArray<string> =>
+    [...texts].flatMap((text) => Array.from(text, (_, index) => text.slice(0, index + 1)))
+  const wordPrefixes = new Set(beginningsOf([...keywords.keys(), ...literalPrefixes]))
+  if (wordPrefixes.has(anyLetter)) throw new Error(`it has a keyword that begins with ${anyLetter}`)
   const text = (symbol: number): string => written[names[symbol]!]?.[0] ?? names[symbol]!
   return {
     names,
@@ -93,10 +102,11 @@ export const symbolsOf = ({ names, terminals }: ParseTables): Symbols => {
     macroParenthesis: names.indexOf("("),
     keywords,
     reserved,
+    wordPrefixes,
     beginsArgument: new Set([of("("), of(",")]),
     types: new Set([of("primitive_type"), ...["signed", "unsigned", "long", "short"].map(of)]),
     punctuation,
-    punctuationPrefixes: new Set([...prefixes, ".."]),
+    punctuationPrefixes: new Set([...beginningsOf(punctuation.keys()), ".."]),
     directives: new Map(directives.map((name) => [name, of(`#${name}`)])),
     text,
     cost: (symbol) => {
