@@ -6,10 +6,7 @@ import * as Overhead from "./overhead.ts"
 const { positionals } = parseArgs({ allowPositionals: true })
 const bin = Postgres.programs()
 const [what = "overhead", number] = positionals
-if (bin === undefined)
-  process.stdout.write(
-    "Skipped: no PostgreSQL here. Install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES.\n"
-  )
+if (bin === undefined) process.stdout.write(`Skipped: ${Postgres.hint}.\n`)
 else if (what === "overhead") await Overhead.measure(bin, Number(number ?? "40"))
 else {
   process.stderr.write(`There is no measurement "${what}", only overhead.\n`)
