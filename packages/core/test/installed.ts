@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { Schema } from "effect"
 
@@ -18,14 +18,45 @@ const call = (program: string, words: ReadonlyArray<string>, directory: string, 
   if (status !== 0) throw new Error(`${what} cannot be installed: ${stderr ?? ""}${error?.message ?? ""}`)
 }
 
-/** Does something once in a folder of its own, which is marked when it is done. */
+/** Whether the process whose number is in a file is there; true where the file has just gone. */
+const livesBy = (file: string): boolean => {
+  try {
+    const pid = Number(readFileSync(file, "utf8"))
+    return process.kill(pid, 0)
+  } catch {
+    return !existsSync(file)
+  }
+}
+
+/** Writes this process's number into a file that no living process has; false where one has it. */
+const claim = (file: string): boolean => {
+  try {
+    writeFileSync(file, String(process.pid), { flag: "wx" })
+    return true
+  } catch {
+    if (!livesBy(file)) rmSync(file, { force: true })
+    return false
+  }
+}
+
+/** Does something once in a folder of its own, which is marked when it is done. Of several processes one does it, and the others wait. */
 const once = (cache: string, name: string, what: string, work: (folder: string) => void): string => {
   const folder = join(cache, `${name}-${createHash("sha256").update(what).digest("hex").slice(0, 12)}`)
   const done = join(folder, "done")
-  if (existsSync(done)) return folder
+  const owner = `${folder}.owner`
   mkdirSync(folder, { recursive: true })
-  work(folder)
-  writeFileSync(done, what)
+  while (!existsSync(done)) {
+    if (!claim(owner)) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+      continue
+    }
+    try {
+      if (!existsSync(done)) work(folder)
+      writeFileSync(done, what)
+    } finally {
+      rmSync(owner, { force: true })
+    }
+  }
   return folder
 }
 
