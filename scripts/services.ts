@@ -9,7 +9,7 @@
  */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import * as Installed from "../packages/core/test/installed.ts"
 import * as Moto from "../packages/core/test/store/shared/moto.ts"
 import * as StandIn from "../packages/core/test/store/shared/S3StandIn.ts"
@@ -41,6 +41,9 @@ const standIn = StandIn.start().pipe(
 )
 
 const program = Effect.gen(function* () {
+  process.stdout.write(
+    `Starting. What is missing is installed into ${cache}, which takes minutes the first time.\n`
+  )
   const { url } = yield* database
   const store = yield* hasPython ? moto : standIn
   const variables = { TRAINYARD_QUEUE: url, TRAINYARD_STORE: `${store.address}/store`, ...store.environment }
@@ -64,6 +67,7 @@ const kept = setInterval(() => undefined, 60_000)
 const exit = await Effect.runPromiseExit(program, { signal: stop.signal })
 clearInterval(kept)
 if (exit._tag === "Failure" && !stop.signal.aborted) {
-  process.stderr.write(`${String(exit.cause)}\n`)
+  const error = Cause.squash(exit.cause)
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
 }

@@ -49,16 +49,8 @@ const outside = Effect.sync((): Home => {
 // As the file is loaded: it takes longer than a test may.
 const motoServer = Installed.cache === undefined ? undefined : Moto.install(Installed.cache)
 
-/** One for all tests of a process. */
-const startedMoto = Effect.runSync(
-  Effect.cached(
-    Effect.promise(async () => {
-      const its = await Moto.start(motoServer ?? "")
-      process.on("exit", its.stop)
-      return its
-    })
-  )
-)
+/** One for all tests of a process, and gone with it. */
+const startedMoto = Effect.runSync(Effect.cached(Effect.promise(() => Moto.start(motoServer ?? ""))))
 const moto = Effect.map(
   startedMoto,
   ({ address, environment }): Home => ({ address: `${address}/${crypto.randomUUID()}`, environment })

@@ -18,7 +18,9 @@ export const install = (cache: string): string =>
 
 /** Starts one with a bucket. Fails with moto's own words where it does not start. */
 export const start = async (program: string): Promise<Moto> => {
-  const child = spawn(program, ["-H", "127.0.0.1", "-p", "0"], { stdio: ["ignore", "pipe", "pipe"] })
+  // The shell ends it when this process is gone, which may be killed.
+  const script = '"$0" -H 127.0.0.1 -p 0 & read -r _; kill $!'
+  const child = spawn("sh", ["-c", script, program], { stdio: ["pipe", "pipe", "pipe"] })
   const endpoint = await new Promise<string>((resolve, reject) => {
     let said = ""
     const hear = (text: string) => {
@@ -40,6 +42,6 @@ export const start = async (program: string): Promise<Moto> => {
       AWS_ACCESS_KEY_ID: "stand-in",
       AWS_SECRET_ACCESS_KEY: "stand-in"
     },
-    stop: () => child.kill()
+    stop: () => child.stdin.end()
   }
 }
