@@ -19,7 +19,7 @@ import * as Sites from "./site.ts"
 
 const sweep = [
   fileURLToPath(new URL("../../examples/sweep/halving.ts", import.meta.url)),
-  ...["--param", "steps=20,40,80", "--param", "rates=0.03,0.01,0.003", "--threads", "1"]
+  ...["--param", "steps=20,40,80", "--threads", "1"]
 ]
 
 export interface Options {
@@ -85,7 +85,7 @@ const killed = async (begin: () => Started, also: () => string | undefined, { fa
   const told: Array<string> = []
   let run = begin()
   for (let kill = 0; kill < 2; kill++) {
-    if (!(await amidst(run, 1 + pick(3), pick(700)))) break
+    if (!(await amidst(run, 1 + pick(5), pick(700)))) break
     const more = also()
     if (more !== undefined) told.push(more)
     run.child.kill("SIGKILL")
