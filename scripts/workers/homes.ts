@@ -23,6 +23,8 @@ export interface Machine {
 
 export interface Home {
   readonly name: string
+  /** Whether workers need nothing but the database from the network. */
+  readonly local: boolean
   /** The folder and the environment of a worker or of the runs. */
   readonly machine: (name: string) => Machine
   /** Lets nothing be written any more; undefined where that cannot be done here. */
@@ -57,7 +59,7 @@ const forget = (directory: string, workspace: string) => {
 }
 
 /** All processes share a folder; `size` makes it a file system of its own of so many MB, which needs root. */
-const folder = (root: string, name: string, size?: number): Home | undefined => {
+export const folder = (root: string, name: string, size?: number): Home | undefined => {
   const directory = project(join(root, name))
   const workspace = join(directory, "store")
   mkdirSync(workspace)
@@ -80,6 +82,7 @@ const folder = (root: string, name: string, size?: number): Home | undefined => 
   const free = () => rmSync(ballast, { force: true })
   return {
     name,
+    local: true,
     machine: () => ({ directory, env: { TRAINYARD_WORKSPACE: "store" } }),
     fill: size === undefined ? undefined : fill,
     free,
@@ -99,6 +102,7 @@ const s3 = async (root: string): Promise<Home> => {
   const at = (name: string) => join(root, "s3", name)
   return {
     name: "s3",
+    local: false,
     machine: (name) => {
       if (!names.has(name)) project(at(name))
       names.add(name)

@@ -65,7 +65,6 @@ export const measure = async (bin: string, stages: number): Promise<void> => {
     const there = await run("there", "--on", "queue")
     const words = ({ median, ninetieth }: typeof here) =>
       `median ${median.toFixed(0)} ms, 90th percentile ${ninetieth.toFixed(0)} ms`
-    if (process.env.TT) process.stdout.write(started[1]!.said())
     process.stdout.write(
       [
         `${stages} stages in a chain, load average ${loadavg()[0]!.toFixed(1)}:`,

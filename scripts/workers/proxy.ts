@@ -15,8 +15,8 @@ export interface Proxy {
   readonly close: () => void
 }
 
-/** Starts a proxy to a port of this machine. */
-export const start = (target: number): Promise<Proxy> => {
+/** Starts a proxy to a port of this machine, for those who reach it at an address. */
+export const start = (target: number, at = "127.0.0.1"): Promise<Proxy> => {
   let weather: Weather = "open"
   const pairs = new Set<readonly [Socket, Socket]>()
   const pairOf = (socket: Socket) => {
@@ -56,7 +56,7 @@ export const start = (target: number): Promise<Proxy> => {
     weather = next
   }
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(0, at, () => {
       const address = server.address()
       const port = address === null || typeof address === "string" ? 0 : address.port
       resolve({ port, set, close: () => server.close() })

@@ -11,9 +11,7 @@ import * as Postgres from "./postgres.ts"
 
 const bin = Postgres.programs()
 const skip = bin === undefined
-const title = skip
-  ? "workers (skipped: no PostgreSQL here; install it, or name its programs' folder in TRAINYARD_TEST_POSTGRES)"
-  : "workers"
+const title = skip ? `workers (skipped: ${Postgres.hint})` : "workers"
 
 let postgres: Postgres.Postgres | undefined
 beforeAll(async () => {

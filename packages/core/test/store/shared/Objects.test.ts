@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FileSystem, Option } from "effect"
 import * as Durable from "../../../src/store/Durable.ts"
 import { homes, node, objectsAt, quick } from "./homes.ts"
+import * as S3StandIn from "./S3StandIn.ts"
 
 for (const { name, skipped, start } of homes) {
   const live = skipped ? it.live.skip : it.live
@@ -71,3 +72,21 @@ for (const { name, skipped, start } of homes) {
     )
   })
 }
+
+it.live("a store that closes the connection after each answer gives a large file whole", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const standIn = yield* S3StandIn.start()
+    standIn.closes = true
+    const objects = yield* objectsAt({
+      address: `s3://${S3StandIn.bucket}`,
+      environment: standIn.environment
+    })
+    const file = `${yield* fs.makeTempDirectoryScoped()}/file`
+    yield* fs.writeFile(file, new Uint8Array(4_000_000).fill(7))
+    const digest = yield* Durable.digestFile(file)
+    yield* objects.upload("file", { file, ...digest })
+    for (let time = 0; time < 5; time++)
+      expect(yield* objects.download("file", `${file}.back`)).toEqual(Option.some(digest))
+  }).pipe(Effect.scoped, Effect.provide([quick, node]))
+)

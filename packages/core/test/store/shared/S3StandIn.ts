@@ -28,6 +28,8 @@ export interface StandIn {
   /** Asked about every request; what it gives is done instead. */
   fault: (asked: Asked) => Fault | undefined
   honoursCondition: boolean
+  /** Whether it closes the connection after each answer. */
+  closes: boolean
   readonly pageSize: number
   readonly environment: Record<string, string>
 }
@@ -116,6 +118,7 @@ const answer = async (standIn: StandIn, request: IncomingMessage, response: Serv
     key: key === "" ? (url.searchParams.get("prefix") ?? "") : key
   }
   standIn.requests.push(asked)
+  if (standIn.closes) response.setHeader("connection", "close")
   const fault = standIn.fault(asked)
   if (fault === "hang") return
   if (fault === "cut") return request.socket.destroy()
@@ -158,6 +161,7 @@ export const start = (options: { readonly pageSize?: number } = {}) =>
             requests: [] as Array<Asked>,
             fault: (): Fault | undefined => undefined,
             honoursCondition: true,
+            closes: false,
             pageSize: options.pageSize ?? 1000,
             environment: {} as Record<string, string>,
             server

@@ -6,6 +6,8 @@ import * as SharedStore from "../../../src/store/shared/SharedStore.ts"
 import * as StoreAddress from "../../../src/store/shared/StoreAddress.ts"
 import { StoreTiming } from "../../../src/store/shared/s3/Requests.ts"
 import { Workspace } from "../../../src/store/Workspace.ts"
+import * as Installed from "../../installed.ts"
+import * as Moto from "./moto.ts"
 import * as S3StandIn from "./S3StandIn.ts"
 
 /** Retries without long waits. */
@@ -17,7 +19,7 @@ export const quick = Layer.succeed(StoreTiming, {
 export interface Home {
   readonly address: string
   /** Variables by which the address is found. */
-  readonly environment: Record<string, string>
+  readonly environment: Readonly<Record<string, string>>
 }
 
 const folder = Effect.gen(function* () {
@@ -44,9 +46,24 @@ const outside = Effect.sync((): Home => {
   return { address: `${named}/${crypto.randomUUID()}`, environment }
 })
 
+// As the file is loaded: it takes longer than a test may.
+const motoServer = Installed.cache === undefined ? undefined : Moto.install(Installed.cache)
+
+/** One for all tests of a process, and gone with it. */
+const startedMoto = Effect.runSync(Effect.cached(Effect.promise(() => Moto.start(motoServer ?? ""))))
+const moto = Effect.map(
+  startedMoto,
+  ({ address, environment }): Home => ({ address: `${address}/${crypto.randomUUID()}`, environment })
+)
+
 export const homes = [
   { name: "a shared folder", start: folder, skipped: false },
   { name: "S3", start: s3, skipped: false },
+  {
+    name: "S3 of moto (TRAINYARD_TEST_SERVICES names a folder to install it into)",
+    start: moto,
+    skipped: motoServer === undefined
+  },
   { name: "S3 at TRAINYARD_TEST_S3", start: outside, skipped: named === undefined }
 ] as const
 

@@ -1,9 +1,10 @@
-/** Signed requests to S3, with time limits and retries. Signing is aws4fetch's; bytes go through Node's fetch. */
+/** Signed requests to S3, with time limits and retries. Signing is aws4fetch's. */
 import { AwsV4Signer } from "aws4fetch"
-import { Context, Duration, Effect, Redacted, Schedule, type Scope } from "effect"
+import { Context, Duration, Effect, Redacted, Schedule, Schema, type Scope } from "effect"
 import { sha256 } from "../../Digest.ts"
 import type { StoreError } from "../StoreError.ts"
 import * as Answers from "./Answers.ts"
+import * as Exchange from "./Exchange.ts"
 
 /** Where a bucket is, and who asks. */
 export interface Connection {
@@ -86,6 +87,8 @@ export interface Answer {
   readonly next: Effect.Effect<Uint8Array | undefined, StoreError>
 }
 
+const decodeBytes = Schema.decodeUnknownEffect(Schema.instanceOf(Uint8Array))
+
 /** Sends a request once. Fails only where there is no answer; an answer of any status is given. */
 const exchange = Effect.fnUntraced(function* (
   connection: Connection,
@@ -102,25 +105,18 @@ const exchange = Effect.fnUntraced(function* (
   const response = yield* Effect.tryPromise({
     try: async () => {
       const { headers, url } = await sign(connection, request)
-      return fetch(url, {
-        method,
-        headers,
-        redirect: "manual",
-        signal: controller.signal,
-        ...(body === undefined ? {} : { body: body.content })
-      })
+      return Exchange.send({ method, headers, url, body, signal: controller.signal })
     },
     catch: broken
   }).pipe(within(connection, doing, Duration.sum(silence, uploading)))
-  const reader = response.body?.getReader()
-  const next =
-    reader === undefined
-      ? Effect.succeed(undefined)
-      : Effect.tryPromise({ try: () => reader.read(), catch: broken }).pipe(
-          within(connection, doing, silence),
-          Effect.map(({ value }) => value)
-        )
-  return { status: response.status, next }
+  const chunks = response.iterator()
+  const next = Effect.tryPromise({ try: () => chunks.next(), catch: broken }).pipe(
+    within(connection, doing, silence),
+    Effect.flatMap(({ done, value }) =>
+      done === true ? Effect.succeed(undefined) : Effect.orDie(decodeBytes(value))
+    )
+  )
+  return { status: response.statusCode ?? 0, next }
 })
 
 /** The rest of an answer as text. */
