@@ -1,9 +1,15 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Tests run the packages' sources: so do the workers and processes that they start.
 const condition = "trainyard-source"
 const options = process.env.NODE_OPTIONS ?? ""
 if (!options.includes(condition)) process.env.NODE_OPTIONS = `${options} --conditions=${condition}`.trim()
+
+// Worker threads and processes that tests start read what Node compiled before, and the types taken out of it.
+process.env.NODE_COMPILE_CACHE ||= fileURLToPath(
+  new URL("node_modules/.cache/trainyard/compile-cache", import.meta.url)
+)
 
 export default defineConfig({
   resolve: { conditions: [condition] },

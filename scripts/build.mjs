@@ -58,6 +58,8 @@ const compile = (name) => {
   rmSync(at(name, "dist"), { recursive: true, force: true })
   run(findNode() ?? process.execPath, [
     join(root, "node_modules/typescript/bin/tsc"),
+    // Half the processor time: several threads check much twice.
+    "--singleThreaded",
     "-p",
     at(name, "tsconfig.build.json")
   ])
@@ -133,10 +135,10 @@ const stageNative = (name) => {
   cpSync(join(root, "LICENSE"), staged(name, "LICENSE"))
 }
 
-const pack = (name) => {
+const pack = (names) => {
   const tarballs = join(root, "build", "tarballs")
   mkdirSync(tarballs, { recursive: true })
-  run("npm", ["pack", "--silent", "--pack-destination", tarballs], staged(name))
+  run("npm", ["pack", "--silent", "--pack-destination", tarballs, ...names.map((name) => staged(name))])
 }
 
 /** Builds all packages; gives the tarballs' folder when they are packed. */
@@ -146,12 +148,9 @@ export const build = async ({ tarballs = false } = {}) => {
     compile(name)
     if (name === "trainyard") await addPage()
     await stage(name)
-    if (tarballs) pack(name)
   }
-  for (const name of nativePackages()) {
-    stageNative(name)
-    if (tarballs) pack(name)
-  }
+  for (const name of nativePackages()) stageNative(name)
+  if (tarballs) pack([...packages, ...nativePackages()])
 }
 
 const asked = process.argv[1]

@@ -15,7 +15,6 @@ import {
   type Precision,
   type Settings
 } from "./Backend.ts"
-import { checked } from "./checked/checked.ts"
 import { find } from "./Engine.ts"
 
 /** Engines are loaded when they are looked at, so that choosing one does not load the libraries of the others. */
@@ -115,6 +114,13 @@ const crowded = (here: Availability, threads: number): string | undefined => {
   return `${threads} threads are asked for and this machine runs ${cores} at once, so they wait for each other and training is much slower. Take --threads ${cores}, or leave it out.`
 }
 
+/** The comparison with reference is loaded where it is asked for. */
+const besideReference = (engine: Engine) =>
+  Effect.map(
+    Effect.promise(() => import("./checked/checked.ts")),
+    ({ checked }) => checked(engine)
+  )
+
 /**
  * Chooses an engine. An engine that is asked for by name and cannot run fails with its reason and hint; `auto` takes the first
  * of webgpu, native, cpu, gpujs and reference that works here, and says what spoke against those before it.
@@ -146,7 +152,7 @@ export const select = Effect.fn("Engines.select")(function* (
       continue
     }
     return {
-      engine: choice.checked === true ? checked(engine) : engine,
+      engine: choice.checked === true ? yield* besideReference(engine) : engine,
       settings: { threads, precision: choice.precision ?? here.preferred },
       why: asked === "auto" ? [`${name} works here: ${here.detail}`, ...passed].join("; ") : "asked for",
       caution: crowded(here, threads)

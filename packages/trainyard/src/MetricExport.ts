@@ -5,8 +5,6 @@
 import type { RunEvent } from "@trainyard/core/RunEvent"
 import * as Tracing from "@trainyard/core/Tracing"
 import { Cause, Config, Effect, Layer, Metric, Option } from "effect"
-import { FetchHttpClient } from "effect/http"
-import { OtlpMetrics } from "effect/observability"
 import { Output } from "./Output.ts"
 import * as RunView from "./show/RunView.ts"
 
@@ -66,6 +64,9 @@ const exporting = Effect.gen(function* () {
     )
   }
   const named = yield* Tracing.resource
+  // Loaded by the runs that export: they are a tenth of a start.
+  const { FetchHttpClient } = yield* Effect.promise(() => import("effect/http"))
+  const { OtlpMetrics } = yield* Effect.promise(() => import("effect/observability"))
   yield* Layer.build(
     OtlpMetrics.layerFromConfig({ resource: named }).pipe(
       Layer.provide(Layer.merge(Tracing.serialization("METRICS"), FetchHttpClient.layer))

@@ -9,8 +9,9 @@ import { userCache } from "./userCache.ts"
 setFlagsFromString("--semi-space-growth-factor=1")
 
 // Node's own choice is a folder in /tmp that all users share: the first of them owns it, and the others' code would come from there.
+// The processes that a command starts, such as a worker's stages, find it by the variable.
 const caches = userCache(process.env)
+if (caches) process.env.NODE_COMPILE_CACHE ||= join(caches, "compile-cache")
 if (process.env.NODE_COMPILE_CACHE) enableCompileCache()
-else if (caches) enableCompileCache(join(caches, "compile-cache"))
 
 await import("./program.ts")

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
+import { userCache } from "../src/userCache.ts"
 
 // Tests of a file may run at the same time, so what they started and made is given back when all of them are done.
 const children: Array<ChildProcess> = []
@@ -43,6 +44,12 @@ export const write = (directory: string, files: Readonly<Record<string, string>>
   return join(directory, Object.keys(files)[0] ?? "")
 }
 
+/** What Node compiled, where the command keeps it: named from outside, main.ts itself is read from there too. */
+const compiled = (env: NodeJS.ProcessEnv) => {
+  const caches = userCache(env)
+  return caches === undefined ? {} : { NODE_COMPILE_CACHE: join(caches, "compile-cache") }
+}
+
 /** Starts `trainyard` with pipes for its streams. No setting of the tester's own shell reaches it. */
 export const start = (
   place: Place,
@@ -51,9 +58,10 @@ export const start = (
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(TRAINYARD_|OTEL_|NO_COLOR|FORCE_COLOR|CI$|NODE_)/.test(name)
   )
+  const given = { ...Object.fromEntries(inherited), ...place.env }
   const child = spawn(process.execPath, ["--conditions=trainyard-source", main, ...args], {
     cwd: place.directory,
-    env: { ...Object.fromEntries(inherited), ...place.env },
+    env: { ...compiled(given), ...given },
     stdio: [place.input === true ? "pipe" : "ignore", "pipe", "pipe"]
   })
   let stdout = ""

@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Engine, Precision } from "../Backend.ts"
+import * as Answers from "./Answers.ts"
 import { expandedSuite } from "./expandedSuite.ts"
 import { operationSuite } from "./operationSuite.ts"
 import { refusalSuite } from "./refusalSuite.ts"
@@ -20,7 +21,11 @@ export interface ContractOptions {
   readonly tolerance?: number
   /** Generated cases for each operation. 12 unless told. */
   readonly cases?: number
+  /** Reference's answers, for several suites in one process: `Answers.make()`. Of this suite alone unless told. */
+  readonly answers?: Answers.Answers
 }
+
+export { Answers }
 
 /** What the suite needs of a test library: vitest's `describe` and `test` fit, and so do those of `node:test`. */
 export interface TestRunner {
@@ -69,6 +74,7 @@ export const contractSuite = async (
     tolerance: options.tolerance ?? (precision === "f32" ? f32 : 4e-2),
     exactTolerance: precision === "f32" ? (options.tolerance ?? f32) : f32,
     cases: options.cases ?? 12,
+    answers: options.answers ?? Answers.make(),
     describe: (name, body) => void runner.describe(name, body),
     it: {
       live: (name, test) =>

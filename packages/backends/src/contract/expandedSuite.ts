@@ -23,12 +23,18 @@ const train = Effect.fnUntraced(function* (engine: Engine, settings: Settings, s
   return { curve: Float32Array.from(curve), held: yield* readAll(session, names) }
 }, Effect.scoped)
 
-export const expandedSuite = ({ alike, describe, engine, it, settings, tolerance }: Contract): void => {
+export const expandedSuite = (contract: Contract): void => {
+  const { alike, answers, describe, engine, it, settings, tolerance } = contract
+  const judged = (shape: Shape, steps: number) =>
+    answers.expanded(
+      `${JSON.stringify(shape)}, ${steps} steps`,
+      train(reference, referenceSettings, shape, steps)
+    )
   describe("expanded operations and optimizers", () => {
     it.live("10 steps follow reference's curve and learn", () =>
       Effect.gen(function* () {
         const mine = yield* train(engine, settings, modern, 10)
-        const right = yield* train(reference, referenceSettings, modern, 10)
+        const right = yield* judged(modern, 10)
         assert.isUndefined(difference("loss", mine.curve, right.curve, tolerance * 30))
         assert.isBelow(mine.curve.at(-1)!, 0.95 * mine.curve[0]!)
       })
@@ -41,7 +47,7 @@ export const expandedSuite = ({ alike, describe, engine, it, settings, tolerance
           { ...modern, batch: 3, time: 17, vocabulary: 67, width: 36, heads: 6, layers: 1 }
         ]) {
           const mine = yield* train(engine, settings, shape, 3)
-          const right = yield* train(reference, referenceSettings, shape, 3)
+          const right = yield* judged(shape, 3)
           assert.isUndefined(difference("loss", mine.curve, right.curve, tolerance * 30))
         }
       })

@@ -59,13 +59,15 @@ const withoutKernel = (one: Case, operation: OperationName): Case & { readonly o
   program: expandFor(one.program, new Set(Object.keys(operations).filter((name) => name !== operation)))
 })
 
-/** Runs the cases on the engine and on reference; gives the first difference. */
+/** Runs the cases on the engine and on reference; gives the first difference. `question` names what reference is asked. */
 const check = Effect.fnUntraced(function* (
   contract: Contract,
+  question: string,
   all: ReadonlyArray<Case & { readonly original?: Program }>
 ) {
   const mine = yield* runCases(contract.engine, contract.settings, all)
-  const right = yield* judge(all.map((one) => ({ ...one, program: one.original ?? one.program })))
+  const asked = all.map((one) => ({ ...one, program: one.original ?? one.program }))
+  const right = yield* contract.answers.cases(question, judge(asked))
   for (const [index, { program }] of all.entries()) {
     const inPrecision = program.steps.some((step) => operationNamed(step.operation)?.inPrecision)
     for (const [name, expected] of Object.entries(right[index]!)) {
@@ -101,8 +103,11 @@ export const testedOperations: ReadonlyArray<OperationName> = [
 /** Every operation against reference, and against its own expansion on the same engine. */
 const generated = (contract: Contract): void => {
   const { it } = contract
+  const question = (name: string) => `${name}, ${contract.cases} cases`
   for (const operation of testedOperations)
-    it.live(`${operation} agrees with reference`, () => check(contract, casesOf(operation, contract.cases)))
+    it.live(`${operation} agrees with reference`, () =>
+      check(contract, question(operation), casesOf(operation, contract.cases))
+    )
   const fused = contract.engine.fused ?? Object.keys(operations)
   for (const operation of testedOperations) {
     const rule: Operation = operations[operation]
@@ -110,6 +115,7 @@ const generated = (contract: Contract): void => {
     it.live(`${operation} agrees with its own expansion`, () =>
       check(
         contract,
+        question(operation),
         casesOf(operation, contract.cases).map((one) => withoutKernel(one, operation))
       )
     )
@@ -118,6 +124,7 @@ const generated = (contract: Contract): void => {
     it.live(`the primitive ${primitive} agrees with reference`, () =>
       check(
         contract,
+        question(`the primitive ${primitive}`),
         Array.from({ length: 4 * contract.cases }, (_, index) => renamed(generate(3000 + index), `${index}/`))
       )
     )
@@ -146,7 +153,7 @@ const large = (contract: Contract): void => {
     const targets = loss.integers("targets", [70], 1100)
     const sums = loss.builder.step("projectionLoss", [x, table, targets])[3]!
     loss.step("projectionLossBackward", [loss.floats("dLoss", [1]), x, table, targets, sums])
-    return check(contract, [linear.done(), weight.done(), attention.done(), loss.done()])
+    return check(contract, "beyond every tile", [linear.done(), weight.done(), attention.done(), loss.done()])
   })
 
   it.live(
@@ -163,6 +170,7 @@ const large = (contract: Contract): void => {
       after.step("linearBackwardInput", [again, made!])
       return check(
         contract,
+        "both gradients of a layer",
         [together.done(), after.done()].map((one, index) => renamed(one, `${index}/`))
       )
     }
@@ -178,7 +186,7 @@ const large = (contract: Contract): void => {
     const a = new Draft("attention", 8)
     a.step("attention", [a.floats("qkv", [1, 6, 24], 60)], { heads: 2 })
     return contract.settings.precision === "f32"
-      ? check({ ...contract, tolerance: contract.tolerance * 100 }, [d.done(), a.done()])
+      ? check({ ...contract, tolerance: contract.tolerance * 100 }, "large logits", [d.done(), a.done()])
       : Effect.asVoid(runCases(contract.engine, contract.settings, [d.done(), a.done()]))
   })
 }

@@ -43,7 +43,11 @@ const train = Effect.fnUntraced(function* (engine: Engine, settings: Settings, s
 }, Effect.scoped)
 
 /** The right curve. AdamW divides by small numbers, so late steps may drift a little further than one operation does. */
-const right = (shape: Shape, steps: number) => train(reference, referenceSettings, shape, steps)
+const right = ({ answers }: Contract, shape: Shape, steps: number) =>
+  answers.training(
+    `${JSON.stringify(shape)}, ${steps} steps`,
+    train(reference, referenceSettings, shape, steps)
+  )
 
 /** Losses step by step. */
 const curves = (contract: Contract): void => {
@@ -53,7 +57,7 @@ const curves = (contract: Contract): void => {
     it.live(`20 steps on ${threads} threads follow reference's curve and learn`, () =>
       Effect.gen(function* () {
         const mine = yield* train(engine, { ...settings, threads }, tiny, 20)
-        const judge = yield* right(tiny, 20)
+        const judge = yield* right(contract, tiny, 20)
         assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
         assert.isUndefined(difference("norm", mine.norms, judge.norms, f32 ? 5e-3 : 0.2))
         assert.isBelow(mine.curve.at(-1)!, 0.8 * mine.curve[0]!)
@@ -64,7 +68,7 @@ const curves = (contract: Contract): void => {
     Effect.gen(function* () {
       const shape = { ...tiny, dropout: 0.2 }
       const mine = yield* train(engine, settings, shape, 5)
-      const judge = yield* right(shape, 5)
+      const judge = yield* right(contract, shape, 5)
       assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
       assert.notStrictEqual(mine.curve[1], (yield* train(engine, settings, tiny, 2)).curve[1])
     })
@@ -78,7 +82,7 @@ const curves = (contract: Contract): void => {
       ]
       for (const shape of shapes) {
         const mine = yield* train(engine, settings, shape, 3)
-        const judge = yield* right(shape, 3)
+        const judge = yield* right(contract, shape, 3)
         assert.isUndefined(difference("loss", mine.curve, judge.curve, tolerance * 30))
       }
     })

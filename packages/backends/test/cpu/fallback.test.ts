@@ -1,6 +1,7 @@
 /** The binary for runtimes without relaxed SIMD computes the same, and the same whatever the number of threads. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Answers from "../../src/contract/Answers.ts"
 import { difference, sameBits } from "../../src/contract/compare.ts"
 import { operationSuite } from "../../src/contract/operationSuite.ts"
 import { heldBy, initial, lossName, tiny, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
@@ -45,6 +46,7 @@ describe("the binary without relaxed SIMD", () =>
     tolerance: 3e-5,
     exactTolerance: 3e-5,
     cases: 4,
+    answers: Answers.make(),
     describe: (name, body) => void describe(name, body),
     it: { live: (name, body) => void it.live(name, body) }
   }))

@@ -10,8 +10,10 @@
  */
 
 import { describe, test } from "vitest"
-import { contractSuite } from "../../src/contract/contract.ts"
+import { Answers, contractSuite } from "../../src/contract/contract.ts"
 import { engineFor, paths } from "./paths.ts"
+
+const answers = Answers.make()
 
 for (const kernels of paths)
   for (const precision of ["f32", "bf16"] as const)
@@ -19,6 +21,6 @@ for (const kernels of paths)
       await contractSuite(
         engineFor(kernels),
         { describe, test },
-        { precision, cases: kernels === "avx512" || kernels === "amx" ? 10 : 3 }
+        { answers, precision, cases: kernels === "avx512" || kernels === "amx" ? 10 : 3 }
       )
     })

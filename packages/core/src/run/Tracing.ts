@@ -17,8 +17,6 @@ import {
   Schema,
   Tracer
 } from "effect"
-import { FetchHttpClient } from "effect/http"
-import { OtlpSerialization, OtlpTracer } from "effect/observability"
 
 /** A line of `spans.jsonl`. */
 export const Span = Schema.Struct({
@@ -96,10 +94,22 @@ export const serialization = (signal: "TRACES" | "METRICS") =>
   Effect.gen(function* () {
     const own = yield* protocol(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`)
     const chosen = Option.isSome(own) ? own : yield* protocol("OTEL_EXPORTER_OTLP_PROTOCOL")
+    const { OtlpSerialization } = yield* Effect.promise(() => import("effect/observability"))
     return Option.getOrUndefined(chosen) === "http/protobuf"
       ? OtlpSerialization.layerProtobuf
       : OtlpSerialization.layerJson
   }).pipe(Layer.unwrap)
+
+const isSet = (variable: string) =>
+  Config.option(Config.String(variable)).pipe(
+    Effect.map(Option.exists((text) => text !== "")),
+    Effect.orElseSucceed(() => false)
+  )
+
+/** Whether the variables name a collector for spans. Without one, the modules that export are not loaded: they are a tenth of a start. */
+const isNamed = Effect.gen(function* () {
+  return (yield* isSet("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")) || (yield* isSet("OTEL_EXPORTER_OTLP_ENDPOINT"))
+})
 
 /** As the OpenTelemetry specification has it: a named collector is exported to unless another exporter is asked for. */
 const defaults = ConfigProvider.fromUnknown({ OTEL_TRACES_EXPORTER: "otlp" })
@@ -110,6 +120,9 @@ const defaults = ConfigProvider.fromUnknown({ OTEL_TRACES_EXPORTER: "otlp" })
  */
 const exporting = Effect.gen(function* () {
   const surrounding = yield* Tracer.Tracer
+  if (!(yield* isNamed)) return surrounding
+  const { FetchHttpClient } = yield* Effect.promise(() => import("effect/http"))
+  const { OtlpTracer } = yield* Effect.promise(() => import("effect/observability"))
   const provider = ConfigProvider.orElse(yield* ConfigProvider.ConfigProvider, defaults)
   // The layer lives as long as the run; closing it sends what is left.
   const built = Effect.flatMap(resource, (named) =>
