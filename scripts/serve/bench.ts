@@ -4,10 +4,10 @@
  *     npm run bench:serve -- --model DIR [--backends native,cpu] [--requests 8] [--tokens 128] [-- flags of serve]
  *
  * Each client streams so many completions one after the other. A table of Markdown: tokens of all clients a second, and the median and the
- * largest time from a request to its first event.
+ * largest time from a request to its first event, and the server's processor time a token, which other work on the machine changes less.
  */
 import { parseArgs } from "node:util"
-import { started } from "./starting.ts"
+import { type Started, started } from "./starting.ts"
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -44,7 +44,8 @@ const complete = async (address: string, seed: number) => {
   return { first: first ?? 0, made: Number(/"completion_tokens":(\d+)/.exec(text)?.[1] ?? 0) }
 }
 
-const measured = async (address: string, clients: number) => {
+const measured = async ({ address, processorSeconds }: Started, clients: number) => {
+  const spent = processorSeconds() ?? Number.NaN
   const begin = performance.now()
   const all = await Promise.all(
     Array.from({ length: clients }, async (_, client) => {
@@ -57,8 +58,10 @@ const measured = async (address: string, clients: number) => {
   const seconds = (performance.now() - begin) / 1000
   const firsts = all.flat().map(({ first }) => first)
   firsts.sort((a, b) => a - b)
+  const made = all.flat().reduce((sum, { made }) => sum + made, 0)
   return {
-    rate: all.flat().reduce((sum, { made }) => sum + made, 0) / seconds,
+    rate: made / seconds,
+    microseconds: (1e6 * ((processorSeconds() ?? Number.NaN) - spent)) / made,
     median: firsts[Math.floor(firsts.length / 2)] ?? 0,
     largest: firsts.at(-1) ?? 0
   }
@@ -66,17 +69,20 @@ const measured = async (address: string, clients: number) => {
 
 const number = (value: number) => Math.round(value).toLocaleString("en-US")
 
-console.log("| engine | clients | tokens/s | against one client | first token, median | largest |")
-console.log("| --- | --- | --- | --- | --- | --- |")
+console.log(
+  "| engine | clients | tokens/s | against one client | first token, median | largest | processor time a token |"
+)
+console.log("| --- | --- | --- | --- | --- | --- | --- |")
 for (const backend of values.backends.split(",")) {
   const server = await started("--model", values.model, "--backend", backend, ...positionals)
-  await measured(server.address, 2)
+  await measured(server, 2)
   let one: number | undefined
   for (const clients of [1, 4, 16]) {
-    const { largest, median, rate } = await measured(server.address, clients)
+    const { largest, median, microseconds, rate } = await measured(server, clients)
     one ??= rate
     const cells = [server.engine, clients, number(rate), (rate / one).toFixed(1)]
-    console.log(`| ${[...cells, `${median.toFixed(1)} ms`, `${largest.toFixed(1)} ms`].join(" | ")} |`)
+    const times = [`${median.toFixed(1)} ms`, `${largest.toFixed(1)} ms`, `${Math.round(microseconds)} µs`]
+    console.log(`| ${[...cells, ...times].join(" | ")} |`)
   }
   await server.stop()
 }

@@ -14,6 +14,8 @@ export interface Started {
   readonly child: ChildProcess
   /** Resident memory in bytes; undefined where there is no /proc. */
   readonly memory: () => number | undefined
+  /** Seconds of processor time so far, of all its threads; undefined where there is no /proc. */
+  readonly processorSeconds: () => number | undefined
   readonly stop: () => Promise<void>
 }
 
@@ -21,6 +23,19 @@ const memoryOf = (pid: number | undefined): number | undefined => {
   try {
     const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined
+  }
+}
+
+/** Clock ticks a second, as Linux shows them to programs. */
+const ticks = 100
+
+const processorSecondsOf = (pid: number | undefined): number | undefined => {
+  try {
+    // After the name, which may have spaces: user and system time are fields 14 and 15 of the line.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? []
+    return (Number(fields[11]) + Number(fields[12])) / ticks
   } catch {
     return undefined
   }
@@ -41,6 +56,7 @@ export const started = async (...args: ReadonlyArray<string>): Promise<Started> 
     engine: `${engine}, ${precision}, ${threads} threads`,
     child,
     memory: () => memoryOf(child.pid),
+    processorSeconds: () => processorSecondsOf(child.pid),
     stop: async () => {
       child.kill("SIGTERM")
       await ended

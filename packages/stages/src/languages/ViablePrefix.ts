@@ -6,7 +6,7 @@
 export interface Prefix {
   /**
    * The prefix with more bytes of UTF-8 text after it, which may end within a lexeme or a character; undefined where nothing that could follow
-   * would make it a text of the language. It may be remembered by the array, whose bytes must stay as they are.
+   * would make it a text of the language.
    */
   readonly read: (bytes: Uint8Array) => Prefix | undefined
   /** Whether the text so far is whole: one or more complete top-level items, and nothing that is not complete. */

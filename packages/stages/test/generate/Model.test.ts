@@ -215,6 +215,11 @@ describe("generate", () => {
       }
       const pieces = yield* Stream.runCollect(Completion.text(codec, Stream.fromIterable(bytes)))
       assert.deepStrictEqual(pieces, ["a", "é", "€", "😀", "z"])
+      // Also where the text of some tokens is known without decoding: after a cut character, they are decoded with it.
+      const texts = Array.from({ length: 128 }, (_, id) => String.fromCharCode(id))
+      const cut = Buffer.concat([Buffer.from("a😀"), Buffer.from("😀").subarray(0, 3), Buffer.from("zé")])
+      const known = yield* Stream.runCollect(Completion.text({ ...codec, texts }, Stream.fromIterable(cut)))
+      assert.deepStrictEqual(known, ["a", "😀", "\uFFFDz", "é"])
     })
   )
 

@@ -3,6 +3,7 @@
  * Where the grammar is ambiguous so far, as C is at `a * b`, several stacks go on side by side. Equal stacks are one node, so that
  * ambiguities end where their readings do. Tomita 1985, "An efficient context-free parsing algorithm for natural languages".
  */
+import { type Few, withEntry } from "./Few.ts"
 import type { ParseTables } from "./ParseTables.ts"
 
 /** A stack. What is remembered in it (`next`, `above`) does not change what it means. */
@@ -18,12 +19,11 @@ export class Stack {
   /** What `Restrictions.marks` said of the shifts so far. */
   readonly marked: boolean
   /** Stacks with one more entry, by state, symbol and mark, once there are any. */
-  above: Map<number, Stack> | undefined
+  above: Few<number, Stack> | undefined
   /** What a terminal makes of it, by terminal and symbol, once one was read. */
-  next: Map<number, Advanced> | undefined
-  /** What a language remembers of lexemes that begin here, and of places with this stack, the first of several. */
-  lexemes: Map<string, boolean> | undefined
-  places: Map<string, unknown> | undefined
+  next: Few<number, Advanced> | undefined
+  /** What a language remembers of places with this stack, or with several of which it is the first. */
+  found: Few<string, boolean> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
@@ -70,8 +70,8 @@ export interface Restrictions {
 const mostStates = 6
 const mostStacks = 32
 
-/** Stacks, and what is remembered of them, that are shared by texts: about 20 MB. */
-const mostShared = 50_000
+/** Stacks, and findings that they remember, that are shared by texts: about 10 MB. */
+const mostShared = 20_000
 
 export class Automaton {
   readonly tables: ParseTables
@@ -141,11 +141,10 @@ export class Automaton {
 
   private push(parent: Stack, state: number, symbol: number, hidden: boolean, marked: boolean): Stack {
     const key = (state * this.tables.symbols + symbol) * 2 + (marked ? 1 : 0)
-    parent.above ??= new Map()
-    let stack = parent.above.get(key)
+    let stack = parent.above?.get(key)
     if (stack === undefined) {
       stack = new Stack(this.numbered++, state, symbol, parent, hidden, marked)
-      parent.above.set(key, stack)
+      parent.above = withEntry(parent.above, key, stack)
       this.made++
     }
     return stack
@@ -185,8 +184,7 @@ export class Automaton {
       stacks.add(this.push(from, action, symbol, hidden, this.restrictions.marks(from, terminal, action)))
     }
     const advanced = { stacks: refused ? [] : [...stacks], refused }
-    stack.next ??= new Map()
-    stack.next.set(key, advanced)
+    stack.next = withEntry(stack.next, key, advanced)
     return advanced
   }
 }

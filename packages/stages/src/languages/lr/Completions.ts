@@ -95,11 +95,16 @@ export class Completions {
   private readonly transitions: ReadonlyArray<ReadonlyArray<Transition>>
   private readonly costs: ReadonlyArray<ReadonlyMap<number, number>>
   private readonly costOf: (terminal: number) => number
+  /** Items that there may be in a state. */
+  private readonly items: number
+  /** Steps that were asked for, by state and item. */
+  private readonly steps = new Map<number, Transition>()
 
   constructor(automaton: Automaton, costOf: (terminal: number) => number) {
     const { tables } = automaton
     this.automaton = automaton
     this.costOf = costOf
+    this.items = tables.symbols * longest
     this.transitions = Array.from({ length: tables.states }, (_, state) => transitionsOf(tables, state))
     this.costs = costsOf(tables, this.transitions, costOf)
   }
@@ -130,17 +135,26 @@ export class Completions {
     for (;;) {
       const cost = this.costs[current]!.get(wanted)
       if (cost === undefined || (cost === 0 && wanted % longest > 0)) return
-      const step = this.transitions[current]!.find(
-        ({ state: next, symbol }) =>
-          this.stepCost(current, symbol) + (this.costs[next]!.get(wanted + 1) ?? Number.POSITIVE_INFINITY) ===
-          cost
-      )
+      const step = this.stepOf(current, wanted, cost)
       if (step === undefined) return
       if (step.symbol < this.automaton.tables.terminals) terminals.push(step.symbol)
       else this.spell(current, step.symbol * longest, terminals)
       current = step.state
       wanted++
     }
+  }
+
+  /** The first step of the shortest completion of an item, which costs so much. */
+  private stepOf(state: number, item: number, cost: number): Transition | undefined {
+    const key = state * this.items + item
+    const known = this.steps.get(key)
+    if (known !== undefined) return known
+    const step = this.transitions[state]!.find(
+      ({ state: next, symbol }) =>
+        this.stepCost(state, symbol) + (this.costs[next]!.get(item + 1) ?? Number.POSITIVE_INFINITY) === cost
+    )
+    if (step !== undefined) this.steps.set(key, step)
+    return step
   }
 
   private stepCost(state: number, symbol: number): number {

@@ -1,6 +1,7 @@
 /** Where a reader of C text is: the stacks of its parser, the lexeme that it is in, and the line. */
 import type { Automaton, Stack } from "../../lr/Automaton.ts"
 import type { Completions } from "../../lr/Completions.ts"
+import { withEntry } from "../../lr/Few.ts"
 import type { Symbols } from "./symbols.ts"
 
 /** The C grammar, ready to read with. */
@@ -149,4 +150,17 @@ export class Cursor {
     this.text = text
     return true
   }
+}
+
+/** What is found of a place and does not change: the first of its stacks remembers it by the others and a key. */
+export const rememberedOf = ({ grammar, stacks }: Cursor, key: string, find: () => boolean): boolean => {
+  const [first, ...others] = stacks
+  if (first === undefined) return find()
+  const whole = others.length === 0 ? key : `${others.map(({ number }) => number)} ${key}`
+  const known = first.found?.get(whole)
+  if (known !== undefined) return known
+  const found = find()
+  first.found = withEntry(first.found, whole, found)
+  grammar.automaton.remembered()
+  return found
 }

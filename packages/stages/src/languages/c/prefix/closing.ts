@@ -1,5 +1,5 @@
 /** How an unfinished C text ends: its lexeme first, then what its parser still needs. */
-import type { Cursor } from "./Cursor.ts"
+import { type Cursor, rememberedOf } from "./Cursor.ts"
 import { end, numberEndings } from "./lexemes.ts"
 import { readBytes } from "./readBytes.ts"
 
@@ -165,16 +165,15 @@ export const isEndable = (cursor: Cursor): boolean => {
     for (const terminal of plan) stacks = automaton.advance(stacks, terminal)
     return automaton.accepts(stacks)
   }
-  const [only, another] = cursor.stacks
-  const known = another === undefined ? only?.endable : undefined
-  if (known !== undefined) return known
-  let found = false
-  for (const plan of plansOf(cursor)) {
-    found = reads(plan)
-    if (found) break
+  const find = (): boolean => {
+    for (const plan of plansOf(cursor)) if (reads(plan)) return true
+    return false
   }
-  if (only !== undefined && another === undefined) only.endable = found
-  return found
+  const [only, another] = cursor.stacks
+  if (only === undefined || another !== undefined)
+    return rememberedOf(cursor, `endable ${cursor.begun}`, find)
+  only.endable ??= find()
+  return only.endable
 }
 
 /** Terminals that lead around what the grammar lets be and C does not, such as `x;` outside functions. */

@@ -11,7 +11,13 @@ export type Outcome = "read" | "again" | "refused"
 const read = (done: boolean): Outcome => (done ? "read" : "refused")
 const again = (done: boolean): Outcome => (done ? "again" : "refused")
 
-const isWord = (character: string): boolean => /[\w$]/.test(character)
+const isDigit = (character: string): boolean => character >= "0" && character <= "9"
+const isWord = (character: string): boolean =>
+  (character >= "a" && character <= "z") ||
+  (character >= "A" && character <= "Z") ||
+  isDigit(character) ||
+  character === "_" ||
+  character === "$"
 const mostCharacters = 4
 const longestLexeme = 256
 
@@ -81,17 +87,22 @@ export const end = (cursor: Cursor): boolean => {
  * A word so far, as far as it matters: one that no keyword begins with is a name, of which its length and whether it ends with a digit matter.
  * So places after different names are equal, and what is remembered of one holds for all.
  */
-const wordText = ({ grammar }: Cursor, text: string): string =>
-  grammar.symbols.wordPrefixes.has(text)
-    ? text
-    : /\d$/.test(text)
-      ? `${anyLetter.repeat(text.length - 1)}0`
-      : anyLetter.repeat(text.length)
+const wordText = ({ grammar }: Cursor, before: string, character: string): string => {
+  const isName = before.startsWith(anyLetter) || !grammar.symbols.wordPrefixes.has(before + character)
+  if (!isName) return before + character
+  return names[before.length]?.[isDigit(character) ? 1 : 0] ?? before + character
+}
+
+/** By length less one: a name that ends with a letter, and one that ends with a digit. */
+const names = Array.from({ length: longestLexeme }, (_, length) => {
+  const beginning = anyLetter.repeat(length)
+  return [`${beginning}${anyLetter}`, `${beginning}0`] as const
+})
 
 /** A prefix of a literal, such as `L"`, is read with its quote. */
 const word = (cursor: Cursor, character: string): Outcome => {
   if (isWord(character)) {
-    cursor.text = wordText(cursor, cursor.text + character)
+    cursor.text = wordText(cursor, cursor.text, character)
     return read(cursor.text.length <= longestLexeme)
   }
   const quote = quotes[character]
@@ -274,7 +285,7 @@ const between = (cursor: Cursor, character: string): Outcome => {
   if (character === "\\") return read(cursor.line === "open" && cursor.to("splice"))
   if (character === "/") return read(cursor.to("mark", "/"))
   if (cursor.line === "end") return "refused"
-  if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", wordText(cursor, character)))
+  if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", wordText(cursor, "", character)))
   if (cursor.line === "name") return "refused"
   if (/\d/.test(character)) return read(cursor.to("number", character))
   const quote = quotes[character]

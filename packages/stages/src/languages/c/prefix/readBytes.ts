@@ -22,7 +22,8 @@ const noDirective = "."
 /** The beginning of the line with one more character: nothing is kept of a line that begins no directive. */
 const beginningOf = (beginning: string, character: string): string => {
   if (beginning === noDirective || beginning.length >= longestLine) return beginning
-  const isSpace = /\s/.test(character)
+  // Of those below the space, only whitespace is read.
+  const isSpace = character <= " "
   if (beginning === "" || beginning === " ") return isSpace ? " " : character === "#" ? "#" : noDirective
   return isSpace && /\s$/.test(beginning) ? beginning : beginning + character
 }

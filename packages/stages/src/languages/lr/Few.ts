@@ -1,0 +1,30 @@
+/** A map that mostly has one entry, for objects of which there are many: a Map for each would take most of their memory. */
+export class Few<K, V> {
+  private key: K
+  private value: V
+  private others: Map<K, V> | undefined
+
+  constructor(key: K, value: V) {
+    this.key = key
+    this.value = value
+  }
+
+  get(key: K): V | undefined {
+    return key === this.key ? this.value : this.others?.get(key)
+  }
+
+  set(key: K, value: V): void {
+    if (key === this.key) this.value = value
+    else {
+      this.others ??= new Map()
+      this.others.set(key, value)
+    }
+  }
+}
+
+/** Adds an entry to a map that there may not be yet; gives the map. */
+export const withEntry = <K, V>(few: Few<K, V> | undefined, key: K, value: V): Few<K, V> => {
+  if (few === undefined) return new Few(key, value)
+  few.set(key, value)
+  return few
+}
