@@ -1,6 +1,6 @@
 /** Parameters through the command line: flags, environment, defaults, and what is refused. */
 import { expect, test } from "vitest"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, refusals, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
 
 const parameterized = tinyPipeline.replace(
@@ -98,30 +98,34 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
 
 test("unknown, wrong, missing and malformed values are refused in one sentence, with exit code 2", async () => {
   const directory = folder()
-  const refusal = async (...args: ReadonlyArray<string>) => {
-    const { code, stderr } = await trainyard({ directory }, "plan", ...args)
-    expect(code).toBe(2)
-    return stderr.trim()
+  const cases: ReadonlyArray<readonly [words: ReadonlyArray<string>, sentence: string | RegExp]> = [
+    [
+      ["job.ts"],
+      `Pipeline "tiny" needs a value for its parameter "sizes" (list of integer): give --param sizes=VALUE, or set TRAINYARD_PARAM_SIZES.`
+    ],
+    [
+      ["job.ts", "--param", "size=1"],
+      `--param size=1: pipeline "tiny" has no parameter "size". Did you mean "sizes"? Its parameters: atLeast, sizes.`
+    ],
+    [
+      ["job.ts", "--param", "sizes=1", "--param", "atLeast=few"],
+      `--param atLeast=few: atLeast is "few": expected number.`
+    ],
+    [["job.ts", "--param", "sizes"], "--param sizes: write it as name=value, such as atLeast=VALUE."],
+    [
+      ["job.ts", "--param", "sizes=[]"],
+      /job\.ts: The function of pipeline "tiny" returned an empty list: return at least one stage\.$/
+    ],
+    [["job.ts", "--param", "sizes=1", "--param", "atLeast=13"], /job\.ts, line \d+ threw Error: unlucky\.$/],
+    [["plain.ts", "--param", "a=1"], `--param a=1: pipeline "tiny" has no parameters.`]
+  ]
+  const outcomes = await refusals(cases.map(([words]) => ({ directory, words: ["plan", ...words] })))
+  for (const [index, [words, sentence]] of cases.entries()) {
+    const { code, stderr } = outcomes[index] ?? {}
+    expect(code, words.join(" ")).toBe(2)
+    if (typeof sentence === "string") expect(stderr?.trim()).toBe(sentence)
+    else expect(stderr?.trim()).toMatch(sentence)
   }
-  expect(await refusal("job.ts")).toBe(
-    `Pipeline "tiny" needs a value for its parameter "sizes" (list of integer): give --param sizes=VALUE, or set TRAINYARD_PARAM_SIZES.`
-  )
-  expect(await refusal("job.ts", "--param", "size=1")).toBe(
-    `--param size=1: pipeline "tiny" has no parameter "size". Did you mean "sizes"? Its parameters: atLeast, sizes.`
-  )
-  expect(await refusal("job.ts", "--param", "sizes=1", "--param", "atLeast=few")).toBe(
-    `--param atLeast=few: atLeast is "few": expected number.`
-  )
-  expect(await refusal("job.ts", "--param", "sizes")).toBe(
-    "--param sizes: write it as name=value, such as atLeast=VALUE."
-  )
-  expect(await refusal("job.ts", "--param", "sizes=[]")).toMatch(
-    /job\.ts: The function of pipeline "tiny" returned an empty list: return at least one stage\.$/
-  )
-  expect(await refusal("job.ts", "--param", "sizes=1", "--param", "atLeast=13")).toMatch(
-    /job\.ts, line \d+ threw Error: unlucky\.$/
-  )
-  expect(await refusal("plain.ts", "--param", "a=1")).toBe(`--param a=1: pipeline "tiny" has no parameters.`)
 })
 
 test("a variable that no parameter reads is told", async () => {

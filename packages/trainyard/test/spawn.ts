@@ -17,6 +17,8 @@ afterAll(() => {
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
+const commandLines = fileURLToPath(new URL("./commandLines.ts", import.meta.url))
+
 export interface Outcome {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -50,16 +52,17 @@ const compiled = (env: NodeJS.ProcessEnv) => {
   return caches === undefined ? {} : { NODE_COMPILE_CACHE: join(caches, "compile-cache") }
 }
 
-/** Starts `trainyard` with pipes for its streams. No setting of the tester's own shell reaches it. */
-export const start = (
+/** Starts a module with pipes for its streams. No setting of the tester's own shell reaches it. */
+const startModule = (
+  module: string,
   place: Place,
-  ...args: ReadonlyArray<string>
+  args: ReadonlyArray<string>
 ): { readonly child: ChildProcess; readonly outcome: Promise<Outcome>; readonly said: () => string } => {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(TRAINYARD_|OTEL_|NO_COLOR|FORCE_COLOR|CI$|NODE_)/.test(name)
   )
   const given = { ...Object.fromEntries(inherited), ...place.env }
-  const child = spawn(process.execPath, ["--conditions=trainyard-source", main, ...args], {
+  const child = spawn(process.execPath, ["--conditions=trainyard-source", module, ...args], {
     cwd: place.directory,
     env: { ...compiled(given), ...given },
     stdio: [place.input === true ? "pipe" : "ignore", "pipe", "pipe"]
@@ -78,6 +81,26 @@ export const start = (
   })
   children.push(child)
   return { child, outcome, said: () => stdout + stderr }
+}
+
+/** Starts `trainyard`. */
+export const start = (place: Place, ...args: ReadonlyArray<string>) => startModule(main, place, args)
+
+/**
+ * What `trainyard` says to each of several command lines, one after the other in one process: for those that it refuses.
+ * Each has a folder of its own.
+ */
+export const refusals = async (
+  lines: ReadonlyArray<{ readonly directory: string; readonly words: ReadonlyArray<string> }>
+): Promise<ReadonlyArray<Outcome>> => {
+  const place = { directory: emptyFolder() }
+  const { outcome } = startModule(commandLines, place, [JSON.stringify(lines)])
+  const { code, stderr, stdout } = await outcome
+  if (code !== 0) throw new Error(`The process of the command lines ended with ${code}: ${stderr}`)
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
 }
 
 export const trainyard = (place: Place, ...args: ReadonlyArray<string>): Promise<Outcome> =>
