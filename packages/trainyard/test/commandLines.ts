@@ -1,9 +1,10 @@
 /**
- * Runs several command lines in one process, as `trainyard` runs each in its own, and prints an `Outcome` of each as JSON. For those that are
- * refused: they leave nothing running, and a start takes longer than they do.
+ * Runs command lines in one process, one after the other, as `trainyard` runs each in its own. Reads each as a line of JSON and prints its
+ * `Outcome` as another. For those that leave nothing running: a start takes longer than most of them do.
  */
+import { createInterface } from "node:readline"
 import { Writable } from "node:stream"
-import { Effect, Layer } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { ending, run } from "../src/commandLine.ts"
 import { make } from "../src/Output.ts"
 import { Loading } from "../src/PipelineFile.ts"
@@ -24,23 +25,33 @@ const kept = () => {
 
 const signals = { received: () => false, answer: () => Effect.void, beforeStop: () => Effect.void }
 
-const outcome = async (directory: string, words: ReadonlyArray<string>) => {
+interface Line {
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+  readonly words: ReadonlyArray<string>
+}
+
+const own = { ...process.env }
+
+const outcome = async ({ directory, env, words }: Line) => {
   const [out, err] = [kept(), kept()]
   process.chdir(directory)
+  process.env = { ...own, ...env }
   // What a pipeline file prints.
   console.log = (...all: ReadonlyArray<unknown>) => void out.stream.write(`${all.join(" ")}\n`)
   console.error = (...all: ReadonlyArray<unknown>) => void err.stream.write(`${all.join(" ")}\n`)
   const streams = { env: process.env, stdout: out.stream, stderr: err.stream } as unknown as NodeJS.Process
   const output = make(streams)
   const host = { output, signals, loading: Layer.succeed(Loading, () => undefined) }
-  const { code, sentence } = ending(await Effect.runPromiseExit(run(words, host)), host)
+  const ran = run(words, host).pipe(
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv())
+  )
+  const { code, sentence } = ending(await Effect.runPromiseExit(ran), host)
   if (sentence !== undefined) output.errors.write(`${sentence}\n`)
   return { code, signal: null, stdout: out.text(), stderr: err.text() }
 }
 
-const lines: ReadonlyArray<{ readonly directory: string; readonly words: ReadonlyArray<string> }> =
-  JSON.parse(process.argv[2] ?? "[]")
-for (const { directory, words } of lines) {
-  stdout.write(`${JSON.stringify(await outcome(directory, words))}\n`)
+for await (const line of createInterface({ input: process.stdin })) {
+  stdout.write(`${JSON.stringify(await outcome(JSON.parse(line)))}\n`)
 }
 process.exit(0)

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import { userCache } from "../src/userCache.ts"
@@ -87,20 +88,36 @@ const startModule = (
 export const start = (place: Place, ...args: ReadonlyArray<string>) => startModule(main, place, args)
 
 /**
- * What `trainyard` says to each of several command lines, one after the other in one process: for those that it refuses.
- * Each has a folder of its own.
+ * Runs `trainyard` for several command lines, one after the other in one process: for those that leave nothing running, and whose pipeline
+ * files stay as they are. Gives the function that takes them.
  */
-export const refusals = async (
+export const inOneProcess = () => {
+  const waiting: Array<(line: string) => void> = []
+  const begin = () => {
+    const { child, said } = startModule(commandLines, { directory: emptyFolder(), input: true }, [])
+    const ended = new Promise<never>((_, reject) =>
+      child.on("close", () => reject(new Error(`The process of the command lines ended: ${said()}`)))
+    )
+    // Without a question, the end is that of the tests.
+    ended.catch(() => undefined)
+    createInterface({ input: child.stdout! }).on("line", (line) => waiting.shift()?.(line))
+    return { child, ended }
+  }
+  let process: ReturnType<typeof begin> | undefined
+  return async ({ directory, env = {} }: Place, ...words: ReadonlyArray<string>): Promise<Outcome> => {
+    const { child, ended } = (process ??= begin())
+    const answer = new Promise<string>((resolve) => waiting.push(resolve))
+    child.stdin?.write(`${JSON.stringify({ directory, env, words })}\n`)
+    return JSON.parse(await Promise.race([answer, ended]))
+  }
+}
+
+/** What `trainyard` says to each of several command lines, in one process. */
+export const refusals = (
   lines: ReadonlyArray<{ readonly directory: string; readonly words: ReadonlyArray<string> }>
 ): Promise<ReadonlyArray<Outcome>> => {
-  const place = { directory: emptyFolder() }
-  const { outcome } = startModule(commandLines, place, [JSON.stringify(lines)])
-  const { code, stderr, stdout } = await outcome
-  if (code !== 0) throw new Error(`The process of the command lines ended with ${code}: ${stderr}`)
-  return stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line))
+  const ask = inOneProcess()
+  return Promise.all(lines.map(({ directory, words }) => ask({ directory }, ...words)))
 }
 
 export const trainyard = (place: Place, ...args: ReadonlyArray<string>): Promise<Outcome> =>
