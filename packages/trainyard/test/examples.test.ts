@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Schema } from "effect"
 import { describe, expect, test } from "vitest"
-import { emptyFolder, trainyard } from "./spawn.ts"
+import { emptyFolder, inOneProcess, trainyard } from "./spawn.ts"
 
 const file = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
@@ -199,10 +199,11 @@ describe("examples", () => {
 })
 
 describe("pipelines", () => {
+  const asked = inOneProcess()
   test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts", "pipelines/c-code-best.ts"])(
     "%s can be planned",
     async (path) => {
-      const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
+      const { code, stdout } = await asked({ directory: emptyFolder() }, "plan", file(path))
       expect(code).toBe(0)
       for (const name of [
         "clean",

@@ -1,7 +1,9 @@
 /** Parameters through the command line: flags, environment, defaults, and what is refused. */
 import { expect, test } from "vitest"
-import { emptyFolder, refusals, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, refusals, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
+
+const asked = inOneProcess()
 
 const parameterized = tinyPipeline.replace(
   /export default .*/,
@@ -58,7 +60,7 @@ test("a flag counts before the environment, the environment before the default; 
     { parameter: "sizes", type: "list of integer", value: [7, 9], from: "TRAINYARD_PARAM_SIZES" }
   ])
   expect(lines.slice(2).map(({ name }) => name)).toEqual(["read-7", "judge-7", "read-9", "judge-9"])
-  const page = await trainyard({ directory, env }, "plan", "job.ts")
+  const page = await asked({ directory, env }, "plan", "job.ts")
   expect(page.stdout).toMatch(
     /^atLeast +2 +from TRAINYARD_PARAM_AT_LEAST, default 3 +integer +Fewest words$/m
   )
@@ -66,7 +68,7 @@ test("a flag counts before the environment, the environment before the default; 
 
 test("every command that opens a pipeline takes them, and a run keeps them for status and for going on", async () => {
   const directory = folder()
-  const graph = await trainyard({ directory }, "graph", "job.ts", "--param", "sizes=4")
+  const graph = await asked({ directory }, "graph", "job.ts", "--param", "sizes=4")
   expect(graph.stdout).toContain("judge-4")
   const env = { TRAINYARD_PARAM_SIZES: "[4, 6]" }
   const run = await trainyard({ directory, env }, "run", "job.ts", "--json")
@@ -80,7 +82,7 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
     ]
   })
   expect(started?.command).toMatchObject({ words: ["run", "job.ts", "--param", "sizes=[4, 6]"] })
-  const status = json((await trainyard({ directory }, "status", "--json")).stdout)
+  const status = json((await asked({ directory }, "status", "--json")).stdout)
   expect(status.at(-1)).toMatchObject({
     parameters: [{ name: "atLeast" }, { name: "sizes" }],
     comparisons: [{ stages: ["read", "judge"], settings: ["read.words"], rankedBy: null }]
@@ -90,7 +92,7 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
     ["verify", "job.ts"],
     ["adopt", "job.ts", "read-4"]
   ]) {
-    const outcome = await trainyard({ directory }, ...words, "--param", "sizes=4")
+    const outcome = await asked({ directory }, ...words, "--param", "sizes=4")
     // Opened, and then refused for what the command itself wants.
     expect(outcome.stderr).toMatch(/no stage that makes a report|trains nothing|would not run/)
   }
@@ -131,7 +133,7 @@ test("unknown, wrong, missing and malformed values are refused in one sentence, 
 test("a variable that no parameter reads is told", async () => {
   const directory = folder()
   const env = { TRAINYARD_PARAM_SIZE: "3", TRAINYARD_PARAM_SIZES: "3" }
-  const { code, stderr } = await trainyard({ directory, env }, "graph", "job.ts")
+  const { code, stderr } = await asked({ directory, env }, "graph", "job.ts")
   expect(code).toBe(0)
   expect(stderr).toBe(
     `warning: TRAINYARD_PARAM_SIZE has no effect: pipeline "tiny" has no such parameter. Did you mean "TRAINYARD_PARAM_SIZES"?\n`
