@@ -263,7 +263,8 @@ describe("the installed packages", () => {
       "--model",
       `${fixtures}/model`,
       "--dataset",
-      `${fixtures}/dataset`
+      `${fixtures}/dataset`,
+      ...["--set", "validate.maxTokens=16", "--set", "validate.documentPrompts=2"]
     )
     expect(code, output).toBe(0)
   })
@@ -281,8 +282,11 @@ describe("the installed packages", () => {
     )
     expect(doctor.output).not.toMatch(/^\s+at /m)
     for (const engine of ["cpu", "gpujs", ...(isPrebuilt ? ["native"] : [])]) {
-      const model = 'train.model={"embedding":16,"layers":1,"heads":1}'
-      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", "--set", model)
+      const tiny = [
+        ...["--set", 'train.model={"embedding":8,"layers":1,"heads":1}'],
+        ...["--set", "train.batchSize=1", "--set", "train.sequenceLength=8"]
+      ]
+      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", ...tiny)
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
     }
