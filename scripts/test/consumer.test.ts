@@ -263,7 +263,8 @@ describe("the installed packages", () => {
       "--model",
       `${fixtures}/model`,
       "--dataset",
-      `${fixtures}/dataset`
+      `${fixtures}/dataset`,
+      ...["--set", "validate.maxTokens=16", "--set", "validate.documentPrompts=2"]
     )
     expect(code, output).toBe(0)
   })
@@ -281,13 +282,14 @@ describe("the installed packages", () => {
     )
     expect(doctor.output).not.toMatch(/^\s+at /m)
     for (const engine of ["cpu", "gpujs", ...(isPrebuilt ? ["native"] : [])]) {
-      const model = [
-        'train.model={"embedding":16,"layers":1,"heads":1}',
+      const tiny = [
+        'train.model={"embedding":8,"layers":1,"heads":1}',
+        "train.batchSize=1",
+        "train.sequenceLength=8",
         "train.initialization=random",
-        "train.optimizer=adamw",
-        "train.sequenceLength=64"
+        "train.optimizer=adamw"
       ].flatMap((setting) => ["--set", setting])
-      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", ...model)
+      const verified = trainyard("verify", "pipeline.ts", "--backend", engine, "--steps", "1", ...tiny)
       expect(verified.output).not.toMatch(/^\s+at /m)
       expect(verified.code, verified.output).toBe(0)
     }

@@ -121,7 +121,9 @@ describe.skipIf(process.platform === "win32")("validation in CI", () => {
   })
 
   it("ends with exit code 3 and an error annotation when a gate is out of reach", () => {
-    const judged = run(`${validate!.trimEnd()} --set validate.bitsPerByteAtMost=0.5`)
+    const few =
+      "--set validate.maxTokens=8 --set validate.documentPrompts=0 --set validate.measuredTokens=300"
+    const judged = run(`${validate!.trimEnd()} ${few} --set validate.bitsPerByteAtMost=0.5`)
     expect(judged.status).toBe(3)
     expect(judged.stderr + judged.stdout).toContain("::error title=Validation gate bits-per-byte::")
     expect(readFileSync(join(workspace, "junit.xml"), "utf8")).toContain('failures="1"')

@@ -1,16 +1,9 @@
-/** Runs the command line: signals, uncaught errors, one sentence for what goes wrong, and the exit code. */
+/** Runs the command line as this process: signals, uncaught errors, one sentence for what goes wrong, and the exit code. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { UserCache } from "@trainyard/core/UserCache"
-import { Effect, Layer, Logger } from "effect"
-import { CliOutput, Command } from "effect/cli"
-import { load, version } from "./command.ts"
-import { codeOf, codes, sentenceOf } from "./ExitCode.ts"
-import * as Help from "./Help.ts"
+import { ending, run } from "./commandLine.ts"
 import * as Output from "./Output.ts"
 import * as Signals from "./Signals.ts"
 import * as UncaughtErrors from "./UncaughtErrors.ts"
-import { userCache } from "./userCache.ts"
 
 const start = () => {
   // Why standard output lacks something.
@@ -21,32 +14,16 @@ const start = () => {
   })
   const signals = Signals.install(output)
   const uncaught = UncaughtErrors.install(output, signals, () => unwritten)
+  const host = { output, signals, loading: uncaught.layer }
 
-  NodeRuntime.runMain(
-    load(process.argv.slice(2)).pipe(
-      Effect.flatMap((trainyard) => Command.run(trainyard, { version })),
-      Effect.provide(
-        Layer.mergeAll(
-          NodeServices.layer,
-          Output.layer(output),
-          Layer.succeed(Signals.Signals, signals),
-          uncaught.layer,
-          Help.config,
-          Layer.succeed(UserCache, userCache(process.env)),
-          CliOutput.layerPresenter(Help.presenter),
-          Layer.succeed(Logger.LogToStderr, true)
-        )
-      )
-    ),
-    {
-      disableErrorReporting: true,
-      teardown: (exit) => {
-        const sentence = sentenceOf(exit)
-        if (sentence !== undefined) uncaught.say(sentence)
-        uncaught.leave(signals.received() ? codes.interrupted : codeOf(exit))
-      }
+  NodeRuntime.runMain(run(process.argv.slice(2), host), {
+    disableErrorReporting: true,
+    teardown: (exit) => {
+      const { code, sentence } = ending(exit, host)
+      if (sentence !== undefined) uncaught.say(sentence)
+      uncaught.leave(code)
     }
-  )
+  })
 }
 
 start()

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { trainyard } from "./spawn.ts"
+import { inOneProcess, trainyard } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
 
 describe("trainyard adopt", () => {
@@ -49,13 +49,14 @@ describe("trainyard adopt", () => {
 
   test("what cannot be adopted is wrong usage, in one sentence", async () => {
     const where = { directory }
-    const current = await trainyard(where, "adopt", "job.ts", "judge")
+    const asked = inOneProcess()
+    const current = await asked(where, "adopt", "job.ts", "judge")
     expect(current.code).toBe(2)
     expect(current.stderr).toContain("judge would not run (unchanged), so there is nothing to adopt.")
-    const config = await trainyard(where, "adopt", "job.ts", "judge", "--set", "judge.atLeast=4")
+    const config = await asked(where, "adopt", "job.ts", "judge", "--set", "judge.atLeast=4")
     expect(config.code).toBe(2)
     expect(config.stderr).toContain("cannot be adopted: config.atLeast 3 → 4.")
-    const unknown = await trainyard(where, "adopt", "job.ts", "juge")
+    const unknown = await asked(where, "adopt", "job.ts", "juge")
     expect(unknown.code).toBe(2)
     expect(unknown.stderr).toContain("juge")
   })

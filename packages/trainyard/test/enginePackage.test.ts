@@ -5,7 +5,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { transform } from "esbuild"
 import { beforeAll, describe, expect, test } from "vitest"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, refusals, trainyard, write } from "./spawn.ts"
 
 const clone = fileURLToPath(new URL("../../..", import.meta.url))
 const example = join(clone, "examples", "packages", "engine")
@@ -68,6 +68,36 @@ beforeAll(async () => {
   })
 })
 
+/** Files, what they hold, and what is said of them. */
+const noEngines: ReadonlyArray<readonly [file: string, text: string | undefined, says: RegExp]> = [
+  [
+    "nothing.mjs",
+    "export const engine = 1",
+    /nothing\.mjs is not an engine \(.*\)\. It must end with: export default Engine\.make/
+  ],
+  ["number.mjs", "export default 7", /number\.mjs is not an engine/],
+  [
+    "closed.mjs",
+    `import { Effect } from "effect"
+export default { name: "closed", availability: Effect.succeed({}), build: Effect.succeed({ sources: [], kernels: "" }) }`,
+    /closed\.mjs is not an engine \(open: /
+  ],
+  [
+    "named.mjs",
+    `import { Effect } from "effect"
+export default { name: "cpu", availability: Effect.succeed({}), build: Effect.succeed({}), open: () => Effect.never }`,
+    /calls its engine cpu, the name of one of Trainyard's own/
+  ],
+  [
+    "answers.mjs",
+    `import { Effect } from "effect"
+export default { name: "answers", availability: Effect.succeed({ available: true }), build: Effect.succeed({}), open: () => Effect.never }`,
+    /its availability does not keep the contract \(detail: /
+  ],
+  ["throws.mjs", "throw new Error('no GPU driver')", /throws\.mjs cannot be loaded: no GPU driver/],
+  ["absent.mjs", undefined, /absent\.mjs cannot be loaded: Cannot find module/]
+]
+
 describe("the example engine, installed", () => {
   test("keeps the contract, by Node's own test runner", () => {
     write(directory, {
@@ -119,38 +149,16 @@ console.log(JSON.stringify(outcomes.filter(({ status }) => status === "failed").
     expect(JSON.parse(other.stdout.trimEnd().split("\n").at(-1)!).action).not.toBe("reuse")
   })
 
-  test.each([
-    [
-      "nothing.mjs",
-      "export const engine = 1",
-      /nothing\.mjs is not an engine \(.*\)\. It must end with: export default Engine\.make/
-    ],
-    ["number.mjs", "export default 7", /number\.mjs is not an engine/],
-    [
-      "closed.mjs",
-      `import { Effect } from "effect"
-export default { name: "closed", availability: Effect.succeed({}), build: Effect.succeed({ sources: [], kernels: "" }) }`,
-      /closed\.mjs is not an engine \(open: /
-    ],
-    [
-      "named.mjs",
-      `import { Effect } from "effect"
-export default { name: "cpu", availability: Effect.succeed({}), build: Effect.succeed({}), open: () => Effect.never }`,
-      /calls its engine cpu, the name of one of Trainyard's own/
-    ],
-    [
-      "answers.mjs",
-      `import { Effect } from "effect"
-export default { name: "answers", availability: Effect.succeed({ available: true }), build: Effect.succeed({}), open: () => Effect.never }`,
-      /its availability does not keep the contract \(detail: /
-    ],
-    ["throws.mjs", "throw new Error('no GPU driver')", /throws\.mjs cannot be loaded: no GPU driver/],
-    ["absent.mjs", undefined, /absent\.mjs cannot be loaded: Cannot find module/]
-  ])("%s is refused with one sentence and exit code 2", async (file, text, says) => {
-    if (text !== undefined) write(directory, { [file]: text })
-    const { code, stderr } = await trainyard(place, "plan", "pipeline.ts", "--backend", `./${file}`)
-    expect(stderr).toMatch(says)
-    expect(stderr).not.toMatch(/^\s+at /m)
-    expect(code).toBe(2)
+  test("whatever is no engine is refused with one sentence and exit code 2", async () => {
+    for (const [file, text] of noEngines) if (text !== undefined) write(directory, { [file]: text })
+    const outcomes = await refusals(
+      noEngines.map(([file]) => ({ directory, words: ["plan", "pipeline.ts", "--backend", `./${file}`] }))
+    )
+    for (const [index, [file, , says]] of noEngines.entries()) {
+      const { code, stderr } = outcomes[index] ?? {}
+      expect(stderr, file).toMatch(says)
+      expect(stderr, file).not.toMatch(/^\s+at /m)
+      expect(code, file).toBe(2)
+    }
   })
 })

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Schema } from "effect"
 import { describe, expect, test } from "vitest"
-import { emptyFolder, trainyard } from "./spawn.ts"
+import { emptyFolder, inOneProcess, trainyard } from "./spawn.ts"
 
 const file = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
@@ -68,7 +68,8 @@ describe("examples", () => {
 
   test("continue goes on with a run, and fine-tune with the model that it published", async () => {
     const directory = emptyFolder()
-    const first = await run("examples/continue/pipeline.ts", directory)
+    const small = ["--set", 'first.model={"embedding":8,"layers":1,"heads":1}']
+    const first = await run("examples/continue/pipeline.ts", directory, ...small)
     expect(first.status).toBe("succeeded")
     const state = (name: string) =>
       Schema.decodeUnknownSync(State)(
@@ -78,6 +79,7 @@ describe("examples", () => {
     const whole = await run(
       "examples/continue/pipeline.ts",
       directory,
+      ...small,
       "--only",
       "first",
       "--set",
@@ -85,7 +87,12 @@ describe("examples", () => {
     )
     const weights = (artifact = "") => readFileSync(join(artifact, "last", "parameters.safetensors"))
     expect(weights(first.artifacts.second).equals(weights(whole.artifacts.first))).toBe(true)
-    const longer = await run("examples/continue/pipeline.ts", directory, "--set", "second.steps=44")
+    const longer = await run(
+      "examples/continue/pipeline.ts",
+      directory,
+      ...small,
+      ...["--set", "second.steps=44"]
+    )
     expect(longer.stages.map(({ name, status }) => `${name} ${status}`)).toContain("first cached")
 
     const model = first.artifacts.checkpoint ?? ""
@@ -178,7 +185,10 @@ describe("examples", () => {
 
   test("swap-backend: another engine makes what is computed anew, and nothing else", async () => {
     const directory = emptyFolder()
-    const small = ["--set", "train.steps=2"]
+    const small = [
+      ...["--set", "train.steps=2", "--set", "train.batchSize=1", "--set", "train.sequenceLength=8"],
+      ...["--set", 'train.model={"embedding":8,"layers":1,"heads":1}']
+    ]
     await run("examples/swap-backend/pipeline.ts", directory, ...small)
     const other = await run(
       "examples/swap-backend/pipeline.ts",
@@ -199,10 +209,11 @@ describe("examples", () => {
 })
 
 describe("pipelines", () => {
+  const asked = inOneProcess()
   test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts", "pipelines/c-code-best.ts"])(
     "%s can be planned",
     async (path) => {
-      const { code, stdout } = await trainyard({ directory: emptyFolder() }, "plan", file(path))
+      const { code, stdout } = await asked({ directory: emptyFolder() }, "plan", file(path))
       expect(code).toBe(0)
       for (const name of [
         "clean",

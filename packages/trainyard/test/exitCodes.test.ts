@@ -1,8 +1,8 @@
 /** What a person asked for and cannot be had is wrong usage: 2, one sentence that names it, and nothing left behind. */
 import { readdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { expect, test } from "vitest"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { beforeAll, expect, test } from "vitest"
+import { emptyFolder, type Outcome, refusals, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
 
 const quickstart = fileURLToPath(new URL("../../../pipelines/quickstart.ts", import.meta.url))
@@ -73,24 +73,34 @@ const cases: ReadonlyArray<readonly [what: string, args: ReadonlyArray<string>, 
   ["a dataset folder that is none", ["validate", quickstart, "--dataset", "none"], /none/]
 ]
 
-test.each(cases)("%s ends with 2", async (_, args, sentence) => {
-  const directory = emptyFolder()
-  const choice = tinyPipeline
-    .replace("@trainyard/core", "trainyard")
-    .replace('make("tiny", () =>', 'make("tiny", { thread: 2 } as any, () =>')
-  const source = tinyPipeline.replace("source: import.meta.url", 'source: "x.ts"')
-  write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, "source.ts": source, file: "" })
-  const { code, stderr, stdout } = await trainyard({ directory }, ...args)
-  // The tiny pipeline prints a line of its own.
-  const said = stderr.replace("a pipeline file may print\n", "")
-  expect({ code, said, stdout: stdout.replace("a pipeline file may print\n", "") }).toEqual({
-    code: 2,
-    said: expect.stringMatching(sentence),
-    stdout: ""
-  })
-  expect(said.trimEnd().split("\n")).toHaveLength(1)
-  expect(readdirSync(directory).sort()).toEqual(["choice.ts", "file", "job.ts", "source.ts"])
+const choice = tinyPipeline
+  .replace("@trainyard/core", "trainyard")
+  .replace('make("tiny", () =>', 'make("tiny", { thread: 2 } as any, () =>')
+const source = tinyPipeline.replace("source: import.meta.url", 'source: "x.ts"')
+
+const directories = cases.map(() => emptyFolder())
+let outcomes: ReadonlyArray<Outcome> = []
+beforeAll(async () => {
+  for (const directory of directories)
+    write(directory, { "job.ts": tinyPipeline, "choice.ts": choice, "source.ts": source, file: "" })
+  outcomes = await refusals(cases.map(([, words], index) => ({ directory: directories[index] ?? "", words })))
 })
+
+test.each(cases.map((each, index) => [...each, index] as const))(
+  "%s ends with 2",
+  (_, __, sentence, index) => {
+    const { code, stderr = "", stdout } = outcomes[index] ?? {}
+    // The tiny pipeline prints a line of its own.
+    const said = stderr.replace("a pipeline file may print\n", "")
+    expect({ code, said, stdout: stdout?.replace("a pipeline file may print\n", "") }).toEqual({
+      code: 2,
+      said: expect.stringMatching(sentence),
+      stdout: ""
+    })
+    expect(said.trimEnd().split("\n")).toHaveLength(1)
+    expect(readdirSync(directories[index] ?? "").sort()).toEqual(["choice.ts", "file", "job.ts", "source.ts"])
+  }
+)
 
 test("a judgement that cannot be made leaves no earlier JUnit report to be taken for its own", async () => {
   const directory = emptyFolder()

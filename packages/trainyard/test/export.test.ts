@@ -5,14 +5,15 @@ import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { beforeAll, expect, test } from "vitest"
 import { makeModel } from "../../stages/test/validate/laboratory.ts"
-import { emptyFolder, trainyard } from "./spawn.ts"
+import { emptyFolder, inOneProcess } from "./spawn.ts"
 
 const directory = emptyFolder()
 beforeAll(() =>
   Effect.runPromise(makeModel(join(directory, "model")).pipe(Effect.provide(NodeServices.layer)))
 )
 
-const run = (...args: ReadonlyArray<string>) => trainyard({ directory }, "export", ...args)
+const asked = inOneProcess()
+const run = (...args: ReadonlyArray<string>) => asked({ directory }, "export", ...args)
 
 test("names the file by its type, prints JSON, and notes weights that the type has no blocks for", async () => {
   const { code, stderr, stdout } = await run("model", "--format", "gguf", "--type", "q8_0", "--json")

@@ -9,7 +9,7 @@ import { makeMiddleModel } from "../../stages/test/middleModel.ts"
 import * as Running from "../../stages/test/runStage.ts"
 import { makeModel } from "../../stages/test/validate/laboratory.ts"
 import { serve } from "./serve/serving.ts"
-import { emptyFolder, trainyard } from "./spawn.ts"
+import { emptyFolder, inOneProcess } from "./spawn.ts"
 
 const directory = emptyFolder()
 const model = join(directory, "model")
@@ -25,8 +25,9 @@ beforeAll(
   60_000
 )
 
+const asked = inOneProcess()
 const generate = (name: string, ...args: ReadonlyArray<string>) =>
-  trainyard(place, "generate", "--model", name, "--max-tokens", "8", ...args)
+  asked(place, "generate", "--model", name, "--max-tokens", "8", ...args)
 
 const [prefix, suffix] = ["int a = 1;\n", "\nint b = 2;\n"]
 

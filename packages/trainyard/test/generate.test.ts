@@ -6,9 +6,10 @@ import { Effect, Scope } from "effect"
 import { beforeAll, describe, expect, test } from "vitest"
 import { c } from "../../stages/src/languages/c/c.ts"
 import { makeModel } from "../../stages/test/validate/laboratory.ts"
-import { emptyFolder, start, trainyard } from "./spawn.ts"
+import { emptyFolder, inOneProcess, start } from "./spawn.ts"
 
 const directory = emptyFolder()
+const asked = inOneProcess()
 const place = { directory, env: { TRAINYARD_BACKEND: "cpu", TRAINYARD_THREADS: "1" } }
 beforeAll(async () => {
   await Effect.runPromise(makeModel(join(directory, "model")).pipe(Effect.provide(NodeServices.layer)))
@@ -20,7 +21,7 @@ const judge = Effect.gen(function* () {
 }).pipe(Effect.provideService(Scope.Scope, Scope.makeUnsafe()), Effect.provide(NodeServices.layer))
 
 const generate = async (...args: ReadonlyArray<string>) => {
-  const { code, stderr, stdout } = await trainyard(place, "generate", "--model", "model", ...args)
+  const { code, stderr, stdout } = await asked(place, "generate", "--model", "model", ...args)
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   return stdout
 }
@@ -53,7 +54,7 @@ describe("trainyard generate", () => {
   })
 
   test("prints each sample under a heading, and a note where one ended in a loop", async () => {
-    const { code, stderr, stdout } = await trainyard(
+    const { code, stderr, stdout } = await asked(
       place,
       ...["generate", "--model", "model", "--prompt", "a\r\n", "--temperature", "0", "-n", "2"]
     )
@@ -108,7 +109,7 @@ describe("trainyard generate", () => {
       expect(grammar).toBe("c")
       expect(tokens).toBeLessThanOrEqual(40)
     }
-    const { code, stderr, stdout } = await trainyard(
+    const { code, stderr, stdout } = await asked(
       place,
       ...[
         "generate",
@@ -172,7 +173,7 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, sentence: RegE
 
 test.each(wrong)("%j ends with 2", async (args, sentence) => {
   writeFileSync(join(directory, "latin1.c"), Buffer.from("caf\xe9", "latin1"))
-  const { code, stderr, stdout } = await trainyard(place, "generate", "--model", "model", ...args)
+  const { code, stderr, stdout } = await asked(place, "generate", "--model", "model", ...args)
   expect(stderr).toMatch(sentence)
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
 })

@@ -9,7 +9,7 @@ import { Effect, Layer } from "effect"
 import { beforeAll, expect, test } from "vitest"
 import { checkpoint, Pipeline, validate } from "../src/index.ts"
 import { engine, measureLittle, textOf, training } from "./malformed/specimens.ts"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, write } from "./spawn.ts"
 
 const root = emptyFolder()
 const workspace = join(root, "made")
@@ -39,9 +39,10 @@ beforeAll(async () => {
   made = await run(false)
 }, 60_000)
 
+const asked = inOneProcess()
 const place = { directory: root, env: { TRAINYARD_WORKSPACE: workspace } }
 const generate = (...args: ReadonlyArray<string>) =>
-  trainyard(
+  asked(
     place,
     ...[
       "generate",
@@ -83,7 +84,7 @@ test("says what is missing, and then writes from the mixture", { timeout: 120_00
   )
   expect(JSON.parse(named.stdout).completion).toBe(completion)
 
-  const inspected = await trainyard(place, "inspect", report)
+  const inspected = await asked(place, "inspect", report)
   expect(inspected.stdout).toMatch(/Adaptive prediction\n {2}fitted weights +adaptive\.json/)
 
   for (const dataset of [made.dataset, made.buildDataset])

@@ -5,18 +5,19 @@ import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { beforeAll, describe, expect, test } from "vitest"
 import { make, type Specimens, textOf } from "./malformed/specimens.ts"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
 
 const root = emptyFolder()
 const place = { directory: root, env: { TRAINYARD_WORKSPACE: join(root, "whole") } }
+const asked = inOneProcess()
 let made: Specimens
 beforeAll(async () => {
   made = await Effect.runPromise(make(root).pipe(Effect.provide(NodeServices.layer)))
 }, 60_000)
 
 const inspect = async (...args: ReadonlyArray<string>) => {
-  const { code, stderr, stdout } = await trainyard(place, "inspect", ...args)
+  const { code, stderr, stdout } = await asked(place, "inspect", ...args)
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
   return stdout
 }
@@ -104,7 +105,7 @@ describe("trainyard inspect", () => {
       [model, /cannot be used as a model: config\.json does not describe a model/],
       [copied(made.split), /is neither the folder of an artifact nor a stage/]
     ] as const) {
-      const { code, stderr } = await trainyard(place, "inspect", folder)
+      const { code, stderr } = await asked(place, "inspect", folder)
       expect(code).toBe(2)
       expect(stderr).toMatch(sentence)
     }
@@ -117,7 +118,7 @@ describe("trainyard inspect", () => {
       [["collect", "--text", "x"], /is a corpus, which has no text to show\. It has --document N\.\n/],
       [["collect", "--show", "document"], /Write it as --show NAME=VALUE/]
     ] as const) {
-      const { code, stderr } = await trainyard(place, "inspect", ...args)
+      const { code, stderr } = await asked(place, "inspect", ...args)
       expect(code).toBe(2)
       expect(stderr).toMatch(sentence)
     }
@@ -127,7 +128,7 @@ describe("trainyard inspect", () => {
     const copy = emptyFolder()
     cpSync(made.corpus, copy, { recursive: true })
     writeFileSync(join(copy, "text.bin"), "short")
-    const { code, stderr } = await trainyard(place, "inspect", copy)
+    const { code, stderr } = await asked(place, "inspect", copy)
     expect(code).toBe(1)
     expect(stderr).toMatch(/The corpus at .* is not whole/)
   })

@@ -1,7 +1,9 @@
 /** Parameters through the command line: flags, environment, defaults, and what is refused. */
 import { expect, test } from "vitest"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, refusals, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
+
+const asked = inOneProcess()
 
 const parameterized = tinyPipeline.replace(
   /export default .*/,
@@ -58,7 +60,7 @@ test("a flag counts before the environment, the environment before the default; 
     { parameter: "sizes", type: "list of integer", value: [7, 9], from: "TRAINYARD_PARAM_SIZES" }
   ])
   expect(lines.slice(2).map(({ name }) => name)).toEqual(["read-7", "judge-7", "read-9", "judge-9"])
-  const page = await trainyard({ directory, env }, "plan", "job.ts")
+  const page = await asked({ directory, env }, "plan", "job.ts")
   expect(page.stdout).toMatch(
     /^atLeast +2 +from TRAINYARD_PARAM_AT_LEAST, default 3 +integer +Fewest words$/m
   )
@@ -66,7 +68,7 @@ test("a flag counts before the environment, the environment before the default; 
 
 test("every command that opens a pipeline takes them, and a run keeps them for status and for going on", async () => {
   const directory = folder()
-  const graph = await trainyard({ directory }, "graph", "job.ts", "--param", "sizes=4")
+  const graph = await asked({ directory }, "graph", "job.ts", "--param", "sizes=4")
   expect(graph.stdout).toContain("judge-4")
   const env = { TRAINYARD_PARAM_SIZES: "[4, 6]" }
   const run = await trainyard({ directory, env }, "run", "job.ts", "--json")
@@ -80,7 +82,7 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
     ]
   })
   expect(started?.command).toMatchObject({ words: ["run", "job.ts", "--param", "sizes=[4, 6]"] })
-  const status = json((await trainyard({ directory }, "status", "--json")).stdout)
+  const status = json((await asked({ directory }, "status", "--json")).stdout)
   expect(status.at(-1)).toMatchObject({
     parameters: [{ name: "atLeast" }, { name: "sizes" }],
     comparisons: [{ stages: ["read", "judge"], settings: ["read.words"], rankedBy: null }]
@@ -90,7 +92,7 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
     ["verify", "job.ts"],
     ["adopt", "job.ts", "read-4"]
   ]) {
-    const outcome = await trainyard({ directory }, ...words, "--param", "sizes=4")
+    const outcome = await asked({ directory }, ...words, "--param", "sizes=4")
     // Opened, and then refused for what the command itself wants.
     expect(outcome.stderr).toMatch(/no stage that makes a report|trains nothing|would not run/)
   }
@@ -98,36 +100,40 @@ test("every command that opens a pipeline takes them, and a run keeps them for s
 
 test("unknown, wrong, missing and malformed values are refused in one sentence, with exit code 2", async () => {
   const directory = folder()
-  const refusal = async (...args: ReadonlyArray<string>) => {
-    const { code, stderr } = await trainyard({ directory }, "plan", ...args)
-    expect(code).toBe(2)
-    return stderr.trim()
+  const cases: ReadonlyArray<readonly [words: ReadonlyArray<string>, sentence: string | RegExp]> = [
+    [
+      ["job.ts"],
+      `Pipeline "tiny" needs a value for its parameter "sizes" (list of integer): give --param sizes=VALUE, or set TRAINYARD_PARAM_SIZES.`
+    ],
+    [
+      ["job.ts", "--param", "size=1"],
+      `--param size=1: pipeline "tiny" has no parameter "size". Did you mean "sizes"? Its parameters: atLeast, sizes.`
+    ],
+    [
+      ["job.ts", "--param", "sizes=1", "--param", "atLeast=few"],
+      `--param atLeast=few: atLeast is "few": expected number.`
+    ],
+    [["job.ts", "--param", "sizes"], "--param sizes: write it as name=value, such as atLeast=VALUE."],
+    [
+      ["job.ts", "--param", "sizes=[]"],
+      /job\.ts: The function of pipeline "tiny" returned an empty list: return at least one stage\.$/
+    ],
+    [["job.ts", "--param", "sizes=1", "--param", "atLeast=13"], /job\.ts, line \d+ threw Error: unlucky\.$/],
+    [["plain.ts", "--param", "a=1"], `--param a=1: pipeline "tiny" has no parameters.`]
+  ]
+  const outcomes = await refusals(cases.map(([words]) => ({ directory, words: ["plan", ...words] })))
+  for (const [index, [words, sentence]] of cases.entries()) {
+    const { code, stderr } = outcomes[index] ?? {}
+    expect(code, words.join(" ")).toBe(2)
+    if (typeof sentence === "string") expect(stderr?.trim()).toBe(sentence)
+    else expect(stderr?.trim()).toMatch(sentence)
   }
-  expect(await refusal("job.ts")).toBe(
-    `Pipeline "tiny" needs a value for its parameter "sizes" (list of integer): give --param sizes=VALUE, or set TRAINYARD_PARAM_SIZES.`
-  )
-  expect(await refusal("job.ts", "--param", "size=1")).toBe(
-    `--param size=1: pipeline "tiny" has no parameter "size". Did you mean "sizes"? Its parameters: atLeast, sizes.`
-  )
-  expect(await refusal("job.ts", "--param", "sizes=1", "--param", "atLeast=few")).toBe(
-    `--param atLeast=few: atLeast is "few": expected number.`
-  )
-  expect(await refusal("job.ts", "--param", "sizes")).toBe(
-    "--param sizes: write it as name=value, such as atLeast=VALUE."
-  )
-  expect(await refusal("job.ts", "--param", "sizes=[]")).toMatch(
-    /job\.ts: The function of pipeline "tiny" returned an empty list: return at least one stage\.$/
-  )
-  expect(await refusal("job.ts", "--param", "sizes=1", "--param", "atLeast=13")).toMatch(
-    /job\.ts, line \d+ threw Error: unlucky\.$/
-  )
-  expect(await refusal("plain.ts", "--param", "a=1")).toBe(`--param a=1: pipeline "tiny" has no parameters.`)
 })
 
 test("a variable that no parameter reads is told", async () => {
   const directory = folder()
   const env = { TRAINYARD_PARAM_SIZE: "3", TRAINYARD_PARAM_SIZES: "3" }
-  const { code, stderr } = await trainyard({ directory, env }, "graph", "job.ts")
+  const { code, stderr } = await asked({ directory, env }, "graph", "job.ts")
   expect(code).toBe(0)
   expect(stderr).toBe(
     `warning: TRAINYARD_PARAM_SIZE has no effect: pipeline "tiny" has no such parameter. Did you mean "TRAINYARD_PARAM_SIZES"?\n`

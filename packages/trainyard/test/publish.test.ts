@@ -22,7 +22,7 @@ import {
 } from "../src/index.ts"
 import { engine, measureLittle, textOf } from "./malformed/specimens.ts"
 import { standIn } from "./publish/hub.ts"
-import { emptyFolder, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, write } from "./spawn.ts"
 
 const token = "hf_abcdefghijklmnop"
 const directory = emptyFolder()
@@ -83,13 +83,9 @@ beforeAll(async () => {
   writeFileSync(join(folder, ".env"), "HF_TOKEN=hf_secret")
 }, 60_000)
 
+const asked = inOneProcess()
 const publish = (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>) =>
-  trainyard(
-    { directory, env: { HF_ENDPOINT: hub.address, HF_TOKEN: "", ...env } },
-    "publish",
-    "model",
-    ...args
-  )
+  asked({ directory, env: { HF_ENDPOINT: hub.address, HF_TOKEN: "", ...env } }, "publish", "model", ...args)
 
 const files = [
   "README.md",

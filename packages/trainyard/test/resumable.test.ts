@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { goingOn } from "../src/CommandWords.ts"
 import { commandLine } from "../src/show/Resumable.ts"
-import { emptyFolder, type Place, start, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, type Place, start, trainyard, write } from "./spawn.ts"
 
 const job = `
 import { Effect, FileSystem, Schema } from "effect"
@@ -38,6 +38,8 @@ const train = Stage.make({
 export default Pipeline.make("job", () => train({ steps: 9, after: [clean()] }))
 `
 
+const asked = inOneProcess()
+
 /** A workspace in which the job was interrupted after its third step. */
 const interrupted = async (): Promise<Place> => {
   const place = { directory: emptyFolder() }
@@ -58,15 +60,15 @@ describe("an interrupted run", () => {
   test("outlives the next experiment and gc; plan and status say what resumes it, and that does", async () => {
     const place = await interrupted()
     const [cacheKey = ""] = scratchOf(place)
-    const planned = await trainyard(place, "plan", "job.ts")
+    const planned = await asked(place, "plan", "job.ts")
     expect(planned.stdout).toMatch(/train +run +.*; resumes from step 3 \(3\.0 kB\)/)
     expect(planned.stdout).not.toContain("Can be resumed")
-    const json = await trainyard(place, "plan", "job.ts", "--json")
+    const json = await asked(place, "plan", "job.ts", "--json")
     expect(json.stdout).toContain(`"resumes":{"cacheKey":"${cacheKey}"`)
 
     const other = await trainyard(place, "run", "job.ts", "--set", "train.steps=2")
     expect(other.code).toBe(0)
-    expect((await trainyard(place, "gc")).stdout).toMatch(
+    expect((await asked(place, "gc")).stdout).toMatch(
       new RegExp(
         `can be resumed from them[^]*train of job, step 3, 3\\.0 kB, last changed .* ago \\(${cacheKey.slice(0, 12)}\\)`
       )
@@ -75,14 +77,14 @@ describe("an interrupted run", () => {
 
     // --force was the first command's; what goes on does not begin anew.
     const goesOn = "Resume with: trainyard run job.ts"
-    const elsewhere = await trainyard(place, "plan", "job.ts", "--set", "train.steps=2")
+    const elsewhere = await asked(place, "plan", "job.ts", "--set", "train.steps=2")
     expect(elsewhere.stdout).toMatch(/Can be resumed, but not by this plan, .*:\n {2}train of job, step 3/)
     expect(elsewhere.stdout).toContain(`${goesOn}\n`)
-    const page = await trainyard(place, "status")
+    const page = await asked(place, "status")
     expect(page.stdout).toMatch(/^# job: succeeded/)
     expect(page.stdout).toMatch(/## Can be resumed\n\n- train of job, step 3/)
     expect(page.stdout).toContain(goesOn)
-    const state = JSON.parse((await trainyard(place, "status", "--json")).stdout)
+    const state = JSON.parse((await asked(place, "status", "--json")).stdout)
     expect(state.resumable).toMatchObject([
       { cacheKey, stage: "train", pipeline: "job", step: 3, command: { words: ["run", "job.ts"] } }
     ])
@@ -96,28 +98,28 @@ describe("an interrupted run", () => {
   test("gc removes it by name or by age, and says what it does not know", async () => {
     const place = await interrupted()
     const [cacheKey = ""] = scratchOf(place)
-    const unknown = await trainyard(place, "gc", "--scratch", "0000000")
+    const unknown = await asked(place, "gc", "--scratch", "0000000")
     expect(unknown.code).toBe(2)
     expect(unknown.stderr).toContain(
       `There is no unfinished work "0000000". There is: ${cacheKey.slice(0, 12)}.`
     )
-    const wrong = await trainyard(place, "gc", "--scratch-older-than", "soon")
+    const wrong = await asked(place, "gc", "--scratch-older-than", "soon")
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain("30d")
-    await trainyard(place, "gc", "--scratch-older-than", "30d")
+    await asked(place, "gc", "--scratch-older-than", "30d")
     expect(scratchOf(place)).toEqual([cacheKey])
     const claim = join(place.directory, ".trainyard", "locks", `${cacheKey}@far-away-0123456789abcdef.7.9.0`)
     write(place.directory, { [`.trainyard/locks/${claim.split("/").at(-1)}`]: "" })
-    const used = await trainyard(place, "gc", "--scratch", cacheKey.slice(0, 8))
+    const used = await asked(place, "gc", "--scratch", cacheKey.slice(0, 8))
     expect(used.code).toBe(2)
     expect(used.stderr).toContain("process 7 on far-away works on")
     expect(used.stderr.replaceAll(/\s+/g, "")).toContain(`remove${claim.replaceAll(/\s+/g, "")}first`)
     const longAgo = new Date(Date.now() - 2 * 86_400_000)
     utimesSync(claim, longAgo, longAgo)
-    const dry = await trainyard(place, "gc", "--scratch", cacheKey.slice(0, 8), "--dry-run")
+    const dry = await asked(place, "gc", "--scratch", cacheKey.slice(0, 8), "--dry-run")
     expect(dry.stdout).toContain(`scratch/${cacheKey}`)
     expect(scratchOf(place)).toEqual([cacheKey])
-    await trainyard(place, "gc", "--scratch-older-than", "0m")
+    await asked(place, "gc", "--scratch-older-than", "0m")
     expect(scratchOf(place)).toEqual([])
   })
 })

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { Schema } from "effect"
-import { describe, expect, test } from "vitest"
-import { emptyFolder, start, trainyard, write } from "./spawn.ts"
+import { beforeAll, describe, expect, test } from "vitest"
+import { emptyFolder, type Outcome, refusals, start, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
 
 const place = () => {
@@ -47,6 +47,37 @@ const learn = Stage.make({
 })
 export default Pipeline.make("computing", () => [learn({ name: "one", seed: 1 }), learn({ name: "two", seed: 2 })])
 `
+
+const wrong: ReadonlyArray<readonly [words: ReadonlyArray<string>, says: RegExp]> = [
+  [["--only", "jugde"], /only jugde: pipeline "tiny" has no stage "jugde"\. Did you mean "judge"\?/],
+  [["--set", "judge.atMost=1"], /judge has no setting "atMost"/],
+  [["--set", "judge.atLeast=many"], /judge\.atLeast is "many"/],
+  [["--set", "nonsense"], /write it as stage\.key=value/],
+  [
+    ["--backend", "gpu"],
+    /no engine of that name \(its own are webgpu, native, cpu, gpujs, reference\).*Check the spelling of --backend/
+  ],
+  [["--backend", "./job.ts"], /default export of .*job\.ts is not an engine/],
+  [["--backend", " "], /--backend/],
+  [["--threads", "65"], /from 1 to 64/],
+  [["--jobs", "0"], /--jobs.*a whole number above 0/],
+  [["--threads", "two"], /--threads: "two"\. Expected: a number\.$/m],
+  [["--only", ","], /--only\. Expected: names of stages, such as collect,tokenize\.$/m],
+  [["--workspace", ""], /--workspace\. Expected: a folder\.$/m],
+  [["--precision", "f64"], /--precision/],
+  [["--unknown"], /--unknown/]
+]
+
+const directories = wrong.map(() => place().directory)
+let refused: ReadonlyArray<Outcome> = []
+beforeAll(async () => {
+  refused = await refusals(
+    wrong.map(([words], index) => ({
+      directory: directories[index] ?? "",
+      words: ["run", "job.ts", ...words]
+    }))
+  )
+})
 
 describe("trainyard run", () => {
   test("makes everything, then reuses everything, and ends with 0", async () => {
@@ -99,32 +130,16 @@ describe("trainyard run", () => {
     expect(statuses(second.stdout)).toEqual(["read cached", "judge cached"])
   })
 
-  test.concurrent.each([
-    [["--only", "jugde"], /only jugde: pipeline "tiny" has no stage "jugde"\. Did you mean "judge"\?/],
-    [["--set", "judge.atMost=1"], /judge has no setting "atMost"/],
-    [["--set", "judge.atLeast=many"], /judge\.atLeast is "many"/],
-    [["--set", "nonsense"], /write it as stage\.key=value/],
-    [
-      ["--backend", "gpu"],
-      /no engine of that name \(its own are webgpu, native, cpu, gpujs, reference\).*Check the spelling of --backend/
-    ],
-    [["--backend", "./job.ts"], /default export of .*job\.ts is not an engine/],
-    [["--backend", " "], /--backend/],
-    [["--threads", "65"], /from 1 to 64/],
-    [["--jobs", "0"], /--jobs.*a whole number above 0/],
-    [["--threads", "two"], /--threads: "two"\. Expected: a number\.$/m],
-    [["--only", ","], /--only\. Expected: names of stages, such as collect,tokenize\.$/m],
-    [["--workspace", ""], /--workspace\. Expected: a folder\.$/m],
-    [["--precision", "f64"], /--precision/],
-    [["--unknown"], /--unknown/]
-  ])("wrong usage %j: 2 and one clear sentence", async (args, says) => {
-    const where = place()
-    const { code, stderr, stdout } = await trainyard(where, "run", "job.ts", ...args)
-    expect(code).toBe(2)
-    expect(stderr).toMatch(says)
-    expect(stdout + stderr).not.toMatch(/^\s+at /m)
-    expect(readdirSync(where.directory)).toEqual(["job.ts"])
-  })
+  test.each(wrong.map((each, index) => [...each, index] as const))(
+    "wrong usage %j: 2 and one clear sentence",
+    (_, says, index) => {
+      const { code, stderr, stdout } = refused[index] ?? {}
+      expect(code).toBe(2)
+      expect(stderr).toMatch(says)
+      expect(`${stdout}${stderr}`).not.toMatch(/^\s+at /m)
+      expect(readdirSync(directories[index] ?? "")).toEqual(["job.ts"])
+    }
+  )
 
   test.each(["run", "validate"])(
     "%s --json that could not begin still ends with RunFinished",

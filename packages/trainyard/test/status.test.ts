@@ -1,8 +1,10 @@
 import { join } from "node:path"
 import { Schema } from "effect"
 import { describe, expect, test } from "vitest"
-import { emptyFolder, start, trainyard, write } from "./spawn.ts"
+import { emptyFolder, inOneProcess, start, trainyard, write } from "./spawn.ts"
 import { tinyPipeline } from "./tinyPipeline.ts"
+
+const asked = inOneProcess()
 
 const place = () => {
   const directory = emptyFolder()
@@ -22,17 +24,17 @@ describe("trainyard status", () => {
   test("tells a run that goes on, and after SIGKILL that its process is gone", async () => {
     const where = place()
     const { child, outcome } = await running(where)
-    const during = await trainyard(where, "status")
+    const during = await asked(where, "status")
     expect(during.stdout).toMatch(/^# tiny: running/)
     expect(during.stdout).toMatch(/\| read \| running \|.*of 1,200 files/)
     child.kill("SIGKILL")
     await outcome
-    const after = await trainyard(where, "status")
+    const after = await asked(where, "status")
     expect(after.code).toBe(0)
     expect(after.stdout).toMatch(/^# tiny: crashed/)
     expect(after.stdout).toMatch(/\| read \| interrupted \|/)
     expect(after.stdout).toMatch(/Run it again/)
-    const json = await trainyard(where, "status", "--json")
+    const json = await asked(where, "status", "--json")
     expect(Schema.decodeUnknownSync(State)(json.stdout)).toEqual({ state: "crashed", pipeline: "tiny" })
   })
 
@@ -54,11 +56,11 @@ describe("trainyard status", () => {
 
   test("without a run, or with a wrong name, says so and ends with 2", async () => {
     const where = place()
-    const none = await trainyard(where, "status")
+    const none = await asked(where, "status")
     expect(none.code).toBe(2)
     expect(none.stderr).toMatch(/There has been no run in/)
     await trainyard(where, "run", "job.ts")
-    const wrong = await trainyard(where, "status", "yesterday")
+    const wrong = await asked(where, "status", "yesterday")
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toMatch(/There is no run "yesterday"/)
   })
@@ -85,14 +87,14 @@ describe("trainyard gc", () => {
     const where = place()
     await trainyard(where, "run", "job.ts", "--set", "read.words=7")
     await trainyard(where, "run", "job.ts")
-    const listed = await trainyard(where, "gc", "--dry-run")
+    const listed = await asked(where, "gc", "--dry-run")
     expect(listed.stdout).toMatch(/artifact {2}artifacts\/read\//)
     expect(listed.stdout).toMatch(/would be freed/)
-    const freed = await trainyard(where, "gc")
+    const freed = await asked(where, "gc")
     expect(freed.stdout).toMatch(/freed in/)
-    const plan = await trainyard(where, "plan", "job.ts")
+    const plan = await asked(where, "plan", "job.ts")
     expect(plan.stdout).toMatch(/0 of 2 stages would run/)
-    const again = await trainyard(where, "gc")
+    const again = await asked(where, "gc")
     expect(again.stdout).toContain(`Nothing in ${join(where.directory, ".trainyard")} can go`)
   })
 })
