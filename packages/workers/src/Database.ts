@@ -153,6 +153,13 @@ const replaceable = Effect.fnUntraced(function* (url: string, application: strin
   )
 })
 
+/** For what is done first: a database that is just restarting, or a process that was stopped amidst, is no reason to end. */
+export const atStart = {
+  schedule: Schedule.spaced("1 second"),
+  times: 3,
+  while: ({ transient }: DatabaseError) => transient
+} as const
+
 const make = Effect.fnUntraced(function* (url: string, application: string) {
   const address = withoutCredentials(url)
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
