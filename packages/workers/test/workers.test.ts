@@ -216,6 +216,21 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
     expect(refused).toBeGreaterThan(1)
   })
 
+  test("a statement whose connection is given up because of another one fails, and interrupts nobody", async () => {
+    const waits = Database.Database.pipe(
+      Effect.flatMap(({ query }) => Effect.exit(query("SELECT pg_sleep(60)")))
+    )
+    // The first four have all connections, and are given up after ten seconds with the client. The last waits for one of them.
+    const all = [waits, waits, waits, waits, Effect.delay(waits, "1 second")]
+    const exits = await Effect.all(all, { concurrency: "unbounded" }).pipe(
+      Effect.provide(Database.layer(postgres?.url ?? "", "test")),
+      Effect.runPromise
+    )
+    const last = exits.at(-1)
+    expect(String(last)).toMatch(/DatabaseError/)
+    expect(String(last)).toMatch(/the connection was given up/)
+  })
+
   test("a worker whose tables are gone ends with a sentence instead of trying for ever", async () => {
     const sql = (database: string, statement: string) =>
       Database.Database.pipe(
