@@ -128,12 +128,24 @@ const outcome = async (
   }
 }
 
+/** Starts workers again that have ended by themselves, as a supervisor does; fails where no fault that was made explains it. */
+const tend = (site: Sites.Site, made: ReadonlyArray<Fault>, told: () => string) => {
+  for (const worker of site.workers) {
+    const { child, name, said } = worker.process
+    if (child.exitCode === null) continue
+    if (!made.some(({ excuse }) => excuse?.test(said()) ?? false))
+      fail(`Worker ${name} ended with ${child.exitCode} after ${told()}:\n${said().slice(-4000)}`)
+    site.restart(worker)
+  }
+}
+
 const draw = deck(pick, options.only)
 
 const round = async (site: Sites.Site, expected: string, number: number): Promise<ReadonlyArray<Fault>> => {
   const made: Array<Fault> = []
   const told = () => made.map(({ name }) => name).join(", ") || "no fault"
   const limit = setTimeout(() => fail(`Round ${number} hangs after ${told()}.`), 420_000)
+  const tending = setInterval(() => tend(site, made, told), 500)
   const trial: Trial = { site, postgres, lease, pick, run: site.run(), others: [] }
   for (let faults = 2 + pick(3), fault = 0; fault < faults; fault++) {
     await sleep(300 + pick(2500))
@@ -141,12 +153,12 @@ const round = async (site: Sites.Site, expected: string, number: number): Promis
     const drawn = draw(site)
     made.push(drawn)
     await drawn.happen(trial)
-    for (const worker of site.workers) if (worker.process.child.exitCode !== null) site.restart(worker)
   }
   for (const each of [trial.run, ...trial.others]) await outcome(site, each, made, told)
-  clearTimeout(limit)
   // What could not be kept while the store was full is kept by the next run.
   if (made.some(({ name }) => name === "store full")) await outcome(site, site.run(), made, told)
+  clearInterval(tending)
+  clearTimeout(limit)
   if (digests(site.home.manifests()) !== expected)
     fail(`Round ${number} has other artifacts after ${told()}.`)
   checkOverlap(site.home, ["run", "a", "b"], told())

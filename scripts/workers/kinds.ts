@@ -21,7 +21,7 @@ export interface Fault {
   /** Whether it can happen in this trial; undefined where it always can. */
   readonly possible?: (site: Site) => boolean
   readonly happen: (trial: Trial) => Promise<void>
-  /** What may end a run before its time because of it. */
+  /** What may end a run, or a worker that is just starting, because of it: its last words. */
   readonly excuse?: RegExp
 }
 
@@ -107,6 +107,7 @@ export const faults: ReadonlyArray<Fault> = [
   weather("the run's network silent", "silent", theRun),
   {
     name: "a worker's interface down",
+    excuse: away,
     possible: ({ workers }) => workers.every(({ namespace }) => namespace !== undefined),
     happen: async (trial) => {
       const { namespace } = anyWorker(trial)

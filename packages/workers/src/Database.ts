@@ -60,11 +60,20 @@ const wordsOf = (error: unknown): string => {
 
 const answerWithin = "10 seconds"
 
-/** Work that is left behind rather than waited for when it is interrupted: the network may be gone. */
-const unwaited = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+/**
+ * Work that is left behind rather than waited for when it is interrupted: the network may be gone. A client that is closed meanwhile interrupts
+ * the work itself, which is a failure to whoever waits, not an interruption of theirs.
+ */
+const unwaited = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | Error> =>
   Effect.flatMap(Effect.forkDetach(work), (fiber) =>
-    Effect.callback<A, E>((resume) => {
-      fiber.addObserver((exit) => resume(exit))
+    Effect.callback<A, E | Error>((resume) => {
+      fiber.addObserver((exit) =>
+        resume(
+          Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+            ? Effect.fail(new Error("the connection was given up"))
+            : exit
+        )
+      )
       return Effect.sync(() => fiber.interruptUnsafe())
     })
   )
@@ -152,6 +161,13 @@ const replaceable = Effect.fnUntraced(function* (url: string, application: strin
     Semaphore.withPermit(opening)
   )
 })
+
+/** For what is done first: a database that is just restarting, or a process that was stopped amidst, is no reason to end. */
+export const atStart = {
+  schedule: Schedule.spaced("1 second"),
+  times: 3,
+  while: ({ transient }: DatabaseError) => transient
+} as const
 
 const make = Effect.fnUntraced(function* (url: string, application: string) {
   const address = withoutCredentials(url)

@@ -3,7 +3,7 @@
  * clock. A statement each, so that nothing is ever half done.
  */
 import { Context, Effect, Layer, Queue, Schema } from "effect"
-import { Database, type DatabaseError } from "./Database.ts"
+import { atStart, Database, type DatabaseError } from "./Database.ts"
 import { Event, Job, Outcome } from "./Messages.ts"
 import { create, schema } from "./tables.ts"
 
@@ -270,7 +270,7 @@ const forWorkers = ({ holds, rows, run }: Statements) => ({
 
 const make = Effect.gen(function* () {
   const { address, notifications, query } = yield* Database
-  yield* query(create)
+  yield* Effect.retry(query(create), atStart)
   const statements = statementsOf(query)
   /** What is told to one run's coordinator (`run:ID`) or to workers (`queue`). Both look again now and then by themselves. */
   const wakings = Effect.fnUntraced(function* (wanted: string) {

@@ -1,11 +1,13 @@
 /** Runs on workers: real processes, a real PostgreSQL. Skipped where there is none: see postgres.ts. */
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { connect, createServer } from "node:net"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { emptyFolder, start, write } from "../../trainyard/test/spawn.ts"
 import * as Database from "../src/Database.ts"
+import { JobQueue } from "../src/JobQueue.ts"
 import { job } from "./job.ts"
 import * as Postgres from "./postgres.ts"
 
@@ -188,6 +190,45 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
     expect(failure?.message).toMatch(
       /^No worker can make count\. Worker stale refuses count: it would make something else than the run planned: code of job\.ts changed\. Bring/
     )
+  })
+
+  test("a database that refuses at first, as one that restarts, is tried again", async () => {
+    const url = new URL(postgres?.url ?? "")
+    const target = Number(url.port)
+    let refused = 0
+    const server = createServer((socket) => {
+      if (refused++ === 0) return socket.destroy()
+      const other = connect(target, "127.0.0.1")
+      socket.on("error", () => other.destroy())
+      other.on("error", () => socket.destroy())
+      socket.pipe(other).pipe(socket)
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const own = server.address()
+    url.port = String(own === null || typeof own === "string" ? 0 : own.port)
+    const seen = await JobQueue.pipe(
+      Effect.flatMap((queue) => queue.seen("none")),
+      Effect.provide(JobQueue.layer.pipe(Layer.provide(Database.layer(url.href, "test")))),
+      Effect.runPromise
+    )
+    server.close()
+    expect(seen).toEqual([])
+    expect(refused).toBeGreaterThan(1)
+  })
+
+  test("a statement whose connection is given up because of another one fails, and interrupts nobody", async () => {
+    const waits = Database.Database.pipe(
+      Effect.flatMap(({ query }) => Effect.exit(query("SELECT pg_sleep(60)")))
+    )
+    // The first four have all connections, and are given up after ten seconds with the client. The last waits for one of them.
+    const all = [waits, waits, waits, waits, Effect.delay(waits, "1 second")]
+    const exits = await Effect.all(all, { concurrency: "unbounded" }).pipe(
+      Effect.provide(Database.layer(postgres?.url ?? "", "test")),
+      Effect.runPromise
+    )
+    const last = exits.at(-1)
+    expect(String(last)).toMatch(/DatabaseError/)
+    expect(String(last)).toMatch(/the connection was given up/)
   })
 
   test("a worker whose tables are gone ends with a sentence instead of trying for ever", async () => {
