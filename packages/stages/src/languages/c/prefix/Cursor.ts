@@ -121,18 +121,16 @@ export class Cursor {
     const isReserved =
       this.line === "none" && symbols.reserved.has(word) && !(inArguments && symbols.types.has(keyword))
     const asKeyword = this.stacks.filter((stack) => automaton.reads(stack, keyword))
-    // The judge reads a reserved word as a name where no keyword may be. That is no C, but decides what else the judge takes for C.
-    const asName = this.stacks.filter(
-      (stack) => !automaton.reads(stack, keyword) && !(isReserved && (stack.hidden || asKeyword.length === 0))
-    )
-    return [
-      ...new Set([
-        ...(asKeyword.length > 0 ? automaton.advance(asKeyword, keyword) : []),
-        ...(asName.length > 0
-          ? automaton.advance(asName, identifier, asKeyword.length > 0 ? keyword : identifier)
-          : [])
-      ])
-    ]
+    const after = asKeyword.length > 0 ? automaton.advance(asKeyword, keyword) : []
+    // The judge reads a reserved word as a name where no keyword may be: `const` of `a *const (b)`, as a product. That is no C, but decides what
+    // the judge takes for C, so it is read beside the keyword.
+    const star = symbols.of("*")
+    const mayBeName = (stack: Stack): boolean =>
+      !isReserved || (after.length > 0 && stack.symbol === star && !stack.hidden)
+    const asName = this.stacks.filter((stack) => !automaton.reads(stack, keyword) && mayBeName(stack))
+    if (asName.length === 0) return after
+    const names = automaton.advance(asName, identifier, after.length > 0 ? keyword : identifier)
+    return [...new Set([...after, ...names])]
   }
 
   /** Reads a comment's place: stacks that cannot have one there end. */

@@ -97,6 +97,12 @@ describe("C read byte by byte", () => {
   it.live("refuses what the judge refuses, where it begins", () =>
     Effect.gen(function* () {
       const { accepted, reader } = yield* opened
+      // Reserved words are no names, although the judge reads them so where no keyword may be.
+      for (const [viable, refused] of [
+        ["int f(a) ", "else b; {}"],
+        ["void f()_c (d)(g *h) L a, r;\n", "else M(e, f);"]
+      ] as const)
+        assert.isFalse(reader.begin().read(piece(viable))?.read(piece(refused)) !== undefined, refused)
       for (const [viable, refused] of [
         ["", "return "],
         ["", "}"],
