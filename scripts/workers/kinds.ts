@@ -10,7 +10,7 @@ export interface Trial {
   /** Seconds. */
   readonly lease: number
   run: Started
-  /** Runs of the same pipeline that were started meanwhile. */
+  /** Runs of the same pipeline that were started at the same time. */
   readonly others: Array<Started>
   /** A whole number from 0 to below a count, from the seed. */
   readonly pick: (count: number) => number

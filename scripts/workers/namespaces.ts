@@ -1,6 +1,6 @@
 /**
  * Network namespaces: a machine of its own as far as the network goes, whose cable can be pulled. Needs Linux, root and `ip`; what was sent
- * meanwhile is lost, and connections that outlive it go on.
+ * until it is back is lost, and connections that outlive it go on.
  */
 import { spawnSync } from "node:child_process"
 

@@ -149,7 +149,7 @@ console.log(JSON.stringify(outcomes.filter(({ status }) => status === "failed").
     expect(JSON.parse(other.stdout.trimEnd().split("\n").at(-1)!).action).not.toBe("reuse")
   })
 
-  test("whatever is no engine is refused with one sentence and exit code 2", async () => {
+  test("what is no engine is refused with one sentence and exit code 2", async () => {
     for (const [file, text] of noEngines) if (text !== undefined) write(directory, { [file]: text })
     const outcomes = await refusals(
       noEngines.map(([file]) => ({ directory, words: ["plan", "pipeline.ts", "--backend", `./${file}`] }))

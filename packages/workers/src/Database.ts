@@ -61,7 +61,7 @@ const wordsOf = (error: unknown): string => {
 const answerWithin = "10 seconds"
 
 /**
- * Work that is left behind rather than waited for when it is interrupted: the network may be gone. A client that is closed meanwhile interrupts
+ * Work that is left behind rather than waited for when it is interrupted: the network may be gone. A client that is closed before it answers interrupts
  * the work itself, which is a failure to whoever waits, not an interruption of theirs.
  */
 const unwaited = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E | Error> =>
