@@ -8,7 +8,7 @@ import { draws } from "../model/draws.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
 import { type Codec, decoder } from "./decoding.ts"
 import type { Guide } from "./Guide.ts"
-import { pick, type Sampling, weightsRoom } from "./Sampling.ts"
+import { makeBuffers, pick, type Sampling } from "./Sampling.ts"
 
 export type { Block, TextGenerator } from "./Batch.ts"
 export { type Codec, codecOf } from "./decoding.ts"
@@ -26,13 +26,13 @@ export interface CompletionOptions extends Sampling {
  */
 export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOptions, guide?: Guide) => {
   const seen = new Set(prompt)
-  const room = weightsRoom()
+  const buffers = makeBuffers()
   let made = 0
   return (logits: Float32Array): number | undefined => {
     const uniform = draws(options.seed, "token", made)
     const token =
       guide === undefined
-        ? pick(logits, options, uniform(), seen, room)
+        ? pick(logits, options, uniform(), seen, buffers)
         : guide.next(logits, options, uniform, seen, options.stopToken)
     made++
     if (token !== undefined) seen.add(token)

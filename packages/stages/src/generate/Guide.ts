@@ -9,7 +9,7 @@
 import { Effect, Schema } from "effect"
 import type { Language, LanguageUnavailable } from "../languages/Language.ts"
 import type { Prefix, PrefixReader } from "../languages/ViablePrefix.ts"
-import { candidates, type Sampling, weightsRoom } from "./Sampling.ts"
+import { candidates, makeBuffers, type Sampling } from "./Sampling.ts"
 
 /** A text that cannot be guided, or a tokenizer or a language that does not allow it. */
 export class GuideImpossible extends Schema.TaggedError<GuideImpossible>()("GuideImpossible", {
@@ -94,7 +94,7 @@ export class Guide {
   /** Tokens that end the text, where they were worked out for it as it is. */
   private ending: ReadonlyArray<number> | undefined
   private closing = false
-  private readonly room = weightsRoom()
+  private readonly buffers = makeBuffers()
 
   private constructor(guidance: Guidance, prefix: Prefix, left: number, ending: ReadonlyArray<number>) {
     this.guidance = guidance
@@ -162,7 +162,7 @@ export class Guide {
     let draws = 0
     let allowed = logits
     while (draws < mostDraws) {
-      const among = candidates(allowed, sampling, seen, this.room)
+      const among = candidates(allowed, sampling, seen, this.buffers)
       const refused: Array<number> = []
       for (; draws < mostDraws; draws++) {
         const token = among.draw(uniform())

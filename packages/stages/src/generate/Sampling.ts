@@ -34,7 +34,7 @@ type Scores = Float32Array | Float64Array
  * Memory of one text's draws, which each token writes anew: new arrays for each would cost more than the draw. The candidates are the first
  * `count` of `ids`, ascending, with their weights.
  */
-export interface Room {
+export interface Buffers {
   ids: Int32Array
   weights: Float64Array
   count: number
@@ -44,7 +44,7 @@ export interface Room {
   order: Int32Array
 }
 
-export const weightsRoom = (): Room => ({
+export const makeBuffers = (): Buffers => ({
   ids: new Int32Array(0),
   weights: new Float64Array(0),
   count: 0,
@@ -79,12 +79,12 @@ const sink = (heap: Float64Array, length: number, from: number): void => {
 }
 
 /**
- * The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. Puts into the room
+ * The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. Puts into the buffers
  * the ids of the k largest, of those that were among them until larger ones came, and of those as large as the k-th.
  */
-const cutOf = (scores: Scores, k: number, room: Room): number => {
-  if (room.largest.length !== k) room.largest = new Float64Array(k)
-  const { ids, largest: heap } = room
+const cutOf = (scores: Scores, k: number, buffers: Buffers): number => {
+  if (buffers.largest.length !== k) buffers.largest = new Float64Array(k)
+  const { ids, largest: heap } = buffers
   for (let id = 0; id < k; id++) {
     heap[id] = scores[id]!
     ids[id] = id
@@ -101,14 +101,19 @@ const cutOf = (scores: Scores, k: number, room: Room): number => {
     sink(heap, k, 0)
     least = heap[0]!
   }
-  room.count = count
+  buffers.count = count
   return least
 }
 
-const penalised = (logits: Float32Array, penalty: number, seen: Iterable<number>, room: Room): Scores => {
+const penalised = (
+  logits: Float32Array,
+  penalty: number,
+  seen: Iterable<number>,
+  buffers: Buffers
+): Scores => {
   if (penalty === 1) return logits
-  if (room.scores.length !== logits.length) room.scores = new Float64Array(logits.length)
-  const { scores } = room
+  if (buffers.scores.length !== logits.length) buffers.scores = new Float64Array(logits.length)
+  const { scores } = buffers
   scores.set(logits)
   for (const id of seen instanceof Set ? seen : new Set(seen)) {
     const score = scores[id]
@@ -118,10 +123,10 @@ const penalised = (logits: Float32Array, penalty: number, seen: Iterable<number>
 }
 
 /** Leaves the smallest set of the largest weights whose sum is at least `topP` of all; of equal weights the lower ids first. */
-const keepTopP = (room: Room, topP: number): void => {
-  const { count, weights } = room
-  if (room.order.length < count) room.order = new Int32Array(room.weights.length)
-  const { order } = room
+const keepTopP = (buffers: Buffers, topP: number): void => {
+  const { count, weights } = buffers
+  if (buffers.order.length < count) buffers.order = new Int32Array(buffers.weights.length)
+  const { order } = buffers
   let total = 0
   for (let index = 0; index < count; index++) {
     total += weights[index]!
@@ -155,23 +160,27 @@ const keepTopP = (room: Room, topP: number): void => {
 /** A little less than min-p's logarithm: what is below has a smaller weight however it is rounded. */
 const slack = 1e-6
 
-/** Puts the candidates into the room: ids and weights to draw by, in proportion to the probabilities; the largest is 1. */
-const gather = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampling, room: Room): void => {
-  if (room.ids.length !== scores.length) {
-    room.ids = new Int32Array(scores.length)
-    room.weights = new Float64Array(scores.length)
+/** Puts the candidates into the buffers: ids and weights to draw by, in proportion to the probabilities; the largest is 1. */
+const gather = (
+  scores: Scores,
+  { minP = 0, temperature, topK, topP = 1 }: Sampling,
+  buffers: Buffers
+): void => {
+  if (buffers.ids.length !== scores.length) {
+    buffers.ids = new Int32Array(scores.length)
+    buffers.weights = new Float64Array(scores.length)
   }
-  const { ids, weights } = room
+  const { ids, weights } = buffers
   if (temperature === 0) {
     ids[0] = mostLikely(scores)
     weights[0] = 1
-    room.count = 1
+    buffers.count = 1
     return
   }
   const isCut = topK !== undefined && topK < scores.length
-  const cut = isCut ? cutOf(scores, topK, room) : Number.NEGATIVE_INFINITY
-  const most = isCut ? room.count : scores.length
-  const largest = isCut ? largestOf(room.largest) : scores[mostLikely(scores)]!
+  const cut = isCut ? cutOf(scores, topK, buffers) : Number.NEGATIVE_INFINITY
+  const most = isCut ? buffers.count : scores.length
+  const largest = isCut ? largestOf(buffers.largest) : scores[mostLikely(scores)]!
   // Top-p is a share of all weights, also of those that min-p leaves out later.
   const lowest = minP > 0 && topP >= 1 ? Math.log(minP) - slack : Number.NEGATIVE_INFINITY
   let count = 0
@@ -186,8 +195,8 @@ const gather = (scores: Scores, { minP = 0, temperature, topK, topP = 1 }: Sampl
     ids[count] = id
     weights[count++] = weight
   }
-  room.count = count
-  if (topP < 1) keepTopP(room, topP)
+  buffers.count = count
+  if (topP < 1) keepTopP(buffers, topP)
   if (minP > 0) for (let index = 0; index < count; index++) if (weights[index]! < minP) weights[index] = 0
 }
 
@@ -199,17 +208,18 @@ export const distribution = (
   sampling: Sampling,
   seen: Iterable<number> = []
 ): Float64Array => {
-  const room = weightsRoom()
-  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, room), sampling, room)
+  const buffers = makeBuffers()
+  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers), sampling, buffers)
   let total = 0
-  for (let index = 0; index < room.count; index++) total += room.weights[index]!
+  for (let index = 0; index < buffers.count; index++) total += buffers.weights[index]!
   const all = new Float64Array(logits.length)
-  for (let index = 0; index < room.count; index++) all[room.ids[index]!] = room.weights[index]! / total
+  for (let index = 0; index < buffers.count; index++)
+    all[buffers.ids[index]!] = buffers.weights[index]! / total
   return all
 }
 
 /** Draws one of the candidates in proportion to their weights, by a number in [0, 1): where it is. Undefined where all weights are zero. */
-const drawn = ({ count, weights }: Room, uniform: number): number | undefined => {
+const drawn = ({ count, weights }: Buffers, uniform: number): number | undefined => {
   let total = 0
   for (let index = 0; index < count; index++) total += weights[index]!
   let left = uniform * total
@@ -232,16 +242,16 @@ export const pick = (
   sampling: Sampling,
   uniform: number,
   seen: Iterable<number> = [],
-  room: Room = weightsRoom()
+  buffers: Buffers = makeBuffers()
 ): number => {
-  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen, room)
+  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers)
   if (sampling.temperature === 0) return mostLikely(scores)
-  gather(scores, sampling, room)
-  const index = drawn(room, uniform)
-  return index === undefined ? 0 : room.ids[index]!
+  gather(scores, sampling, buffers)
+  const index = drawn(buffers, uniform)
+  return index === undefined ? 0 : buffers.ids[index]!
 }
 
-/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. Valid until the room is used again. */
+/** Tokens to draw from again and again: what is taken away is not drawn again, and the others keep their proportions. Valid until the buffers are used again. */
 export interface Candidates {
   /** A token id, by a number in [0, 1); undefined where none is left. */
   readonly draw: (uniform: number) => number | undefined
@@ -249,22 +259,22 @@ export interface Candidates {
   readonly drop: () => void
 }
 
-/** The tokens that `pick` draws from: its first draw is that of `pick`. They are valid until the room is used again. */
+/** The tokens that `pick` draws from: its first draw is that of `pick`. They are valid until the buffers are used again. */
 export const candidates = (
   logits: Float32Array,
   sampling: Sampling,
   seen: Iterable<number> = [],
-  room: Room = weightsRoom()
+  buffers: Buffers = makeBuffers()
 ): Candidates => {
-  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, room), sampling, room)
+  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers), sampling, buffers)
   let last: number | undefined
   return {
     draw: (uniform) => {
-      last = drawn(room, uniform)
-      return last === undefined ? undefined : room.ids[last]!
+      last = drawn(buffers, uniform)
+      return last === undefined ? undefined : buffers.ids[last]!
     },
     drop: () => {
-      if (last !== undefined) room.weights[last] = 0
+      if (last !== undefined) buffers.weights[last] = 0
     }
   }
 }

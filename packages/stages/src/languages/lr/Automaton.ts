@@ -3,8 +3,9 @@
  * Where the grammar is ambiguous so far, as C is at `a * b`, several stacks go on side by side. Equal stacks are one node, so that
  * ambiguities end where their readings do. Tomita 1985, "An efficient context-free parsing algorithm for natural languages".
  */
-import { type Few, withEntry } from "./Few.ts"
+
 import type { ParseTables } from "./ParseTables.ts"
+import { type SmallMap, withEntry } from "./SmallMap.ts"
 
 /** A stack. What is remembered in it (`next`, `above`) does not change what it means. */
 export class Stack {
@@ -19,11 +20,11 @@ export class Stack {
   /** What `Restrictions.marks` said of the shifts so far. */
   readonly marked: boolean
   /** Stacks with one more entry, by state, symbol and mark, once there are any. */
-  above: Few<number, Stack> | undefined
+  above: SmallMap<number, Stack> | undefined
   /** What a terminal makes of it, by terminal and symbol, once one was read. */
-  next: Few<number, Advanced> | undefined
+  next: SmallMap<number, Advanced> | undefined
   /** What a language remembers of places with this stack, or with several of which it is the first. */
-  found: Few<string, boolean> | undefined
+  found: SmallMap<string, boolean> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */

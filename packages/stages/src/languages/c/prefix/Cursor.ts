@@ -1,7 +1,7 @@
 /** Where a reader of C text is: the stacks of its parser, the lexeme that it is in, and the line. */
 import type { Automaton, Stack } from "../../lr/Automaton.ts"
 import type { Completions } from "../../lr/Completions.ts"
-import { withEntry } from "../../lr/Few.ts"
+import { withEntry } from "../../lr/SmallMap.ts"
 import type { Symbols } from "./symbols.ts"
 
 /** The C grammar, ready to read with. */

@@ -1,5 +1,5 @@
 /** A map that mostly has one entry, for objects of which there are many: a Map for each would take most of their memory. */
-export class Few<K, V> {
+export class SmallMap<K, V> {
   private key: K
   private value: V
   private others: Map<K, V> | undefined
@@ -23,8 +23,8 @@ export class Few<K, V> {
 }
 
 /** Adds an entry to a map that there may not be yet; gives the map. */
-export const withEntry = <K, V>(few: Few<K, V> | undefined, key: K, value: V): Few<K, V> => {
-  if (few === undefined) return new Few(key, value)
-  few.set(key, value)
-  return few
+export const withEntry = <K, V>(map: SmallMap<K, V> | undefined, key: K, value: V): SmallMap<K, V> => {
+  if (map === undefined) return new SmallMap(key, value)
+  map.set(key, value)
+  return map
 }
