@@ -151,6 +151,12 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, sentence: RegE
     ["--prompt", "x", "--repetition-penalty", "0"],
     /--repetition-penalty: "0"\. Expected: a number above 0\.$/m
   ],
+  [
+    ["--prompt", "x", "--dry-base", "0.5", "--dry-multiplier", "1"],
+    /--dry-base: "0\.5"\. Expected: a number of 1 or more\.$/m
+  ],
+  [["--prompt", "x", "--redeclaration-penalty", "1"], /has no effect without --grammar\. Add .*\n$/],
+  [["--prompt", "x", "--dry-allowed-length", "4"], /have no effect without --dry-multiplier\. Add .*\n$/],
   [["--prompt", "x", "-n", "0"], /--samples: "0"\. Expected: a whole number from 1 to 1024\.$/m],
   [["--prompt", "x", "--stop="], /--stop\. Expected: a text of at least one character\.$/m],
   [["--prompt", "x", "--items", "0"], /--items: "0"\. Expected: a whole number above 0\.$/m],

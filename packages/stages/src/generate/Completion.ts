@@ -7,13 +7,14 @@ import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
 import { type Codec, decoder } from "./decoding.ts"
-import type { Guide } from "./Guide.ts"
-import { makeBuffers, pick, type Sampling } from "./Sampling.ts"
+import type { Guide, GuidedSampling } from "./Guide.ts"
+import { History } from "./History.ts"
+import { makeBuffers, pick } from "./Sampling.ts"
 
 export type { Block, TextGenerator } from "./Batch.ts"
 export { type Codec, codecOf } from "./decoding.ts"
 
-export interface CompletionOptions extends Sampling {
+export interface CompletionOptions extends GuidedSampling {
   readonly maxTokens: number
   readonly seed: number
   /** Generation ends before this token: the end of a document. */
@@ -25,17 +26,17 @@ export interface CompletionOptions extends Sampling {
  * alone: one, or with a guide one for each draw. Gives undefined where a guide ends the text and there is no stop token.
  */
 export const chooser = (prompt: ReadonlyArray<number>, options: CompletionOptions, guide?: Guide) => {
-  const seen = new Set(prompt)
+  const history = new History(prompt)
   const buffers = makeBuffers()
   let made = 0
   return (logits: Float32Array): number | undefined => {
     const uniform = draws(options.seed, "token", made)
     const token =
       guide === undefined
-        ? pick(logits, options, uniform(), seen, buffers)
-        : guide.next(logits, options, uniform, seen, options.stopToken)
+        ? pick(logits, options, uniform(), history, buffers)
+        : guide.next(logits, options, uniform, history, options.stopToken)
     made++
-    if (token !== undefined) seen.add(token)
+    if (token !== undefined) history.add(token)
     return token
   }
 }

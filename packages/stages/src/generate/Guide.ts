@@ -9,6 +9,8 @@
 import { Effect, Schema } from "effect"
 import type { Language, LanguageUnavailable } from "../languages/Language.ts"
 import type { Prefix, PrefixReader } from "../languages/ViablePrefix.ts"
+import { Declarations } from "./Declarations.ts"
+import type { History } from "./History.ts"
 import { candidates, makeBuffers, type Sampling } from "./Sampling.ts"
 
 /** A text that cannot be guided, or a tokenizer or a language that does not allow it. */
@@ -72,14 +74,38 @@ export const guidance = (
     return { title: language.title, reader, tokenBytes, tokensOf: longestMatch(tokenBytes) }
   })
 
-const prefixOf = ({ reader }: Guidance, text: string): Prefix | undefined =>
-  reader.begin().read(new TextEncoder().encode(reader.prepare(text)))
+/** A text as a prefix, and what it declares. */
+interface Begun {
+  readonly prefix: Prefix
+  readonly declarations: Declarations
+}
+
+const begin = ({ reader }: Guidance, text: string): Begun | undefined => {
+  const bytes = new TextEncoder().encode(reader.prepare(text))
+  const empty = reader.begin()
+  const prefix = empty.read(bytes)
+  return prefix === undefined
+    ? undefined
+    : { prefix, declarations: Declarations.none.read(bytes, empty.declarations(bytes)) }
+}
 
 /** The text that ends a text as whole items, empty where it is whole; undefined where none was found. */
 export const closingText = (guidance: Guidance, text: string): string | undefined => {
-  const closing = prefixOf(guidance, text)?.closing()
+  const closing = begin(guidance, text)?.prefix.closing()
   return closing === undefined ? undefined : new TextDecoder().decode(closing)
 }
+
+/** How a guided token is drawn. */
+export interface GuidedSampling extends Sampling {
+  /**
+   * 0 or more: where a token is drawn that declares a name again in its block, this is subtracted from its logit, and the token is drawn anew. 0
+   * changes nothing; 5 when absent.
+   */
+  readonly redeclarationPenalty?: number | undefined
+}
+
+/** docs/generation.md says what it brings. */
+export const defaultRedeclarationPenalty = 5
 
 /** Tokens that are left beyond the estimate of an end, from which on the end is worked out for each token. */
 const margin = 16
@@ -95,10 +121,17 @@ export class Guide {
   private ending: ReadonlyArray<number> | undefined
   private closing = false
   private readonly buffers = makeBuffers()
+  private declarations: Declarations
 
-  private constructor(guidance: Guidance, prefix: Prefix, left: number, ending: ReadonlyArray<number>) {
+  private constructor(
+    guidance: Guidance,
+    { declarations, prefix }: Begun,
+    left: number,
+    ending: ReadonlyArray<number>
+  ) {
     this.guidance = guidance
     this.prefix = prefix
+    this.declarations = declarations
     this.left = left
     this.ending = ending
   }
@@ -110,12 +143,12 @@ export class Guide {
   static begin(guidance: Guidance, prompt: string, tokens: number): Effect.Effect<Guide, GuideImpossible> {
     const { title } = guidance
     const impossible = (message: string) => Effect.fail(new GuideImpossible({ message }))
-    const prefix = prefixOf(guidance, prompt)
-    if (prefix === undefined)
+    const begun = begin(guidance, prompt)
+    if (begun === undefined)
       return impossible(
         `The prompt is not the beginning of a ${title} text that the grammar accepts. Change the prompt, or leave the grammar out.`
       )
-    const closing = prefix.closing()
+    const closing = begun.prefix.closing()
     const ending = closing === undefined ? undefined : guidance.tokensOf(closing)
     if (ending === undefined)
       return impossible(
@@ -125,7 +158,7 @@ export class Guide {
       return impossible(
         `The prompt needs ${ending.length} more tokens to end as a ${title} text, and the limit is ${tokens}. Raise the limit, or leave the grammar out.`
       )
-    return Effect.succeed(new Guide(guidance, prefix, tokens, ending))
+    return Effect.succeed(new Guide(guidance, begun, tokens, ending))
   }
 
   /** Whether nothing may follow: the text was ended because the limit came near. */
@@ -135,17 +168,17 @@ export class Guide {
 
   /**
    * Draws the next token from its logits [V], under settings; `endToken` where the text ends. `uniform` gives numbers in [0, 1), one a draw;
-   * `seen` are the ids of the text so far, for the repetition penalty.
+   * `history` is the text so far, for the penalties.
    */
   next(
     logits: Float32Array,
-    sampling: Sampling,
+    sampling: GuidedSampling,
     uniform: () => number,
-    seen: Iterable<number>,
+    history: History,
     endToken: number | undefined
   ): number | undefined {
     if (!this.closing && (this.ending === undefined || this.ending.length < this.left)) {
-      const token = this.draw(logits, sampling, uniform, seen, endToken)
+      const token = this.draw(logits, sampling, uniform, history, endToken)
       if (token !== undefined) return token
     }
     return this.close() ?? endToken
@@ -154,29 +187,48 @@ export class Guide {
   /** The first token that may follow, of those that are drawn; undefined where none is among so many. */
   private draw(
     logits: Float32Array,
-    sampling: Sampling,
+    sampling: GuidedSampling,
     uniform: () => number,
-    seen: Iterable<number>,
+    history: History,
     endToken: number | undefined
   ): number | undefined {
+    const penalty = sampling.redeclarationPenalty ?? defaultRedeclarationPenalty
+    const lowered = new Set<number>()
     let draws = 0
     let allowed = logits
     while (draws < mostDraws) {
-      const among = candidates(allowed, sampling, seen, this.buffers)
+      const among = candidates(allowed, sampling, history, this.buffers)
       const refused: Array<number> = []
+      let lower: number | undefined
       for (; draws < mostDraws; draws++) {
         const token = among.draw(uniform())
         if (token === undefined) break
+        if (penalty > 0 && !lowered.has(token) && this.declaring(token).again) {
+          lower = token
+          break
+        }
         if (token === endToken ? this.prefix.complete : this.take(token)) return token
         among.drop()
         refused.push(token)
       }
-      if (refused.length === 0) return undefined
-      // All that the settings leave were refused: the next most likely ones take their place.
+      if (refused.length === 0 && lower === undefined) return undefined
+      // All that the settings leave were refused, or one is less likely now: the next most likely ones take their place.
       if (allowed === logits) allowed = logits.slice()
       for (const token of refused) allowed[token] = Number.NEGATIVE_INFINITY
+      if (lower !== undefined) {
+        allowed[lower]! -= penalty
+        lowered.add(lower)
+      }
     }
     return undefined
+  }
+
+  /** What is declared where a token follows. */
+  private declaring(token: number): Declarations {
+    const bytes = this.guidance.tokenBytes[token]
+    return bytes === undefined
+      ? this.declarations
+      : this.declarations.read(bytes, this.prefix.declarations(bytes))
   }
 
   /** Adds a token where it may follow and leaves enough tokens to end the text. */
@@ -189,6 +241,7 @@ export class Guide {
       ending = this.endingOf(next)
       if (ending === undefined || ending.length > this.left - 1) return false
     }
+    this.declarations = this.declaring(token)
     this.prefix = next
     this.ending = ending
     this.left--

@@ -2,18 +2,22 @@
  * Choosing the next token from its logits: greedy, or drawn from the model's distribution after it was changed, in this order:
  *
  *   1. repetition penalty r: x becomes x / r where x > 0, else x · r, for tokens that are in the text already
- *   2. temperature t: x becomes x / t; 0 takes the token of the largest x, the first of equals, and ends here
- *   3. top-k: tokens below the k-th largest x are left out; ties with it stay
- *   4. top-p: of p = softmax(x) over what is left, the smallest set of most likely tokens with a sum of at least top-p stays
- *   5. min-p: tokens with less than min-p times the probability of the most likely one are left out
+ *   2. DRY, with multiplier m, base b and allowed length a: x becomes x - m · b^(n - a) for tokens that would go on with a repetition of n >= a
+ *      tokens, that is, that followed the last n tokens of the text before
+ *   3. temperature t: x becomes x / t; 0 takes the token of the largest x, the first of equals, and ends here
+ *   4. top-k: tokens below the k-th largest x are left out; ties with it stay
+ *   5. top-p: of p = softmax(x) over what is left, the smallest set of most likely tokens with a sum of at least top-p stays
+ *   6. min-p: tokens with less than min-p times the probability of the most likely one are left out
  *
  * Everything is float64 arithmetic in the order of token ids over the engine's float32 logits, on one thread: the same logits, settings and
  * uniform number give the same token.
  *
  * Sources: repetition penalty: Keskar et al. 2019, "CTRL", arXiv:1909.05858, section 4.1, with the rule for negative logits of Hugging Face's
  * transformers; top-p: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", arXiv:1904.09751; min-p: Nguyen et al. 2024,
- * "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082.
+ * "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082; DRY ("don't repeat yourself"): Weidmann 2024, pull request 5677 of
+ * text-generation-webui, as in llama.cpp, without sequence breakers: lines of code repeat across line breaks.
  */
+import { History } from "./History.ts"
 
 export interface Sampling {
   /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
@@ -26,7 +30,28 @@ export interface Sampling {
   readonly minP?: number | undefined
   /** Above 0: makes tokens that are in the text already less likely where it is above 1; no change when absent. */
   readonly repetitionPenalty?: number | undefined
+  /** 0 or more: makes tokens less likely that go on with a repetition; 0, nothing, when absent. */
+  readonly dryMultiplier?: number | undefined
+  /** At least 1: how much more with each token that is repeated; 1.75 when absent. */
+  readonly dryBase?: number | undefined
+  /** Repeated tokens that are allowed; 2 when absent. */
+  readonly dryAllowedLength?: number | undefined
 }
+
+/** The settings of sampling among others. */
+export const samplingIn = (settings: Sampling): Sampling => ({
+  temperature: settings.temperature,
+  topK: settings.topK,
+  topP: settings.topP,
+  minP: settings.minP,
+  repetitionPenalty: settings.repetitionPenalty,
+  dryMultiplier: settings.dryMultiplier,
+  dryBase: settings.dryBase,
+  dryAllowedLength: settings.dryAllowedLength
+})
+
+/** What llama.cpp takes for DRY. */
+export const dryDefaults = { base: 1.75, allowedLength: 2 }
 
 type Scores = Float32Array | Float64Array
 
@@ -105,19 +130,31 @@ const cutOf = (scores: Scores, k: number, buffers: Buffers): number => {
   return least
 }
 
+/** The largest penalty of DRY: it leaves no chance, and sums stay finite. */
+const largestDry = 1e6
+
 const penalised = (
   logits: Float32Array,
-  penalty: number,
-  seen: Iterable<number>,
+  { dryAllowedLength, dryBase, dryMultiplier = 0, repetitionPenalty = 1 }: Sampling,
+  history: History,
   buffers: Buffers
 ): Scores => {
-  if (penalty === 1) return logits
+  if (repetitionPenalty === 1 && dryMultiplier === 0) return logits
   if (buffers.scores.length !== logits.length) buffers.scores = new Float64Array(logits.length)
   const { scores } = buffers
   scores.set(logits)
-  for (const id of seen instanceof Set ? seen : new Set(seen)) {
-    const score = scores[id]
-    if (score !== undefined) scores[id] = score > 0 ? score / penalty : score * penalty
+  if (repetitionPenalty !== 1)
+    for (const id of history.ids) {
+      const score = scores[id]
+      if (score !== undefined) scores[id] = score > 0 ? score / repetitionPenalty : score * repetitionPenalty
+    }
+  if (dryMultiplier > 0) {
+    const [base, allowed] = [dryBase ?? dryDefaults.base, dryAllowedLength ?? dryDefaults.allowedLength]
+    for (const [id, length] of history.repetitions(allowed)) {
+      const score = scores[id]
+      if (score !== undefined)
+        scores[id] = score - Math.min(dryMultiplier * base ** (length - allowed), largestDry)
+    }
   }
   return scores
 }
@@ -201,15 +238,15 @@ const gather = (
 }
 
 /**
- * Probability of each token [V] under these settings; they sum to 1. `seen`: ids of the text so far, for the repetition penalty.
+ * Probability of each token [V] under these settings; they sum to 1. `history`: the text so far, for the penalties.
  */
 export const distribution = (
   logits: Float32Array,
   sampling: Sampling,
-  seen: Iterable<number> = []
+  history: History = new History()
 ): Float64Array => {
   const buffers = makeBuffers()
-  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers), sampling, buffers)
+  gather(penalised(logits, sampling, history, buffers), sampling, buffers)
   let total = 0
   for (let index = 0; index < buffers.count; index++) total += buffers.weights[index]!
   const all = new Float64Array(logits.length)
@@ -235,16 +272,16 @@ const drawn = ({ count, weights }: Buffers, uniform: number): number | undefined
 }
 
 /**
- * Picks a token id. `uniform` is a number in [0, 1) that decides the draw; `seen` are the ids of the text so far, for the repetition penalty.
+ * Picks a token id. `uniform` is a number in [0, 1) that decides the draw; `history` is the text so far, for the penalties.
  */
 export const pick = (
   logits: Float32Array,
   sampling: Sampling,
   uniform: number,
-  seen: Iterable<number> = [],
+  history: History = new History(),
   buffers: Buffers = makeBuffers()
 ): number => {
-  const scores = penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers)
+  const scores = penalised(logits, sampling, history, buffers)
   if (sampling.temperature === 0) return mostLikely(scores)
   gather(scores, sampling, buffers)
   const index = drawn(buffers, uniform)
@@ -263,10 +300,10 @@ export interface Candidates {
 export const candidates = (
   logits: Float32Array,
   sampling: Sampling,
-  seen: Iterable<number> = [],
+  history: History = new History(),
   buffers: Buffers = makeBuffers()
 ): Candidates => {
-  gather(penalised(logits, sampling.repetitionPenalty ?? 1, seen, buffers), sampling, buffers)
+  gather(penalised(logits, sampling, history, buffers), sampling, buffers)
   let last: number | undefined
   return {
     draw: (uniform) => {

@@ -3,12 +3,22 @@
  * viable prefix. A prefix is a value: reading more gives another one, so that a reader can try what follows and drop it.
  */
 
+/**
+ * What matters to declarations among bytes that were read, in order: a name that is declared begins (`at` is the index of its first byte) or ends (`at`
+ * is the index of the first byte after it), a block opens or closes, a declaration ends.
+ */
+export type DeclarationEvent =
+  | { readonly event: "name" | "name-end"; readonly at: number }
+  | { readonly event: "open" | "close" | "end" }
+
 export interface Prefix {
   /**
    * The prefix with more bytes of UTF-8 text after it, which may end within a lexeme or a character; undefined where nothing that could follow
    * would make it a text of the language.
    */
   readonly read: (bytes: Uint8Array) => Prefix | undefined
+  /** What is declared among bytes that `read` takes. */
+  readonly declarations: (bytes: Uint8Array) => ReadonlyArray<DeclarationEvent>
   /** Whether the text so far is whole: one or more complete top-level items, and nothing that is not complete. */
   readonly complete: boolean
   /**

@@ -2,12 +2,11 @@
 import { Effect } from "effect"
 import { begin, type TextGenerator } from "../generate/Batch.ts"
 import type { Codec } from "../generate/Completion.ts"
-import type { Guidance, Guide } from "../generate/Guide.ts"
+import type { Guidance, Guide, GuidedSampling } from "../generate/Guide.ts"
 import { type ItemLimit, itemLimit } from "../generate/itemLimit.ts"
 import { type Ended, sampleRow } from "../generate/Samples.ts"
-import type { Sampling } from "../generate/Sampling.ts"
 
-export interface Options extends Sampling {
+export interface Options extends GuidedSampling {
   readonly maxTokens: number
   readonly seed: number
   readonly endTokenId: number

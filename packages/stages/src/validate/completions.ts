@@ -5,7 +5,8 @@
 import { Effect } from "effect"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
 import type { Codec, TextGenerator } from "../generate/Completion.ts"
-import { guidance } from "../generate/Guide.ts"
+import { type GuidedSampling, guidance } from "../generate/Guide.ts"
+import { samplingIn } from "../generate/Sampling.ts"
 import type { Compiler } from "../languages/Compiler.ts"
 import { type Language, type Parsed, parse, type Tools } from "../languages/Language.ts"
 import { type Chosen, choosePrompts, type DocumentPrompt } from "./choosePrompts.ts"
@@ -15,17 +16,12 @@ import { forEachDocument } from "./measure.ts"
 import { Overlap } from "./overlap.ts"
 import type { Completion } from "./Report.ts"
 
-export interface Config {
+export interface Config extends GuidedSampling {
+  readonly maxTokens: number
   readonly prompts?: ReadonlyArray<string>
   readonly documentPrompts: number
   readonly guided: boolean
-  readonly maxTokens: number
   readonly items: number
-  readonly temperature: number
-  readonly topK: number
-  readonly topP?: number
-  readonly minP?: number
-  readonly repetitionPenalty?: number
   readonly seed: number
 }
 
@@ -93,15 +89,20 @@ const promptsOf = Effect.fnUntraced(function* <E, E2, R>(
     documents,
     codec,
     { endings: language.endings, items: tools.items },
-    { count: config.documentPrompts, seed: config.seed, longestItem: Math.floor(config.maxTokens / 4) }
+    {
+      count: config.documentPrompts,
+      seed: config.seed,
+      longestItem: Math.floor(config.maxTokens / 4)
+    }
   )
 })
 
 /** How completions are drawn, and where they end. */
 const samplingOf = <E, E2, R>({ config, endTokenId }: Options<E, E2, R>, tools: Tools | undefined) => {
-  const { items, maxTokens, minP, repetitionPenalty, seed, temperature, topK, topP } = config
+  const { items, maxTokens, redeclarationPenalty, seed } = config
   return {
-    ...{ maxTokens, minP, repetitionPenalty, seed, temperature, topK, topP, endTokenId },
+    ...samplingIn(config),
+    ...{ maxTokens, redeclarationPenalty, seed, endTokenId },
     items: tools === undefined || items === 0 ? undefined : { count: items, lastItem: tools.lastItem },
     // A guided completion is ended whole where it repeats itself, so a free one does not wait for the limit either.
     loopStop: true

@@ -29,6 +29,7 @@ import { fillIn } from "./fillInTheMiddle.ts"
 import * as gates from "./gates.ts"
 import { predictions } from "./predictions.ts"
 import { type Completion, type Gate, Report, type ReportValue, YardstickName } from "./Report.ts"
+import * as sampling from "./sampling.ts"
 import { checkTokenizers } from "./tokenizers.ts"
 import { writeReport } from "./writeReport.ts"
 
@@ -74,40 +75,7 @@ const fields = {
    * @unit items
    */
   items: wholeNumber.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
-  /**
-   * Length of a completion, which ends earlier where it repeats itself.
-   * @unit tokens
-   */
-  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(320))),
-  /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
-  temperature: Schema.Finite.pipe(
-    Schema.check(Schema.isGreaterThanOrEqualTo(0)),
-    Schema.withDecodingDefaultKey(Effect.succeed(0.5))
-  ),
-  /**
-   * Samples from this many of the most likely tokens only.
-   * @unit tokens
-   */
-  topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
-  /**
-   * Samples from the fewest most likely tokens with at least this probability together.
-   * @defaultValue 1, all of them
-   */
-  topP: Schema.optionalKey(
-    Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1)))
-  ),
-  /**
-   * Leaves out tokens with less than this share of the most likely token's probability.
-   * @defaultValue 0.1
-   */
-  minP: Schema.optionalKey(
-    Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
-  ),
-  /**
-   * Makes tokens of the text so far less likely where it is above 1.
-   * @defaultValue 1.1
-   */
-  repetitionPenalty: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
+  ...sampling.fields,
   /** Draws the documents, the prompts and the completions. */
   seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
   /** Orders of the Kneser-Ney n-gram baselines that are measured. */
@@ -139,37 +107,8 @@ const compressorVersions = (yardsticks: Config["yardsticks"]) =>
     (name) => Effect.map(Compressor.version(name), (version) => [name, version] as const)
   ).pipe(Effect.map((versions): Readonly<Record<string, string>> => Object.fromEntries(versions)))
 
-/** Cuts that have no effect where nothing is drawn; undefined when there are none. */
-const withoutDraws = ({ minP, temperature, topP }: Config): string | undefined => {
-  const set = [...(topP === undefined ? [] : ["topP"]), ...(minP === undefined ? [] : ["minP"])]
-  return temperature > 0 || set.length === 0
-    ? undefined
-    : `${set.join(" and ")} ${set.length === 1 ? "has" : "have"} no effect, because temperature is 0 and the most likely token is always taken. Set temperature, or take ${set.join(" and ")} out.`
-}
-
 /** Completions that are written at once: more take memory for their key-value caches. */
 const completionRows = 8
-
-/** The settings with the defaults of those that have no effect at temperature 0, where giving them is refused. docs/validation.md says why these. */
-const withDefaults = (config: Config) => ({
-  ...config,
-  minP: config.minP ?? 0.1,
-  repetitionPenalty: config.repetitionPenalty ?? 1.1
-})
-
-const samplingOf = (config: Config): string => {
-  const { items, maxTokens, minP = 0, repetitionPenalty = 1, seed, temperature, topK, topP = 1 } = config
-  const cuts = [
-    ...(topP < 1 ? [`top-p ${topP}`] : []),
-    ...(minP > 0 ? [`min-p ${minP}`] : []),
-    ...(repetitionPenalty === 1 ? [] : [`repetition penalty ${repetitionPenalty}`])
-  ]
-  const whole = items === 0 ? "" : items === 1 ? ", to the end of an item" : `, to the end of ${items} items`
-  const also = cuts.map((cut) => `, ${cut}`).join("")
-  return temperature === 0
-    ? `at most ${maxTokens} tokens${whole}, always the most likely one${repetitionPenalty === 1 ? "" : `, repetition penalty ${repetitionPenalty}`}`
-    : `at most ${maxTokens} tokens${whole}, drawn at temperature ${temperature} from the ${topK} most likely${also} (seed ${seed})`
-}
 
 /** Whether the model was trained on this dataset's training split, undefined where that is not known; warns about what limits the figures. */
 const checkSplits = Effect.fnUntraced(function* (
@@ -253,7 +192,7 @@ export const validate = Stage.make({
   validateConfig: (config) =>
     (config.language === "none" ? gates.withoutLanguage(config) : undefined) ??
     gates.withoutYardstick(config) ??
-    withoutDraws(config),
+    sampling.withoutEffect(config),
   output: Report,
   usesBackend: true,
   // The compiler, the grammar and the compressors belong to the machine and not to the inputs.
@@ -293,7 +232,7 @@ export const validate = Stage.make({
     })
     const { figures: prediction, kinds, name: split, whole } = first
 
-    const completing = withDefaults(config)
+    const completing = sampling.withDefaults(config)
     const measured = yield* measureCompletions({
       config: completing,
       language,
@@ -338,7 +277,7 @@ export const validate = Stage.make({
         sameTraining,
         calibration: provenance?.temperature,
         engine: `${backend.engine}, ${backend.settings.precision}, ${backend.settings.threads} threads`,
-        sampling: samplingOf(completing),
+        sampling: sampling.describe(completing),
         seconds,
         language
       },

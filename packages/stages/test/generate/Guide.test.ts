@@ -5,6 +5,7 @@ import { Effect, Stream } from "effect"
 import type { TextGenerator } from "../../src/generate/Batch.ts"
 import type { Codec } from "../../src/generate/decoding.ts"
 import { closingText, type Guidance, Guide, guidance } from "../../src/generate/Guide.ts"
+import { History } from "../../src/generate/History.ts"
 import { type Part, type SampleOptions, samples } from "../../src/generate/Samples.ts"
 import { c } from "../../src/languages/c/c.ts"
 import { python } from "../../src/languages/python/python.ts"
@@ -126,6 +127,22 @@ describe("guided completions of C", () => {
         endings.set(ended ?? "", (endings.get(ended ?? "") ?? 0) + 1)
       }
       expect([...endings.keys()]).toEqual(expect.arrayContaining(["stop", "items"]))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("declare a name of their block again only where the penalty leaves nothing likelier", () =>
+    Effect.gen(function* () {
+      const { guide } = yield* opened
+      const [again, bar] = ["foo", "bar_t"].map((word) => 256 + words.indexOf(word))
+      const logits = Float32Array.from(tokenBytes, (_, id) => (id === again ? 10 : id === bar ? 6 : 0))
+      const next = Effect.fnUntraced(function* (redeclarationPenalty?: number) {
+        const one = yield* Guide.begin(guide, "int f(void) { int foo; int ", 50)
+        const settings = { temperature: 0, redeclarationPenalty }
+        return one.next(logits, settings, () => 0.5, new History(), endToken)
+      })
+      assert.strictEqual(yield* next(0), again)
+      assert.strictEqual(yield* next(3), again)
+      assert.strictEqual(yield* next(), bar)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

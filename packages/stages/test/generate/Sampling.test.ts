@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { History } from "../../src/generate/History.ts"
 import { logProbabilities } from "../../src/generate/logProbabilities.ts"
 import { distribution, pick } from "../../src/generate/Sampling.ts"
 
@@ -61,13 +62,15 @@ describe("pick", () => {
   })
 })
 
-const seen = fc.array(fc.integer({ min: 0, max: 29 }), { maxLength: 10 })
+const history = fc.array(fc.integer({ min: 0, max: 29 }), { maxLength: 10 }).map((ids) => new History(ids))
 const sampling = fc.record({
   temperature: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 3, noNaN: true })),
   topK: fc.option(fc.integer({ min: 1, max: 10 }), { nil: undefined }),
   topP: fc.option(fc.double({ min: 0.01, max: 1, noNaN: true }), { nil: undefined }),
   minP: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
-  repetitionPenalty: fc.option(fc.double({ min: 0.5, max: 3, noNaN: true }), { nil: undefined })
+  repetitionPenalty: fc.option(fc.double({ min: 0.5, max: 3, noNaN: true }), { nil: undefined }),
+  dryMultiplier: fc.option(fc.double({ min: 0, max: 3, noNaN: true }), { nil: undefined }),
+  dryAllowedLength: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined })
 })
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
 const kept = (probabilities: Float64Array) => [...probabilities.keys()].filter((id) => probabilities[id]! > 0)
@@ -75,11 +78,11 @@ const kept = (probabilities: Float64Array) => [...probabilities.keys()].filter((
 describe("distribution", () => {
   it("sums to 1 under any settings, and the most likely token stays so", () => {
     fc.assert(
-      fc.property(logits, sampling, seen, (values, settings, seen) => {
-        const probabilities = distribution(values, settings, seen)
+      fc.property(logits, sampling, history, (values, settings, history) => {
+        const probabilities = distribution(values, settings, history)
         assert.closeTo(sum(probabilities), 1, 1e-9)
         assert.isTrue(probabilities.every((probability) => probability >= 0 && probability <= 1))
-        const best = distribution(values, { ...settings, temperature: 0 }, seen).indexOf(1)
+        const best = distribution(values, { ...settings, temperature: 0 }, history).indexOf(1)
         assert.strictEqual(Math.max(...probabilities), Math.max(...probabilities.slice(0, best + 1)))
       })
     )
@@ -87,15 +90,35 @@ describe("distribution", () => {
 
   it("is what pick draws from", () => {
     fc.assert(
-      fc.property(logits, sampling, seen, uniform, (values, settings, seen, draw) => {
-        const probabilities = distribution(values, settings, seen)
-        const id = pick(values, settings, draw, seen)
+      fc.property(logits, sampling, history, uniform, (values, settings, history, draw) => {
+        const probabilities = distribution(values, settings, history)
+        const id = pick(values, settings, draw, history)
         assert.isAbove(probabilities[id]!, 0)
         const before = sum(probabilities.slice(0, id))
         assert.isAtMost(before, draw + 1e-9)
         assert.isAtLeast(before + probabilities[id]!, draw - 1e-9)
       })
     )
+  })
+
+  it("DRY takes multiplier times base to the power of the repeated tokens beyond those allowed", () => {
+    const values = Float32Array.of(0, 0, 0)
+    // After "0 1 2 0 1", 2 would repeat two tokens; 0 and 1 none.
+    const history = new History([0, 1, 2, 0, 1])
+    const penaltyOf = (settings: object) => {
+      const [first, , third] = distribution(values, { temperature: 1, ...settings }, history)
+      return Math.log(first! / third!)
+    }
+    const dry = { dryMultiplier: 0.8, dryBase: 2 }
+    assert.closeTo(penaltyOf({ ...dry, dryAllowedLength: 1 }), 1.6, 1e-12)
+    assert.closeTo(penaltyOf({ ...dry, dryAllowedLength: 2 }), 0.8, 1e-12)
+    assert.strictEqual(penaltyOf({ ...dry, dryAllowedLength: 3 }), 0)
+    assert.closeTo(penaltyOf({ dryMultiplier: 3 }), 3, 1e-12)
+    assert.strictEqual(penaltyOf({}), 0)
+    assert.strictEqual(pick(values, { temperature: 0, dryMultiplier: 1 }, 0, history), 0)
+    assert.strictEqual(pick(Float32Array.of(0, 0, 1), { temperature: 0, dryMultiplier: 2 }, 0, history), 0)
+    const often = new History(Array.from({ length: 3000 }, () => 1))
+    assert.strictEqual(distribution(values, { temperature: 1, dryMultiplier: 1 }, often)[1], 0)
   })
 
   it("top-p keeps the smallest set that is probable enough", () => {
@@ -131,7 +154,7 @@ describe("distribution", () => {
     const probabilities = distribution(
       Float32Array.of(2, -2, 2, -2),
       { temperature: 1, repetitionPenalty: 2 },
-      [0, 1, 1, 0]
+      new History([0, 1, 1, 0])
     )
     const expected = distribution(Float32Array.of(1, -4, 2, -2), { temperature: 1 })
     assert.deepStrictEqual(probabilities, expected)

@@ -14,9 +14,9 @@ const decoded = (config: Readonly<Record<string, unknown>>) => {
 describe("sampling settings", () => {
   it.effect("are taken, and left out change nothing of the config", () =>
     Effect.gen(function* () {
-      const given = { topP: 0.9, minP: 0.05, repetitionPenalty: 1.2 }
+      const given = { topP: 0.9, minP: 0.05, repetitionPenalty: 1.2, dryMultiplier: 1, dryBase: 2 }
       assert.deepInclude(yield* decoded(given), given)
-      assert.doesNotHaveAnyKeys(yield* decoded({}), ["topP", "minP", "repetitionPenalty"])
+      assert.doesNotHaveAnyKeys(yield* decoded({}), ["topP", "minP", "repetitionPenalty", "dryMultiplier"])
     })
   )
 
@@ -27,6 +27,11 @@ describe("sampling settings", () => {
         [{ topP: 1.1 }, /topP/],
         [{ minP: -1 }, /minP/],
         [{ repetitionPenalty: 0 }, /repetitionPenalty/],
+        [{ dryBase: 0.9 }, /dryBase/],
+        [
+          { dryMultiplier: 0, dryAllowedLength: 4 },
+          /dryAllowedLength has no effect, because dryMultiplier is 0/
+        ],
         [{ temperature: 0, topP: 0.9 }, /topP has no effect, because temperature is 0 .* take topP out\./],
         [{ temperature: 0, topP: 0.9, minP: 0.1 }, /topP and minP have no effect/]
       ] as const

@@ -1,7 +1,8 @@
 /** Flags that say how text is drawn and where it ends: those of `trainyard generate` that say nothing of where to compute. */
 
-import { guidance } from "@trainyard/stages/generate/Guide"
+import { defaultRedeclarationPenalty, guidance } from "@trainyard/stages/generate/Guide"
 import type { GenerateOptions, Loaded } from "@trainyard/stages/generate/Model"
+import { dryDefaults } from "@trainyard/stages/generate/Sampling"
 import { builtIn, named } from "@trainyard/stages/languages/builtIn"
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
@@ -59,6 +60,22 @@ const drawing = {
     Flag.withDescription("Make tokens of the text so far less likely where X is above 1; 1 changes nothing"),
     Flag.withDefault(1)
   ),
+  dryMultiplier: numberIn("dry-multiplier", (multiplier) => multiplier >= 0, "a number of 0 or more").pipe(
+    Flag.withDescription(
+      "DRY: make tokens less likely that go on with a repetition, by X for the first beyond the allowed length; 0 changes nothing"
+    ),
+    Flag.withDefault(0)
+  ),
+  dryBase: numberIn("dry-base", (base) => base >= 1, "a number of 1 or more").pipe(
+    Flag.withDescription(
+      `DRY: X times as much with each token that is repeated. Default: ${dryDefaults.base}`
+    ),
+    Flag.optional
+  ),
+  dryAllowedLength: wholeAbove0("dry-allowed-length").pipe(
+    Flag.withDescription(`DRY: how many tokens may be repeated. Default: ${dryDefaults.allowedLength}`),
+    Flag.optional
+  ),
   seed: Flag.Int("seed").pipe(
     Flag.withMetavar("S"),
     Flag.withDescription(
@@ -107,6 +124,16 @@ const ending = {
     ),
     Flag.optional
   ),
+  redeclarationPenalty: numberIn(
+    "redeclaration-penalty",
+    (penalty) => penalty >= 0,
+    "a number of 0 or more"
+  ).pipe(
+    Flag.withDescription(
+      `With --grammar: make tokens less likely that declare a name again in its block, by X of their logits; 0 changes nothing. Default: ${defaultRedeclarationPenalty}`
+    ),
+    Flag.optional
+  ),
   noLoopStop: Flag.Boolean("no-loop-stop").pipe(
     Flag.withoutNegation,
     Flag.withDescription("Write on when the text repeats itself: the same run of tokens again and again"),
@@ -131,12 +158,16 @@ export interface SamplingFlags {
   readonly topP: number
   readonly minP: number
   readonly repetitionPenalty: number
+  readonly dryMultiplier: number
+  readonly dryBase: Option.Option<number>
+  readonly dryAllowedLength: Option.Option<number>
   readonly seed: number
   readonly maxTokens: number
   readonly stop: ReadonlyArray<string>
   readonly items: Option.Option<number>
   readonly language: Option.Option<string>
   readonly grammar: Option.Option<string>
+  readonly redeclarationPenalty: Option.Option<number>
   readonly noLoopStop: boolean
   readonly logprobs: Option.Option<number>
 }
@@ -155,12 +186,16 @@ export const contradiction = (flags: SamplingFlags & { readonly json: boolean })
     return `--items counts items of ${flags.language.value}, and --grammar writes ${flags.grammar.value}. Give one language for both, or leave --grammar out.`
   if (flags.temperature === 0 && (flags.topP < 1 || flags.minP > 0))
     return "--top-p and --min-p have no effect at --temperature 0, which always takes the most likely token. Leave them out, or give a temperature."
+  if (Option.isSome(flags.redeclarationPenalty) && Option.isNone(flags.grammar))
+    return "--redeclaration-penalty has no effect without --grammar. Add --grammar c, or leave it out."
+  if (flags.dryMultiplier === 0 && (Option.isSome(flags.dryBase) || Option.isSome(flags.dryAllowedLength)))
+    return "--dry-base and --dry-allowed-length have no effect without --dry-multiplier. Add --dry-multiplier X, such as 0.8, or leave them out."
   return undefined
 }
 
 /** The flags as this model takes them. The tools of a language are open as long as the scope. */
 export const optionsOf = Effect.fnUntraced(function* (flags: SamplingFlags, { codec }: Loaded) {
-  const { maxTokens, minP, repetitionPenalty, seed, stop, temperature, topK, topP } = flags
+  const { dryMultiplier, maxTokens, minP, repetitionPenalty, seed, stop, temperature, topK, topP } = flags
   const language = named(Option.getOrElse(flags.language, () => Option.getOrElse(flags.grammar, () => "c")))
   const items =
     Option.isNone(flags.items) || language === undefined
@@ -174,9 +209,13 @@ export const optionsOf = Effect.fnUntraced(function* (flags: SamplingFlags, { co
     topP,
     minP,
     repetitionPenalty,
+    dryMultiplier,
+    dryBase: Option.getOrUndefined(flags.dryBase),
+    dryAllowedLength: Option.getOrUndefined(flags.dryAllowedLength),
     seed,
     stop,
     items,
+    redeclarationPenalty: Option.getOrUndefined(flags.redeclarationPenalty),
     guidance: writes === undefined ? undefined : yield* guidance(writes, codec.tokenBytes),
     loopStop: !flags.noLoopStop,
     logprobs: Option.getOrUndefined(flags.logprobs)

@@ -24,6 +24,14 @@ const promptsOf = (prompt: CompletionRequest["prompt"]): ReadonlyArray<Given> =>
 }
 
 /** Stop texts as a list. */
+export const dryOf = (
+  request: Pick<CompletionRequest, "dry_allowed_length" | "dry_base" | "dry_multiplier">
+) => ({
+  dryMultiplier: request.dry_multiplier,
+  dryBase: request.dry_base,
+  dryAllowedLength: request.dry_allowed_length
+})
+
 export const stopsOf = (stop: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
   typeof stop === "string" ? [stop] : (stop ?? [])
 
@@ -52,6 +60,8 @@ const contradiction = Effect.fnUntraced(function* (request: CompletionRequest, c
       "grammar",
       "A grammar guides what follows a prompt, not a middle: leave suffix or grammar out."
     )
+  if (request.redeclaration_penalty !== undefined && request.grammar === undefined)
+    return yield* invalid("redeclaration_penalty", "redeclaration_penalty needs grammar.")
   if (request.stream_options !== undefined && request.stream !== true)
     return yield* invalid("stream_options", "stream_options needs stream.")
 })
@@ -78,10 +88,12 @@ const askedBy = Effect.fnUntraced(function* (request: CompletionRequest) {
           topP: request.top_p,
           minP: request.min_p,
           repetitionPenalty: request.repetition_penalty,
+          ...dryOf(request),
           seed: seed + index,
           stop: stopsOf(request.stop),
           loopStop: request.loop_stop,
           logprobs: request.logprobs,
+          redeclarationPenalty: request.redeclaration_penalty,
           guidance
         }
       })

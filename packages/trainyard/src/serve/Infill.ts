@@ -5,7 +5,7 @@ import { Effect, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { invalid } from "./ApiError.ts"
 import { write } from "./Choices.ts"
-import { stopsOf } from "./Completions.ts"
+import { dryOf, stopsOf } from "./Completions.ts"
 import { asServerError } from "./completionAnswer.ts"
 import { fit } from "./Prompts.ts"
 import { decode, InfillRequest } from "./Requests.ts"
@@ -70,6 +70,7 @@ const askedBy = Effect.fnUntraced(function* (request: InfillRequest) {
       topP: request.top_p ?? defaults.topP,
       minP: request.min_p ?? defaults.minP,
       repetitionPenalty: request.repeat_penalty,
+      ...dryOf(request),
       seed: request.seed ?? randomInt(2 ** 31),
       stop: stopsOf(request.stop)
     }

@@ -18,13 +18,16 @@ const sampling = {
   top_p: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1))),
   top_k: Schema.optionalKey(Schema.Int.check(between(0, 2 ** 31 - 1))),
   min_p: Schema.optionalKey(Schema.Finite.check(between(0, 1))),
+  dry_multiplier: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
+  dry_base: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(1))),
+  dry_allowed_length: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
   seed: Schema.optionalKey(Schema.Int.check(between(-(2 ** 31), 2 ** 32 - 1))),
   stop: Schema.optionalKey(
     Schema.Union([stopText, Schema.Array(stopText).check(Schema.isMaxLength(mostStops))])
   )
 }
 
-/** `POST /v1/completions`, with `top_k`, `min_p` and `repetition_penalty` beside the fields of OpenAI. */
+/** `POST /v1/completions`, with `top_k`, `min_p`, `repetition_penalty` and the fields of DRY beside those of OpenAI. */
 export const CompletionRequest = Schema.Struct({
   ...sampling,
   /** Answered by the model that is served, whatever its name. */
@@ -47,6 +50,8 @@ export const CompletionRequest = Schema.Struct({
   stream_options: Schema.optionalKey(Schema.Struct({ include_usage: Schema.optionalKey(Schema.Boolean) })),
   /** Keeps the texts to those of a language, which they end whole: the name of a grammar, such as `c`. */
   grammar: Schema.optionalKey(Schema.String),
+  /** With a grammar: how much less likely tokens are that declare a name again in its block. */
+  redeclaration_penalty: Schema.optionalKey(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))),
   /** Whether a text that repeats itself ends; true unless given. */
   loop_stop: Schema.optionalKey(Schema.Boolean),
   /** For the caller's own books. */

@@ -56,6 +56,8 @@ export class Cursor {
   begun = false
   /** The beginning of the line, where that may be a directive. */
   beginning = ""
+  /** Hears of terminals that are read; not copied. */
+  onTerminal: ((terminal: number) => void) | undefined
 
   constructor(grammar: Grammar, stacks: ReadonlyArray<Stack>) {
     this.grammar = grammar
@@ -94,7 +96,9 @@ export class Cursor {
 
   /** Reads a terminal. Gives false, and changes nothing, where it may not follow. */
   feed(terminal: number): boolean {
-    return this.goOn(this.grammar.automaton.advance(this.stacks, terminal))
+    const isRead = this.goOn(this.grammar.automaton.advance(this.stacks, terminal))
+    if (isRead) this.onTerminal?.(terminal)
+    return isRead
   }
 
   /** Reads a word as what it is for each stack: a keyword, or a name where the keyword means nothing. */

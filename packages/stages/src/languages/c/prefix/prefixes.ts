@@ -1,12 +1,13 @@
 /** C texts as viable prefixes: tree-sitter's tables, C's restrictions, and a lexer that reads byte by byte. */
-import { Automaton } from "../../lr/Automaton.ts"
+import { Automaton, type Stack } from "../../lr/Automaton.ts"
 import { Completions } from "../../lr/Completions.ts"
 import * as ParseTables from "../../lr/ParseTables.ts"
-import type { Prefix, PrefixReader } from "../../ViablePrefix.ts"
+import { type SmallMap, withEntry } from "../../lr/SmallMap.ts"
+import type { DeclarationEvent, Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
 import { Cursor, type Grammar, type Mode, rememberedOf } from "./Cursor.ts"
 import { closingOf, distanceOf, endings, isComplete, isEndable } from "./closing.ts"
-import { readBytes } from "./readBytes.ts"
+import { declarationsOf, type ReadDeclarations } from "./declarations.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
 
@@ -38,22 +39,77 @@ const hasEnding = (cursor: Cursor): boolean => {
   return rememberedOf(cursor, key, () => endings(cursor).next().done !== true)
 }
 
+/**
+ * Places that were read, by the first of their stacks, then by what tells them from others: each is one object, however texts came to it. So what
+ * follows a place is read once, for all texts that come there.
+ */
+type Known = WeakMap<Stack, SmallMap<string, CPrefix>>
+
+/** Where bytes lead, and what they declare. */
+interface Read {
+  readonly next: CPrefix | undefined
+  readonly declarations: ReadonlyArray<DeclarationEvent>
+}
+
+interface Reader {
+  readonly known: Known
+  readonly read: ReadDeclarations
+}
+
 class CPrefix implements Prefix {
   private readonly cursor: Cursor
+  private readonly reader: Reader
+  /** What bytes lead to, by the array that they came in: a tokenizer's tokens are the same arrays each time. */
+  private after: SmallMap<Uint8Array, Read> | undefined
+  private isComplete: boolean | undefined
+  private estimate: number | undefined
 
-  constructor(cursor: Cursor) {
+  private constructor(cursor: Cursor, reader: Reader) {
     this.cursor = cursor
+    this.reader = reader
+  }
+
+  static at(cursor: Cursor, reader: Reader): CPrefix {
+    const [first, ...others] = cursor.stacks
+    if (first === undefined) return new CPrefix(cursor, reader)
+    const key = `${others.map(({ number }) => number)} ${cursor.key}`
+    const found = reader.known.get(first)?.get(key)
+    if (found !== undefined) return found
+    const made = new CPrefix(cursor, reader)
+    reader.known.set(first, withEntry(reader.known.get(first), key, made))
+    cursor.grammar.automaton.remembered()
+    return made
   }
 
   read(bytes: Uint8Array): Prefix | undefined {
+    return this.follow(bytes).next
+  }
+
+  declarations(bytes: Uint8Array): ReadonlyArray<DeclarationEvent> {
+    return this.follow(bytes).declarations
+  }
+
+  private follow(bytes: Uint8Array): Read {
+    let found = this.after?.get(bytes)
+    if (found === undefined) {
+      found = this.followNew(bytes)
+      this.after = withEntry(this.after, bytes, found)
+      this.cursor.grammar.automaton.remembered()
+    }
+    return found
+  }
+
+  private followNew(bytes: Uint8Array): Read {
     const cursor = this.cursor.copy()
-    if (!readBytes(cursor, bytes)) return undefined
+    const declarations = this.reader.read(cursor, bytes)
+    if (declarations === undefined) return nowhere
     const isViable = isDecided(cursor) ? isEndable(cursor) : hasEnding(cursor)
-    return isViable ? new CPrefix(cursor) : undefined
+    return isViable ? { next: CPrefix.at(cursor, this.reader), declarations } : nowhere
   }
 
   get complete(): boolean {
-    return isComplete(this.cursor)
+    this.isComplete ??= isComplete(this.cursor)
+    return this.isComplete
   }
 
   closing(): Uint8Array | undefined {
@@ -61,9 +117,12 @@ class CPrefix implements Prefix {
   }
 
   distance(): number {
-    return distanceOf(this.cursor)
+    this.estimate ??= distanceOf(this.cursor)
+    return this.estimate
   }
 }
+
+const nowhere: Read = { next: undefined, declarations: [] }
 
 /** Reads the grammar's tables from its module. Throws where they are not those that this reader knows. */
 export const openPrefixes = async (file: string): Promise<PrefixReader> => {
@@ -71,8 +130,9 @@ export const openPrefixes = async (file: string): Promise<PrefixReader> => {
   const symbols = symbolsOf(tables)
   const automaton = new Automaton(tables, restrictionsOf(tables, symbols))
   const grammar: Grammar = { automaton, completions: new Completions(automaton, symbols.cost), symbols }
+  const reader: Reader = { known: new WeakMap(), read: declarationsOf(tables, symbols) }
   return {
-    begin: () => new CPrefix(new Cursor(grammar, [automaton.begin()])),
+    begin: () => CPrefix.at(new Cursor(grammar, [automaton.begin()]), reader),
     prepare: withoutCplusplus
   }
 }

@@ -74,7 +74,16 @@ const mayHoldText = ({ mode, text }: Cursor): boolean =>
   mode === "argument" ||
   (mode === "character" && text === "")
 
-export const readBytes = (cursor: Cursor, bytes: Uint8Array): boolean => {
-  for (const byte of bytes) if (!readByte(cursor, byte)) return false
+/** Reads bytes. False where they cannot follow; the cursor is then of no use. `onWord` hears of each word of code that begins or ends among them. */
+export const readBytes = (
+  cursor: Cursor,
+  bytes: Uint8Array,
+  onWord?: (edge: "begin" | "end", at: number) => void
+): boolean => {
+  for (let at = 0; at < bytes.length; at++) {
+    const wasWord = cursor.mode === "word"
+    if (!readByte(cursor, bytes[at]!)) return false
+    if (wasWord !== (cursor.mode === "word")) onWord?.(wasWord ? "end" : "begin", at)
+  }
   return true
 }

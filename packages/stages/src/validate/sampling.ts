@@ -1,0 +1,116 @@
+/** The settings of `validate` that say how completions are drawn: those of `generate`, with defaults that make completions end. */
+import { Effect, Schema } from "effect"
+import { defaultRedeclarationPenalty } from "../generate/Guide.ts"
+import { dryDefaults } from "../generate/Sampling.ts"
+
+const positive = Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0)))
+const atLeast = (least: number) => Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(least)))
+
+export const fields = {
+  /**
+   * Length of a completion, which ends earlier where it repeats itself.
+   * @unit tokens
+   */
+  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(320))),
+  /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
+  temperature: Schema.Finite.pipe(
+    Schema.check(Schema.isGreaterThanOrEqualTo(0)),
+    Schema.withDecodingDefaultKey(Effect.succeed(0.5))
+  ),
+  /**
+   * Samples from this many of the most likely tokens only.
+   * @unit tokens
+   */
+  topK: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(40))),
+  /**
+   * Samples from the fewest most likely tokens with at least this probability together.
+   * @defaultValue 1, all of them
+   */
+  topP: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1)))
+  ),
+  /**
+   * Leaves out tokens with less than this share of the most likely token's probability.
+   * @defaultValue 0.1
+   */
+  minP: Schema.optionalKey(
+    Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
+  ),
+  /**
+   * Makes tokens of the text so far less likely where it is above 1.
+   * @defaultValue 1.1
+   */
+  repetitionPenalty: Schema.optionalKey(Schema.Finite.pipe(Schema.check(Schema.isGreaterThan(0)))),
+  /**
+   * DRY: makes tokens less likely that go on with a repetition, by `dryMultiplier` × `dryBase` ^ (repeated tokens - `dryAllowedLength`) of their
+   * logits. 0 turns it off.
+   * @defaultValue 0
+   */
+  dryMultiplier: Schema.optionalKey(atLeast(0)),
+  /**
+   * How much stronger DRY is with each token that is repeated.
+   * @defaultValue 1.75
+   */
+  dryBase: Schema.optionalKey(atLeast(1)),
+  /**
+   * How many tokens may be repeated.
+   * @unit tokens
+   * @defaultValue 2
+   */
+  dryAllowedLength: Schema.optionalKey(positive),
+  /**
+   * Makes guided completions less likely to declare a name again in its block, by so much of the logits of tokens that do. 0 turns it off.
+   */
+  redeclarationPenalty: atLeast(0).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(defaultRedeclarationPenalty))
+  )
+}
+type Config = Schema.Struct<typeof fields>["Type"]
+
+/** docs/validation.md says why these. */
+export const defaults = {
+  minP: 0.1,
+  repetitionPenalty: 1.1,
+  dryMultiplier: 0,
+  dryBase: dryDefaults.base,
+  dryAllowedLength: dryDefaults.allowedLength
+}
+
+/** The settings with the defaults of those that have no effect beside some others, where giving them is refused. */
+export const withDefaults = <C extends Config>(config: C) => ({ ...defaults, ...config })
+
+/** Why settings that are given have no effect, and what to do; undefined where all have one. */
+export const withoutEffect = (config: Config): string | undefined => {
+  const unused = (names: ReadonlyArray<keyof Config>, why: string, remedy: string) => {
+    const given = names.filter((name) => config[name] !== undefined)
+    if (given.length === 0) return undefined
+    const all = given.join(" and ")
+    return `${all} ${given.length === 1 ? "has" : "have"} no effect, because ${why}. ${remedy}, or take ${all} out.`
+  }
+  if (config.temperature === 0) {
+    const why = "temperature is 0 and the most likely token is always taken"
+    return unused(["topP", "minP"], why, "Set temperature")
+  }
+  if (config.dryMultiplier === 0)
+    return unused(["dryBase", "dryAllowedLength"], "dryMultiplier is 0", "Set dryMultiplier")
+  return undefined
+}
+
+/** What is said of them in the report. */
+export const describe = (
+  config: Config & typeof defaults & { readonly items: number; readonly seed: number }
+): string => {
+  const { items, maxTokens, repetitionPenalty, seed, temperature, topK } = config
+  const { dryAllowedLength, dryBase, dryMultiplier, minP, topP = 1 } = config
+  const penalties = [
+    ...(repetitionPenalty === 1 ? [] : [`repetition penalty ${repetitionPenalty}`]),
+    ...(dryMultiplier === 0 ? [] : [`DRY ${dryMultiplier} × ${dryBase}^(n - ${dryAllowedLength})`])
+  ]
+  const cuts = [...(topP < 1 ? [`top-p ${topP}`] : []), ...(minP > 0 ? [`min-p ${minP}`] : [])]
+  const drawn =
+    temperature === 0
+      ? ["always the most likely one", ...penalties]
+      : [`drawn at temperature ${temperature} from the ${topK} most likely`, ...cuts, ...penalties]
+  const whole = items === 0 ? "" : items === 1 ? ", to the end of an item" : `, to the end of ${items} items`
+  return `at most ${maxTokens} tokens${whole}, ${drawn.join(", ")}${temperature === 0 ? "" : ` (seed ${seed})`}`
+}
