@@ -2,10 +2,12 @@
  * Which settings of sampling make free completions parse: the share of completions that do, of prompts from a dataset's validation split, for each
  * combination of settings. `validate` measures the test split, so its defaults are chosen here.
  *
- *     node scripts/with-node.mjs --conditions=trainyard-source scripts/sampling-settings.ts MODEL DATASET '{"temperature":[0.3,0.5]}' [PROMPTS]
+ *     node scripts/with-node.mjs --conditions=trainyard-source scripts/sampling-settings.ts MODEL DATASET '{"temperature":[0.3,0.5]}' [--prompts 196] [--guided]
  *
- * MODEL and DATASET are folders. Settings are those of `validate`, each a list; what is not given stands at the stage's default.
+ * MODEL and DATASET are folders. Settings are those of `validate`, each a list; what is not given stands at the stage's default. `--guided` counts
+ * guided completions, too.
  */
+import { parseArgs } from "node:util"
 import { NodeServices } from "@effect/platform-node"
 import { Backend } from "@trainyard/backends/Backend"
 import * as Engines from "@trainyard/backends/Engines"
@@ -16,7 +18,11 @@ import { Effect, Layer, Schema } from "effect"
 import { measureCompletions } from "../packages/stages/src/validate/completions.ts"
 import * as sampling from "../packages/stages/src/validate/sampling.ts"
 
-const [modelFolder = "", datasetFolder = "", given = "{}", prompts = "196"] = process.argv.slice(2)
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { prompts: { type: "string", default: "196" }, guided: { type: "boolean", default: false } }
+})
+const [modelFolder = "", datasetFolder = "", given = "{}"] = positionals
 
 const Grid = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Array(Schema.Finite)))
 
@@ -38,9 +44,9 @@ const program = Effect.gen(function* () {
       ...(yield* Schema.decodeUnknownEffect(Schema.Struct(sampling.fields))(settings, {
         onExcessProperty: "error"
       })),
-      ...{ documentPrompts: Number(prompts), guided: false, items: 1, seed: 1 }
+      ...{ documentPrompts: Number(values.prompts), guided: values.guided, items: 1, seed: 1 }
     })
-    const { completions } = yield* measureCompletions({
+    const { completions, guided } = yield* measureCompletions({
       config,
       language,
       codec: model.codec,
@@ -52,8 +58,12 @@ const program = Effect.gen(function* () {
     })
     const count = (test: (one: (typeof completions)[number]) => boolean) => completions.filter(test).length
     const parses = count(({ status }) => status === "parses")
+    const also =
+      guided === null
+        ? ""
+        : `; guided: ${guided.guided.parses} parse, ${guided.guided.compiles ?? "?"} compile`
     console.log(
-      `${JSON.stringify(settings)}: ${parses} of ${completions.length} parse (${((100 * parses) / completions.length).toFixed(1)} %); ${count(({ compile }) => compile?.passes === true)} compile; ${count(({ status }) => status === "errors")} have errors, ${count(({ ended }) => ended === "loop")} loop, ${count(({ ended }) => ended === "limit")} reach the limit`
+      `${JSON.stringify(settings)}: ${parses} of ${completions.length} parse (${((100 * parses) / completions.length).toFixed(1)} %); ${count(({ compile }) => compile?.passes === true)} compile; ${count(({ status }) => status === "errors")} have errors, ${count(({ ended }) => ended === "loop")} loop, ${count(({ ended }) => ended === "limit")} reach the limit${also}`
     )
   }
 })
