@@ -169,7 +169,7 @@ test("data parallel training is wired like training, and says that it is an expe
   const shape = { experimental: true, replicas: 2, rounds: 3, localSteps: 10 } as const
   const run = diloco({ ...shape, dataset, model: Gpt.tiny, learningRate: 0.001, optimizer: "muon" })
   const further = diloco({ ...shape, dataset, from: checkpoint({ run }), name: "further" })
-  expect(Pipeline.make("pair", () => checkpoint({ run: further, name: "last" })).nodes.length).toBe(25)
+  expect(Pipeline.make("pair", () => checkpoint({ run: further, name: "last" })).nodes.length).toBe(28)
   // How it fails is how its stages do, and those that feed it.
   expectTypeOf<Extract<Stage.ErrorOf<typeof run>, { readonly _tag: string }>["_tag"]>()
     .extract<"AveragingImpossible" | "TrainingStopped" | "CollectError">()
