@@ -236,10 +236,10 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
       Array.from({ length: 4 }, () => nap("1 minute")),
       { concurrency: "unbounded" }
     )
-    const [, [fifth]] = await Effect.all([holding, Effect.andThen(allNap, waiting)], { concurrency: 2 }).pipe(
-      Effect.provide(Database.layer(url, "test")),
-      Effect.runPromise
-    )
+    const [fifth] = await Effect.raceFirst(
+      Effect.andThen(allNap, waiting),
+      Effect.andThen(holding, Effect.never)
+    ).pipe(Effect.provide(Database.layer(url, "test")), Effect.runPromise)
     expect(String(fifth)).toMatch(/DatabaseError.*the connection was given up/)
   })
 
