@@ -24,6 +24,9 @@ const parameters = {
   localSteps: Schema.NonEmptyArray(positive).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed([25, 50, 100] as const))
   ),
+  innerStates: Schema.NonEmptyArray(Schema.Literals(["keep", "reset"])).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(["keep", "reset"] as const))
+  ),
   optimizer: Schema.Literals(["adamw", "muon"]).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed("adamw" as const))
   ),
@@ -33,7 +36,7 @@ const parameters = {
 export default Pipeline.make(
   "replicas",
   { parameters },
-  ({ localSteps, optimizer, replicas, seed, steps }) => {
+  ({ innerStates, localSteps, optimizer, replicas, seed, steps }) => {
     const corpus = collect({
       sources: [Source.npm("node-rdkafka@3.6.1", { include: ["**/*.{c,h}"] })],
       maximumBytes: 1_200_000
@@ -60,7 +63,7 @@ export default Pipeline.make(
       train({ ...one, name: "one-equal-tokens", steps: steps * replicas }),
       train({ ...one, name: "every-step", steps, gradientAccumulationSteps: replicas }),
       ...localSteps.flatMap((each) =>
-        (["keep", "reset"] as const).map((innerState) =>
+        innerStates.map((innerState) =>
           diloco({
             ...settings,
             experimental: true,
