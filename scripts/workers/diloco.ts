@@ -1,7 +1,7 @@
 /**
  * Data parallel training with seldom averages (`diloco`) against one worker, and what it sends:
  *
- *     npm run bench:diloco                                        4 replicas of 300 steps, averaged every 25, 50 and 100
+ *     npm run bench:diloco                                        4 replicas of 300 steps, averaged every 10 and 50
  *     npm run bench:diloco -- --param replicas=2 --param steps=100 --param localSteps=25
  *
  * All is trained on this machine, one after the other. Time is therefore not measured but derived: replicas that train side by side take as long
@@ -20,6 +20,8 @@ const workspace = join(tmpdir(), "trainyard-diloco")
 const Run = Schema.Struct({
   steps: Schema.Int,
   parameters: Schema.Int,
+  engine: Schema.String,
+  precision: Schema.String,
   tokensSeen: Schema.Int,
   bestStep: Schema.Int,
   bestValidationLoss: Schema.Finite,
@@ -61,8 +63,8 @@ const runs = Object.entries(artifacts).flatMap(([node, directory]) => {
   return manifest._tag === "Success" ? [{ node, ...manifest.success.value }] : []
 })
 const fewest = Math.min(...runs.map(({ tokensSeen }) => tokensSeen))
-const { parameters } = runs[0]!
-process.stdout.write(`${parameters.toLocaleString("en-US")} parameters\n\n`)
+const { engine, parameters, precision } = runs[0]!
+process.stdout.write(`${parameters.toLocaleString("en-US")} parameters, on ${engine} (${precision})\n\n`)
 process.stdout.write(
   `${table(
     ["", "steps of each worker", "tokens", "best validation loss", "at step", "at the end"],
