@@ -62,7 +62,6 @@ const runs = Object.entries(artifacts).flatMap(([node, directory]) => {
   const manifest = Schema.decodeUnknownResult(Manifest)(text)
   return manifest._tag === "Success" ? [{ node, ...manifest.success.value }] : []
 })
-const fewest = Math.min(...runs.map(({ tokensSeen }) => tokensSeen))
 const { engine, parameters, precision } = runs[0]!
 process.stdout.write(`${parameters.toLocaleString("en-US")} parameters, on ${engine} (${precision})\n\n`)
 process.stdout.write(
@@ -71,7 +70,7 @@ process.stdout.write(
     runs.map(({ bestStep, bestValidationLoss, lastValidationLoss, node, steps, tokensSeen }) => [
       node,
       String(steps),
-      `${(tokensSeen / fewest).toFixed(0)} ×`,
+      tokensSeen.toLocaleString("en-US"),
       bestValidationLoss.toFixed(4),
       String(bestStep),
       lastValidationLoss.toFixed(4)
