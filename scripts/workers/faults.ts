@@ -5,7 +5,8 @@
  *     npm run test:workers -- 20 --seed 7     the same faults again, at moments as near as the machine allows
  *     npm run test:workers -- 20 --lease 4    for a machine that has other work: a lease of 4 seconds instead of 2
  *     npm run test:workers -- 20 --only full  only the faults that have this in their names
- *     npm run test:workers -- halving 5       sweeps with successive halving, killed while a part trains: see halving.ts
+ *     npm run test:workers -- halving 5       sweeps with successive halving, killed while a part trains: see killed.ts
+ *     npm run test:workers -- replicas 5      the same for data parallel training
  *
  * Faults (`kinds.ts`): kill -9 of a worker, of a stage's process and of the run, which is started again; SIGSTOP of a worker or the run for two
  * leases; a restart of the database; a second run of the same pipeline; the network to the database cut, held up or silent, for all or for one
@@ -19,8 +20,8 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Postgres from "../../packages/workers/test/postgres.ts"
 import * as Runs from "../soak/runs.ts"
-import * as Halving from "./halving.ts"
 import { all, type Home } from "./homes.ts"
+import * as Killed from "./killed.ts"
 import { deck, type Fault, possible, sleep, type Trial } from "./kinds.ts"
 import { type Started, start } from "./processes.ts"
 import * as Sites from "./site.ts"
@@ -208,7 +209,8 @@ const trials = async (rounds: number): Promise<void> => {
 }
 
 const [what = "3", count = "3"] = positionals
-if (what === "halving")
-  await Halving.rounds({ folder, postgres, lease, pick, onStart, fail, count: Number(count) })
+const subject = Killed.subjects[what]
+if (subject !== undefined)
+  await Killed.rounds({ subject, folder, postgres, lease, pick, onStart, fail, count: Number(count) })
 else await trials(Number(what))
 process.exit(0)

@@ -4,14 +4,18 @@
  *
  *     npm run bench:workers -- sweep              12 trainings, half a core each
  *     npm run bench:workers -- sweep 6 0.25       6 trainings, a quarter of a core
+ *     npm run bench:workers -- sweep 30 0.5 3     30 trainings, with 3 workers alone
+ *
+ * Each sweep must have made every stage once, on as many workers, and have a table of all trainings; the page of the last one is written as a file.
  *
  * Time is from the start of the first trial's first stage to the end of the run; what all trials share is made before. Needs PostgreSQL, Linux
  * and root for the shares.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { Option, Schema } from "effect"
 import * as Postgres from "../../packages/workers/test/postgres.ts"
 import { type Started, start } from "./processes.ts"
 import * as Share from "./share.ts"
@@ -29,10 +33,34 @@ const secondsOf = (output: string): number => {
   return (moments.at(-1)! - moments[0]!) / 1000
 }
 
+const Line = Schema.fromJsonString(
+  Schema.Struct({
+    type: Schema.String,
+    stage: Schema.optionalKey(Schema.String),
+    worker: Schema.optionalKey(Schema.String),
+    rows: Schema.optionalKey(Schema.Array(Schema.Unknown))
+  })
+)
+
+/** Fails where a stage was begun twice, a worker had nothing to do, or a training is missing in the table. */
+const check = (output: string, trials: number, workers: number): void => {
+  const lines = output.split("\n").flatMap((line) => Option.toArray(Schema.decodeUnknownOption(Line)(line)))
+  const begun = lines.filter(({ type }) => type === "StageStarted")
+  const names = begun.map(({ stage }) => stage)
+  const twice = names.filter((name, index) => names.indexOf(name) !== index)
+  if (twice.length > 0) throw new Error(`Begun more than once: ${twice.join(", ")}.`)
+  const busy = new Set(begun.map(({ worker }) => worker))
+  if (busy.size !== workers) throw new Error(`${busy.size} of ${workers} workers had something to do.`)
+  const rows = lines.findLast(({ type }) => type === "Comparison")?.rows?.length
+  if (rows !== trials) throw new Error(`The table has ${rows ?? "no"} rows for ${trials} trainings.`)
+  process.stdout.write(`  ${begun.length} stages, each begun once; a table of ${rows} trainings\n`)
+}
+
 interface Bench {
   readonly folder: string
   readonly url: string
   readonly cores: number
+  readonly trials: number
   readonly arguments: ReadonlyArray<string>
   readonly started: Array<Started>
 }
@@ -44,7 +72,10 @@ const ended = async (its: Started) => {
 }
 
 /** The sweep on so many workers, each in a share of its own. */
-const sweep = async ({ arguments: words, cores, folder, started, url }: Bench, count: number) => {
+const sweep = async (
+  { arguments: words, cores, folder, started, trials, url }: Bench,
+  count: number
+): Promise<number> => {
   const directory = join(folder, `workers-${count}`)
   cpSync(join(folder, "shared"), directory, { recursive: true })
   const env = { TRAINYARD_QUEUE: url, TRAINYARD_WORKSPACE: "store" }
@@ -57,15 +88,39 @@ const sweep = async ({ arguments: words, cores, folder, started, url }: Bench, c
   while (!workers.every(({ said }) => /takes stages/.test(said()))) await sleep(100)
   const run = start("run", directory, env, ["run", ...words, "--on", "queue", "--json"])
   started.push(run)
-  const seconds = secondsOf(await ended(run))
+  const said = await ended(run)
+  const seconds = secondsOf(said)
   for (const { child } of workers) child.kill("SIGINT")
   for (const worker of workers) await worker.ended
   for (const share of shares) share.close()
+  check(said, trials, count)
   return seconds
 }
 
-/** Measures a sweep of so many trainings with so much of a core for each worker, and prints a table. */
-export const measure = async (bin: string, trials: number, cores: number): Promise<void> => {
+/** Writes the page of a sweep's runs into one folder of files. */
+const writePage = async ({ folder, started }: Bench, count: number): Promise<void> => {
+  const directory = join(folder, `workers-${count}`)
+  const page = mkdtempSync(join(tmpdir(), "trainyard-sweep-"))
+  const its = start("page", directory, { TRAINYARD_WORKSPACE: "store" }, [
+    "ui",
+    "--export",
+    join(page, "site")
+  ])
+  started.push(its)
+  await ended(its)
+  const { size } = statSync(join(page, "site", "index.html"))
+  process.stdout.write(
+    `The page, with table and curves: ${join(page, "site", "index.html")} (${size} bytes)\n`
+  )
+}
+
+/** Measures a sweep of so many trainings with so much of a core for each worker, for each number of workers, and prints a table. */
+export const measure = async (
+  bin: string,
+  trials: number,
+  cores: number,
+  counts: ReadonlyArray<number> = [1, 2, 3]
+): Promise<void> => {
   const probe = Share.open(cores, 0)
   probe?.close()
   if (probe === undefined) {
@@ -77,7 +132,7 @@ export const measure = async (bin: string, trials: number, cores: number): Promi
   const postgres = await Postgres.start(bin)
   const started: Array<Started> = []
   const words = [pipeline, "--param", `rates=${rates.join(",")}`, "--param", "steps=100"]
-  const bench: Bench = { folder, url: postgres.url, cores, arguments: words, started }
+  const bench: Bench = { folder, url: postgres.url, cores, trials, arguments: words, started }
   try {
     const shared = join(folder, "shared")
     mkdirSync(shared)
@@ -87,15 +142,17 @@ export const measure = async (bin: string, trials: number, cores: number): Promi
     await ended(first)
     const rows: Array<string> = []
     let alone = Number.NaN
-    for (const count of [1, 2, 3]) {
+    for (const count of counts) {
       const seconds = await sweep(bench, count)
       if (count === 1) alone = seconds
+      const factor = Number.isNaN(alone) ? "" : (alone / seconds).toFixed(2)
       rows.push(
-        `  ${count}        ${seconds.toFixed(1).padStart(7)}  ${(alone / seconds).toFixed(2)}      ${loadavg()[0]!.toFixed(1)}`
+        `  ${count}        ${seconds.toFixed(1).padStart(7)}  ${factor.padEnd(8)}  ${loadavg()[0]!.toFixed(1)}`
       )
     }
     const title = `${trials} trainings, ${cores} of a core for each worker:`
     process.stdout.write([title, "  workers  seconds  speed-up  load average", ...rows, ""].join("\n"))
+    await writePage(bench, counts.at(-1)!)
   } finally {
     for (const { child } of started) child.kill("SIGKILL")
     postgres.stop()

@@ -14,8 +14,12 @@ const named = process.env.TRAINYARD_TEST_SERVICES ?? ""
 export const cache = named === "" ? undefined : resolve(named)
 
 const call = (program: string, words: ReadonlyArray<string>, directory: string, what: string) => {
-  const { error, status, stderr } = spawnSync(program, words, { cwd: directory, encoding: "utf8" })
-  if (status !== 0) throw new Error(`${what} cannot be installed: ${stderr ?? ""}${error?.message ?? ""}`)
+  const { error, signal, status, stderr } = spawnSync(program, words, { cwd: directory, encoding: "utf8" })
+  if (status === 0) return
+  const why = `${stderr ?? ""}${error?.message ?? ""}`.trim()
+  throw new Error(
+    `${what} cannot be installed: ${why === "" ? `${program} ended with ${signal ?? status}` : why}`
+  )
 }
 
 /** Whether the process whose number is in a file is there; true where the file has just gone. */

@@ -3,6 +3,8 @@ import type { Kind } from "@trainyard/core/Artifact"
 import { CleanReport } from "./clean/CleanReport.ts"
 import { Corpus } from "./collect/Corpus.ts"
 import { Dataset } from "./dataset/Dataset.ts"
+import { AveragedWeights } from "./diloco/AveragedWeights.ts"
+import { ReplicaRound } from "./diloco/ReplicaRound.ts"
 import { Model } from "./generate/ModelArtifact.ts"
 import { Split } from "./split/Split.ts"
 import { TokenizerArtifact } from "./tokenize/TokenizerArtifact.ts"
@@ -18,6 +20,8 @@ export const kinds: ReadonlyArray<Kind> = [
   Dataset,
   TrainedRun,
   Halving,
+  AveragedWeights,
+  ReplicaRound,
   Model,
   Report
 ]

@@ -1,15 +1,17 @@
 /** What must not compile: each expectation is itself a compile error when the wrong wiring is allowed. */
 
 import { Context, Effect, Schema } from "effect"
-import { expect, test } from "vitest"
+import { expect, expectTypeOf, test } from "vitest"
 import {
   Artifact,
   buildDataset,
   checkpoint,
   collect,
+  diloco,
   Gpt,
   importModel,
   Pipeline,
+  Recipe,
   Source,
   Stage,
   splitCorpus,
@@ -157,4 +159,34 @@ test("training starts from a model's shape, a run or a model, and from nothing e
   train({ dataset, form: first, steps: 20 })
   // @ts-expect-error a key that train does not have
   train({ dataset, from: first, stepz: 20 })
+})
+
+test("data parallel training is wired like training, and says that it is an experiment", () => {
+  const corpus = collect({ sources: [Source.folder("src")] })
+  const split = splitCorpus({ corpus })
+  const tokenizer = tokenize({ split })
+  const dataset = buildDataset({ split, tokenizer })
+  const shape = { experimental: true, replicas: 2, rounds: 3, localSteps: 10 } as const
+  const run = diloco({ ...shape, dataset, model: Gpt.tiny, learningRate: 0.001, optimizer: "muon" })
+  const further = diloco({ ...shape, dataset, from: checkpoint({ run }), name: "further" })
+  expect(Pipeline.make("pair", () => checkpoint({ run: further, name: "last" })).nodes.length).toBe(28)
+  // How it fails is how its stages do, and those that feed it.
+  expectTypeOf<Extract<Stage.ErrorOf<typeof run>, { readonly _tag: string }>["_tag"]>()
+    .extract<"AveragingImpossible" | "TrainingStopped" | "CollectError">()
+    .not.toBeNever()
+  expectTypeOf<Stage.ErrorOf<typeof run>>().not.toBeUnknown()
+  // @ts-expect-error a split is no dataset
+  diloco({ ...shape, dataset: split, model: Gpt.tiny })
+  // @ts-expect-error a run is no model to start from
+  diloco({ ...shape, dataset, from: run })
+  // @ts-expect-error neither a model's shape nor a model
+  diloco({ ...shape, dataset })
+  // @ts-expect-error it does not say that it is an experiment
+  expect(() => diloco({ dataset, model: Gpt.tiny, replicas: 2, rounds: 3, localSteps: 10 })).toThrow(
+    "give experimental: true"
+  )
+  // @ts-expect-error rounds and localSteps say how long
+  expect(() => diloco({ ...shape, dataset, model: Gpt.tiny, steps: 10 })).toThrow("Take it out")
+  // @ts-expect-error the recipe averages the last weights
+  expect(() => diloco({ ...shape, dataset, model: Gpt.tiny, ...Recipe.smallCorpus })).toThrow("averageLast")
 })

@@ -164,6 +164,34 @@ describe("examples", () => {
     )
   })
 
+  test("data-parallel averages two replicas, publishes the result, and reuses its rounds", async () => {
+    const directory = emptyFolder()
+    const words = ["--param", "rounds=2", "--param", "localSteps=3"]
+    const path = "examples/data-parallel/pipeline.ts"
+    const first = await run(path, directory, ...words)
+    expect(first.stages.slice(4).map(({ name, status }) => `${name} ${status}`)).toEqual([
+      "diloco-start ran",
+      "diloco-round-1-replica-1 ran",
+      "diloco-round-1-replica-2 ran",
+      "diloco-round-1 ran",
+      "diloco-round-2-replica-1 ran",
+      "diloco-round-2-replica-2 ran",
+      "diloco-round-2 ran",
+      "diloco ran",
+      "checkpoint ran"
+    ])
+    expect(readFileSync(join(first.artifacts.checkpoint ?? "", "README.md"), "utf8")).toContain(
+      "2, averaged every 3 steps; outer learning rate 0.7, Nesterov momentum 0.9"
+    )
+    const changed = await run(path, directory, ...words, "--set", "diloco-round-2-replica-2.seed=5")
+    expect(changed.stages.filter(({ status }) => status === "ran").map(({ name }) => name)).toEqual([
+      "diloco-round-2-replica-2",
+      "diloco-round-2",
+      "diloco",
+      "checkpoint"
+    ])
+  })
+
   test("vocabulary ranks sizes by bits per byte of the validation split", async () => {
     const directory = emptyFolder()
     const { code, stderr, stdout } = await trainyard(

@@ -8,6 +8,7 @@ import {
   Cause,
   Context,
   Deferred,
+  Duration,
   Effect,
   Exit,
   Layer,
@@ -58,7 +59,10 @@ const wordsOf = (error: unknown): string => {
   return String(error)
 }
 
-const answerWithin = "10 seconds"
+/** How long a statement waits for its answer. */
+export const AnswerWithin = Context.Reference<Duration.Input>("@trainyard/workers/AnswerWithin", {
+  defaultValue: () => "10 seconds"
+})
 
 /**
  * Work that is left behind rather than waited for when it is interrupted: the network may be gone. A client that is closed before it answers interrupts
@@ -182,15 +186,20 @@ const make = Effect.fnUntraced(function* (url: string, application: string) {
   yield* Effect.mapError(client, failed)
 
   const query: Database["Service"]["query"] = (statement, parameters = []) =>
-    Effect.flatMap(client, (used) =>
-      unwaited(used.client.unsafe<Record<string, unknown>>(statement, [...parameters])).pipe(
+    Effect.gen(function* () {
+      const used = yield* client
+      const limit = yield* AnswerWithin
+      return yield* unwaited(used.client.unsafe<Record<string, unknown>>(statement, [...parameters])).pipe(
         Effect.timeoutOrElse({
-          duration: answerWithin,
+          duration: limit,
           orElse: () =>
-            Effect.andThen(used.abandon, Effect.fail(new Error(`no answer within ${answerWithin}`)))
+            Effect.andThen(
+              used.abandon,
+              Effect.fail(new Error(`no answer within ${Duration.toSeconds(limit)} seconds`))
+            )
         })
       )
-    ).pipe(Effect.mapError(failed))
+    }).pipe(Effect.mapError(failed))
 
   const notifications = Effect.fnUntraced(function* (channel: string) {
     const received = yield* Queue.unbounded<string>()

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { join } from "node:path"
-import { Effect, Layer } from "effect"
+import { type Duration, Effect, Layer, Schedule } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { emptyFolder, start, write } from "../../trainyard/test/spawn.ts"
 import * as Database from "../src/Database.ts"
@@ -217,18 +217,30 @@ describe.skipIf(skip)(title, { timeout: 180_000 }, () => {
   })
 
   test("a statement whose connection is given up because of another one fails, and interrupts nobody", async () => {
-    const waits = Database.Database.pipe(
-      Effect.flatMap(({ query }) => Effect.exit(query("SELECT pg_sleep(60)")))
+    const url = postgres?.url ?? ""
+    const nap = (limit: Duration.Input) =>
+      Database.Database.pipe(
+        Effect.flatMap(({ query }) => Effect.exit(query("SELECT pg_sleep(60) AS nap"))),
+        Effect.provideService(Database.AnswerWithin, limit)
+      )
+    const allNap = Database.Database.pipe(
+      Effect.flatMap(({ query }) =>
+        query("SELECT pid FROM pg_stat_activity WHERE query LIKE '%AS nap' AND pid <> pg_backend_pid()")
+      ),
+      Effect.repeat({ until: (rows) => rows.length === 4, schedule: Schedule.spaced("50 millis") }),
+      Effect.provide(Database.layer(url, "observer"))
     )
-    // The first four have all connections, and are given up after ten seconds with the client. The last waits for one of them.
-    const all = [waits, waits, waits, waits, Effect.delay(waits, "1 second")]
-    const exits = await Effect.all(all, { concurrency: "unbounded" }).pipe(
-      Effect.provide(Database.layer(postgres?.url ?? "", "test")),
-      Effect.runPromise
+    // Four have all connections, a fifth waits for one of them. The last gives up, and the client with it.
+    const waiting = Effect.all([nap("1 minute"), nap("100 millis")], { concurrency: "unbounded" })
+    const holding = Effect.all(
+      Array.from({ length: 4 }, () => nap("1 minute")),
+      { concurrency: "unbounded" }
     )
-    const last = exits.at(-1)
-    expect(String(last)).toMatch(/DatabaseError/)
-    expect(String(last)).toMatch(/the connection was given up/)
+    const [fifth] = await Effect.raceFirst(
+      Effect.andThen(allNap, waiting),
+      Effect.andThen(holding, Effect.never)
+    ).pipe(Effect.provide(Database.layer(url, "test")), Effect.runPromise)
+    expect(String(fifth)).toMatch(/DatabaseError.*the connection was given up/)
   })
 
   test("a worker whose tables are gone ends with a sentence instead of trying for ever", async () => {

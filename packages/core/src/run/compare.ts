@@ -152,5 +152,6 @@ export const compare = Effect.fn("compare")(function* (plan: Plan, outcomes: Rea
     trials.some(({ stages }) => stages.some(({ name }) => (outcomes.get(name)?.artifact ?? null) !== null))
   )
   const compared = yield* Effect.forEach(sweeps, (trials) => compareTrials(plan, trials, outcomes))
-  return compared.filter(({ settings }) => settings.length > 0)
+  // Stages whose artifacts have no metrics, such as parts of one training, are nobody's trials.
+  return compared.filter(({ metrics, settings }) => settings.length > 0 && metrics.length > 0)
 })

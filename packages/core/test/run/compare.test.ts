@@ -76,6 +76,25 @@ describe("a comparison", () => {
     }).pipe(Effect.provide(live))
   )
 
+  it.live("is not made of stages whose artifacts have no metrics", () =>
+    Effect.gen(function* () {
+      const Part = Artifact.kind({ name: "part", version: 1, value: Schema.Struct({}) })
+      const part = Stage.make({
+        name: "part",
+        version: 1,
+        source: import.meta.url,
+        inputs: {},
+        output: Part,
+        config: { number: Schema.Int },
+        run: () => Effect.succeed({})
+      })
+      const parts = Pipeline.make("parts", () =>
+        [1, 2].map((number) => part({ name: `part-${number}`, number }))
+      )
+      expect((yield* runAll(parts)).result.comparisons).toEqual([])
+    }).pipe(Effect.provide(live))
+  )
+
   it.live("of a grid has a table for each part, and lists a trial that failed without a rank", () =>
     Effect.gen(function* () {
       const grid = Pipeline.make("grid", () =>

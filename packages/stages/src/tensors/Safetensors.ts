@@ -1,6 +1,6 @@
 /**
- * Safetensors files: named tensors with a JSON header (https://huggingface.co/docs/safetensors, "Format"). Written in float32; float16 and
- * bfloat16 are read too, as float32.
+ * Safetensors files: named tensors with a JSON header (https://huggingface.co/docs/safetensors, "Format"). Written in float32, or in float16
+ * where that is asked for; float16 and bfloat16 are read as float32.
  *
  * A file is an unsigned 64-bit little-endian header length, that many bytes of JSON, then the tensors' bytes. The reader
  * trusts nothing: every length, name, type, shape and offset is checked before a byte of data is touched.
@@ -45,16 +45,20 @@ const decodeMetadata = Schema.decodeUnknownOption(Schema.Record(Schema.String, S
 export const bytesOf = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
+/** The types of numbers that files are written with. */
+export type Written = "F32" | "F16"
+
 /** The beginning of a safetensors file, up to the data of these tensors one after the other. */
 export const headerOf = (
   tensors: ReadonlyArray<Omit<NamedTensor, "values">>,
-  metadata: Readonly<Record<string, string>> = {}
+  metadata: Readonly<Record<string, string>> = {},
+  type: Written = "F32"
 ): Uint8Array => {
   let offset = 0
   const entries = tensors.map(({ name, shape }) => {
     const begin = offset
-    offset += shape.reduce((product, side) => product * side, 4)
-    return [name, { dtype: "F32", shape, data_offsets: [begin, offset] }] as const
+    offset += shape.reduce((product, side) => product * side, typeBytes[type]!)
+    return [name, { dtype: type, shape, data_offsets: [begin, offset] }] as const
   })
   const json = JSON.stringify(Object.fromEntries([["__metadata__", metadata], ...entries]))
   const header = Buffer.from(json, "utf8")

@@ -1,6 +1,7 @@
 /** Safetensors files on disk, written and read a tensor at a time: a model of any size takes the memory of its largest tensor. */
 import { Effect, FileSystem } from "effect"
 import type { PlatformError } from "effect/PlatformError"
+import { halvesOf } from "./halfPrecision.ts"
 import { release } from "./release.ts"
 import {
   bytesOf,
@@ -10,6 +11,7 @@ import {
   layoutOf,
   SafetensorsError,
   type Source,
+  type Written,
   whyUnreadable,
   widened
 } from "./Safetensors.ts"
@@ -85,21 +87,23 @@ export const open = Effect.fn("TensorFile.open")(function* (path: string) {
   } satisfies TensorFile as TensorFile
 })
 
-/** Writes a file, a tensor at a time. Returns its size in bytes. */
+/** Writes a file, a tensor at a time, in float32 or rounded to the nearest float16. Returns its size in bytes. */
 export const write = Effect.fn("TensorFile.write")(function* <E>(
   path: string,
   tensors: ReadonlyArray<Source<E>>,
-  metadata: Readonly<Record<string, string>>
+  metadata: Readonly<Record<string, string>>,
+  type: Written = "F32"
 ) {
   const fs = yield* FileSystem.FileSystem
   const file = yield* fs.open(path, { flag: "w" })
-  const header = headerOf(tensors, metadata)
+  const header = headerOf(tensors, metadata, type)
   yield* file.writeAll(header)
   let bytes = header.byteLength
   for (const tensor of tensors) {
     const values = yield* tensor.read
-    bytes += values.byteLength
-    yield* file.writeAll(bytesOf(values))
+    const data = type === "F32" ? bytesOf(values) : halvesOf(values)
+    bytes += data.byteLength
+    yield* file.writeAll(data)
     release(values)
   }
   return bytes

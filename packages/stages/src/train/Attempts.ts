@@ -24,7 +24,7 @@ import type { Rollback } from "./takeStep.ts"
 /** What all attempts have in common. */
 export interface Training extends Omit<LoopRun.Context, "trainer" | "curve" | "start"> {
   /** What training starts from, if not from drawn weights. */
-  readonly from: Start | undefined
+  readonly from: Pick<Start, "curve" | "isRun" | "state" | "tensors"> | undefined
   /** Whose predictions are mixed into the loss, if any's. */
   readonly teacher: Teacher | undefined
   /** Folder of the checkpoints, for what is kept on disk while training. */

@@ -21,12 +21,21 @@ export interface Plan {
   readonly seed: number
   /** Where the split's documents begin, for rows of whole documents; without them the split is cut as a stream. */
   readonly documents?: DocumentStarts | undefined
+  /** The share of one of several replicas that train side by side; without it all batches. */
+  readonly shard?: Shard | undefined
+}
+
+/** Every `of`-th batch, from batch `index` on: `of` such shares have each batch once. */
+export interface Shard {
+  /** From 0. */
+  readonly index: number
+  readonly of: number
 }
 
 export interface Batches {
   /** The pieces of each of a batch's rows, one behind the other. */
   readonly rows: (batch: number) => Rows
-  /** Rows of one epoch; of documents, of the first. */
+  /** Rows of one epoch, of a shard those of its share; of documents, of the first epoch. */
   readonly rowsPerEpoch: number
   /** Batches that cover this many epochs. */
   readonly batchesIn: (epochs: number) => number
@@ -90,7 +99,7 @@ const packed = ({ seed, sequenceLength, tokens }: Plan, documents: DocumentStart
 
 /** The order of one training run. Holds one epoch's order at a time. */
 export const make = (plan: Plan): Batches => {
-  const { batchSize, documents } = plan
+  const { batchSize, documents, shard = { index: 0, of: 1 } } = plan
   const { before, epochOf, make } = documents === undefined ? stream(plan) : packed(plan, documents)
   let current = { epoch: -1, row: (_: number): ReadonlyArray<Piece> => [] }
   const epochAt = (epoch: number) => {
@@ -101,17 +110,17 @@ export const make = (plan: Plan): Batches => {
   return {
     rows: (batch) =>
       Array.from({ length: batchSize }, (_, row) => {
-        const index = batch * batchSize + row
+        const index = (batch * shard.of + shard.index) * batchSize + row
         const epoch = epochOf(index)
         return epochAt(epoch).row(index - before(epoch))
       }),
-    rowsPerEpoch: sizeOf(0),
+    rowsPerEpoch: sizeOf(0) / shard.of,
     batchesIn: (epochs) => {
       const whole = Math.floor(epochs)
-      return Math.ceil((before(whole) + (epochs - whole) * sizeOf(whole)) / batchSize)
+      return Math.ceil((before(whole) + (epochs - whole) * sizeOf(whole)) / (batchSize * shard.of))
     },
     epochsAt: (batches) => {
-      const row = batches * batchSize
+      const row = batches * batchSize * shard.of
       const epoch = epochOf(row)
       return epoch + (row - before(epoch)) / sizeOf(epoch)
     }

@@ -75,7 +75,7 @@ export const epochAt = ({ config, plan, state }: LoopRun, step: number): number 
 
 /** Whether the model is evaluated after this step. */
 export const evaluatesAt = ({ config, plan }: LoopRun, step: number): boolean =>
-  step === plan.schedule.steps || step % config.evaluateEvery === 0
+  plan.evaluation.length > 0 && (step === plan.schedule.steps || step % config.evaluateEvery === 0)
 
 /** The state with the seconds of this run added. */
 export const timed = ({ began, start, state }: LoopRun, now: number): State => ({

@@ -32,6 +32,8 @@ export interface DatasetFacts {
   readonly trainTokens: number
   readonly validationTokens: number
   readonly documents: Documents
+  /** Which of the batches it reads, where other replicas read the others. */
+  readonly shard?: Batches.Shard | undefined
 }
 
 /** The context length of a new model for which none is given. */
@@ -43,7 +45,7 @@ export interface Plan {
   readonly batches: Batches.Batches
   /** Whether attention stays within documents while training. */
   readonly masksDocuments: boolean
-  /** The windows of the validation split that an evaluation measures. */
+  /** The windows of the validation split that an evaluation measures; without any there are no evaluations. */
   readonly evaluation: ReadonlyArray<Row>
   readonly schedule: Schedule
   /** Length of the windows by step. */
@@ -123,7 +125,8 @@ export const planOf = (
     sequenceLength,
     batchSize: config.batchSize,
     seed: config.seed,
-    documents: config.windows === "documents" ? documents.train : undefined
+    documents: config.windows === "documents" ? documents.train : undefined,
+    shard: facts.shard
   }
   if (config.documentMask === true && !masksDocuments(model))
     return fail(

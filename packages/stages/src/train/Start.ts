@@ -169,7 +169,7 @@ const firstRows = (source: Source<SafetensorsError>, rows: number): Source<Safet
 }
 
 /** The weights of a published model. */
-const fromModel = Effect.fn("Start.fromModel")(function* (
+export const fromModel = Effect.fn("Start.fromModel")(function* (
   from: Artifact<typeof Model>,
   dataset: Artifact<typeof Dataset>,
   config: TrainConfig

@@ -86,6 +86,16 @@ export const TrainedRun = Artifact.kind({
       teacher: Schema.optionalKey(
         Schema.Struct({ cacheKey: Schema.String, weight: Schema.Finite, temperature: Schema.Finite })
       ),
+      /** Replicas that trained side by side, where there were several: each learned in the way that is described here (`diloco`). */
+      replicas: Schema.optionalKey(
+        Schema.Struct({
+          count: Schema.Int,
+          /** Steps of each between two averages. */
+          localSteps: Schema.Int,
+          outerLearningRate: Schema.Finite,
+          outerMomentum: Schema.Finite
+        })
+      ),
       optimizer: Schema.Literals(["adamw", "muon"]),
       /** Of the hidden layers' matrices, where Muon updated them. */
       muon: Schema.optionalKey(

@@ -8,7 +8,7 @@ import * as metrics from "./metrics.ts"
 import { learningRate } from "./Schedule.ts"
 
 /** A temperature is fitted on this many of an evaluation's tokens: enough for one number. */
-const calibrationTokens = 8192
+export const calibrationTokens = 8192
 
 /** The mean loss on these windows of the validation split, by temperature. */
 const lossAt = (run: LoopRun, rows: ReadonlyArray<Row>) => (temperature: number) =>

@@ -60,6 +60,14 @@ export const learningRows = (run: Run): ReadonlyArray<readonly [label: string, t
     ],
     ["Learning rate", rateOf(run)],
     ["Batch", batchOf(run)],
+    ...(learning.replicas === undefined
+      ? []
+      : [
+          [
+            "Replicas",
+            `${count(learning.replicas.count)}, averaged every ${count(learning.replicas.localSteps)} steps; outer learning rate ${rate(learning.replicas.outerLearningRate)}, Nesterov momentum ${learning.replicas.outerMomentum}`
+          ] as const
+        ]),
     ["Weights", weightsOf(run)],
     ...(learning.teacher === undefined
       ? []

@@ -194,7 +194,11 @@ const writeFiles = Effect.fnUntraced(function* (
 type Best = Effect.Success<ReturnType<typeof bestAndLast>>["best"]
 
 /** How it learned. */
-const learningOf = ({ config, plan, teacher }: Options): (typeof TrainedRun)["value"]["Type"]["learning"] => {
+export const learningOf = ({
+  config,
+  plan,
+  teacher
+}: Pick<Options, "config" | "plan" | "teacher">): (typeof TrainedRun)["value"]["Type"]["learning"] => {
   const { schedule } = plan
   return {
     windows: config.windows,

@@ -41,7 +41,7 @@ import { type ModelOrStart, missingModel, validateConfig } from "./validateConfi
 const encodeConfig = Schema.encodeSync(TrainConfig)
 
 /** The settings that decide the result, as JSON. */
-const decisive = (config: TrainConfig): unknown =>
+export const decisive = (config: TrainConfig): unknown =>
   Object.fromEntries(
     Object.entries(encodeConfig(config)).filter(
       ([key]) => !(excludeFromCacheKey as ReadonlyArray<string>).includes(key)
@@ -51,7 +51,7 @@ const decisive = (config: TrainConfig): unknown =>
 type From = Artifact<typeof TrainedRun> | Artifact<typeof Model>
 
 /** Where the documents of the splits begin, or a sentence on the list that does not say. */
-const documentsOf = Effect.fnUntraced(function* ({ directory, value }: Artifact<typeof Dataset>) {
+export const documentsOf = Effect.fnUntraced(function* ({ directory, value }: Artifact<typeof Dataset>) {
   const file = join(directory, "documents.jsonl")
   const damaged = (why: string) =>
     new DamagedDataset({
@@ -95,7 +95,7 @@ const planned = Effect.fnUntraced(function* (
 })
 
 /** Opens the folder of checkpoints, and checks that the disk has room for those of the whole run. */
-const openCheckpoints = Effect.fnUntraced(function* (
+export const openCheckpoints = Effect.fnUntraced(function* (
   root: string,
   config: TrainConfig,
   plan: Plan,
@@ -171,7 +171,10 @@ const fillingOf = Effect.fnUntraced(function* (
 })
 
 /** Opens the splits that training reads, and the tokenizer for samples. */
-const openDataset = Effect.fnUntraced(function* (config: TrainConfig, dataset: Artifact<typeof Dataset>) {
+export const openDataset = Effect.fnUntraced(function* (
+  config: TrainConfig,
+  dataset: Artifact<typeof Dataset>
+) {
   const { directory, value } = dataset
   const openTokens = yield* OpenTokens
   const codec = codecOf(yield* Tokenizer.loadExact(directory, value.tokenizer))

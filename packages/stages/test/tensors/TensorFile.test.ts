@@ -37,6 +37,18 @@ describe("TensorFile", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
+  it.live("rounds to the nearest float16 where that is asked for, and reads it back as float32", () =>
+    Effect.gen(function* () {
+      const path = join(yield* temporaryFolder, "half.safetensors")
+      const numbers = Float32Array.of(1, -0.1, 1 / 3, 6e-8, 1e-8, 65_504)
+      const source = { name: "a", shape: [2, 3], read: Effect.sync(() => numbers.slice()) }
+      const bytes = yield* TensorFile.write(path, [source], {}, "F16")
+      assert.strictEqual(readFileSync(path).length, bytes)
+      const read = yield* (yield* TensorFile.open(path)).tensors.get("a")!.read
+      assert.deepStrictEqual([...read], [1, -0.0999755859375, 0.333251953125, 2 ** -24, 0, 65_504])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("says in a sentence what is wrong with a file, when it is opened and when it is read", () =>
     Effect.gen(function* () {
       const { path } = yield* written

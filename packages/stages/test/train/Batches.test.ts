@@ -42,6 +42,22 @@ const predictions = (plan: Batches.Plan, epoch: number): ReadonlyArray<number> =
 }
 
 describe("Batches", () => {
+  it("divides the batches of one order among replicas, each once, with as many epochs", () => {
+    fc.assert(
+      fc.property(plans, fc.integer({ min: 1, max: 4 }), (drawn, of) => {
+        const plan = planOf(drawn)
+        const whole = Batches.make(plan)
+        const shards = Array.from({ length: of }, (_, index) =>
+          Batches.make({ ...plan, shard: { index, of } })
+        )
+        for (let batch = 0; batch < 12; batch++)
+          assert.deepStrictEqual(shards[batch % of]!.rows(Math.floor(batch / of)), whole.rows(batch))
+        assert.strictEqual(shards[0]!.epochsAt(3), whole.epochsAt(3 * of))
+        assert.strictEqual(shards[0]!.batchesIn(2), Math.ceil(whole.batchesIn(2) / of))
+      })
+    )
+  })
+
   it("predicts every token of the split in every epoch, and hardly any twice", () => {
     fc.assert(
       fc.property(plans, fc.integer({ min: 0, max: 3 }), (drawn, epoch) => {

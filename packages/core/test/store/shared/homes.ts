@@ -47,7 +47,8 @@ const outside = Effect.sync((): Home => {
 })
 
 // As the file is loaded: it takes longer than a test may.
-const motoServer = Installed.cache === undefined ? undefined : Moto.install(Installed.cache)
+const motoServer =
+  Moto.program() ?? (Installed.cache === undefined ? undefined : Moto.install(Installed.cache))
 
 /** One for all tests of a process, and gone with it. */
 const startedMoto = Effect.runSync(Effect.cached(Effect.promise(() => Moto.start(motoServer ?? ""))))

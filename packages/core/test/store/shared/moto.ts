@@ -1,6 +1,10 @@
-/** Moto's stand-in for S3 in a process of its own, installed from PyPI into the folder that TRAINYARD_TEST_SERVICES names (it needs Python 3). */
+/**
+ * Moto's stand-in for S3 in a process of its own: the machine's (`moto_server` on the path, or in the folder that TRAINYARD_TEST_MOTO names), or one
+ * that is installed from PyPI into the folder that TRAINYARD_TEST_SERVICES names (it needs Python 3).
+ */
 import { spawn } from "node:child_process"
-import { join } from "node:path"
+import { existsSync } from "node:fs"
+import { delimiter, join } from "node:path"
 import * as Installed from "../../installed.ts"
 
 export interface Moto {
@@ -11,6 +15,13 @@ export interface Moto {
 }
 
 const bucket = "trainyard"
+
+/** The machine's program; undefined where there is none. */
+export const program = (): string | undefined =>
+  [process.env.TRAINYARD_TEST_MOTO ?? "", ...(process.env.PATH ?? "").split(delimiter)]
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, "moto_server"))
+    .find((file) => existsSync(file))
 
 /** Installs it, once; gives its program. */
 export const install = (cache: string): string =>

@@ -3,6 +3,7 @@
  *
  * Source: the ggml library's definitions of `ggml_type` and of the block of Q8_0, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
  */
+import { halfOf, halvesOf, largestHalf } from "../../tensors/halfPrecision.ts"
 
 export const types = ["f32", "f16", "bf16", "q8_0"] as const
 export type Type = (typeof types)[number]
@@ -28,33 +29,6 @@ const bytesOf = (array: Float32Array | Uint16Array): Uint8Array =>
 
 const bitsOf = (values: Float32Array): Uint32Array =>
   new Uint32Array(values.buffer, values.byteOffset, values.length)
-
-/** A whole number from one between two, the nearest; the even one where both are as near. */
-const nearestEven = (value: number): number => {
-  const below = Math.floor(value)
-  const rest = value - below
-  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below
-}
-
-/** The bits of the nearest float16 (IEEE 754: a sign, 5 bits of exponent, 10 of fraction), by the bits of a float32. */
-export const halfOf = (bits: number): number => {
-  const sign = (bits >>> 16) & 0x8000
-  const magnitude = bits & 0x7fffffff
-  if (magnitude > 0x7f800000) return sign | 0x7e00
-  // From 65,520 on the nearest is infinity.
-  if (magnitude >= 0x477ff000) return sign | 0x7c00
-  if (magnitude >= 0x38800000) {
-    const shifted = magnitude - 0x38000000
-    return sign | ((shifted + 0xfff + ((shifted >>> 13) & 1)) >>> 13)
-  }
-  // Below 2 ** -14 a float16 is a multiple of 2 ** -24; a float32 as small as 2 ** -126 is none of them.
-  const exponent = (magnitude >>> 23) - 127
-  if (exponent < -25) return sign
-  const fraction = 1 + (magnitude & 0x7fffff) / 0x800000
-  return sign | nearestEven(fraction * 2 ** (exponent + 24))
-}
-
-const halves = (values: Float32Array): Uint8Array => bytesOf(Uint16Array.from(bitsOf(values), halfOf))
 
 /** bfloat16 is the upper half of a float32, rounded to the nearest, to even where both are as near. */
 const brainHalves = (values: Float32Array): Uint8Array =>
@@ -85,12 +59,11 @@ const quantized = (values: Float32Array): Uint8Array => {
   return bytes
 }
 
-const largestHalf = 65_504
 const largestSingle = 3.4028234663852886e38
 
 export const formats: Readonly<Record<Type, Format>> = {
   f32: { id: 0, fileType: 0, block: 1, blockBytes: 4, largest: largestSingle, encode: bytesOf },
-  f16: { id: 1, fileType: 1, block: 1, blockBytes: 2, largest: largestHalf, encode: halves },
+  f16: { id: 1, fileType: 1, block: 1, blockBytes: 2, largest: largestHalf, encode: halvesOf },
   bf16: { id: 30, fileType: 32, block: 1, blockBytes: 2, largest: largestSingle, encode: brainHalves },
   q8_0: { id: 8, fileType: 7, block, blockBytes: 2 + block, largest: 127 * largestHalf, encode: quantized }
 }

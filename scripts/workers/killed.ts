@@ -1,8 +1,9 @@
 /**
- * Sweeps with successive halving that are killed with kill -9 while a part trains, and started again: the same table, the same trials dropped
- * and the same bits as a sweep that nobody disturbs. In turns in the run's own process, and on two workers of which one is killed as well.
+ * Pipelines that are killed with kill -9 while a part trains, and started again: the same table, the same trials dropped and the same bits as a run
+ * that nobody disturbs. In turns in the run's own process, and on two workers of which one is killed as well.
  *
- *     npm run test:workers -- halving 4
+ *     npm run test:workers -- halving 4       sweeps with successive halving
+ *     npm run test:workers -- replicas 4      data parallel training
  */
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, rmSync } from "node:fs"
@@ -17,12 +18,42 @@ import { sleep } from "./kinds.ts"
 import { type Started, start } from "./processes.ts"
 import * as Sites from "./site.ts"
 
-const sweep = [
-  fileURLToPath(new URL("../../examples/sweep/halving.ts", import.meta.url)),
-  ...["--param", "steps=20,40,80", "--threads", "1"]
-]
+const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url))
+
+/** What is killed. */
+interface Subject {
+  /** Of `trainyard run`: the pipeline and its settings. */
+  readonly words: ReadonlyArray<string>
+  /** Stages whose artifacts are compared. */
+  readonly stages: ReadonlyArray<string>
+  /** How the names of its parts begin, and how many there are at most that a kill may wait for. */
+  readonly part: string
+  readonly parts: number
+  readonly hasTable: boolean
+}
+
+export const subjects: Readonly<Record<string, Subject>> = {
+  halving: {
+    words: [example("sweep/halving.ts"), "--param", "steps=20,40,80", "--threads", "1"],
+    stages: ["train", "halve"],
+    part: "rate-",
+    parts: 5,
+    hasTable: true
+  },
+  replicas: {
+    words: [
+      example("data-parallel/pipeline.ts"),
+      ...["--param", "rounds=4", "--param", "localSteps=40", "--threads", "1"]
+    ],
+    stages: ["replica-start", "local-steps", "outer-step", "diloco"],
+    part: "diloco-round-",
+    parts: 8,
+    hasTable: false
+  }
+}
 
 export interface Options {
+  readonly subject: Subject
   readonly folder: string
   readonly postgres: Postgres
   readonly lease: number
@@ -39,10 +70,10 @@ const Table = Schema.fromJsonString(
   Schema.Struct({ type: Schema.Literal("Comparison"), ...Comparison.fields })
 )
 
-/** What each training and each round of halving ended with: digests of weights, optimizer and curve, and who went on. */
-const artifactsOf = (home: Home): string => {
+/** What each part ended with: digests of weights, optimizer and curve, and in a round of halving who went on. */
+const artifactsOf = (home: Home, { stages }: Subject): string => {
   const root = join(home.machine("run").directory, "store", "artifacts")
-  return ["train", "halve"]
+  return stages
     .flatMap((stage) => readdirSync(join(root, stage)).map((key) => join(root, stage, key)))
     .map((directory) => {
       const { kind, node, value } = Schema.decodeUnknownSync(Manifest)(
@@ -70,8 +101,13 @@ const tableOf = (said: string): string =>
     .join("\n")
 
 /** Waits until a run has begun with so many parts of trainings, and a moment longer; gives false where it has ended before. */
-const amidst = async ({ child, said }: Started, parts: number, milliseconds: number): Promise<boolean> => {
-  const begun = () => said().match(/"type":"StageStarted","stage":"rate-/g)?.length ?? 0
+const amidst = async (
+  { child, said }: Started,
+  part: string,
+  parts: number,
+  milliseconds: number
+): Promise<boolean> => {
+  const begun = () => said().split(`"type":"StageStarted","stage":"${part}`).length - 1
   while (begun() < parts) {
     if (child.exitCode !== null) return false
     await sleep(20)
@@ -80,12 +116,16 @@ const amidst = async ({ child, said }: Started, parts: number, milliseconds: num
   return child.exitCode === null
 }
 
-/** A sweep that is killed twice, by a way to start it. Gives what it printed at last, and what happened to it. */
-const killed = async (begin: () => Started, also: () => string | undefined, { fail, pick }: Options) => {
+/** A run that is killed twice, by a way to start it. Gives what it printed at last, and what happened to it. */
+const killed = async (
+  begin: () => Started,
+  also: () => string | undefined,
+  { fail, pick, subject }: Options
+) => {
   const told: Array<string> = []
   let run = begin()
   for (let kill = 0; kill < 2; kill++) {
-    if (!(await amidst(run, 1 + pick(5), pick(700)))) break
+    if (!(await amidst(run, subject.part, 1 + pick(subject.parts), pick(700)))) break
     const more = also()
     if (more !== undefined) told.push(more)
     run.child.kill("SIGKILL")
@@ -99,32 +139,33 @@ const killed = async (begin: () => Started, also: () => string | undefined, { fa
     run = begin()
   }
   const code = await run.ended
-  if (code !== 0) fail(`A sweep ended with ${code} after ${told.join(", ")}:\n${run.said().slice(-6000)}`)
+  if (code !== 0) fail(`A run ended with ${code} after ${told.join(", ")}:\n${run.said().slice(-6000)}`)
   return { said: run.said(), told: told.join(", ") || "no fault" }
 }
 
-/** So many sweeps, in turns in the run's own process and on workers. */
+/** So many runs, in turns in the run's own process and on workers. */
 export const rounds = async (options: Options): Promise<void> => {
-  const { count, fail, folder, lease, onStart, pick, postgres } = options
+  const { count, fail, folder, lease, onStart, pick, postgres, subject } = options
   const homeOf = (name: string) => sharedFolder(folder, name)!
   const here = (home: Home) => () => {
     const { directory, env } = home.machine("run")
-    const started = start("run", directory, env, ["run", ...sweep, "--json"])
+    const started = start("run", directory, env, ["run", ...subject.words, "--json"])
     onStart(started)
     return started
   }
   const plain = homeOf("plain")
   const undisturbed = here(plain)()
-  if ((await undisturbed.ended) !== 0) fail(`The undisturbed sweep failed:\n${undisturbed.said()}`)
-  const expected = { table: tableOf(undisturbed.said()), artifacts: artifactsOf(plain) }
-  if (expected.table === "") fail("The undisturbed sweep has no table.")
-  process.stdout.write(`${expected.table}\n`)
+  if ((await undisturbed.ended) !== 0) fail(`The undisturbed run failed:\n${undisturbed.said()}`)
+  const expected = { table: tableOf(undisturbed.said()), artifacts: artifactsOf(plain, subject) }
+  if ((expected.table !== "") !== subject.hasTable)
+    fail(`The undisturbed run has ${subject.hasTable ? "no" : "a"} table.`)
+  process.stdout.write(`${subject.hasTable ? expected.table : expected.artifacts}\n`)
   for (let number = 1; number <= count; number++) {
     const from = performance.now()
     const onWorkers = number % 2 === 0
-    const home = homeOf(`sweep-${number}`)
+    const home = homeOf(`run-${number}`)
     const site = onWorkers
-      ? await Sites.open(home, { postgres, lease, arguments: sweep, onStart, number })
+      ? await Sites.open(home, { postgres, lease, arguments: subject.words, onStart, number })
       : undefined
     const worker = () => {
       const drawn = site?.workers[pick(2)]
@@ -135,15 +176,15 @@ export const rounds = async (options: Options): Promise<void> => {
     const { said, told } = await killed(site?.run ?? here(home), worker, options)
     const kind = onWorkers ? "on workers" : "in the run's process"
     if (tableOf(said) !== expected.table)
-      fail(`Sweep ${number} (${kind}) has another table after ${told}:\n${tableOf(said)}`)
-    if (artifactsOf(home) !== expected.artifacts)
+      fail(`Run ${number} (${kind}) has another table after ${told}:\n${tableOf(said)}`)
+    if (artifactsOf(home, subject) !== expected.artifacts)
       fail(
-        `Sweep ${number} (${kind}) has other artifacts after ${told}:\n${artifactsOf(home)}\nnot\n${expected.artifacts}`
+        `Run ${number} (${kind}) has other artifacts after ${told}:\n${artifactsOf(home, subject)}\nnot\n${expected.artifacts}`
       )
     const seconds = ((performance.now() - from) / 1000).toFixed(0)
-    process.stdout.write(`Sweep ${number} (${kind}): the same table and bits after ${told} (${seconds} s)\n`)
+    process.stdout.write(`Run ${number} (${kind}): the same table and bits after ${told} (${seconds} s)\n`)
     await site?.close()
     rmSync(home.machine("run").directory, { recursive: true, force: true })
   }
-  process.stdout.write(`${count} sweeps with halving: the same table and bits as an undisturbed one.\n`)
+  process.stdout.write(`${count} runs: the same table and bits as an undisturbed one.\n`)
 }
