@@ -93,7 +93,7 @@ const executeHere = <A>(
   )
 
 /** Milliseconds within which a run is short, and within which the event loop gets its turn. */
-const shortMilliseconds = 1
+const shortMilliseconds = 0.25
 const turnMilliseconds = 4
 
 /**
