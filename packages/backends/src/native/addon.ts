@@ -38,12 +38,10 @@ export interface PreparedStep {
   readonly primitive?: Float64Array | undefined
   /** Bit i: output i is added to. */
   readonly accumulate: number
-  /** 0 when the next step needs nothing that this one writes. */
-  readonly barrier: number
 }
 
 /**
- * The functions that cpp/addon.cc exports. All but `run` return at once; those that fail throw an Error with a sentence. Its `code` is
+ * The functions that cpp/addon.cc exports. All but `run` and `runHere` return at once; those that fail throw an Error with a sentence. Its `code` is
  * "memory" when the system gave no more, "threads" when it would not start as many, and "native" otherwise. What failed has changed
  * nothing: sessions and prepared programs that are there go on.
  */
@@ -80,6 +78,11 @@ export interface Addon {
     callback: (failure: string | null | undefined) => void,
     isTimed: boolean
   ) => void
+  /** The same on this thread beside the session's others: the run is over when it returns null, or why it failed. */
+  readonly runHere: (
+    prepared: PreparedHandle,
+    inputs: ReadonlyArray<readonly [index: number, values: Float32Array | Int32Array]>
+  ) => string | null
   /** Makes a run that is under way end before its next step. */
   readonly cancel: (prepared: PreparedHandle) => void
   readonly take: (prepared: PreparedHandle, index: number, into: Float32Array) => void

@@ -9,9 +9,8 @@ export const describe = (program: Program, layout: Plan, held: ReadonlyMap<strin
   const names = Object.keys(program.tensors)
   const numbers = new Map(names.map((name, index) => [name, index]))
   const number = (name: string) => (name === "" ? -1 : (numbers.get(name) ?? -1))
-  const steps = program.steps.map((step, index): PreparedStep => {
-    const next = program.steps[index + 1]
-    return {
+  const steps = program.steps.map(
+    (step): PreparedStep => ({
       operation: step.operation,
       inputs: step.inputs.map(number),
       outputs: step.outputs.map(number),
@@ -24,12 +23,9 @@ export const describe = (program: Program, layout: Plan, held: ReadonlyMap<strin
       accumulate: step.outputs.reduce(
         (mask, name, output) => (name !== "" && step.accumulate.includes(name) ? mask | (1 << output) : mask),
         0
-      ),
-      // Updates of different parameters need not wait for each other.
-      barrier:
-        step.operation === "adamW" && next?.operation === "adamW" && next.inputs[0] !== step.inputs[0] ? 0 : 1
-    }
-  })
+      )
+    })
+  )
   const tensors = names.map((name) => {
     const tensor = program.tensors[name]!
     return {

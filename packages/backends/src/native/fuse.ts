@@ -1,12 +1,13 @@
 /**
- * Joins steps that are better done in one pass over memory: a linear layer with the GELU or the residual sum that follows it, the
+ * Joins steps that are better done in one pass over memory: a linear layer with the GELU, the residual sum or the SwiGLU that follows it, the
  * gradient of a GELU with the product before it, and the loss with its own gradient, so that logits are computed once.
  *
- * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input and a GELU as second
+ * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input, a gate as seventh and a GELU as second
  * output, `linearBackwardInput` a third input, `linearBackwardWeight` what its x is recomputed from, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
  * plan serves it.
  */
 import type { Program, Step } from "../program/Program.ts"
+import { fuseFew } from "./fuseFew.ts"
 
 /** How many steps read each tensor; a program's outputs count as read once more. */
 const readers = (program: Program): ReadonlyMap<string, number> => {
@@ -77,6 +78,13 @@ const joined = (
         outputs: [after.outputs[0] ?? "", ""]
       }
     }
+    const [gate, up] = after.inputs
+    if (after.operation === "swiglu" && isTemporary && up === result && gate !== result)
+      return {
+        ...before,
+        inputs: [...Array.from({ length: 6 }, (_, index) => before.inputs[index] ?? ""), gate ?? ""],
+        outputs: [after.outputs[0] ?? "", ""]
+      }
   }
   if (
     before.operation === "linearBackwardInput" &&
@@ -142,5 +150,5 @@ export const fuse = (program: Program): Program => {
     if (both === undefined) steps.push(plain(step))
     else steps[steps.length - 1] = both
   }
-  return { ...program, steps: recomputed(steps) }
+  return fuseFew({ ...program, steps: recomputed(steps) })
 }

@@ -70,6 +70,24 @@ describe.skipIf(!here.available)(
       })
     )
 
+    it.live(
+      "short runs one after the other leave the event loop its turns, and fail by name like others",
+      () =>
+        Effect.gen(function* () {
+          const { prepared } = yield* opened
+          const inputs = trainInputs(tiny, 1)
+          let turns = 0
+          const interval = setInterval(() => turns++, 1)
+          yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(interval)))
+          while (turns < 3) yield* prepared.run(inputs)
+          const wrong = { ...inputs, targets: Int32Array.from(inputs.targets!, () => tiny.vocabulary) }
+          for (let again = 0; again < 3; again++) {
+            assert.include((yield* Effect.flip(prepared.run(wrong))).message, "target")
+            assert.isAbove((yield* prepared.run(inputs))[lossName]![0]!, 0)
+          }
+        })
+    )
+
     it.live("an interrupted run ends within a step, and the session goes on", () =>
       Effect.gen(function* () {
         const large: Shape = {

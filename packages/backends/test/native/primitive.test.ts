@@ -303,8 +303,7 @@ if (tested !== undefined) {
             outputs: [1],
             attributes: {},
             primitive: Float64Array.from(primitive),
-            accumulate: 0,
-            barrier: 1
+            accumulate: 0
           }
         ],
         bytes: 64

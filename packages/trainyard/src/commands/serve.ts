@@ -1,5 +1,6 @@
 /** `trainyard serve`: a model that answers over HTTP. */
 import { basename, resolve } from "node:path"
+import { setFlagsFromString } from "node:v8"
 import { Backend } from "@trainyard/backends/Backend"
 import * as Model from "@trainyard/stages/generate/Model"
 import * as Slots from "@trainyard/stages/generate/Slots"
@@ -45,6 +46,8 @@ export const serve = Command.make(
     json: jsonFlag
   },
   Effect.fn("trainyard.serve")(function* (flags) {
+    // Each token makes some garbage: the young generation may grow again, as other commands leave it small.
+    setFlagsFromString("--semi-space-growth-factor=2")
     const chosen = yield* RunOptions.settle(flags)
     const guard = yield* guardOf(flags)
     const output = yield* Output

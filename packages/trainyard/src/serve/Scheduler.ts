@@ -66,13 +66,17 @@ const passHeld = (group: Group): void => {
   Queue.offerAllUnsafe(group.written, group.held.splice(0))
 }
 
-/** Passes a part on, at once where it is a request's first or a text's last. The next part of a text, or its end, takes held ones along. */
-const pass = (group: Group, part: Part): void => {
+/**
+ * Passes a part on, at once where it is a request's first or a text's last; gives whether it did. The next part of a text, or its end, takes held ones
+ * along.
+ */
+const pass = (group: Group, part: Part): boolean => {
   group.held.push(part)
   const now = performance.now()
-  if (part.ended === undefined && now - group.passed < paceMilliseconds) return
+  if (part.ended === undefined && now - group.passed < paceMilliseconds) return false
   group.passed = now
   passHeld(group)
+  return true
 }
 
 /** A text from its request to its end. */
@@ -117,11 +121,13 @@ const make = Effect.fnUntraced(function* (
   const waiting: Array<Job> = []
   const active = new Set<Job>()
   const arrived = yield* Latch.make()
+  /** Whether there is something for those who read to take. */
+  let hasPassed = false
 
   const start = (job: Job): void => {
     const { guide, options, prompt } = job.wanted
     const row = sampleRow(model.codec, prompt, options, guide, (part) => {
-      pass(job.group, { sample: job.sample, ...part })
+      if (pass(job.group, { sample: job.sample, ...part })) hasPassed = true
       if (part.ended !== undefined) close(job)
     })
     active.add(job)
@@ -149,7 +155,11 @@ const make = Effect.fnUntraced(function* (
     // Before it looks, so that what comes meanwhile opens it again.
     arrived.closeUnsafe()
     admit()
-    if (!(yield* batch.step)) yield* arrived.await
+    const more = yield* batch.step
+    // An engine that is done with a short step before this goes on leaves no other fiber its turn.
+    if (hasPassed) yield* Effect.yieldNow
+    hasPassed = false
+    if (!more) yield* arrived.await
   })
   yield* goOn.pipe(
     // The engine's failure ends what it was writing; the next request finds out whether it lasts.

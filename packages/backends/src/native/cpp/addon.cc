@@ -146,21 +146,38 @@ void finish(napi_env env, napi_value callback, void*, void* data) {
   napi_call_function(env, undefined(env), callback, 1, &argument, &ignored);
 }
 
-// run(prepared, [[tensor index, values], ...], callback, isTimed): calls back with null, or with what went wrong.
-napi_value run(napi_env env, const Arguments& a) {
-  auto prepared = handle<Prepared>(env, a.at[0]);
-  bool isTimed;
-  check(napi_get_value_bool(env, a.at[3], &isTimed), "isTimed");
-  prepared->bind();
-  each(env, a.at[1], "inputs", [&](napi_value pair) {
+// Copies [[tensor index, values], ...] to where a program reads them.
+void giveInputs(napi_env env, napi_value inputs, Prepared& prepared) {
+  prepared.bind();
+  each(env, inputs, "inputs", [&](napi_value pair) {
     napi_value index, values;
     check(napi_get_element(env, pair, 0, &index), "an input");
     check(napi_get_element(env, pair, 1, &values), "an input");
     const auto at = (size_t)number(env, index, "an input's index");
     const Bytes bytes = fourByteArray(env, values);
-    if (at >= prepared->tensorCount() || (size_t)prepared->tensor(at).size != bytes.count) throw Fault("an input has the wrong size");
-    std::memcpy(prepared->tensor(at).data, bytes.data, bytes.count * 4);
+    if (at >= prepared.tensorCount() || (size_t)prepared.tensor(at).size != bytes.count) throw Fault("an input has the wrong size");
+    std::memcpy(prepared.tensor(at).data, bytes.data, bytes.count * 4);
   });
+}
+
+// runHere(prepared, inputs): the run is over when it returns, null or what went wrong. For runs so short that handing them to another
+// thread and back would be a good part of their time.
+napi_value runHere(napi_env env, const Arguments& a) {
+  auto prepared = handle<Prepared>(env, a.at[0]);
+  giveInputs(env, a.at[1], *prepared);
+  const char* failure = prepared->runHere();
+  if (failure != nullptr) return textOf(env, failure);
+  napi_value none;
+  check(napi_get_null(env, &none), "null");
+  return none;
+}
+
+// run(prepared, inputs, callback, isTimed): calls back with null, or with what went wrong.
+napi_value run(napi_env env, const Arguments& a) {
+  auto prepared = handle<Prepared>(env, a.at[0]);
+  bool isTimed;
+  check(napi_get_value_bool(env, a.at[3], &isTimed), "isTimed");
+  giveInputs(env, a.at[1], *prepared);
   const napi_value name = textOf(env, "trainyard.run");
   auto owned = std::make_unique<Call>();
   owned->prepared = prepared;
@@ -279,6 +296,7 @@ napi_value start(napi_env env, napi_value exports) {
   } entries[] = {{"paths", entry<listPaths>},      {"open", entry<open>},
                  {"close", entry<release<Session>>}, {"prepare", entry<prepare>},
                  {"release", entry<release<Prepared>>}, {"run", entry<run>},
+                 {"runHere", entry<runHere>},
                  {"cancel", entry<cancel>},        {"take", entry<take>},
                  {"times", entry<times>},          {"read", entry<copy<false>>},
                  {"write", entry<copy<true>>},     {"bytes", entry<bytesOf>},

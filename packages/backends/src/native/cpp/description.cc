@@ -40,6 +40,8 @@ TensorDescription readTensor(napi_env env, napi_value v, const Session& session,
 
 void readAttributes(napi_env env, napi_value attributes, Step& at) {
   at.gelu = number(env, attributes, "gelu", 0) != 0;
+  at.rms = number(env, attributes, "rms", 0) != 0;
+  at.turned = number(env, attributes, "turned", 0) != 0;
   at.heads = (int)number(env, attributes, "heads", 1);
   at.groups = (int)number(env, attributes, "groups", 1);
   at.inverse = number(env, attributes, "inverse", 0) != 0;
@@ -65,7 +67,6 @@ StepDescription readStep(napi_env env, napi_value v, const std::vector<TensorDes
   each(env, field(env, v, "inputs"), "inputs", [&](napi_value item) { s.inputs.push_back(tensorIndex(item)); });
   each(env, field(env, v, "outputs"), "outputs", [&](napi_value item) { s.outputs.push_back(tensorIndex(item)); });
   s.attributes.accumulate = (uint32_t)number(env, v, "accumulate", 0);
-  s.attributes.barrier = number(env, v, "barrier", 1) != 0;
   readAttributes(env, field(env, v, "attributes"), s.attributes);
   checkShapes(s, tensors);
   if (s.operation != operationMap && s.operation != operationReduce && s.operation != operationProduct) return s;

@@ -13,7 +13,8 @@ enum Operation : int32_t {
   operationLayerNorm,
   operationLayerNormBackward,
   // inputs x, weight, bias, residual; outputs y, gelu(y). The last of each are fused from later steps, often absent. With a gain in
-  // the fifth place and perhaps a bias in the sixth, the rows of x, few, are normalised first.
+  // the fifth place and perhaps a bias in the sixth, the rows of x, few, are normalised first: with `rms` by their root mean square.
+  // With a gate in the seventh place y is multiplied with silu of it.
   operationLinear,
   // inputs dy, weight, and when a geluBackward is fused the x of that gelu.
   operationLinearBackwardInput,
@@ -45,6 +46,8 @@ enum Operation : int32_t {
   operationRope,
   operationGroupedAttention,
   operationGroupedAttentionBackward,
+  // inputs query, key, value, keys, values, offset, slots. With `turned`, of one new token a text, query and key come as the products give
+  // them: they are normalised head by head by the gains in places 8 and 9, where they are given, and turned as rope does.
   operationGroupedAttentionCached,
   operationCount
 };
@@ -61,10 +64,10 @@ struct Tensor {
 };
 
 // How a copy holds its numbers: as the session's precision multiplies them; or, for products that do little but read them, rounded to
-// bf16 in two bytes each, or to 8 bits with a scale for each block (eighths.h).
-enum Form : int32_t { formWhole, formHalves, formEighths };
+// bf16 in two bytes each, or to 8 bits with a scale for each block (eighths.h). That of a cache has bf16 in its own order.
+enum Form : int32_t { formWhole, formHalves, formEighths, formCache };
 
-// A weight kept in the order in which the product kernels read it. `held` says which session tensor it is a copy of.
+// A weight kept in the order in which the product kernels read it, or a cache. `held` says which session tensor it is a copy of.
 struct Packed {
   float* data;
   int held;
@@ -120,14 +123,17 @@ struct Step {
   uint32_t accumulate;
   // Whether the next step needs what this one wrote; false between updates of different parameters.
   bool barrier;
-  bool gelu;
+  // Whether the step before left the rows of x, as this one needs them, in every worker's own memory.
+  bool sameRows;
+  bool gelu, rms, turned;
   int heads, groups;
   bool inverse;
   double theta;
   float epsilon, rate, maximum;
   uint32_t salt;
   double beta1, beta2, adamEpsilon, weightDecay;
-  // Packed copies that outlive the step: the weight transposed (for x · weightᵀ), and as it is. Null: packed at each run.
+  // Packed copies that outlive the step: the weight transposed (for x · weightᵀ), and as it is. Null: packed at each run. Of attention against a
+  // cache: the keys and the values in bf16, which it reads and keeps as it writes the cache. Null: it reads the cache itself.
   const Packed* transposed;
   const Packed* straight;
   // Of primitives other than gather and scatterAdd.

@@ -112,8 +112,10 @@ struct Session::Copy {
 std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_t k, int64_t n) {
   auto& known = packs_[{held, turned, form}];
   if (auto mine = known.lock()) return mine;
-  const auto copy = std::make_shared<Copy>(
-      *this, form == formEighths ? path_.eighthsSize(k, n) : path_.packedSize(k, n, precision_) * (form == formHalves ? 2 : 4));
+  const size_t bytes = form == formEighths  ? path_.eighthsSize(k, n)
+                       : form == formCache ? (size_t)(k * n) * 2
+                                           : path_.packedSize(k, n, precision_) * (form == formHalves ? 2 : 4);
+  const auto copy = std::make_shared<Copy>(*this, bytes);
   if (freeSlots_.empty()) {
     // All that may fail comes before the first change: the workers' lists must not differ in length.
     const size_t slots = (size_t)slots_ + 1;
@@ -124,7 +126,8 @@ std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_
   }
   const int slot = freeSlots_.back();
   freeSlots_.pop_back();
-  for (auto& mine : packedVersions_) mine[(size_t)slot] = 0;
+  // A cache that nobody has written is zeros, as its copy is.
+  for (auto& mine : packedVersions_) mine[(size_t)slot] = form == formCache && versions_[0][(size_t)held] == 1 ? 1 : 0;
   packedBytes_ += copy->memory.bytes();
   copy->packed = {copy->memory.floats(), held, slot, form};
   std::shared_ptr<Packed> made(copy, &copy->packed);
@@ -229,13 +232,25 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
       packed_.push_back(session_->packed(inputs[1]->held, turned, form, turned ? columns : rows, turned ? rows : columns));
       (turned ? step.transposed : step.straight) = packed_.back().get();
     }
+    if (step.operation == operationAttentionCached || step.operation == operationGroupedAttentionCached)
+      keepCaches(step, step.operation == operationAttentionCached ? 1 : 3);
     session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);
     steps_.push_back(step);
   }
+  leaveBarriersOut();
   // Whatever may fail is done: until here the session's other programs have lost nothing.
   session_->take(session_->larger(arenaBytes, need));
   session_->written_.swap(written);
   bind();
+}
+
+// Where products take bf16 and not float32, reading a cache of several texts is most of the work of attending to it: half of it with a copy.
+void Prepared::keepCaches(Step& step, int keys) {
+  const Tensor *first = step.inputs[keys], *second = step.inputs[keys + 1];
+  if (session_->precision_ == precisionF32 || first->held < 0 || second->held < 0) return;
+  for (const Tensor* cache : {first, second}) packed_.push_back(session_->packed(cache->held, false, formCache, cache->size, 1));
+  step.transposed = packed_[packed_.size() - 2].get();
+  step.straight = packed_.back().get();
 }
 
 Prepared::~Prepared() { settle(); }
@@ -250,7 +265,7 @@ void Prepared::bind() {
     if (places_[i] >= 0) tensors_[i].data = arena + places_[i];
 }
 
-void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
+void Prepared::begin(bool isTimed) {
   isTimed_ = isTimed;
   cancelled_.store(false);
   stop_ = false;
@@ -269,12 +284,22 @@ void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
     }
   }
 #endif
-  session_->team_.start([this](int index) { walk(index); },
-                        [this, done = std::move(done)] {
-                          done(failure_.raised       ? failure_.message
-                               : cancelled_.load() && stop_ ? "interrupted"
-                                                     : nullptr);
-                        });
+}
+
+const char* Prepared::failure() const {
+  return failure_.raised ? failure_.message : cancelled_.load() && stop_ ? "interrupted" : nullptr;
+}
+
+void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
+  begin(isTimed);
+  session_->team_.start([this](int index) { walk(index); }, [this, done = std::move(done)] { done(failure()); });
+}
+
+const char* Prepared::runHere() {
+  session_->team_.settle();
+  begin(false);
+  session_->team_.runHere([this](int index) { walk(index); });
+  return failure();
 }
 
 void Prepared::walk(int index) {

@@ -75,6 +75,8 @@ class Prepared {
   // Starts a run on the session's threads; `done(message)` is called on one of them, with nullptr when all went well. Timing costs
   // a few microseconds a step.
   void start(bool isTimed, std::function<void(const char*)> done);
+  // A run in which this thread takes the first one's place; gives nullptr when all went well.
+  const char* runHere();
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // Waits until no run is under way.
   void settle();
@@ -87,6 +89,12 @@ class Prepared {
   const std::shared_ptr<Session>& session() const { return session_; }
 
  private:
+  struct Span;
+  void spansOf(const Tensor** list, int count, std::vector<Span>& to) const;
+  void leaveBarriersOut();
+  void keepCaches(Step& step, int keys);
+  void begin(bool isTimed);
+  const char* failure() const;
   void walk(int index);
 
   std::shared_ptr<Session> session_;

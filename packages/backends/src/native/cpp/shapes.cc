@@ -101,9 +101,15 @@ void checkGroupedAttention(const Places& p, const Step& at, bool backward) {
 }
 
 void checkGroupedCached(const Places& p, const Step& at) {
-  p.count(7, 3);
+  p.count(at.turned ? 9 : 7, 3);
   checkGroups(p, at, 0);
   const Shape &key = p.shape(1), &keys = p.shape(3);
+  if (at.turned) {
+    const int64_t width = p.shape(0)[2] / at.heads;
+    p.need(key[1] == 1 && width % 2 == 0, "one new token, and heads of an even width");
+    for (size_t i = 7; i < 9; i++)
+      if (p.input(i) != nullptr) p.need(p.size(i) == width, "a gain for each element of a head");
+  }
   p.need(keys.size() == 3 && keys[0] >= key[0] && keys[2] == key[2] && key[1] <= keys[1], "a cache of [S, P, keys]");
   p.sameInput(4, p.size(3));
   p.need(p.size(5) == 1 || p.size(5) == key[0], "one offset, or one for each text");

@@ -49,6 +49,7 @@ void Team::stop() {
     stopping_ = true;
   }
   wake_.notify_all();
+  wakeFirst_.notify_all();
 }
 
 Team::~Team() {
@@ -57,7 +58,7 @@ Team::~Team() {
   for (auto& thread : threads_) thread.join();
 }
 
-void Team::start(std::function<void(int)> work, std::function<void()> done) {
+void Team::begin(std::function<void(int)> work, std::function<void()> done, bool isHere) {
   settle();
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -67,8 +68,38 @@ void Team::start(std::function<void(int)> work, std::function<void()> done) {
     running_ = true;
     soon_ = Clock::now() - lastEnd_ < patience;
     run_++;
+    if (!isHere) started_++;
   }
-  wake_.notify_all();
+  if (count_ > 1) wake_.notify_all();
+  if (!isHere) wakeFirst_.notify_all();
+}
+
+void Team::start(std::function<void(int)> work, std::function<void()> done) { begin(std::move(work), std::move(done), false); }
+
+void Team::runHere(std::function<void(int)> work) {
+  begin(std::move(work), nullptr, true);
+  work_(0);
+  finished_.fetch_add(1, std::memory_order_acq_rel);
+  awaitAll();
+  end();
+}
+
+void Team::awaitAll() {
+  for (int i = 0; i < spins_ && finished_.load(std::memory_order_acquire) < count_; i++) rest();
+  if (finished_.load(std::memory_order_acquire) == count_) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  ended_.wait(lock, [this] { return finished_.load() == count_; });
+}
+
+void Team::end() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    done_ = nullptr;
+    work_ = nullptr;
+    running_ = false;
+    lastEnd_ = Clock::now();
+  }
+  idle_.notify_all();
 }
 
 void Team::settle() {
@@ -77,7 +108,8 @@ void Team::settle() {
 }
 
 void Team::awaitRun(int index, uint64_t seen) {
-  const auto isTime = [&] { return stopping_.load() || run_.load(std::memory_order_acquire) != seen; };
+  const auto& runs = runsOf(index);
+  const auto isTime = [&] { return stopping_.load() || runs.load(std::memory_order_acquire) != seen; };
   // The caller has the first thread's core, and wakes that thread alone.
   if (soon_.load() && spins_ > 0 && index > count_ - cores_) {
     const Clock::time_point until = Clock::now() + patience;
@@ -89,7 +121,7 @@ void Team::awaitRun(int index, uint64_t seen) {
     } while (Clock::now() < until);
   }
   std::unique_lock<std::mutex> lock(mutex_);
-  wake_.wait(lock, isTime);
+  (index == 0 ? wakeFirst_ : wake_).wait(lock, isTime);
 }
 
 void Team::runThread(int index) {
@@ -105,20 +137,9 @@ void Team::runThread(int index) {
       }
       continue;
     }
-    for (int i = 0; i < spins_ && finished_.load(std::memory_order_acquire) < count_; i++) rest();
-    if (finished_.load(std::memory_order_acquire) < count_) {
-      std::unique_lock<std::mutex> lock(mutex_);
-      ended_.wait(lock, [this] { return finished_.load() == count_; });
-    }
+    awaitAll();
     done_();
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      done_ = nullptr;
-      work_ = nullptr;
-      running_ = false;
-      lastEnd_ = Clock::now();
-    }
-    idle_.notify_all();
+    end();
   }
 }
 

@@ -58,6 +58,8 @@ class Team {
   int count() const { return count_; }
   // Every thread calls `work(index)`; when all have, the first of them calls `done`. Returns at once. One run at a time.
   void start(std::function<void(int)> work, std::function<void()> done);
+  // The same with the caller in the first thread's place, which sleeps on; returns when all have.
+  void runHere(std::function<void(int)> work);
   // Waits for all threads of the run. `decide`, when given, is called by the last to arrive, before anyone goes on; `meanwhile` by
   // all others before they wait. Neither may fail.
   void meet(const std::function<void()>* decide = nullptr, const std::function<void()>* meanwhile = nullptr);
@@ -72,19 +74,27 @@ class Team {
   void stop();
   // Until there is another run than `seen`, or the team stops.
   void awaitRun(int index, uint64_t seen);
+  // How many runs the threads from this one on were woken for.
+  std::atomic<uint64_t>& runsOf(int index) { return index == 0 ? started_ : run_; }
+  // Tells all threads but the first of a run.
+  void begin(std::function<void(int)> work, std::function<void()> done, bool isHere);
+  // Waits until all threads are done, and tells whoever waits for that.
+  void awaitAll();
+  void end();
 
   const int count_;
   const int cores_;
   const int spins_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;
-  std::condition_variable wake_, idle_, ended_;
+  std::condition_variable wake_, wakeFirst_, idle_, ended_;
   bool running_ = false;
   std::function<void(int)> work_;
   std::function<void()> done_;
   Clock::time_point lastEnd_;
 
-  alignas(64) std::atomic<uint64_t> run_{0};
+  // All runs, and those that were not begun in the first thread's place.
+  alignas(64) std::atomic<uint64_t> run_{0}, started_{0};
   std::atomic<bool> stopping_{false}, soon_{false};
   alignas(64) std::atomic<int> finished_{0};
   alignas(64) std::atomic<int> arrived_{0};

@@ -41,14 +41,6 @@ FORCE void pairRows(const float* data, int64_t rows, int64_t numbers, int64_t ro
       packAcross(paired, data + i * row, i + 1 < rows ? data + (i + 1) * row : nullptr, numbers, to + i / 2 * row);
 }
 
-FORCE float dot(const float* a, const float* b, int64_t n) {
-  vf s = all(0.0f);
-  int64_t i = 0;
-  for (; i + LANES <= n; i += LANES) s = s + load(a + i) * load(b + i);
-  if (i < n) s = s + load(a + i, n - i) * load(b + i, n - i);
-  return sum(s);
-}
-
 // The row of a cache that a text of the batch has, and how many of its tokens are there.
 struct CacheRow {
   int64_t slot, offset;
@@ -78,32 +70,33 @@ static bool insideCache(const Tensor* offsets, const Tensor* slots, int64_t batc
 struct CachedText {
   int64_t time, offset, places, width, perGroup;
   const float *query, *key, *value;  // of the first new token
-  int64_t queryRow, newRow;
+  int64_t queryRow, keyRow, valueRow;
   float *keys, *values;  // of the text's first token
+  // The same in bf16, which is then what is read of it; null without such a copy.
+  uint16_t *keyHalves, *valueHalves;
   int64_t cacheRow;
   float* y;
   int64_t yRow;
-  // Value rows are added up in four sums in turn, whose last rows, fewer than four, and where this is not set the new ones too, go to the first.
-  bool newInTurn;
   float scale;
-  const float* keyAt(int64_t u) const { return u < offset ? keys + u * cacheRow : key + (u - offset) * newRow; }
-  const float* valueAt(int64_t u) const { return u < offset ? values + u * cacheRow : value + (u - offset) * newRow; }
 };
 
-// Floats of a worker: scores of each head, its four sums of values, and one over its sum of exponentials.
+// Floats of a worker: scores of each head, its sum of values, one over its sum of exponentials, and products of LANES keys.
 FORCE size_t cachedLocal(int64_t heads, int64_t places, int64_t width) {
-  return (size_t)(heads * (places + 4 * upTo(width, LANES) + 1));
+  return (size_t)(heads * (upTo(places, LANES) + upTo(width, LANES) + 1 + LANES * LANES));
 }
 
 // Scores of one head become exponentials; gives one over their sum.
 FORCE float cachedSoftmax(float* p, int64_t seen) {
-  float most = -INFINITY;
-  for (int64_t u = 0; u < seen; u++) most = p[u] > most ? p[u] : most;
+  vf largestOf = all(-INFINITY);
+  for (int64_t u = 0; u < seen; u += LANES) {
+    const vf x = select(lanes() < allInts((int32_t)(seen - u)), load(p + u), all(-INFINITY));
+    largestOf = maximum(x, largestOf);
+  }
+  const vf most = all(largest(largestOf));
   vf total = all(0.0f);
   for (int64_t u = 0; u < seen; u += LANES) {
-    const int64_t some = seen - u < LANES ? seen - u : LANES;
-    const vf e = select(lanes() < allInts((int32_t)some), exponential(load(p + u, some) - all(most)), all(0.0f));
-    store(p + u, e, some);
+    const vf e = select(lanes() < allInts((int32_t)(seen - u)), exponential(load(p + u) - most), all(0.0f));
+    store(p + u, e);
     total = total + e;
   }
   return 1.0f / sum(total);
@@ -121,40 +114,138 @@ FORCE void forHeads(const CachedText& c, int64_t first, int64_t last, F each) {
   }
 }
 
-// One new token, for heads [first, last). A row of the cache is read for all heads at once, so that memory is read in its order: with
-// several texts their caches are in no near one.
+// Rows of a cache that are read at once, for all heads: memory is read in its order, and what is summed over rows is taken up and put down
+// less often. So many rows ahead are asked for.
+constexpr int64_t cachedRows = 4, cachedAhead = 8;
+
+// The products of q with ROWS keys, not yet summed over the lanes.
+template <int ROWS, typename T>
+FORCE void keyProducts(const float* q, const T* keys, int64_t row, int64_t width, float* to) {
+  vf sums[ROWS];
+#pragma GCC unroll 4
+  for (int i = 0; i < ROWS; i++) sums[i] = all(0.0f);
+  int64_t d = 0;
+  for (; d + LANES <= width; d += LANES) {
+    const vf some = load(q + d);
+#pragma GCC unroll 4
+    for (int i = 0; i < ROWS; i++) sums[i] = sums[i] + some * loadWide(keys + i * row + d);
+  }
+  if (d < width) {
+    const vf some = load(q + d, width - d);
+#pragma GCC unroll 4
+    for (int i = 0; i < ROWS; i++) sums[i] = sums[i] + some * loadPart(keys + i * row + d, width - d);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < ROWS; i++) store(to + i * LANES, sums[i]);
+}
+
+// Adds ROWS rows of values times their weights.
+template <int ROWS, typename T>
+FORCE void addValues(const float* weights, const T* values, int64_t row, int64_t width, float* to) {
+  vf weight[ROWS];
+#pragma GCC unroll 4
+  for (int i = 0; i < ROWS; i++) weight[i] = all(weights[i]);
+  int64_t d = 0;
+  for (; d + LANES <= width; d += LANES) {
+    vf sum = load(to + d);
+#pragma GCC unroll 4
+    for (int i = 0; i < ROWS; i++) sum = sum + weight[i] * loadWide(values + i * row + d);
+    store(to + d, sum);
+  }
+  if (d == width) return;
+  vf sum = load(to + d);
+#pragma GCC unroll 4
+  for (int i = 0; i < ROWS; i++) sum = sum + weight[i] * loadPart(values + i * row + d, width - d);
+  store(to + d, sum);
+}
+
+// Rows [begin, end) of a text's tokens: of its cache, or new ones.
+template <typename T>
+struct TextRows {
+  const T* first;
+  int64_t row, begin, end;
+  const T* at(int64_t u) const { return first + (u - begin) * row; }
+};
+
+// Walks over rows, `cachedRows` of them together where they begin at such a multiple: `each` with the first row's number, its place, and how
+// many. Asks for what comes later as it goes, of columns [from, to), in its order.
+template <typename T, typename F>
+FORCE void overRows(const TextRows<T>& rows, int64_t from, int64_t to, F each) {
+  for (int64_t u = rows.begin, count; u < rows.end; u += count) {
+    count = u % cachedRows == 0 && u + cachedRows <= rows.end ? cachedRows : 1;
+    for (int64_t i = u + cachedAhead; i < u + cachedAhead + count && i < rows.end; i++)
+      for (int64_t column = from; column < to; column += (int64_t)(64 / sizeof(T))) __builtin_prefetch(rows.at(i) + column, 0, 3);
+    each(u, rows.at(u), count);
+  }
+}
+
+// What a worker has of one token: of heads [first, last), from its own memory.
+struct CachedToken {
+  const CachedText& c;
+  int64_t first, last, seen, padded, wide;
+  const float* q;
+  float *scores, *sums, *inverse, *products;
+  int64_t from() const { return first / c.perGroup * c.width; }
+  int64_t to() const { return ((last - 1) / c.perGroup + 1) * c.width; }
+
+  template <typename T>
+  inline __attribute__((always_inline)) void takeKeys(const TextRows<T>& rows) const {
+    overRows(rows, from(), to(), [&](int64_t u, const T* at, int64_t count) __attribute__((always_inline)) {
+      const int64_t lane = u % LANES;
+      forHeads(c, first, last, [&](int64_t h, int64_t column) __attribute__((always_inline)) {
+        float* into = products + ((h - first) * LANES + lane) * LANES;
+        if (count == cachedRows) keyProducts<cachedRows>(q + h * c.width, at + column, rows.row, c.width, into);
+        else keyProducts<1>(q + h * c.width, at + column, rows.row, c.width, into);
+      });
+      if (lane + count < LANES && u + count < seen) return;
+      // Lanes beyond the last key are not looked at.
+      for (int64_t h = 0; h < last - first; h++)
+        store(scores + h * padded + u - lane, all(c.scale) * sumsOf(products + h * LANES * LANES));
+    });
+  }
+
+  template <typename T>
+  inline __attribute__((always_inline)) void takeValues(const TextRows<T>& rows) const {
+    overRows(rows, from(), to(), [&](int64_t u, const T* at, int64_t count) __attribute__((always_inline)) {
+      forHeads(c, first, last, [&](int64_t h, int64_t column) __attribute__((always_inline)) {
+        const float* weights = scores + (h - first) * padded + u;
+        float* into = sums + (h - first) * wide;
+        if (count == cachedRows) addValues<cachedRows>(weights, at + column, rows.row, c.width, into);
+        else addValues<1>(weights, at + column, rows.row, c.width, into);
+      });
+    });
+  }
+};
+
+// One new token, for heads [first, last).
 static void attendCachedToken(const CachedText& c, int64_t t, int64_t first, int64_t last, float* local) {
-  const int64_t seen = c.offset + t + 1, wide = upTo(c.width, LANES), heads = last - first, all4 = heads * wide;
-  float *p = local, *sums = p + heads * c.places, *inverse = sums + 4 * all4;
-  const int64_t inTurn = (c.newInTurn ? seen : c.offset) / 4 * 4;
-  const float* q = c.query + t * c.queryRow;
-  for (int64_t u = 0; u < seen; u++) {
-    const float* k = c.keyAt(u);
-    forHeads(c, first, last, [&](int64_t h, int64_t column) {
-      p[(h - first) * c.places + u] = c.scale * dot(q + h * c.width, k + column, c.width);
-    });
-  }
-  for (int64_t h = 0; h < heads; h++) inverse[h] = cachedSoftmax(p + h * c.places, seen);
-  for (int64_t i = 0; i < 4 * all4; i += LANES) store(sums + i, all(0.0f));
-  for (int64_t u = 0; u < seen; u++) {
-    const float* v = c.valueAt(u);
-    float* to = sums + (u < inTurn ? u % 4 : 0) * all4;
-    forHeads(c, first, last, [&](int64_t h, int64_t column) {
-      const vf weight = all(p[(h - first) * c.places + u]);
-      const float* from = v + column;
-      int64_t d = 0;
-      for (; d + LANES <= c.width; d += LANES) store(to + d, load(to + d) + weight * load(from + d));
-      if (d < c.width) store(to + d, load(to + d) + weight * load(from + d, c.width - d));
-      to += wide;
-    });
-  }
+  const int64_t seen = c.offset + t + 1, wide = upTo(c.width, LANES), heads = last - first, padded = upTo(c.places, LANES);
+  float *scores = local, *sums = scores + heads * padded, *inverse = sums + heads * wide;
+  const CachedToken token = {c, first, last, seen, padded, wide, c.query + t * c.queryRow, scores, sums, inverse, inverse + heads};
+  const TextRows<float> newKeys = {c.key, c.keyRow, c.offset, seen}, newValues = {c.value, c.valueRow, c.offset, seen};
+  if (c.keyHalves != nullptr) token.takeKeys(TextRows<uint16_t>{c.keyHalves, c.cacheRow, 0, c.offset});
+  else token.takeKeys(TextRows<float>{c.keys, c.cacheRow, 0, c.offset});
+  token.takeKeys(newKeys);
+  for (int64_t h = 0; h < heads; h++) inverse[h] = cachedSoftmax(scores + h * padded, seen);
+  std::memset(sums, 0, (size_t)(heads * wide) * 4);
+  if (c.valueHalves != nullptr) token.takeValues(TextRows<uint16_t>{c.valueHalves, c.cacheRow, 0, c.offset});
+  else token.takeValues(TextRows<float>{c.values, c.cacheRow, 0, c.offset});
+  token.takeValues(newValues);
   for (int64_t h = 0; h < heads; h++) {
     float* y = c.y + t * c.yRow + (first + h) * c.width;
-    for (int64_t d = 0; d < c.width; d += LANES) {
-      const float* at = sums + h * wide + d;
-      const vf total = (load(at) + load(at + all4)) + (load(at + 2 * all4) + load(at + 3 * all4));
-      store(y + d, total * all(inverse[h]), c.width - d < LANES ? c.width - d : LANES);
-    }
+    const float* from = sums + h * wide;
+    for (int64_t d = 0; d < c.width; d += LANES)
+      store(y + d, load(from + d) * all(inverse[h]), c.width - d < LANES ? c.width - d : LANES);
+  }
+}
+
+// New rows of a group into the cache, and into its copy.
+static void keepRows(const CachedText& c, const float* from, int64_t fromRow, int64_t column, float* to, uint16_t* halves) {
+  for (int64_t t = 0; t < c.time; t++) {
+    const int64_t at = (c.offset + t) * c.cacheRow + column;
+    const float* row = from + t * fromRow + column;
+    std::memcpy(to + at, row, (size_t)c.width * 4);
+    if (halves != nullptr) roundHalves(row, c.width, halves + at);
   }
 }
 
@@ -163,10 +254,8 @@ static void attendCached(const CachedText& c, int64_t first, int64_t last, float
   for (int64_t h = first; h < last; h++) {
     if (h % c.perGroup != 0) continue;
     const int64_t column = h / c.perGroup * c.width;
-    for (int64_t t = 0; t < c.time; t++) {
-      std::memcpy(c.keys + (c.offset + t) * c.cacheRow + column, c.key + t * c.newRow + column, (size_t)c.width * 4);
-      std::memcpy(c.values + (c.offset + t) * c.cacheRow + column, c.value + t * c.newRow + column, (size_t)c.width * 4);
-    }
+    keepRows(c, c.key, c.keyRow, column, c.keys, c.keyHalves);
+    keepRows(c, c.value, c.valueRow, column, c.values, c.valueHalves);
   }
   if (c.y == nullptr) return;
   // Of many tokens, a head's part of the cache stays near from one to the next.
@@ -175,14 +264,39 @@ static void attendCached(const CachedText& c, int64_t first, int64_t last, float
     for (int64_t t = 0; t < c.time; t++) attendCachedToken(c, t, h, h + together, local);
 }
 
-// This worker's share of the heads of all texts, text by text. `textOf` gives text b.
+// A cache's copy in bf16: made anew where something else has written the cache.
+FORCE uint16_t* halvesOf(const Packed* copy) { return copy == nullptr ? nullptr : (uint16_t*)copy->data; }
+static void refreshHalves(const Step& s, const Tensor* keys, const Tensor* values, Worker& w) {
+  if (s.transposed == nullptr || s.straight == nullptr || (!isStale(*s.transposed, w) && !isStale(*s.straight, w))) return;
+  const Range mine = share(keys->size, w.index, w.count, 64);
+  roundHalves(keys->data + mine.begin, mine.end - mine.begin, halvesOf(s.transposed) + mine.begin);
+  roundHalves(values->data + mine.begin, mine.end - mine.begin, halvesOf(s.straight) + mine.begin);
+  w.meet(w.team);
+}
+// What the step writes into the cache is in the copy too.
+static void keptHalves(const Step& s, Worker& w) {
+  for (const Packed* copy : {s.transposed, s.straight})
+    if (copy != nullptr) w.packedVersions[copy->slot] = w.versions[copy->held] + 1;
+}
+
+// This worker's share of the heads of all texts, text by text: by what they see. `textOf` gives text b for heads [first, last).
 template <typename F>
-FORCE void attendTexts(int64_t batch, int64_t heads, Worker& w, F textOf) {
-  const Range mine = share(batch * heads, w.index, w.count);
-  for (int64_t pair = mine.begin, taken; pair < mine.end; pair += taken) {
-    const int64_t first = pair % heads;
-    taken = mine.end - pair < heads - first ? mine.end - pair : heads - first;
-    attendCached(textOf(pair / heads), first, first + taken, w.local);
+FORCE void attendTexts(const Tensor* offsets, const Tensor* slots, int64_t batch, int64_t time, int64_t heads, Worker& w, F textOf) {
+  // Of one head; what comes with each is as much work as a few keys.
+  const auto costOf = [&](int64_t b) { return cacheRow(offsets, slots, b).offset + time / 2 + 16; };
+  int64_t total = 0;
+  for (int64_t b = 0; b < batch; b++) total += costOf(b) * heads;
+  const int64_t begin = total * w.index / w.count, end = total * (w.index + 1) / w.count;
+  for (int64_t b = 0, before = 0; b < batch && before < end; b++) {
+    const int64_t cost = costOf(b);
+    // The heads that begin in this worker's share.
+    const auto headAt = [&](int64_t at) {
+      const int64_t head = (at - before + cost - 1) / cost;
+      return at <= before ? 0 : head < heads ? head : heads;
+    };
+    const int64_t first = headAt(begin), last = headAt(end);
+    if (first < last) attendCached(textOf(b, first, last), first, last, w.local);
+    before += cost * heads;
   }
 }
 
@@ -193,22 +307,25 @@ static void attentionCached(const Step& s, Worker& w) {
   const int64_t width = channels / s.heads;
   const Tensor *offsets = s.inputs[3], *slots = s.inputs[4];
   if (!insideCache(offsets, slots, batch, time, keys, w)) return;
-  attendTexts(batch, s.heads, w, [&](int64_t b) {
+  refreshHalves(s, keys, values, w);
+  attendTexts(offsets, slots, batch, time, s.heads, w, [&](int64_t b, int64_t, int64_t) {
     const auto [slot, offset] = cacheRow(offsets, slots, b);
     const float* from = qkv->data + b * time * 3 * channels;
     CachedText c = {};
     c.time = time, c.offset = offset, c.places = places, c.width = width, c.perGroup = 1;
     c.query = from, c.key = from + channels, c.value = from + 2 * channels;
-    c.queryRow = c.newRow = 3 * channels;
+    c.queryRow = c.keyRow = c.valueRow = 3 * channels;
     c.keys = keys->data + slot * places * channels;
     c.values = values->data + slot * places * channels;
+    if (s.transposed != nullptr) c.keyHalves = halvesOf(s.transposed) + slot * places * channels;
+    if (s.straight != nullptr) c.valueHalves = halvesOf(s.straight) + slot * places * channels;
     c.cacheRow = channels;
     c.y = s.outputs[0] == nullptr ? nullptr : s.outputs[0]->data + b * time * channels;
     c.yRow = channels;
-    c.newInTurn = true;
     c.scale = 1.0f / std::sqrt((float)width);
     return c;
   });
+  keptHalves(s, w);
 }
 
 }  // namespace

@@ -188,25 +188,40 @@ FORCE void eighthsTile(const Product& p, int64_t i, int64_t group, const Row8* a
   finishTile(p, i, ROWS, n0, columns);
 }
 
-// ROWS rows from the i-th on and this worker's groups, several side by side where rows alone are too few sums.
-template <int ROWS>
-static void eighthsRows(const Product& p, int64_t i, const Row8* a, const uint8_t* b, const Worker& w) {
-  constexpr int64_t wide = ROWS <= 2 ? 4 : ROWS <= 4 ? 2 : 1;
-  const Range mine = share(groupsOf(p.n), w.index, w.count);
-  for (int64_t group = mine.begin; group < mine.end;) {
-    const uint8_t* from = b + group * groupBytes(p.k);
-    if (mine.end - group >= wide) {
-      eighthsTile<ROWS, wide>(p, i, group, a, from);
-      group += wide;
-    } else {
-      eighthsTile<ROWS, 1>(p, i, group, a, from);
-      group++;
-    }
+// Rows that a tile takes at once: with two groups beside them, whole sums of both halves of A fill the registers, and each number of A
+// that is read serves two products.
+constexpr int64_t eighthsRows = 4;
+
+template <int GROUPS>
+FORCE void eighthsPart(const Product& p, int64_t i, int64_t rows, int64_t group, const Row8* a, const uint8_t* b) {
+  switch (rows) {
+    case 1: return eighthsTile<1, GROUPS>(p, i, group, a, b);
+    case 2: return eighthsTile<2, GROUPS>(p, i, group, a, b);
+    case 3: return eighthsTile<3, GROUPS>(p, i, group, a, b);
+    case 4: return eighthsTile<4, GROUPS>(p, i, group, a, b);
   }
 }
 
-// The whole product. Needs `eighthsLocal` floats of a worker's own memory beyond the first p.m · p.k.
-static void fewEighths(const Product& p, const Packed& packed, Worker& w) {
+// This worker's groups, GROUPS side by side; all rows pass while a group is near.
+template <int GROUPS>
+static void multiplyEighths(const Product& p, const Row8* a, const uint8_t* b, const Worker& w) {
+  const Range mine = share(groupsOf(p.n), w.index, w.count);
+  const int64_t parts = (p.m + eighthsRows - 1) / eighthsRows;
+  for (int64_t group = mine.begin; group < mine.end;) {
+    const bool isWhole = mine.end - group >= GROUPS;
+    const uint8_t* from = b + group * groupBytes(p.k);
+    for (int64_t part = 0; part < parts; part++) {
+      const int64_t i = p.m * part / parts, rows = p.m * (part + 1) / parts - i;
+      const Row8* left = a + i * roundedBlocks(p.k);
+      if (isWhole) eighthsPart<GROUPS>(p, i, rows, group, left, from);
+      else eighthsPart<1>(p, i, rows, group, left, from);
+    }
+    group += isWhole ? GROUPS : 1;
+  }
+}
+
+// The whole product. Needs `eighthsLocal` floats of a worker's own memory beyond the first p.m · p.k; `isThere` as in `fewRows`.
+static void fewEighths(const Product& p, const Packed& packed, bool isThere, Worker& w) {
   uint8_t* b = (uint8_t*)packed.data;
   if (isStale(packed, w)) {
     packAllEighths(p.b, p.k, p.n, b, w);
@@ -215,23 +230,9 @@ static void fewEighths(const Product& p, const Packed& packed, Worker& w) {
   }
   const int64_t blocks = roundedBlocks(p.k);
   Row8* a = (Row8*)(w.local + p.m * p.k);
-  for (int64_t r = 0; r < p.m; r++) prepareRow(p.a.data + r * p.a.row, p.k, a + r * blocks);
-  for (int64_t i = 0, some; i < p.m; i += some) {
-    some = p.m - i < fewestRows ? p.m - i : fewestRows;
-    const Row8* from = a + i * blocks;
-    switch (some) {
-      case 1: eighthsRows<1>(p, i, from, b, w); break;
-      case 2: eighthsRows<2>(p, i, from, b, w); break;
-      case 3: eighthsRows<3>(p, i, from, b, w); break;
-      case 4: eighthsRows<4>(p, i, from, b, w); break;
-#if LANES == 16
-      case 5: eighthsRows<5>(p, i, from, b, w); break;
-      case 6: eighthsRows<6>(p, i, from, b, w); break;
-      case 7: eighthsRows<7>(p, i, from, b, w); break;
-      case 8: eighthsRows<8>(p, i, from, b, w); break;
-#endif
-    }
-  }
+  for (int64_t r = 0; !isThere && r < p.m; r++) prepareRow(p.a.data + r * p.a.row, p.k, a + r * blocks);
+  if (p.m <= 2) multiplyEighths<4>(p, a, b, w);
+  else multiplyEighths<2>(p, a, b, w);
 }
 
 // Asks for the beginning of this worker's groups, those that are read side by side.

@@ -38,15 +38,11 @@ static void geluBackward(const Step& s, Worker& w) {
   });
 }
 
-// 1 / (1 + e⁻ˣ).
-FORCE vf sigmoid(vf x) { return reciprocal(all(1.0f) + exponential(-x)); }
-
 static void swiglu(const Step& s, Worker& w) {
   const float *gate = s.inputs[0]->data, *up = s.inputs[1]->data;
   float* y = s.outputs[0]->data;
   each(s.inputs[0]->size, w, [&](int64_t i, int64_t some) __attribute__((always_inline)) {
-    const vf g = take(gate + i, some);
-    give(y + i, g * sigmoid(g) * take(up + i, some), some);
+    give(y + i, siluOf(take(gate + i, some)) * take(up + i, some), some);
   });
 }
 

@@ -1,5 +1,6 @@
-// Products of a row or a few, as in generation, with a copy of B that stays: reading that copy is nearly all of the work. A is taken as
-// it lies, nobody waits for anybody, and whoever waits at the end asks for the beginning of what it will read next.
+// Products of a row or a few, as in generation, with a copy of B that stays: of one row reading that copy is nearly all of the work, and of
+// several it is read once. A is taken as it lies, nobody waits for anybody, and whoever waits at the end asks for the beginning of what it
+// will read next.
 #pragma once
 
 #include "product.h"
@@ -8,7 +9,9 @@ namespace trainyard {
 namespace {
 
 // With more rows than these, strips pay for their packing.
-#if LANES == 16
+constexpr int64_t mostFewRows = 32;
+// Rows that a tile takes at once, with two vectors of sums each.
+#if LANES == 16 || defined(__aarch64__)
 constexpr int64_t fewestRows = 8;
 #else
 constexpr int64_t fewestRows = 4;
@@ -19,11 +22,9 @@ FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
 #if defined(TRAINYARD_TILES)
   if (mode == paired) return false;
 #endif
-  return packed != nullptr && (packed->form == formHalves || rows <= fewestRows);
+  (void)mode;
+  return packed != nullptr && (packed->form == formHalves || rows <= mostFewRows);
 }
-
-FORCE vf loadWide(const float* from) { return load(from); }
-FORCE vf loadWide(const uint16_t* from) { return loadHalves(from); }
 
 // c[ROWS, PANELS · panel] (+)= a[ROWS, k] · b. Several panels side by side, so that sums need not wait for each other and memory is
 // asked for in several places.
@@ -69,50 +70,86 @@ static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, c
   }
 }
 
-// ROWS rows from the i-th on and this worker's panels: several of them side by side where rows alone are too few sums.
-template <int ROWS, bool PAIRED, typename T>
-static void multiplyRows(const Product& p, int64_t i, const T* b, const Worker& w) {
-  constexpr int64_t wide = ROWS == 1 ? 4 : ROWS <= 3 ? 2 : 1;
+// ROWS rows from the i-th on, PANELS panels side by side from `column` on, whole: into c, whose rows are as wide as these panels.
+template <int ROWS, int PANELS, bool PAIRED, typename T>
+static void multiplyPanels(const Product& p, int64_t i, int64_t column, const T* b, float* c) {
   const Blocks blocks = blocksOf(p.k, PAIRED ? paired : full);
   const int64_t panels = (p.n + panel - 1) / panel;
-  const Range mine = share(panels, w.index, w.count);
-  alignas(64) float c[ROWS * wide * panel];
-  for (int64_t column = mine.begin, taken; column < mine.end; column += taken) {
-    taken = mine.end - column >= wide ? wide : 1;
-    const int64_t n0 = column * panel, columns = p.n - n0 < taken * panel ? p.n - n0 : taken * panel;
-    for (int64_t block = 0; block < blocks.blocks; block++) {
-      const int64_t units = blocks.length(block);
-      const float* from = p.a.data + i * p.a.row + block * depth;
-      const T* right = b + rightAt(blocks, panels, block, column);
-      if (taken == wide) fewTile<ROWS, wide, PAIRED>(units, from, p.a.row, right, c, taken * panel, block > 0);
-      else fewTile<ROWS, 1, PAIRED>(units, from, p.a.row, right, c, panel, block > 0);
-    }
-    for (int64_t r = 0; r < ROWS; r++) std::memcpy(p.c + (i + r) * p.row + n0, c + r * taken * panel, (size_t)columns * 4);
-    finishTile(p, i, ROWS, n0, columns);
+  for (int64_t block = 0; block < blocks.blocks; block++)
+    fewTile<ROWS, PANELS, PAIRED>(blocks.length(block), p.a.data + i * p.a.row + block * depth, p.a.row,
+                                  b + rightAt(blocks, panels, block, column), c, PANELS * panel, block > 0);
+}
+
+// `rows` rows, as many as a tile may have, and one panel.
+template <bool PAIRED, typename T>
+static void fewPanel(const Product& p, int64_t i, int64_t rows, int64_t column, const T* b, float* c) {
+  switch (rows) {
+    case 1: return multiplyPanels<1, 1, PAIRED>(p, i, column, b, c);
+    case 2: return multiplyPanels<2, 1, PAIRED>(p, i, column, b, c);
+    case 3: return multiplyPanels<3, 1, PAIRED>(p, i, column, b, c);
+    case 4: return multiplyPanels<4, 1, PAIRED>(p, i, column, b, c);
+#if LANES == 16 || defined(__aarch64__)
+    case 5: return multiplyPanels<5, 1, PAIRED>(p, i, column, b, c);
+    case 6: return multiplyPanels<6, 1, PAIRED>(p, i, column, b, c);
+    case 7: return multiplyPanels<7, 1, PAIRED>(p, i, column, b, c);
+    case 8: return multiplyPanels<8, 1, PAIRED>(p, i, column, b, c);
+#endif
   }
+}
+
+// Copies `rows` rows of c, `width` numbers wide, to where they belong, and finishes them.
+static void givePanels(const Product& p, int64_t i, int64_t rows, int64_t column, const float* c, int64_t width) {
+  const int64_t n0 = column * panel, columns = p.n - n0 < width ? p.n - n0 : width;
+  for (int64_t r = 0; r < rows; r++) std::memcpy(p.c + (i + r) * p.row + n0, c + r * width, (size_t)columns * 4);
+  finishTile(p, i, rows, n0, columns);
+}
+
+// As many panels side by side as are left, at most PANELS; gives how many.
+template <int ROWS, int PANELS, bool PAIRED, typename T>
+static int64_t multiplyBeside(const Product& p, int64_t column, int64_t left, const T* b) {
+  if constexpr (PANELS > 1)
+    if (left < PANELS) return multiplyBeside<ROWS, PANELS - 1, PAIRED>(p, column, left, b);
+  alignas(64) float c[ROWS * PANELS * panel];
+  multiplyPanels<ROWS, PANELS, PAIRED>(p, 0, column, b, c);
+  givePanels(p, 0, ROWS, column, c, PANELS * panel);
+  return PANELS;
+}
+
+// All rows, ROWS of them, and this worker's panels: several of them side by side where rows alone are too few sums.
+template <int ROWS, bool PAIRED, typename T>
+static void multiplyRows(const Product& p, const T* b, const Worker& w) {
+  constexpr int wide = ROWS == 1 ? 4 : ROWS <= 3 ? 2 : 1;
+  const Range mine = share((p.n + panel - 1) / panel, w.index, w.count);
+  for (int64_t column = mine.begin; column < mine.end;)
+    column += multiplyBeside<ROWS, wide, PAIRED>(p, column, mine.end - column, b);
+}
+
+// More rows than a tile has: a panel stays near while all of them pass.
+template <bool PAIRED, typename T>
+static void multiplyMany(const Product& p, const T* b, const Worker& w) {
+  const Range mine = share((p.n + panel - 1) / panel, w.index, w.count);
+  const int64_t parts = (p.m + fewestRows - 1) / fewestRows;
+  alignas(64) float c[fewestRows * panel];
+  for (int64_t column = mine.begin; column < mine.end; column++)
+    for (int64_t part = 0; part < parts; part++) {
+      const int64_t i = p.m * part / parts, rows = p.m * (part + 1) / parts - i;
+      fewPanel<PAIRED>(p, i, rows, column, b, c);
+      givePanels(p, i, rows, column, c, panel);
+    }
 }
 
 template <bool PAIRED, typename T>
 static void multiplyFew(const Product& p, const T* b, const Worker& w) {
-  for (int64_t i = 0, some; i < p.m; i += some) {
-    some = p.m - i < fewestRows ? p.m - i : fewestRows;
-    switch (some) {
-      case 1: multiplyRows<1, PAIRED>(p, i, b, w); break;
-      case 2: multiplyRows<2, PAIRED>(p, i, b, w); break;
-      case 3: multiplyRows<3, PAIRED>(p, i, b, w); break;
-      case 4: multiplyRows<4, PAIRED>(p, i, b, w); break;
-#if LANES == 16
-      case 5: multiplyRows<5, PAIRED>(p, i, b, w); break;
-      case 6: multiplyRows<6, PAIRED>(p, i, b, w); break;
-      case 7: multiplyRows<7, PAIRED>(p, i, b, w); break;
-      case 8: multiplyRows<8, PAIRED>(p, i, b, w); break;
-#endif
-    }
+  switch (p.m) {
+    case 1: return multiplyRows<1, PAIRED>(p, b, w);
+    case 2: return multiplyRows<2, PAIRED>(p, b, w);
+    case 3: return multiplyRows<3, PAIRED>(p, b, w);
+    default: return multiplyMany<PAIRED>(p, b, w);
   }
 }
 
-// The whole product. Needs p.m · p.k floats of a worker's own memory for bf16.
-static void fewRows(Product p, const Packed& packed, Worker& w) {
+// The whole product. Needs p.m · p.k floats of a worker's own memory for bf16; `isThere`: they are there from the product before.
+static void fewRows(Product p, const Packed& packed, bool isThere, Worker& w) {
   if (isStale(packed, w)) {
     if (packed.form == formHalves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
     else packAllRight(modeOf(w.precision), p.b, p.k, p.n, packed.data, w);
@@ -122,7 +159,7 @@ static void fewRows(Product p, const Packed& packed, Worker& w) {
   const Mode mode = modeOf(w.precision);
   if (mode != full) {
     const int64_t units = blocksOf(p.k, mode).units;
-    for (int64_t r = 0; r < p.m; r++) packAlong(mode, p.a.data + r * p.a.row, p.k, w.local + r * p.k, units);
+    for (int64_t r = 0; !isThere && r < p.m; r++) packAlong(mode, p.a.data + r * p.a.row, p.k, w.local + r * p.k, units);
     p.a = {w.local, p.k, false};
   }
   if (packed.form == formHalves) multiplyFew<false>(p, (const uint16_t*)packed.data, w);

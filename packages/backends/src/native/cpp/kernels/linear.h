@@ -7,12 +7,17 @@
 namespace trainyard {
 namespace {
 
-// The rows of x, normalised, in this worker's own memory: few enough that doing it again costs less than waiting for others.
+// The rows of x, normalised, in this worker's own memory: few enough that doing it again costs less than waiting for others. They may be
+// there already.
 static const float* normalised(const Step& s, Worker& w) {
   const Tensor* x = s.inputs[0];
   const int64_t rows = rowsOf(x), width = widthOf(x);
-  for (int64_t r = 0; r < rows; r++)
-    normaliseRow(x->data + r * width, width, s.inputs[4]->data, dataOf(s.inputs[5]), s.epsilon, w.local + r * width);
+  const float* gain = s.inputs[4]->data;
+  for (int64_t r = 0; !s.sameRows && r < rows; r++) {
+    const float* from = x->data + r * width;
+    if (s.rms) rmsRow(from, width, gain, s.epsilon, w.local + r * width);
+    else normaliseRow(from, width, gain, dataOf(s.inputs[5]), s.epsilon, w.local + r * width);
+  }
   return w.local;
 }
 
@@ -27,11 +32,12 @@ static void linear(const Step& s, Worker& w) {
   p.row = p.n;
   p.bias = dataOf(s.inputs[2]);
   p.residual = dataOf(s.inputs[3]);
+  p.gate = dataOf(s.inputs[6]);
   p.gelu = dataOf(s.outputs[1]);
   // When only gelu(y) is wanted, y itself is computed in its place.
   p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
-  if (s.transposed != nullptr && s.transposed->form == formEighths) fewEighths(p, *s.transposed, w);
-  else if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, w);
+  if (s.transposed != nullptr && s.transposed->form == formEighths) fewEighths(p, *s.transposed, s.sameRows, w);
+  else if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, s.sameRows, w);
   else product(p, s.transposed, w.shared.left, w.shared.right, w);
 }
 

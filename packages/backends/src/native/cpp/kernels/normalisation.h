@@ -132,20 +132,21 @@ FORCE float rmsOf(const float* x, int64_t width, float epsilon) {
   return 1.0f / std::sqrt(sum((a + b) + (c + d)) / (float)width + epsilon);
 }
 
+static void rmsRow(const float* from, int64_t width, const float* gain, float epsilon, float* to) {
+  const vf factor = all(rmsOf(from, width, epsilon));
+  for (int64_t i = 0; i < width; i += LANES) {
+    const int64_t some = width - i < LANES ? width - i : LANES;
+    store(to + i, load(from + i, some) * factor * load(gain + i, some), some);
+  }
+}
+
 // Each run of as many neighbours as there are gains is normalised by itself.
 static void rmsNorm(const Step& s, Worker& w) {
   const Tensor *x = s.inputs[0], *gain = s.inputs[1];
   const int64_t width = gain->size;
   const Range mine = share(x->size / width, w.index, w.count);
-  for (int64_t r = mine.begin; r < mine.end; r++) {
-    const float* from = x->data + r * width;
-    float* to = s.outputs[0]->data + r * width;
-    const vf factor = all(rmsOf(from, width, s.epsilon));
-    for (int64_t i = 0; i < width; i += LANES) {
-      const int64_t some = width - i < LANES ? width - i : LANES;
-      store(to + i, load(from + i, some) * factor * load(gain->data + i, some), some);
-    }
-  }
+  for (int64_t r = mine.begin; r < mine.end; r++)
+    rmsRow(x->data + r * width, width, gain->data, s.epsilon, s.outputs[0]->data + r * width);
 }
 
 FORCE size_t rmsNormSums(int64_t rows, int64_t width) { return (size_t)(width * rowBlocksOf(rows).count); }

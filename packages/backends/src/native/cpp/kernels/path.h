@@ -90,7 +90,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
       break;
     case operationRope:
-      atLeast(need->local, ropeLocal(s));
+      atLeast(need->local, turningSize(widthOf(s.inputs[0]) / s.heads));
       break;
     case operationAttention:
     case operationAttentionBackward:
@@ -103,7 +103,8 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       break;
     }
     case operationGroupedAttentionCached:
-      atLeast(need->local, cachedLocal(s.heads, s.inputs[3]->shape[1], widthOf(s.inputs[0]) / s.heads));
+      atLeast(need->local, cachedLocal(s.heads, s.inputs[3]->shape[1], widthOf(s.inputs[0]) / s.heads) +
+                               (s.turned ? turnedLocal(s, widthOf(s.inputs[0]) / s.heads) : 0));
       break;
     default:
       break;
@@ -127,6 +128,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       // For rows normalised or rounded.
       if (s.inputs[4] != nullptr || (mode != full && takesFew(rowsOf(s.inputs[0]), s.transposed, mode)))
         atLeast(need->local, (size_t)s.inputs[0]->size);
+      if (takesFew(rowsOf(s.inputs[0]), s.transposed, mode)) break;
       forProduct(rowsOf(s.inputs[0]), widthOf(s.inputs[0]), s.inputs[1]->shape[0], s.transposed != nullptr);
       break;
     case operationLinearBackwardInput:

@@ -18,6 +18,7 @@ struct Product {
   bool add;
   const float* bias;      // [N], added
   const float* residual;  // [M, N], added
+  const float* gate;      // [M, N]: c is multiplied with silu of it
   float* gelu;            // [M, N], gets gelu(c)
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
   // B is A turned, and nothing is added: the part below the diagonal is that above it.
@@ -27,7 +28,7 @@ struct Product {
 // The loop of `finishTile` for one kind of product: with gelu's values, with its slope, or with neither.
 template <bool GELU, bool SLOPE>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
-  const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX;
+  const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
   for (int64_t i = m0; i < m0 + rows; i++)
     for (int64_t j = n0; j < n0 + columns; j += LANES) {
@@ -37,6 +38,7 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
       vf v = from(c + at);
       if (bias != nullptr) v = v + from(bias + j);
       if (residual != nullptr) v = v + from(residual + at);
+      if (gate != nullptr) v = siluOf(from(gate + at)) * v;
       if (SLOPE) v = v * geluSlope(from(geluX + at));
       to(c + at, v);
       if (GELU) to(gelu + at, geluOf(v));
@@ -45,12 +47,12 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
 FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
   else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
-  else if (p.bias != nullptr || p.residual != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
+  else if (p.bias != nullptr || p.residual != nullptr || p.gate != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
 }
 
 // Lets what a tile is finished with come while it is computed.
 FORCE void fetchFinish(const Product& p, int64_t m0, int64_t rows, int64_t n0) {
-  for (const float* from : {p.residual, p.geluX, (const float*)p.gelu})
+  for (const float* from : {p.residual, p.gate, p.geluX, (const float*)p.gelu})
     if (from != nullptr)
       for (int64_t i = m0; i < m0 + rows; i++)
         for (int64_t j = n0; j < n0 + panel && j < p.n; j += 16) __builtin_prefetch(from + i * p.row + j, 1, 2);

@@ -118,6 +118,39 @@ FORCE float sum(vf v) {
   return t[0];
 #endif
 }
+// Lane i: the sum of vector i's lanes, of LANES vectors that lie one after the other. All are added up in the same order.
+FORCE vf sumsOf(const float* from) {
+  vf v[LANES];
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; i++) v[i] = load(from + i * LANES);
+#if LANES == 16 && defined(__AVX512F__)
+  __m512 pairs[8], fours[4];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++)
+    pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]),
+                             _mm512_unpackhi_ps((__m512)v[2 * i], (__m512)v[2 * i + 1]));
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m512d a = _mm512_castps_pd(pairs[2 * i]), b = _mm512_castps_pd(pairs[2 * i + 1]);
+    fours[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  // Each has four of the sums, in four parts.
+  const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(fours[0], fours[1], 0x88), _mm512_shuffle_f32x4(fours[0], fours[1], 0xdd));
+  const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(fours[2], fours[3], 0x88), _mm512_shuffle_f32x4(fours[2], fours[3], 0xdd));
+  return (vf)_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+#elif LANES == 8 && defined(__AVX2__)
+  __m256 fours[2];
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++)
+    fours[i] = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[4 * i], (__m256)v[4 * i + 1]),
+                              _mm256_hadd_ps((__m256)v[4 * i + 2], (__m256)v[4 * i + 3]));
+  return (vf)_mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20), _mm256_permute2f128_ps(fours[0], fours[1], 0x31));
+#else
+  vf r;
+  for (int i = 0; i < LANES; i++) r[i] = sum(v[i]);
+  return r;
+#endif
+}
 FORCE float largest(vf v) {
   float t[LANES];
   store(t, v);
@@ -180,6 +213,10 @@ FORCE vf reciprocal(vf v) {
 #endif
 }
 
+// 1 / (1 + e⁻ˣ).
+FORCE vf sigmoid(vf x) { return reciprocal(all(1.0f) + exponential(-x)); }
+FORCE vf siluOf(vf x) { return x * sigmoid(x); }
+
 constexpr float geluRoot = 0.7978845608028654f;
 constexpr float geluCube = 0.044715f;
 
@@ -217,13 +254,34 @@ FORCE float rounded(float x) {
 // Numbers that are bf16 already, in two bytes each.
 typedef uint16_t vh __attribute__((vector_size(2 * LANES)));
 FORCE vf loadHalves(const uint16_t* from) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from)), 16);
+#elif LANES == 8 && defined(__AVX2__)
+  return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)from)), 16);
+#else
   vh h;
   __builtin_memcpy(&h, from, sizeof h);
   return floats(__builtin_convertvector(h, vu) << 16);
+#endif
 }
 FORCE void storeHalves(uint16_t* to, vf v) {
   const vh h = __builtin_convertvector(bits(v) >> 16, vh);
   __builtin_memcpy(to, &h, sizeof h);
+}
+
+// Numbers of either kind as floats; of fewer than LANES of them nothing beyond is touched.
+FORCE vf loadWide(const float* from) { return load(from); }
+FORCE vf loadWide(const uint16_t* from) { return loadHalves(from); }
+FORCE vf loadPart(const float* from, int64_t count) { return load(from, count); }
+FORCE vf loadPart(const uint16_t* from, int64_t count) {
+  uint16_t all[LANES] = {};
+  std::memcpy(all, from, (size_t)count * 2);
+  return loadHalves(all);
+}
+static void roundHalves(const float* from, int64_t count, uint16_t* to) {
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) storeHalves(to + i, floats(roundedBits(load(from + i))));
+  for (; i < count; i++) to[i] = (uint16_t)(roundedBits(from[i]) >> 16);
 }
 
 // Share `index` of `count` of the items 0 .. total: from `begin` to `end`, a multiple of `grain` where it can be.
