@@ -11,11 +11,11 @@ export const fields = {
    * Length of a completion, which ends earlier where it repeats itself.
    * @unit tokens
    */
-  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(320))),
+  maxTokens: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(480))),
   /** Sampling temperature. 0 always takes the most likely token; 1 samples from the model's own distribution. */
   temperature: Schema.Finite.pipe(
     Schema.check(Schema.isGreaterThanOrEqualTo(0)),
-    Schema.withDecodingDefaultKey(Effect.succeed(0.5))
+    Schema.withDecodingDefaultKey(Effect.succeed(0.8))
   ),
   /**
    * Samples from this many of the most likely tokens only.
@@ -31,7 +31,7 @@ export const fields = {
   ),
   /**
    * Leaves out tokens with less than this share of the most likely token's probability.
-   * @defaultValue 0.1
+   * @defaultValue 0.3
    */
   minP: Schema.optionalKey(
     Schema.Finite.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1)))
@@ -44,7 +44,7 @@ export const fields = {
   /**
    * DRY: makes tokens less likely that go on with a repetition, by `dryMultiplier` × `dryBase` ^ (repeated tokens - `dryAllowedLength`) of their
    * logits. 0 turns it off.
-   * @defaultValue 0
+   * @defaultValue 1
    */
   dryMultiplier: Schema.optionalKey(atLeast(0)),
   /**
@@ -55,7 +55,7 @@ export const fields = {
   /**
    * How many tokens may be repeated.
    * @unit tokens
-   * @defaultValue 2
+   * @defaultValue 8
    */
   dryAllowedLength: Schema.optionalKey(positive),
   /**
@@ -69,11 +69,11 @@ type Config = Schema.Struct<typeof fields>["Type"]
 
 /** docs/validation.md says why these. */
 export const defaults = {
-  minP: 0.1,
+  minP: 0.3,
   repetitionPenalty: 1.1,
-  dryMultiplier: 0,
+  dryMultiplier: 1,
   dryBase: dryDefaults.base,
-  dryAllowedLength: dryDefaults.allowedLength
+  dryAllowedLength: 8
 }
 
 /** The settings with the defaults of those that have no effect beside some others, where giving them is refused. */
