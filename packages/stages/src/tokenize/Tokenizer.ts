@@ -7,15 +7,8 @@ import { Tokenizer as Library } from "tokenizers"
 import { bytesOfTokens } from "./byteLevel.ts"
 import { byteLevelDecoder } from "./byteLevelDecoder.ts"
 import { digestOf } from "./digest.ts"
-import {
-  bytePairSplittings,
-  bytePairWords,
-  detached,
-  isSettled,
-  lexerPattern,
-  lexerWords,
-  split
-} from "./splitting.ts"
+import { type Encoding, encoderOf } from "./encoding.ts"
+import { bytePairSplittings, bytePairWords, lexerPattern, lexerWords } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
 
@@ -35,6 +28,8 @@ export interface Tokenizer {
    * token.
    */
   readonly encode: (text: string) => Effect.Effect<Uint32Array, TokenizerMismatch>
+  /** How it encodes, for threads. */
+  readonly encoding: Encoding
   readonly encodeBatch: (
     texts: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Uint32Array>, TokenizerMismatch>
@@ -95,44 +90,6 @@ const wordsOf = (json: TokenizerJson, addedOutside: boolean): Words | undefined 
   return known && { model: "byte-pair", words: known.words }
 }
 
-/** Ids of a word: one id by itself, which most words are, or several. */
-type Ids = number | ReadonlyArray<number>
-
-/** Entries of the cache, and characters of the longest word in it. */
-const maximumCached = 200_000
-const longestCached = 64
-
-/** Puts the ids of words end to end. */
-const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint32Array => {
-  let length = 0
-  const parts = words.map((word) => {
-    const ids = idsOf(word)
-    length += typeof ids === "number" ? 1 : ids.length
-    return ids
-  })
-  const joined = new Uint32Array(length)
-  let at = 0
-  for (const ids of parts) {
-    if (typeof ids === "number") joined[at++] = ids
-    else {
-      joined.set(ids, at)
-      at += ids.length
-    }
-  }
-  return joined
-}
-
-const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
-  Effect.tryPromise({
-    try: async () => {
-      if (texts.length === 0) return []
-      const encoded = await library.encodeBatch([...texts], { addSpecialTokens: false })
-      return encoded.map((encoding) => encoding.getIds())
-    },
-    catch: (cause) =>
-      new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
-  })
-
 /** Whether each character of a token is one byte of the text. */
 const isByteLevel = ({ decoder, model, normalizer, pre_tokenizer }: TokenizerJson): boolean =>
   model.type === "BPE" &&
@@ -161,41 +118,6 @@ const bytesByOffset = (library: Library, text: string, count: number) =>
     catch: (cause) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
-
-/** Encodes word by word with a cache. A text that this rule and the library might cut differently is encoded by the library as a whole. */
-const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
-  const cached = new Map<string, Ids>()
-  const learn = Effect.fnUntraced(function* (lists: ReadonlyArray<ReadonlyArray<string>>) {
-    const fresh = new Map<string, Ids>()
-    for (const list of lists) for (const word of list) if (!cached.has(word)) fresh.set(word, 0)
-    if (fresh.size === 0) return fresh
-    const unknown = [...fresh.keys()]
-    const encoded = yield* encodeWith(library, unknown)
-    for (const [index, word] of unknown.entries()) {
-      const ids = encoded[index]!
-      fresh.set(word, ids.length === 1 ? ids[0]! : ids)
-    }
-    return fresh
-  })
-  return Effect.fnUntraced(function* (texts) {
-    const settled = texts.map(isSettled)
-    const lists = texts.map((text, index) => (settled[index] ? split(text, words) : []))
-    const fresh = yield* learn(lists)
-    const whole = yield* encodeWith(
-      library,
-      texts.filter((_, index) => !settled[index])
-    )
-    let next = 0
-    const encoded = lists.map((list, index) =>
-      settled[index]
-        ? join(list, (word) => fresh.get(word) ?? cached.get(word)!)
-        : Uint32Array.from(whole[next++]!)
-    )
-    if (cached.size > maximumCached) cached.clear()
-    for (const [word, ids] of fresh) if (word.length <= longestCached) cached.set(detached(word), ids)
-    return encoded
-  })
-}
 
 /** Text of ids, for a vocabulary of so many entries: by the library unless `decode` is given. */
 const decodeWith =
@@ -295,10 +217,13 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
   const unknown = json.model.unk_token
   const words = wordsOf(json, addedOutside)
-  const encodeBatch: Tokenizer["encodeBatch"] =
-    words === undefined
-      ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
-      : wordwise(library, words.words)
+  const encode = encoderOf(library, words?.words)
+  const encodeBatch: Tokenizer["encodeBatch"] = (texts) =>
+    Effect.tryPromise({
+      try: () => encode(texts),
+      catch: (cause) =>
+        new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
+    })
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
     model: words?.model ?? "other",
@@ -307,6 +232,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     endTokenId,
     digest: digestOf(parsed as object, endTokenId),
     unknownTokenId: typeof unknown === "string" ? (ids.get(unknown) ?? null) : null,
+    encoding: { json: plain, words: words?.words },
     encodeBatch,
     encode: (text) => Effect.map(encodeBatch([text]), (all) => all[0]!),
     bytesOf: isByteLevel(json)
