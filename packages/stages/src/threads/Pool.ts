@@ -35,6 +35,8 @@ export interface Options<Setup, Task, Result> {
   readonly setup: Setup
   /** Bytes of text that there are. */
   readonly bytes: number
+  /** Threads at most; as many as `Threads` says where it is left out. */
+  readonly most?: number
 }
 
 export interface Pool<Task, Result> {
@@ -108,8 +110,9 @@ const here = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<
 export const make = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<Setup, Task, Result>) {
   const { fromBytes, threads } = yield* Threads
   if (threads < 2 || options.bytes < fromBytes) return yield* here(options)
-  const { name, setup, worker } = options
-  const all = yield* Effect.forEach(Array.from({ length: threads }), () =>
+  const { most = threads, name, setup, worker } = options
+  const count = Math.min(most, threads)
+  const all = yield* Effect.forEach(Array.from({ length: count }), () =>
     Effect.acquireRelease(
       Effect.try({
         try: () => new Thread<Task, Result>(worker, setup),
@@ -119,9 +122,9 @@ export const make = Effect.fnUntraced(function* <Setup, Task, Result>(options: O
     )
   )
   const free = [...all]
-  const places = yield* Semaphore.make(threads)
+  const places = yield* Semaphore.make(count)
   const pool: Pool<Task, Result> = {
-    threads,
+    threads: count,
     run: (task) =>
       Effect.suspend(() => {
         const thread = free.pop()!

@@ -1,13 +1,13 @@
 /**
- * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library encodes words and
- * decodes. Each distinct word is encoded once and cached, because code repeats itself.
+ * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library
+ * decodes, `encoding` encodes. Each distinct word is encoded once and remembered, because code repeats itself.
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
 import { bytesOfTokens } from "./byteLevel.ts"
 import { byteLevelDecoder } from "./byteLevelDecoder.ts"
 import { digestOf } from "./digest.ts"
-import { type Encoding, encoderOf } from "./encoding.ts"
+import * as Encoding from "./encoding.ts"
 import { bytePairSplittings, bytePairWords, lexerPattern, lexerWords } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
@@ -29,7 +29,7 @@ export interface Tokenizer {
    */
   readonly encode: (text: string) => Effect.Effect<Uint32Array, TokenizerMismatch>
   /** How it encodes, for threads. */
-  readonly encoding: Encoding
+  readonly encoding: Encoding.Encoding
   readonly encodeBatch: (
     texts: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Uint32Array>, TokenizerMismatch>
@@ -143,6 +143,16 @@ const decodeWith =
         )
   }
 
+const encodingBatches = (encoding: Encoding.Encoding, library: Library): Tokenizer["encodeBatch"] => {
+  const encode = Encoding.open(encoding, library)
+  return (texts) =>
+    Effect.tryPromise({
+      try: () => encode(texts),
+      catch: (cause) =>
+        new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
+    })
+}
+
 /** An object's own entries that are whole numbers: token and id. */
 const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> =>
   Predicate.isObject(vocab)
@@ -217,13 +227,8 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
   const unknown = json.model.unk_token
   const words = wordsOf(json, addedOutside)
-  const encode = encoderOf(library, words?.words)
-  const encodeBatch: Tokenizer["encodeBatch"] = (texts) =>
-    Effect.tryPromise({
-      try: () => encode(texts),
-      catch: (cause) =>
-        new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
-    })
+  const encoding: Encoding.Encoding = { json: plain, words: words?.words }
+  const encodeBatch = encodingBatches(encoding, library)
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
     model: words?.model ?? "other",
@@ -232,7 +237,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     endTokenId,
     digest: digestOf(parsed as object, endTokenId),
     unknownTokenId: typeof unknown === "string" ? (ids.get(unknown) ?? null) : null,
-    encoding: { json: plain, words: words?.words },
+    encoding,
     encodeBatch,
     encode: (text) => Effect.map(encodeBatch([text]), (all) => all[0]!),
     bytesOf: isByteLevel(json)

@@ -1,6 +1,9 @@
 /** Text to token ids, without Effect: for threads too. What it needs is plain data. */
 import { Tokenizer as Library } from "tokenizers"
-import { detached, isSettled, split } from "./splitting.ts"
+import { isAscii, wordEnd } from "./asciiWords.ts"
+import { bytePairWords, isSettled, split } from "./splitting.ts"
+import { WordTable } from "./WordTable.ts"
+import { type WordEncoder, wordEncoderOf } from "./wordEncoder.ts"
 
 /** How texts are encoded. */
 export interface Encoding {
@@ -13,79 +16,90 @@ export interface Encoding {
 /** Ids of each text, without special tokens. */
 export type Encode = (texts: ReadonlyArray<string>) => Promise<ReadonlyArray<Uint32Array>>
 
-/** Ids of a word: one id by itself, which most words are, or several. */
-type Ids = number | ReadonlyArray<number>
-
-/** Entries of the cache, and characters of the longest word in it. */
-const maximumCached = 200_000
-const longestCached = 64
-
-/** Puts the ids of words end to end. */
-const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint32Array => {
-  let length = 0
-  const parts = words.map((word) => {
-    const ids = idsOf(word)
-    length += typeof ids === "number" ? 1 : ids.length
-    return ids
-  })
-  const joined = new Uint32Array(length)
-  let at = 0
-  for (const ids of parts) {
-    if (typeof ids === "number") joined[at++] = ids
-    else {
-      joined.set(ids, at)
-      at += ids.length
-    }
-  }
-  return joined
-}
+/** Words that are remembered, and characters of the longest of them. */
+const maximumRemembered = 200_000
+const longestRemembered = 64
 
 const encodeWith = async (library: Library, texts: ReadonlyArray<string>) => {
-  if (texts.length === 0) return []
   const encoded = await library.encodeBatch([...texts], { addSpecialTokens: false })
-  return encoded.map((encoding) => encoding.getIds())
+  return encoded.map((encoding) => Uint32Array.from(encoding.getIds()))
 }
 
-/** Encodes word by word with a cache. A text that this rule and the library might cut differently is encoded by the library as a whole. */
-const wordwise = (library: Library, words: RegExp): Encode => {
-  const cached = new Map<string, Ids>()
-  const learn = async (lists: ReadonlyArray<ReadonlyArray<string>>) => {
-    const fresh = new Map<string, Ids>()
-    for (const list of lists) for (const word of list) if (!cached.has(word)) fresh.set(word, 0)
-    if (fresh.size === 0) return fresh
-    const unknown = [...fresh.keys()]
-    const encoded = await encodeWith(library, unknown)
-    for (const [index, word] of unknown.entries()) {
-      const ids = encoded[index]!
-      fresh.set(word, ids.length === 1 ? ids[0]! : ids)
+/** Numbers in a row that grows. */
+class Ids {
+  values = new Uint32Array(1024)
+  length = 0
+
+  push(id: number): void {
+    if (this.length === this.values.length) {
+      const wider = new Uint32Array(2 * this.length)
+      wider.set(this.values)
+      this.values = wider
     }
-    return fresh
+    this.values[this.length++] = id
   }
+}
+
+/** Words with their ids, until they are too many. */
+class Remembered {
+  readonly words = new WordTable()
+  readonly ids = new Ids()
+  /** Where the ids of each word end. */
+  readonly ends = new Ids()
+}
+
+/** Encodes word by word, each different one once. */
+const wordwise = (encodeWord: WordEncoder, words: RegExp) => {
+  let remembered = new Remembered()
+  /** Adds the ids of a word, characters `from` to `to - 1` of a text. */
+  const add = (into: Ids, text: string, from: number, to: number, ascii: boolean): void => {
+    if (!ascii || to - from > longestRemembered) {
+      for (const id of encodeWord(text.slice(from, to))) into.push(id)
+      return
+    }
+    const { ends, ids, words: table } = remembered
+    const known = table.size
+    const number = table.add(text, from, to)
+    if (number === known) {
+      for (const id of encodeWord(text.slice(from, to))) ids.push(id)
+      ends.push(ids.length)
+    }
+    const end = ends.values[number]!
+    for (let at = number === 0 ? 0 : ends.values[number - 1]!; at < end; at++) into.push(ids.values[at]!)
+  }
+  const isPlain = words.source === bytePairWords.source
+  return (text: string): Uint32Array => {
+    const into = new Ids()
+    if (isPlain && isAscii(text)) {
+      for (let at = 0; at < text.length; ) {
+        const end = wordEnd(text, at)
+        add(into, text, at, end, true)
+        at = end
+      }
+    } else for (const word of split(text, words)) add(into, word, 0, word.length, isAscii(word))
+    if (remembered.words.size > maximumRemembered) remembered = new Remembered()
+    return into.values.slice(0, into.length)
+  }
+}
+
+/**
+ * Opens an encoder. A text that the rule of words and the library might cut differently is encoded by the library as a whole, as is all text of a tokenizer
+ * whose words are not encoded here. Throws where the library refuses the tokenizer.json; `given` is one that is open.
+ */
+export const open = ({ json, words }: Encoding, given?: Library): Encode => {
+  let library = given
+  const byLibrary = async (texts: ReadonlyArray<string>) => {
+    if (texts.length === 0) return []
+    library ??= Library.fromString(json)
+    return encodeWith(library, texts)
+  }
+  const encodeWord = words === undefined ? undefined : wordEncoderOf(json)
+  if (words === undefined || encodeWord === undefined) return byLibrary
+  const encode = wordwise(encodeWord, words)
   return async (texts) => {
     const settled = texts.map(isSettled)
-    const lists = texts.map((text, index) => (settled[index] ? split(text, words) : []))
-    const fresh = await learn(lists)
-    const whole = await encodeWith(
-      library,
-      texts.filter((_, index) => !settled[index])
-    )
+    const whole = await byLibrary(texts.filter((_, index) => !settled[index]))
     let next = 0
-    const encoded = lists.map((list, index) =>
-      settled[index]
-        ? join(list, (word) => fresh.get(word) ?? cached.get(word)!)
-        : Uint32Array.from(whole[next++]!)
-    )
-    if (cached.size > maximumCached) cached.clear()
-    for (const [word, ids] of fresh) if (word.length <= longestCached) cached.set(detached(word), ids)
-    return encoded
+    return texts.map((text, index) => (settled[index] ? encode(text) : whole[next++]!))
   }
 }
-
-/** The encoder of a library that is open. */
-export const encoderOf = (library: Library, words: RegExp | undefined): Encode =>
-  words === undefined
-    ? async (texts) => (await encodeWith(library, texts)).map((ids) => Uint32Array.from(ids))
-    : wordwise(library, words)
-
-/** Opens an encoder. Throws where the library refuses the tokenizer.json. */
-export const open = ({ json, words }: Encoding): Encode => encoderOf(Library.fromString(json), words)

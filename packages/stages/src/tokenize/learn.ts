@@ -5,7 +5,7 @@ import * as TextRange from "../collect/TextRange.ts"
 import type { SubsetReader } from "../split/SplitReader.ts"
 import * as Pool from "../threads/Pool.ts"
 import { open as openCounting, type Result } from "./countBatch.ts"
-import { learnMerges } from "./learnMerges.ts"
+import { open as openLearning } from "./learning.ts"
 import { mergeWords } from "./mergeWords.ts"
 import { ImpossibleVocabulary } from "./TokenizerError.ts"
 
@@ -197,6 +197,9 @@ const impossible = (requested: number, smallest: number, largest: number, why: s
         : `vocabularySize ${requested} is more than the training split gives: the largest possible is ${largest} (${why}). Set it to ${largest} or less, or collect more.`
   })
 
+/** Words from which on a thread learns: it has memory of its own, which goes with it. */
+const manyWords = 50_000
+
 /** Learns a byte-pair vocabulary, its special tokens included in its size. */
 export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
   words: WordCounts,
@@ -212,14 +215,26 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
       smallest,
       specials === 1 ? "the 256 bytes and the end token" : `the 256 bytes and ${specials} special tokens`
     )
-  const learning = learnMerges(words.learned, size - specials, minimumFrequency)
-  let step = learning.next()
-  while (step.done !== true) {
-    yield* journal.publish({ type: "Progress", done: step.value, total: size, unit: "entries" })
+  const learning = yield* Pool.make({
+    name: "Learning the merges",
+    worker: new URL("./learningWorker.ts", import.meta.url),
+    open: openLearning,
+    setup: {
+      words: [...words.learned.keys()],
+      counts: [...words.learned.values()],
+      size: size - specials,
+      minimumFrequency
+    },
+    most: 1,
+    bytes: words.learned.size < manyWords ? 0 : Number.POSITIVE_INFINITY
+  })
+  let step = yield* learning.run(null)
+  while (!("learned" in step)) {
+    yield* journal.publish({ type: "Progress", done: step.entries, total: size, unit: "entries" })
     yield* Effect.yieldNow
-    step = learning.next()
+    step = yield* learning.run(null)
   }
-  const learned = step.value
+  const { learned } = step
   if (!orSmaller && learned.tokens.length < size - specials) {
     return yield* impossible(
       size,
@@ -237,7 +252,7 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
     unknownTokens: 0
   }
   return vocabulary
-})
+}, Effect.scoped)
 
 /** Takes the most frequent words, the two special tokens included in the vocabulary's size. */
 export const chooseWords = Effect.fn("tokenize.chooseWords")(function* (words: WordCounts, wanted: Wanted) {
