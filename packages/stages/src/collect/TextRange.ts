@@ -50,3 +50,7 @@ export function* batchesOf(lengths: ArrayLike<number>, bytes: number): Generator
 
 export const numbersOf = ({ end, first }: Batch): ReadonlyArray<number> =>
   Array.from({ length: end - first }, (_, at) => first + at)
+
+/** Bytes of the longest text, some times: what a thread holds of it at once. */
+export const heldBytes = (lengths: Float64Array): number =>
+  16 * lengths.reduce((longest, length) => Math.max(longest, length), 0)

@@ -200,7 +200,8 @@ export const buildDataset = Stage.make({
       worker: new URL("./encodeWorker.ts", import.meta.url),
       open: openEncoding,
       setup: { file: split.all.textFile, encoding: tokenizer.encoding },
-      bytes: split.all.bytes
+      bytes: split.all.bytes,
+      heldBytes: TextRange.heldBytes(split.all.lengths)
     })
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)
     let done = 0

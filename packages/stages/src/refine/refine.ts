@@ -59,7 +59,8 @@ const examineAll = Effect.fnUntraced(function* (
     worker: new URL("./examineWorker.ts", import.meta.url),
     open: openExamination,
     setup: { file: corpus.textFile, settings: config, banding },
-    bytes: corpus.bytes
+    bytes: corpus.bytes,
+    heldBytes: TextRange.heldBytes(corpus.lengths)
   })
   /** Numbers of the documents that no check drops, in order. */
   const passed = new Row()

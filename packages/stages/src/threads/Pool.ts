@@ -21,8 +21,9 @@ export const Threads = Context.Reference<{ readonly threads: number; readonly fr
 /** Each takes 50 to 100 MB of memory. */
 const mostThreads = 8
 
-/** MiB of a thread's heap: young objects, and others. A batch is 1 MB of text. */
-const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 512 }
+/** MiB of a thread's heap: young objects, and others beside what its documents take. V8 collects garbage the later, the more it may have. */
+const youngMebibytes = 8
+const oldMebibytes = 160
 
 export interface Options<Setup, Task, Result> {
   /** What the work is called in messages: "Reading the documents". */
@@ -35,6 +36,8 @@ export interface Options<Setup, Task, Result> {
   readonly setup: Setup
   /** Bytes of text that there are. */
   readonly bytes: number
+  /** Bytes that a thread holds at once beside what the work takes for little text: of the longest text, for example, some times. 0 where it is left out. */
+  readonly heldBytes?: number
   /** Threads at most; as many as `Threads` says where it is left out. */
   readonly most?: number
 }
@@ -51,8 +54,20 @@ class Thread<Task, Result> {
   #settle: ((answer: Answer<Result>) => void) | undefined
   #failure: string | undefined
 
-  constructor(worker: URL, setup: unknown) {
-    this.#worker = new Worker(worker, { workerData: setup, resourceLimits, stdout: false, stderr: false })
+  constructor({
+    heldBytes = 0,
+    setup,
+    worker
+  }: Pick<Options<unknown, Task, Result>, "heldBytes" | "setup" | "worker">) {
+    this.#worker = new Worker(worker, {
+      workerData: setup,
+      resourceLimits: {
+        maxYoungGenerationSizeMb: youngMebibytes,
+        maxOldGenerationSizeMb: oldMebibytes + Math.ceil(heldBytes / 2 ** 20)
+      },
+      stdout: false,
+      stderr: false
+    })
     this.#worker.on("message", (answer: Answer<Result>) => this.#end(answer))
     this.#worker.on("error", (error) => this.#break(error.message))
     this.#worker.on("exit", (code) => this.#break(`it ended with code ${code}`))
@@ -110,12 +125,12 @@ const here = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<
 export const make = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<Setup, Task, Result>) {
   const { fromBytes, threads } = yield* Threads
   if (threads < 2 || options.bytes < fromBytes) return yield* here(options)
-  const { most = threads, name, setup, worker } = options
+  const { most = threads, name } = options
   const count = Math.min(most, threads)
   const all = yield* Effect.forEach(Array.from({ length: count }), () =>
     Effect.acquireRelease(
       Effect.try({
-        try: () => new Thread<Task, Result>(worker, setup),
+        try: () => new Thread<Task, Result>(options),
         catch: (cause) => new ThreadFailed({ message: `${name} cannot start a thread: ${String(cause)}.` })
       }),
       (thread) => Effect.promise(() => thread.close())

@@ -11,6 +11,7 @@ import * as Encoding from "./encoding.ts"
 import { bytePairSplittings, bytePairWords, lexerPattern, lexerWords } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
+import { wordModelOf } from "./wordEncoder.ts"
 
 /** A loaded tokenizer. */
 export interface Tokenizer {
@@ -227,7 +228,11 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
   const unknown = json.model.unk_token
   const words = wordsOf(json, addedOutside)
-  const encoding: Encoding.Encoding = { json: plain, words: words?.words }
+  const encoding: Encoding.Encoding = {
+    json: plain,
+    words: words?.words,
+    model: words === undefined ? undefined : wordModelOf(parsed)
+  }
   const encodeBatch = encodingBatches(encoding, library)
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {

@@ -3,7 +3,7 @@ import { Tokenizer as Library } from "tokenizers"
 import { isAscii, wordEnd } from "./asciiWords.ts"
 import { bytePairWords, isSettled, split } from "./splitting.ts"
 import { WordTable } from "./WordTable.ts"
-import { type WordEncoder, wordEncoderOf } from "./wordEncoder.ts"
+import { type WordEncoder, type WordModel, wordEncoderOf } from "./wordEncoder.ts"
 
 /** How texts are encoded. */
 export interface Encoding {
@@ -11,6 +11,8 @@ export interface Encoding {
   readonly json: string
   /** The rule that cuts text into words, each independent of the text around it; undefined where it is unknown here. */
   readonly words: RegExp | undefined
+  /** How words are encoded; undefined where only the library can. */
+  readonly model: WordModel | undefined
 }
 
 /** Ids of each text, without special tokens. */
@@ -68,8 +70,9 @@ const wordwise = (encodeWord: WordEncoder, words: RegExp) => {
     for (let at = number === 0 ? 0 : ends.values[number - 1]!; at < end; at++) into.push(ids.values[at]!)
   }
   const isPlain = words.source === bytePairWords.source
+  const into = new Ids()
   return (text: string): Uint32Array => {
-    const into = new Ids()
+    into.length = 0
     if (isPlain && isAscii(text)) {
       for (let at = 0; at < text.length; ) {
         const end = wordEnd(text, at)
@@ -86,16 +89,15 @@ const wordwise = (encodeWord: WordEncoder, words: RegExp) => {
  * Opens an encoder. A text that the rule of words and the library might cut differently is encoded by the library as a whole, as is all text of a tokenizer
  * whose words are not encoded here. Throws where the library refuses the tokenizer.json; `given` is one that is open.
  */
-export const open = ({ json, words }: Encoding, given?: Library): Encode => {
+export const open = ({ json, model, words }: Encoding, given?: Library): Encode => {
   let library = given
   const byLibrary = async (texts: ReadonlyArray<string>) => {
     if (texts.length === 0) return []
     library ??= Library.fromString(json)
     return encodeWith(library, texts)
   }
-  const encodeWord = words === undefined ? undefined : wordEncoderOf(json)
-  if (words === undefined || encodeWord === undefined) return byLibrary
-  const encode = wordwise(encodeWord, words)
+  if (words === undefined || model === undefined) return byLibrary
+  const encode = wordwise(wordEncoderOf(model), words)
   return async (texts) => {
     const settled = texts.map(isSettled)
     const whole = await byLibrary(texts.filter((_, index) => !settled[index]))

@@ -99,7 +99,7 @@ const boundedCounts = (most: number, forget: (word: string) => void) => {
 }
 
 /** Different words that are counted. */
-const maximumWords = 400_000
+const maximumWords = 200_000
 
 /**
  * Counts the words of a corpus on threads. Memory grows with the different words, up to `most` and those of some batches, and not with the
@@ -127,7 +127,8 @@ export const countWords = Effect.fn("tokenize.countWords")(function* (
       documents: minimumDocuments > 1,
       origins: minimumOrigins > 1
     },
-    bytes: corpus.bytes
+    bytes: corpus.bytes,
+    heldBytes: TextRange.heldBytes(corpus.lengths)
   })
   const batches = Stream.fromIterable(TextRange.batchesOf(corpus.lengths, batchBytes)).pipe(
     Stream.mapEffect((batch) =>
@@ -226,6 +227,7 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
       minimumFrequency
     },
     most: 1,
+    heldBytes: 1000 * words.learned.size,
     bytes: words.learned.size < manyWords ? 0 : Number.POSITIVE_INFINITY
   })
   let step = yield* learning.run(null)
