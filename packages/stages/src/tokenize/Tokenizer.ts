@@ -160,6 +160,16 @@ const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> 
     ? Object.entries(vocab).filter((entry): entry is [string, number] => Number.isSafeInteger(entry[1]))
     : []
 
+/** The end token that a folder's `tokenizer_config.json` names; Trainyard's own where it names none. */
+const endTokenIn = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const text = yield* fs.readFileString(path.join(directory, "tokenizer_config.json")).pipe(Effect.option)
+  const config = Option.flatMap(text, (found) => Schema.decodeOption(Config)(found))
+  const named = Option.getOrUndefined(config)?.eos_token
+  return typeof named === "string" ? named : (named?.content ?? ownEndToken)
+})
+
 /** Loads the tokenizer of a folder: `tokenizer.json`, and `tokenizer_config.json` where there is one. */
 export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
@@ -212,12 +222,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     }
   })
 
-  const configText = yield* fs
-    .readFileString(path.join(directory, "tokenizer_config.json"))
-    .pipe(Effect.option)
-  const config = Option.flatMap(configText, (text) => Schema.decodeOption(Config)(text))
-  const named = Option.getOrUndefined(config)?.eos_token
-  const endToken = typeof named === "string" ? named : (named?.content ?? ownEndToken)
+  const endToken = yield* endTokenIn(directory)
   const ids = new Map([...vocabulary, ...added.map((token) => [token.content, token.id] as const)])
   const endTokenId = ids.get(endToken)
   if (endTokenId === undefined) {
