@@ -67,31 +67,32 @@ const prose = new Set(["md", "markdown", "txt", "rst", "tex", ""])
 /** Endings to which the limits of lines do not apply. */
 const longLined = new Set([...prose, "html", "htm", "json", "xml"])
 
-const isAlphanumeric = (code: number): boolean =>
-  (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code > 127
-
-/** Share of a text's characters that are letters, digits or not ASCII; 1 for an empty text. */
-export const alphanumerics = (text: string): number => {
-  let found = 0
-  for (let at = 0; at < text.length; at++) if (isAlphanumeric(text.charCodeAt(at))) found++
-  return text.length === 0 ? 1 : found / text.length
-}
-
 /** A text with fewer numbers is no table. */
 const tableNumbers = 128
 
 const digit = 1
 const letter = 2
+const underscore = 95
 
 /** What an ASCII character is: a digit, a letter or `_`, or neither. */
 const classes = Uint8Array.from({ length: 128 }, (_, code) =>
   code >= 48 && code <= 57
     ? digit
-    : code === 95 || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
+    : code === underscore || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
       ? letter
       : 0
 )
 const classOf = (text: string, at: number): number => classes[text.charCodeAt(at)] ?? 0
+
+/** Share of a text's characters that are letters, digits or not ASCII; 1 for an empty text. */
+export const alphanumerics = (text: string): number => {
+  let others = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (classes[code] === 0 || code === underscore) others++
+  }
+  return text.length === 0 ? 1 : 1 - others / text.length
+}
 
 const isHexadecimal = (text: string, at: number): boolean => {
   const code = text.charCodeAt(at)
