@@ -8,14 +8,26 @@
  * tokens, so a larger vocabulary reads more text a step, and takes longer for it: the table shows the times.
  */
 import { Effect, Schema } from "effect"
-import { buildDataset, collect, Pipeline, Qwen, Recipe, Source, splitCorpus, tokenize, train } from "trainyard"
+import {
+  buildDataset,
+  collect,
+  Pipeline,
+  Qwen,
+  Recipe,
+  Source,
+  splitCorpus,
+  tokenize,
+  train
+} from "trainyard"
 import { validationBits } from "./validationBits.ts"
 
 const include = ["**/*.{c,h}"]
 
 const parameters = {
-  folder: Schema.optionalKey(Schema.String).pipe(
-    Schema.annotateKey({ description: "Folder of C files to learn from, instead of the quickstart's" })
+  folder: Schema.optionalKey(
+    Schema.String.pipe(
+      Schema.annotate({ description: "Folder of C files to learn from, instead of the quickstart's text" })
+    )
   ),
   sizes: Schema.Array(Schema.Int.check(Schema.isGreaterThan(256))).pipe(
     Schema.annotate({ description: "Vocabulary sizes to try" }),

@@ -178,7 +178,7 @@ const checkSizes = Effect.fnUntraced(function* (train: number, validation: numbe
  *
  * Fails with `ImpossibleSplit` (a split with less than two tokens), `ContaminatedTokenizer` (the tokenizer was learned from documents of the
  * validation or test split), `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made
- * with), or `WorkspaceError` when the disk refuses.
+ * with), `ThreadFailed`, or `WorkspaceError` when the disk refuses.
  */
 export const buildDataset = Stage.make({
   name: "dataset",

@@ -105,7 +105,7 @@ const examineAll = Effect.fnUntraced(function* (
 /**
  * Refines a corpus: finds near-duplicates, and lists each dropped and each changed document with the reason.
  *
- * Fails with `EmptyCorpus` when nothing is left, `DamagedCorpus`, or `WorkspaceError` when the disk refuses.
+ * Fails with `EmptyCorpus` when nothing is left, `DamagedCorpus`, `ThreadFailed`, or `WorkspaceError` when the disk refuses.
  *
  * @example
  * ```ts

@@ -3,9 +3,10 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { collect } from "../../src/collect/collect.ts"
 import * as Source from "../../src/collect/makeSource.ts"
+import { folder } from "../../src/collect/sources/folder.ts"
 import { git } from "../../src/collect/sources/git.ts"
 import * as Running from "../runStage.ts"
-import { jsonLines } from "./folders.ts"
+import { folderOf, jsonLines } from "./folders.ts"
 import { commitAll, repositoryOf } from "./repositories.ts"
 
 /** A source of named texts, which tells how often each was read. */
@@ -139,6 +140,19 @@ layer(Running.layer)("kept sources", (it) => {
       const { artifact, events } = yield* Running.runStage(node(yield* commitAll(two.root)))
       assert.isTrue(says(events, "1 of 2 sources"))
       assert.include(yield* fs.readFileString(`${artifact.directory}/text.bin`), "int newer;")
+    })
+  )
+
+  it.effect("are folders: a changed file reads its folder", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const [one, two] = [yield* folderOf({ "a.c": "int a;\n" }), yield* folderOf({ "b.c": "int b;\n" })]
+      const node = collect({ sources: [folder(one), folder(two)] })
+      yield* Running.runStage(node)
+      yield* fs.writeFileString(`${two}/b.c`, "int newer;\n")
+      const { artifact, events } = yield* Running.runStage(node)
+      assert.isTrue(says(events, "1 of 2 sources"))
+      assert.strictEqual(yield* fs.readFileString(`${artifact.directory}/text.bin`), "int a;\nint newer;\n")
     })
   )
 })
