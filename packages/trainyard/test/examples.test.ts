@@ -199,6 +199,8 @@ describe("examples", () => {
       "run",
       file("examples/vocabulary/pipeline.ts"),
       "--json",
+      // Text that is installed: the example's own is fetched.
+      ...["--param", `folder=${file("node_modules/node-api-headers/include")}`],
       ...["--param", "sizes=280,400", "--param", "steps=4"]
     )
     expect([code, stderr]).toEqual([0, ""])

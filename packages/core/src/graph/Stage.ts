@@ -62,6 +62,8 @@ export interface Context<I extends Inputs, Config> {
    * the artifact is complete.
    */
   readonly scratch: string
+  /** Digest of the code that is at work, for a stage that keeps work between runs under keys of its own. Absent where nobody computed it. */
+  readonly code?: string | undefined
 }
 
 /**

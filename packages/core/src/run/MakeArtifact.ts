@@ -86,7 +86,8 @@ const attempt = Effect.fnUntraced(function* ({ inputs, pipeline, run, stage }: J
     inputs,
     config: stage.settings.config,
     output,
-    scratch
+    scratch,
+    code: stage.keyParts.code.digest
   }) as Effect.Effect<never, unknown, Journal | Scope.Scope>
   // A stage may be plain JavaScript, which no compiler has looked at.
   if (!Effect.isEffect(work)) {

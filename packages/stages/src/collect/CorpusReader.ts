@@ -17,6 +17,10 @@ export interface CorpusReader<D = Document> {
   readonly clusters: Float64Array
   readonly document: (id: number) => Effect.Effect<D, DamagedCorpus>
   readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
+  /** The text in UTF-8, valid until the next text is read. */
+  readonly content: (id: number) => Effect.Effect<Uint8Array, DamagedCorpus>
+  /** The file of all texts. */
+  readonly textFile: string
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
@@ -90,6 +94,10 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
   const list = yield* Spool.reader(listFile).pipe(
     Effect.mapError((error) => damaged(listFile, error.message))
   )
+  const content = (id: number) =>
+    texts
+      .read(offsets.values[id]!, lengths.values[id]!)
+      .pipe(Effect.mapError((error) => damaged(textFile, error.message)))
   const reader: CorpusReader<D> = {
     documents: offsets.length,
     bytes,
@@ -110,11 +118,10 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
           message: `Document ${id} of the ${what.name} ${directory} has ${lengths.values[id]!.toLocaleString("en")} bytes, and the longest text that JavaScript holds has ${maximumTextBytes.toLocaleString("en")}. Make the corpus anew from smaller texts.`
         })
       }
-      const part = yield* texts
-        .read(offsets.values[id]!, lengths.values[id]!)
-        .pipe(Effect.mapError((error) => damaged(textFile, error.message)))
-      return decoder.decode(part)
-    })
+      return decoder.decode(yield* content(id))
+    }),
+    content,
+    textFile
   }
   return reader
 })

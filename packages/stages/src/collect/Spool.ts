@@ -32,30 +32,44 @@ export const writer = Effect.fnUntraced(function* (file: string) {
   }
 })
 
-/** Reads ranges of a file; ahead when they are in order. The bytes given are valid until the next read. */
+/**
+ * Reads ranges of a file; ahead when they are in order, and ranges elsewhere in between do not change that. The bytes given are valid until the next
+ * read.
+ */
 export const reader = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const handle = yield* fs.open(file, { flag: "r" })
+  const read = Effect.fnUntraced(function* (into: Uint8Array, offset: number, length: number) {
+    let filled = 0
+    while (filled < length) {
+      const got = yield* handle.read(into.subarray(filled), { position: BigInt(offset + filled) })
+      if (got === 0) break
+      filled += Number(got)
+    }
+    return filled
+  })
   let window = new Uint8Array(chunkBytes)
   let start = 0
   let end = 0
-  let expected = 0
-  const fill = Effect.fnUntraced(function* (offset: number, length: number) {
-    const room = Math.max(length, offset === expected ? chunkBytes : 0)
-    if (room > window.length) window = new Uint8Array(room)
-    start = offset
-    end = offset
-    while (end < offset + length) {
-      const read = yield* handle.read(window.subarray(end - start, room), { position: BigInt(end) })
-      if (read === 0) return
-      end += read
-    }
-  })
+  let elsewhere = new Uint8Array()
+  /** Where the last range of each kind ended: what begins there is in order. */
+  let endInWindow = 0
+  let endElsewhere = -1
   return {
     /** `length` bytes from `offset`, fewer where the file ends before. */
     read: Effect.fnUntraced(function* (offset: number, length: number) {
-      if (offset < start || offset + length > end) yield* fill(offset, length)
-      expected = offset + length
+      const isInside = offset >= start && offset + length <= end
+      if (!isInside && offset !== endInWindow && offset !== endElsewhere) {
+        if (elsewhere.length < length) elsewhere = new Uint8Array(length)
+        endElsewhere = offset + length
+        return elsewhere.subarray(0, yield* read(elsewhere.subarray(0, length), offset, length))
+      }
+      if (!isInside) {
+        if (length > window.length) window = new Uint8Array(length)
+        start = offset
+        end = offset + (yield* read(window, offset, length))
+      }
+      endInWindow = offset + length
       return window.subarray(offset - start, Math.min(offset + length, end) - start)
     })
   }

@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto"
 import { withoutCredentials } from "@trainyard/core/Credentials"
 import type { Document as CorpusDocument } from "./Corpus.ts"
-import type { DigestSet } from "./DigestSet.ts"
 import { licenceOfFile } from "./licence.ts"
 import type { Matcher } from "./licenceTexts.ts"
 import type { OpenSource } from "./openSource.ts"
@@ -20,14 +19,12 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 const relative = (path: string): string => path.replace(/^(?:\.?\/+)+/, "")
 
 /**
- * The document with its text in UTF-8, or why it is left out; undefined where the source's globs do not take it. `seen` holds the digests of
- * the texts so far.
+ * The document with its text in UTF-8, or why it is left out; undefined where the source's globs do not take it.
  */
 export const accept = (
   item: Document | LeftOut,
   source: OpenSource,
   limits: Limits,
-  seen: DigestSet,
   match: Matcher
 ): Accepted | Skipped | undefined => {
   const path = relative(item.path)
@@ -50,7 +47,6 @@ export const accept = (
   if ("reason" in screened) return leave(screened.reason, screened.bytes)
   const { encoding, text } = screened
   const digest = sha256(text)
-  if (!seen.add(digest)) return leave("duplicate", text.length)
   const licence = item.licence ?? licenceOfFile(text, match)
   return {
     text,

@@ -5,36 +5,22 @@ import { Journal } from "@trainyard/core/Journal"
 import { InvalidPipeline } from "@trainyard/core/Pipeline"
 import * as Stage from "@trainyard/core/Stage"
 import * as Workspace from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Path, Predicate, Schedule, Schema, Stream, Struct } from "effect"
+import { Effect, Path, Predicate, Schedule, Schema } from "effect"
 import { plural } from "../figures.ts"
-import { accept } from "./accept.ts"
-import { Candidates } from "./Candidates.ts"
+import type { Candidates } from "./Candidates.ts"
 import { EmptyCorpus } from "./CollectError.ts"
-import { Corpus, Document, maximumTextBytes } from "./Corpus.ts"
-import { DigestSet } from "./DigestSet.ts"
+import { Corpus, maximumTextBytes } from "./Corpus.ts"
 import { Downloads } from "./Downloads.ts"
 import { isEncoding, type NotUtf8 } from "./encodings.ts"
-import * as FolderLicences from "./folderLicences.ts"
-import * as LicenceTexts from "./licenceTexts.ts"
-import { digestSources, type OpenSource, openSource } from "./openSource.ts"
+import { gather, overLimit, write } from "./gather.ts"
+import * as KeptParts from "./KeptParts.ts"
+import { digestSources } from "./openSource.ts"
 import { SkippedFiles } from "./SkippedFiles.ts"
 import * as SourceDefinition from "./SourceDefinition.ts"
 import * as Spool from "./Spool.ts"
-import type { Limits } from "./screening.ts"
-import { normalizeKinds, rankOf, select, unmetKinds } from "./selection.ts"
+import { normalizeKinds, select, unmetKinds } from "./selection.ts"
 import { type BuiltInSettings, builtIn } from "./sources/builtIn.ts"
-import { warningsOf, whyEmpty } from "./warnings.ts"
-
-/** A document as the list of candidates has it; `offset` is its place in the spool. */
-const Found = Schema.fromJsonString(
-  Schema.Struct({ ...Struct.omit(Document.fields, ["id"]), source: Schema.Int })
-)
-type Found = typeof Found.Type
-
-const encoder = new TextEncoder()
-const line = (value: unknown): Uint8Array => encoder.encode(`${JSON.stringify(value)}\n`)
-
-const overLimit = "over a limit"
+import { whyEmpty } from "./warnings.ts"
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
@@ -106,59 +92,13 @@ const config = {
    */
   maximumUnpackedBytes: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(2 ** 31))),
   /** Chooses the documents where there are more than the limits allow. */
-  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
+  seed: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1))),
+  /**
+   * Whether the workspace keeps what each of several sources gave, in `downloads/documents`, so that a changed one alone is read again. It takes as much of
+   * the disk as the texts. What no run used for 30 days is removed. No effect with one source, nor on the corpus.
+   */
+  keepSources: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true)))
 }
-
-type Writer = Effect.Success<ReturnType<typeof Spool.writer>>
-
-/** Reads every source into the spool, in order, a line for each document into the list, and a line for each file left out into another. */
-const gather = Effect.fn("collect.gather")(function* (
-  opened: ReadonlyArray<OpenSource>,
-  { seed, ...limits }: Limits & { readonly seed: number },
-  { left, list, spool }: { readonly spool: Writer; readonly list: Writer; readonly left: Writer }
-) {
-  const journal = yield* Journal
-  const candidates = new Candidates()
-  /** Of each source. */
-  const skipped: Array<SkippedFiles> = []
-  const seen = new DigestSet()
-  const match = LicenceTexts.make()
-  /** The licence of a path of each source, for documents that state none. */
-  const licences: Array<(path: string) => string | null> = []
-  let files = 0
-  for (const [index, source] of opened.entries()) {
-    let sourceLicence: string | null = null
-    const folders = FolderLicences.make()
-    const leftOut = new SkippedFiles()
-    skipped.push(leftOut)
-    yield* Stream.runForEach(source.items, (item) =>
-      Effect.gen(function* () {
-        if ("sourceLicence" in item) return void (sourceLicence = item.sourceLicence)
-        if ("statement" in item) return folders.add(item.statement)
-        const accepted = accept(item, source, limits, seen, match)
-        if (accepted === undefined) return
-        if (++files % 100 === 0) yield* journal.publish({ type: "Progress", done: files, unit: "files" })
-        if ("reason" in accepted) {
-          leftOut.add(accepted)
-          return void (yield* left.append(line(accepted)))
-        }
-        const { text, ...document } = accepted
-        const { bytes, encoding, kind, path } = document
-        candidates.add({ kind, bytes, encoding, rank: rankOf(seed, index, path) })
-        const found: Found = { ...document, source: index, offset: yield* spool.append(text) }
-        yield* list.append(line(found))
-      })
-    )
-    licences.push((path) => folders.of(path) ?? sourceLicence)
-    for (const message of warningsOf(source, leftOut)) {
-      yield* journal.publish({ type: "Note", level: "warning", message })
-    }
-  }
-  yield* journal.publish({ type: "Progress", done: files, total: files, unit: "files" })
-  yield* spool.flush
-  yield* list.flush
-  return { candidates, skipped, licences }
-})
 
 /** From which encodings documents were decoded, most first; nothing where all were UTF-8. */
 const decoded = (candidates: Candidates, isChosen: Uint8Array) => {
@@ -168,44 +108,6 @@ const decoded = (candidates: Candidates, isChosen: Uint8Array) => {
     .map(({ documents, name }) => ({ encoding: name, documents }))
   return groups.length === 0 ? {} : { decoded: groups }
 }
-
-/** Copies the chosen documents from the spool into the artifact, and lists the others as left out. */
-const write = Effect.fn("collect.write")(function* (
-  output: string,
-  files: { readonly spool: string; readonly list: string },
-  left: Writer,
-  isChosen: Uint8Array,
-  licences: ReadonlyArray<(path: string) => string | null>
-) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const spool = yield* Spool.reader(files.spool)
-  const text = yield* Spool.writer(path.join(output, "text.bin"))
-  const documents = yield* Spool.writer(path.join(output, "documents.jsonl"))
-  const decode = Schema.decodeUnknownEffect(Found)
-  let index = 0
-  let id = 0
-  yield* fs.stream(files.list, { chunkSize: 1 << 18 }).pipe(
-    Stream.decodeText(),
-    Stream.splitLines,
-    Stream.runForEach((each) =>
-      Effect.gen(function* () {
-        // Written by this very run.
-        const { source, ...found } = yield* Effect.orDie(decode(each))
-        const { bytes, origin, path: name } = found
-        if (isChosen[index++] === 0)
-          return void (yield* left.append(line({ path: name, origin, reason: overLimit, bytes })))
-        const offset = yield* text.append(yield* spool.read(found.offset, bytes))
-        const licence = found.licence ?? licences[source]!(name)
-        const document: Document = { id: id++, ...found, licence, offset }
-        yield* documents.append(line(document))
-      })
-    )
-  )
-  yield* text.flush
-  yield* documents.flush
-  yield* left.flush
-})
 
 /** How many files were left out for each reason, most first. */
 const reasonsOf = ({ reasons }: SkippedFiles, over: number) =>
@@ -220,30 +122,30 @@ const stage = Stage.make({
   source: import.meta.url,
   inputs: {},
   config,
+  excludeFromCacheKey: ["keepSources"],
   output: Corpus,
   retry: Schedule.exponential("500 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 })),
   externalDigest: ({ maximumFileBytes, sources }) => digestSources(sources, { maximumFileBytes }),
   modules: ({ sources }) => sources.map(({ definition: { name, source } }) => ({ name, source })),
-  run: Effect.fn("collect")(function* ({ config, output }) {
+  run: Effect.fn("collect")(function* ({ code = "", config, output }) {
     const path = yield* Path.Path
     const journal = yield* Journal
     const onDisk = Effect.mapError(Workspace.explain("Writing the corpus", output))
     const downloads = yield* Downloads.make
-    const opened = yield* Effect.forEach(config.sources, (source) => openSource(source, config), {
-      concurrency: 4
-    }).pipe(Effect.provideService(Downloads, downloads))
-    const temporary = yield* Workspace.temporaryDirectory("collecting")
-    const files = { spool: path.join(temporary, "spool"), list: path.join(temporary, "list") }
-    const spool = yield* Spool.writer(files.spool).pipe(onDisk)
-    const list = yield* Spool.writer(files.list).pipe(onDisk)
     const left = yield* Spool.writer(path.join(output, "skipped.jsonl")).pipe(onDisk)
-    const { candidates, licences, skipped } = yield* gather(opened, config, { spool, list, left }).pipe(
+    const gathered = yield* gather(config, code, left).pipe(
       Effect.provideService(Downloads, downloads),
       Effect.catchTag("PlatformError", (error) =>
         Effect.fail(Workspace.explain("Writing the corpus", output)(error))
       )
     )
-    if (candidates.length === 0) return yield* whyEmpty(opened, skipped, config)
+    const { candidates, fetched, kept, parts, skipped } = gathered
+    if (candidates.length === 0)
+      return yield* whyEmpty(
+        parts.map(({ summary }) => summary),
+        skipped,
+        config
+      )
 
     const quotas = normalizeKinds(config)
     for (const message of unmetKinds(candidates, quotas)) {
@@ -258,7 +160,7 @@ const stage = Stage.make({
         message: `The limits leave none of the ${candidates.length} documents found. Raise maximumBytes, maximumDocuments, atMost or exactly.`
       })
     }
-    yield* write(output, files, left, isChosen, licences).pipe(onDisk)
+    yield* write(output, gathered, left, isChosen).pipe(onDisk)
 
     const documents = kinds.reduce((sum, kind) => sum + kind.documents, 0)
     const value = {
@@ -267,12 +169,17 @@ const stage = Stage.make({
       kinds,
       skipped: reasonsOf(SkippedFiles.all(skipped), candidates.length - documents),
       ...decoded(candidates, isChosen),
-      sources: opened.map((source) => source.origin)
+      sources: parts.map(({ summary }) => summary.origin)
     }
-    const fetched = opened.filter((source) => source.fetched).length
+    yield* KeptParts.removeUnused
     yield* journal.publish({
       type: "Facts",
-      facts: [{ label: "fetched", text: fetched === 0 ? "no source" : plural(fetched, "source") }]
+      facts: [
+        { label: "fetched", text: fetched === 0 ? "no source" : plural(fetched, "source") },
+        ...(kept === 0
+          ? []
+          : [{ label: "from earlier runs", text: `${kept} of ${plural(parts.length, "source")}` }])
+      ]
     })
     return value
   }, Effect.scoped)

@@ -1,6 +1,6 @@
 /** What a user should know of sources: settings without effect, files that are not there to be read, and why nothing was collected. */
 import { EmptyCorpus } from "./CollectError.ts"
-import * as Globs from "./Globs.ts"
+import type * as Globs from "./Globs.ts"
 import type { OpenSource } from "./openSource.ts"
 import { type Reason, SkippedFiles } from "./SkippedFiles.ts"
 import type { Limits } from "./screening.ts"
@@ -76,21 +76,24 @@ const remedy = (reason: string, { first, largest }: Reason, limits: Limits): str
   }
 }
 
+/** What is known of a source that has been read. */
+interface ReadSource {
+  readonly label: string
+  readonly notMatched: { readonly files: number; readonly text: string }
+}
+
 /** The error of a collection without a document: what each source has, why it was left out, and what would change that. */
 export const whyEmpty = (
-  opened: ReadonlyArray<OpenSource>,
+  sources: ReadonlyArray<ReadSource>,
   skipped: ReadonlyArray<SkippedFiles>,
   limits: Limits
 ): EmptyCorpus => {
-  const perSource = opened.map((source, index) => {
+  const perSource = sources.map(({ label, notMatched }, index) => {
     const here = skipped[index]!
     const reasons = [...here.reasons].map(([reason, { files }]) => `${files} ${reason}`)
-    if (source.notMatched() > 0)
-      reasons.push(
-        `${source.notMatched()} not matched by ${Globs.describe(source.globs)}${source.describeOthers()}`
-      )
-    const seen = here.files + source.notMatched()
-    return `${source.label} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
+    if (notMatched.files > 0) reasons.push(`${notMatched.files} ${notMatched.text}`)
+    const seen = here.files + notMatched.files
+    return `${label} has ${seen === 0 ? "no files" : `${seen} file${seen === 1 ? "" : "s"} (${reasons.join(", ")})`}`
   })
   const remedies = [...SkippedFiles.all(skipped).reasons].flatMap(
     ([reason, found]) => remedy(reason, found, limits) ?? []

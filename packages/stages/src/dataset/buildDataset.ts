@@ -6,15 +6,18 @@ import * as Workspace from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DigestSet } from "../collect/DigestSet.ts"
 import * as Spool from "../collect/Spool.ts"
+import * as TextRange from "../collect/TextRange.ts"
 import { plural } from "../figures.ts"
 import { Split, type SplitDocument, type SplitName } from "../split/Split.ts"
 import { ImpossibleSplit } from "../split/SplitError.ts"
 import * as SplitReader from "../split/SplitReader.ts"
+import * as Pool from "../threads/Pool.ts"
 import * as LearnedDocuments from "../tokenize/LearnedDocuments.ts"
 import * as Tokenizer from "../tokenize/Tokenizer.ts"
 import { TokenizerArtifact } from "../tokenize/TokenizerArtifact.ts"
 import { Dataset, type Placed } from "./Dataset.ts"
 import { ContaminatedTokenizer } from "./DatasetError.ts"
+import { open as openEncoding, type Result } from "./encodeBatch.ts"
 
 const config = {
   /**
@@ -47,9 +50,23 @@ const partOf = ({ bytes: here, part }: SplitDocument, bytes: number) => {
 const isEnded = ({ bytes, part }: SplitDocument): boolean =>
   part === undefined || part.from + bytes === part.of
 
+type Encoding = Pool.Pool<TextRange.TextRange, Result>
+
+/** The batches of a subset, with what is known of their documents. */
+const batchesOf = (subset: SplitReader.SubsetReader) =>
+  Stream.fromIterable(TextRange.batchesOf(subset.lengths, batchBytes)).pipe(
+    Stream.mapEffect((batch) =>
+      Effect.map(Effect.forEach(TextRange.numbersOf(batch), subset.document), (documents) => ({
+        ...batch,
+        documents
+      }))
+    )
+  )
+
 /** Encodes the documents of one split in their order, batch by batch, until the limit is reached. */
 const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   tokenizer: Tokenizer.Tokenizer,
+  encoding: Encoding,
   output: string,
   list: Effect.Success<ReturnType<typeof Spool.writer>>,
   { limit, subset, progress, split, tokenBytes }: Writing
@@ -60,52 +77,56 @@ const writeSplit = Effect.fn("dataset.writeSplit")(function* (
   const encoder = new TextEncoder()
   const counts = { documents: 0, tokens: 0, bytes: 0, partial: 0 }
   const hash = createHash("sha256")
-  let next = 0
-  while (next < subset.documents && counts.tokens < limit) {
-    const indices: Array<number> = []
-    const texts: Array<string> = []
-    let batch = 0
-    while (next < subset.documents && (batch === 0 || batch + subset.lengths[next]! <= batchBytes)) {
-      indices.push(next)
-      texts.push(yield* subset.text(next))
-      batch += subset.lengths[next++]!
+  /** Writes a document as far as there is room; `index` is its number in the subset. */
+  const write = Effect.fnUntraced(function* (index: number, document: SplitDocument, whole: Uint32Array) {
+    const room = limit - counts.tokens
+    if (room <= 0) return
+    const length = Math.min(whole.length + (isEnded(document) ? 1 : 0), room)
+    const tokens = tokenBytes === 2 ? new Uint16Array(length) : new Uint32Array(length)
+    tokens.set(whole.subarray(0, length))
+    if (length > whole.length) tokens[whole.length] = tokenizer.endTokenId
+    const bytes =
+      length >= whole.length
+        ? document.bytes
+        : yield* tokenizer.bytesOf(yield* subset.text(index), whole.subarray(0, length))
+    const placed: Placed = {
+      id: document.corpusId,
+      path: document.path,
+      origin: document.origin,
+      kind: document.kind,
+      split,
+      start: counts.tokens,
+      tokens: length,
+      bytes,
+      ...partOf(document, bytes)
     }
-    const encoded = yield* tokenizer.encodeBatch(texts)
-    for (const [position, index] of indices.entries()) {
-      const room = limit - counts.tokens
-      if (room <= 0) break
-      const whole = encoded[position]!
-      const document = yield* subset.document(index)
-      const length = Math.min(whole.length + (isEnded(document) ? 1 : 0), room)
-      const tokens = tokenBytes === 2 ? new Uint16Array(length) : new Uint32Array(length)
-      tokens.set(whole.subarray(0, length))
-      if (length > whole.length) tokens[whole.length] = tokenizer.endTokenId
-      const bytes =
-        length >= whole.length
-          ? document.bytes
-          : yield* tokenizer.bytesOf(texts[position]!, whole.subarray(0, length))
-      const placed: Placed = {
-        id: document.corpusId,
-        path: document.path,
-        origin: document.origin,
-        kind: document.kind,
-        split,
-        start: counts.tokens,
-        tokens: length,
-        bytes,
-        ...partOf(document, bytes)
-      }
-      const data = new Uint8Array(tokens.buffer)
-      hash.update(data)
-      yield* file.append(data).pipe(onDisk)
-      yield* list.append(encoder.encode(`${JSON.stringify(placed)}\n`)).pipe(onDisk)
-      counts.documents++
-      counts.tokens += length
-      counts.bytes += bytes
-      if (placed.part !== undefined) counts.partial++
-    }
-    yield* progress(batch)
-  }
+    const data = new Uint8Array(tokens.buffer)
+    hash.update(data)
+    yield* file.append(data).pipe(onDisk)
+    yield* list.append(encoder.encode(`${JSON.stringify(placed)}\n`)).pipe(onDisk)
+    counts.documents++
+    counts.tokens += length
+    counts.bytes += bytes
+    if (placed.part !== undefined) counts.partial++
+  })
+  yield* batchesOf(subset).pipe(
+    Pool.mapBatches(encoding, ({ documents }) => ({
+      offset: documents[0]!.offset,
+      lengths: documents.map(({ bytes }) => bytes)
+    })),
+    Stream.takeWhile(() => counts.tokens < limit),
+    Stream.runForEach(({ batch: { documents, first }, result: { ids, lengths } }) =>
+      Effect.gen(function* () {
+        let at = 0
+        for (const [position, document] of documents.entries()) {
+          const end = at + lengths[position]!
+          yield* write(first + position, document, ids.subarray(at, end))
+          at = end
+        }
+        yield* progress(documents.reduce((sum, { bytes }) => sum + bytes, 0))
+      })
+    )
+  )
   yield* file.flush.pipe(onDisk)
   return { ...counts, digest: hash.digest("hex") }
 })
@@ -157,7 +178,7 @@ const checkSizes = Effect.fnUntraced(function* (train: number, validation: numbe
  *
  * Fails with `ImpossibleSplit` (a split with less than two tokens), `ContaminatedTokenizer` (the tokenizer was learned from documents of the
  * validation or test split), `DamagedCorpus`, `InvalidTokenizer`, `TokenizerMismatch` (the tokenizer's files are not those that it was made
- * with), or `WorkspaceError` when the disk refuses.
+ * with), `ThreadFailed`, or `WorkspaceError` when the disk refuses.
  */
 export const buildDataset = Stage.make({
   name: "dataset",
@@ -174,6 +195,14 @@ export const buildDataset = Stage.make({
     const split = yield* SplitReader.open(inputs.split)
     const tokenizer = yield* Tokenizer.loadExact(inputs.tokenizer.directory, inputs.tokenizer.value.digest)
     yield* checkTokenizer(inputs.tokenizer.directory, split)
+    const encoding = yield* Pool.make({
+      name: "Encoding the documents",
+      worker: new URL("./encodeWorker.ts", import.meta.url),
+      open: openEncoding,
+      setup: { file: split.all.textFile, encoding: tokenizer.encoding },
+      bytes: split.all.bytes,
+      heldBytes: TextRange.heldBytes(split.all.lengths)
+    })
     const list = yield* Spool.writer(path.join(output, "documents.jsonl")).pipe(onDisk)
     let done = 0
     const progress = (bytes: number) => {
@@ -183,7 +212,7 @@ export const buildDataset = Stage.make({
     const tokenBytes = tokenizer.vocabularySize <= 65_536 ? 2 : 4
     const write = (name: SplitName, subset: SplitReader.SubsetReader, limit = Number.POSITIVE_INFINITY) =>
       Effect.map(
-        writeSplit(tokenizer, output, list, { split: name, subset, limit, tokenBytes, progress }),
+        writeSplit(tokenizer, encoding, output, list, { split: name, subset, limit, tokenBytes, progress }),
         (counts) => {
           const text = inputs.split.value[name]
           return counts.bytes === text?.bytes ? { ...counts, text: text.digest } : counts

@@ -22,8 +22,8 @@ export interface Kept {
 
 export type Examined = Dropped | Kept
 
-/** Examines a document: the same result for the same document and text. */
-export type Check = (document: Document, text: string) => Examined
+/** What the checks know of a document besides its text. */
+export type Named = Pick<Document, "path" | "kind">
 
 export const dropped = (reason: string, detail: string): Dropped => ({ _tag: "Dropped", reason, detail })
 

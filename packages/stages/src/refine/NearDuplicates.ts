@@ -1,13 +1,12 @@
 /** The step of `refine` that finds near-duplicates, with what it says about a document. */
 import { Effect } from "effect"
 import * as Clusters from "./clusters.ts"
-import { headerOf } from "./headers.ts"
-import { shinglesOf } from "./shingles.ts"
+import * as MinHash from "./MinHash.ts"
+import { type ShingleSettings, setOf } from "./shingledBody.ts"
 
-export interface Settings {
+export interface Settings extends ShingleSettings {
   readonly nearDuplicates: "drop" | "mark" | "ignore"
   readonly similarity: number
-  readonly shingleTokens: number
   readonly permutations: number
 }
 
@@ -20,37 +19,69 @@ export interface Place {
   readonly like: number
 }
 
-/**
- * Reads documents' texts one at a time, as they will be in the corpus, and finds which are near-duplicates. The comment at the top is not
- * compared, where there is more than it: short files would be alike by their licence alone. `file` is for what is known of each.
- */
-export const make = Effect.fnUntraced(function* (settings: Settings, file: string) {
-  const options = { threshold: settings.similarity, permutations: settings.permutations }
-  const index = yield* Clusters.index(options, file)
-  const shingles = (text: string): Uint32Array => {
-    const header = headerOf(text)
-    const body = header === undefined ? text : text.slice(0, header.from) + text.slice(header.to)
-    const found = shinglesOf(body, settings.shingleTokens)
-    return found.length === 0 ? shinglesOf(text, settings.shingleTokens) : found
-  }
+/** The keys that documents are found by; undefined where near-duplicates are not looked for. */
+export const bandingOf = ({
+  nearDuplicates,
+  permutations,
+  similarity
+}: Settings): MinHash.Banding | undefined =>
+  nearDuplicates === "ignore" ? undefined : MinHash.bandingFor(permutations, similarity)
+
+const nowhere = -1
+
+/** The places of all documents: 20 bytes each. */
+const places = (documents: number) => {
+  const clusters = new Int32Array(documents).fill(nowhere)
+  const likes = new Uint32Array(documents)
+  const similarities = new Float64Array(documents)
   return {
-    /** The next document's text. */
-    add: (text: string) => (settings.nearDuplicates === "ignore" ? Effect.void : index.add(shingles(text))),
+    set: (id: number, { cluster, like, similarity }: Place): void => {
+      clusters[id] = cluster
+      likes[id] = like
+      similarities[id] = similarity
+    },
+    /** Undefined for a document in no cluster. */
+    of: (id: number): Place | undefined => {
+      const cluster = clusters[id] ?? nowhere
+      return cluster === nowhere ? undefined : { cluster, like: likes[id]!, similarity: similarities[id]! }
+    }
+  }
+}
+
+/** Takes the keys of documents, one after the other, and finds which are near-duplicates. `file` is for the keys. */
+export const make = Effect.fnUntraced(function* (settings: Settings, file: string) {
+  const banding = bandingOf(settings) ?? { bands: 0, rows: 1 }
+  const index = yield* Clusters.index(banding, file)
+  return {
+    /** The next document's keys, by the banding of `bandingOf`. */
+    add: index.add,
     /**
-     * The clusters, and the places of the documents in them, by their numbers in the order of `add`. `read` gives a text again, for the
-     * exact comparison of candidates.
+     * The places of the documents, by their numbers in the order of `add`; `use` is given each cluster. `read` gives a document's text, for the exact
+     * comparison of candidates.
      */
-    find: Effect.fnUntraced(function* <E, R>(
-      lengths: (id: number) => number,
-      read: (id: number) => Effect.Effect<string, E, R>
+    find: Effect.fnUntraced(function* <E, R, E2, R2>(
+      known: Pick<Clusters.Known<E, R>, "lengths"> & {
+        readonly read: (id: number) => Effect.Effect<string, E, R>
+      },
+      use: (cluster: Clusters.Cluster, number: number) => Effect.Effect<void, E2, R2>
     ) {
       yield* index.finish
-      const clusters = yield* Clusters.find(index, options, lengths, (id) => Effect.map(read(id), shingles))
-      const places = new Map<number, Place>()
-      for (const [cluster, members] of clusters.entries()) {
-        for (const { id, like, similarity } of members) places.set(id, { cluster, similarity, like })
-      }
-      return { clusters, places }
+      const found = places(index.documents)
+      let clusters = 0
+      yield* Clusters.find(
+        index,
+        {
+          threshold: settings.similarity,
+          lengths: known.lengths,
+          read: (id) => Effect.map(known.read(id), (text) => setOf(text, settings))
+        },
+        (members) => {
+          const cluster = clusters++
+          for (const { id, like, similarity } of members) found.set(id, { cluster, similarity, like })
+          return use(members, cluster)
+        }
+      )
+      return { clusters, of: found.of }
     })
   }
 })

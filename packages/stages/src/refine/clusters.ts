@@ -1,19 +1,14 @@
 /**
- * Clusters of near-duplicates. Memory: about 20 bytes for each document, and a cache of shingles of 32 MB. The result depends on the
+ * Clusters of near-duplicates. Memory: about 25 bytes for each document, and a cache of shingles of 32 MB. The result depends on the
  * documents and their order alone.
  */
 import * as Workspace from "@trainyard/core/Workspace"
 import { Effect } from "effect"
 import { disjointSets } from "../collect/disjointSets.ts"
+import { mix } from "../collect/mix.ts"
 import * as Spool from "../collect/Spool.ts"
-import * as MinHash from "./MinHash.ts"
+import type { Banding } from "./MinHash.ts"
 import { jaccard } from "./shingles.ts"
-
-export interface Options {
-  /** Jaccard similarity of shingles from which two documents are near-duplicates. */
-  readonly threshold: number
-  readonly permutations: number
-}
 
 /** A document of a cluster. */
 export interface Member {
@@ -30,7 +25,19 @@ export type Cluster = ReadonlyArray<Member>
 /** Members of one band that a document is compared with: one for each cluster there. More would make a huge band quadratic. */
 const comparisonsInBand = 64
 const cachedShingles = 8 << 20
+/** Pairs that were compared and are no near-duplicates: 8 bytes each. */
 const rememberedPairs = 1 << 20
+
+/** Remembers pairs until others take their places. */
+const pairMemory = () => {
+  const places = new Float64Array(rememberedPairs).fill(-1)
+  const placeOf = (pair: number): number =>
+    mix((pair % 2 ** 32) + Math.floor(pair / 2 ** 32)) % rememberedPairs
+  return {
+    has: (pair: number): boolean => places[placeOf(pair)] === pair,
+    add: (pair: number): void => void (places[placeOf(pair)] = pair)
+  }
+}
 
 /** Sets of shingles by document, the latest used ones. */
 const cached = <E, R>(read: (id: number) => Effect.Effect<Uint32Array, E, R>) => {
@@ -58,14 +65,10 @@ const blockDocuments = 4096
  * Band keys of documents, which are added in the order of their numbers from 0. They lie in a file, which goes with the scope: its blocks have a row of keys
  * for each band, so that the keys of one band are read without the others'.
  */
-export const index = Effect.fnUntraced(function* (options: Options, file: string) {
-  const banding = MinHash.bandingFor(options.permutations, options.threshold)
-  const keysOf = MinHash.make(banding)
-  const { bands } = banding
+export const index = Effect.fnUntraced(function* ({ bands }: Banding, file: string) {
   const onDisk = Effect.mapError(Workspace.explain("Comparing documents", file))
   const written = yield* Spool.writer(file).pipe(onDisk)
   const block = new Uint32Array(bands * blockDocuments)
-  const keys = new Uint32Array(bands)
   let documents = 0
   /** Documents without tokens are like no other. */
   const empty = new Set<number>()
@@ -82,9 +85,9 @@ export const index = Effect.fnUntraced(function* (options: Options, file: string
     return all
   }, Effect.scoped)
   return {
-    add: Effect.fnUntraced(function* (shingles: Uint32Array) {
-      if (shingles.length === 0) empty.add(documents)
-      keysOf(shingles, keys)
+    /** The keys of the next document, by `MinHash`. */
+    add: Effect.fnUntraced(function* (keys: Uint32Array) {
+      if (keys.every((key) => key === 0)) empty.add(documents)
       const place = documents++ % blockDocuments
       for (let band = 0; band < bands; band++) block[band * blockDocuments + place] = keys[band]!
       if (place === blockDocuments - 1) yield* written.append(new Uint8Array(block.buffer)).pipe(onDisk)
@@ -112,7 +115,8 @@ function* bucketsOf(keys: Uint32Array, empty: ReadonlySet<number>): Generator<Re
   const scale = 2 ** idBits
   // Where a key and a number do not fit in 53 bits, the key is shortened: more candidates, no fewer.
   const dropped = Math.max(0, 32 + idBits - 53)
-  const sorted = Float64Array.from(keys, (key, id) => (key >>> dropped) * scale + id)
+  const sorted = new Float64Array(documents)
+  for (let id = 0; id < documents; id++) sorted[id] = (keys[id]! >>> dropped) * scale + id
   sorted.sort()
   for (let from = 0; from < documents; ) {
     const key = Math.floor(sorted[from]! / scale)
@@ -159,19 +163,14 @@ const keptOf = <E, R>(
     return members
   })
 
-/**
- * The clusters of all indexed documents, in the order of their first documents. `lengths` are the documents' sizes, by which the
- * representative is chosen; `read` gives the shingles of one.
- */
-export const find = Effect.fnUntraced(function* <E, R>(
+/** Links documents that share a band and are near-duplicates. */
+const link = Effect.fnUntraced(function* <E, R>(
   { bands, buckets, documents }: Index,
-  { threshold }: Options,
-  lengths: (id: number) => number,
-  read: (id: number) => Effect.Effect<Uint32Array, E, R>
+  threshold: number,
+  shingles: (id: number) => Effect.Effect<Uint32Array, E, R>
 ) {
-  const shingles = cached(read)
   const sets = disjointSets(documents)
-  const different = new Set<number>()
+  const different = pairMemory()
   for (let band = 0; band < bands; band++) {
     for (const ids of yield* buckets(band)) {
       /** A document of each cluster in this bucket. */
@@ -190,7 +189,6 @@ export const find = Effect.fnUntraced(function* <E, R>(
             joined = true
             break
           }
-          if (different.size === rememberedPairs) different.clear()
           different.add(pair)
         }
         if (!joined) samples.set(root, id)
@@ -198,18 +196,58 @@ export const find = Effect.fnUntraced(function* <E, R>(
       }
     }
   }
-  const groups = new Map<number, Array<number>>()
+  return sets
+})
+
+/** The sets of more than one document, in the order of their first ones. */
+function* groupsOf(
+  sets: ReturnType<typeof disjointSets>,
+  documents: number
+): Generator<ReadonlyArray<number>> {
+  const isLinked = new Uint8Array(documents)
+  let linked = 0
   for (let id = 0; id < documents; id++) {
     const root = sets.find(id)
     if (root === id) continue
-    const group = groups.get(root) ?? [root]
-    group.push(id)
-    groups.set(root, group)
+    // A root is the smallest of its set.
+    for (const each of [root, id]) {
+      if (isLinked[each] === 0) linked++
+      isLinked[each] = 1
+    }
   }
-  const clusters: Array<Cluster> = []
-  for (const [, ids] of [...groups].sort(([a], [b]) => a - b)) {
+  const byRoot = new Float64Array(linked)
+  for (let id = 0, at = 0; id < documents; id++)
+    if (isLinked[id] === 1) byRoot[at++] = sets.find(id) * documents + id
+  byRoot.sort()
+  for (let from = 0; from < linked; ) {
+    const root = Math.floor(byRoot[from]! / documents)
+    const group: Array<number> = []
+    for (; from < linked && Math.floor(byRoot[from]! / documents) === root; from++)
+      group.push(byRoot[from]! % documents)
+    yield group
+  }
+}
+
+/** What `find` is told of the indexed documents. */
+export interface Known<E, R> {
+  /** Jaccard similarity of shingles from which two documents are near-duplicates. */
+  readonly threshold: number
+  /** Their sizes, by which the representative is chosen. */
+  readonly lengths: (id: number) => number
+  /** The shingles of one. */
+  readonly read: (id: number) => Effect.Effect<Uint32Array, E, R>
+}
+
+/** Gives the clusters of all indexed documents one by one, in the order of their first documents. */
+export const find = Effect.fnUntraced(function* <E, R, E2, R2>(
+  index: Index,
+  { lengths, read, threshold }: Known<E, R>,
+  use: (cluster: Cluster) => Effect.Effect<void, E2, R2>
+) {
+  const shingles = cached(read)
+  const sets = yield* link(index, threshold, shingles)
+  for (const ids of groupsOf(sets, index.documents)) {
     const ordered = ids.toSorted((a, b) => lengths(b) - lengths(a) || a - b)
-    clusters.push(yield* keptOf(ordered, threshold, shingles))
+    yield* use(yield* keptOf(ordered, threshold, shingles))
   }
-  return clusters
 })

@@ -3,7 +3,7 @@
  * al. 2023, arXiv:2305.06161).
  */
 import { share } from "../figures.ts"
-import { type Check, type Dropped, dropped } from "./Examination.ts"
+import { type Dropped, dropped, type Named } from "./Examination.ts"
 
 export interface Settings {
   readonly maximumMeanLine: number | null
@@ -67,25 +67,60 @@ const prose = new Set(["md", "markdown", "txt", "rst", "tex", ""])
 /** Endings to which the limits of lines do not apply. */
 const longLined = new Set([...prose, "html", "htm", "json", "xml"])
 
-const isAlphanumeric = (code: number): boolean =>
-  (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57) || code > 127
+/** A text with fewer numbers is no table. */
+const tableNumbers = 128
+
+const digit = 1
+const letter = 2
+const underscore = 95
+
+/** What an ASCII character is: a digit, a letter or `_`, or neither. */
+const classes = Uint8Array.from({ length: 128 }, (_, code) =>
+  code >= 48 && code <= 57
+    ? digit
+    : code === underscore || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
+      ? letter
+      : 0
+)
+const classOf = (text: string, at: number): number => classes[text.charCodeAt(at)] ?? 0
 
 /** Share of a text's characters that are letters, digits or not ASCII; 1 for an empty text. */
 export const alphanumerics = (text: string): number => {
-  let found = 0
-  for (let at = 0; at < text.length; at++) if (isAlphanumeric(text.charCodeAt(at))) found++
-  return text.length === 0 ? 1 : found / text.length
+  let others = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (classes[code] === 0 || code === underscore) others++
+  }
+  return text.length === 0 ? 1 : 1 - others / text.length
 }
 
-/** A text with fewer numbers is no table. */
-const tableNumbers = 128
+const isHexadecimal = (text: string, at: number): boolean => {
+  const code = text.charCodeAt(at)
+  return (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 102)
+}
+
+/** Whether an escape such as `\x1f` begins here. */
+const isEscape = (text: string, at: number): boolean =>
+  text.charCodeAt(at) === 92 &&
+  (text.charCodeAt(at + 1) | 32) === 120 &&
+  isHexadecimal(text, at + 2) &&
+  isHexadecimal(text, at + 3)
 
 /** Share of numbers, escapes such as `\x1f` included, of all words and numbers of a text; 0 where it has few numbers. */
 export const numberShare = (text: string): number => {
   let [numbers, words] = [0, 0]
-  for (const [, number] of text.matchAll(/(\\x[0-9a-f]{2}|\b\d[\w.]*)|[a-z_]\w*/gi)) {
-    if (number === undefined) words++
-    else numbers++
+  for (let at = 0; at < text.length; ) {
+    const here = classOf(text, at)
+    if (here === letter) {
+      words++
+      while (classOf(text, ++at) !== 0);
+    } else if (here === digit && (at === 0 || classOf(text, at - 1) === 0)) {
+      numbers++
+      while (classOf(text, ++at) !== 0 || text.charCodeAt(at) === 46);
+    } else if (isEscape(text, at)) {
+      numbers++
+      at += 4
+    } else at++
   }
   return numbers < tableNumbers ? 0 : numbers / (numbers + words)
 }
@@ -94,7 +129,7 @@ export const numberShare = (text: string): number => {
 export const check = (
   settings: Settings,
   parsedShare: (ending: string, text: string) => number | undefined
-): ((...given: Parameters<Check>) => Dropped | undefined) => {
+): ((document: Named, text: string) => Dropped | undefined) => {
   const folders = new Set(settings.excludedFolders.map((name) => name.toLowerCase()))
   const {
     maximumLongestLine,
@@ -113,8 +148,9 @@ export const check = (
       return dropped("long line", `longest line: ${longest} characters`)
     if (maximumMeanLine !== null && mean > maximumMeanLine)
       return dropped("long lines", `mean line: ${mean.toFixed(1)} characters`)
-    if (minimumAlphanumerics > 0 && alphanumerics(text) < minimumAlphanumerics)
-      return dropped("few alphanumerics", `alphanumerics: ${share(alphanumerics(text))}`)
+    const letters = minimumAlphanumerics > 0 ? alphanumerics(text) : 1
+    if (letters < minimumAlphanumerics)
+      return dropped("few alphanumerics", `alphanumerics: ${share(letters)}`)
     const numbers = maximumNumberShare < 1 ? numberShare(text) : 0
     if (numbers > maximumNumberShare)
       return dropped("table of numbers", `numbers: ${share(numbers)} of words`)

@@ -7,6 +7,8 @@ export interface Pattern {
   readonly expression: RegExp
   /** A made-up value that the expression finds is left where this is so: placeholders of documentation. */
   readonly isExample?: (value: string) => boolean
+  /** What every match has in it; undefined where it is a quoted value. It is looked for first, in all of the text at once. */
+  readonly mark?: string
 }
 
 /** Bits a character of a text, by its own frequencies (Shannon entropy): 0 for one letter repeated, up to 6 for a base64 key. */
@@ -24,9 +26,10 @@ const isPlaceholder = (value: string): boolean =>
   !/\d/.test(value) ||
   /example|changeme|placeholder|your[_-]|x{4}|\*{3}|^[<$%{[]|\}\}$/i.test(value)
 
-const secret = (kind: string, source: string, flags = "g"): Pattern => ({
+const secret = (kind: string, mark: string, source: string): Pattern => ({
   kind,
-  expression: new RegExp(source, flags)
+  mark,
+  expression: new RegExp(source, "g")
 })
 
 const named = (kind: string, names: string, value: string): Pattern => ({
@@ -42,34 +45,54 @@ const named = (kind: string, names: string, value: string): Pattern => ({
 export const keyPatterns: ReadonlyArray<Pattern> = [
   secret(
     "private key",
+    "PRIVATE KEY",
     "-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----[\\s\\S]{20,20000}?-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
   ),
-  secret("AWS access key", "\\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\\b"),
+  secret("AWS access key", "AKIA|ASIA|ABIA|ACCA", "\\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\\b"),
   named("AWS secret key", "aws.{0,20}(?:secret|key).{0,20}", "[A-Za-z0-9/+]{40}"),
   secret(
     "GitHub token",
+    "gh[opusr]_|github_pat_",
     "\\b(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{36,255}\\b|\\bgithub_pat_[A-Za-z0-9_]{60,255}\\b"
   ),
-  secret("GitLab token", "\\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-[A-Za-z0-9_-]{20,300}"),
-  secret("Slack token", "\\bxox[abeoprs]-[A-Za-z0-9-]{10,250}\\b|\\bxapp-\\d-[A-Za-z0-9-]{10,250}"),
+  secret(
+    "GitLab token",
+    "gl[a-z]{2,5}-",
+    "\\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-[A-Za-z0-9_-]{20,300}"
+  ),
+  secret(
+    "Slack token",
+    "xox[abeoprs]-|xapp-",
+    "\\bxox[abeoprs]-[A-Za-z0-9-]{10,250}\\b|\\bxapp-\\d-[A-Za-z0-9-]{10,250}"
+  ),
   secret(
     "Slack webhook",
+    "hooks\\.slack",
     "https://hooks\\.slack\\.com/(?:services|workflows|triggers)/[A-Za-z0-9/+_-]{40,100}"
   ),
-  secret("Google key", "\\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])|\\bGOCSPX-[A-Za-z0-9_-]{28}"),
-  secret("Stripe key", "\\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,250}\\b|\\bwhsec_[A-Za-z0-9]{32,64}\\b"),
-  secret("npm token", "\\bnpm_[A-Za-z0-9]{36}\\b"),
-  secret("PyPI token", "\\bpypi-[A-Za-z0-9_-]{50,1000}"),
-  secret("OpenAI or Anthropic key", "\\bsk-(?:proj-|svcacct-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,250}"),
-  secret("Hugging Face token", "\\bhf_[A-Za-z]{34}\\b"),
-  secret("SendGrid key", "\\bSG\\.[A-Za-z0-9_-]{16,64}\\.[A-Za-z0-9_-]{32,64}"),
-  secret("Twilio key", "\\b(?:SK|AC)[0-9a-f]{32}\\b"),
-  secret("DigitalOcean token", "\\bdo[opr]_v1_[a-f0-9]{64}\\b"),
-  secret("Shopify token", "\\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\\b"),
-  secret("Azure storage key", "\\bAccountKey=(?<secret>[A-Za-z0-9+/]{86}==)"),
-  secret("JSON Web Token", "\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}\\.[A-Za-z0-9_-]{10,}"),
+  secret(
+    "Google key",
+    "AIza|GOCSPX-",
+    "\\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])|\\bGOCSPX-[A-Za-z0-9_-]{28}"
+  ),
+  secret(
+    "Stripe key",
+    "[srp]k_(?:live|test)_|whsec_",
+    "\\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,250}\\b|\\bwhsec_[A-Za-z0-9]{32,64}\\b"
+  ),
+  secret("npm token", "npm_", "\\bnpm_[A-Za-z0-9]{36}\\b"),
+  secret("PyPI token", "pypi-", "\\bpypi-[A-Za-z0-9_-]{50,1000}"),
+  secret("OpenAI or Anthropic key", "sk-", "\\bsk-(?:proj-|svcacct-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,250}"),
+  secret("Hugging Face token", "hf_", "\\bhf_[A-Za-z]{34}\\b"),
+  secret("SendGrid key", "SG\\.", "\\bSG\\.[A-Za-z0-9_-]{16,64}\\.[A-Za-z0-9_-]{32,64}"),
+  secret("Twilio key", "(?:SK|AC)[0-9a-f]{32}", "\\b(?:SK|AC)[0-9a-f]{32}\\b"),
+  secret("DigitalOcean token", "do[opr]_v1_", "\\bdo[opr]_v1_[a-f0-9]{64}\\b"),
+  secret("Shopify token", "shp(?:at|ca|pa|ss)_", "\\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\\b"),
+  secret("Azure storage key", "AccountKey=", "\\bAccountKey=(?<secret>[A-Za-z0-9+/]{86}==)"),
+  secret("JSON Web Token", "eyJ", "\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}\\.[A-Za-z0-9_-]{10,}"),
   {
     kind: "password in an address",
+    mark: "://[^\\s/]{0,210}@",
     expression: /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/?#@"'`<>]{0,100}:(?<secret>[^\s/?#@"'`<>]{3,100})@/gi,
     isExample: (value) => /^(?:pass(?:word)?|pwd|secret|\*+|x+|[<$%{[].*)$/i.test(value)
   },
@@ -79,6 +102,18 @@ export const keyPatterns: ReadonlyArray<Pattern> = [
     "[^\\s\"'\\`]{12,200}"
   )
 ]
+
+/** What some match of a pattern has in it, as far as patterns have a mark. */
+export const anyMark = new RegExp(
+  keyPatterns.flatMap(({ mark }) => (mark === undefined ? [] : [`(?:${mark})`])).join("|")
+)
+
+/** What a match of a pattern without a mark has in it. */
+export const quotedValue = /["'`][^\s"'`]{12,200}(?=["'`])/
+
+/** What every e-mail address has in it, and every IP address. */
+export const emailMark = /[A-Za-z0-9._%+-]@[A-Za-z0-9]/
+export const ipMark = /[.:][0-9a-fA-F]{1,4}[.:]/
 
 /** Local part, `@`, and a domain with a top-level name of letters. A file such as `icon@2x.png` is none. */
 export const emailPattern =

@@ -3,8 +3,16 @@
  * value.
  */
 import { isIPv4, isIPv6 } from "node:net"
-import { type Change, type Check, dropped, kept } from "./Examination.ts"
-import { emailPattern, ipPattern, keyPatterns } from "./secretPatterns.ts"
+import { type Change, dropped, type Examined, kept } from "./Examination.ts"
+import {
+  anyMark,
+  emailMark,
+  emailPattern,
+  ipMark,
+  ipPattern,
+  keyPatterns,
+  quotedValue
+} from "./secretPatterns.ts"
 
 type Action = "replace" | "drop" | "keep"
 
@@ -58,7 +66,10 @@ const isExampleEmail = (address: string): boolean =>
 
 const keys = (text: string): Array<Finding> => {
   const found: Array<Finding> = []
-  for (const { expression, isExample, kind } of keyPatterns) {
+  const isMarked = anyMark.test(text)
+  const isQuoted = quotedValue.test(text)
+  for (const { expression, isExample, kind, mark } of keyPatterns) {
+    if (mark === undefined ? !isQuoted : !isMarked) continue
     for (const match of text.matchAll(expression)) {
       const value = match.groups?.secret ?? match[0]
       if (value.startsWith("<") || isExample?.(value) === true) continue
@@ -93,8 +104,8 @@ const addresses = (text: string): Array<Finding> =>
 export const find = (text: string, settings: Settings): ReadonlyArray<Finding> => {
   const all = [
     ...(settings.secrets === "keep" ? [] : keys(text)),
-    ...(settings.emails === "keep" || !text.includes("@") ? [] : emails(text)),
-    ...(settings.ipAddresses === "keep" ? [] : addresses(text))
+    ...(settings.emails === "keep" || !emailMark.test(text) ? [] : emails(text)),
+    ...(settings.ipAddresses === "keep" || !ipMark.test(text) ? [] : addresses(text))
   ].toSorted((a, b) => a.from - b.from || b.to - a.to)
   const found: Array<Finding> = []
   for (const each of all) {
@@ -115,8 +126,8 @@ const actionOf = (settings: Settings, { placeholder }: Finding): Action =>
 
 /** Replaces what is found by its placeholder, or drops the document. */
 export const check =
-  (settings: Settings): Check =>
-  (_, text) => {
+  (settings: Settings): ((text: string) => Examined) =>
+  (text) => {
     const found = find(text, settings)
     if (found.length === 0) return kept(text)
     const parts: Array<string> = []

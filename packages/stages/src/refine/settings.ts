@@ -32,7 +32,7 @@ export const settings = {
   shingleTokens: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(5))
   ),
-  /** Permutations of MinHash. More find a few more pairs, and take longer. */
+  /** Values of MinHash, each as good as a permutation. More find a few more pairs, and take more room on the disk. */
   permutations: Schema.Int.check(Schema.isBetween({ minimum: 8, maximum: 4096 })).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(256))
   ),
@@ -114,3 +114,5 @@ export const settings = {
     Schema.withDecodingDefaultKey(Effect.succeed("keep" as const))
   )
 }
+
+export type RefineSettings = Schema.Struct<typeof settings>["Type"]

@@ -45,10 +45,10 @@ export const tokenHashes = (text: string): Uint32Array => {
 }
 
 /**
- * The different shingles of a text, in ascending order. A text with fewer than `length` tokens has one shingle of all of them; one without
- * tokens has none.
+ * The shingles of a text in its order, each as often as it occurs. A text with fewer than `length` tokens has one shingle of all of them; one
+ * without tokens has none.
  */
-export const shinglesOf = (text: string, length: number): Uint32Array => {
+export const allShinglesOf = (text: string, length: number): Uint32Array => {
   const tokens = tokenHashes(text)
   if (tokens.length === 0) return new Uint32Array()
   const size = Math.min(length, tokens.length)
@@ -59,6 +59,12 @@ export const shinglesOf = (text: string, length: number): Uint32Array => {
       hash = Math.imul(hash ^ tokens[at]!, 0x9e3779b1) ^ (hash >>> 15)
     all[start] = mix(hash)
   }
+  return all
+}
+
+/** The different shingles of a text, in ascending order. */
+export const shinglesOf = (text: string, length: number): Uint32Array => {
+  const all = allShinglesOf(text, length)
   all.sort()
   let different = 0
   for (let at = 0; at < all.length; at++) {

@@ -43,9 +43,12 @@ export const open = Effect.fnUntraced(function* (output: string) {
       const line: DroppedLine = { path: name, origin, reason, bytes: size, document: id, detail }
       yield* droppedLines.append(jsonLine(line)).pipe(onDisk)
     }),
-    /** Writes a document with its text as it is now; `changes` are what made it differ from the document's own. */
-    keep: Effect.fnUntraced(function* (document: Document, text: string, changes: ReadonlyArray<Change>) {
-      const content = encoder.encode(text)
+    /** Writes a document with its text in UTF-8 as it is now; `changes` are what made it differ from the document's own. */
+    keep: Effect.fnUntraced(function* (
+      document: Document,
+      content: Uint8Array,
+      changes: ReadonlyArray<Change>
+    ) {
       tally.change(changes)
       tally.keep(document.kind, content.length)
       const line: Document = {

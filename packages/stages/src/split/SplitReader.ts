@@ -6,7 +6,7 @@ import * as CorpusReader from "../collect/CorpusReader.ts"
 import { type Split, SplitDocument } from "./Split.ts"
 
 /** The documents of one subset, numbered from 0. */
-export type SubsetReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "offsets" | "clusters">
+export type SubsetReader = Omit<CorpusReader.CorpusReader<SplitDocument>, "clusters">
 
 /** An open split; its files are closed with the scope in which it was opened. */
 export interface SplitReader {
@@ -42,6 +42,9 @@ export const open = Effect.fn("SplitReader.open")(function* ({
       documents,
       bytes: lengths.reduce((sum, length) => sum + length, 0),
       lengths,
+      offsets: all.offsets.subarray(first, first + documents),
+      textFile: all.textFile,
+      content: (index) => all.content(first + index),
       document: (index) => all.document(first + index),
       text: (index) => all.text(first + index)
     }

@@ -95,7 +95,7 @@ const writer = Effect.fnUntraced(function* (corpus: CorpusReader.CorpusReader, o
       // A part may be shorter than its limit; that it might have fitted is not worth reading every document for.
       if (subset.documents > 0 && subset.bytes + size > limit) break
       const document = yield* corpus.document(corpusId)
-      const whole = encoder.encode(yield* corpus.text(corpusId))
+      const whole = yield* corpus.content(corpusId)
       const { from, to } = excerpt(whole, documentLimit, seed, document.digest)
       const kept = whole.subarray(from, to)
       const isWhole = kept.length === whole.length

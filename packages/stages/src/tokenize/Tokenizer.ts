@@ -1,23 +1,17 @@
 /**
- * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library encodes words and
- * decodes. Each distinct word is encoded once and cached, because code repeats itself.
+ * A tokenizer, loaded from a folder with a tokenizer.json: text to token ids and back. The `tokenizers` library
+ * decodes, `encoding` encodes. Each distinct word is encoded once and remembered, because code repeats itself.
  */
 import { Effect, FileSystem, Option, Path, Predicate, Schema } from "effect"
 import { Tokenizer as Library } from "tokenizers"
 import { bytesOfTokens } from "./byteLevel.ts"
 import { byteLevelDecoder } from "./byteLevelDecoder.ts"
 import { digestOf } from "./digest.ts"
-import {
-  bytePairSplittings,
-  bytePairWords,
-  detached,
-  isSettled,
-  lexerPattern,
-  lexerWords,
-  split
-} from "./splitting.ts"
+import * as Encoding from "./encoding.ts"
+import { bytePairSplittings, bytePairWords, lexerPattern, lexerWords } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
+import { wordModelOf } from "./wordEncoder.ts"
 
 /** A loaded tokenizer. */
 export interface Tokenizer {
@@ -35,6 +29,8 @@ export interface Tokenizer {
    * token.
    */
   readonly encode: (text: string) => Effect.Effect<Uint32Array, TokenizerMismatch>
+  /** How it encodes, for threads. */
+  readonly encoding: Encoding.Encoding
   readonly encodeBatch: (
     texts: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Uint32Array>, TokenizerMismatch>
@@ -95,44 +91,6 @@ const wordsOf = (json: TokenizerJson, addedOutside: boolean): Words | undefined 
   return known && { model: "byte-pair", words: known.words }
 }
 
-/** Ids of a word: one id by itself, which most words are, or several. */
-type Ids = number | ReadonlyArray<number>
-
-/** Entries of the cache, and characters of the longest word in it. */
-const maximumCached = 200_000
-const longestCached = 64
-
-/** Puts the ids of words end to end. */
-const join = (words: ReadonlyArray<string>, idsOf: (word: string) => Ids): Uint32Array => {
-  let length = 0
-  const parts = words.map((word) => {
-    const ids = idsOf(word)
-    length += typeof ids === "number" ? 1 : ids.length
-    return ids
-  })
-  const joined = new Uint32Array(length)
-  let at = 0
-  for (const ids of parts) {
-    if (typeof ids === "number") joined[at++] = ids
-    else {
-      joined.set(ids, at)
-      at += ids.length
-    }
-  }
-  return joined
-}
-
-const encodeWith = (library: Library, texts: ReadonlyArray<string>) =>
-  Effect.tryPromise({
-    try: async () => {
-      if (texts.length === 0) return []
-      const encoded = await library.encodeBatch([...texts], { addSpecialTokens: false })
-      return encoded.map((encoding) => encoding.getIds())
-    },
-    catch: (cause) =>
-      new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
-  })
-
 /** Whether each character of a token is one byte of the text. */
 const isByteLevel = ({ decoder, model, normalizer, pre_tokenizer }: TokenizerJson): boolean =>
   model.type === "BPE" &&
@@ -162,41 +120,6 @@ const bytesByOffset = (library: Library, text: string, count: number) =>
       new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
   })
 
-/** Encodes word by word with a cache. A text that this rule and the library might cut differently is encoded by the library as a whole. */
-const wordwise = (library: Library, words: RegExp): Tokenizer["encodeBatch"] => {
-  const cached = new Map<string, Ids>()
-  const learn = Effect.fnUntraced(function* (lists: ReadonlyArray<ReadonlyArray<string>>) {
-    const fresh = new Map<string, Ids>()
-    for (const list of lists) for (const word of list) if (!cached.has(word)) fresh.set(word, 0)
-    if (fresh.size === 0) return fresh
-    const unknown = [...fresh.keys()]
-    const encoded = yield* encodeWith(library, unknown)
-    for (const [index, word] of unknown.entries()) {
-      const ids = encoded[index]!
-      fresh.set(word, ids.length === 1 ? ids[0]! : ids)
-    }
-    return fresh
-  })
-  return Effect.fnUntraced(function* (texts) {
-    const settled = texts.map(isSettled)
-    const lists = texts.map((text, index) => (settled[index] ? split(text, words) : []))
-    const fresh = yield* learn(lists)
-    const whole = yield* encodeWith(
-      library,
-      texts.filter((_, index) => !settled[index])
-    )
-    let next = 0
-    const encoded = lists.map((list, index) =>
-      settled[index]
-        ? join(list, (word) => fresh.get(word) ?? cached.get(word)!)
-        : Uint32Array.from(whole[next++]!)
-    )
-    if (cached.size > maximumCached) cached.clear()
-    for (const [word, ids] of fresh) if (word.length <= longestCached) cached.set(detached(word), ids)
-    return encoded
-  })
-}
-
 /** Text of ids, for a vocabulary of so many entries: by the library unless `decode` is given. */
 const decodeWith =
   (
@@ -221,11 +144,31 @@ const decodeWith =
         )
   }
 
+const encodingBatches = (encoding: Encoding.Encoding, library: Library): Tokenizer["encodeBatch"] => {
+  const encode = Encoding.open(encoding, library)
+  return (texts) =>
+    Effect.tryPromise({
+      try: () => encode(texts),
+      catch: (cause) =>
+        new TokenizerMismatch({ message: `The tokenizer cannot encode a text: ${String(cause)}` })
+    })
+}
+
 /** An object's own entries that are whole numbers: token and id. */
 const vocabularyOf = (vocab: unknown): ReadonlyArray<readonly [string, number]> =>
   Predicate.isObject(vocab)
     ? Object.entries(vocab).filter((entry): entry is [string, number] => Number.isSafeInteger(entry[1]))
     : []
+
+/** The end token that a folder's `tokenizer_config.json` names; Trainyard's own where it names none. */
+const endTokenIn = Effect.fnUntraced(function* (directory: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const text = yield* fs.readFileString(path.join(directory, "tokenizer_config.json")).pipe(Effect.option)
+  const config = Option.flatMap(text, (found) => Schema.decodeOption(Config)(found))
+  const named = Option.getOrUndefined(config)?.eos_token
+  return typeof named === "string" ? named : (named?.content ?? ownEndToken)
+})
 
 /** Loads the tokenizer of a folder: `tokenizer.json`, and `tokenizer_config.json` where there is one. */
 export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
@@ -279,12 +222,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     }
   })
 
-  const configText = yield* fs
-    .readFileString(path.join(directory, "tokenizer_config.json"))
-    .pipe(Effect.option)
-  const config = Option.flatMap(configText, (text) => Schema.decodeOption(Config)(text))
-  const named = Option.getOrUndefined(config)?.eos_token
-  const endToken = typeof named === "string" ? named : (named?.content ?? ownEndToken)
+  const endToken = yield* endTokenIn(directory)
   const ids = new Map([...vocabulary, ...added.map((token) => [token.content, token.id] as const)])
   const endTokenId = ids.get(endToken)
   if (endTokenId === undefined) {
@@ -295,10 +233,12 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
   const vocabularySize = [...ids.values()].reduce((largest, id) => Math.max(largest, id), 0) + 1
   const unknown = json.model.unk_token
   const words = wordsOf(json, addedOutside)
-  const encodeBatch: Tokenizer["encodeBatch"] =
-    words === undefined
-      ? (texts) => Effect.map(encodeWith(library, texts), (all) => all.map((one) => Uint32Array.from(one)))
-      : wordwise(library, words.words)
+  const encoding: Encoding.Encoding = {
+    json: plain,
+    words: words?.words,
+    model: words === undefined ? undefined : wordModelOf(parsed)
+  }
+  const encodeBatch = encodingBatches(encoding, library)
   const bytes = byteLevelBytes(vocabulary, added)
   const tokenizer: Tokenizer = {
     model: words?.model ?? "other",
@@ -307,6 +247,7 @@ export const load = Effect.fn("Tokenizer.load")(function* (directory: string) {
     endTokenId,
     digest: digestOf(parsed as object, endTokenId),
     unknownTokenId: typeof unknown === "string" ? (ids.get(unknown) ?? null) : null,
+    encoding,
     encodeBatch,
     encode: (text) => Effect.map(encodeBatch([text]), (all) => all[0]!),
     bytesOf: isByteLevel(json)

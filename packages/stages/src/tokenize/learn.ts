@@ -1,10 +1,12 @@
 /** Counts a corpus's words and learns a vocabulary from them, in slices that let other work go on in between. */
 import { Journal } from "@trainyard/core/Journal"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
+import * as TextRange from "../collect/TextRange.ts"
 import type { SubsetReader } from "../split/SplitReader.ts"
-import { learnMerges } from "./learnMerges.ts"
+import * as Pool from "../threads/Pool.ts"
+import { open as openCounting, type Result } from "./countBatch.ts"
+import { open as openLearning } from "./learning.ts"
 import { mergeWords } from "./mergeWords.ts"
-import { detached, split } from "./splitting.ts"
 import { ImpossibleVocabulary } from "./TokenizerError.ts"
 
 export interface Vocabulary {
@@ -17,7 +19,8 @@ export interface Vocabulary {
   readonly unknownTokens: number
 }
 
-const sliceBytes = 1 << 19
+/** Text whose words a thread counts at once. */
+const batchBytes = 1 << 22
 
 /** How often each word occurs, in words that the vocabulary is learned from and in others. */
 export interface WordCounts {
@@ -34,20 +37,25 @@ export interface Spread {
   readonly minimumOrigins: number
 }
 
-/** In how many different places of one kind each word occurs, up to `minimum`; not counted where one is enough. */
-const tallyOf = (minimum: number) => {
-  const places = new Map<string, Array<number>>()
+/** In how many documents each word occurs, and in which origins, as far as that is asked for: up to the smallest number that is enough. */
+const spreadOf = ({ minimumDocuments, minimumOrigins }: Spread) => {
+  const documents = new Map<string, number>()
+  const origins = new Map<string, ReadonlyArray<number>>()
   return {
-    add: (words: ReadonlySet<string>, place: number): void => {
-      if (minimum === 1) return
-      for (const word of words) {
-        const before = places.get(word)
-        if (before === undefined) places.set(detached(word), [place])
-        else if (before.length < minimum && !before.includes(place)) before.push(place)
-      }
+    add: (word: string, at: number, found: Result): void => {
+      if (minimumDocuments > 1) documents.set(word, (documents.get(word) ?? 0) + found.documents[at]!)
+      if (minimumOrigins === 1) return
+      const before = origins.get(word) ?? []
+      if (before.length < minimumOrigins)
+        origins.set(word, [...new Set([...before, ...found.origins[at]!])].slice(0, minimumOrigins))
     },
-    forget: (word: string): void => void places.delete(word),
-    isFrequent: (word: string): boolean => minimum === 1 || (places.get(word)?.length ?? 0) >= minimum
+    forget: (word: string): void => {
+      documents.delete(word)
+      origins.delete(word)
+    },
+    isEnough: (word: string): boolean =>
+      (minimumDocuments === 1 || (documents.get(word) ?? 0) >= minimumDocuments) &&
+      (minimumOrigins === 1 || (origins.get(word)?.length ?? 0) >= minimumOrigins)
   }
 }
 
@@ -72,12 +80,8 @@ const boundedCounts = (most: number, forget: (word: string) => void) => {
   return {
     counts,
     forgottenBytes: () => forgottenBytes,
-    add: (word: string): void => {
-      const count = counts.get(word)
-      if (count === undefined) counts.set(detached(word), 1)
-      else counts.set(word, count + 1)
-    },
-    /** To be called between documents. */
+    add: (word: string, count: number): void => void counts.set(word, (counts.get(word) ?? 0) + count),
+    /** To be called between batches. */
     limit: (): void => {
       if (counts.size <= most) return
       while (counts.size > most / 2) {
@@ -95,50 +99,72 @@ const boundedCounts = (most: number, forget: (word: string) => void) => {
 }
 
 /** Different words that are counted. */
-const maximumWords = 400_000
+const maximumWords = 200_000
 
-/** Counts the words of a corpus. Memory grows with the different words, up to `most`, and not with the corpus. */
+/**
+ * Counts the words of a corpus on threads. Memory grows with the different words, up to `most` and those of some batches, and not with the
+ * corpus.
+ */
 export const countWords = Effect.fn("tokenize.countWords")(function* (
   corpus: SubsetReader,
   words: RegExp,
-  { minimumDocuments, minimumOrigins }: Spread,
+  spread: Spread,
   most = maximumWords
 ) {
   const journal = yield* Journal
-  const documents = tallyOf(minimumDocuments)
-  const origins = tallyOf(minimumOrigins)
+  const { minimumDocuments, minimumOrigins } = spread
   const isSpread = minimumDocuments > 1 || minimumOrigins > 1
   const originNumber = numbered()
-  const bounded = boundedCounts(most, (word) => {
-    documents.forget(word)
-    origins.forget(word)
+  const { add, forget, isEnough } = spreadOf(spread)
+  const bounded = boundedCounts(most, forget)
+  const pool = yield* Pool.make({
+    name: "Counting the words",
+    worker: new URL("./countWorker.ts", import.meta.url),
+    open: openCounting,
+    setup: {
+      file: corpus.textFile,
+      words,
+      documents: minimumDocuments > 1,
+      origins: minimumOrigins > 1
+    },
+    bytes: corpus.bytes,
+    heldBytes: TextRange.heldBytes(corpus.lengths)
   })
+  const batches = Stream.fromIterable(TextRange.batchesOf(corpus.lengths, batchBytes)).pipe(
+    Stream.mapEffect((batch) =>
+      Effect.map(
+        Effect.forEach(minimumOrigins > 1 ? TextRange.numbersOf(batch) : [], (id) =>
+          Effect.map(corpus.document(id), ({ origin }) => originNumber(origin))
+        ),
+        (origins) => ({
+          origins,
+          offset: corpus.offsets[batch.first]!,
+          lengths: [...corpus.lengths.subarray(batch.first, batch.end)]
+        })
+      )
+    )
+  )
   let done = 0
-  let reported = 0
-  for (let id = 0; id < corpus.documents; id++) {
-    const list = split(yield* corpus.text(id), words)
-    for (const word of list) bounded.add(word)
-    if (isSpread) {
-      const different = new Set(list)
-      documents.add(different, id)
-      if (minimumOrigins > 1) origins.add(different, originNumber((yield* corpus.document(id)).origin))
-    }
-    bounded.limit()
-    done += corpus.lengths[id]!
-    if (done - reported < sliceBytes) continue
-    reported = done
-    yield* journal.publish({ type: "Progress", done, total: corpus.bytes, unit: "bytes" })
-    yield* Effect.yieldNow
-  }
+  yield* batches.pipe(
+    Pool.mapBatches(pool, (batch) => batch),
+    Stream.runForEach(({ batch, result }) => {
+      for (const [at, word] of result.words.entries()) {
+        bounded.add(word, result.counts[at]!)
+        if (isSpread) add(word, at, result)
+      }
+      bounded.limit()
+      done += batch.lengths.reduce((sum, length) => sum + length, 0)
+      return journal.publish({ type: "Progress", done, total: corpus.bytes, unit: "bytes" })
+    })
+  )
   const { counts } = bounded
-  const isLearned = (word: string): boolean => documents.isFrequent(word) && origins.isFrequent(word)
   const found: WordCounts = {
-    learned: isSpread ? new Map([...counts].filter(([word]) => isLearned(word))) : counts,
-    other: isSpread ? new Map([...counts].filter(([word]) => !isLearned(word))) : new Map(),
+    learned: isSpread ? new Map([...counts].filter(([word]) => isEnough(word))) : counts,
+    other: isSpread ? new Map([...counts].filter(([word]) => !isEnough(word))) : new Map(),
     forgottenBytes: bounded.forgottenBytes()
   }
   return found
-})
+}, Effect.scoped)
 
 /** The requested vocabulary. */
 export interface Wanted {
@@ -172,6 +198,9 @@ const impossible = (requested: number, smallest: number, largest: number, why: s
         : `vocabularySize ${requested} is more than the training split gives: the largest possible is ${largest} (${why}). Set it to ${largest} or less, or collect more.`
   })
 
+/** Words from which on a thread learns: it has memory of its own, which goes with it. */
+const manyWords = 50_000
+
 /** Learns a byte-pair vocabulary, its special tokens included in its size. */
 export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
   words: WordCounts,
@@ -187,14 +216,27 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
       smallest,
       specials === 1 ? "the 256 bytes and the end token" : `the 256 bytes and ${specials} special tokens`
     )
-  const learning = learnMerges(words.learned, size - specials, minimumFrequency)
-  let step = learning.next()
-  while (step.done !== true) {
-    yield* journal.publish({ type: "Progress", done: step.value, total: size, unit: "entries" })
+  const learning = yield* Pool.make({
+    name: "Learning the merges",
+    worker: new URL("./learningWorker.ts", import.meta.url),
+    open: openLearning,
+    setup: {
+      words: [...words.learned.keys()],
+      counts: [...words.learned.values()],
+      size: size - specials,
+      minimumFrequency
+    },
+    most: 1,
+    heldBytes: 1000 * words.learned.size,
+    bytes: words.learned.size < manyWords ? 0 : Number.POSITIVE_INFINITY
+  })
+  let step = yield* learning.run(null)
+  while (!("learned" in step)) {
+    yield* journal.publish({ type: "Progress", done: step.entries, total: size, unit: "entries" })
     yield* Effect.yieldNow
-    step = learning.next()
+    step = yield* learning.run(null)
   }
-  const learned = step.value
+  const { learned } = step
   if (!orSmaller && learned.tokens.length < size - specials) {
     return yield* impossible(
       size,
@@ -212,7 +254,7 @@ export const learnBytePairs = Effect.fn("tokenize.learnBytePairs")(function* (
     unknownTokens: 0
   }
   return vocabulary
-})
+}, Effect.scoped)
 
 /** Takes the most frequent words, the two special tokens included in the vocabulary's size. */
 export const chooseWords = Effect.fn("tokenize.chooseWords")(function* (words: WordCounts, wanted: Wanted) {

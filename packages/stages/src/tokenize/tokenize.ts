@@ -109,7 +109,7 @@ const validateConfig = (config: Config): string | undefined => {
  * Trains a tokenizer on the training split: no validation or test document shapes the vocabulary, which would flatter every figure, that
  * of a large vocabulary most.
  *
- * Fails with `ImpossibleVocabulary` (which names the largest possible size), `DamagedCorpus`, or `WorkspaceError` when the disk refuses.
+ * Fails with `ImpossibleVocabulary` (which names the largest possible size), `DamagedCorpus`, `ThreadFailed`, or `WorkspaceError` when the disk refuses.
  */
 export const tokenize = Stage.make({
   name: "tokenize",

@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
 import * as Clusters from "../../src/refine/clusters.ts"
+import * as MinHash from "../../src/refine/MinHash.ts"
 
 const documents = 5000
 
@@ -17,12 +18,25 @@ it.layer(NodeServices.layer)("clusters", (it) => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const directory = yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-clusters-" })
-      const options = { threshold: 0.7, permutations: 32 }
-      const index = yield* Clusters.index(options, `${directory}/bands`)
-      for (let id = 0; id < documents; id++) yield* index.add(shinglesOf(id))
+      const banding = MinHash.bandingFor(32, 0.7)
+      const keysOf = MinHash.make(banding)
+      const keys = new Uint32Array(banding.bands)
+      const index = yield* Clusters.index(banding, `${directory}/bands`)
+      for (let id = 0; id < documents; id++) {
+        keysOf(shinglesOf(id), keys)
+        yield* index.add(keys)
+      }
       yield* index.finish
-      const read = (id: number) => Effect.succeed(shinglesOf(id))
-      const clusters = yield* Clusters.find(index, options, (id) => (id === 3 ? 2 : 1), read)
+      const clusters: Array<Clusters.Cluster> = []
+      yield* Clusters.find(
+        index,
+        {
+          threshold: 0.7,
+          lengths: (id) => (id === 3 ? 2 : 1),
+          read: (id) => Effect.succeed(shinglesOf(id))
+        },
+        (members) => Effect.sync(() => void clusters.push(members))
+      )
       assert.deepStrictEqual(
         clusters.map((members) => members.map(({ id, like }) => [id, like])),
         [

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { SubsetReader } from "../../src/split/SplitReader.ts"
@@ -5,12 +8,24 @@ import { countWords } from "../../src/tokenize/learn.ts"
 import { silence } from "../runStage.ts"
 
 /** Documents by origin, as a training split has them. */
-const subset = (documents: ReadonlyArray<readonly [origin: string, text: string]>): SubsetReader => {
+const subset = Effect.fnUntraced(function* (
+  documents: ReadonlyArray<readonly [origin: string, text: string]>
+) {
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "trainyard-words-"))),
+    (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+  )
+  const textFile = join(directory, "text.bin")
+  writeFileSync(textFile, documents.map(([, text]) => text).join(""))
   const lengths = Float64Array.from(documents, ([, text]) => text.length)
-  return {
+  let end = 0
+  const offsets = lengths.map((length) => (end += length) - length)
+  const reader: SubsetReader = {
     documents: documents.length,
-    bytes: lengths.reduce((sum, length) => sum + length, 0),
+    bytes: end,
     lengths,
+    offsets,
+    textFile,
     document: (id) =>
       Effect.succeed({
         id,
@@ -18,15 +33,17 @@ const subset = (documents: ReadonlyArray<readonly [origin: string, text: string]
         origin: documents[id]![0],
         licence: null,
         kind: "c",
-        offset: 0,
+        offset: offsets[id]!,
         bytes: lengths[id]!,
         digest: "",
         split: "train",
         corpusId: id
       }),
-    text: (id) => Effect.succeed(documents[id]![1])
+    text: (id) => Effect.succeed(documents[id]![1]),
+    content: (id) => Effect.succeed(Buffer.from(documents[id]![1]))
   }
-}
+  return reader
+})
 
 const words = /\w+/g
 const one = { minimumDocuments: 1, minimumOrigins: 1 }
@@ -34,7 +51,7 @@ const one = { minimumDocuments: 1, minimumOrigins: 1 }
 it.layer(silence)("counting words", (it) => {
   it.effect("leaves the names of one project out, however often it has them", () =>
     Effect.gen(function* () {
-      const corpus = subset([
+      const corpus = yield* subset([
         ["git:a", "shared ours ours"],
         ["git:b", "shared theirs"],
         ["git:a", "ours again"],
@@ -52,7 +69,7 @@ it.layer(silence)("counting words", (it) => {
   it.effect("forgets the rarest words where there are too many, and says how much text they are", () =>
     Effect.gen(function* () {
       const rare = (id: number) => Array.from({ length: 20 }, (_, at) => `w${id}x${at}`).join(" ")
-      const corpus = subset(
+      const corpus = yield* subset(
         Array.from({ length: 50 }, (_, id) => ["git:a", `often often twice${id % 2} ${rare(id)}`] as const)
       )
       const all = yield* countWords(corpus, words, one)
