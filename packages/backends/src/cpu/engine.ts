@@ -151,8 +151,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
   yield* rejection(name, program, tensors)
   const expanded = yield* expandedFor(name, program, kernels, kernels)
   const compiled = yield* compiledIn(shared, expanded)
-  const active = new ActiveWorkers(pool.cores, compiled.milliseconds)
-  const helps = !workersOnly && compiled.milliseconds <= short
+  const mayHelp = !workersOnly && compiled.milliseconds <= short
+  const active = new ActiveWorkers(pool.cores, compiled.milliseconds, mayHelp)
   const wrong = inputCheck(program)
   const given = inputTensors(program)
   const start = Effect.fnUntraced(function* (inputs: Inputs) {
@@ -166,7 +166,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
       else heap.integers(at, values.length).set(values)
     }
     if (compiled.first === 0) return
-    pool.setActiveWorkers(helps ? active.size - 1 : active.size)
+    const { helps, size } = active
+    pool.setActiveWorkers(helps ? size - 1 : size)
     const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks, helps)
     active.took(milliseconds)
     if (fault !== undefined)

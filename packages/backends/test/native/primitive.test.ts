@@ -342,6 +342,26 @@ if (tested !== undefined) {
     refused("a formula with two results", [...right, 0, 2, -1, 0, -1, 0], /one result/)
     refused("too few numbers", right, /too early/)
     refused("too many numbers", [...right, ...formula, 0], /too long/)
+    it("a product without what is added to it, or with too few factors", () => {
+      const view = (input: number, strides: ReadonlyArray<number>) => [
+        0,
+        input,
+        0,
+        ...strides,
+        0,
+        0,
+        0,
+        2,
+        2,
+        3
+      ]
+      const views = [...view(0, [3, 0, 1]), ...view(0, [0, 3, 1]), ...view(-1, [2, 1, 0])]
+      const product = [3, 2, 2, 3, 0, 0, 0, 3, ...views]
+      prepare("product", [...product, 0], [0, 0])
+      prepare("product", [...product, 2, 1, -2], [0, 0, 0])
+      assert.throws(() => prepare("product", [...product, 2, 1, -2], [0, 0]), /without what is added/)
+      assert.throws(() => prepare("product", [...product, 1, 1], [0, 0, 0]), /other than two factors/)
+    })
     it("rows that do not fit their table", () =>
       assert.throws(() => prepare("gather", [], [0, 0]), /needs a table/))
   })
