@@ -2,7 +2,7 @@
  * Fewer launches: a kernel that takes each element of another's result by itself, such as a bias, GELU or a sum, becomes the end of that
  * other kernel. Each launch costs a submission of its own on a GPU.
  */
-import type { Value } from "./Lowering.ts"
+import type { Value } from "./Launch.ts"
 
 /** A launch whose text is still apart. */
 export interface Draft {
