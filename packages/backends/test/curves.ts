@@ -38,11 +38,11 @@ const batchOf = (step: number) => {
 }
 
 /** Small weights that look random, the same for every engine. */
-const weights = (size: number) =>
-  Float32Array.from(
-    { length: size },
-    (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 8) / 2 ** 24 - 0.5) * 0.07
-  )
+const weights = (size: number) => {
+  const values = new Float32Array(size)
+  for (let i = 0; i < size; i++) values[i] = ((Math.imul(i + 1, 2_654_435_761) >>> 8) / 2 ** 24 - 0.5) * 0.07
+  return values
+}
 
 const ready = Effect.fnUntraced(function* (engine: Engine, precision: Precision) {
   const session = yield* engine.open(tensors, { threads, precision })

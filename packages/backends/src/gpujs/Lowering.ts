@@ -6,6 +6,9 @@ import type { Inputs } from "../Backend.ts"
 import { rows, width } from "../program/operations/shape.ts"
 import type { DataType, Program, Shape, Step } from "../program/Program.ts"
 import { fuseLaunches, type Draft as LaunchDraft } from "./fuseLaunches.ts"
+import type { Launch, Value } from "./Launch.ts"
+
+export type { Launch, Value } from "./Launch.ts"
 
 /** What kernels may do in the mode that they are written for. */
 export interface Dialect {
