@@ -1,47 +1,74 @@
 /**
- * How many workers a program's runs wake: all of them, or one alone.
+ * How many workers a program's runs wake, all of them or one alone, and whether the main thread takes tasks in the place of one.
  *
  * A short program is cut into phases of some microseconds. Where other programs want the same cores, the system suspends a worker that
- * holds one of the few tasks of a phase, and all others wait for milliseconds: then one worker alone is many times faster than two.
- * This cannot be known beforehand, so both ways are timed from time to time, and the faster one is taken. Results do not depend on it.
+ * holds one of the few tasks of a phase, and all others wait for milliseconds: then one worker alone is many times faster than two. And a
+ * thread that has slept is taken up at once where one that has always computed waits for its turn: then the workers are faster without the
+ * main thread, which on a quiet machine saves the time to wake one. This cannot be known beforehand, so all ways are timed from time
+ * to time, and the fastest one is taken. Results do not depend on it.
  */
 
 /** A program with more milliseconds of work is always for all workers: its tasks are long beside what the system takes away. */
 const long = 100
 /** Runs of each way that are timed at first, and again when the taken way has become slow. */
 const trials = 3
-/** Runs until the way that was not taken is tried again: at first, and at most. */
+/** Runs until the ways that were not taken are tried again: at first, and at most. */
 const retrial = { first: 16, most: 512 }
 /** Weight of the newest run in a way's mean time. */
 const newest = 0.25
+/** The first way is left only for one that takes less than this share of its time. */
+const advantage = 0.95
 
-type Way = "alone" | "together"
+interface Way {
+  /** Threads that compute, the main thread with them where it helps. */
+  readonly size: number
+  readonly helps: boolean
+}
+
+/** All ways, the one to begin with first. */
+const waysOf = (workers: number, helps: boolean): readonly [Way, ...ReadonlyArray<Way>] => {
+  const plain: readonly [Way, ...ReadonlyArray<Way>] = [
+    { size: workers, helps: false },
+    ...(workers > 1 ? [{ size: 1, helps: false }] : [])
+  ]
+  return helps ? [{ size: workers, helps }, ...(workers > 1 ? [{ size: 1, helps }] : []), plain[0]] : plain
+}
 
 export class ActiveWorkers {
-  readonly #workers: number
+  readonly #ways: ReadonlyArray<Way>
+  readonly #first: Way
   readonly #tries: boolean
   readonly #milliseconds = new Map<Way, number>()
   /** Runs to come that are trials. */
   #trying: Array<Way> = []
-  #way: Way = "together"
+  #way: Way
   /** Time of the taken way when it was taken. */
   #expected = Infinity
   #left = 0
   #interval = retrial.first
   #runs = 0
 
-  /** `workers` is how many may be awake at once; `milliseconds` is about how long the program takes on one thread of a quiet machine. */
-  constructor(workers: number, milliseconds: number) {
-    this.#workers = workers
-    this.#tries = workers > 1 && milliseconds <= long
+  /**
+   * `workers` is how many may be awake at once; `milliseconds` is about how long the program takes on one thread of a quiet machine;
+   * `helps` says whether the main thread may compute.
+   */
+  constructor(workers: number, milliseconds: number, helps = false) {
+    this.#ways = waysOf(workers, helps)
+    this.#way = this.#first = this.#ways[0]!
+    this.#tries = this.#ways.length > 1 && milliseconds <= long
   }
 
-  /** Workers that the next run may wake. */
+  /** Threads that compute in the next run. */
   get size(): number {
-    return this.#next === "alone" ? 1 : this.#workers
+    return this.#next.size
   }
 
-  /** Says how long the run took that `size` was asked for. */
+  /** Whether the main thread is one of them. */
+  get helps(): boolean {
+    return this.#next.helps
+  }
+
+  /** Says how long the run took that `size` and `helps` were asked for. */
   took(milliseconds: number): void {
     if (!this.#tries) return
     const way = this.#next
@@ -61,10 +88,10 @@ export class ActiveWorkers {
     const slower = this.#mean(this.#way) > 2 * this.#expected
     if (slower) this.#interval = retrial.first
     if (this.#left > 0 && !slower) return
-    const other: Way = this.#way === "alone" ? "together" : "alone"
-    const first = slower || !this.#milliseconds.has("alone")
-    this.#milliseconds.delete(other)
-    this.#trying = Array.from({ length: first ? trials : 1 }, () => other)
+    const others = this.#ways.filter((other) => other !== this.#way)
+    const first = slower || others.some((other) => !this.#milliseconds.has(other))
+    for (const other of others) this.#milliseconds.delete(other)
+    this.#trying = others.flatMap((other) => Array.from({ length: first ? trials : 1 }, () => other))
   }
 
   get #next(): Way {
@@ -76,7 +103,8 @@ export class ActiveWorkers {
   }
 
   #choose(): void {
-    const better: Way = this.#mean("alone") < 0.95 * this.#mean("together") ? "alone" : "together"
+    const cost = (way: Way) => this.#mean(way) * (way === this.#first ? advantage : 1)
+    const better = this.#ways.reduce((best, way) => (cost(way) < cost(best) ? way : best))
     this.#interval = better === this.#way ? Math.min(retrial.most, 2 * this.#interval) : retrial.first
     this.#way = better
     this.#expected = this.#mean(better)

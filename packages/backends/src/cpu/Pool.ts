@@ -1,6 +1,7 @@
 /**
  * The worker threads of a session and the one memory they share. The main thread writes the address of a program's first phase,
- * wakes the workers, and is woken when the last phase is over: it neither waits nor polls in between.
+ * wakes the workers, and is woken when the last phase is over: it neither waits nor polls in between. In short programs it takes tasks
+ * itself, because it would take longer to wake it than to compute.
  *
  * The pool watches its workers. One that dies, or holds a task while nothing moves on for too long, breaks the pool for good; the
  * failure is transient, because a new session has new workers.
@@ -11,6 +12,7 @@ import { Worker } from "node:worker_threads"
 import { Effect, type Scope } from "effect"
 import { EngineFailure, EngineUnavailable, fewerThreads } from "../Backend.ts"
 import type { Heap } from "./Heap.ts"
+import { imports } from "./imports.ts"
 import { busy, control, injectedFault, workerLine } from "./layout.ts"
 import type { WorkerData } from "./worker.ts"
 
@@ -67,6 +69,7 @@ export class Pool {
   #broken: EngineFailure | undefined
   #closing = false
   #listener: ((failure: EngineFailure) => void) | undefined
+  #help: ((worker: number, run: number) => unknown) | undefined
 
   private constructor(options: PoolOptions) {
     const { workerData, heap, module, threads } = options
@@ -148,18 +151,20 @@ export class Pool {
   }
 
   /**
-   * Runs the phases from `first` on. One run at a time. Interruption stops it after the current phase and waits for that.
+   * Runs the phases from `first` on. One run at a time. Interruption stops it after the current phase and waits for that. With `helps` the main
+   * thread takes tasks too, after a turn of the event loop.
    */
-  run(first: number, tasks: number): Effect.Effect<Ended, EngineFailure> {
+  run(first: number, tasks: number, helps: boolean): Effect.Effect<Ended, EngineFailure> {
+    const over = helps ? this.#helped : this.#finished
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen({ self: this }, function* () {
         yield* this.health
         const started = performance.now()
         this.#start(first, tasks)
-        yield* restore(this.#finished).pipe(
+        yield* restore(helps ? Effect.andThen(Effect.yieldNow, over) : over).pipe(
           Effect.onInterrupt(() => {
             Atomics.store(this.#words, control.stop, 1)
-            return Effect.ignore(this.#finished)
+            return Effect.ignore(over)
           })
         )
         const milliseconds = performance.now() - started
@@ -204,6 +209,27 @@ export class Pool {
     if (wanted <= 0) return
     const woken = Atomics.notify(words, control.epoch, wanted)
     Atomics.sub(words, control.sleepers, woken)
+  }
+
+  /** Computes with the workers until the run is over, or until only they have tasks and the main thread would wait for them. */
+  get #helped(): Effect.Effect<void, EngineFailure> {
+    return Effect.suspend(() => {
+      if (this.#broken !== undefined) return Effect.fail(this.#broken)
+      try {
+        this.#help ??= this.#helper()
+        if (this.#help(this.threads, this.#runs) === 1) return Effect.void
+      } catch (thrown) {
+        this.#break(`the main thread broke: ${told(thrown)}`)
+      }
+      return this.#finished
+    })
+  }
+
+  /** The kernels in the main thread. */
+  #helper(): (worker: number, run: number) => unknown {
+    const { help } = new WebAssembly.Instance(this.#data.module, imports(this.heap.memory)).exports
+    if (typeof help !== "function") throw new Error("the kernels export no function help")
+    return (worker, run) => help(worker, run)
   }
 
   /** Succeeds when the current run is over; fails when the pool breaks first. */

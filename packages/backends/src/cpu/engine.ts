@@ -73,7 +73,12 @@ export interface CpuOptions {
   readonly hangMilliseconds?: number
   /** Sent to every worker ahead of the memory, so that its start takes longer. */
   readonly workerData?: unknown
+  /** The main thread computes nothing, not even in short programs. */
+  readonly workersOnly?: boolean
 }
+
+/** The main thread computes in programs of at most so many milliseconds, as long as the event loop may wait without anybody's noticing. */
+const short = 4
 
 const rejected = (program: string, why: string) => new ProgramRejected({ engine: name, program, why })
 
@@ -97,20 +102,21 @@ interface Shared {
   /** Address of each tensor that the session holds. */
   readonly held: ReadonlyMap<string, number>
   readonly threads: number
+  readonly workersOnly: boolean
   /** One at a time. */
   readonly alone: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Gives each worker memory of its own of at least so many bytes. */
   readonly reserve: (bytes: number) => void
 }
 
-/** Each worker's own memory, as large as the largest program so far needs. */
+/** Each worker's own memory, and the main thread's, as large as the largest program so far needs. */
 const scratchOf = (heap: Heap, pool: Pool, threads: number) => {
   let scratch = { address: 0, bytes: 0 }
   return (bytes: number) => {
     if (bytes <= scratch.bytes) return
     const rounded = Math.ceil(bytes / 64) * 64
     // The old memory is given back when there is new: the programs so far need it where there is none.
-    const address = heap.allocate(rounded * threads)
+    const address = heap.allocate(rounded * (threads + 1))
     heap.free(scratch.address)
     scratch = { address, bytes: rounded }
     pool.useScratch(address, rounded)
@@ -140,12 +146,13 @@ const compiledIn = ({ alone, heap, held, reserve, threads }: Shared, program: Pr
 }
 
 const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program) {
-  const { alone, heap, pool, tensors } = shared
+  const { alone, heap, pool, tensors, workersOnly } = shared
   yield* pool.health
   yield* rejection(name, program, tensors)
   const expanded = yield* expandedFor(name, program, kernels, kernels)
   const compiled = yield* compiledIn(shared, expanded)
-  const active = new ActiveWorkers(pool.cores, compiled.milliseconds)
+  const mayHelp = !workersOnly && compiled.milliseconds <= short
+  const active = new ActiveWorkers(pool.cores, compiled.milliseconds, mayHelp)
   const wrong = inputCheck(program)
   const given = inputTensors(program)
   const start = Effect.fnUntraced(function* (inputs: Inputs) {
@@ -159,8 +166,9 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
       else heap.integers(at, values.length).set(values)
     }
     if (compiled.first === 0) return
-    pool.setActiveWorkers(active.size)
-    const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks)
+    const { helps, size } = active
+    pool.setActiveWorkers(helps ? size - 1 : size)
+    const { fault, milliseconds } = yield* pool.run(compiled.first, compiled.tasks, helps)
     active.took(milliseconds)
     if (fault !== undefined)
       return yield* new EngineFailure({
@@ -248,6 +256,7 @@ const openSession = Effect.fn("cpu.open")(function* (
     tensors,
     held,
     threads,
+    workersOnly: options.workersOnly === true,
     alone,
     reserve: scratchOf(heap, pool, threads)
   }

@@ -23,7 +23,7 @@ export const control = {
   faultLimit: 488 / 4
 } as const
 
-/** First word of a worker's line; whether it holds a task; what a test asks it to do. */
+/** First word of a worker's line; whether it holds a task; what a test asks it to do. The main thread has the line after the last worker's. */
 export const workerLine = (worker: number) => (1024 + worker * 64) / 4
 export const busy = 0
 export const injectedFault = 1

@@ -1,5 +1,6 @@
 /** A worker thread of the pool: it lives inside the WebAssembly function `work` until the pool ends it. */
 import { workerData } from "node:worker_threads"
+import { imports } from "./imports.ts"
 
 /** What a worker is given when it starts. */
 export interface WorkerData {
@@ -16,20 +17,6 @@ const { memory, module, worker } = workerData as WorkerData
 // about to would take the old length for the whole memory, and `memory.fill` beyond it is a trap. To grow by nothing reads the length anew.
 memory.grow(0)
 
-const env = {
-  memory,
-  /** Milliseconds that this thread has computed: other programs on the machine do not count. */
-  now: () => {
-    const { system, user } = process.threadCpuUsage()
-    return (user + system) / 1000
-  },
-  /** What tests ask for: 1 dies in the middle of a task, 2 never comes back from it. */
-  injectFault: (kind: number) => {
-    if (kind === 1) process.exit(1)
-    for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-  }
-}
-
-const { work } = new WebAssembly.Instance(module, { env }).exports
+const { work } = new WebAssembly.Instance(module, imports(memory)).exports
 if (typeof work !== "function") throw new Error("the kernels export no function work")
 work(worker)

@@ -5,23 +5,10 @@
 import type { Inputs } from "../Backend.ts"
 import { rows, width } from "../program/operations/shape.ts"
 import type { DataType, Program, Shape, Step } from "../program/Program.ts"
+import { fuseLaunches, type Draft as LaunchDraft } from "./fuseLaunches.ts"
+import type { Launch, Value } from "./Launch.ts"
 
-/** A value during a run: a session tensor as it was, an input, something computed on the host from inputs, or a launch's result. */
-export interface Value {
-  readonly id: number
-  readonly rows: number
-  readonly columns: number
-}
-
-/** One run of one kernel. Thread x is a column of the result, thread y a row. */
-export interface Launch {
-  /** Text of a JavaScript function in the subset that gpu.js compiles. Launches of one text share a kernel. */
-  readonly source: string
-  readonly inputs: ReadonlyArray<Value>
-  readonly result: Value
-  /** Each thread gives four neighbouring columns, as an array; thread x counts fours. */
-  readonly four: boolean
-}
+export type { Launch, Value } from "./Launch.ts"
 
 /** What kernels may do in the mode that they are written for. */
 export interface Dialect {
@@ -97,7 +84,7 @@ const argumentNames = "abcdefghijklmnop"
 /** What a program has been lowered to so far. */
 class Draft {
   readonly #program: Program
-  readonly #launches: Array<Launch> = []
+  readonly #launches: Array<LaunchDraft> = []
   readonly #uploads = new Map<string, Upload>()
   readonly #given = new Map<string, Value>()
   readonly #current = new Map<string, Value>()
@@ -119,12 +106,12 @@ class Draft {
   }
 
   readonly launch: Context["launch"] = (rows, columns, inputs, body, four = false) => {
-    const source = `function (${[...argumentNames.slice(0, inputs.length)].join(", ")}) {\n${body}\n}`
-    const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${source}`
+    const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${body}`
     const before = this.#known.get(key)
     if (before !== undefined) return before
     const result = { id: this.#count++, rows, columns }
-    this.#launches.push({ source, inputs, result, four })
+    const names = [...argumentNames.slice(0, inputs.length)]
+    this.#launches.push({ names, inputs, body, result, four })
     this.#known.set(key, result)
     return result
   }
@@ -158,10 +145,24 @@ class Draft {
   }
 
   done(): Lowered {
-    for (const name of this.#program.outputs) this.read(name)
+    const { outputs, tensors } = this.#program
+    for (const name of outputs) this.read(name)
+    const wanted = new Set(
+      [...this.#current].flatMap(([name, { id }]) => {
+        const role = tensors[name]?.role
+        return role === "parameter" || role === "state" || outputs.includes(name) ? [id] : []
+      })
+    )
     return {
       program: this.#program,
-      launches: this.#launches,
+      launches: fuseLaunches(this.#launches, wanted).map(
+        ({ body, four, inputs, names, result }): Launch => ({
+          source: `function (${names.join(", ")}) {\n${body}\n}`,
+          inputs,
+          result,
+          four
+        })
+      ),
       uploads: [...this.#uploads.values()],
       given: this.#given,
       final: this.#current

@@ -1,12 +1,14 @@
 /**
  * Joins steps that are better done in one pass over memory: a linear layer with the GELU, the residual sum or the SwiGLU that follows it, the
- * gradient of a GELU with the product before it, and the loss with its own gradient, so that logits are computed once.
+ * gradient of a GELU with the product before it, a product with the formula after it (blend.ts), and the loss with its own gradient, so that
+ * logits are computed once.
  *
  * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input, a gate as seventh and a GELU as second
  * output, `linearBackwardInput` a third input, `linearBackwardWeight` what its x is recomputed from, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
  * plan serves it.
  */
 import type { Program, Step } from "../program/Program.ts"
+import { blended } from "./blend.ts"
 import { fuseFew } from "./fuseFew.ts"
 
 /** How many steps read each tensor; a program's outputs count as read once more. */
@@ -54,6 +56,7 @@ const joined = (
     counts.get(result) === 1 &&
     before.accumulate.length === 0 &&
     after.accumulate.length === 0
+  if (before.operation === "product") return isTemporary ? blended(program, before, after) : undefined
   if (before.operation === "layerNorm" && after.operation === "linear" && isTemporary) {
     const shape = program.tensors[result]?.shape ?? []
     const isFew = shape.slice(0, -1).reduce((rows, side) => rows * side, 1) <= fewRows

@@ -12,6 +12,7 @@ import {
   type View
 } from "../program/primitives.ts"
 import { type FullView, full, joined, joins, kinds, ordered, type Space } from "../program/walk.ts"
+import { blendOf } from "./blend.ts"
 
 const flat = ({ shape, views }: Space, over: number, isLargest: boolean, across: boolean) => [
   shape.length,
@@ -58,7 +59,8 @@ const productNumbers = (step: Step) => {
   const turned: Space = turns ? { shape, views: [space.views[1]!, space.views[0]!, result] } : space
   let now = ordered(turned, [...kept, turns ? n : m, turns ? m : n, k])
   for (let axis = kept.length - 2; axis >= 0; axis--) if (joins(now, axis)) now = joined(now, axis)
-  return [...flat(now, 0, false, false), 0]
+  const blend = blendOf(step)
+  return [...flat(now, 0, false, false), blend.length, ...blend]
 }
 
 /** The numbers of a step, or undefined for other operations and for gather and scatterAdd, which need none. */

@@ -50,6 +50,21 @@ describe("the workers that a run wakes", () => {
     assert.strictEqual(active.size, 2)
   })
 
+  it("are helped by the main thread unless it is in the way", () => {
+    const ways = (slowWithMain: boolean) => {
+      const active = new ActiveWorkers(2, 1, true)
+      assert.deepStrictEqual([active.size, active.helps], [2, true])
+      return Array.from({ length: 400 }, () => {
+        const { helps, size } = active
+        active.took((helps && slowWithMain ? 5 : helps ? 1 : 1.5) / size)
+        return helps
+      })
+    }
+    const helped = (slowWithMain: boolean) => ways(slowWithMain).filter((helps) => helps).length / 400
+    assert.isAbove(helped(false), 0.9)
+    assert.isBelow(helped(true), 0.1)
+  })
+
   it("are all, without trials, for a long program and on one thread", () => {
     assert.deepStrictEqual(new Set(sizes(new ActiveWorkers(2, 900), 100, () => 500)), new Set([2]))
     assert.deepStrictEqual(new Set(sizes(new ActiveWorkers(1, 1), 100, () => 1)), new Set([1]))

@@ -1,12 +1,19 @@
 /**
  * Measures the engine: the training step of the reference model (256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128
- * tokens), one matrix product, and where the step's time goes.
+ * tokens), one matrix product, where the step's time goes, and a generated token of 1, 4 and 8 texts.
  *
- *     node packages/backends/test/cpu/measure.ts [threads ...]
+ *     node packages/backends/test/cpu/measure.ts [threads ...] [--generate]      with --generate tokens alone
  */
 import { Effect } from "effect"
 import type { BackendError } from "../../src/Backend.ts"
-import { heldBy, initial, type Shape, trainInputs, trainProgram } from "../../src/contract/tinyGpt.ts"
+import {
+  generateProgram,
+  heldBy,
+  initial,
+  type Shape,
+  trainInputs,
+  trainProgram
+} from "../../src/contract/tinyGpt.ts"
 import { type CpuEngine, engine, make } from "../../src/cpu/engine.ts"
 import * as Builder from "../../src/program/Builder.ts"
 
@@ -75,7 +82,38 @@ const product = Effect.fnUntraced(function* (threads: number) {
   )
 }, Effect.scoped)
 
-const counts = process.argv.slice(2).map(Number)
+const generate = Effect.fnUntraced(function* (threads: number, batch: number) {
+  const program = generateProgram({ ...model, batch }, 1)
+  const tensors = heldBy([program])
+  const session = yield* engine.open(tensors, { threads, precision: "f32" })
+  for (const [name, values] of Object.entries(initial(tensors))) yield* session.write(name, values)
+  const prepared = yield* session.prepare(program)
+  const token = (step: number) =>
+    prepared.run({
+      tokens: Int32Array.from({ length: batch }, (_, text) => (step * 37 + text) % model.vocabulary),
+      offset: Int32Array.of(step % model.time)
+    })
+  for (let step = 0; step < 100; step++) yield* token(step)
+  const before = process.cpuUsage()
+  const taken: Array<number> = []
+  for (let step = 0; step < 1000; step++) taken.push(...(yield* timed(token(step), 1)))
+  const used = process.cpuUsage(before)
+  const milliseconds = median(taken)
+  console.log(
+    `generation, ${batch} ${batch === 1 ? "text" : "texts"}, ${threads} threads: median ${milliseconds.toFixed(3)} ms, ` +
+      `best ${Math.min(...taken).toFixed(3)} ms, ${((1000 * batch) / milliseconds).toFixed(0)} tokens/s, ` +
+      `${((used.user + used.system) / 1e6).toFixed(3)} ms of processor time`
+  )
+}, Effect.scoped)
+
+const tokensAlone = process.argv.includes("--generate")
+const counts = process.argv
+  .slice(2)
+  .filter((given) => !given.startsWith("--"))
+  .map(Number)
+for (const threads of counts.length > 0 ? counts : [1, 2, 64])
+  for (const batch of [1, 4, 8]) await Effect.runPromise(generate(threads, batch))
+if (tokensAlone) process.exit(0)
 for (const threads of counts.length > 0 ? counts : [1, 2, 64]) {
   await Effect.runPromise(product(threads))
   const times = await Effect.runPromise(step(threads, engine))

@@ -23,7 +23,10 @@ describe("starting", () => {
   for (const binary of ["relaxed", "simd"] as const)
     it.live(`a worker of the ${binary} binary sees memory that grew while it started`, () =>
       Effect.gen(function* () {
-        const session = yield* make({ workerData, binary }).open([], { threads: 1, precision: "f32" })
+        const session = yield* make({ workerData, binary, workersOnly: true }).open([], {
+          threads: 1,
+          precision: "f32"
+        })
         const last = filling(7)
         for (let seed = 1; seed <= 6; seed++) {
           yield* session.prepare(filling(seed).program)

@@ -16,8 +16,8 @@ const program = trainProgram(tiny)
 const tensors = heldBy([program])
 const large = { ...tiny, batch: 8, time: 64, vocabulary: 2000, width: 96 }
 
-const opened = Effect.fnUntraced(function* (threads: number, hangMilliseconds = 20_000) {
-  const session = yield* make({ hangMilliseconds }).open(tensors, { threads, precision: "f32" })
+const opened = Effect.fnUntraced(function* (threads: number, hangMilliseconds = 20_000, workersOnly = true) {
+  const session = yield* make({ hangMilliseconds, workersOnly }).open(tensors, { threads, precision: "f32" })
   for (const [name, values] of Object.entries(initial(tensors))) yield* session.write(name, values)
   return { session, prepared: yield* session.prepare(program) }
 })
@@ -69,6 +69,47 @@ describe("supervision", () => {
       yield* session.pool.endWorker(1)
       const error = yield* Effect.flip(prepared.run(trainInputs(tiny, 2)))
       assert.match(error.message, /worker 2 of 2 died/)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("the main thread in short programs", () => {
+  it.live("gives the bits that the workers give", () =>
+    Effect.gen(function* () {
+      const [alone, helped] = [yield* opened(2), yield* opened(2, 20_000, false)]
+      for (let step = 1; step <= 20; step++) {
+        const expected = yield* alone.prepared.run(trainInputs(tiny, step))
+        assert.deepStrictEqual(yield* helped.prepared.run(trainInputs(tiny, step)), expected)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("computes alone where no worker wakes, and stops when it is interrupted", () =>
+    Effect.gen(function* () {
+      const { prepared, session } = yield* opened(1, 20_000, false)
+      // A worker that took a task would die.
+      session.pool.injectFault(0, "dies")
+      const first = yield* prepared.run(trainInputs(tiny, 1))
+      assert.isTrue(Number.isFinite(first[lossName]![0]!))
+      const running = yield* Effect.forkChild(prepared.run(trainInputs(tiny, 2)))
+      yield* Effect.yieldNow
+      yield* Fiber.interrupt(running)
+      assert.isTrue(Number.isFinite((yield* prepared.run(trainInputs(tiny, 3)))[lossName]![0]!))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not wait for a worker that hangs with a task", () =>
+    Effect.gen(function* () {
+      const { prepared, session } = yield* opened(2, 400, false)
+      yield* prepared.run(trainInputs(tiny, 1))
+      session.pool.injectFault(0, "hangs")
+      session.pool.injectFault(1, "hangs")
+      // Sooner or later a worker takes one.
+      const runs = Effect.gen(function* () {
+        for (;;) yield* prepared.run(trainInputs(tiny, 2))
+      })
+      const error = yield* Effect.flip(runs)
+      assert.match(error.message, /worker .* of 2 hangs/)
     }).pipe(Effect.scoped)
   )
 })

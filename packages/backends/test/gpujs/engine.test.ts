@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { trainProgram as referenceProgram, referenceShape } from "../../src/bench/gpt.ts"
 import { checked } from "../../src/checked/checked.ts"
 import { difference } from "../../src/contract/compare.ts"
 import { writeAll } from "../../src/contract/running.ts"
@@ -52,6 +53,41 @@ describe("gpujs", () => {
       }
     })
   )
+
+  it("makes one launch of a product with its bias, GELU and sum, in each way of computing", () => {
+    const b = program("chain")
+    const x = b.input("x", [8, 16])
+    const y = b.linear(x, { weight: b.input("weight", [16, 16]), bias: b.input("bias", [16]) })
+    const chain = b.build([b.add(b.gelu(y), x)])
+    for (const four of ["columns", "no"] as const)
+      assert.strictEqual(lower(chain, lowerings, { flat: four === "columns", four }).launches.length, 1)
+    // One launch multiplies in fours of rows, another puts the rows in order.
+    assert.strictEqual(lower(chain, lowerings, { flat: true, four: "rows" }).launches.length, 2)
+  })
+
+  it.live("computes such a chain as reference does, and keeps what others read", () =>
+    Effect.gen(function* () {
+      const b = program("chain")
+      const x = b.input("x", [8, 16])
+      const y = b.linear(x, { weight: b.input("weight", [16, 16]), bias: b.input("bias", [16]) })
+      const kept = b.gelu(y)
+      const chain = b.build([b.add(kept, x), kept])
+      const values = (length: number) => Float32Array.from({ length }, (_, i) => ((i * 31) % 101) / 101 - 0.5)
+      const inputs = { x: values(128), weight: values(256), bias: values(16) }
+      const run = Effect.fnUntraced(function* (engine: ReturnType<typeof make>) {
+        return yield* (yield* (yield* engine.open([], settings)).prepare(chain)).run(inputs)
+      }, Effect.scoped)
+      const expected = yield* run(reference)
+      for (const mode of ["webasm", "cpu"] as const)
+        for (const [name, mine] of Object.entries(yield* run(make({ mode }))))
+          assert.isUndefined(difference(name, mine, expected[name]!, 1e-4))
+    })
+  )
+
+  it("launches 354 kernels for the reference model's training step", () => {
+    const { launches } = lower(referenceProgram(referenceShape), lowerings, { flat: true, four: "columns" })
+    assert.strictEqual(launches.length, 354)
+  })
 
   it.live("adds up products of many terms in parts", () =>
     Effect.gen(function* () {

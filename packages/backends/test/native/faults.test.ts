@@ -40,7 +40,7 @@ const layer = (rows: number, isTraining: boolean) => ({
           { operation: "reduce", inputs: [5], outputs: [6], primitive: squares }
         ]
       : [])
-  ].map((step) => ({ ...step, attributes: { maximum: 1 }, accumulate: 0, barrier: 1 }))
+  ].map((step) => ({ ...step, attributes: { maximum: 1 }, accumulate: 0 }))
 })
 const sizes = [256, 16, 256]
 const values = (count: number) => Float32Array.from({ length: count }, (_, i) => Math.sin(i + 1))

@@ -1,6 +1,6 @@
 /**
  * The primitives against a plain evaluation of the same step, element by element in float64, on every kernel path and with several numbers of
- * threads; and descriptions that lie, which the addon refuses.
+ * threads.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -282,66 +282,4 @@ if (tested !== undefined) {
       it.live("product of a matrix with itself", () => same(addon, kernels, false, squareCase, 8))
       it.live("product of a matrix with itself in bf16", () => same(addon, kernels, true, squareCase, 4))
     })
-
-  describe("descriptions of primitives that lie", () => {
-    const portable = addon.paths().findIndex(({ name }) => name === "portable")
-    const session = addon.open({ path: portable, bf16: false, threads: 1, sizes: [12] })
-    const prepare = (
-      operation: string,
-      primitive: ReadonlyArray<number>,
-      inputs: ReadonlyArray<number> = [0]
-    ) =>
-      addon.prepare(session, {
-        tensors: [
-          { shape: [12], held: -1, offset: 0 },
-          { shape: [12], held: 0, offset: -1 }
-        ],
-        steps: [
-          {
-            operation,
-            inputs,
-            outputs: [1],
-            attributes: {},
-            primitive: Float64Array.from(primitive),
-            accumulate: 0
-          }
-        ],
-        bytes: 64
-      })
-    /** A map over [3, 4] of an input and an output, with one number replaced. */
-    const right = [2, 3, 4, 0, 0, 0, 2, ...[0, 0, 0, 4, 1, 0, 0, 3, 4], ...[0, -1, 0, 4, 1, 0, 0, 3, 4]]
-    const formula = [1, 2.5, 3, -1, 0, -2, 0, 0, 0]
-
-    it("the right one is taken", () => {
-      prepare("map", [...right, ...formula])
-    })
-    it("every number that is changed is refused or stays inside", () => {
-      const whole = [...right, ...formula]
-      for (const value of [-1, 5, 13, 1.5, 2 ** 60, Number.NaN, Number.POSITIVE_INFINITY])
-        for (let at = 0; at < whole.length; at++) {
-          const operation = at % 2 === 0 ? "map" : "reduce"
-          try {
-            prepare(operation, whole.with(at, value))
-          } catch (error) {
-            assert.instanceOf(error, Error)
-            assert.match((error as Error).message, /description/)
-          }
-        }
-    })
-    const refused = (
-      name: string,
-      description: ReadonlyArray<number>,
-      why: RegExp,
-      inputs?: ReadonlyArray<number>
-    ) => it(name, () => assert.throws(() => prepare("map", description, inputs), why))
-    refused("a view that leaves its tensor", [...right.with(10, 5), ...formula], /leaves its tensor/)
-    refused("an output that leaves its tensor", [...right.with(18, 1), ...formula], /leaves its tensor/)
-    refused("an input that is not there", [...right, ...formula], /input that is not there/, [-1])
-    refused("a formula without arguments", [...right, 0, 1, 0, 0], /without arguments/)
-    refused("a formula with two results", [...right, 0, 2, -1, 0, -1, 0], /one result/)
-    refused("too few numbers", right, /too early/)
-    refused("too many numbers", [...right, ...formula, 0], /too long/)
-    it("rows that do not fit their table", () =>
-      assert.throws(() => prepare("gather", [], [0, 0]), /needs a table/))
-  })
 }

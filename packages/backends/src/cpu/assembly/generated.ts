@@ -2,11 +2,12 @@
 import { attentionTask, attentionBackwardTask, attentionCachedTask } from "./attention"
 import { addTask, geluTask, geluBackwardTask, dropoutTask } from "./elementwise"
 import { embeddingTask, embeddingTableTask, embeddingPositionsTask } from "./embedding"
+import { fewRowsTask } from "./fewRows"
 import { mapTask } from "./formula"
 import { swigluTask, swigluBackwardTask, ropeTask } from "./gated"
 import { groupedAttentionTask, groupedAttentionBackwardTask, groupedAttentionCachedTask, sumHeadsTask } from "./groupedAttention"
 import { layerNormTask, layerNormBackwardTask } from "./layerNorm"
-import { productTask, fewRowsTask, columnSumsTask } from "./matrix"
+import { productTask, columnSumsTask } from "./matrix"
 import { squaresTask, normTask, adamWTask } from "./optimizer"
 import { packTask } from "./pack"
 import { countTask, lossRowsTask, meanTask } from "./projection"
@@ -92,7 +93,7 @@ export function run(kind: i32, a: usize, task: i32, scratch: usize): void {
     case 1:
       return productTask(a, task, scratch)
     case 2:
-      return fewRowsTask(a, task)
+      return fewRowsTask(a, task, scratch)
     case 3:
       return columnSumsTask(a, task)
     case 4:

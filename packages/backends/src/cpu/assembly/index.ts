@@ -103,21 +103,39 @@ function rest(epoch: i32): void {
   if (atomic.wait<i32>(EPOCH, epoch, -1) != 0) atomic.sub<i32>(SLEEPERS, 1)
 }
 
+/** Takes the next task of the phase, or all of a phase for one, if nobody else has taken it meanwhile. */
+function take(ticket: u64, worker: i32): void {
+  if (atomic.cmpxchg<u64>(TICKET, ticket, ticket - 1) != ticket) return
+  // Holding a ticket keeps the phase from ending, so its record does not change.
+  const phase = <usize>load<u32>(PHASE)
+  const tasks = load<i32>(phase, PHASE_TASKS)
+  const task = tasks - <i32>ticket
+  if (load<i32>(phase, PHASE_ALONE) != 0) perform(phase, 0, tasks, worker)
+  else perform(phase, task, task + 1, worker)
+  if (atomic.sub<i32>(LEFT, 1) == 1) open(<usize>load<u32>(phase, PHASE_NEXT), worker)
+}
+
 /** What worker number `worker` runs until its thread ends. */
 export function work(worker: i32): void {
   while (true) {
     const ticket = atomic.load<u64>(TICKET)
-    const remaining = <i32>ticket
-    if (remaining == 0) {
-      rest(<i32>(ticket >> 32))
-      continue
-    }
-    if (atomic.cmpxchg<u64>(TICKET, ticket, ticket - 1) != ticket) continue
-    // Holding a ticket keeps the phase from ending, so its record does not change.
-    const phase = <usize>load<u32>(PHASE)
-    const tasks = load<i32>(phase, PHASE_TASKS)
-    if (load<i32>(phase, PHASE_ALONE) != 0) perform(phase, 0, tasks, worker)
-    else perform(phase, tasks - remaining, tasks - remaining + 1, worker)
-    if (atomic.sub<i32>(LEFT, 1) == 1) open(<usize>load<u32>(phase, PHASE_NEXT), worker)
+    if (<i32>ticket == 0) rest(<i32>(ticket >> 32))
+    else take(ticket, worker)
   }
+}
+
+/**
+ * What the main thread runs in a short program: takes tasks as a worker does until the run is over. It never sleeps: 0 when it has found no
+ * task for a while, because a worker that the system has paused holds one, else 1.
+ */
+export function help(worker: i32, run: i32): i32 {
+  let looks = load<i32>(SPINS)
+  while (atomic.load<i32>(FINISHED) != run) {
+    const ticket = atomic.load<u64>(TICKET)
+    if (<i32>ticket != 0) {
+      take(ticket, worker)
+      looks = load<i32>(SPINS)
+    } else if (--looks < 0) return 0
+  }
+  return 1
 }

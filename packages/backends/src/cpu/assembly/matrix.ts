@@ -1,4 +1,4 @@
-// Matrix products over packed operands, in tiles of 6 × 8, and products with few rows, unpacked.
+// Matrix products over packed operands, in tiles of 6 × 8.
 import { fma, sum } from "./simd"
 import { geluInPlace } from "./elementwise"
 import { LEFT, RIGHT } from "./pack"
@@ -130,29 +130,6 @@ export function productTask(a: usize, task: i32, scratch: usize): void {
     turned
   )
   if ((flags & 2) != 0) geluInPlace(c + place, second + place, stride, rows, columns)
-}
-
-/**
- * Task: some columns of y = x · weightᵀ + bias for few rows, weights read once and in place.
- * Arguments: x, weight, bias, y, rows, I, O, columns a task, flags (1: accumulate).
- */
-export function fewRowsTask(a: usize, task: i32): void {
-  const x = <usize>load<u32>(a)
-  const bias = <usize>load<u32>(a, 8)
-  const y = <usize>load<u32>(a, 12)
-  const rows = load<i32>(a, 16)
-  const I = load<i32>(a, 20)
-  const O = load<i32>(a, 24)
-  const each = load<i32>(a, 28)
-  const first = task * each
-  const last = min(O, first + each)
-  const width = <usize>I * 4
-  for (let o = first; o < last; o++) {
-    const w = <usize>load<u32>(a, 4) + <usize>o * width
-    const b: f32 = bias == 0 ? 0 : load<f32>(bias + <usize>o * 4)
-    for (let r = 0; r < rows; r++)
-      store<f32>(y + (<usize>r * <usize>O + <usize>o) * 4, dot(x + <usize>r * width, w, I) + b)
-  }
 }
 
 /** Σ a[i] · b[i]. */

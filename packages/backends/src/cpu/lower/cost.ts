@@ -12,7 +12,7 @@ const aloneBelow = 16
 const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks: number) => number>> = {
   pack: (a) => a[4]! * a[5]! * 0.6,
   product: (a) => a[4]! * a[5]! * a[6]! * 0.044,
-  fewRows: (a) => a[4]! * a[5]! * a[6]! * 0.1,
+  fewRows: (a) => a[4]! * a[5]! * a[6]! * 0.06,
   columnSums: (a) => a[1]! * a[2]! * 0.3,
   add: (a) => a[3]! * 0.3,
   gelu: (a) => a[3]!,

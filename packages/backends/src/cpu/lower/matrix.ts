@@ -7,7 +7,11 @@ export const tileRows = 6
 export const tileColumns = 8
 
 /** Products with at most this many rows read the weights where they are. */
-const fewRows = 5
+const fewRows = 16
+
+/** Products of a task with few rows, at least; and tasks of a layer, at most, where that is more. */
+const fewEach = 16_384
+const fewTasks = 32
 
 /** Bytes from element to element along both sides of a matrix; one of the two is 4. */
 export interface Operand {
@@ -156,13 +160,13 @@ export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
   const x = step.shape(0)
   const [outs, ins] = step.shape(1) as [number, number]
   const count = rows(x)
-  if (count <= fewRows && gelu === 0) {
-    const each = Math.max(1, Math.min(outs, Math.ceil(32_768 / (ins * count))))
+  if (count <= fewRows) {
+    const each = up(Math.max(fewEach / (ins * count), outs / fewTasks), 4)
     const work: Work = {
       kernel: "fewRows",
       step: step.index,
       tasks: Math.ceil(outs / each),
-      arguments: [step.input(0), step.input(1), step.input(2), step.output(0), count, ins, outs, each]
+      arguments: [step.input(0), step.input(1), step.input(2), step.output(0), count, ins, outs, each, gelu]
     }
     return { phases: [[work]], workerBytes: 0 }
   }

@@ -184,6 +184,36 @@ export const attention: Lower = (context) => {
   context.put(1, logSumExp)
 }
 
+/** The gradients of queries, keys and values side by side in one launch, whose threads have one output each. */
+const gradients = (
+  context: Context,
+  sizes: Sizes,
+  dScores: Value,
+  p: Value,
+  qkv: Value,
+  dy: Value
+): Value => {
+  const { batch, heads, time, width } = sizes
+  const sum = (weight: string, row: string) =>
+    `for (let u = 0; u < ${time}; u++) { sum += ${weight} * ${row}; }`
+  return context.launch(
+    batch * time,
+    3 * width,
+    [dScores, p, qkv, dy],
+    `const batch = ${quotient("this.thread.y", time)};
+const t = this.thread.y - batch * ${time};
+const part = ${quotient("this.thread.x", width)};
+const column = this.thread.x - part * ${width};
+const first = batch * ${time};
+const query = (batch * ${heads} + ${quotient("column", width / heads)}) * ${time};
+let sum = 0.0;
+if (part < 1) { ${sum("a[query + t][u]", `c[first + u][${width} + column]`)} }
+if (part == 1) { ${sum("a[query + u][t]", "c[first + u][column]")} }
+if (part > 1) { ${sum("b[query + u][t]", "d[first + u][column]")} }
+return sum;`
+  )
+}
+
 export const attentionBackward: Lower = (context) => {
   const sizes = sizesOf(context, 1)
   const { batch, heads, time, width } = sizes
@@ -215,6 +245,8 @@ if (this.thread.x <= t) {
 }
 return a[this.thread.y][this.thread.x] * sum * ${1 / Math.sqrt(size)};`
   )
+  if (context.dialect.four === "columns")
+    return context.put(0, gradients(context, sizes, dScores, p, qkv, dy))
   const dq = perHead(context, sizes, dScores, qkv, width)
   const dk = perHead(context, sizes, dScores, qkv, 0, true)
   const dv = perHead(context, sizes, p, dy, 0, true)

@@ -51,33 +51,30 @@ export const layerNormBackward: Lower = (context) => {
   ]
   const width = x.columns
   if (context.wants(0)) {
-    const meanG = context.launch(
-      1,
-      x.rows,
-      [dy, gain],
-      `let sum = 0.0;
-for (let c = 0; c < ${width}; c++) { sum += a[this.thread.x][c] * b[0][c]; }
-return sum / ${width}.0;`
-    )
-    const meanGN = context.launch(
-      1,
+    // Of each row the mean of dy · gain, and that of its product with the normalised x.
+    const means = context.launch(
+      2,
       x.rows,
       [dy, gain, x, mean, rstd],
       `let sum = 0.0;
 const mean = d[0][this.thread.x];
-for (let i = 0; i < ${width}; i++) { sum += a[this.thread.x][i] * b[0][i] * (c[this.thread.x][i] - mean); }
-return sum * e[0][this.thread.x] / ${width}.0;`
+for (let i = 0; i < ${width}; i++) {
+  let factor = 1.0;
+  if (this.thread.y > 0) { factor = (c[this.thread.x][i] - mean) * e[0][this.thread.x]; }
+  sum += a[this.thread.x][i] * b[0][i] * factor;
+}
+return sum / ${width}.0;`
     )
     context.put(
       0,
       context.launch(
         x.rows,
         width,
-        [dy, gain, x, mean, rstd, meanG, meanGN],
+        [dy, gain, x, mean, rstd, means],
         `const scaled = a[this.thread.y][this.thread.x] * b[0][this.thread.x];
 const rstd = e[0][this.thread.y];
 const normal = (c[this.thread.y][this.thread.x] - d[0][this.thread.y]) * rstd;
-return rstd * (scaled - f[0][this.thread.y] - normal * g[0][this.thread.y]);`
+return rstd * (scaled - f[0][this.thread.y] - normal * f[1][this.thread.y]);`
       )
     )
   }

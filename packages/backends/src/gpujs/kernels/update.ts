@@ -1,33 +1,54 @@
 /** Kernels for `gradientNorm` and `adamW`. */
-import type { Lower, Value } from "../Lowering.ts"
+import type { Context, Lower, Value } from "../Lowering.ts"
 
 /** NaN comes from the host: shading languages have no word for it. */
 const nan = () => Float32Array.of(Number.NaN)
 
-export const gradientNorm: Lower = (context) => {
-  let total: Value | undefined
-  for (const input of context.step.inputs.keys()) {
-    const gradient = context.input(input)
-    const squares = context.launch(
-      1,
-      gradient.rows,
-      [gradient],
-      `let sum = 0.0;
+/** Tensors that one launch adds up, besides the sum so far: as many as every device binds. */
+const together = 6
+
+/** The sum of squares of each row of a matrix, as a row. */
+const squaresOf = (context: Context, gradient: Value): Value =>
+  context.launch(
+    1,
+    gradient.rows,
+    [gradient],
+    `let sum = 0.0;
 for (let c = 0; c < ${gradient.columns}; c++) {
   const g = a[this.thread.x][c];
   sum += g * g;
 }
 return sum;`
-    )
-    const sum = `let sum = 0.0;
-for (let r = 0; r < ${gradient.rows}; r++) { sum += a[0][r]; }
-return sum`
-    total =
-      total === undefined
-        ? context.launch(1, 1, [squares], `${sum};`)
-        : context.launch(1, 1, [squares, total], `${sum} + b[0][0];`)
-  }
-  const norm = context.launch(1, 1, [total!], "return Math.sqrt(a[0][0]);")
+  )
+
+/** The sum of some rows' elements, or of their squares, and of what there was before. */
+const sumOf = (
+  context: Context,
+  parts: ReadonlyArray<Value>,
+  before: Value | undefined,
+  squares: boolean
+) => {
+  const inputs = before === undefined ? parts : [...parts, before]
+  const lines = parts.map((part, index) => {
+    const value = `${"abcdefg"[index]}[0][r]`
+    return `for (let r = 0; r < ${part.columns}; r++) { sum += ${squares ? `${value} * ${value}` : value}; }`
+  })
+  if (before !== undefined) lines.push(`sum += ${"abcdefg"[parts.length]}[0][0];`)
+  return context.launch(1, 1, inputs, ["let sum = 0.0;", ...lines, "return sum;"].join("\n"))
+}
+
+export const gradientNorm: Lower = (context) => {
+  const gradients = context.step.inputs.map((_, input) => context.input(input))
+  const rows = gradients.filter((gradient) => gradient.rows === 1)
+  const matrices = gradients.filter((gradient) => gradient.rows > 1)
+  let total: Value | undefined
+  for (const [parts, squares] of [
+    [matrices.map((gradient) => squaresOf(context, gradient)), false],
+    [rows, true]
+  ] as const)
+    for (let first = 0; first < parts.length; first += together)
+      total = sumOf(context, parts.slice(first, first + together), total, squares)
+  const norm = context.launch(1, 1, [total!], "return Math.sqrt(a[this.thread.y][this.thread.x]);")
   const maximum = context.attribute("maximum")
   context.put(0, norm)
   context.put(

@@ -132,7 +132,14 @@ std::shared_ptr<const Primitive> readPrimitive(const StepDescription& step, cons
   p.constantCount = (int)from.whole(0, 4096);
   for (int i = 0; i < p.constantCount; i++) owner->constants.push_back((float)from.any());
   if (isProduct) {
-    if (p.constantCount > 0) refuse("is of a product with a formula");
+    if (p.constantCount != 0 && p.constantCount != 2) refuse("is of a product with other than two factors");
+    if (p.constantCount == 2) {
+      if (step.inputs.size() != 3 || step.inputs[2] < 0 || sizeOf(tensors[(size_t)step.inputs[2]]) != sizeOf(tensors[(size_t)step.outputs[0]]))
+        refuse("is of a product without what is added to it");
+      const int columns = p.axes - 2;
+      if (p.shape[columns] > 1 && owner->views[2].strides[columns] != 1) refuse("adds to a product whose rows have gaps");
+      if ((step.attributes.accumulate & 1) != 0) refuse("adds to a product that is added itself");
+    }
   } else {
     readFormula(from, *owner);
   }

@@ -97,7 +97,8 @@ struct Primitive {
   // reduce: so many axes are reduced. They are the last ones, or when `across` those before the last.
   int over;
   bool isLargest, across;
-  // The inputs' views, then the output's. product: a, b, y over [.., M, N, K].
+  // The inputs' views, then the output's. product: a, b, y over [.., M, N, K]; with a third input, as large as y and laid out as y, and two
+  // constants, y is the one times the product plus the other times that input.
   int viewCount;
   const View* views;
   int constantCount;

@@ -247,6 +247,36 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   }
 }
 
+// Strips that are packed together where A is turned: a few hundred neighbouring numbers of a row.
+constexpr int64_t stripsTogether = 16;
+
+// Packs strips first .. last of one block along k, where A is turned and units follow each other across the rows: each row in memory is read
+// once, and not again for every strip.
+static void packLeftTurned(Mode mode, const Matrix& a, const Strips& s, int64_t first, int64_t last, int64_t k, int64_t block,
+                           int64_t units, float* to) {
+  const int64_t wide = mode == paired ? 2 : 1, step = rowsOf(mode);
+  const int64_t m0 = stripBegin(s, first, mode), end = stripBegin(s, last, mode);
+  for (int64_t u = 0; u < units; u++) {
+    const int64_t at = (block * depth + u) * wide;
+    for (int64_t i = 0; i < wide; i++) fetchRow(a, at + rowsAhead / 2 * wide + i, k, m0, end - m0);
+    const float *row = a.data + at * a.row, *second = mode == paired && at + 1 < k ? row + a.row : nullptr;
+    for (int64_t strip = first, m = m0; strip < last; strip++) {
+      const int64_t next = stripBegin(s, strip + 1, mode);
+      packAcross(mode, row + m, second == nullptr ? nullptr : second + m, next - m, to + leftAt(s, block, strip, mode) + u * step);
+      m = next;
+    }
+  }
+}
+
+// Whether A's strips are packed by `packLeftTurned`: tiles want another order.
+FORCE bool turnsTogether(const Matrix& a, Mode mode) {
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) return false;
+#endif
+  (void)mode;
+  return a.turned;
+}
+
 // `count` numbers of row i from column n0 on, recomputed.
 FORCE void recompute(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
   const Recomputed& how = *b.recomputed;

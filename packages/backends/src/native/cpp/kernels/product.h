@@ -21,12 +21,15 @@ struct Product {
   const float* gate;      // [M, N]: c is multiplied with silu of it
   float* gelu;            // [M, N], gets gelu(c)
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
-  // B is A turned, and nothing is added: the part below the diagonal is that above it.
+  // B is A turned, and nothing is added but what is symmetric too: the part below the diagonal is that above it.
   bool symmetric;
+  // c is alpha times the product plus beta times the residual.
+  bool blends;
+  float alpha, beta;
 };
 
-// The loop of `finishTile` for one kind of product: with gelu's values, with its slope, or with neither.
-template <bool GELU, bool SLOPE>
+// The loop of `finishTile` for one kind of product: with gelu's values, with its slope, with factors, or with none of these.
+template <bool GELU, bool SLOPE, bool BLENDS = false>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
@@ -37,7 +40,8 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
       const auto to = [some](float* x, vf v) __attribute__((always_inline)) { some == LANES ? store(x, v) : store(x, v, some); };
       vf v = from(c + at);
       if (bias != nullptr) v = v + from(bias + j);
-      if (residual != nullptr) v = v + from(residual + at);
+      if (BLENDS) v = all(p.alpha) * v + all(p.beta) * from(residual + at);
+      else if (residual != nullptr) v = v + from(residual + at);
       if (gate != nullptr) v = siluOf(from(gate + at)) * v;
       if (SLOPE) v = v * geluSlope(from(geluX + at));
       to(c + at, v);
@@ -47,6 +51,7 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
 FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
   else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
+  else if (p.blends) finishRows<false, false, true>(p, m0, rows, n0, columns);
   else if (p.bias != nullptr || p.residual != nullptr || p.gate != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
 }
 
@@ -113,8 +118,15 @@ static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float*
   const Blocks blocks = blocksOf(k, mode);
   const Strips strips = stripsOf(m, mode);
   const Range mine = share(strips.count * blocks.blocks, w.index, w.count);
-  for (int64_t i = mine.begin; i < mine.end; i++) {
+  for (int64_t i = mine.begin, next; i < mine.end; i = next) {
     const int64_t strip = i % strips.count, block = i / strips.count;
+    next = i + 1;
+    if (turnsTogether(a, mode)) {
+      const int64_t rest = strips.count - strip < mine.end - i ? strips.count - strip : mine.end - i;
+      next = i + (rest < stripsTogether ? rest : stripsTogether);
+      packLeftTurned(mode, a, strips, strip, strip + next - i, k, block, blocks.length(block), to);
+      continue;
+    }
     const int64_t m0 = stripBegin(strips, strip, mode);
     packLeft(mode, a, m0, stripBegin(strips, strip + 1, mode) - m0, k, block, blocks.length(block),
              to + leftAt(strips, block, strip, mode));

@@ -111,6 +111,8 @@ static void stridedProduct(const Step& s, Worker& w) {
   item.row = strideOf(p, 2, 3);
   item.add = adds(s, 0);
   item.symmetric = shape.symmetric;
+  item.blends = p.constantCount == 2;
+  if (item.blends) item.alpha = p.constants[0], item.beta = p.constants[1];
   const Range mine = shape.isAlone ? share(shape.items, w.index, w.count) : Range{0, shape.items};
   for (int64_t i = mine.begin; i < mine.end; i++) {
     int64_t places[3] = {p.views[0].offset, p.views[1].offset, p.views[2].offset}, rest = i;
@@ -118,6 +120,7 @@ static void stridedProduct(const Step& s, Worker& w) {
       for (int v = 0; v < 3; v++) places[v] += rest % p.shape[axis] * p.views[v].strides[axis];
     const float *a = s.inputs[p.views[0].input]->data + places[0], *b = s.inputs[p.views[1].input]->data + places[1];
     item.c = s.outputs[0]->data + places[2];
+    if (item.blends) item.residual = s.inputs[2]->data + places[2];
     item.a = matrixOf(a, strideOf(p, 0, 3), strideOf(p, 0, 1));
     item.b = matrixOf(b, strideOf(p, 1, 1), strideOf(p, 1, 2));
     if (shape.isAlone) {
