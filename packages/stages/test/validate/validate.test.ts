@@ -40,8 +40,8 @@ it.layer(workspace)("validate", (it) => {
         "report.md"
       ])
       const page = yield* fs.readFileString(path.join(artifact.directory, "report.md"))
-      expect(page).toContain("at most 160 tokens, to the end of an item, drawn at temperature 0.5")
-      expect(page).toContain("most likely, min-p 0.1, repetition penalty 1.1 (seed 1)")
+      expect(page).toContain("at most 160 tokens, to the end of an item, drawn at temperature 0.8")
+      expect(page).toContain("most likely, min-p 0.3, repetition penalty 1.1, DRY 1 × 1.75^(n - 8) (seed 1)")
       const json = yield* fs.readFileString(path.join(artifact.directory, "report.json"))
       expect(Schema.decodeUnknownSync(Schema.fromJsonString(Report.value))(json)).toEqual(value)
       const lines = (yield* fs.readFileString(path.join(artifact.directory, "completions.jsonl")))
