@@ -166,7 +166,7 @@ const replaceable = Effect.fnUntraced(function* (url: string, application: strin
   )
 })
 
-/** For what is done first: a database that is just restarting, or a process that was stopped amidst, is no reason to end. */
+/** For what is done first: a database that is just restarting, or a process that was stopped, is no reason to end. */
 export const atStart = {
   schedule: Schedule.spaced("1 second"),
   times: 3,
