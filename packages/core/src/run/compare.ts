@@ -60,6 +60,13 @@ export const sweepsOf = (plan: Plan): ReadonlyArray<ReadonlyArray<Trial>> => {
   return sweeps
 }
 
+/** Whether a stage reads all trials, as parts of one whole. */
+const areJoined = (plan: Plan, trials: ReadonlyArray<Trial>): boolean =>
+  plan.stages.some(({ node }) => {
+    const before = ancestors(node)
+    return trials.every(({ stages }) => stages.some(({ name }) => before.has(name)))
+  })
+
 /** The leaves of a config, by `prefix.key.key`. A list is a leaf. */
 const leaves = (prefix: string, value: unknown): ReadonlyArray<readonly [string, unknown]> =>
   Predicate.isObject(value) && !Array.isArray(value)
@@ -151,7 +158,14 @@ export const compare = Effect.fn("compare")(function* (plan: Plan, outcomes: Rea
   const sweeps = sweepsOf(plan).filter((trials) =>
     trials.some(({ stages }) => stages.some(({ name }) => (outcomes.get(name)?.artifact ?? null) !== null))
   )
-  const compared = yield* Effect.forEach(sweeps, (trials) => compareTrials(plan, trials, outcomes))
-  // Stages whose artifacts have no metrics, such as parts of one training, are nobody's trials.
-  return compared.filter(({ metrics, settings }) => settings.length > 0 && metrics.length > 0)
+  const compared = yield* Effect.forEach(sweeps, (trials) =>
+    Effect.map(compareTrials(plan, trials, outcomes), (comparison) => ({ comparison, trials }))
+  )
+  return (
+    compared
+      // What has no metrics and is joined, such as the replicas of one training, is not compared with each other.
+      .filter(({ comparison, trials }) => comparison.metrics.length > 0 || !areJoined(plan, trials))
+      .map(({ comparison }) => comparison)
+      .filter(({ settings }) => settings.length > 0)
+  )
 })

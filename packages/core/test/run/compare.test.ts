@@ -76,7 +76,7 @@ describe("a comparison", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.live("is not made of stages whose artifacts have no metrics", () =>
+  it.live("is not made of parts without metrics that a stage joins", () =>
     Effect.gen(function* () {
       const Part = Artifact.kind({ name: "part", version: 1, value: Schema.Struct({}) })
       const part = Stage.make({
@@ -88,10 +88,23 @@ describe("a comparison", () => {
         config: { number: Schema.Int },
         run: () => Effect.succeed({})
       })
-      const parts = Pipeline.make("parts", () =>
-        [1, 2].map((number) => part({ name: `part-${number}`, number }))
-      )
-      expect((yield* runAll(parts)).result.comparisons).toEqual([])
+      const whole = Stage.make({
+        name: "whole",
+        version: 1,
+        source: import.meta.url,
+        inputs: { first: Part, second: Part },
+        config: {},
+        output: Part,
+        run: () => Effect.succeed({})
+      })
+      const twoParts = () => {
+        const [first, second] = [part({ name: "part-1", number: 1 }), part({ name: "part-2", number: 2 })]
+        return { first, second }
+      }
+      const apart = Pipeline.make("apart", () => Object.values(twoParts()))
+      expect((yield* runAll(apart)).result.comparisons).toMatchObject([{ settings: ["part.number"] }])
+      const joined = Pipeline.make("joined", () => whole(twoParts()))
+      expect((yield* runAll(joined)).result.comparisons).toEqual([])
     }).pipe(Effect.provide(live))
   )
 
