@@ -82,11 +82,10 @@ interface Begun {
 
 const begin = ({ reader }: Guidance, text: string): Begun | undefined => {
   const bytes = new TextEncoder().encode(reader.prepare(text))
-  const empty = reader.begin()
-  const prefix = empty.read(bytes)
+  const prefix = reader.begin().read(bytes)
   return prefix === undefined
     ? undefined
-    : { prefix, declarations: Declarations.none.read(bytes, empty.declarations(bytes)) }
+    : { prefix, declarations: Declarations.none.read(bytes, prefix.declared) }
 }
 
 /** The text that ends a text as whole items, empty where it is whole; undefined where none was found. */
@@ -193,7 +192,7 @@ export class Guide {
     endToken: number | undefined
   ): number | undefined {
     const penalty = sampling.redeclarationPenalty ?? defaultRedeclarationPenalty
-    const lowered = new Set<number>()
+    let lowered: Set<number> | undefined
     let draws = 0
     let allowed = logits
     while (draws < mostDraws) {
@@ -203,11 +202,15 @@ export class Guide {
       for (; draws < mostDraws; draws++) {
         const token = among.draw(uniform())
         if (token === undefined) break
-        if (penalty > 0 && !lowered.has(token) && this.declaring(token).again) {
+        const taken =
+          token === endToken
+            ? this.prefix.complete
+            : this.take(token, penalty === 0 || lowered?.has(token) === true)
+        if (taken === "again") {
           lower = token
           break
         }
-        if (token === endToken ? this.prefix.complete : this.take(token)) return token
+        if (taken) return token
         among.drop()
         refused.push(token)
       }
@@ -217,31 +220,25 @@ export class Guide {
       for (const token of refused) allowed[token] = Number.NEGATIVE_INFINITY
       if (lower !== undefined) {
         allowed[lower]! -= penalty
-        lowered.add(lower)
+        lowered = (lowered ?? new Set()).add(lower)
       }
     }
     return undefined
   }
 
-  /** What is declared where a token follows. */
-  private declaring(token: number): Declarations {
-    const bytes = this.guidance.tokenBytes[token]
-    return bytes === undefined
-      ? this.declarations
-      : this.declarations.read(bytes, this.prefix.declarations(bytes))
-  }
-
-  /** Adds a token where it may follow and leaves enough tokens to end the text. */
-  private take(token: number): boolean {
+  /** Adds a token where it may follow and leaves enough tokens to end the text; "again" where it declares a name again and may not. */
+  private take(token: number, mayDeclareAgain: boolean): boolean | "again" {
     const bytes = this.guidance.tokenBytes[token]
     const next = bytes === undefined ? undefined : this.prefix.read(bytes)
-    if (next === undefined) return false
+    if (bytes === undefined || next === undefined) return false
     let ending: ReadonlyArray<number> | undefined
     if (next.distance() + margin > this.left - 1) {
       ending = this.endingOf(next)
       if (ending === undefined || ending.length > this.left - 1) return false
     }
-    this.declarations = this.declaring(token)
+    const declarations = this.declarations.read(bytes, next.declared)
+    if (declarations.again && !mayDeclareAgain) return "again"
+    this.declarations = declarations
     this.prefix = next
     this.ending = ending
     this.left--

@@ -62,9 +62,12 @@ export interface Part {
   readonly ended?: Ended
 }
 
+/** How a guide itself ends a text. */
+const endsWhole: ReadonlySet<Ended["by"]> = new Set(["document", "limit"])
+
 /** Adds to the last part of a guided completion what ends its text whole; `before` is the text that precedes the part. */
 const closed = (part: Omit<Part, "sample">, before: string, guidance: Guidance | undefined) =>
-  guidance === undefined || part.ended === undefined
+  guidance === undefined || part.ended === undefined || endsWhole.has(part.ended.by)
     ? part
     : { ...part, text: part.text + (closingText(guidance, before + part.text) ?? "") }
 

@@ -17,8 +17,8 @@ export interface Prefix {
    * would make it a text of the language.
    */
   readonly read: (bytes: Uint8Array) => Prefix | undefined
-  /** What is declared among bytes that `read` takes. */
-  readonly declarations: (bytes: Uint8Array) => ReadonlyArray<DeclarationEvent>
+  /** What is declared among the bytes that were read last. */
+  readonly declared: ReadonlyArray<DeclarationEvent>
   /** Whether the text so far is whole: one or more complete top-level items, and nothing that is not complete. */
   readonly complete: boolean
   /**

@@ -15,7 +15,7 @@ const lastDeclaresAgain = (reader: PrefixReader, pieces: ReadonlyArray<string>):
     const bytes = encoder.encode(piece)
     const next = prefix.read(bytes)
     assert.isDefined(next, `${JSON.stringify(piece)} of ${pieces.join("|")} is read`)
-    declarations = declarations.read(bytes, prefix.declarations(bytes))
+    declarations = declarations.read(bytes, next!.declared)
     prefix = next!
   }
   return declarations.again

@@ -1,8 +1,7 @@
 /** C texts as viable prefixes: tree-sitter's tables, C's restrictions, and a lexer that reads byte by byte. */
-import { Automaton, type Stack } from "../../lr/Automaton.ts"
+import { Automaton } from "../../lr/Automaton.ts"
 import { Completions } from "../../lr/Completions.ts"
 import * as ParseTables from "../../lr/ParseTables.ts"
-import { type SmallMap, withEntry } from "../../lr/SmallMap.ts"
 import type { DeclarationEvent, Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
 import { Cursor, type Grammar, type Mode, rememberedOf } from "./Cursor.ts"
@@ -39,77 +38,27 @@ const hasEnding = (cursor: Cursor): boolean => {
   return rememberedOf(cursor, key, () => endings(cursor).next().done !== true)
 }
 
-/**
- * Places that were read, by the first of their stacks, then by what tells them from others: each is one object, however texts came to it. So what
- * follows a place is read once, for all texts that come there.
- */
-type Known = WeakMap<Stack, SmallMap<string, CPrefix>>
-
-/** Where bytes lead, and what they declare. */
-interface Read {
-  readonly next: CPrefix | undefined
-  readonly declarations: ReadonlyArray<DeclarationEvent>
-}
-
-interface Reader {
-  readonly known: Known
-  readonly read: ReadDeclarations
-}
-
 class CPrefix implements Prefix {
+  readonly declared: ReadonlyArray<DeclarationEvent>
   private readonly cursor: Cursor
-  private readonly reader: Reader
-  /** What bytes lead to, by the array that they came in: a tokenizer's tokens are the same arrays each time. */
-  private after: SmallMap<Uint8Array, Read> | undefined
-  private isComplete: boolean | undefined
-  private estimate: number | undefined
+  private readonly readDeclarations: ReadDeclarations
 
-  private constructor(cursor: Cursor, reader: Reader) {
+  constructor(cursor: Cursor, readDeclarations: ReadDeclarations, declared: CPrefix["declared"] = []) {
     this.cursor = cursor
-    this.reader = reader
-  }
-
-  static at(cursor: Cursor, reader: Reader): CPrefix {
-    const [first, ...others] = cursor.stacks
-    if (first === undefined) return new CPrefix(cursor, reader)
-    const key = `${others.map(({ number }) => number)} ${cursor.key}`
-    const found = reader.known.get(first)?.get(key)
-    if (found !== undefined) return found
-    const made = new CPrefix(cursor, reader)
-    reader.known.set(first, withEntry(reader.known.get(first), key, made))
-    cursor.grammar.automaton.remembered()
-    return made
+    this.readDeclarations = readDeclarations
+    this.declared = declared
   }
 
   read(bytes: Uint8Array): Prefix | undefined {
-    return this.follow(bytes).next
-  }
-
-  declarations(bytes: Uint8Array): ReadonlyArray<DeclarationEvent> {
-    return this.follow(bytes).declarations
-  }
-
-  private follow(bytes: Uint8Array): Read {
-    let found = this.after?.get(bytes)
-    if (found === undefined) {
-      found = this.followNew(bytes)
-      this.after = withEntry(this.after, bytes, found)
-      this.cursor.grammar.automaton.remembered()
-    }
-    return found
-  }
-
-  private followNew(bytes: Uint8Array): Read {
     const cursor = this.cursor.copy()
-    const declarations = this.reader.read(cursor, bytes)
-    if (declarations === undefined) return nowhere
+    const declared = this.readDeclarations(cursor, bytes)
+    if (declared === undefined) return undefined
     const isViable = isDecided(cursor) ? isEndable(cursor) : hasEnding(cursor)
-    return isViable ? { next: CPrefix.at(cursor, this.reader), declarations } : nowhere
+    return isViable ? new CPrefix(cursor, this.readDeclarations, declared) : undefined
   }
 
   get complete(): boolean {
-    this.isComplete ??= isComplete(this.cursor)
-    return this.isComplete
+    return isComplete(this.cursor)
   }
 
   closing(): Uint8Array | undefined {
@@ -117,12 +66,9 @@ class CPrefix implements Prefix {
   }
 
   distance(): number {
-    this.estimate ??= distanceOf(this.cursor)
-    return this.estimate
+    return distanceOf(this.cursor)
   }
 }
-
-const nowhere: Read = { next: undefined, declarations: [] }
 
 /** Reads the grammar's tables from its module. Throws where they are not those that this reader knows. */
 export const openPrefixes = async (file: string): Promise<PrefixReader> => {
@@ -130,9 +76,9 @@ export const openPrefixes = async (file: string): Promise<PrefixReader> => {
   const symbols = symbolsOf(tables)
   const automaton = new Automaton(tables, restrictionsOf(tables, symbols))
   const grammar: Grammar = { automaton, completions: new Completions(automaton, symbols.cost), symbols }
-  const reader: Reader = { known: new WeakMap(), read: declarationsOf(tables, symbols) }
+  const readDeclarations = declarationsOf(tables, symbols)
   return {
-    begin: () => CPrefix.at(new Cursor(grammar, [automaton.begin()]), reader),
+    begin: () => new CPrefix(new Cursor(grammar, [automaton.begin()]), readDeclarations),
     prepare: withoutCplusplus
   }
 }
