@@ -23,7 +23,7 @@ const promptsOf = (prompt: CompletionRequest["prompt"]): ReadonlyArray<Given> =>
     : prompt.filter((item) => typeof item !== "number")
 }
 
-/** Stop texts as a list. */
+/** The settings of DRY. */
 export const dryOf = (
   request: Pick<CompletionRequest, "dry_allowed_length" | "dry_base" | "dry_multiplier">
 ) => ({
@@ -32,6 +32,7 @@ export const dryOf = (
   dryAllowedLength: request.dry_allowed_length
 })
 
+/** Stop texts as a list. */
 export const stopsOf = (stop: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
   typeof stop === "string" ? [stop] : (stop ?? [])
 
