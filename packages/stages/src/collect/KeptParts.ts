@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (limits: SourceLimits, code: str
       const part = key === undefined ? undefined : yield* Part.load(path.join(folder, key))
       return { key, part }
     }),
-    /** Keeps a part that was just read, unless the source changed meanwhile. */
+    /** Keeps a part that was just read, unless the source changed while it was read. */
     keep: Effect.fnUntraced(function* (part: Part.Part, source: Bound, key: string | undefined) {
       if (key === undefined || (yield* keyOf(source, limits, code)) !== key) return part
       return yield* Part.keep(part, path.join(folder, key))

@@ -60,10 +60,9 @@ export const fields = {
   dryAllowedLength: Schema.optionalKey(positive),
   /**
    * Makes guided completions less likely to declare a name again in its block, by so much of the logits of tokens that do. 0 turns it off.
+   * @defaultValue 5
    */
-  redeclarationPenalty: atLeast(0).pipe(
-    Schema.withDecodingDefaultKey(Effect.succeed(defaultRedeclarationPenalty))
-  )
+  redeclarationPenalty: Schema.optionalKey(atLeast(0))
 }
 type Config = Schema.Struct<typeof fields>["Type"]
 
@@ -73,27 +72,29 @@ export const defaults = {
   repetitionPenalty: 1.1,
   dryMultiplier: 1,
   dryBase: dryDefaults.base,
-  dryAllowedLength: 8
+  dryAllowedLength: 8,
+  redeclarationPenalty: defaultRedeclarationPenalty
 }
 
 /** The settings with the defaults of those that have no effect beside some others, where giving them is refused. */
 export const withDefaults = <C extends Config>(config: C) => ({ ...defaults, ...config })
 
 /** Why settings that are given have no effect, and what to do; undefined where all have one. */
-export const withoutEffect = (config: Config): string | undefined => {
+export const withoutEffect = (config: Config & { readonly guided: boolean }): string | undefined => {
   const unused = (names: ReadonlyArray<keyof Config>, why: string, remedy: string) => {
     const given = names.filter((name) => config[name] !== undefined)
     if (given.length === 0) return undefined
     const all = given.join(" and ")
     return `${all} ${given.length === 1 ? "has" : "have"} no effect, because ${why}. ${remedy}, or take ${all} out.`
   }
-  if (config.temperature === 0) {
-    const why = "temperature is 0 and the most likely token is always taken"
-    return unused(["topP", "minP"], why, "Set temperature")
-  }
-  if (config.dryMultiplier === 0)
-    return unused(["dryBase", "dryAllowedLength"], "dryMultiplier is 0", "Set dryMultiplier")
-  return undefined
+  const atZero = "temperature is 0 and the most likely token is always taken"
+  return (
+    (config.temperature === 0 ? unused(["topP", "minP"], atZero, "Set temperature") : undefined) ??
+    (config.dryMultiplier === 0
+      ? unused(["dryBase", "dryAllowedLength"], "dryMultiplier is 0", "Set dryMultiplier")
+      : undefined) ??
+    (config.guided ? undefined : unused(["redeclarationPenalty"], "guided is false", "Set guided to true"))
+  )
 }
 
 /** What is said of them in the report. */

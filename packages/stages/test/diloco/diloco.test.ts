@@ -129,7 +129,7 @@ describe("data parallel training", () => {
   )
 
   it.live(
-    "has the same bits in whatever order the replicas train, and after an interruption amidst a round",
+    "has the same bits in whatever order the replicas train, and after an interruption within a round",
     () =>
       Effect.gen(function* () {
         // Muon for the matrices of the hidden layer, AdamW for the rest.

@@ -32,6 +32,11 @@ describe("sampling settings", () => {
           { dryMultiplier: 0, dryAllowedLength: 4 },
           /dryAllowedLength has no effect, because dryMultiplier is 0/
         ],
+        [{ temperature: 0, dryMultiplier: 0, dryBase: 2 }, /dryBase has no effect/],
+        [
+          { guided: false, redeclarationPenalty: 2 },
+          /redeclarationPenalty has no effect, because guided is false/
+        ],
         [{ temperature: 0, topP: 0.9 }, /topP has no effect, because temperature is 0 .* take topP out\./],
         [{ temperature: 0, topP: 0.9, minP: 0.1 }, /topP and minP have no effect/]
       ] as const
