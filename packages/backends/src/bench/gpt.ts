@@ -28,6 +28,15 @@ export const referenceShape: GptShape = {
   dropout: 0
 }
 
+export const sizeNames = ["reference", "110m"] as const
+export type Size = (typeof sizeNames)[number]
+
+/** The shapes that `trainyard bench --size` measures: the reference model, and 110 million parameters with one sequence of 1,024 tokens a step. */
+export const sizes: Readonly<Record<Size, GptShape>> = {
+  reference: referenceShape,
+  "110m": { batch: 1, time: 1024, vocabulary: 32_000, width: 768, heads: 12, layers: 12, dropout: 0 }
+}
+
 export const lossName = "projectionLoss.loss"
 
 /** The blocks from tokens to the last layer norm. `cache` is the number of positions kept, when there is a cache. */

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import type { Precision } from "@trainyard/backends/Backend"
 import type { Absent, Planned } from "@trainyard/backends/bench/Bench"
+import type { GptShape } from "@trainyard/backends/bench/gpt"
 import type { Rival } from "@trainyard/backends/bench/Rival"
 import { Config, Effect, Option } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
@@ -16,6 +17,7 @@ export const ways = ["pytorch", "pytorch-compiled"] as const
 export interface Options {
   readonly threads: number | undefined
   readonly precision: Precision | undefined
+  readonly shape: GptShape
 }
 
 /** The first Python that has torch: the one that PYTHON names, or the system's. */
@@ -45,7 +47,7 @@ const findPython = Effect.gen(function* () {
   return { python, pythons }
 })
 
-/** PyTorch's training step of the reference model in each way and precision; a line that says why where it cannot be measured. Never fails. */
+/** PyTorch's training step of a model of this shape in each way and precision; a line that says why where it cannot be measured. Never fails. */
 export const rivals = Effect.fn("PyTorch.rivals")(function* (options: Options) {
   const absent = (unavailable: string): ReadonlyArray<Absent> => [{ engine: "pytorch", unavailable }]
   if (options.precision === "int8")
@@ -60,6 +62,7 @@ export const rivals = Effect.fn("PyTorch.rivals")(function* (options: Options) {
       )
     }
   const threads = options.threads ?? availableParallelism()
+  const shape = JSON.stringify(options.shape)
   const precisions = options.precision === undefined ? (["f32", "bf16"] as const) : [options.precision]
   return {
     absent: [],
@@ -68,7 +71,7 @@ export const rivals = Effect.fn("PyTorch.rivals")(function* (options: Options) {
         const planned: Planned = { engine, precision, threads, what: "train-step" }
         return {
           planned,
-          open: Opponent.open(engine, python, [script, String(threads), precision, engine]).pipe(
+          open: Opponent.open(engine, python, [script, String(threads), precision, engine, shape]).pipe(
             Effect.provideService(ChildProcessSpawner.ChildProcessSpawner, spawner)
           )
         }

@@ -1,6 +1,6 @@
-"""The training step of Trainyard's reference model in PyTorch, timed in turns: the protocol is that of Opponent.ts.
+"""The training step of a GPT in PyTorch, timed in turns: the protocol is that of Opponent.ts.
 
-Arguments: threads, precision (f32 or bf16), and pytorch or pytorch-compiled, which is torch.compile. The model is nanoGPT's: layer norm first, GELU, learned
+Arguments: threads, precision (f32 or bf16), pytorch or pytorch-compiled, which is torch.compile, and the shape as JSON. The model is nanoGPT's: layer norm first, GELU, learned
 positions, output tied to the embedding, biases; AdamW with decay on matrices, gradients clipped to norm 1.
 """
 import json
@@ -11,7 +11,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-BATCH, TIME, VOCABULARY, WIDTH, HEADS, LAYERS = 8, 128, 10_000, 256, 8, 4
+SHAPE = json.loads(sys.argv[4])
+BATCH, TIME, VOCABULARY, WIDTH, HEADS, LAYERS = (
+    SHAPE[name] for name in ("batch", "time", "vocabulary", "width", "heads", "layers")
+)
 
 
 class Block(nn.Module):
@@ -94,6 +97,6 @@ def main(threads, precision, way):
 
 
 try:
-    main(*sys.argv[1:])
+    main(*sys.argv[1:4])
 except Exception as error:
     answer({"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"})

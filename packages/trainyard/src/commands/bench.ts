@@ -1,5 +1,6 @@
 /** `trainyard bench`: how fast the engines are here, beside what this machine can do. */
 import * as Bench from "@trainyard/backends/bench/Bench"
+import { sizeNames, sizes } from "@trainyard/backends/bench/gpt"
 import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
@@ -53,6 +54,12 @@ export const bench = Command.make(
       ),
       Flag.withDefault(2)
     ),
+    size: Flag.Literals("size", sizeNames).pipe(
+      Flag.withDescription(
+        "Model to measure: reference has 5.7 million parameters and 8 sequences of 128 tokens a step, 110m has 110 million and one sequence of 1,024"
+      ),
+      Flag.withDefault("reference")
+    ),
     profile: Flag.Boolean("profile").pipe(
       Flag.withDescription("Show the time of every operation of a training step"),
       Flag.withDefault(false)
@@ -78,10 +85,15 @@ export const bench = Command.make(
       engines: all || chosen.backend === "auto" ? undefined : [chosen.backend],
       threads: chosen.threads === undefined ? undefined : [chosen.threads],
       precisions: chosen.precision === undefined ? undefined : [chosen.precision],
-      seconds: flags.seconds
+      seconds: flags.seconds,
+      shape: sizes[flags.size]
     }
     const { absent, rivals } = Option.isSome(flags.against)
-      ? yield* PyTorch.rivals({ threads: chosen.threads, precision: chosen.precision })
+      ? yield* PyTorch.rivals({
+          threads: chosen.threads,
+          precision: chosen.precision,
+          shape: sizes[flags.size]
+        })
       : { absent: [], rivals: [] }
     const options: Bench.BenchOptions = { ...wanted, rivals }
     const planned = yield* Bench.plan(options)
@@ -111,7 +123,11 @@ export const bench = Command.make(
     const close = Effect.suspend(() =>
       flags.json
         ? Effect.void
-        : Effect.forEach(BenchPage.page(found, flags.profile), (line) => Console.log(line), { discard: true })
+        : Effect.forEach(
+            BenchPage.page(found, { size: flags.size, all: flags.profile }),
+            (line) => Console.log(line),
+            { discard: true }
+          )
     )
     const interrupted = Effect.suspend(() => {
       // Those that were under way have no figure.
@@ -143,6 +159,10 @@ export const bench = Command.make(
     {
       command: "trainyard bench --against pytorch --threads 2",
       description: "Compared with PyTorch, if Python has torch"
+    },
+    {
+      command: "trainyard bench --size 110m --backend native --against pytorch",
+      description: "The same for a model of 110 million parameters"
     },
     {
       command: "trainyard bench --json > bench.jsonl",

@@ -1,5 +1,6 @@
 /** What `trainyard bench` measured, as people read it: the figures, where a step's time goes, and what was left out. */
 import type * as Bench from "@trainyard/backends/bench/Bench"
+import { type Size, sizes } from "@trainyard/backends/bench/gpt"
 import { figure, share } from "./format.ts"
 import { table } from "./Screen.ts"
 
@@ -40,12 +41,15 @@ const cells = (line: Measured): ReadonlyArray<string> => [
   line.shareOfPeak === null ? "" : share(line.shareOfPeak)
 ]
 
-const legend = [
-  "ms is the median of a training step, a product of 1024×256 by 256×768, or a",
-  "generated token; ± half of the median's 95 % interval. Rivals took turns. The",
-  "reference model: 256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128",
-  "tokens."
-]
+const legend = (size: Size): ReadonlyArray<string> => {
+  const { batch, heads, layers, time, vocabulary, width } = sizes[size]
+  return [
+    `ms is the median of a training step, a product of ${batch * time}×${width} by ${width}×${3 * width}, or a`,
+    "generated token; ± half of the median's 95 % interval. Rivals took turns. The",
+    `model: ${width} wide, ${layers} layers, ${heads} heads, vocabulary ${figure(vocabulary)}, batch ${batch} of ${time}`,
+    "tokens."
+  ]
+}
 
 /** This machine's own peaks, each once. */
 const peaks = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> => {
@@ -156,15 +160,23 @@ const ratios = (lines: ReadonlyArray<Measured>): ReadonlyArray<string> =>
 const measuredOf = (lines: ReadonlyArray<Line>): ReadonlyArray<Measured> =>
   lines.filter((line): line is Measured => "stepMilliseconds" in line)
 
-/** The page of what was measured; `all` has every operation and number of threads. */
-export const page = (lines: ReadonlyArray<Line>, all: boolean): ReadonlyArray<string> => {
+/** The page of what was measured with a model of this size; `all` has every operation and number of threads. */
+export const page = (
+  lines: ReadonlyArray<Line>,
+  { all, size }: { readonly all: boolean; readonly size: Size }
+): ReadonlyArray<string> => {
   const measured = measuredOf(lines)
   const compared = ratios(measured)
   const absent = lines.flatMap((line) => ("unavailable" in line ? [lineText(line) ?? ""] : []))
   const parts = [
     ...(measured.length === 0
       ? []
-      : [table([head, ...measured.map(cells)], numbers), legend, peaks(measured), disturbance(measured)]),
+      : [
+          table([head, ...measured.map(cells)], numbers),
+          legend(size),
+          peaks(measured),
+          disturbance(measured)
+        ]),
     operationTables(lines, all).slice(1),
     compared,
     absent

@@ -45,11 +45,13 @@ const spent = (of: Measurement, from = operations): ReadonlyArray<OperationTime>
   }))
 
 const native = [step("native", "f32", 1), step("native", "f32", 2), step("native", "bf16", 2)]
+const short = { all: false, size: "reference" } as const
+const whole = { ...short, all: true }
 const lines = native.flatMap((each) => [each, ...spent(each)])
 
 describe("the page of a benchmark", () => {
   test("says where a step's time goes at most threads, the largest first and the rest summed", () => {
-    const text = page(lines, false)
+    const text = page(lines, short)
     const start = text.findIndex((line) => line.startsWith("Where"))
     expect(text.slice(start)).toEqual([
       "Where a training step's time goes: native, 2 threads",
@@ -66,7 +68,7 @@ describe("the page of a benchmark", () => {
   })
 
   test("has every operation and number of threads when asked", () => {
-    const text = page(lines, true).join("\n")
+    const text = page(lines, whole).join("\n")
     expect(text.match(/^Where .*$/gm)).toEqual([
       "Where a training step's time goes: native, 1 thread",
       "Where a training step's time goes: native, 2 threads"
@@ -78,7 +80,7 @@ describe("the page of a benchmark", () => {
   test("leaves a gap where one precision has an operation that the other lacks", () => {
     const text = page(
       [native[1]!, ...spent(native[1]!, ["linear"]), native[2]!, ...spent(native[2]!, ["fused"])],
-      false
+      short
     )
     expect(text.slice(-3, -1)).toEqual([
       "linear        400   40 %",
@@ -87,17 +89,23 @@ describe("the page of a benchmark", () => {
   })
 
   test("fits 80 columns, and begins with the figures", () => {
-    const text = page(lines, true)
+    const text = page(lines, whole)
     for (const line of text) expect(width(line)).toBeLessThanOrEqual(80)
     expect(text[1]).toMatch(/^engine +precision/)
   })
 
+  test("says which model was measured", () => {
+    const text = page(lines, { all: false, size: "110m" })
+    for (const line of text) expect(width(line)).toBeLessThanOrEqual(80)
+    expect(text).toContain("model: 768 wide, 12 layers, 12 heads, vocabulary 32,000, batch 1 of 1024")
+  })
+
   test("says how sure the figures are, this machine's peaks, and when others were at work", () => {
-    const quiet = page(native, false).join("\n")
+    const quiet = page(native, short).join("\n")
     expect(quiet).toMatch(/native +f32 +2 +train-step +1,000 +0\.5 % +990 +1,024 +36 %/)
     expect(quiet).toContain("  f32, 2 threads: 100")
     expect(quiet).not.toContain("Other programs")
-    const disturbed = page([native[0]!, { ...native[1]!, othersProcessors: 1.2 }], false)
+    const disturbed = page([native[0]!, { ...native[1]!, othersProcessors: 1.2 }], short)
     expect(disturbed.join(" ")).toContain(
       "Other programs took up to 1.20 processors during 1 of 2 measurements"
     )
@@ -105,11 +113,11 @@ describe("the page of a benchmark", () => {
   })
 
   test("is what is unavailable alone, when nothing was measured", () => {
-    expect(page([{ engine: "native", unavailable: "No compiler." }], false)).toEqual([
+    expect(page([{ engine: "native", unavailable: "No compiler." }], short)).toEqual([
       "",
       "native: No compiler."
     ])
-    expect(page([], false)).toEqual([])
+    expect(page([], short)).toEqual([])
   })
 })
 
