@@ -2,8 +2,9 @@
  * The coordinator of a run: puts the stages that must be made into the queue, hands on their events in order, and gives the stage of a worker
  * that vanished to another one. It is the run's own process; the workers know it by its run.
  */
-import { Elsewhere, FailedElsewhere, type Maker, type Order } from "@trainyard/core/Elsewhere"
+
 import { RunStream } from "@trainyard/core/EventStream"
+import { type Executor, type Order, RemoteExecutor, RemoteFailure } from "@trainyard/core/RemoteExecutor"
 import { Deferred, Effect, Layer, Queue, Schedule, Scope, Semaphore } from "effect"
 import type { DatabaseError } from "./Database.ts"
 import { JobQueue } from "./JobQueue.ts"
@@ -27,10 +28,10 @@ export interface Options {
 const lookEvery = "1 second"
 
 const failedBy = ({ message }: DatabaseError) =>
-  new FailedElsewhere({ error: "DatabaseError", message, details: null })
+  new RemoteFailure({ error: "DatabaseError", message, details: null })
 
 /** Tries a statement until the database answers. What is wrong for good fails. */
-const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, FailedElsewhere, R> =>
+const patient = <A, R>(statement: Effect.Effect<A, DatabaseError, R>): Effect.Effect<A, RemoteFailure, R> =>
   Effect.retry(statement, {
     schedule: Schedule.spaced("500 millis"),
     while: ({ transient }) => transient
@@ -131,7 +132,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       yield* Deferred.await(its.ended).pipe(Effect.timeout((2 * lease + 60) * 1000))
     }).pipe(Effect.ignore)
 
-  const maker: Maker = {
+  const maker: Executor = {
     make: Effect.fnUntraced(function* (order) {
       const stream = yield* RunStream
       yield* begin(order)
@@ -158,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       if (ended.type === "taken back") return ended.type
       if (ended.type !== "failed") return yield* Effect.interrupt
       const { details, error, message } = ended
-      return yield* new FailedElsewhere({ error, message, details })
+      return yield* new RemoteFailure({ error, message, details })
     })
   }
   return maker
@@ -166,4 +167,4 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
 /** Has the stages of the run that is given this made by workers. One run. */
 export const layer = (options: Options): Layer.Layer<never, never, JobQueue> =>
-  Layer.effect(Elsewhere, make(options))
+  Layer.effect(RemoteExecutor, make(options))

@@ -1,6 +1,7 @@
 /** The orders of a run that are being made: what is done about each, as the queue shows it. */
-import type { Order } from "@trainyard/core/Elsewhere"
+
 import type { RunStream } from "@trainyard/core/EventStream"
+import type { Order } from "@trainyard/core/RemoteExecutor"
 import { Deferred, Effect } from "effect"
 import { JobQueue, type Published, type Seen } from "./JobQueue.ts"
 import type { Job, Outcome } from "./Messages.ts"

@@ -17,12 +17,12 @@ import {
 import { load, names } from "../Engines.ts"
 import { sessionTensors, sizeOf, type Tensor } from "../program/Program.ts"
 import { type GptShape, lossName, referenceShape } from "./gpt.ts"
+import * as MachinePeak from "./MachinePeak.ts"
 import { operationCount } from "./operationCount.ts"
 import type { Rival } from "./Rival.ts"
 import { type Share, sharesOf } from "./shares.ts"
 import { type Planned, type Task, tasks, type What, whats } from "./tasks.ts"
 import { isNarrow, makeObserver, type Timing, timingOf } from "./timing.ts"
-import * as Yardstick from "./Yardstick.ts"
 
 export type { Planned } from "./tasks.ts"
 
@@ -46,7 +46,7 @@ export interface Measurement extends Planned {
   readonly shareOfPeak: number | null
   /** This machine's measured peak in GFLOP/s for these threads and this precision, and whose instructions it was measured with. */
   readonly peakGflops: number | null
-  readonly peakOf: Yardstick.Peak["of"]
+  readonly peakOf: MachinePeak.Peak["of"]
 }
 
 /** An engine that cannot run here, or failed while it was measured. */
@@ -238,7 +238,7 @@ const turns = 4
 const linesOf = Effect.fnUntraced(function* (
   planned: Planned,
   { others, shares, task, timing, version }: Contender,
-  peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
+  peakNow: (settings: Settings) => Effect.Effect<MachinePeak.Peak>
 ) {
   const { high, low, median, minimum, runs } = timing()
   const gflops = operationCount(task.program) / median / 1e6
@@ -270,7 +270,7 @@ const linesOf = Effect.fnUntraced(function* (
 const rivals = Effect.fnUntraced(function* (
   group: ReadonlyArray<Planned>,
   options: BenchOptions,
-  peakNow: (settings: Settings) => Effect.Effect<Yardstick.Peak>
+  peakNow: (settings: Settings) => Effect.Effect<MachinePeak.Peak>
 ) {
   const starting = options.starting ?? (() => Effect.void)
   const opened = yield* Effect.forEach(group, (planned) =>
@@ -313,7 +313,7 @@ const rivals = Effect.fnUntraced(function* (
 
 /** All measurements of a plan, each group as it is done. Engines that cannot run here are a line that says why. */
 export const run = (plan: Plan, options: BenchOptions = {}): Stream.Stream<Line> => {
-  const peakNow = Yardstick.make()
+  const peakNow = MachinePeak.make()
   const groups = Map.groupBy(plan.measurements, ({ threads, what }) => `${threads} ${what}`)
   return Stream.fromIterable<Line>(plan.absent).pipe(
     Stream.concat(

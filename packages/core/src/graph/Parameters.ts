@@ -6,7 +6,7 @@ import { Effect, Predicate, Result, Schema, SchemaAST } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import type { Parameter } from "./Parameter.ts"
 import * as Problems from "./Problems.ts"
-import { readings } from "./readings.ts"
+import { possibleValues } from "./possibleValues.ts"
 import { list, suggestion } from "./Spelling.ts"
 
 export type { Parameter } from "./Parameter.ts"
@@ -75,8 +75,8 @@ const descriptionOf = (ast: SchemaAST.AST): string | undefined => {
 
 /** What a given text may mean: JSON, the text itself, or a list of either, with commas between. */
 const meanings = (text: string): ReadonlyArray<unknown> => [
-  ...readings(text),
-  text.split(",").map((part) => readings(part.trim())[0])
+  ...possibleValues(text),
+  text.split(",").map((part) => possibleValues(part.trim())[0])
 ]
 
 type Codec = Schema.Codec<Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>>

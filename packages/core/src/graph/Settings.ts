@@ -6,7 +6,7 @@ import { Effect, Predicate, Result, Schema } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import type { Any } from "./Pipeline.ts"
 import * as Problems from "./Problems.ts"
-import { readings } from "./readings.ts"
+import { possibleValues } from "./possibleValues.ts"
 import { list, nearest, suggestion } from "./Spelling.ts"
 import type { Node } from "./Stage.ts"
 
@@ -132,7 +132,7 @@ const apply = Effect.fnUntraced(function* (node: Node, raw: unknown, setting: Se
       message: `${cited(setting.text)}: ${node.name}.${past.list} has ${past.length} ${past.length === 1 ? "entry" : "entries"}, numbered from 0. Change one of them, or add the next.`
     })
   }
-  const candidates = readings(setting.value).map((value) => replaceAt(raw, setting.path, value))
+  const candidates = possibleValues(setting.value).map((value) => replaceAt(raw, setting.path, value))
   for (const candidate of candidates) {
     const decoded = yield* decode(node, candidate)
     const fits =

@@ -5,7 +5,7 @@ import { inspect } from "node:util"
 import { Cause, PlatformError, Predicate } from "effect"
 import { withoutCredentials } from "../events/Credentials.ts"
 import { explain, explainUnknown } from "../store/Workspace.ts"
-import { FailedElsewhere } from "./Elsewhere.ts"
+import { RemoteFailure } from "./RemoteExecutor.ts"
 
 /** A stage's failure. `E` is the union of the errors that the pipeline's stages declare. */
 export interface Failure<out E = unknown> {
@@ -44,7 +44,7 @@ const describe = <E>(stage: string, cause: Cause.Cause<E>): Failure<E> => {
   const expected = cause.reasons.find(Cause.isFailReason)
   if (expected !== undefined) {
     const { error } = expected
-    if (error instanceof FailedElsewhere)
+    if (error instanceof RemoteFailure)
       return { stage, error: error.error, message: error.message, details: error.details, cause }
     const trouble = explainUnknown(`Stage ${stage}`, error)
     if (trouble !== undefined) return { stage, error: tagOf(error), message: trouble, details: null, cause }

@@ -23,9 +23,9 @@ import * as Lock from "../store/Lock.ts"
 import * as Store from "../store/Store.ts"
 import { SharedStore } from "../store/shared/SharedStore.ts"
 import { explain, temporaryDirectory, Workspace } from "../store/Workspace.ts"
-import { Elsewhere, FailedElsewhere, type Maker } from "./Elsewhere.ts"
 import * as Failure from "./Failure.ts"
 import { Journal } from "./Journal.ts"
+import { type Executor, RemoteExecutor, RemoteFailure } from "./RemoteExecutor.ts"
 import * as SharedSaving from "./SharedSaving.ts"
 import * as Sharing from "./Sharing.ts"
 
@@ -196,10 +196,10 @@ const make = Effect.fnUntraced(function* (job: Beginning) {
 const seenWithin = { attempts: 20, wait: "250 millis" } as const
 
 /** Has the artifact made by another process, and opens it. */
-const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker) {
+const makeRemotely = Effect.fnUntraced(function* (job: Beginning, executor: Executor) {
   const { stage } = job
   yield* job.begin
-  const ended = yield* maker.make({
+  const ended = yield* executor.make({
     stage,
     pipeline: job.pipeline,
     run: job.run,
@@ -219,7 +219,7 @@ const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker)
   }
   const { root } = yield* Workspace
   const shared = yield* SharedStore
-  return yield* new FailedElsewhere({
+  return yield* new RemoteFailure({
     error: "MissingArtifact",
     message: `A worker has made ${stage.name}, but its artifact is not in ${shared?.objects.address ?? root}: let the workers and this run use the same store.`,
     details: null
@@ -227,8 +227,8 @@ const makeElsewhere = Effect.fnUntraced(function* (job: Beginning, maker: Maker)
 })
 
 const makeAnywhere = Effect.fnUntraced(function* (job: Beginning) {
-  const maker = yield* Elsewhere
-  return yield* maker === undefined ? make(job) : makeElsewhere(job, maker)
+  const executor = yield* RemoteExecutor
+  return yield* executor === undefined ? make(job) : makeRemotely(job, executor)
 })
 
 /** The planned artifact if it still stands (an earlier stage may have cleaned it away), else a new one. */

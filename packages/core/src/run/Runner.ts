@@ -18,13 +18,13 @@ import * as Processes from "../store/Processes.ts"
 import * as StoreCache from "../store/shared/StoreCache.ts"
 import type { StoreError } from "../store/shared/StoreError.ts"
 import { isReadOnly, sweep, Workspace, type WorkspaceError } from "../store/Workspace.ts"
+import { ComputeLimit } from "./ComputeLimit.ts"
 import { compare } from "./compare.ts"
 import * as Health from "./Health.ts"
 import type { Journal } from "./Journal.ts"
 import * as Sharing from "./Sharing.ts"
 import { leftOut, type Outcome, runStage } from "./StageRun.ts"
 import * as Tracing from "./Tracing.ts"
-import { Turns } from "./Turns.ts"
 
 export type { Outcome } from "./StageRun.ts"
 
@@ -226,7 +226,7 @@ const runPlanned = Effect.fnUntraced(function* (planned: Plan.Plan, options: Opt
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(RunStream, stream),
-        Turns.layer(Math.max(1, options.jobs ?? 1)),
+        ComputeLimit.layer(Math.max(1, options.jobs ?? 1)),
         directory === null ? Layer.empty : Tracing.layer(directory)
       )
     )

@@ -6,11 +6,11 @@ import * as Sanitize from "../events/Sanitize.ts"
 import type { Artifact } from "../store/Artifact.ts"
 import * as Latest from "../store/Latest.ts"
 import { Workspace } from "../store/Workspace.ts"
-import { Elsewhere } from "./Elsewhere.ts"
+import { ComputeLimit } from "./ComputeLimit.ts"
 import * as Facts from "./Facts.ts"
 import * as Failure from "./Failure.ts"
 import { type Beginning, type Job, NotBegun, reuseOrMake } from "./MakeArtifact.ts"
-import { Turns } from "./Turns.ts"
+import { RemoteExecutor } from "./RemoteExecutor.ts"
 
 /** How one stage ended. `E` is the union of the errors that it may fail with. */
 export interface Outcome<out E = unknown> {
@@ -101,11 +101,11 @@ const fail = Effect.fnUntraced(function* (job: Job, { finish }: Finishing, failu
 /** Waits for the stage's turn where it computes. A turn is kept until the scope ends. */
 const waitForTurn = Effect.fnUntraced(function* (job: Job, scope: Scope.Scope) {
   const stream = yield* RunStream
-  const turns = yield* Turns
+  const limit = yield* ComputeLimit
   const { name, node } = job.stage
   // Stages that other processes make compute there.
-  if (node.stage.usesBackend && (yield* Elsewhere) === undefined) {
-    yield* turns
+  if (node.stage.usesBackend && (yield* RemoteExecutor) === undefined) {
+    yield* limit
       .take(name, (holders) =>
         stream.publish({ type: "StageWaiting", stage: name, holder: holders.join(", "), reason: "turn" })
       )
@@ -118,7 +118,7 @@ const waitForTurn = Effect.fnUntraced(function* (job: Job, scope: Scope.Scope) {
 export const runStage = Effect.fnUntraced(function* (job: Job) {
   const { name, node } = job.stage
   const { ofArtifact, stream } = yield* Facts.remembering(name)
-  const turns = yield* Turns
+  const limit = yield* ComputeLimit
   const ending = yield* finishing(job)
   const { finish } = ending
   const work = Effect.gen(function* () {
@@ -126,7 +126,7 @@ export const runStage = Effect.fnUntraced(function* (job: Job) {
     const scope = yield* Effect.scope
     const begin: Beginning["begin"] = waitForTurn(job, scope).pipe(
       Effect.provideService(RunStream, stream),
-      Effect.provideService(Turns, turns),
+      Effect.provideService(ComputeLimit, limit),
       Effect.andThen(ending.begin)
     )
     const exit = yield* Effect.exit(

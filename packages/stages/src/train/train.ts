@@ -26,13 +26,13 @@ import { averageKind } from "./averaging.ts"
 import * as Checkpoints from "./Checkpoints.ts"
 import { defaultPrompts } from "./defaultPrompts.ts"
 import { Halving } from "./Halving.ts"
-import { leave } from "./leave.ts"
 import { optimizerState } from "./optimizers.ts"
 import { type DatasetFacts, type Plan, planOf, TrainingImpossible } from "./Plan.ts"
 import { factsOf, publish, teacherFacts } from "./publish.ts"
 import { restore } from "./Restore.ts"
 import * as Start from "./Start.ts"
 import type { Origin } from "./State.ts"
+import { copyStoppedRun } from "./stoppedRun.ts"
 import * as Teacher from "./Teacher.ts"
 import { excludeFromCacheKey, fields, TrainConfig } from "./TrainConfig.ts"
 import { TrainedRun } from "./TrainedRun.ts"
@@ -213,7 +213,7 @@ const stage = Stage.make({
       from?.kind === TrainedRun.name &&
       !halving.value.kept.includes(from.cacheKey)
     )
-      return yield* leave(from, output)
+      return yield* copyStoppedRun(from, output)
     const backend = yield* Backend
     const journal = yield* Journal
     const { documents, plan, start } = yield* planned(config, dataset, from)

@@ -12,7 +12,7 @@ import { buildDataset } from "../../src/dataset/buildDataset.ts"
 import { halve, type Part } from "../../src/halve/halve.ts"
 import * as Gpt from "../../src/model/Gpt.ts"
 import type { Halving } from "../../src/train/Halving.ts"
-import { leave } from "../../src/train/leave.ts"
+import { copyStoppedRun } from "../../src/train/stoppedRun.ts"
 import type { TrainedRun } from "../../src/train/TrainedRun.ts"
 import { train } from "../../src/train/train.ts"
 import { runStage } from "../runStage.ts"
@@ -101,7 +101,7 @@ describe("successive halving", () => {
       )
       for (const name of ["curve.jsonl", "manifest.json"]) writeFileSync(join(from, name), name)
       const heard: Array<unknown> = []
-      const value = yield* leave({ ...run("A", 10, 3), directory: from }, to).pipe(
+      const value = yield* copyStoppedRun({ ...run("A", 10, 3), directory: from }, to).pipe(
         Effect.provideService(Journal, { publish: (event) => Effect.sync(() => void heard.push(event)) })
       )
       assert.strictEqual(value.steps, 10)

@@ -5,9 +5,9 @@ import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { goingOn } from "../CommandWords.ts"
 import { Ended } from "../ExitCode.ts"
-import * as Judging from "../Judging.ts"
 import * as MetricExport from "../MetricExport.ts"
 import { Output } from "../Output.ts"
+import * as ReportChecks from "../ReportChecks.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
 import * as RunView from "../show/RunView.ts"
@@ -43,7 +43,7 @@ export const run = Command.make(
     checked: checkedFlag,
     on: onFlag,
     place: placeFlag,
-    baseline: Judging.baselineFlag,
+    baseline: ReportChecks.baselineFlag,
     tensorboard: TensorBoard.tensorboardFlag,
     histograms: TensorBoard.histogramsFlag,
     param: paramFlag,
@@ -58,7 +58,7 @@ export const run = Command.make(
     const json = RunView.json(output)
     const running = Effect.gen(function* () {
       const { chosen, file, pipeline } = yield* CommandServices.open(flags.file, flags)
-      const baseline = yield* Judging.open(flags.baseline, pipeline)
+      const baseline = yield* ReportChecks.open(flags.baseline, pipeline)
       const figures = yield* TensorBoard.folder(flags.tensorboard, flags.histograms)
       const command = goingOn(process.argv.slice(2), process.cwd(), process.env, pipeline.parameters)
       const result = yield* Runner.run(pipeline, {
@@ -79,7 +79,7 @@ export const run = Command.make(
     if (!flags.json) {
       for (const line of yield* RunSummary.lines(screen, pipeline, result)) screen.write(`${line}\n`)
     }
-    const { code } = yield* Judging.conclude(result, baseline)
+    const { code } = yield* ReportChecks.conclude(result, baseline)
     if (code !== 0) return yield* new Ended({ code })
   })
 ).pipe(

@@ -14,10 +14,10 @@ import { Config, Effect, FileSystem, Option, Path, type PlatformError, Schema } 
 import { Command, Flag } from "effect/cli"
 import * as CommandServices from "../CommandServices.ts"
 import { asWrongUsage, Ended, WrongUsage } from "../ExitCode.ts"
-import * as Judging from "../Judging.ts"
 import { withComparison } from "../junitComparison.ts"
 import { Output } from "../Output.ts"
 import type { Pipeline } from "../Pipeline.ts"
+import * as ReportChecks from "../ReportChecks.ts"
 import * as RunOptions from "../RunOptions.ts"
 import * as Signals from "../Signals.ts"
 import * as RunSummary from "../show/RunSummary.ts"
@@ -126,7 +126,7 @@ const copyJunit = Effect.fnUntraced(function* (
 const annotate = Effect.fnUntraced(function* (screen: Screen, result: Runner.Result) {
   const isWorkflow = yield* Config.Boolean("GITHUB_ACTIONS").pipe(Effect.orElseSucceed(() => false))
   if (!isWorkflow) return
-  for (const { report } of Judging.reportsOf(result)) {
+  for (const { report } of ReportChecks.reportsOf(result)) {
     for (const line of annotations(report)) screen.write(`${line}\n`)
   }
 })
@@ -147,7 +147,7 @@ export const validate = Command.make(
       Flag.withDescription("Write the gates as a JUnit report, for CI"),
       Flag.optional
     ),
-    baseline: Judging.baselineFlag,
+    baseline: ReportChecks.baselineFlag,
     param: paramFlag,
     set: stageFlags.set,
     force: stageFlags.force,
@@ -179,7 +179,7 @@ export const validate = Command.make(
           })
         }
       }
-      const baseline = yield* Judging.open(flags.baseline, pipeline)
+      const baseline = yield* ReportChecks.open(flags.baseline, pipeline)
       if (Option.isSome(flags.junit)) yield* prepareJunit(flags.junit.value)
       const validating = Effect.gen(function* () {
         const { root } = yield* Workspace
@@ -207,7 +207,7 @@ export const validate = Command.make(
       const made = reports.flatMap((name) => result.artifacts[name] ?? [])
       // Before the comparison, which may be impossible.
       if (Option.isSome(flags.junit)) yield* copyJunit(made, flags.junit.value)
-      const { code, differences } = yield* Judging.conclude(result, baseline)
+      const { code, differences } = yield* ReportChecks.conclude(result, baseline)
       if (Option.isSome(flags.junit) && differences.size > 0)
         yield* copyJunit(made, flags.junit.value, differences)
       if (code !== 0) return yield* new Ended({ code })

@@ -13,7 +13,7 @@ import { dropoutOf } from "../dropoutOf.ts"
 import type { Forward, ForwardOptions, Sized } from "../Family.ts"
 import type { GptConfig } from "../Gpt.ts"
 import { Ports } from "../Ports.ts"
-import { type Places, placesOf } from "../places.ts"
+import { type Positions, positionsOf } from "../positions.ts"
 import { names } from "./parameters.ts"
 
 /** The layers that have weights, by the name of the weights and the scope of the step. */
@@ -47,7 +47,7 @@ const layersOf = (builder: Builder.Builder, { bias, embedding }: GptConfig, opti
 const attend = (
   layer: Builder.Builder,
   qkv: Tensor,
-  places: Places,
+  positions: Positions,
   spec: Sized<GptConfig>,
   options: ForwardOptions
 ): Tensor => {
@@ -56,7 +56,12 @@ const attend = (
   const cache = [options.slots ?? options.batch, spec.sequenceLength, embedding]
   return layer.attentionCached(
     qkv,
-    { keys: layer.state("cache.keys", cache), values: layer.state("cache.values", cache), ...places, heads },
+    {
+      keys: layer.state("cache.keys", cache),
+      values: layer.state("cache.values", cache),
+      ...positions,
+      heads
+    },
     "attention"
   )
 }
@@ -66,12 +71,12 @@ export const forward = (spec: Sized<GptConfig>, options: ForwardOptions): Forwar
   const builder = Builder.make(options.name)
   const { linear, norm, parameter } = layersOf(builder, spec.model, options)
   const drop = dropoutOf(builder, options.training)
-  const places = placesOf(builder, options)
+  const positions = positionsOf(builder, options)
   const table = parameter(names.table, [spec.vocabularySize, embedding])
   let x = builder.embedding(
     {
       tokens: builder.input(Ports.tokens, [options.batch, options.length], "i32"),
-      offset: places.offset,
+      offset: positions.offset,
       table,
       positions: parameter(names.positions, [spec.sequenceLength, embedding])
     },
@@ -88,7 +93,7 @@ export const forward = (spec: Sized<GptConfig>, options: ForwardOptions): Forwar
       embedding,
       `${scope}.attn.c_attn`
     )
-    const attended = attend(builder.within(scope), qkv, places, spec, options)
+    const attended = attend(builder.within(scope), qkv, positions, spec, options)
     const projected = linear(attended, weights.attentionOutput, embedding, embedding, `${scope}.attn.c_proj`)
     x = builder.add(x, drop(projected, dropout, `${scope}.attn.dropout`), `${scope}.attn.residual`)
     const hidden = linear(

@@ -16,7 +16,7 @@ import type { Tensor } from "@trainyard/backends/program/Program"
 import { dropoutOf } from "../dropoutOf.ts"
 import type { Forward, ForwardOptions, Sized } from "../Family.ts"
 import { Ports } from "../Ports.ts"
-import { type Places, placesOf } from "../places.ts"
+import { type Positions, positionsOf } from "../positions.ts"
 import type { QwenConfig } from "../Qwen.ts"
 import { dropoutsOf } from "./dropouts.ts"
 import { names } from "./parameters.ts"
@@ -29,7 +29,7 @@ interface Context {
   readonly builder: Builder.Builder
   readonly spec: Sized<QwenConfig>
   readonly options: ForwardOptions
-  readonly places: Places
+  readonly positions: Positions
   readonly norm: (x: Tensor, weights: string, size: number, scope: string) => Tensor
   readonly linear: (x: Tensor, weights: string, output: number, scope: string) => Tensor
 }
@@ -42,7 +42,7 @@ const contextOf = (spec: Sized<QwenConfig>, options: ForwardOptions): Context =>
     builder,
     spec,
     options,
-    places: placesOf(builder, options),
+    positions: positionsOf(builder, options),
     norm: (x, weights, size, scope) =>
       builder.apply(
         "rmsNorm",
@@ -57,7 +57,7 @@ const contextOf = (spec: Sized<QwenConfig>, options: ForwardOptions): Context =>
 
 /** Queries or keys [B, T, H·D], normalised head by head and turned by their positions. */
 const positioned = (
-  { norm, places, spec, builder }: Context,
+  { norm, positions, spec, builder }: Context,
   x: Tensor,
   heads: number,
   weights: string,
@@ -67,7 +67,7 @@ const positioned = (
   const normed = spec.model.qkNorm ? norm(x, weights, headWidth, `${scope}_norm`) : x
   return builder.apply(
     "rope",
-    { x: normed, offset: places.offset },
+    { x: normed, offset: positions.offset },
     { heads, theta: spec.model.theta },
     `${scope}_rope`
   )
@@ -75,7 +75,7 @@ const positioned = (
 
 /** The attention layer without its output projection: [B, T, C] to [B, T, H·D]. */
 const attention = (context: Context, x: Tensor, weights: LayerNames, scope: string): Tensor => {
-  const { builder, linear, options, places, spec } = context
+  const { builder, linear, options, positions, spec } = context
   const { heads } = spec.model
   const { keyValue, keyValueHeads: groups, query: width } = widthsOf(spec.model)
   const query = positioned(
@@ -106,7 +106,7 @@ const attention = (context: Context, x: Tensor, weights: LayerNames, scope: stri
   const values = builder.state(`${scope}.cache.values`, cache)
   return builder.apply(
     "groupedAttentionCached",
-    { query, key, value, keys, values, ...places },
+    { query, key, value, keys, values, ...positions },
     shared,
     `${scope}.attention`
   )

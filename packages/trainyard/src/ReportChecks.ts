@@ -21,7 +21,10 @@ export const baselineFlag = RunOptions.pathFlag("baseline", "FILE").pipe(
 )
 
 /** Reads the baseline before anything runs: a file that cannot be used is a mistake in the command line. */
-export const open = Effect.fn("Judging.open")(function* (file: Option.Option<string>, pipeline: Pipeline) {
+export const open = Effect.fn("ReportChecks.open")(function* (
+  file: Option.Option<string>,
+  pipeline: Pipeline
+) {
   if (Option.isNone(file)) return undefined
   if (!pipeline.nodes.some(({ kind }) => kind.name === Report.name)) {
     return yield* new WrongUsage({
@@ -34,14 +37,14 @@ export const open = Effect.fn("Judging.open")(function* (file: Option.Option<str
 const decodeReport = Schema.decodeUnknownOption(Schema.toType(Report.value))
 
 /** A report of the run. */
-export interface Judged {
+export interface FoundReport {
   readonly stage: string
   readonly directory: string
   readonly report: ReportValue
 }
 
 /** The reports that a run made or reused. */
-export const reportsOf = (result: Runner.Result): ReadonlyArray<Judged> =>
+export const reportsOf = (result: Runner.Result): ReadonlyArray<FoundReport> =>
   result.stages.flatMap(({ artifact, name }) => {
     if (artifact?.kind !== Report.name) return []
     return Option.match(decodeReport(artifact.value), {
@@ -50,10 +53,10 @@ export const reportsOf = (result: Runner.Result): ReadonlyArray<Judged> =>
     })
   })
 
-const compareOne = Effect.fnUntraced(function* (baseline: Baseline.Baseline, judged: Judged) {
+const compareOne = Effect.fnUntraced(function* (baseline: Baseline.Baseline, found: FoundReport) {
   const path = yield* Path.Path
-  const own = yield* Baseline.read(path.join(judged.directory, "report.json"))
-  return { ...judged, compared: { baseline, difference: yield* Baseline.compare(baseline, own) } }
+  const own = yield* Baseline.read(path.join(found.directory, "report.json"))
+  return { ...found, compared: { baseline, difference: yield* Baseline.compare(baseline, own) } }
 })
 
 /** Appends to the file that GitHub shows under the job. What a workflow shows is no reason for a run to fail. */
@@ -83,7 +86,7 @@ const isWorkflow = Config.Boolean("GITHUB_ACTIONS").pipe(Effect.orElseSucceed(()
  * Compares the run's reports with the baseline, says so on standard error, and appends the summary. Gives the exit code: 3 also where a
  * report is worse than the baseline; and how the reports differ, by their folders. Nothing is compared where a stage failed.
  */
-export const conclude = Effect.fn("Judging.conclude")(function* (
+export const conclude = Effect.fn("ReportChecks.conclude")(function* (
   result: Runner.Result,
   baseline: Baseline.Baseline | undefined
 ) {

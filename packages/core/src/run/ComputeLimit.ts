@@ -5,8 +5,8 @@
 import { Context, Effect, Layer, type Scope, Semaphore } from "effect"
 
 /** Asked for by a stage of the run before it computes; the runner provides it. */
-export class Turns extends Context.Service<
-  Turns,
+export class ComputeLimit extends Context.Service<
+  ComputeLimit,
   {
     /**
      * Waits until `stage` may compute, and keeps its turn until the scope closes. `onWaiting` receives the stages that compute now, only
@@ -17,15 +17,15 @@ export class Turns extends Context.Service<
       onWaiting: (holders: ReadonlyArray<string>) => Effect.Effect<void>
     ) => Effect.Effect<void, never, Scope.Scope>
   }
->()("@trainyard/core/Turns") {
-  /** Turns for one run in which at most `jobs` stages compute at the same time. */
-  static readonly layer = (jobs: number): Layer.Layer<Turns> =>
+>()("@trainyard/core/ComputeLimit") {
+  /** For one run in which at most `jobs` stages compute at the same time. */
+  static readonly layer = (jobs: number): Layer.Layer<ComputeLimit> =>
     Layer.effect(
-      Turns,
+      ComputeLimit,
       Effect.gen(function* () {
         const places = yield* Semaphore.make(jobs)
         const holders = new Set<string>()
-        const take = Effect.fn("Turns.take")(function* (
+        const take = Effect.fn("ComputeLimit.take")(function* (
           stage: string,
           onWaiting: (holders: ReadonlyArray<string>) => Effect.Effect<void>
         ) {
@@ -36,7 +36,7 @@ export class Turns extends Context.Service<
             () => Effect.sync(() => holders.delete(stage))
           )
         })
-        return Turns.of({ take })
+        return ComputeLimit.of({ take })
       })
     )
 }

@@ -7,7 +7,7 @@ import type { RunStream } from "../events/EventStream.ts"
 import type { PlannedStage } from "../graph/Plan.ts"
 
 /** A stage failed in another process, which says how. */
-export class FailedElsewhere extends Schema.TaggedError<FailedElsewhere>()("FailedElsewhere", {
+export class RemoteFailure extends Schema.TaggedError<RemoteFailure>()("RemoteFailure", {
   /** The error's tag there. */
   error: Schema.String,
   message: Schema.String,
@@ -25,16 +25,15 @@ export interface Order {
   readonly onBegin: Effect.Effect<void>
 }
 
-export interface Maker {
+export interface Executor {
   /**
    * Has a stage made. Its events come in order through the run's stream. Succeeds once the artifact is in the store; "taken back" when it was
    * not begun because another stage failed. When interrupted, it ends once what was at work has been saved.
    */
-  readonly make: (order: Order) => Effect.Effect<"ran" | "cached" | "taken back", FailedElsewhere, RunStream>
+  readonly make: (order: Order) => Effect.Effect<"ran" | "cached" | "taken back", RemoteFailure, RunStream>
 }
 
 /** Undefined where the runner runs the stages itself. */
-export const Elsewhere: Context.Reference<Maker | undefined> = Context.Reference<Maker | undefined>(
-  "@trainyard/core/Elsewhere",
-  { defaultValue: () => undefined }
-)
+export const RemoteExecutor: Context.Reference<Executor | undefined> = Context.Reference<
+  Executor | undefined
+>("@trainyard/core/RemoteExecutor", { defaultValue: () => undefined })

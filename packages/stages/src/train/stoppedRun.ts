@@ -7,7 +7,10 @@ import { Effect, FileSystem } from "effect"
 import type { TrainedRun } from "./TrainedRun.ts"
 
 /** Copies a run's files into a folder and gives its value. */
-export const leave = Effect.fn("train.leave")(function* (run: Artifact<typeof TrainedRun>, output: string) {
+export const copyStoppedRun = Effect.fn("train.copyStoppedRun")(function* (
+  run: Artifact<typeof TrainedRun>,
+  output: string
+) {
   const fs = yield* FileSystem.FileSystem
   const journal = yield* Journal
   yield* journal.publish({
