@@ -240,23 +240,25 @@ describe("examples", () => {
 
 describe("pipelines", () => {
   const asked = inOneProcess()
-  test.each(["pipelines/quickstart.ts", "pipelines/c-code.ts", "pipelines/c-code-best.ts"])(
-    "%s can be planned",
-    async (path) => {
-      const { code, stdout } = await asked({ directory: emptyFolder() }, "plan", file(path))
-      expect(code).toBe(0)
-      for (const name of [
-        "clean",
-        "collect",
-        "split",
-        "tokenize",
-        "dataset",
-        "train",
-        "checkpoint",
-        "validate"
-      ]) {
-        expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
-      }
+  test.each([
+    "pipelines/quickstart.ts",
+    "pipelines/c-code.ts",
+    "pipelines/c-code-best.ts",
+    "pipelines/c-code-editor.ts"
+  ])("%s can be planned", async (path) => {
+    const { code, stdout } = await asked({ directory: emptyFolder() }, "plan", file(path))
+    expect(code).toBe(0)
+    for (const name of [
+      "clean",
+      "collect",
+      "split",
+      "tokenize",
+      "dataset",
+      "train",
+      "checkpoint",
+      "validate"
+    ]) {
+      expect(stdout).toMatch(new RegExp(`^${name} `, "m"))
     }
-  )
+  })
 })
