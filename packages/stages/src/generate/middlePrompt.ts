@@ -1,5 +1,5 @@
 /** Prompts of models that fill in the middle: see `tokenize/sentinels.ts` for the order of their parts. */
-import { sentinelNames as names, type Sentinels } from "../tokenize/sentinels.ts"
+import { arranged, sentinelNames as names, type Sentinels } from "../tokenize/sentinels.ts"
 
 /** The parts of a prompt that an editor has written with the sentinels as text; undefined where it is no such prompt. */
 export const partsOf = (prompt: string): { readonly before: string; readonly after: string } | undefined => {
@@ -29,7 +29,7 @@ export const fitted = (ids: ReadonlyArray<number>, most: number): Fitted => ({
  * loses its beginning.
  */
 export const middlePrompt = (
-  { middle, prefix, suffix }: Sentinels,
+  sentinels: Sentinels,
   before: ReadonlyArray<number>,
   after: ReadonlyArray<number>,
   most: number
@@ -38,7 +38,7 @@ export const middlePrompt = (
   const keptAfter = after.slice(0, Math.max(room - before.length, Math.floor(room / 4)))
   const keptBefore = before.slice(Math.max(0, before.length - (room - keptAfter.length)))
   return {
-    ids: [prefix, ...keptBefore, suffix, ...keptAfter, middle],
+    ids: arranged(sentinels, keptBefore, keptAfter),
     cut: before.length + after.length - keptBefore.length - keptAfter.length
   }
 }

@@ -3,7 +3,7 @@
  * have written.
  */
 import { Schema } from "effect"
-import { sentinelTokens } from "./sentinels.ts"
+import { type Order, orderKey, sentinelTokens } from "./sentinels.ts"
 import { lexerPattern } from "./splitting.ts"
 
 export const endToken = "<|endoftext|>"
@@ -98,7 +98,9 @@ export const configJson = (unknown: boolean, fillsInTheMiddle = false) => ({
   tokenizer_class: "PreTrainedTokenizerFast",
   ...gpt2Settings(endToken),
   ...(unknown ? { unk_token: unknownToken } : {}),
-  ...(fillsInTheMiddle ? { additional_special_tokens: sentinelTokens } : {}),
+  ...(fillsInTheMiddle
+    ? { additional_special_tokens: sentinelTokens, [orderKey]: "suffix-prefix-middle" satisfies Order }
+    : {}),
   clean_up_tokenization_spaces: false
 })
 

@@ -51,7 +51,7 @@ export const fields = {
    */
   documentMask: Schema.optionalKey(Schema.Boolean),
   /**
-   * Share of the training documents that are read in the order prefix, suffix, middle, so that the model learns to fill in the middle: 0.5 is
+   * Share of the training documents that are rearranged, with the middle at the end, so that the model learns to fill in the middle: 0.5 is
    * usual. Each document in each window is drawn anew in each epoch, and so are its cuts, at lines and characters. Needs a tokenizer with
    * `fillInTheMiddle`. The validation and the test split stay plain text. A teacher should have been trained so too.
    * @defaultValue 0

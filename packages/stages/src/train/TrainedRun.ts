@@ -80,7 +80,7 @@ export const TrainedRun = Artifact.kind({
     learning: Schema.Struct({
       windows: Schema.Literals(["stream", "documents"]),
       documentMask: Schema.Boolean,
-      /** Share of the training documents that were read in the order prefix, suffix, middle; absent where none were. */
+      /** Share of the training documents that were rearranged to fill in the middle; absent where none were. */
       fillInTheMiddle: Schema.optionalKey(Schema.Finite),
       /** Whose predictions were mixed with the text. */
       teacher: Schema.optionalKey(

@@ -1,8 +1,9 @@
 /**
- * Fill-in-the-middle while training: a share of what a batch has of documents is put into the order prefix, suffix, middle,
+ * Fill-in-the-middle while training: a share of what a batch has of documents is put into the tokenizer's order, here that of suffix, prefix,
+ * middle,
  *
- *   inputs   <|fim_prefix|> p1 .. pa <|fim_suffix|> s1 .. sb <|fim_middle|> m1 .. mc
- *   targets  p1             .. pa -  s1             .. sb -  m1             .. mc <|endoftext|>
+ *   inputs   <|fim_prefix|> <|fim_suffix|> s1 .. sb <|fim_middle|> p1 .. pa m1 .. mc
+ *   targets  -              s1             .. sb -  p1             .. pa m1 .. mc <|endoftext|>
  *
  * with - for no target: the sentinels are given with a prompt, and what predicts a text gives them no share of its own. It happens when a batch
  * is read and not in the dataset, so that each epoch draws other documents and other cuts, every document is read as plain text too, what else
@@ -11,13 +12,13 @@
  * A stretch of a document keeps its length: the sentinels, and a token that a cut has broken into more, take the place of the last tokens of
  * the suffix, then of the first ones of the prefix, as in a prompt that is too long for its context.
  *
- * Source: Bavarian et al. 2022, "Efficient Training of Language Models to Fill in the Middle", arXiv:2207.14255: the order
- * prefix-suffix-middle, and section 4.4, context-level fill-in-the-middle.
+ * Source: Bavarian et al. 2022, "Efficient Training of Language Models to Fill in the Middle", arXiv:2207.14255: the orders,
+ * and section 4.4, context-level fill-in-the-middle.
  */
 import { Effect } from "effect"
 import type { Codec } from "../generate/decoding.ts"
 import { draws } from "../model/draws.ts"
-import type { Sentinels } from "../tokenize/sentinels.ts"
+import { arranged, type Sentinels } from "../tokenize/sentinels.ts"
 import { cutMiddle } from "./middles.ts"
 
 /** How documents are transformed. */
@@ -53,14 +54,9 @@ const ordered = Effect.fnUntraced(function* <E>(
   if (room < 0) return undefined
   const excess = Math.max(0, prefix.length + suffix.length - room)
   const fromSuffix = Math.min(excess, suffix.length)
-  return [
-    sentinels.prefix,
-    ...prefix.slice(excess - fromSuffix),
-    sentinels.suffix,
-    ...suffix.slice(0, suffix.length - fromSuffix),
-    sentinels.middle,
-    ...middle
-  ]
+  const before = prefix.slice(excess - fromSuffix)
+  const after = suffix.slice(0, suffix.length - fromSuffix)
+  return [...arranged(sentinels, before, after), ...middle]
 })
 
 /** What a batch reads and predicts: rows of tokens, one behind the other. */

@@ -31,7 +31,7 @@ const batchOf = ({ learning, sequenceLength }: Run): string => {
     ...(documentMask ? ["attention within documents"] : []),
     ...(fillInTheMiddle === undefined
       ? []
-      : [`${share(fillInTheMiddle)} of the documents in the order prefix, suffix, middle`])
+      : [`${share(fillInTheMiddle)} of the documents rearranged, with the middle at the end`])
   ].join(", ")
 }
 

@@ -1,6 +1,7 @@
 /**
  * How well a model fills in lines of documents that it was not trained on. A line of a document is left out, with its line break kept after it;
- * the model writes it from the text before and after, always with the most likely token, until it ends or the limit comes.
+ * the model writes it from the text before and after, always with the most likely token, until it ends or the limit comes. What it writes after
+ * a line break does not count, as in the single-line task of Fried et al. 2022, "InCoder", arXiv:2204.05999.
  */
 import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
@@ -128,9 +129,11 @@ export const measureMiddles = Effect.fn("validate.measureMiddles")(function* <E,
     while (yield* step);
     yield* options.progress(Math.min(first + rows, order.length), order.length)
   }
-  const written = yield* Effect.forEach(made, (tokens) => codec.decode(tokens))
+  const written = yield* Effect.forEach(made, (tokens) =>
+    Effect.map(codec.decode(tokens), (text) => text.split("\n", 1)[0] ?? "")
+  )
   const ended = made.map((tokens) => (tokens.length <= limit ? 1 : 0))
-  const exact = gaps.map(({ line }, index) => (ended[index] === 1 && written[index] === line ? 1 : 0))
+  const exact = gaps.map(({ line }, index) => (written[index] === line ? 1 : 0))
   const similar = gaps.map(({ line }, index) => editSimilarity(line, written[index]!))
   const figures: FillInTheMiddle = {
     lines: gaps.length,

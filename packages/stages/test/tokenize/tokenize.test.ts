@@ -48,7 +48,12 @@ layer(Running.layer)("tokenize", (it) => {
       const { directory, value } = artifact
       const tokenizer = yield* Tokenizer.load(directory)
       const sentinels = yield* sentinelsOf(directory)
-      assert.deepStrictEqual(sentinels, { prefix: 317, suffix: 318, middle: 319 })
+      assert.deepStrictEqual(sentinels, {
+        prefix: 317,
+        suffix: 318,
+        middle: 319,
+        order: "suffix-prefix-middle"
+      })
       assert.deepInclude(value, { vocabularySize: 320, endTokenId: 316 })
       assert.strictEqual(tokenizer.vocabularySize, 320)
       const names = "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import { codecOf } from "../../src/generate/Completion.ts"
-import { sentinelsOf } from "../../src/tokenize/sentinels.ts"
+import { orders, sentinelsOf } from "../../src/tokenize/sentinels.ts"
 import * as Tokenizer from "../../src/tokenize/Tokenizer.ts"
 import { type Filling, fillStretch, shortestStretch } from "../../src/train/fillInTheMiddle.ts"
 import { config, dataset, placeOf, texts } from "../middleModel.ts"
@@ -18,7 +18,7 @@ const fillingOf = Effect.fnUntraced(function* (directory: string, share: number)
   return { share, seed: 5, sentinels, codec: codecOf(tokenizer), endTokenId: tokenizer.endTokenId }
 })
 
-/** A stretch of a batch after it was transformed: the parts of its text, and what it predicts. */
+/** A stretch of a batch after it was transformed: the suffix and the rest of its text, and what it predicts. */
 const filled = Effect.fnUntraced(function* <E>(
   filling: Filling<E>,
   targets: ReadonlyArray<number>,
@@ -38,9 +38,13 @@ const filled = Effect.fnUntraced(function* <E>(
   const end = rows.targets.indexOf(filling.endTokenId) + 1
   const decode = (from: number, to: number) => filling.codec.decode(tokens.slice(from, to))
   return {
-    prefix: yield* decode(1, suffixAt),
-    suffix: yield* decode(suffixAt + 1, middleAt),
-    middle: yield* decode(middleAt + 1, end),
+    parts:
+      filling.sentinels.order === "suffix-prefix-middle"
+        ? { text: yield* decode(middleAt + 1, end), suffix: yield* decode(suffixAt + 1, middleAt) }
+        : {
+            text: (yield* decode(1, suffixAt)) + (yield* decode(middleAt + 1, end)),
+            suffix: yield* decode(suffixAt + 1, middleAt)
+          },
     tokens,
     targets: Array.from(rows.targets),
     ends: { suffixAt, middleAt, end }
@@ -48,21 +52,22 @@ const filled = Effect.fnUntraced(function* <E>(
 })
 
 layer(Running.layer, { excludeTestServices: true })("fill in the middle", (it) => {
-  it.effect("a transformed document is its text in three parts, but for a little at its ends", () =>
+  it.effect.each(orders)("a document in the order %s is its text, but for a little at its ends", (order) =>
     Effect.gen(function* () {
-      const filling = yield* fillingOf((yield* dataset()).directory, 0.999)
+      const own = yield* fillingOf((yield* dataset()).directory, 0.999)
+      const filling = { ...own, sentinels: { ...own.sentinels, order } }
       let transformed = 0
       for (const [key, text] of [...texts, ...fc.sample(anyText, { numRuns: 200, seed: 2 })].entries()) {
         const ids = [...(yield* filling.codec.encode(text)), filling.endTokenId]
-        const parts = yield* filled(filling, ids, key)
-        if (parts === undefined) continue
+        const stretch = yield* filled(filling, ids, key)
+        if (stretch === undefined) continue
         transformed++
-        const joined = parts.prefix + parts.middle + parts.suffix
+        const joined = stretch.parts.text + stretch.parts.suffix
         const whole = joined.replaceAll("\uFFFD", "")
         assert.include(text, whole)
         // What a cut breaks takes a few tokens, and the sentinels three.
         assert.isAtLeast(whole.length, text.length - 80)
-        const { ends, targets, tokens } = parts
+        const { ends, targets, tokens } = stretch
         // Every token is the target of the one before it, apart from the sentinels; nothing follows the end.
         for (const [index, target] of targets.entries()) {
           const isGiven = index + 1 === ends.suffixAt || index + 1 === ends.middleAt

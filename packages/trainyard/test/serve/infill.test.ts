@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Serving, serve } from "./serving.ts"
 
-const sentinels = { prefix: 1, suffix: 2, middle: 3 }
+const sentinels = { prefix: 1, suffix: 2, middle: 3, order: "suffix-prefix-middle" } as const
 
 let plain: Serving
 let filling: Serving
@@ -99,10 +99,12 @@ describe("/infill", () => {
 })
 
 describe("a fill-in-the-middle prompt", () => {
-  test("has prefix, suffix and middle in this order", async () => {
-    expect(middlePrompt(sentinels, [10, 11], [20], 100)).toEqual({ ids: [1, 10, 11, 2, 20, 3], cut: 0 })
+  test("has prefix and suffix in the order of the model's tokenizer", async () => {
+    expect(middlePrompt(sentinels, [10, 11], [20], 100)).toEqual({ ids: [1, 2, 20, 3, 10, 11], cut: 0 })
+    const elsewhere = { ...sentinels, order: "prefix-suffix-middle" } as const
+    expect(middlePrompt(elsewhere, [10, 11], [20], 100)).toEqual({ ids: [1, 10, 11, 2, 20, 3], cut: 0 })
     const idsOf = (text: string) => Effect.runPromise(filling.model.codec.encode(text))
-    const prompt = [1, ...(await idsOf("ab")), 2, ...(await idsOf("c")), 3]
+    const prompt = [1, 2, ...(await idsOf("c")), 3, ...(await idsOf("ab"))]
     const written = "<|fim_prefix|>ab<|fim_suffix|>c<|fim_middle|>"
     const [bySuffix, byTokens, byText] = await Promise.all(
       [{ prompt: "ab", suffix: "c" }, { prompt }, { prompt: written }].map(async (given) => {
@@ -120,7 +122,7 @@ describe("a fill-in-the-middle prompt", () => {
     const before = Array.from({ length: 50 }, (_, index) => 100 + index)
     const after = Array.from({ length: 50 }, (_, index) => 200 + index)
     const { cut, ids } = middlePrompt(sentinels, before, after, 43)
-    expect(ids).toEqual([1, ...before.slice(20), 2, ...after.slice(0, 10), 3])
+    expect(ids).toEqual([1, 2, ...after.slice(0, 10), 3, ...before.slice(20)])
     expect(cut).toBe(60)
     expect(middlePrompt(sentinels, before.slice(40), after, 43).ids).toHaveLength(43)
   })
