@@ -33,6 +33,33 @@ template <bool GELU, bool SLOPE, bool BLENDS = false>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
+  // Whole panels have their vectors side by side, so that neither waits for the other's arithmetic.
+  if (columns == panel) {
+    for (int64_t i = m0; i < m0 + rows; i++) {
+      const int64_t at = i * p.row + n0;
+      vf v[panelVectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        v[j] = load(c + at + j * LANES);
+        if (bias != nullptr) v[j] = v[j] + load(bias + n0 + j * LANES);
+        if (BLENDS) v[j] = all(p.alpha) * v[j] + all(p.beta) * load(residual + at + j * LANES);
+        else if (residual != nullptr) v[j] = v[j] + load(residual + at + j * LANES);
+        if (gate != nullptr) v[j] = siluOf(load(gate + at + j * LANES)) * v[j];
+      }
+      vf g[panelVectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        if (SLOPE) v[j] = v[j] * geluSlope(load(geluX + at + j * LANES));
+        if (GELU) g[j] = geluOf(v[j]);
+      }
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        store(c + at + j * LANES, v[j]);
+        if (GELU) store(gelu + at + j * LANES, g[j]);
+      }
+    }
+    return;
+  }
   for (int64_t i = m0; i < m0 + rows; i++)
     for (int64_t j = n0; j < n0 + columns; j += LANES) {
       const int64_t some = n0 + columns - j < LANES ? n0 + columns - j : LANES, at = i * p.row + j;
