@@ -36,23 +36,27 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
-  // C is often far away: it comes while the sums are taken.
+  // C is often far away: it comes while the sums are taken, a row at a time, because the nearest cache waits for a few lines at once only.
+  float* far = c;
+  const int64_t piece = k / ROWS + 1;
+  for (int64_t n = 0; n < k;) {
+    const int64_t end = n + piece < k ? n + piece : k;
+#pragma GCC unroll 4
+    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(far + j * LANES, 1);
+    far += cRow;
+    for (; n < end; n++) {
+      vf right[panelVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < panelVectors; j++) right[j] = load(b + j * LANES);
 #pragma GCC unroll 16
-  for (int i = 0; i < ROWS; i++)
+      for (int i = 0; i < ROWS; i++) {
+        const vf left = all(a[i * aRow]);
 #pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(c + i * cRow + j * LANES, 1);
-  for (int64_t n = 0; n < k; n++) {
-    vf right[panelVectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) right[j] = load(b + j * LANES);
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const vf left = all(a[i * aRow]);
-#pragma GCC unroll 4
-      for (int j = 0; j < panelVectors; j++) sum[i][j] = multiplyAdd<PAIRED>(left, right[j], sum[i][j]);
+        for (int j = 0; j < panelVectors; j++) sum[i][j] = multiplyAdd<PAIRED>(left, right[j], sum[i][j]);
+      }
+      a += aStep;
+      b += bStep;
     }
-    a += aStep;
-    b += bStep;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
