@@ -1,12 +1,13 @@
 /** Long sequences: attention and its gradient need memory in proportion to the tokens, on one thread and on several. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { tiny, trainProgram } from "../src/contract/tinyGpt.ts"
 import { engine as cpu } from "../src/cpu/engine.ts"
 import { load } from "../src/native/addon.ts"
 import { describe as described } from "../src/native/describe.ts"
 import { fuse } from "../src/native/fuse.ts"
 import { make } from "../src/program/Builder.ts"
-import type { Program } from "../src/program/Program.ts"
+import { type Program, sessionTensors, sizeOf } from "../src/program/Program.ts"
 import { plan } from "../src/program/plan.ts"
 
 const heads = 2
@@ -21,6 +22,10 @@ const programOf = (time: number): Program => {
   const [dqkv] = b.step("attentionBackward", [dy, qkv, y!, logSumExp!], { heads })
   return b.build([dqkv!])
 }
+
+/** A whole training step on one such sequence: what is kept of every layer, and the loss in chunks. */
+const stepOf = (time: number): Program =>
+  trainProgram({ ...tiny, batch: 1, time, width, heads, layers: 1, vocabulary: 64 })
 
 /** Four times the tokens take at most so many times the memory; sixteen times where a matrix of scores is kept. */
 const most = 5
@@ -50,15 +55,23 @@ describe("a sequence of 4,096 tokens", () => {
     for (const [path, { name }] of addon.paths().entries())
       for (const bf16 of [false, true]) {
         if (!addon.paths()[path]!.supported) continue
-        const used = (time: number) => {
-          const session = addon.open({ path, bf16, threads: 2, sizes: [] })
-          const program = fuse(programOf(time))
-          addon.prepare(session, described(program, plan(program), new Map()).described)
+        const used = (program: Program) => {
+          const held = sessionTensors(program)
+          const sizes = held.map(({ shape }) => sizeOf(shape))
+          const session = addon.open({ path, bf16, threads: 2, sizes })
+          const numbers = new Map(held.map((tensor, index) => [tensor.name, index]))
+          const fused = fuse(program)
+          addon.prepare(session, described(fused, plan(fused), numbers).described)
           const bytes = addon.bytes(session)
           addon.close(session)
           return bytes
         }
-        assert.isBelow(used(4096) / used(1024), most, `${name}${bf16 ? " in bf16" : ""}`)
+        for (const programAt of [programOf, stepOf])
+          assert.isBelow(
+            used(programAt(4096)) / used(programAt(1024)),
+            most,
+            `${name}${bf16 ? " in bf16" : ""}`
+          )
       }
   })
 })

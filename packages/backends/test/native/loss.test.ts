@@ -6,19 +6,22 @@ import { Draft } from "../../src/contract/Draft.ts"
 import { judge, runCases } from "../../src/contract/running.ts"
 import { engineFor, paths } from "./paths.ts"
 
-/** Loss and gradients, neighbours (computed in one pass) or apart; 530 rows and tokens are two whole blocks and a part. */
-const lossCase = (apart: boolean) => {
+/**
+ * Loss and gradients, neighbours (computed in one pass) or apart; 530 rows and tokens are two whole blocks and a part, and a width of 600 is two
+ * blocks and a part, in pairs of bf16 one and a part.
+ */
+const lossCase = (apart: boolean, rows = 530, tokens = 530, width = 40) => {
   const d = new Draft("projectionLoss", 11)
-  const x = d.floats("x", [530, 40])
-  const table = d.floats("table", [530, 40])
-  const targets = d.integers("targets", [530], 530, -1)
+  const x = d.floats("x", [rows, width])
+  const table = d.floats("table", [tokens, width])
+  const targets = d.integers("targets", [rows], tokens, -1)
   const logSumExp = d.step("projectionLoss", [x, table, targets])[3]!
   const dLoss = d.floats("dLoss", [1])
   if (apart) d.step("gelu", [x])
   d.step("projectionLossBackward", [dLoss, x, table, targets, logSumExp])
   return d.done()
 }
-const cases = [lossCase(false), lossCase(true)]
+const cases = [lossCase(false), lossCase(true), lossCase(false, 37, 301, 600), lossCase(true, 37, 301, 600)]
 
 describe.each(paths)("the loss of large shapes on %s", async (kernels) => {
   const engine = engineFor(kernels)

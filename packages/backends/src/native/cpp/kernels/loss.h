@@ -1,63 +1,22 @@
 // The output layer and its loss, in chunks of rows: logits of one chunk, their softmax, and both gradients from them, so that
 // logits are computed once and all of them never exist together.
 //
-// Logits are kept with tokens down and rows of x across, in the very layout that the table's gradient reads: for each block of
+// Logits are kept with tokens down and rows of x across, in the very layout that both gradients' products read: for each block of
 // `depth` rows, the tokens `stripRow` apart. A row of x is a lane of a vector, so that largest logits and sums of exponentials
-// need nothing across lanes. The table itself is read as it is, and brought into the tiles' order block by block in the caches:
-// no copy of it is kept. A worker takes its rows from x to dx without meeting anyone; the table's gradient alone needs everyone's.
+// need nothing across lanes. A worker takes its rows from x to dx without meeting anyone; the table's gradient alone needs everyone's.
 //
 // Exponentials are taken against the largest logit of their block of tokens, as soon as the block is there, and brought to the
-// row's log-sum-exp when the gradient is made.
+// row's log-sum-exp when the gradient is made. In bf16 they are kept as pairs of neighbouring rows, which the table's gradient reads: logits
+// as floats never leave the worker that computes them. The gradient of x wants pairs of neighbouring tokens, made beside the others.
 #pragma once
 
 #include <cfloat>
 #include <cmath>
 
-#include "lossPaired.h"
+#include "lossTable.h"
 
 namespace trainyard {
 namespace {
-
-// Rows of a chunk: enough blocks of `depth` that many workers find some dozens of rows each.
-struct LossShape {
-  int64_t rows, width, v;
-  int64_t rowBlocks, chunk;  // of a chunk: blocks of rows; rows, a whole number of panels
-  int64_t blocks;            // of tokens
-  bool gradient;
-};
-FORCE LossShape lossShape(const Step& s, int workers) {
-  LossShape l;
-  l.rows = rowsOf(s.inputs[0]);
-  l.width = widthOf(s.inputs[0]);
-  l.v = s.inputs[1]->shape[0];
-  const int64_t wanted = (workers + 3) / 4, all = (l.rows + depth - 1) / depth;
-  l.rowBlocks = wanted < all ? wanted : all;
-  l.chunk = l.rowBlocks > 1 || l.rows > depth ? l.rowBlocks * depth : upTo(l.rows, panel);
-  l.blocks = (l.v + depth - 1) / depth;
-  l.gradient = s.outputs[4] != nullptr || s.outputs[5] != nullptr;
-  return l;
-}
-// Floats of logits, of numbers for each row, and of what a worker has for itself: a block of the table, and strips of its rows.
-FORCE size_t lossLogits(const LossShape& l) { return (size_t)(l.rowBlocks * (l.gradient ? l.v : depth) * stripRow); }
-FORCE size_t lossPerRow(const LossShape& l) { return (size_t)(upTo(l.rows, LANES) + 2 * l.blocks * l.chunk); }
-FORCE size_t lossTable(const LossShape& l) {
-  const size_t strips = leftSize(depth, l.width, full), panels = (size_t)(depth * upTo(l.width, panel));
-  return strips > panels ? strips : panels;
-}
-FORCE size_t lossOwn(const LossShape& l) { return lossTable(l) + leftSize(depth, depth, full); }
-
-// `rows` rows of `width` numbers as panels of `panel` columns, each `unitsOf(rows)` deep.
-static void packPanels(Mode mode, const float* from, int64_t rows, int64_t width, float* to) {
-  const int64_t units = unitsOf(mode, rows), wide = mode == paired ? 2 : 1;
-  for (int64_t u = 0; u < units; u++)
-    for (int64_t n0 = 0; n0 < width; n0 += panel) {
-      const int64_t columns = width - n0 < panel ? width - n0 : panel;
-      const float* first = from + wide * u * width + n0;
-      float* at = to + n0 * units + u * panel;
-      packAcross(mode, first, wide == 2 && 2 * u + 1 < rows ? first + width : nullptr, columns, at);
-      for (int64_t i = columns; i < panel; i++) at[i] = 0.0f;
-    }
-}
 
 // One step's loss. PAIRED: products take pairs of bf16 from registers.
 template <bool PAIRED>
@@ -73,13 +32,20 @@ struct LossByTokens {
   float *logits, *perRow;
   // [blocks, chunk] each: the block's largest logit, later what makes an exponential its share of the gradient; the sums.
   float *most, *total;
-  float *right, *rightStraight, *own;
+  float *strips, *panels;        // the table
+  float *right, *rightStraight;  // x
+  float* own;                    // in pairs: logits of a block, then gradients of a block as pairs of tokens
+  Range mine;                    // rows of the chunk
 
-  float* blockAt(int64_t row, int64_t block) const {
+  // Where a chunk's row has its logits of a block, or its gradients, which in pairs take half of the room.
+  float* keptAt(int64_t row, int64_t block) const {
     const int64_t tokens = l.gradient ? l.v : depth, first = l.gradient ? block * depth : 0;
-    return logits + (row / depth * tokens + first) * stripRow + row % depth;
+    return logits + (row / depth * tokens + first) * stripRow + (PAIRED ? row % depth / 2 : row % depth);
   }
-  int64_t tokensOf(int64_t block) const { return l.v - block * depth < depth ? l.v - block * depth : depth; }
+  // Logits that were just computed.
+  float* blockAt(int64_t row, int64_t block) const { return PAIRED ? own + row - mine.begin : keptAt(row, block); }
+  float* ownGradients(int64_t row) const { return own + depth * stripRow + row - mine.begin; }
+  int64_t tokensOf(int64_t block) const { return l.tokensOf(block); }
   // Calls body(row, lane, token) for the rows of a panel whose target lies in the block.
   template <typename F>
   void targetsIn(int64_t block, int64_t r0, int64_t row, int64_t end, F body) const {
@@ -95,12 +61,12 @@ struct LossByTokens {
   static constexpr int64_t farAhead = 32;
   static void fetchTokens(const float* at, int64_t token, int64_t tokens) {
     if (token < tokens)
-      for (int64_t j = 0; j < panel; j += 16) __builtin_prefetch(at + token * stripRow + j, 1);
+      for (int64_t j = 0; j < (PAIRED ? panel / 2 : panel); j += 16) __builtin_prefetch(at + token * stripRow + j, 1);
   }
 
   // Logits of one panel of rows and one block of tokens become their exponentials.
   void exponentials(int64_t block, int64_t r0, int64_t row, int64_t end) {
-    float* at = blockAt(row, block);
+    float *at = blockAt(row, block), *kept = keptAt(row, block);
     const int64_t tokens = tokensOf(block);
     targetsIn(block, r0, row, end, [&](int64_t r, int64_t lane, int64_t token) { perRow[r0 + r] = at[token * stripRow + lane]; });
     vf m[panelVectors], sums[panelVectors];
@@ -118,12 +84,14 @@ struct LossByTokens {
         for (int j = 0; j < panelVectors; j++) m[j] = maximum(load(at + t * stripRow + j * LANES), m[j]);
     }
     for (int64_t t = 0; t < tokens; t++) {
-      fetchTokens(at, t + rowsAhead, tokens);
+      if (l.gradient) fetchTokens(kept, t + rowsAhead, tokens);
+      vf e[panelVectors];
       for (int j = 0; j < panelVectors; j++) {
-        const vf e = exponential(load(at + t * stripRow + j * LANES) - m[j]);
-        store(at + t * stripRow + j * LANES, e);
-        sums[j] = sums[j] + e;
+        e[j] = exponential(load(at + t * stripRow + j * LANES) - m[j]);
+        if (!PAIRED) store(at + t * stripRow + j * LANES, e[j]);
+        sums[j] = sums[j] + e[j];
       }
+      if (PAIRED && l.gradient) storePairs(kept + t * stripRow, e);
     }
     for (int j = 0; j < panelVectors; j++) {
       store(most + block * l.chunk + row + j * LANES, m[j]);
@@ -132,34 +100,29 @@ struct LossByTokens {
   }
 
   // Exponentials of the logits of rows r0 + mine, their losses, and what the forward outputs want.
-  void forward(int64_t r0, Range mine, int64_t end) {
+  void forward(int64_t r0, int64_t end) {
     const Blocks alongWidth = blocksOf(l.width, mode);
-    const int64_t panels = l.chunk / panel;
+    const int64_t xPanels = l.chunk / panel;
     for (int64_t row = mine.begin; row < end; row += panel)
       for (int64_t k = 0; k < alongWidth.blocks; k++)
         packRight(mode, {x + r0 * l.width, l.width, true}, row, end - row < panel ? end - row : panel, l.width, k,
-                  alongWidth.length(k), right + rightAt(alongWidth, panels, k, row / panel));
-    const int64_t tiles = alongWidth.blocks * ((end - mine.begin + panel - 1) / panel);
+                  alongWidth.length(k), right + rightAt(alongWidth, xPanels, k, row / panel));
+    const int64_t tiles = (end - mine.begin + panel - 1) / panel;
     for (int64_t block = 0; block < l.blocks; block++) {
-      const int64_t tokens = tokensOf(block);
-      const Strips strips = stripsOf(tokens, full);
-      const Matrix a = {table + block * depth * l.width, l.width, false};
-      for (int64_t k = 0; k < alongWidth.blocks; k++)
-        for (int64_t i = 0; i < strips.count; i++) {
-          const int64_t begin = stripBegin(strips, i, full);
-          packLeft(mode, a, begin, stripBegin(strips, i + 1, full) - begin, l.width, k, alongWidth.length(k),
-                   own + leftAt(strips, k, i, full));
-        }
-      int64_t tile = 0;
-      for (int64_t k = 0; k < alongWidth.blocks; k++)
+      const Strips of = stripsOf(tokensOf(block), full);
+      const float *from = strips + (size_t)block * stripsSize(l, mode), *next = from + stripsSize(l, mode);
+      const Strips after = stripsOf(block + 1 < l.blocks ? tokensOf(block + 1) : 0, full);
+      for (int64_t k = 0; k < alongWidth.blocks; k++) {
+        int64_t tile = 0;
         for (int64_t row = mine.begin; row < end; row += panel)
-          for (int64_t i = 0; i < strips.count; i++) {
-            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
-            if (block + 1 < l.blocks) fetch(a.data + tokens * l.width, tokensOf(block + 1) * l.width, tile++, tiles * strips.count);
-            stripKernel<PAIRED, true>((int)count)(alongWidth.length(k), own + leftAt(strips, k, i, full),
-                                                 right + rightAt(alongWidth, panels, k, row / panel),
-                                                 blockAt(row, block) + begin * stripRow, stripRow, k > 0);
+          for (int64_t i = 0; i < of.count; i++) {
+            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
+            fetchStrips(next + leftAt(after, k, 0, full), after.count * registerRows, alongWidth.length(k), tile++, tiles * of.count);
+            stripKernel<PAIRED, byRows>((int)count)(alongWidth.length(k), from + leftAt(of, k, i, full),
+                                                    right + rightAt(alongWidth, xPanels, k, row / panel),
+                                                    blockAt(row, block) + begin * stripRow, stripRow, k > 0);
           }
+      }
       for (int64_t row = mine.begin; row < end; row += panel) exponentials(block, r0, row, end);
     }
     for (int64_t row = mine.begin; row < end; row += LANES) finishRows(r0, row, end - row < LANES ? end - row : LANES);
@@ -194,7 +157,7 @@ struct LossByTokens {
 
   // Exponentials of a panel of rows become (softmax - one at the target) · factor; rows without a target become zeros.
   void gradients(int64_t block, int64_t r0, int64_t row, int64_t end) {
-    float* at = blockAt(row, block);
+    float* at = keptAt(row, block);
     const float* shares = most + block * l.chunk + row;
     float wanted[panel];
     targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
@@ -215,38 +178,60 @@ struct LossByTokens {
     targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) { at[token * stripRow + lane] = wanted[lane]; });
   }
 
+  // The same in pairs: those of neighbouring rows in place, those of neighbouring tokens in the worker's own memory.
+  void pairedGradients(int64_t block, int64_t r0, int64_t row, int64_t end) {
+    float *at = keptAt(row, block), *across = ownGradients(row);
+    const float* shares = most + block * l.chunk + row;
+    uint16_t *halves = (uint16_t*)at, *acrossHalves = (uint16_t*)across, wanted[panel];
+    targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
+      const float e = asFloat((uint32_t)halves[2 * token * stripRow + lane] << 16);
+      wanted[lane] = (uint16_t)(roundedBits(e * shares[lane] - factor) >> 16);
+    });
+    vf share[panelVectors];
+    for (int j = 0; j < panelVectors; j++) share[j] = load(shares + j * LANES);
+    const int64_t tokens = tokensOf(block);
+    for (int64_t t = 0; t < tokens; t += 2) {
+      vf g[2][panelVectors];
+      for (int64_t i = 0; i < 2; i++) {
+        fetchTokens(at, t + i + farAhead, tokens);
+        if (t + i < tokens) loadPairs(at + (t + i) * stripRow, g[i]);
+        for (int j = 0; j < panelVectors; j++)
+          g[i][j] = t + i < tokens ? select(share[j] != all(0.0f), g[i][j] * share[j], all(0.0f)) : all(0.0f);
+        if (t + i < tokens) storePairs(at + (t + i) * stripRow, g[i]);
+      }
+      for (int j = 0; j < panelVectors; j++) store(across + t / 2 * stripRow + j * LANES, pairsOf(g[0][j], g[1][j]));
+    }
+    targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
+      halves[2 * token * stripRow + lane] = wanted[lane];
+      acrossHalves[2 * (token / 2 * stripRow + lane) + token % 2] = wanted[lane];
+    });
+  }
+
   // Gradients of this worker's logits, and a block of them its part of dx while it is in the cache. The last block comes first:
   // it was made last.
-  void backwardOfRows(int64_t r0, Range mine, int64_t end) {
+  void backwardOfRows(int64_t r0, int64_t end) {
     const Tensor* dx = s.outputs[4];
-    float* ownStrips = own + lossTable(l);
     Product p = {};
     p.row = l.width;
-    p.a = {nullptr, stripRow, true};
     for (int64_t block = l.blocks - 1; block >= 0; block--) {
       const int64_t tokens = tokensOf(block), units = unitsOf(mode, tokens);
-      for (int64_t row = mine.begin; row < end; row += panel) gradients(block, r0, row, end);
+      for (int64_t row = mine.begin; row < end; row += panel)
+        PAIRED ? pairedGradients(block, r0, row, end) : gradients(block, r0, row, end);
       if (dx == nullptr) continue;
-      const float* from = table + block * depth * l.width;
-      packPanels(mode, from, tokens, l.width, own);
+      const float* from = panels + (size_t)block * panelsSize(l, mode);
       for (int64_t first = mine.begin, last; first < end; first = last) {
         last = first / depth * depth + depth < end ? first / depth * depth + depth : end;
-        const Strips strips = stripsOf(last - first, full);
-        p.a.data = blockAt(first, block);
+        const Strips of = stripsOf(last - first, full);
+        const float* a = PAIRED ? ownGradients(first) : keptAt(first, block);
         p.c = dx->data + (r0 + first) * l.width;
-        for (int64_t i = 0; i < strips.count; i++) {
-          const int64_t begin = stripBegin(strips, i, full);
-          packLeft(PAIRED ? paired : full, p.a, begin, stripBegin(strips, i + 1, full) - begin, tokens, 0, units,
-                   ownStrips + leftAt(strips, 0, i, full));
-        }
         int64_t tile = 0;
-        const int64_t tiles = (l.width + panel - 1) / panel * strips.count;
+        const int64_t tiles = (l.width + panel - 1) / panel * of.count;
         for (int64_t n0 = 0; n0 < l.width; n0 += panel)
-          for (int64_t i = 0; i < strips.count; i++) {
-            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
-            if (block > 0) fetch(from - depth * l.width, depth * l.width, tile++, tiles);
-            oneTile(PAIRED ? paired : full, p, units, ownStrips + leftAt(strips, 0, i, full), own + n0 * units, begin, count, n0,
-                    l.width - n0 < panel ? l.width - n0 : panel, adds(s, 4) || block + 1 < l.blocks);
+          for (int64_t i = 0; i < of.count; i++) {
+            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
+            if (block > 0) fetch(from - panelsSize(l, mode), (int64_t)panelsSize(l, mode), tile++, tiles);
+            registerTileOf(stripKernel<PAIRED, apart>((int)count), p, units, a + begin, from + n0 * units, begin, count, n0,
+                           l.width - n0 < panel ? l.width - n0 : panel, adds(s, 4) || block + 1 < l.blocks);
           }
       }
     }
@@ -261,44 +246,43 @@ struct LossByTokens {
       packAllRight(mode, {x + (r0 + k * depth) * l.width, l.width, false}, rowsOfBlock(k, some), l.width, straightAt(k), w);
   }
 
-  // This worker's tokens of dTable, from all rows of the chunk. Logits' gradients are read as they lie, pairs of bf16 after they were
-  // made where the numbers are.
+  // This worker's tokens of dTable, from all rows of the chunk: logits' gradients are read as they lie.
   void backwardOfTable(int64_t r0, int64_t some) {
-    const int64_t panels = (l.width + panel - 1) / panel, group = depth / registerRows;
-    const Strips strips = stripsOf(l.v, full);
-    const Range mine = share(strips.count, w.index, w.count);
+    const int64_t xPanels = (l.width + panel - 1) / panel, group = depth / registerRows;
+    const Strips of = stripsOf(l.v, full);
+    const Range tokens = share(of.count, w.index, w.count);
     Product p = {};
     p.row = l.width;
     p.c = s.outputs[5]->data;
-    for (int64_t first = mine.begin; first < mine.end; first += group) {
-      const int64_t last = first + group < mine.end ? first + group : mine.end;
-      const int64_t from = stripBegin(strips, first, full), next = stripBegin(strips, last, full);
-      const int64_t after = last + group < mine.end ? last + group : mine.end;
+    for (int64_t first = tokens.begin; first < tokens.end; first += group) {
+      const int64_t last = first + group < tokens.end ? first + group : tokens.end;
+      const int64_t next = stripBegin(of, last, full);
+      const int64_t after = last + group < tokens.end ? last + group : tokens.end;
       for (int64_t k = 0; k * depth < some; k++) {
         const int64_t rows = rowsOfBlock(k, some), units = unitsOf(mode, rows);
-        float* a = blockAt(k * depth, 0);
-        if (PAIRED)
-          for (int64_t t = from; t < next; t++) packAlong(paired, a + t * stripRow, rows, a + t * stripRow, units);
+        const float* a = keptAt(k * depth, 0);
         int64_t tile = 0;
         for (int64_t n0 = 0; n0 < l.width; n0 += panel)
           for (int64_t i = first; i < last; i++) {
-            const int64_t begin = stripBegin(strips, i, full), count = stripBegin(strips, i + 1, full) - begin;
-            fetch(a + next * stripRow, (stripBegin(strips, after, full) - next) * stripRow, tile++, panels * (last - first));
-            oneTile(PAIRED ? paired : full, p, units, a + begin * stripRow, straightAt(k) + n0 * units, begin, count, n0,
-                    l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
+            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
+            fetchStrips(a + next * stripRow, stripBegin(of, after, full) - next, units, tile++, xPanels * (last - first));
+            registerTileOf(stripKernel<PAIRED, byRows>((int)count), p, units, a + begin * stripRow, straightAt(k) + n0 * units, begin, count,
+                           n0, l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
           }
       }
     }
   }
 
   void run() {
+    packTable(mode, l, table, s.outputs[4] != nullptr, strips, panels, w);
+    w.meet(w.team);
     for (int64_t r0 = 0; r0 < l.rows; r0 += l.chunk) {
       const int64_t some = l.rows - r0 < l.chunk ? l.rows - r0 : l.chunk;
-      const Range mine = share(upTo(some, panel), w.index, w.count, panel);
+      mine = share(upTo(some, panel), w.index, w.count, panel);
       const int64_t end = mine.end < some ? mine.end : some;
       if (mine.begin < end) {
-        forward(r0, mine, end);
-        if (l.gradient) backwardOfRows(r0, mine, end);
+        forward(r0, end);
+        if (l.gradient) backwardOfRows(r0, end);
       }
       if (s.outputs[5] != nullptr) {
         packRows(r0, some);
@@ -316,8 +300,8 @@ static void lossByTokens(const Step& s, Worker& w, Mode mode, const LossShape& l
   float* most = w.shared.partial + upTo(l.rows, LANES);
   LossByTokens<PAIRED> loss = {s, w, mode, l, counted, s.inputs[0]->data, s.inputs[1]->data, (const int32_t*)s.inputs[2]->data,
                                l.gradient ? s.inputs[3]->data[0] / (float)counted : 0.0f, w.shared.rows, w.shared.partial, most,
-                               most + l.blocks * l.chunk, w.shared.right, w.shared.rightThird,
-                               w.shared.left + lossOwn(l) * (size_t)w.index};
+                               most + l.blocks * l.chunk, w.shared.left, w.shared.rightSecond, w.shared.right,
+                               w.shared.rightThird, w.shared.rows + lossLogits(l) + lossOwn(mode) * (size_t)w.index, {0, 0}};
   loss.run();
 }
 

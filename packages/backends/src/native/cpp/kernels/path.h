@@ -144,9 +144,10 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
       const int64_t rows = rowsOf(s.inputs[0]), width = widthOf(s.inputs[0]), v = s.inputs[1]->shape[0];
       if (mode != paired || !lossByRows) {
         const LossShape l = lossShape(s, workers);
-        atLeast(need->rows, lossLogits(l));
+        atLeast(need->rows, lossLogits(l) + lossOwn(mode) * (size_t)workers);
         atLeast(need->partial, lossPerRow(l));
-        atLeast(need->left, lossOwn(l) * (size_t)workers);
+        atLeast(need->left, stripsSize(l, mode) * (size_t)l.blocks);
+        if (s.outputs[4] != nullptr) atLeast(need->rightSecond, panelsSize(l, mode) * (size_t)l.blocks);
         atLeast(need->right, rightSize(width, l.chunk, mode));
         if (s.outputs[5] != nullptr) atLeast(need->rightThird, rightSize(l.chunk, width, mode));
         break;

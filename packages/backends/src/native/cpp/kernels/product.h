@@ -33,6 +33,33 @@ template <bool GELU, bool SLOPE, bool BLENDS = false>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
+  // Whole panels have their vectors side by side, so that neither waits for the other's arithmetic.
+  if (columns == panel) {
+    for (int64_t i = m0; i < m0 + rows; i++) {
+      const int64_t at = i * p.row + n0;
+      vf v[panelVectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        v[j] = load(c + at + j * LANES);
+        if (bias != nullptr) v[j] = v[j] + load(bias + n0 + j * LANES);
+        if (BLENDS) v[j] = all(p.alpha) * v[j] + all(p.beta) * load(residual + at + j * LANES);
+        else if (residual != nullptr) v[j] = v[j] + load(residual + at + j * LANES);
+        if (gate != nullptr) v[j] = siluOf(load(gate + at + j * LANES)) * v[j];
+      }
+      vf g[panelVectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        if (SLOPE) v[j] = v[j] * geluSlope(load(geluX + at + j * LANES));
+        if (GELU) g[j] = geluOf(v[j]);
+      }
+#pragma GCC unroll 2
+      for (int j = 0; j < panelVectors; j++) {
+        store(c + at + j * LANES, v[j]);
+        if (GELU) store(gelu + at + j * LANES, g[j]);
+      }
+    }
+    return;
+  }
   for (int64_t i = m0; i < m0 + rows; i++)
     for (int64_t j = n0; j < n0 + columns; j += LANES) {
       const int64_t some = n0 + columns - j < LANES ? n0 + columns - j : LANES, at = i * p.row + j;
@@ -63,28 +90,10 @@ FORCE void fetchFinish(const Product& p, int64_t m0, int64_t rows, int64_t n0) {
         for (int64_t j = n0; j < n0 + panel && j < p.n; j += 16) __builtin_prefetch(from + i * p.row + j, 1, 2);
 }
 
-FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, const float* b, int64_t m0, int64_t rows,
-                   int64_t n0, int64_t columns, bool add) {
+// A tile in registers. Of the last columns a panel is computed beside C, and those that exist are copied.
+FORCE void registerTileOf(TileKernel kernel, const Product& p, int64_t units, const float* a, const float* b, int64_t m0, int64_t rows,
+                          int64_t n0, int64_t columns, bool add) {
   float* c = p.c + m0 * p.row + n0;
-#if defined(TRAINYARD_TILES)
-  if (mode == paired) {
-    alignas(64) float block[32 * panel];
-    tileBlock(units, a, b, block);
-    for (int64_t i = 0; i < rows; i++)
-      for (int64_t j = 0; j < columns; j += LANES) {
-        const int64_t left = columns - j < LANES ? columns - j : LANES;
-        const vf v = load(block + i * panel + j);
-        store(c + i * p.row + j, add ? v + load(c + i * p.row + j, left) : v, left);
-      }
-    return;
-  }
-  const TileKernel kernel = p.a.turned ? stripKernel<false, false>((int)rows) : stripKernel<false, true>((int)rows);
-#else
-  const TileKernel kernel =
-      multipliesBf16 && mode == paired
-          ? (p.a.turned ? stripKernel<multipliesBf16, false>((int)rows) : stripKernel<multipliesBf16, true>((int)rows))
-          : (p.a.turned ? stripKernel<false, false>((int)rows) : stripKernel<false, true>((int)rows));
-#endif
   if (columns == panel) {
     kernel(units, a, b, c, p.row, add);
     return;
@@ -96,6 +105,31 @@ FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, c
   kernel(units, a, b, block, panel, add);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < columns; j++) c[i * p.row + j] = block[i * panel + j];
+}
+
+FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, const float* b, int64_t m0, int64_t rows,
+                   int64_t n0, int64_t columns, bool add) {
+#if defined(TRAINYARD_TILES)
+  if (mode == paired) {
+    float* c = p.c + m0 * p.row + n0;
+    alignas(64) float block[32 * panel];
+    tileBlock(units, a, b, block);
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t j = 0; j < columns; j += LANES) {
+        const int64_t left = columns - j < LANES ? columns - j : LANES;
+        const vf v = load(block + i * panel + j);
+        store(c + i * p.row + j, add ? v + load(c + i * p.row + j, left) : v, left);
+      }
+    return;
+  }
+  const TileKernel kernel = p.a.turned ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows);
+#else
+  const TileKernel kernel =
+      multipliesBf16 && mode == paired
+          ? (p.a.turned ? stripKernel<multipliesBf16, byColumns>((int)rows) : stripKernel<multipliesBf16, byRows>((int)rows))
+          : (p.a.turned ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows));
+#endif
+  registerTileOf(kernel, p, units, a, b, m0, rows, n0, columns, add);
 }
 
 // Packs B into `to`: this worker's share.

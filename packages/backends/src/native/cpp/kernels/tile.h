@@ -36,23 +36,27 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
-  // C is often far away: it comes while the sums are taken.
+  // C is often far away: it comes while the sums are taken, a row at a time, because the nearest cache waits for a few lines at once only.
+  float* far = c;
+  const int64_t piece = k / ROWS + 1;
+  for (int64_t n = 0; n < k;) {
+    const int64_t end = n + piece < k ? n + piece : k;
+#pragma GCC unroll 4
+    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(far + j * LANES, 1);
+    far += cRow;
+    for (; n < end; n++) {
+      vf right[panelVectors];
+#pragma GCC unroll 4
+      for (int j = 0; j < panelVectors; j++) right[j] = load(b + j * LANES);
 #pragma GCC unroll 16
-  for (int i = 0; i < ROWS; i++)
+      for (int i = 0; i < ROWS; i++) {
+        const vf left = all(a[i * aRow]);
 #pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(c + i * cRow + j * LANES, 1);
-  for (int64_t n = 0; n < k; n++) {
-    vf right[panelVectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) right[j] = load(b + j * LANES);
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; i++) {
-      const vf left = all(a[i * aRow]);
-#pragma GCC unroll 4
-      for (int j = 0; j < panelVectors; j++) sum[i][j] = multiplyAdd<PAIRED>(left, right[j], sum[i][j]);
+        for (int j = 0; j < panelVectors; j++) sum[i][j] = multiplyAdd<PAIRED>(left, right[j], sum[i][j]);
+      }
+      a += aStep;
+      b += bStep;
     }
-    a += aStep;
-    b += bStep;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
@@ -69,33 +73,37 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
 constexpr int64_t depth = 256;
 constexpr int64_t stripRow = depth + 16;
 
+// Apart: as columns, but those of one k are `stripRow` from the next, with other strips between.
+enum Order { byRows, byColumns, apart };
+
 typedef void (*TileKernel)(int64_t k, const float* a, const float* b, float* c, int64_t cRow, bool add);
 
-template <int ROWS, bool PAIRED, bool BY_ROWS>
+template <int ROWS, bool PAIRED, Order ORDER>
 void stripTile(int64_t k, const float* a, const float* b, float* c, int64_t cRow, bool add) {
-  registerTile<ROWS, PAIRED>(k, a, BY_ROWS ? stripRow : 1, BY_ROWS ? 1 : registerRows, b, panel, c, cRow, add);
+  registerTile<ROWS, PAIRED>(k, a, ORDER == byRows ? stripRow : 1, ORDER == byRows ? 1 : ORDER == apart ? stripRow : registerRows, b, panel,
+                             c, cRow, add);
 }
 
-template <bool PAIRED, bool BY_ROWS>
+template <bool PAIRED, Order ORDER>
 TileKernel stripKernel(int rows) {
   switch (rows) {
-    case 1: return stripTile<1, PAIRED, BY_ROWS>;
-    case 2: return stripTile<2, PAIRED, BY_ROWS>;
-    case 3: return stripTile<3, PAIRED, BY_ROWS>;
-    case 4: return stripTile<4, PAIRED, BY_ROWS>;
-    case 5: return stripTile<5, PAIRED, BY_ROWS>;
-    case 6: return stripTile<6, PAIRED, BY_ROWS>;
+    case 1: return stripTile<1, PAIRED, ORDER>;
+    case 2: return stripTile<2, PAIRED, ORDER>;
+    case 3: return stripTile<3, PAIRED, ORDER>;
+    case 4: return stripTile<4, PAIRED, ORDER>;
+    case 5: return stripTile<5, PAIRED, ORDER>;
+    case 6: return stripTile<6, PAIRED, ORDER>;
 #if LANES == 16 || defined(__aarch64__)
-    case 7: return stripTile<7, PAIRED, BY_ROWS>;
-    case 8: return stripTile<8, PAIRED, BY_ROWS>;
+    case 7: return stripTile<7, PAIRED, ORDER>;
+    case 8: return stripTile<8, PAIRED, ORDER>;
 #endif
 #if LANES == 16
-    case 9: return stripTile<9, PAIRED, BY_ROWS>;
-    case 10: return stripTile<10, PAIRED, BY_ROWS>;
-    case 11: return stripTile<11, PAIRED, BY_ROWS>;
-    case 12: return stripTile<12, PAIRED, BY_ROWS>;
-    case 13: return stripTile<13, PAIRED, BY_ROWS>;
-    case 14: return stripTile<14, PAIRED, BY_ROWS>;
+    case 9: return stripTile<9, PAIRED, ORDER>;
+    case 10: return stripTile<10, PAIRED, ORDER>;
+    case 11: return stripTile<11, PAIRED, ORDER>;
+    case 12: return stripTile<12, PAIRED, ORDER>;
+    case 13: return stripTile<13, PAIRED, ORDER>;
+    case 14: return stripTile<14, PAIRED, ORDER>;
 #endif
     default: return nullptr;
   }
