@@ -9,7 +9,7 @@
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
-import type { Block, Row } from "./Batch.ts"
+import { type Block, isKnown, type Row } from "./Batch.ts"
 
 /** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
 export interface Width {
@@ -38,6 +38,40 @@ interface Member<E> {
   cached: number
 }
 
+/** What a width reads and gives, in the same memory each time. */
+interface Scratch {
+  readonly inputs: Readonly<Record<"tokens" | "offset" | "slots", Int32Array>>
+  readonly isTaken: Set<number>
+  /** What the width gave last: nobody reads it any more when it runs again. */
+  given: Outputs | undefined
+  /** The logits in it, row by row. */
+  logits: ReadonlyArray<Float32Array>
+}
+
+const scratchOf = (rows: number): Scratch => ({
+  inputs: {
+    [Ports.tokens]: new Int32Array(rows),
+    [Ports.offset]: new Int32Array(rows),
+    [Ports.slots]: new Int32Array(rows)
+  },
+  isTaken: new Set(),
+  given: undefined,
+  logits: []
+})
+
+/** The logits of each row that a run gave. */
+const logitsIn = (scratch: Scratch, rows: number, outputs: Outputs): Scratch["logits"] => {
+  const all = outputs[Ports.logits]!
+  if (scratch.given?.[Ports.logits] !== all || scratch.logits.length === 0) {
+    const vocabulary = all.length / rows
+    scratch.logits = Array.from({ length: rows }, (_, row) =>
+      all.subarray(row * vocabulary, (row + 1) * vocabulary)
+    )
+  }
+  scratch.given = outputs
+  return scratch.logits
+}
+
 /** Takes a text out of the batch; nothing where it has ended. */
 export type Leave = () => void
 
@@ -45,8 +79,7 @@ export class ContinuousBatch<E> {
   readonly #generator: SlotGenerator
   readonly #members = new Map<number, Member<E>>()
   readonly #free: Array<number>
-  /** What each width gave last: nobody reads it any more when it runs again. */
-  readonly #given = new Map<Width, Outputs>()
+  readonly #scratch = new Map<Width, Scratch>()
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
@@ -77,7 +110,8 @@ export class ContinuousBatch<E> {
     if (this.#members.size === 0) return false
     const reading = this.#firstWithBlock()
     if (reading !== undefined) yield* this.#readBlock(...reading)
-    const ready = [...this.#members.values()].filter((member) => this.#blockOf(member) === undefined)
+    const ready: Array<Member<E>> = []
+    for (const member of this.#members.values()) if (this.#blockOf(member) === undefined) ready.push(member)
     for (let at = 0; at < ready.length; ) {
       const left = ready.length - at
       const { widths } = this.#generator
@@ -90,6 +124,8 @@ export class ContinuousBatch<E> {
 
   /** The longest block that is left of a text without its last token, whose logits are needed. */
   #blockOf({ cached, context }: Member<E>): Block | undefined {
+    // The usual case first: a text that reads its own last token.
+    if (cached + 1 >= context.length) return undefined
     return this.#generator.blocks.find(({ length }) => cached + length < context.length)
   }
 
@@ -125,34 +161,46 @@ export class ContinuousBatch<E> {
     members: ReadonlyArray<Member<E>>
   ) {
     const { program, rows } = width
-    const [tokens, offsets, slots] = [new Int32Array(rows), new Int32Array(rows), new Int32Array(rows)]
-    for (const [row, { cached, context, slot }] of members.entries()) {
-      tokens[row] = context[cached]!
-      offsets[row] = cached
-      slots[row] = slot
+    let scratch = this.#scratch.get(width)
+    if (scratch === undefined) {
+      scratch = scratchOf(rows)
+      this.#scratch.set(width, scratch)
     }
-    // Rows without a text write where nothing is read before it is written again: at the end of another slot's part.
-    const taken = new Set(members.map(({ slot }) => slot))
-    for (let [row, slot] = [members.length, 0]; row < rows; slot++) {
-      if (taken.has(slot)) continue
-      offsets[row] = this.#members.get(slot)?.cached ?? 0
-      slots[row++] = slot
-    }
-    const inputs = { [Ports.tokens]: tokens, [Ports.offset]: offsets, [Ports.slots]: slots }
-    const outputs = yield* program.run(inputs, this.#given.get(width))
-    this.#given.set(width, outputs)
-    const logits = outputs[Ports.logits]!
-    const vocabulary = logits.length / rows
-    for (const [row, member] of members.entries()) {
+    this.#fill(scratch, members)
+    const { inputs } = scratch
+    const logits = logitsIn(scratch, rows, yield* program.run(inputs, scratch.given))
+    for (let row = 0; row < members.length; row++) {
+      const member = members[row]!
       // One that left while the program ran is not asked.
       if (this.#members.get(member.slot) !== member) continue
       member.cached++
       if (member.cached < member.context.length) continue
-      const token = yield* member.row.next(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
+      const next = member.row.next(logits[row]!)
+      const token = isKnown(next) ? next : yield* next
       if (token === undefined) this.#remove(member)
       else this.#add(member, token)
     }
   })
+
+  /** Writes what the next run reads. */
+  #fill({ inputs, isTaken }: Scratch, members: ReadonlyArray<Member<E>>): void {
+    const [tokens, offsets, slots] = [inputs[Ports.tokens], inputs[Ports.offset], inputs[Ports.slots]]
+    isTaken.clear()
+    for (let row = 0; row < members.length; row++) {
+      const { cached, context, slot } = members[row]!
+      tokens[row] = context[cached]!
+      offsets[row] = cached
+      slots[row] = slot
+      isTaken.add(slot)
+    }
+    // Rows without a text write where nothing is read before it is written again: at the end of another slot's part.
+    for (let [row, slot] = [members.length, 0]; row < tokens.length; slot++) {
+      if (isTaken.has(slot)) continue
+      tokens[row] = 0
+      offsets[row] = this.#members.get(slot)?.cached ?? 0
+      slots[row++] = slot
+    }
+  }
 
   #add(member: Member<E>, token: number): void {
     const { sequenceLength } = this.#generator

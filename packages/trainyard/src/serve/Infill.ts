@@ -92,14 +92,16 @@ export const infill = Effect.fn("infill")(function* (body: unknown) {
   const isLate = () => limit > 0 && text.content.includes("\n") && text.last - text.first > limit
   const parts = yield* write([asked])
   yield* parts.pipe(
-    Stream.takeUntil((part) => {
-      if (part === undefined) return false
-      text.last = performance.now()
-      if (text.tokens === 0) text.first = text.last
-      if (part.token !== undefined) text.tokens++
-      text.content += part.text
-      text.ended = part.ended
-      return isLate()
+    Stream.takeUntil((parts) => {
+      for (const part of parts ?? []) {
+        text.last = performance.now()
+        if (text.tokens === 0) text.first = text.last
+        if (part.token !== undefined) text.tokens++
+        text.content += part.text
+        text.ended = part.ended
+        if (isLate()) return true
+      }
+      return false
     }),
     Stream.runDrain,
     Effect.mapError(asServerError)
