@@ -24,7 +24,7 @@ export class Stack {
   /** What a terminal makes of it, by terminal and symbol, once one was read. */
   next: SmallMap<number, Advanced> | undefined
   /** What a language remembers of places with this stack, or with several of which it is the first. */
-  found: SmallMap<string, boolean> | undefined
+  found: SmallMap<string, Remembered> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
@@ -46,6 +46,9 @@ export class Stack {
     this.marked = marked
   }
 }
+
+/** A finding: whether something holds, or bytes. */
+export type Remembered = boolean | Uint8Array
 
 interface Advanced {
   readonly stacks: ReadonlyArray<Stack>

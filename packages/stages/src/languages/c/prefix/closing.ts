@@ -3,14 +3,25 @@ import { type Cursor, rememberedOf } from "./Cursor.ts"
 import { end, numberEndings } from "./lexemes.ts"
 import { readBytes } from "./readBytes.ts"
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+const encoder = new TextEncoder()
+const nothing = new Uint8Array()
 
-const join = (...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
-  Uint8Array.from(parts.flatMap((part) => [...part]))
+const encode = (text: string): Uint8Array => (text === "" ? nothing : encoder.encode(text))
+
+const join = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  if (first.length === 0) return second
+  if (second.length === 0) return first
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
+}
 
 /** The rest of a character that is cut. */
 const restOfCharacter = ({ continuation, least }: Cursor): Uint8Array =>
-  Uint8Array.from({ length: continuation }, (_, index) => (index === 0 ? least : 0x80))
+  continuation === 0
+    ? nothing
+    : Uint8Array.from({ length: continuation }, (_, index) => (index === 0 ? least : 0x80))
 
 const withPrefix = (names: Iterable<string>, prefix: string): ReadonlyArray<string> =>
   [...names]
@@ -74,29 +85,42 @@ const lexemeEndings = (cursor: Cursor): ReadonlyArray<string> => {
   }
 }
 
+/** The same as bytes. There are as many words and marks as there are beginnings of keywords and punctuation, and lengths of names. */
+const endingBytes = (cursor: Cursor): ReadonlyArray<Uint8Array> => {
+  const { mode, text } = cursor
+  if (mode !== "word" && mode !== "mark") return lexemeEndings(cursor).map(encode)
+  const known = cursor.grammar.endings.get(text)
+  if (known !== undefined) return known
+  const found = lexemeEndings(cursor).map(encode)
+  cursor.grammar.endings.set(text, found)
+  return found
+}
+
 /** The cursor after the shortest end of its lexeme that can follow, and that end. */
 export function* endings(
   cursor: Cursor
 ): Generator<{ readonly bytes: Uint8Array; readonly ended: Cursor }, void> {
   const rest = restOfCharacter(cursor)
-  for (const text of lexemeEndings(cursor)) {
-    const bytes = join(rest, encode(text))
+  for (const ending of endingBytes(cursor)) {
+    const bytes = join(rest, ending)
     const ended = cursor.copy()
     if (!readBytes(ended, bytes)) continue
     const tail = needsOf(ended)
-    if (!readBytes(ended, encode(tail))) continue
+    if (tail !== "" && !readBytes(ended, encode(tail))) continue
     if (end(ended) && isEndable(ended)) yield { bytes: join(bytes, encode(tail)), ended }
   }
 }
 
 /** What the line of a directive needs by itself. */
 const needsOf = (cursor: Cursor): string => {
+  // Elsewhere the end of a lexeme begins no directive.
+  if (cursor.line === "none" && cursor.mode !== "directive") return ""
   const ended = cursor.copy()
   if (!end(ended)) return ""
-  const { of } = cursor.grammar.symbols
+  const { argument, immediateNewline } = cursor.grammar.symbols.asked
   // The grammar wants the end of these lines at once: after a space, something must come before it.
-  if (ended.line === "open" && ended.spaced && ended.may(of("preproc_include_token2")))
-    return ended.may(of("preproc_arg")) ? "0\n" : "//\n"
+  if (ended.line === "open" && ended.spaced && ended.may(immediateNewline))
+    return ended.may(argument) ? "0\n" : "//\n"
   return ended.line === "name" ? " X\n" : ended.line === "end" ? "\n" : ""
 }
 
@@ -127,8 +151,14 @@ export const isComplete = (cursor: Cursor): boolean => {
   return ended.grammar.automaton.accepts(ended.stacks)
 }
 
-/** The bytes after which a text is complete. Every plan is checked. */
+/** The bytes after which a text is complete; remembered, since texts that come near their limit are asked at each token. */
 export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
+  const found = rememberedOf(cursor, `closing ${cursor.key}`, () => findClosing(cursor) ?? false)
+  return typeof found === "boolean" ? undefined : found
+}
+
+/** Every plan is checked. */
+const findClosing = (cursor: Cursor): Uint8Array | undefined => {
   if (isComplete(cursor)) return new Uint8Array()
   let best: Uint8Array | undefined
   for (const { bytes, ended } of endings(cursor)) {
@@ -171,7 +201,7 @@ export const isEndable = (cursor: Cursor): boolean => {
   }
   const [only, another] = cursor.stacks
   if (only === undefined || another !== undefined)
-    return rememberedOf(cursor, `endable ${cursor.begun}`, find)
+    return rememberedOf(cursor, `endable ${cursor.begun}`, find) === true
   only.endable ??= find()
   return only.endable
 }
