@@ -27,6 +27,8 @@ export class Stack {
   found: SmallMap<string, Remembered> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
+  /** Whether a text may end with it, once that was asked for. */
+  accepts: boolean | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
   endable: boolean | undefined
 
@@ -129,7 +131,11 @@ export class Automaton {
 
   /** Whether the text may end here. */
   accepts(stacks: ReadonlyArray<Stack>): boolean {
-    return stacks.some((stack) => this.reduced(stack, 0).some(({ action }) => action === "accept"))
+    for (const stack of stacks) {
+      stack.accepts ??= this.reduced(stack, 0).some(({ action }) => action === "accept")
+      if (stack.accepts) return true
+    }
+    return false
   }
 
   /** The stack with `count` entries replaced by a nonterminal; undefined where the tables have no such state. */

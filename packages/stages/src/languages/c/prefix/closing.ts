@@ -96,10 +96,8 @@ const endingBytes = (cursor: Cursor): ReadonlyArray<Uint8Array> => {
   return found
 }
 
-/** The cursor after the shortest end of its lexeme that can follow, and that end. */
-export function* endings(
-  cursor: Cursor
-): Generator<{ readonly bytes: Uint8Array; readonly ended: Cursor }, void> {
+/** Sees the cursor after each end of its lexeme that can follow, shortest first, and that end, until one is enough; gives whether one was. */
+const someEnding = (cursor: Cursor, isEnough: (bytes: Uint8Array, ended: Cursor) => boolean): boolean => {
   const rest = restOfCharacter(cursor)
   for (const ending of endingBytes(cursor)) {
     const bytes = join(rest, ending)
@@ -107,9 +105,13 @@ export function* endings(
     if (!readBytes(ended, bytes)) continue
     const tail = needsOf(ended)
     if (tail !== "" && !readBytes(ended, encode(tail))) continue
-    if (end(ended) && isEndable(ended)) yield { bytes: join(bytes, encode(tail)), ended }
+    if (end(ended) && isEndable(ended) && isEnough(join(bytes, encode(tail)), ended)) return true
   }
+  return false
 }
+
+/** Whether some end of the lexeme can follow. */
+export const canEnd = (cursor: Cursor): boolean => someEnding(cursor, () => true)
 
 /** What the line of a directive needs by itself. */
 const needsOf = (cursor: Cursor): string => {
@@ -159,32 +161,40 @@ export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
 
 /** Every plan is checked. */
 const findClosing = (cursor: Cursor): Uint8Array | undefined => {
-  if (isComplete(cursor)) return new Uint8Array()
+  if (isComplete(cursor)) return nothing
   let best: Uint8Array | undefined
-  for (const { bytes, ended } of endings(cursor)) {
+  someEnding(cursor, (bytes, ended) => {
     const last = String.fromCharCode(bytes.at(-1) ?? lastOf(cursor).charCodeAt(0))
-    for (const plan of plansOf(ended)) {
+    somePlan(ended, (plan) => {
       const closing = join(bytes, encode(spell(last, plan.map(cursor.grammar.symbols.text))))
-      if (best !== undefined && best.length <= closing.length) continue
+      if (best !== undefined && best.length <= closing.length) return false
       const closed = cursor.copy()
       if (readBytes(closed, closing) && isComplete(closed)) best = closing
-    }
-    if (best !== undefined) return best
-  }
+      return false
+    })
+    return best !== undefined
+  })
   return best
 }
 
-/** Terminals that may complete a cursor between lexemes: the shortest of each stack, and those that go through a detour. */
-function* plansOf({ begun, grammar, stacks }: Cursor): Generator<ReadonlyArray<number>, void> {
+/**
+ * Sees the terminals that may complete a cursor between lexemes, the shortest of each stack and then those that go through a detour, until a plan is
+ * enough; gives whether one was.
+ */
+const somePlan = (
+  { begun, grammar, stacks }: Cursor,
+  isEnough: (plan: ReadonlyArray<number>) => boolean
+): boolean => {
   const { automaton, completions, symbols } = grammar
-  if (!begun) yield ["primitive_type", "identifier", ";"].map(symbols.of)
-  for (const stack of stacks) yield completions.plan(stack)
+  if (!begun && isEnough(["primitive_type", "identifier", ";"].map(symbols.of))) return true
+  for (const stack of stacks) if (isEnough(completions.plan(stack))) return true
   for (const detour of detours) {
     const terminals = detour.map(symbols.of)
     let after = stacks
     for (const terminal of terminals) after = automaton.advance(after, terminal)
-    for (const stack of after) yield [...terminals, ...completions.plan(stack)]
+    for (const stack of after) if (isEnough([...terminals, ...completions.plan(stack)])) return true
   }
+  return false
 }
 
 /** Whether the tables read one of the plans: some have conflicts that leave a text without an end. */
@@ -195,14 +205,10 @@ export const isEndable = (cursor: Cursor): boolean => {
     for (const terminal of plan) stacks = automaton.advance(stacks, terminal)
     return automaton.accepts(stacks)
   }
-  const find = (): boolean => {
-    for (const plan of plansOf(cursor)) if (reads(plan)) return true
-    return false
-  }
-  const [only, another] = cursor.stacks
-  if (only === undefined || another !== undefined)
-    return rememberedOf(cursor, `endable ${cursor.begun}`, find) === true
-  only.endable ??= find()
+  const only = cursor.stacks.length === 1 ? cursor.stacks[0] : undefined
+  if (only === undefined)
+    return rememberedOf(cursor, `endable ${cursor.begun}`, () => somePlan(cursor, reads)) === true
+  only.endable ??= somePlan(cursor, reads)
   return only.endable
 }
 

@@ -5,7 +5,7 @@ import * as ParseTables from "../../lr/ParseTables.ts"
 import type { DeclarationEvent, Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
 import { Cursor, type Grammar, type Mode, rememberedOf } from "./Cursor.ts"
-import { closingOf, distanceOf, endings, isComplete, isEndable } from "./closing.ts"
+import { canEnd, closingOf, distanceOf, isComplete, isEndable } from "./closing.ts"
 import { declarationsOf, type ReadDeclarations } from "./declarations.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
@@ -35,7 +35,7 @@ const hasEnding = (cursor: Cursor): boolean => {
   const { begun, beginning, continuation, line, mode, text } = cursor
   const isPlain = line === "none" && continuation === 0 && (mode === "mark" || mode === "number")
   const key = isPlain && !beginning.startsWith("#") ? `${begun} ${mode} ${text}` : cursor.key
-  return rememberedOf(cursor, key, () => endings(cursor).next().done !== true) === true
+  return rememberedOf(cursor, key, () => canEnd(cursor)) === true
 }
 
 class CPrefix implements Prefix {
