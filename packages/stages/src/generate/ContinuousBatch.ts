@@ -5,11 +5,14 @@
  *
  * How a text is cut into blocks depends on it alone, and a token's logits do not depend on the texts beside it: see `Slots.ts`. When a text's
  * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
+ *
+ * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `keptPrefix.ts`.
  */
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
 import { type Block, isKnown, type Row } from "./Batch.ts"
+import { type Kept, keptNothing, keptOf } from "./keptPrefix.ts"
 
 /** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
 export interface Width {
@@ -36,6 +39,8 @@ interface Member<E> {
   readonly context: Array<number>
   /** How many of them are in the cache. */
   cached: number
+  /** Lengths of the blocks in which the first of these were read. */
+  blocks: Array<number>
 }
 
 /** What a width reads and gives, in the same memory each time. */
@@ -78,12 +83,16 @@ export type Leave = () => void
 export class ContinuousBatch<E> {
   readonly #generator: SlotGenerator
   readonly #members = new Map<number, Member<E>>()
+  /** Free slots, the one that was freed first in front. */
   readonly #free: Array<number>
+  /** What each slot that is free holds. */
+  readonly #kept: Array<Kept>
   readonly #scratch = new Map<Width, Scratch>()
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
-    this.#free = Array.from({ length: generator.slots }, (_, slot) => generator.slots - 1 - slot)
+    this.#free = Array.from({ length: generator.slots }, (_, slot) => slot)
+    this.#kept = this.#free.map(() => keptNothing)
   }
 
   /** Slots that no text has. */
@@ -93,12 +102,25 @@ export class ContinuousBatch<E> {
 
   /** Adds a text, between two steps or while one runs; it needs a free slot. It takes part until it ends or leaves. */
   join(row: Row<E>): Leave {
-    const slot = this.#free.pop()
-    if (slot === undefined) throw new RangeError("a batch without a free slot was joined")
-    const { sequenceLength } = this.#generator
-    const member = { row, slot, context: row.prompt.slice(-sequenceLength), cached: 0 }
+    const context = row.prompt.slice(-this.#generator.sequenceLength)
+    const found = this.#mostKept(context)
+    if (found === undefined) throw new RangeError("a batch without a free slot was joined")
+    const { kept, slot } = found
+    this.#free.splice(this.#free.indexOf(slot), 1)
+    const member = { row, slot, context, cached: kept.cached, blocks: [...kept.blocks] }
     this.#members.set(slot, member)
     return () => this.#remove(member)
+  }
+
+  /** The free slot that has most of a context, of several the one that was freed first. */
+  #mostKept(context: ReadonlyArray<number>): { readonly slot: number; readonly kept: Kept } | undefined {
+    const lengths = this.#generator.blocks.map(({ length }) => length)
+    let most: { readonly slot: number; readonly kept: Kept } | undefined
+    for (const slot of this.#free) {
+      const kept = keptOf(this.#kept[slot]!, context, lengths)
+      if (most === undefined || kept.cached > most.kept.cached) most = { slot, kept }
+    }
+    return most
   }
 
   /** Goes on by a token of each text, or by a block of a prompt; gives whether there was a text. One step at a time. */
@@ -153,6 +175,7 @@ export class ContinuousBatch<E> {
       [Ports.slots]: Int32Array.of(slot)
     })
     member.cached += length
+    member.blocks.push(length)
   })
 
   readonly #readTokens = Effect.fnUntraced(function* (
@@ -197,9 +220,19 @@ export class ContinuousBatch<E> {
     for (let [row, slot] = [members.length, 0]; row < tokens.length; slot++) {
       if (isTaken.has(slot)) continue
       tokens[row] = 0
-      offsets[row] = this.#members.get(slot)?.cached ?? 0
+      offsets[row] = this.#endOf(slot)
       slots[row++] = slot
     }
+  }
+
+  /** Where nothing of a slot is that is read again. */
+  #endOf(slot: number): number {
+    const member = this.#members.get(slot)
+    if (member !== undefined) return member.cached
+    const kept = this.#kept[slot]!
+    const last = this.#generator.sequenceLength - 1
+    if (kept.cached > last) this.#kept[slot] = { ...kept, cached: last }
+    return Math.min(kept.cached, last)
   }
 
   #add(member: Member<E>, token: number): void {
@@ -209,11 +242,14 @@ export class ContinuousBatch<E> {
     // Cached keys hold their positions and cannot be moved.
     member.context.splice(0, member.context.length - Math.max(1, Math.floor(sequenceLength / 2)))
     member.cached = 0
+    member.blocks = []
   }
 
   #remove(member: Member<E>): void {
     if (this.#members.get(member.slot) !== member) return
     this.#members.delete(member.slot)
+    const { blocks, cached, context } = member
+    this.#kept[member.slot] = { blocks, cached, context }
     this.#free.push(member.slot)
   }
 }

@@ -116,7 +116,7 @@ export const infill = Effect.fn("infill")(function* (body: unknown) {
     stop_type: text.ended === undefined && isLate() ? "time" : stopType(text.ended),
     tokens_predicted: text.tokens,
     tokens_evaluated: prompt.ids.length,
-    // Nothing is kept from one request to the next.
+    // Not counted: texts may take the beginnings of others.
     tokens_cached: 0,
     truncated: prompt.cut > 0,
     suffix_ignored: prompt.suffixIgnored,
