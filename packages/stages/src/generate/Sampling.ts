@@ -98,15 +98,23 @@ const penalised = (
   return scores
 }
 
+/** How near to 1 top-p may be, and how much of what it leaves out small weights may be together, so that rounded sums cannot tell otherwise. */
+const mostOfShare = 1 - 1e-6
+const smallerShare = 0.99
+
 /** Leaves the smallest set of the largest weights whose sum is at least `topP` of all; of equal weights the lower ids first. */
 const keepTopP = (buffers: Buffers, topP: number): void => {
   const { count, weights } = buffers
   if (buffers.order.length < count) buffers.order = new Int32Array(buffers.weights.length)
   const { order } = buffers
   let total = 0
+  for (let index = 0; index < count; index++) total += weights[index]!
+  // All that are smaller than this are together less than what may be left out, also where sums are rounded: none of them is kept.
+  const least = topP <= mostOfShare ? (smallerShare * (1 - topP) * total) / count : 0
+  let ordered = 0
   for (let index = 0; index < count; index++) {
-    total += weights[index]!
-    order[index] = index
+    if (weights[index]! >= least) order[ordered++] = index
+    else weights[index] = 0
   }
   const isBefore = (a: number, b: number): boolean =>
     weights[a]! > weights[b]! || (weights[a]! === weights[b]! && a < b)
@@ -122,9 +130,9 @@ const keepTopP = (buffers: Buffers, topP: number): void => {
     }
     order[at] = moved
   }
-  for (let at = (count >> 1) - 1; at >= 0; at--) down(at, count)
+  for (let at = (ordered >> 1) - 1; at >= 0; at--) down(at, ordered)
   const wanted = topP * total
-  let left = count
+  let left = ordered
   for (let sum = 0; left > 0 && sum < wanted; ) {
     sum += weights[order[0]!]!
     order[0] = order[--left]!
