@@ -33,9 +33,19 @@ export interface TextGenerator {
 export interface Row<E = never> {
   /** At least one token. */
   readonly prompt: ReadonlyArray<number>
-  /** Is given the logits [V] of the next token, valid until it ends; gives that token, or undefined where the row ends. */
-  readonly next: (logits: Float32Array) => Effect.Effect<number | undefined, E>
+  /**
+   * Is given the logits [V] of the next token, valid until it ends; gives that token, or undefined where the row ends. An effect of it where
+   * something has to be waited for: one for each token would cost more than most tokens' draws.
+   */
+  readonly next: (logits: Float32Array) => Next<E>
 }
+
+/** What a row says of its next token. */
+export type Next<E> = number | undefined | Effect.Effect<number | undefined, E>
+
+/** Whether the token is known already. */
+export const isKnown = <E>(next: Next<E>): next is number | undefined =>
+  next === undefined || typeof next === "number"
 
 /**
  * Begins to write rows, at most as many as the generator has. Each run of what it gives asks one or more rows for their next token, and gives
@@ -75,7 +85,8 @@ export const begin = <E>(
     const vocabulary = logits.length / width
     for (const row of active) {
       if (contexts[row]!.length > known) continue
-      const token = yield* rows[row]!.next(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
+      const next = rows[row]!.next(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
+      const token = isKnown(next) ? next : yield* next
       if (token === undefined) active.delete(row)
       else contexts[row]!.push(token)
     }

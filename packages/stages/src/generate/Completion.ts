@@ -55,15 +55,14 @@ export const tokenRow = (
   let made = 0
   return {
     prompt,
-    next: (logits) =>
-      Effect.sync(() => {
-        const token = choose(logits)
-        if (token === undefined || token === options.stopToken) return void onEnd()
-        onToken(token)
-        made++
-        if (made < options.maxTokens && guide?.ended !== true) return token
-        return void onEnd()
-      })
+    next: (logits) => {
+      const token = choose(logits)
+      if (token === undefined || token === options.stopToken) return void onEnd()
+      onToken(token)
+      made++
+      if (made < options.maxTokens && guide?.ended !== true) return token
+      return void onEnd()
+    }
   }
 }
 

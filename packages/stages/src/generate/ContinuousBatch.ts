@@ -5,11 +5,14 @@
  *
  * How a text is cut into blocks depends on it alone, and a token's logits do not depend on the texts beside it: see `Slots.ts`. When a text's
  * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
+ *
+ * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `keptPrefix.ts`.
  */
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
-import type { Block, Row } from "./Batch.ts"
+import { type Block, isKnown, type Row } from "./Batch.ts"
+import { type Kept, keptNothing, keptOf } from "./keptPrefix.ts"
 
 /** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
 export interface Width {
@@ -36,6 +39,42 @@ interface Member<E> {
   readonly context: Array<number>
   /** How many of them are in the cache. */
   cached: number
+  /** Lengths of the blocks in which the first of these were read. */
+  blocks: Array<number>
+}
+
+/** What a width reads and gives, in the same memory each time. */
+interface Scratch {
+  readonly inputs: Readonly<Record<"tokens" | "offset" | "slots", Int32Array>>
+  readonly isTaken: Set<number>
+  /** What the width gave last: nobody reads it any more when it runs again. */
+  given: Outputs | undefined
+  /** The logits in it, row by row. */
+  logits: ReadonlyArray<Float32Array>
+}
+
+const scratchOf = (rows: number): Scratch => ({
+  inputs: {
+    [Ports.tokens]: new Int32Array(rows),
+    [Ports.offset]: new Int32Array(rows),
+    [Ports.slots]: new Int32Array(rows)
+  },
+  isTaken: new Set(),
+  given: undefined,
+  logits: []
+})
+
+/** The logits of each row that a run gave. */
+const logitsIn = (scratch: Scratch, rows: number, outputs: Outputs): Scratch["logits"] => {
+  const all = outputs[Ports.logits]!
+  if (scratch.given?.[Ports.logits] !== all || scratch.logits.length === 0) {
+    const vocabulary = all.length / rows
+    scratch.logits = Array.from({ length: rows }, (_, row) =>
+      all.subarray(row * vocabulary, (row + 1) * vocabulary)
+    )
+  }
+  scratch.given = outputs
+  return scratch.logits
 }
 
 /** Takes a text out of the batch; nothing where it has ended. */
@@ -44,13 +83,16 @@ export type Leave = () => void
 export class ContinuousBatch<E> {
   readonly #generator: SlotGenerator
   readonly #members = new Map<number, Member<E>>()
+  /** Free slots, the one that was freed first in front. */
   readonly #free: Array<number>
-  /** What each width gave last: nobody reads it any more when it runs again. */
-  readonly #given = new Map<Width, Outputs>()
+  /** What each slot that is free holds. */
+  readonly #kept: Array<Kept>
+  readonly #scratch = new Map<Width, Scratch>()
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
-    this.#free = Array.from({ length: generator.slots }, (_, slot) => generator.slots - 1 - slot)
+    this.#free = Array.from({ length: generator.slots }, (_, slot) => slot)
+    this.#kept = this.#free.map(() => keptNothing)
   }
 
   /** Slots that no text has. */
@@ -60,12 +102,25 @@ export class ContinuousBatch<E> {
 
   /** Adds a text, between two steps or while one runs; it needs a free slot. It takes part until it ends or leaves. */
   join(row: Row<E>): Leave {
-    const slot = this.#free.pop()
-    if (slot === undefined) throw new RangeError("a batch without a free slot was joined")
-    const { sequenceLength } = this.#generator
-    const member = { row, slot, context: row.prompt.slice(-sequenceLength), cached: 0 }
+    const context = row.prompt.slice(-this.#generator.sequenceLength)
+    const found = this.#mostKept(context)
+    if (found === undefined) throw new RangeError("a batch without a free slot was joined")
+    const { kept, slot } = found
+    this.#free.splice(this.#free.indexOf(slot), 1)
+    const member = { row, slot, context, cached: kept.cached, blocks: [...kept.blocks] }
     this.#members.set(slot, member)
     return () => this.#remove(member)
+  }
+
+  /** The free slot that has most of a context, of several the one that was freed first. */
+  #mostKept(context: ReadonlyArray<number>): { readonly slot: number; readonly kept: Kept } | undefined {
+    const lengths = this.#generator.blocks.map(({ length }) => length)
+    let most: { readonly slot: number; readonly kept: Kept } | undefined
+    for (const slot of this.#free) {
+      const kept = keptOf(this.#kept[slot]!, context, lengths)
+      if (most === undefined || kept.cached > most.kept.cached) most = { slot, kept }
+    }
+    return most
   }
 
   /** Goes on by a token of each text, or by a block of a prompt; gives whether there was a text. One step at a time. */
@@ -77,7 +132,8 @@ export class ContinuousBatch<E> {
     if (this.#members.size === 0) return false
     const reading = this.#firstWithBlock()
     if (reading !== undefined) yield* this.#readBlock(...reading)
-    const ready = [...this.#members.values()].filter((member) => this.#blockOf(member) === undefined)
+    const ready: Array<Member<E>> = []
+    for (const member of this.#members.values()) if (this.#blockOf(member) === undefined) ready.push(member)
     for (let at = 0; at < ready.length; ) {
       const left = ready.length - at
       const { widths } = this.#generator
@@ -90,6 +146,8 @@ export class ContinuousBatch<E> {
 
   /** The longest block that is left of a text without its last token, whose logits are needed. */
   #blockOf({ cached, context }: Member<E>): Block | undefined {
+    // The usual case first: a text that reads its own last token.
+    if (cached + 1 >= context.length) return undefined
     return this.#generator.blocks.find(({ length }) => cached + length < context.length)
   }
 
@@ -117,6 +175,7 @@ export class ContinuousBatch<E> {
       [Ports.slots]: Int32Array.of(slot)
     })
     member.cached += length
+    member.blocks.push(length)
   })
 
   readonly #readTokens = Effect.fnUntraced(function* (
@@ -125,34 +184,56 @@ export class ContinuousBatch<E> {
     members: ReadonlyArray<Member<E>>
   ) {
     const { program, rows } = width
-    const [tokens, offsets, slots] = [new Int32Array(rows), new Int32Array(rows), new Int32Array(rows)]
-    for (const [row, { cached, context, slot }] of members.entries()) {
-      tokens[row] = context[cached]!
-      offsets[row] = cached
-      slots[row] = slot
+    let scratch = this.#scratch.get(width)
+    if (scratch === undefined) {
+      scratch = scratchOf(rows)
+      this.#scratch.set(width, scratch)
     }
-    // Rows without a text write where nothing is read before it is written again: at the end of another slot's part.
-    const taken = new Set(members.map(({ slot }) => slot))
-    for (let [row, slot] = [members.length, 0]; row < rows; slot++) {
-      if (taken.has(slot)) continue
-      offsets[row] = this.#members.get(slot)?.cached ?? 0
-      slots[row++] = slot
-    }
-    const inputs = { [Ports.tokens]: tokens, [Ports.offset]: offsets, [Ports.slots]: slots }
-    const outputs = yield* program.run(inputs, this.#given.get(width))
-    this.#given.set(width, outputs)
-    const logits = outputs[Ports.logits]!
-    const vocabulary = logits.length / rows
-    for (const [row, member] of members.entries()) {
+    this.#fill(scratch, members)
+    const { inputs } = scratch
+    const logits = logitsIn(scratch, rows, yield* program.run(inputs, scratch.given))
+    for (let row = 0; row < members.length; row++) {
+      const member = members[row]!
       // One that left while the program ran is not asked.
       if (this.#members.get(member.slot) !== member) continue
       member.cached++
       if (member.cached < member.context.length) continue
-      const token = yield* member.row.next(logits.subarray(row * vocabulary, (row + 1) * vocabulary))
+      const next = member.row.next(logits[row]!)
+      const token = isKnown(next) ? next : yield* next
       if (token === undefined) this.#remove(member)
       else this.#add(member, token)
     }
   })
+
+  /** Writes what the next run reads. */
+  #fill({ inputs, isTaken }: Scratch, members: ReadonlyArray<Member<E>>): void {
+    const [tokens, offsets, slots] = [inputs[Ports.tokens], inputs[Ports.offset], inputs[Ports.slots]]
+    isTaken.clear()
+    for (let row = 0; row < members.length; row++) {
+      const { cached, context, slot } = members[row]!
+      tokens[row] = context[cached]!
+      offsets[row] = cached
+      slots[row] = slot
+      isTaken.add(slot)
+    }
+    // Rows without a text write where nothing is read before it is written again: at the end of another slot's part.
+    for (let [row, slot] = [members.length, 0]; row < tokens.length; slot++) {
+      if (isTaken.has(slot)) continue
+      tokens[row] = 0
+      offsets[row] = this.#endOf(slot)
+      slots[row++] = slot
+    }
+  }
+
+  /** Where nothing of a slot is that is read again. */
+  #endOf(slot: number): number {
+    const member = this.#members.get(slot)
+    if (member !== undefined) return member.cached
+    const kept = this.#kept[slot]!
+    const last = this.#generator.sequenceLength - 1
+    if (kept.cached > last) this.#kept[slot] = { ...kept, cached: last }
+    return Math.min(kept.cached, last)
+  }
 
   #add(member: Member<E>, token: number): void {
     const { sequenceLength } = this.#generator
@@ -161,11 +242,14 @@ export class ContinuousBatch<E> {
     // Cached keys hold their positions and cannot be moved.
     member.context.splice(0, member.context.length - Math.max(1, Math.floor(sequenceLength / 2)))
     member.cached = 0
+    member.blocks = []
   }
 
   #remove(member: Member<E>): void {
     if (this.#members.get(member.slot) !== member) return
     this.#members.delete(member.slot)
+    const { blocks, cached, context } = member
+    this.#kept[member.slot] = { blocks, cached, context }
     this.#free.push(member.slot)
   }
 }

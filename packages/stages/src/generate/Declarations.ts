@@ -40,7 +40,9 @@ export class Declarations {
 
   /** The place after more bytes, of which these are the events. */
   read(bytes: Uint8Array, events: ReadonlyArray<DeclarationEvent>): Declarations {
-    if (events.length === 0 && this.name === undefined && !this.again) return this
+    const isWithout = this.name === undefined && !this.again
+    // The end of a word that is no name changes nothing.
+    if (isWithout && events.every(({ event }) => event === "name-end")) return this
     const text = latin1(bytes)
     let { blocks, depth, name } = this
     let [from, again] = [0, false]

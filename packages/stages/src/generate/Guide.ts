@@ -40,7 +40,9 @@ const longestMatch = (tokenBytes: Guidance["tokenBytes"]): Guidance["tokensOf"] 
     byText.set(latin1(bytes), id)
     longest = Math.max(longest, bytes.length)
   }
-  return (bytes) => {
+  /** By the bytes themselves: a language gives the same ones for the same place. */
+  const known = new WeakMap<Uint8Array, ReadonlyArray<number>>()
+  const find = (bytes: Uint8Array): ReadonlyArray<number> | undefined => {
     const text = latin1(bytes)
     const ids: Array<number> = []
     for (let at = 0; at < text.length; ) {
@@ -51,6 +53,11 @@ const longestMatch = (tokenBytes: Guidance["tokenBytes"]): Guidance["tokensOf"] 
       ids.push(id)
       at += length
     }
+    return ids
+  }
+  return (bytes) => {
+    const ids = known.get(bytes) ?? find(bytes)
+    if (ids !== undefined) known.set(bytes, ids)
     return ids
   }
 }

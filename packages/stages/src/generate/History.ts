@@ -1,8 +1,8 @@
 /** The tokens of one text so far, as the penalties of sampling need them: which there are, and how long a repetition each next token would go on with. */
 
 export class History {
-  /** Every id of the text. */
-  readonly ids = new Set<number>()
+  /** Every id of the text, once it was asked for. */
+  #ids: Set<number> | undefined
   readonly #tokens: Array<number> = []
   /** For each place, how many tokens up to it are those that the first `#compared` tokens end with. */
   readonly #matches: Array<number> = []
@@ -13,8 +13,14 @@ export class History {
   }
 
   add(token: number): void {
-    this.ids.add(token)
+    this.#ids?.add(token)
     this.#tokens.push(token)
+  }
+
+  /** Every id of the text. */
+  get ids(): ReadonlySet<number> {
+    this.#ids ??= new Set(this.#tokens)
+    return this.#ids
   }
 
   /**

@@ -62,11 +62,14 @@ export interface Part {
   readonly ended?: Ended
 }
 
+/** What a token adds to a text, and whether that ends it. */
+type Written = Pick<Part, "text" | "ended">
+
 /** How a guide itself ends a text. */
 const endsWhole: ReadonlySet<Ended["by"]> = new Set(["document", "limit"])
 
 /** Adds to the last part of a guided completion what ends its text whole; `before` is the text that precedes the part. */
-const closed = (part: Omit<Part, "sample">, before: string, guidance: Guidance | undefined) =>
+const closed = (part: Written, before: string, guidance: Guidance | undefined) =>
   guidance === undefined || part.ended === undefined || endsWhole.has(part.ended.by)
     ? part
     : { ...part, text: part.text + (closingText(guidance, before + part.text) ?? "") }
@@ -78,24 +81,26 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   const ending = options.items === undefined ? undefined : itemLimit(prompt.text, options.items)
   const looping = options.loopStop === false ? undefined : loopDetector()
   let made = 0
+  /** The text so far, where a guide needs it. */
   let whole = prompt.text
-  const shown = (part: Omit<Part, "sample">) => {
+  const shown = (part: Written): Written => {
+    if (options.guidance === undefined) return part
     const all = closed(part, whole, options.guidance)
     whole += all.text
     return all
   }
   /** The part of a piece that belongs to the completion, and whether the item limit ends it there. */
-  const limited = (text: string, ended: Ended | undefined): Omit<Part, "sample"> => {
+  const limited = (text: string, ended: Ended | undefined): Written => {
     const length = text === "" ? undefined : ending?.(text)
     if (length !== undefined) return shown({ text: text.slice(0, length), ended: { by: "items" } })
     return shown(ended === undefined ? { text } : { text, ended })
   }
   return {
-    atEnd: (): Omit<Part, "sample"> => limited(stops.end(), { by: "document" }),
+    atEnd: (): Written => limited(stops.end(), { by: "document" }),
     decode,
     known,
     /** The token whose text was decoded to `piece`. `last`: nothing follows. */
-    token: (token: number, piece: string, last: boolean): Omit<Part, "sample"> => {
+    token: (token: number, piece: string, last: boolean): Written => {
       made++
       const { stopped, text } = stops.next(piece)
       if (stopped) return limited(text, { by: "stop" })
@@ -111,37 +116,49 @@ const writer = <E>(codec: Codec<E>, prompt: Prompt, options: SampleOptions) => {
   }
 }
 
+/** A row that writes one completion, as the parts of a sample. */
 const rowOf = <E>(
   codec: Codec<E>,
   prompt: Prompt,
   options: SampleOptions,
   guide: Guide | undefined,
-  emit: (part: Omit<Part, "sample">) => void
+  emit: (part: Part) => void,
+  sample = 0
 ): Row<E> => {
   const choose = chooser(prompt.ids, options, guide)
   const write = writer(codec, prompt, options)
+  const { logprobs: count, stopToken } = options
+  const add = (token: number, piece: string, logprobs: TokenLogProbability | undefined) => {
+    const { ended, text } = write.token(token, piece, guide?.ended === true)
+    // Most tokens: a literal costs less than spreading.
+    if (ended === undefined && logprobs === undefined) emit({ sample, token, text })
+    else
+      emit({
+        sample,
+        token,
+        ...(logprobs !== undefined && { logprobs }),
+        text,
+        ...(ended !== undefined && { ended })
+      })
+    return ended === undefined ? token : undefined
+  }
   const row: Row<E> = {
     prompt: prompt.ids,
-    next: (logits) =>
-      Effect.suspend(() => {
-        const token = choose(logits)
-        if (token === undefined || token === options.stopToken) {
-          emit(write.atEnd())
-          return Effect.succeed(undefined)
-        }
-        const { logprobs: count } = options
-        // Before the text is decoded: the logits are valid until then.
-        const logprobs = count === undefined ? {} : { logprobs: logProbabilities(logits, token, count) }
-        const add = (piece: string): number | undefined => {
-          const part = write.token(token, piece, guide?.ended === true)
-          emit({ token, ...logprobs, ...part })
-          return part.ended === undefined ? token : undefined
-        }
-        const piece = write.known(token)
-        return piece === undefined ? Effect.map(write.decode(token), add) : Effect.succeed(add(piece))
-      })
+    next: (logits) => {
+      const token = choose(logits)
+      if (token === undefined || token === stopToken) {
+        emit({ sample, ...write.atEnd() })
+        return undefined
+      }
+      // Before the text is decoded: the logits are valid until then.
+      const logprobs = count === undefined ? undefined : logProbabilities(logits, token, count)
+      const piece = write.known(token)
+      return piece === undefined
+        ? Effect.map(write.decode(token), (piece) => add(token, piece, logprobs))
+        : add(token, piece, logprobs)
+    }
   }
-  const { adaptive, stopToken } = options
+  const { adaptive } = options
   return adaptive === undefined || stopToken === undefined ? row : adaptiveRow(row, adaptive, stopToken)
 }
 
@@ -162,9 +179,8 @@ const batch = <E>(
         Effect.fnUntraced(function* (sample) {
           const guide =
             guidance === undefined ? undefined : yield* Guide.begin(guidance, prompt.text, maxTokens)
-          return rowOf(codec, prompt, { ...options, seed: options.seed + sample }, guide, (part) => {
-            parts.push({ sample, ...part })
-          })
+          const own = { ...options, seed: options.seed + sample }
+          return rowOf(codec, prompt, own, guide, (part) => void parts.push(part), sample)
         })
       )
       const step = begin(generator, rows)

@@ -17,7 +17,11 @@
  * "Turning Up the Heat: Min-p Sampling", arXiv:2407.01082; DRY ("don't repeat yourself"): Weidmann 2024, pull request 5677 of
  * text-generation-webui, as in llama.cpp, without sequence breakers: lines of code repeat across line breaks.
  */
+import { type Buffers, makeBuffers, type Scores } from "./Buffers.ts"
 import { History } from "./History.ts"
+import { cutOf } from "./topK.ts"
+
+export { type Buffers, makeBuffers } from "./Buffers.ts"
 
 export interface Sampling {
   /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
@@ -53,31 +57,6 @@ export const samplingIn = (settings: Sampling): Sampling => ({
 /** What llama.cpp takes for DRY. */
 export const dryDefaults = { base: 1.75, allowedLength: 2 }
 
-type Scores = Float32Array | Float64Array
-
-/**
- * Memory of one text's draws, which each token writes anew: new arrays for each would cost more than the draw. The candidates are the first
- * `count` of `ids`, ascending, with their weights.
- */
-export interface Buffers {
-  ids: Int32Array
-  weights: Float64Array
-  count: number
-  /** Logits after the penalty, the k largest of them, and an order of candidates, where a setting needs them. */
-  scores: Float64Array
-  largest: Float64Array
-  order: Int32Array
-}
-
-export const makeBuffers = (): Buffers => ({
-  ids: new Int32Array(0),
-  weights: new Float64Array(0),
-  count: 0,
-  scores: new Float64Array(0),
-  largest: new Float64Array(0),
-  order: new Int32Array(0)
-})
-
 const mostLikely = (scores: Scores): number => {
   let best = 0
   for (let id = 1; id < scores.length; id++) if (scores[id]! > scores[best]!) best = id
@@ -88,46 +67,6 @@ const largestOf = (values: Float64Array): number => {
   let largest = values[0]!
   for (const value of values) if (value > largest) largest = value
   return largest
-}
-
-/** Moves an entry of a heap, the least first, down to its place. */
-const sink = (heap: Float64Array, length: number, from: number): void => {
-  const score = heap[from]!
-  let at = from
-  for (let child = 2 * at + 1; child < length; child = 2 * at + 1) {
-    if (child + 1 < length && heap[child + 1]! < heap[child]!) child++
-    if (heap[child]! >= score) break
-    heap[at] = heap[child]!
-    at = child
-  }
-  heap[at] = score
-}
-
-/**
- * The k-th largest score: those below it are left out. One pass over a heap of the k largest so far, the least of them first. Puts into the buffers
- * the ids of the k largest, of those that were among them until larger ones came, and of those as large as the k-th.
- */
-const cutOf = (scores: Scores, k: number, buffers: Buffers): number => {
-  if (buffers.largest.length !== k) buffers.largest = new Float64Array(k)
-  const { ids, largest: heap } = buffers
-  for (let id = 0; id < k; id++) {
-    heap[id] = scores[id]!
-    ids[id] = id
-  }
-  for (let at = (k >> 1) - 1; at >= 0; at--) sink(heap, k, at)
-  let least = heap[0]!
-  let count = k
-  for (let id = k; id < scores.length; id++) {
-    const score = scores[id]!
-    if (score < least) continue
-    ids[count++] = id
-    if (score === least) continue
-    heap[0] = score
-    sink(heap, k, 0)
-    least = heap[0]!
-  }
-  buffers.count = count
-  return least
 }
 
 /** The largest penalty of DRY: it leaves no chance, and sums stay finite. */
@@ -159,15 +98,23 @@ const penalised = (
   return scores
 }
 
+/** How near to 1 top-p may be, and how much of what it leaves out small weights may be together, so that rounded sums cannot tell otherwise. */
+const mostOfShare = 1 - 1e-6
+const smallerShare = 0.99
+
 /** Leaves the smallest set of the largest weights whose sum is at least `topP` of all; of equal weights the lower ids first. */
 const keepTopP = (buffers: Buffers, topP: number): void => {
   const { count, weights } = buffers
   if (buffers.order.length < count) buffers.order = new Int32Array(buffers.weights.length)
   const { order } = buffers
   let total = 0
+  for (let index = 0; index < count; index++) total += weights[index]!
+  // All that are smaller than this are together less than what may be left out, also where sums are rounded: none of them is kept.
+  const least = topP <= mostOfShare ? (smallerShare * (1 - topP) * total) / count : 0
+  let ordered = 0
   for (let index = 0; index < count; index++) {
-    total += weights[index]!
-    order[index] = index
+    if (weights[index]! >= least) order[ordered++] = index
+    else weights[index] = 0
   }
   const isBefore = (a: number, b: number): boolean =>
     weights[a]! > weights[b]! || (weights[a]! === weights[b]! && a < b)
@@ -183,9 +130,9 @@ const keepTopP = (buffers: Buffers, topP: number): void => {
     }
     order[at] = moved
   }
-  for (let at = (count >> 1) - 1; at >= 0; at--) down(at, count)
+  for (let at = (ordered >> 1) - 1; at >= 0; at--) down(at, ordered)
   const wanted = topP * total
-  let left = count
+  let left = ordered
   for (let sum = 0; left > 0 && sum < wanted; ) {
     sum += weights[order[0]!]!
     order[0] = order[--left]!

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { AdaptiveDocument, type AdaptiveModel } from "../adaptive/AdaptiveModel.ts"
-import type { Row } from "./Batch.ts"
+import { isKnown, type Row } from "./Batch.ts"
 
 /** What the model says of a token at least, so that its surprise stays finite. */
 const leastProbability = 1e-30
@@ -33,10 +33,11 @@ export const adaptiveRow = <E>(row: Row<E>, mixture: AdaptiveModel, endTokenId: 
     prompt: [endTokenId],
     next: Effect.fnUntraced(function* (logits) {
       const model = softmax(logits)
-      const token =
+      const next =
         read < prompt.length
           ? prompt[read++]
-          : yield* row.next(Float32Array.from(document.distribution(model), Math.log))
+          : row.next(Float32Array.from(document.distribution(model), Math.log))
+      const token = isKnown(next) ? next : yield* next
       if (token !== undefined) document.observe(token, model[token]!)
       return token
     })

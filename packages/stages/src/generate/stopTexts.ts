@@ -21,6 +21,7 @@ export const stopTexts = (stops: ReadonlyArray<string>) => {
   let held = ""
   return {
     next: (piece: string): Passed => {
+      if (stops.length === 0) return { text: piece, stopped: false }
       const whole = held + piece
       const found = stops.map((stop) => whole.indexOf(stop)).filter((at) => at >= 0)
       if (found.length > 0) {

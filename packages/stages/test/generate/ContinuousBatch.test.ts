@@ -6,14 +6,15 @@ import { service } from "@trainyard/backends/Engines"
 import { engine as native } from "@trainyard/backends/native/engine"
 import { engine as reference } from "@trainyard/backends/reference/engine"
 import { Effect, Schema } from "effect"
-import type { Row } from "../../src/generate/Batch.ts"
+import type { Block, Row } from "../../src/generate/Batch.ts"
 import { chooser } from "../../src/generate/Completion.ts"
-import { ContinuousBatch } from "../../src/generate/ContinuousBatch.ts"
+import { ContinuousBatch, type SlotGenerator, type Width } from "../../src/generate/ContinuousBatch.ts"
 import type { Loaded } from "../../src/generate/Model.ts"
 import * as Slots from "../../src/generate/Slots.ts"
 import type { Spec } from "../../src/model/families.ts"
 import { ModelConfig } from "../../src/model/ModelConfig.ts"
 import { initialValues, parameters } from "../../src/model/Parameters.ts"
+import { Ports } from "../../src/model/Ports.ts"
 
 const decode = Schema.decodeUnknownSync(ModelConfig)
 const sizes = { vocabularySize: 60, sequenceLength: 24 }
@@ -74,6 +75,24 @@ const prompts = [1, 3, 9, 17, 23, 40, 2, 12].map((length, index) =>
   Array.from({ length }, (_, at) => (index * 13 + at * 7) % sizes.vocabularySize)
 )
 
+/** A generator that counts the tokens that its programs read. */
+const countedBy = (generator: SlotGenerator) => {
+  const tokens = { read: 0 }
+  const counted = ({ program }: Block | Width) => ({
+    ...program,
+    run: (...[inputs, into]: Parameters<typeof program.run>) => {
+      tokens.read += inputs[Ports.tokens]?.length ?? 0
+      return program.run(inputs, into)
+    }
+  })
+  const all = {
+    ...generator,
+    blocks: generator.blocks.map((block) => ({ ...block, program: counted(block) })),
+    widths: generator.widths.map((width) => ({ ...width, program: counted(width) }))
+  }
+  return { generator: all, tokens }
+}
+
 const finish = (batch: ContinuousBatch<never>) =>
   Effect.gen(function* () {
     while (yield* batch.step);
@@ -107,6 +126,39 @@ describe("texts that share a batch", () => {
           assert.deepStrictEqual(beside, alone)
         }).pipe(Effect.scoped)
       )
+
+  for (const engine of [reference, cpu, native])
+    it.live(`are what they are alone where a slot holds their beginning: ${engine.name}`, ({ skip }) =>
+      Effect.gen(function* () {
+        const here = yield* engine.availability
+        if (!here.available) return skip(here.why)
+        const { generator, tokens } = countedBy(yield* open(engine, specs[1]!))
+        const [whole, other] = [prompts[3]!, prompts[2]!]
+        // The same, longer and shorter than the one before, by blocks and by tokens, and other texts between.
+        const texts = [17, 17, 17, 14, 9, 3, 16, 17].flatMap((length, at) => {
+          const text = [...whole.slice(0, length), ...(at === 2 ? [7, 8] : [])]
+          return at % 3 === 1 ? [text, other] : [text]
+        })
+        const alone: Array<Array<number>> = []
+        for (const [seed, prompt] of texts.entries()) {
+          alone.push([])
+          const batch = new ContinuousBatch<never>(generator)
+          batch.join(text(prompt, seed, 4, alone[seed]!))
+          yield* finish(batch)
+        }
+        const fresh = tokens.read
+        const batch = new ContinuousBatch<never>(generator)
+        const after: Array<Array<number>> = []
+        for (const [seed, prompt] of texts.entries()) {
+          after.push([])
+          batch.join(text(prompt, seed, 4, after[seed]!))
+          yield* seed % 2 === 0 ? batch.step : finish(batch)
+        }
+        yield* finish(batch)
+        assert.deepStrictEqual(after, alone)
+        assert.isBelow(tokens.read - fresh, 0.7 * fresh)
+      }).pipe(Effect.scoped)
+    )
 
   it.live("leave at once, and free their slot", () =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /** Texts as they are written: how each stands, and the streams of their parts. */
 import { Guide } from "@trainyard/stages/generate/Guide"
-import type { Ended, Part } from "@trainyard/stages/generate/Samples"
+import type { Ended } from "@trainyard/stages/generate/Samples"
 import { type Duration, Effect, Queue, Stream } from "effect"
 import { type ApiError, invalid, refusal } from "./ApiError.ts"
 import * as Metrics from "./Metrics.ts"
@@ -20,7 +20,7 @@ const retryAfterSeconds = 1
 const seconds = () => performance.now() / 1000
 
 /** A text as the scheduler takes it. Fails where its prompt cannot be guided. */
-const wantedOf = ({ options, prompt, stopToken }: Asked): Effect.Effect<Wanted, ApiError> => {
+const wantedOf = ({ options, prompt, stopToken }: Asked, sample: number): Effect.Effect<Wanted, ApiError> => {
   const { guidance } = options
   const guide =
     guidance === undefined
@@ -29,12 +29,12 @@ const wantedOf = ({ options, prompt, stopToken }: Asked): Effect.Effect<Wanted, 
           Effect.mapError(({ message }) => invalid("grammar", message, "grammar_unusable"))
         )
   const all = { ...options, maxTokens: prompt.maxTokens, stopToken }
-  return Effect.map(guide, (guide) => ({ prompt, options: all, guide }))
+  return Effect.map(guide, (guide) => ({ sample, prompt, options: all, guide }))
 }
 
 /**
- * Submits texts; gives their parts as they come, each with the number of its text, in one stream. The texts leave with the scope. A text of no
- * tokens has no part. With `heartbeat`, an undefined is among the parts so often, so that a connection that is gone shows while a text waits.
+ * Submits texts; gives their parts as they come, each with the number of its text, in one stream of those that come together. The texts leave with the scope. A text of no
+ * tokens has no part. With `heartbeat`, an undefined is among them so often, so that a connection that is gone shows while a text waits.
  */
 export const write = Effect.fn("Choices.write")(function* (
   asked: ReadonlyArray<Asked>,
@@ -43,7 +43,7 @@ export const write = Effect.fn("Choices.write")(function* (
   const scheduler = yield* Scheduler
   const started = seconds()
   const numbers = [...asked.keys()].filter((index) => asked[index]!.prompt.maxTokens > 0)
-  const wanted = yield* Effect.forEach(numbers, (index) => wantedOf(asked[index]!))
+  const wanted = yield* Effect.forEach(numbers, (index) => wantedOf(asked[index]!, index))
   const written = yield* scheduler
     .submit(wanted)
     .pipe(Effect.mapError((error) => refusal(429, error.message, { code: "queue_full", retryAfterSeconds })))
@@ -60,11 +60,11 @@ export const write = Effect.fn("Choices.write")(function* (
       Effect.forkScoped
     )
   return Stream.fromQueue(written).pipe(
-    Stream.map((part): Part | undefined => {
-      if (part === undefined) return undefined
+    Stream.map((parts) => {
+      if (parts === undefined) return undefined
       first ??= seconds() - started
-      if (part.token !== undefined) generated++
-      return { ...part, sample: numbers[part.sample]! }
+      for (const part of parts) if (part.token !== undefined) generated++
+      return parts
     })
   )
 })

@@ -92,14 +92,16 @@ export const infill = Effect.fn("infill")(function* (body: unknown) {
   const isLate = () => limit > 0 && text.content.includes("\n") && text.last - text.first > limit
   const parts = yield* write([asked])
   yield* parts.pipe(
-    Stream.takeUntil((part) => {
-      if (part === undefined) return false
-      text.last = performance.now()
-      if (text.tokens === 0) text.first = text.last
-      if (part.token !== undefined) text.tokens++
-      text.content += part.text
-      text.ended = part.ended
-      return isLate()
+    Stream.takeUntil((parts) => {
+      for (const part of parts ?? []) {
+        text.last = performance.now()
+        if (text.tokens === 0) text.first = text.last
+        if (part.token !== undefined) text.tokens++
+        text.content += part.text
+        text.ended = part.ended
+        if (isLate()) return true
+      }
+      return false
     }),
     Stream.runDrain,
     Effect.mapError(asServerError)
@@ -114,7 +116,7 @@ export const infill = Effect.fn("infill")(function* (body: unknown) {
     stop_type: text.ended === undefined && isLate() ? "time" : stopType(text.ended),
     tokens_predicted: text.tokens,
     tokens_evaluated: prompt.ids.length,
-    // Nothing is kept from one request to the next.
+    // Not counted: texts may take the beginnings of others.
     tokens_cached: 0,
     truncated: prompt.cut > 0,
     suffix_ignored: prompt.suffixIgnored,

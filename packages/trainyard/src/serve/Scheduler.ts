@@ -3,6 +3,7 @@
  * which they came. A text whose scope closes, because its client went away, leaves at once.
  */
 import type { RunError } from "@trainyard/backends/Backend"
+import { isKnown } from "@trainyard/stages/generate/Batch"
 import { ContinuousBatch, type Leave } from "@trainyard/stages/generate/ContinuousBatch"
 import type { Guide } from "@trainyard/stages/generate/Guide"
 import { type Part, type Prompt, type SampleOptions, sampleRow } from "@trainyard/stages/generate/Samples"
@@ -23,14 +24,16 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 
 /** A text to be written. */
 export interface Wanted {
+  /** Its number in the request, which its parts have. */
+  readonly sample: number
   readonly prompt: Prompt
   readonly options: SampleOptions
   /** What guides it, where `options` have guidance. */
   readonly guide: Guide | undefined
 }
 
-/** Parts of texts as they are written, each with the number of its text; it ends with the last of them. Whoever reads it may add an undefined. */
-export type Written = Queue.Queue<Part | undefined, WriteError | Cause.Done>
+/** Parts of texts, those that are passed on together; it ends with the last of them. Whoever reads it may add an undefined. */
+export type Written = Queue.Queue<ReadonlyArray<Part> | undefined, WriteError | Cause.Done>
 export type WriteError = RunError | TokenizerMismatch
 
 /** How many texts there are. */
@@ -54,16 +57,18 @@ interface Group {
   readonly written: Written
   readonly jobs: Set<Job>
   /** Parts that are not passed on yet. */
-  readonly held: Array<Part>
+  held: Array<Part>
   /** When some were passed on last, by `performance.now()`. */
   passed: number
 }
 
 /** Parts that come so soon after others are passed on together: what a write to a connection costs is that of several tokens. */
-const paceMilliseconds = 16
+const paceMilliseconds = 32
 
 const passHeld = (group: Group): void => {
-  Queue.offerAllUnsafe(group.written, group.held.splice(0))
+  if (group.held.length === 0) return
+  Queue.offerUnsafe(group.written, group.held)
+  group.held = []
 }
 
 /**
@@ -82,10 +87,31 @@ const pass = (group: Group, part: Part): boolean => {
 /** A text from its request to its end. */
 interface Job {
   readonly wanted: Wanted
-  /** Its number in the request. */
-  readonly sample: number
   readonly group: Group
   leave: Leave
+}
+
+/**
+ * Whether those who read have had their turn since something was passed on. While an engine computes on other threads they have it; one that
+ * computes here, or is done before the event loop goes on, leaves them none.
+ */
+const makeTurns = () => {
+  let passed = 0
+  let seen = 0
+  return {
+    passedOn: (): void => {
+      if (passed++ === seen)
+        setImmediate(() => {
+          seen = passed
+        })
+    },
+    /** How much was passed on so far. */
+    get passed(): number {
+      return passed
+    },
+    /** Whether that much was seen. */
+    wereSeen: (much: number): boolean => seen >= much
+  }
 }
 
 /** What texts are written with. */
@@ -121,21 +147,29 @@ const make = Effect.fnUntraced(function* (
   const waiting: Array<Job> = []
   const active = new Set<Job>()
   const arrived = yield* Latch.make()
-  /** Whether there is something for those who read to take. */
-  let hasPassed = false
+  const turns = makeTurns()
 
   const start = (job: Job): void => {
     const { guide, options, prompt } = job.wanted
-    const row = sampleRow(model.codec, prompt, options, guide, (part) => {
-      if (pass(job.group, { sample: job.sample, ...part })) hasPassed = true
+    const { sample } = job.wanted
+    const emit = (part: Part): void => {
+      if (pass(job.group, part)) turns.passedOn()
       if (part.ended !== undefined) close(job)
-    })
+    }
+    const row = sampleRow(model.codec, prompt, options, guide, emit, sample)
     active.add(job)
+    // A text that cannot be written is its own request's failure.
+    const ended = (cause: Cause.Cause<WriteError>): undefined => void fail(job, cause)
     const leave = batch.join({
       prompt: row.prompt,
-      // A text that cannot be decoded is its own request's failure.
-      next: (logits) =>
-        Effect.catchCause(row.next(logits), (cause) => Effect.sync(() => void fail(job, cause)))
+      next: (logits) => {
+        try {
+          const next = row.next(logits)
+          return isKnown(next) ? next : Effect.catchCause(next, (cause) => Effect.sync(() => ended(cause)))
+        } catch (defect) {
+          return ended(Cause.die(defect))
+        }
+      }
     })
     job.leave = () => {
       active.delete(job)
@@ -155,10 +189,9 @@ const make = Effect.fnUntraced(function* (
     // Before it looks, so that what comes meanwhile opens it again.
     arrived.closeUnsafe()
     admit()
+    const { passed } = turns
     const more = yield* batch.step
-    // An engine that is done with a short step before this goes on leaves no other fiber its turn.
-    if (hasPassed) yield* Effect.yieldNow
-    hasPassed = false
+    if (!turns.wereSeen(passed)) yield* Effect.yieldNow
     if (!more) yield* arrived.await
   })
   yield* goOn.pipe(
@@ -183,13 +216,13 @@ const make = Effect.fnUntraced(function* (
           if (waiting.length + texts.length > places)
             return yield* new QueueFull({ asked: texts.length, waiting: waiting.length })
           const group: Group = {
-            written: yield* Queue.unbounded<Part | undefined, WriteError | Cause.Done>(),
+            written: yield* Queue.unbounded<ReadonlyArray<Part> | undefined, WriteError | Cause.Done>(),
             jobs: new Set(),
             held: [],
             passed: Number.NEGATIVE_INFINITY
           }
-          for (const [sample, wanted] of texts.entries()) {
-            const job: Job = { wanted, sample, group, leave: () => undefined }
+          for (const wanted of texts) {
+            const job: Job = { wanted, group, leave: () => undefined }
             job.leave = () => void waiting.splice(waiting.indexOf(job), 1)
             group.jobs.add(job)
             waiting.push(job)

@@ -73,14 +73,20 @@ export const adder = (answer: Answer) => {
   return {
     /** Tokens so far, of all texts. */
     tokens: () => tokens,
-    add: ({ ended, logprobs, sample, text, token }: Part): Effect.Effect<Addition, TokenizerMismatch> => {
+    /** What a part adds; an effect of it where there are log-probabilities, whose tokens are decoded. */
+    add: ({
+      ended,
+      logprobs,
+      sample,
+      text,
+      token
+    }: Part): Addition | Effect.Effect<Addition, TokenizerMismatch> => {
       if (token !== undefined) tokens++
       const offset = lengths[sample]!
       lengths[sample] = offset + text.length
-      const without = { text, logprobs: null, ended }
       return logprobs === undefined
-        ? Effect.succeed(without)
-        : Effect.map(logProbsOf(answer, logprobs, offset), (logprobs) => ({ ...without, logprobs }))
+        ? { text, logprobs: null, ended }
+        : Effect.map(logProbsOf(answer, logprobs, offset), (logprobs) => ({ text, logprobs, ended }))
     }
   }
 }
@@ -120,7 +126,7 @@ export const asServerError = (error: WriteError) => refusal(500, error.message, 
 /** The whole answer, once all texts have ended. */
 export const whole = Effect.fn("completionAnswer.whole")(function* (
   answer: Answer,
-  parts: Stream.Stream<Part | undefined, WriteError>
+  parts: Stream.Stream<ReadonlyArray<Part> | undefined, WriteError>
 ) {
   const { add, tokens } = adder(answer)
   const made = answer.asked.map(
@@ -130,15 +136,20 @@ export const whole = Effect.fn("completionAnswer.whole")(function* (
       ended: undefined
     })
   )
-  yield* Stream.runForEach(parts, (part) =>
-    part === undefined
-      ? Effect.void
-      : Effect.map(add(part), ({ ended, logprobs, text }) => {
-          const choice = made[part.sample]!
-          choice.text += text
-          if (logprobs !== null) choice.logprobs.push(logprobs)
-          choice.ended = ended
-        })
+  const take = (part: Part, { ended, logprobs, text }: Addition): void => {
+    const choice = made[part.sample]!
+    choice.text += text
+    if (logprobs !== null) choice.logprobs.push(logprobs)
+    choice.ended = ended
+  }
+  yield* Stream.runForEach(
+    parts,
+    Effect.fnUntraced(function* (together) {
+      for (const part of together ?? []) {
+        const addition = add(part)
+        take(part, Effect.isEffect(addition) ? yield* addition : addition)
+      }
+    })
   ).pipe(Effect.mapError(asServerError))
   return {
     ...answer.head,

@@ -37,10 +37,15 @@ const beginning = (answer: Answer): ReadonlyArray<unknown> => {
 }
 
 /** What parts add, as events; nothing where that is nothing. What is the same in all of them is written once. */
-const writer = ({ head }: Answer, usage: object) => {
+const writer = ({ asked, head }: Answer, usage: object) => {
   const [before, after] = eventOf({ ...head, choices: [], ...usage }).split('"choices":[]', 2)
+  const beginning = `${before}"choices":[{"text":`
+  const plainEndings = asked.map(
+    (_, index) => `,"index":${index},"logprobs":null,"finish_reason":null}]${after}`
+  )
   return (index: number, { ended, logprobs, text }: Addition): string => {
-    if (text === "" && logprobs === null && ended === undefined) return ""
+    if (ended === undefined && logprobs === null)
+      return text === "" ? "" : `${beginning}${JSON.stringify(text)}${plainEndings[index]}`
     const end = ended === undefined ? { finish_reason: null } : endOf(ended)
     return `${before}"choices":[${JSON.stringify({ text, index, logprobs, ...end })}]${after}`
   }
@@ -49,7 +54,7 @@ const writer = ({ head }: Answer, usage: object) => {
 /** The events of an answer, as bytes. With usage, every event has the field, and one more event its value. */
 export const events = (
   answer: Answer,
-  parts: Stream.Stream<Part | undefined, WriteError>,
+  parts: Stream.Stream<ReadonlyArray<Part> | undefined, WriteError>,
   includeUsage: boolean
 ): Stream.Stream<Uint8Array> => {
   const { add, tokens } = adder(answer)
@@ -60,14 +65,19 @@ export const events = (
     return Stream.make(`${includeUsage ? eventOf(counted) : ""}data: [DONE]\n\n`)
   })
   const write = writer(answer, usage)
-  const pieceOf = (part: Part | undefined) =>
-    part === undefined
-      ? Effect.succeed(": the text is being written\n\n")
-      : Effect.map(add(part), (addition) => write(part.sample, addition))
+  const piecesOf = (parts: ReadonlyArray<Part>) =>
+    Effect.gen(function* () {
+      let pieces = ""
+      for (const part of parts) {
+        const addition = add(part)
+        pieces += write(part.sample, Effect.isEffect(addition) ? yield* addition : addition)
+      }
+      return pieces
+    })
   return parts.pipe(
     // What has come together is sent together.
-    Stream.mapArrayEffect((all) =>
-      Effect.map(Effect.forEach(all, pieceOf), (pieces) => [pieces.join("")] as const)
+    Stream.mapEffect((parts) =>
+      parts === undefined ? Effect.succeed(": the text is being written\n\n") : piecesOf(parts)
     ),
     (pieces) => Stream.concat(Stream.fromIterable(first), pieces),
     Stream.concat(ending),

@@ -24,9 +24,11 @@ export class Stack {
   /** What a terminal makes of it, by terminal and symbol, once one was read. */
   next: SmallMap<number, Advanced> | undefined
   /** What a language remembers of places with this stack, or with several of which it is the first. */
-  found: SmallMap<string, boolean> | undefined
+  found: SmallMap<string, Remembered> | undefined
   /** Cost of the shortest completion, and the item that it completes first, once they were asked for. */
   completion: { readonly cost: number; readonly item: number } | undefined
+  /** Whether a text may end with it, once that was asked for. */
+  accepts: boolean | undefined
   /** Whether a completion was found that the tables read, once that was asked for. */
   endable: boolean | undefined
 
@@ -46,6 +48,9 @@ export class Stack {
     this.marked = marked
   }
 }
+
+/** A finding: whether something holds, or bytes. */
+export type Remembered = boolean | Uint8Array
 
 interface Advanced {
   readonly stacks: ReadonlyArray<Stack>
@@ -126,7 +131,11 @@ export class Automaton {
 
   /** Whether the text may end here. */
   accepts(stacks: ReadonlyArray<Stack>): boolean {
-    return stacks.some((stack) => this.reduced(stack, 0).some(({ action }) => action === "accept"))
+    for (const stack of stacks) {
+      stack.accepts ??= this.reduced(stack, 0).some(({ action }) => action === "accept")
+      if (stack.accepts) return true
+    }
+    return false
   }
 
   /** The stack with `count` entries replaced by a nonterminal; undefined where the tables have no such state. */

@@ -1,5 +1,5 @@
 /** Where a reader of C text is: the stacks of its parser, the lexeme that it is in, and the line. */
-import type { Automaton, Stack } from "../../lr/Automaton.ts"
+import type { Automaton, Remembered, Stack } from "../../lr/Automaton.ts"
 import type { Completions } from "../../lr/Completions.ts"
 import { withEntry } from "../../lr/SmallMap.ts"
 import type { Symbols } from "./symbols.ts"
@@ -9,6 +9,8 @@ export interface Grammar {
   readonly automaton: Automaton
   readonly completions: Completions
   readonly symbols: Symbols
+  /** Texts, as bytes, that may end a word or a mark, by its text: worked out once for each. */
+  readonly endings: Map<string, ReadonlyArray<Uint8Array>>
 }
 
 /** The lexeme that is being read; "between" lexemes. */
@@ -117,7 +119,7 @@ export class Cursor {
 
   afterWord(word: string): ReadonlyArray<Stack> {
     const { automaton, symbols } = this.grammar
-    const identifier = symbols.of("identifier")
+    const { identifier, star } = symbols.asked
     const keyword = symbols.keywords.get(word)
     if (keyword === undefined) return automaton.advance(this.stacks, identifier)
     // A macro may have any name, and a macro's call any word as its argument.
@@ -128,7 +130,6 @@ export class Cursor {
     const after = asKeyword.length > 0 ? automaton.advance(asKeyword, keyword) : []
     // The judge reads a reserved word as a name where no keyword may be: `const` of `a *const (b)`, as a product. That is no C, but decides what
     // the judge takes for C, so it is read beside the keyword.
-    const star = symbols.of("*")
     const mayBeName = (stack: Stack): boolean =>
       !isReserved || (after.length > 0 && stack.symbol === star && !stack.hidden)
     const asName = this.stacks.filter((stack) => !automaton.reads(stack, keyword) && mayBeName(stack))
@@ -139,7 +140,7 @@ export class Cursor {
 
   /** Reads a comment's place: stacks that cannot have one there end. */
   feedComment(): boolean {
-    const after = this.grammar.automaton.advance(this.stacks, this.grammar.symbols.of("comment"))
+    const after = this.grammar.automaton.advance(this.stacks, this.grammar.symbols.asked.comment)
     if (after.length === 0) return false
     this.stacks = after
     this.spaced = false
@@ -155,10 +156,15 @@ export class Cursor {
 }
 
 /** What is found of a place and does not change: the first of its stacks remembers it by the others and a key. */
-export const rememberedOf = ({ grammar, stacks }: Cursor, key: string, find: () => boolean): boolean => {
-  const [first, ...others] = stacks
+export const rememberedOf = (
+  { grammar, stacks }: Cursor,
+  key: string,
+  find: () => Remembered
+): Remembered => {
+  const first = stacks[0]
   if (first === undefined) return find()
-  const whole = others.length === 0 ? key : `${others.map(({ number }) => number)} ${key}`
+  let whole = key
+  for (let other = 1; other < stacks.length; other++) whole = `${stacks[other]!.number} ${whole}`
   const known = first.found?.get(whole)
   if (known !== undefined) return known
   const found = find()

@@ -3,14 +3,25 @@ import { type Cursor, rememberedOf } from "./Cursor.ts"
 import { end, numberEndings } from "./lexemes.ts"
 import { readBytes } from "./readBytes.ts"
 
-const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
+const encoder = new TextEncoder()
+const nothing = new Uint8Array()
 
-const join = (...parts: ReadonlyArray<Uint8Array>): Uint8Array =>
-  Uint8Array.from(parts.flatMap((part) => [...part]))
+const encode = (text: string): Uint8Array => (text === "" ? nothing : encoder.encode(text))
+
+const join = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  if (first.length === 0) return second
+  if (second.length === 0) return first
+  const both = new Uint8Array(first.length + second.length)
+  both.set(first)
+  both.set(second, first.length)
+  return both
+}
 
 /** The rest of a character that is cut. */
 const restOfCharacter = ({ continuation, least }: Cursor): Uint8Array =>
-  Uint8Array.from({ length: continuation }, (_, index) => (index === 0 ? least : 0x80))
+  continuation === 0
+    ? nothing
+    : Uint8Array.from({ length: continuation }, (_, index) => (index === 0 ? least : 0x80))
 
 const withPrefix = (names: Iterable<string>, prefix: string): ReadonlyArray<string> =>
   [...names]
@@ -74,29 +85,44 @@ const lexemeEndings = (cursor: Cursor): ReadonlyArray<string> => {
   }
 }
 
-/** The cursor after the shortest end of its lexeme that can follow, and that end. */
-export function* endings(
-  cursor: Cursor
-): Generator<{ readonly bytes: Uint8Array; readonly ended: Cursor }, void> {
+/** The same as bytes. There are as many words and marks as there are beginnings of keywords and punctuation, and lengths of names. */
+const endingBytes = (cursor: Cursor): ReadonlyArray<Uint8Array> => {
+  const { mode, text } = cursor
+  if (mode !== "word" && mode !== "mark") return lexemeEndings(cursor).map(encode)
+  const known = cursor.grammar.endings.get(text)
+  if (known !== undefined) return known
+  const found = lexemeEndings(cursor).map(encode)
+  cursor.grammar.endings.set(text, found)
+  return found
+}
+
+/** Sees the cursor after each end of its lexeme that can follow, shortest first, and that end, until one is enough; gives whether one was. */
+const someEnding = (cursor: Cursor, isEnough: (bytes: Uint8Array, ended: Cursor) => boolean): boolean => {
   const rest = restOfCharacter(cursor)
-  for (const text of lexemeEndings(cursor)) {
-    const bytes = join(rest, encode(text))
+  for (const ending of endingBytes(cursor)) {
+    const bytes = join(rest, ending)
     const ended = cursor.copy()
     if (!readBytes(ended, bytes)) continue
     const tail = needsOf(ended)
-    if (!readBytes(ended, encode(tail))) continue
-    if (end(ended) && isEndable(ended)) yield { bytes: join(bytes, encode(tail)), ended }
+    if (tail !== "" && !readBytes(ended, encode(tail))) continue
+    if (end(ended) && isEndable(ended) && isEnough(join(bytes, encode(tail)), ended)) return true
   }
+  return false
 }
+
+/** Whether some end of the lexeme can follow. */
+export const canEnd = (cursor: Cursor): boolean => someEnding(cursor, () => true)
 
 /** What the line of a directive needs by itself. */
 const needsOf = (cursor: Cursor): string => {
+  // Elsewhere the end of a lexeme begins no directive.
+  if (cursor.line === "none" && cursor.mode !== "directive") return ""
   const ended = cursor.copy()
   if (!end(ended)) return ""
-  const { of } = cursor.grammar.symbols
+  const { argument, immediateNewline } = cursor.grammar.symbols.asked
   // The grammar wants the end of these lines at once: after a space, something must come before it.
-  if (ended.line === "open" && ended.spaced && ended.may(of("preproc_include_token2")))
-    return ended.may(of("preproc_arg")) ? "0\n" : "//\n"
+  if (ended.line === "open" && ended.spaced && ended.may(immediateNewline))
+    return ended.may(argument) ? "0\n" : "//\n"
   return ended.line === "name" ? " X\n" : ended.line === "end" ? "\n" : ""
 }
 
@@ -127,34 +153,48 @@ export const isComplete = (cursor: Cursor): boolean => {
   return ended.grammar.automaton.accepts(ended.stacks)
 }
 
-/** The bytes after which a text is complete. Every plan is checked. */
+/** The bytes after which a text is complete; remembered, since texts that come near their limit are asked at each token. */
 export const closingOf = (cursor: Cursor): Uint8Array | undefined => {
-  if (isComplete(cursor)) return new Uint8Array()
+  const found = rememberedOf(cursor, `closing ${cursor.key}`, () => findClosing(cursor) ?? false)
+  return typeof found === "boolean" ? undefined : found
+}
+
+/** Every plan is checked. */
+const findClosing = (cursor: Cursor): Uint8Array | undefined => {
+  if (isComplete(cursor)) return nothing
   let best: Uint8Array | undefined
-  for (const { bytes, ended } of endings(cursor)) {
+  someEnding(cursor, (bytes, ended) => {
     const last = String.fromCharCode(bytes.at(-1) ?? lastOf(cursor).charCodeAt(0))
-    for (const plan of plansOf(ended)) {
+    somePlan(ended, (plan) => {
       const closing = join(bytes, encode(spell(last, plan.map(cursor.grammar.symbols.text))))
-      if (best !== undefined && best.length <= closing.length) continue
+      if (best !== undefined && best.length <= closing.length) return false
       const closed = cursor.copy()
       if (readBytes(closed, closing) && isComplete(closed)) best = closing
-    }
-    if (best !== undefined) return best
-  }
+      return false
+    })
+    return best !== undefined
+  })
   return best
 }
 
-/** Terminals that may complete a cursor between lexemes: the shortest of each stack, and those that go through a detour. */
-function* plansOf({ begun, grammar, stacks }: Cursor): Generator<ReadonlyArray<number>, void> {
+/**
+ * Sees the terminals that may complete a cursor between lexemes, the shortest of each stack and then those that go through a detour, until a plan is
+ * enough; gives whether one was.
+ */
+const somePlan = (
+  { begun, grammar, stacks }: Cursor,
+  isEnough: (plan: ReadonlyArray<number>) => boolean
+): boolean => {
   const { automaton, completions, symbols } = grammar
-  if (!begun) yield ["primitive_type", "identifier", ";"].map(symbols.of)
-  for (const stack of stacks) yield completions.plan(stack)
+  if (!begun && isEnough(["primitive_type", "identifier", ";"].map(symbols.of))) return true
+  for (const stack of stacks) if (isEnough(completions.plan(stack))) return true
   for (const detour of detours) {
     const terminals = detour.map(symbols.of)
     let after = stacks
     for (const terminal of terminals) after = automaton.advance(after, terminal)
-    for (const stack of after) yield [...terminals, ...completions.plan(stack)]
+    for (const stack of after) if (isEnough([...terminals, ...completions.plan(stack)])) return true
   }
+  return false
 }
 
 /** Whether the tables read one of the plans: some have conflicts that leave a text without an end. */
@@ -165,14 +205,10 @@ export const isEndable = (cursor: Cursor): boolean => {
     for (const terminal of plan) stacks = automaton.advance(stacks, terminal)
     return automaton.accepts(stacks)
   }
-  const find = (): boolean => {
-    for (const plan of plansOf(cursor)) if (reads(plan)) return true
-    return false
-  }
-  const [only, another] = cursor.stacks
-  if (only === undefined || another !== undefined)
-    return rememberedOf(cursor, `endable ${cursor.begun}`, find)
-  only.endable ??= find()
+  const only = cursor.stacks.length === 1 ? cursor.stacks[0] : undefined
+  if (only === undefined)
+    return rememberedOf(cursor, `endable ${cursor.begun}`, () => somePlan(cursor, reads)) === true
+  only.endable ??= somePlan(cursor, reads)
   return only.endable
 }
 

@@ -11,13 +11,21 @@ export type Outcome = "read" | "again" | "refused"
 const read = (done: boolean): Outcome => (done ? "read" : "refused")
 const again = (done: boolean): Outcome => (done ? "again" : "refused")
 
-const isDigit = (character: string): boolean => character >= "0" && character <= "9"
-const isWord = (character: string): boolean =>
-  (character >= "a" && character <= "z") ||
-  (character >= "A" && character <= "Z") ||
-  isDigit(character) ||
-  character === "_" ||
-  character === "$"
+/** Sets of ASCII characters: bits of a table, since each is asked for at every character. */
+const [digit, letter, space] = [1, 2, 4]
+const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  return (
+    (/\d/.test(character) ? digit : 0) +
+    (/[A-Za-z_$]/.test(character) ? letter : 0) +
+    (/[ \t\f\v]/.test(character) ? space : 0)
+  )
+})
+const isOf = (character: string, kind: number): boolean =>
+  ((kinds[character.charCodeAt(0)] ?? 0) & kind) !== 0
+
+const isDigit = (character: string): boolean => isOf(character, digit)
+const isWord = (character: string): boolean => isOf(character, digit | letter)
 const mostCharacters = 4
 const longestLexeme = 256
 
@@ -32,7 +40,8 @@ const isNumber = (text: string): boolean =>
 export const numberEndings = (text: string): ReadonlyArray<string> =>
   ["", "0"].filter((ending) => isNumber(text + ending))
 
-const quotes: Readonly<Record<string, Mode>> = { '"': "string", "'": "character" }
+const quoteOf = (character: string): "string" | "character" | undefined =>
+  character === '"' ? "string" : character === "'" ? "character" : undefined
 
 const endWord = (cursor: Cursor): boolean => {
   if (!cursor.feedWord(cursor.text)) return false
@@ -41,7 +50,7 @@ const endWord = (cursor: Cursor): boolean => {
 }
 
 const endNumber = (cursor: Cursor): boolean =>
-  isNumber(cursor.text) && cursor.feed(cursor.grammar.symbols.of("number_literal")) && cursor.to("between")
+  isNumber(cursor.text) && cursor.feed(cursor.grammar.symbols.asked.number) && cursor.to("between")
 
 const endMark = (cursor: Cursor): boolean => {
   const { punctuation } = cursor.grammar.symbols
@@ -88,8 +97,8 @@ export const end = (cursor: Cursor): boolean => {
  * So places after different names are equal, and what is remembered of one holds for all.
  */
 const wordText = ({ grammar }: Cursor, before: string, character: string): string => {
-  const isName = before.startsWith(anyLetter) || !grammar.symbols.wordPrefixes.has(before + character)
-  if (!isName) return before + character
+  const longer = grammar.symbols.words.get(before)?.get(character)
+  if (longer !== undefined) return longer
   return names[before.length]?.[isDigit(character) ? 1 : 0] ?? before + character
 }
 
@@ -105,7 +114,7 @@ const word = (cursor: Cursor, character: string): Outcome => {
     cursor.text = wordText(cursor, cursor.text, character)
     return read(cursor.text.length <= longestLexeme)
   }
-  const quote = quotes[character]
+  const quote = quoteOf(character)
   if (quote !== undefined && cursor.line !== "name" && /^(?:L|u|U|u8)$/.test(cursor.text))
     return read(cursor.feed(cursor.grammar.symbols.of(cursor.text + character)) && cursor.to(quote))
   return again(endWord(cursor))
@@ -123,14 +132,14 @@ const number = (cursor: Cursor, character: string): Outcome => {
 const comment = (cursor: Cursor, mode: Mode): Outcome => read(cursor.feedComment() && cursor.to(mode))
 
 const mark = (cursor: Cursor, character: string): Outcome => {
-  const { punctuation, punctuationPrefixes } = cursor.grammar.symbols
+  const { marks, punctuation } = cursor.grammar.symbols
   if (cursor.text === "/" && character === "/") return comment(cursor, "line-comment")
   if (cursor.text === "/" && character === "*") return comment(cursor, "block-comment")
-  if (cursor.text === "." && /\d/.test(character)) return read(cursor.to("number", `.${character}`))
-  const longer = cursor.text + character
+  if (cursor.text === "." && isDigit(character)) return read(cursor.to("number", `.${character}`))
+  const longer = marks.get(cursor.text)?.get(character)
   // These are two marks wherever they cannot be one.
   const either = longer === "[[" || longer === "]]" || longer === "::"
-  if (punctuationPrefixes.has(longer) && (!either || cursor.may(punctuation.get(longer)!))) {
+  if (longer !== undefined && (!either || cursor.may(punctuation.get(longer)!))) {
     cursor.text = longer
     return "read"
   }
@@ -157,13 +166,11 @@ const blockComment = (cursor: Cursor, character: string): Outcome => {
 
 /** `text` is "content" within a run of characters, which is one terminal. */
 const string = (cursor: Cursor, character: string): Outcome => {
-  const { of } = cursor.grammar.symbols
-  if (character === '"') return read(cursor.feed(of('"')) && cursor.to("between"))
+  const { quote, stringContent } = cursor.grammar.symbols.asked
+  if (character === '"') return read(cursor.feed(quote) && cursor.to("between"))
   if (character === "\\") return read(cursor.to("string-escape"))
-  if (/[\r\n]/.test(character)) return "refused"
-  return read(
-    cursor.text === "content" || (cursor.feed(of("string_content")) && cursor.to("string", "content"))
-  )
+  if (character === "\r" || character === "\n") return "refused"
+  return read(cursor.text === "content" || (cursor.feed(stringContent) && cursor.to("string", "content")))
 }
 
 /** How many hexadecimal digits an escape needs. */
@@ -172,7 +179,7 @@ const escapeDigits: Readonly<Record<string, number>> = { x: 1, u: 4, U: 8 }
 const escape = (cursor: Cursor, character: string): Outcome => {
   const ended = (): Outcome =>
     read(
-      cursor.feed(cursor.grammar.symbols.of("escape_sequence")) &&
+      cursor.feed(cursor.grammar.symbols.asked.escape) &&
         (cursor.mode === "string-escape" ? cursor.to("string") : cursor.to("character", "."))
     )
   const kind = cursor.text[0]
@@ -191,21 +198,19 @@ const escape = (cursor: Cursor, character: string): Outcome => {
 
 /** `text` has a dot for each character; "/" where nothing but the end may follow. */
 const character = (cursor: Cursor, next: string): Outcome => {
-  const { of } = cursor.grammar.symbols
-  if (next === "'") return read(cursor.text !== "" && cursor.feed(of("'")) && cursor.to("between"))
+  const { apostrophe, character: any } = cursor.grammar.symbols.asked
+  if (next === "'") return read(cursor.text !== "" && cursor.feed(apostrophe) && cursor.to("between"))
   if (cursor.text === "/" || cursor.text.length >= mostCharacters || /[\r\n]/.test(next)) return "refused"
   if (next === "\\") return cursor.text === "" ? read(cursor.to("character-escape")) : "refused"
-  if (/\w/.test(next)) return read(cursor.feed(of("character")) && cursor.to("character", `${cursor.text}.`))
+  if (/\w/.test(next)) return read(cursor.feed(any) && cursor.to("character", `${cursor.text}.`))
   // Two of these could begin a comment, or be skipped as whitespace.
-  return read(cursor.text === "" && cursor.feed(of("character")) && cursor.to("character", "/"))
+  return read(cursor.text === "" && cursor.feed(any) && cursor.to("character", "/"))
 }
 
 const library = (cursor: Cursor, character: string): Outcome => {
   if (character === ">")
     return read(
-      cursor.text !== "" &&
-        cursor.feed(cursor.grammar.symbols.of("system_lib_string")) &&
-        cursor.to("between")
+      cursor.text !== "" && cursor.feed(cursor.grammar.symbols.asked.library) && cursor.to("between")
     )
   cursor.text = "."
   return read(/[\w./+-]/.test(character))
@@ -224,7 +229,7 @@ const directive = (cursor: Cursor, character: string): Outcome => {
 /** The rest of a directive's line. `text`: its last character where that matters; "." otherwise; empty at its beginning. */
 const argument = (cursor: Cursor, character: string): Outcome => {
   const before = cursor.text
-  const argumentEnds = (): boolean => cursor.feed(cursor.grammar.symbols.of("preproc_arg"))
+  const argumentEnds = (): boolean => cursor.feed(cursor.grammar.symbols.asked.argument)
   if (before === "start/") {
     if (character === "/") return comment(cursor, "line-comment")
     if (character === "*") return comment(cursor, "block-comment")
@@ -257,8 +262,7 @@ const startsArgument = (cursor: Cursor, character: string): Outcome => {
 }
 
 const newline = (cursor: Cursor): Outcome => {
-  const { of } = cursor.grammar.symbols
-  const [any, immediate] = [of("\n"), of("preproc_include_token2")]
+  const { immediateNewline: immediate, newline: any } = cursor.grammar.symbols.asked
   if (cursor.may(any) || cursor.may(immediate)) {
     // No space may stand before the end of some directives.
     if (!cursor.feed(any) && (cursor.spaced || !cursor.feed(immediate))) return "refused"
@@ -270,9 +274,9 @@ const newline = (cursor: Cursor): Outcome => {
 }
 
 const between = (cursor: Cursor, character: string): Outcome => {
-  const { of, punctuationPrefixes } = cursor.grammar.symbols
+  const { asked, marks } = cursor.grammar.symbols
   if (character === "\n") return newline(cursor)
-  if (/[ \t\f\v]/.test(character)) {
+  if (isOf(character, space)) {
     cursor.spaced = true
     return "read"
   }
@@ -280,20 +284,21 @@ const between = (cursor: Cursor, character: string): Outcome => {
     cursor.carriageReturn = true
     return "read"
   }
-  if (cursor.may(of("preproc_arg"))) return startsArgument(cursor, character)
+  if (cursor.may(asked.argument)) return startsArgument(cursor, character)
   // Elsewhere it stands for nothing, and the grammar does not read one at the end of a text.
   if (character === "\\") return read(cursor.line === "open" && cursor.to("splice"))
   if (character === "/") return read(cursor.to("mark", "/"))
   if (cursor.line === "end") return "refused"
-  if (/[A-Za-z_$]/.test(character)) return read(cursor.to("word", wordText(cursor, "", character)))
+  if (isOf(character, letter)) return read(cursor.to("word", wordText(cursor, "", character)))
   if (cursor.line === "name") return "refused"
-  if (/\d/.test(character)) return read(cursor.to("number", character))
-  const quote = quotes[character]
-  if (quote !== undefined) return read(cursor.feed(of(character)) && cursor.to(quote))
-  if (character === "<" && cursor.may(of("system_lib_string"))) return read(cursor.to("library"))
+  if (isDigit(character)) return read(cursor.to("number", character))
+  const quote = quoteOf(character)
+  if (quote !== undefined)
+    return read(cursor.feed(quote === "string" ? asked.quote : asked.apostrophe) && cursor.to(quote))
+  if (character === "<" && cursor.may(asked.library)) return read(cursor.to("library"))
   if (character === "#")
     return read(cursor.lineStart && cursor.line === "none" && cursor.to("directive", "#"))
-  return read(punctuationPrefixes.has(character) && cursor.to("mark", character))
+  return read(marks.get("")?.has(character) === true && cursor.to("mark", character))
 }
 
 /** A backslash between lexemes: its line goes on in the next. */

@@ -5,7 +5,7 @@ import * as ParseTables from "../../lr/ParseTables.ts"
 import type { DeclarationEvent, Prefix, PrefixReader } from "../../ViablePrefix.ts"
 import { withoutCplusplus } from "../cplusplus.ts"
 import { Cursor, type Grammar, type Mode, rememberedOf } from "./Cursor.ts"
-import { closingOf, distanceOf, endings, isComplete, isEndable } from "./closing.ts"
+import { canEnd, closingOf, distanceOf, isComplete, isEndable } from "./closing.ts"
 import { declarationsOf, type ReadDeclarations } from "./declarations.ts"
 import { restrictionsOf } from "./restrictions.ts"
 import { symbolsOf } from "./symbols.ts"
@@ -27,7 +27,7 @@ const isDecided = (cursor: Cursor): boolean =>
   selfContained.has(cursor.mode) ||
   (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" &&
-    cursor.may(cursor.grammar.symbols.of("identifier")) &&
+    cursor.may(cursor.grammar.symbols.asked.identifier) &&
     !cursor.stacks.some(({ marked }) => marked))
 
 /** Whether some end of the lexeme can follow. Where the line is no directive's, it depends on the lexeme alone. */
@@ -35,7 +35,7 @@ const hasEnding = (cursor: Cursor): boolean => {
   const { begun, beginning, continuation, line, mode, text } = cursor
   const isPlain = line === "none" && continuation === 0 && (mode === "mark" || mode === "number")
   const key = isPlain && !beginning.startsWith("#") ? `${begun} ${mode} ${text}` : cursor.key
-  return rememberedOf(cursor, key, () => endings(cursor).next().done !== true)
+  return rememberedOf(cursor, key, () => canEnd(cursor)) === true
 }
 
 class CPrefix implements Prefix {
@@ -75,7 +75,8 @@ export const openPrefixes = async (file: string): Promise<PrefixReader> => {
   const tables = await ParseTables.read(file)
   const symbols = symbolsOf(tables)
   const automaton = new Automaton(tables, restrictionsOf(tables, symbols))
-  const grammar: Grammar = { automaton, completions: new Completions(automaton, symbols.cost), symbols }
+  const completions = new Completions(automaton, symbols.cost)
+  const grammar: Grammar = { automaton, completions, symbols, endings: new Map() }
   const readDeclarations = declarationsOf(tables, symbols)
   return {
     begin: () => new CPrefix(new Cursor(grammar, [automaton.begin()]), readDeclarations),

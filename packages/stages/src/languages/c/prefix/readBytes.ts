@@ -78,12 +78,12 @@ const mayHoldText = ({ mode, text }: Cursor): boolean =>
 export const readBytes = (
   cursor: Cursor,
   bytes: Uint8Array,
-  onWord?: (edge: "begin" | "end", at: number) => void
+  onWord?: (cursor: Cursor, edge: "begin" | "end", at: number) => void
 ): boolean => {
   for (let at = 0; at < bytes.length; at++) {
     const wasWord = cursor.mode === "word"
     if (!readByte(cursor, bytes[at]!)) return false
-    if (wasWord !== (cursor.mode === "word")) onWord?.(wasWord ? "end" : "begin", at)
+    if (wasWord !== (cursor.mode === "word")) onWord?.(cursor, wasWord ? "end" : "begin", at)
   }
   return true
 }

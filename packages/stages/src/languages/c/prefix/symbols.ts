@@ -50,8 +50,29 @@ const written: Readonly<Record<string, readonly [text: string, cost: number]>> =
 
 const isPunctuation = (name: string): boolean => /^[^\w\s]+$/.test(name)
 
+/** Terminals that are asked for at every character, by their names. */
+const asked = {
+  identifier: "identifier",
+  number: "number_literal",
+  comment: "comment",
+  stringContent: "string_content",
+  escape: "escape_sequence",
+  character: "character",
+  library: "system_lib_string",
+  argument: "preproc_arg",
+  newline: "\n",
+  immediateNewline: "preproc_include_token2",
+  quote: '"',
+  apostrophe: "'",
+  star: "*"
+} as const
+
+/** For each beginning and character, the longer beginning, where it is one: a lookup without a new string. */
+export type Longer = ReadonlyMap<string, ReadonlyMap<string, string>>
+
 export interface Symbols {
   readonly names: ReadonlyArray<string>
+  readonly asked: Readonly<Record<keyof typeof asked, number>>
   /** A terminal by its name: the last of several, which is the one that may follow whitespace. */
   readonly of: (name: string) => number
   /** The parenthesis that must follow a macro's name at once. */
@@ -60,17 +81,27 @@ export interface Symbols {
   readonly keywords: ReadonlyMap<string, number>
   readonly reserved: ReadonlySet<string>
   /** Beginnings of keywords and of literals, whole ones included: no other word is one. */
-  readonly wordPrefixes: ReadonlySet<string>
+  readonly words: Longer
   /** Terminals before an argument of a call, and those of types that may be one. */
   readonly beginsArgument: ReadonlySet<number>
   readonly types: ReadonlySet<number>
   readonly punctuation: ReadonlyMap<string, number>
   /** Beginnings of punctuation, whole ones included. */
-  readonly punctuationPrefixes: ReadonlySet<string>
+  readonly marks: Longer
   readonly directives: ReadonlyMap<string, number>
   /** How a completion writes a terminal, and its cost in tenths of a byte: infinite for those that it does not use. */
   readonly text: (terminal: number) => string
   readonly cost: (terminal: number) => number
+}
+
+const longerOf = (beginnings: Iterable<string>): Longer => {
+  const found = new Map<string, Map<string, string>>()
+  for (const beginning of beginnings) {
+    const before = beginning.slice(0, -1)
+    const longer = found.get(before) ?? new Map<string, string>()
+    found.set(before, longer.set(beginning.slice(-1), beginning))
+  }
+  return found
 }
 
 /** Finds the terminals. Throws where the grammar has not all of them, because it is another version. */
@@ -96,17 +127,33 @@ export const symbolsOf = ({ names, terminals }: ParseTables): Symbols => {
   const wordPrefixes = new Set(beginningsOf([...keywords.keys(), ...literalPrefixes]))
   if (wordPrefixes.has(anyLetter)) throw new Error(`it has a keyword that begins with ${anyLetter}`)
   const text = (symbol: number): string => written[names[symbol]!]?.[0] ?? names[symbol]!
+  const askedFor = (name: keyof typeof asked) => of(asked[name])
   return {
     names,
+    asked: {
+      identifier: askedFor("identifier"),
+      number: askedFor("number"),
+      comment: askedFor("comment"),
+      stringContent: askedFor("stringContent"),
+      escape: askedFor("escape"),
+      character: askedFor("character"),
+      library: askedFor("library"),
+      argument: askedFor("argument"),
+      newline: askedFor("newline"),
+      immediateNewline: askedFor("immediateNewline"),
+      quote: askedFor("quote"),
+      apostrophe: askedFor("apostrophe"),
+      star: askedFor("star")
+    },
     of,
     macroParenthesis: names.indexOf("("),
     keywords,
     reserved,
-    wordPrefixes,
+    words: longerOf(wordPrefixes),
     beginsArgument: new Set([of("("), of(",")]),
     types: new Set([of("primitive_type"), ...["signed", "unsigned", "long", "short"].map(of)]),
     punctuation,
-    punctuationPrefixes: new Set([...beginningsOf(punctuation.keys()), ".."]),
+    marks: longerOf(new Set([...beginningsOf(punctuation.keys()), ".."])),
     directives: new Map(directives.map((name) => [name, of(`#${name}`)])),
     text,
     cost: (symbol) => {
