@@ -2,10 +2,11 @@
  * How fast the native engine writes one token after the other with the weights of a model folder, alone and for several texts at once; with
  * `--against llama.cpp` beside llama.cpp on the same weights, in turns:
  *
- *     npm run bench:generate -- --model DIR [--streams 1,8,16] [--threads 2] [--precisions f32,bf16,int8] [--seconds 1] [--against llama.cpp]
+ *     npm run bench:generate -- --model DIR [--streams 1,8,16] [--threads 2] [--precisions f32,bf16,int8] [--seconds 1] [--samples 8] [--against llama.cpp]
  *
  * The engine alone: tokens are given, nothing is drawn, and logits are computed for each. A table of Markdown: tokens a second of the median step
- * and of the fastest. llama.cpp reads the same weights as F32, BF16 and Q8_0 from GGUF files that are exported here, by node-llama-cpp, which
+ * and of the fastest. Rows named `generate -n` are the whole way of that command with so many samples, drawing and text included, after a prompt
+ * of a quarter of the context, which is read too: of each precision that is asked for, the median run and the fastest; 0 samples leave them out. llama.cpp reads the same weights as F32, BF16 and Q8_0 from GGUF files that are exported here, by node-llama-cpp, which
  * TRAINYARD_TEST_READERS allows to install; it keeps its defaults: keys and values in float16, and for Q8_0 activations in 8 bits.
  */
 import { mkdtempSync, rmSync } from "node:fs"
@@ -17,7 +18,7 @@ import { Backend, Precision } from "@trainyard/backends/Backend"
 import { layer } from "@trainyard/backends/Engines"
 import { exportGguf } from "@trainyard/stages/export/gguf/exportGguf"
 import * as Model from "@trainyard/stages/generate/Model"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { Ports } from "../../packages/stages/src/model/Ports.ts"
 import { generate, tensorsOf } from "../../packages/stages/src/model/Programs.ts"
 import { hint, llama } from "./llama.ts"
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     threads: { type: "string", default: String(availableParallelism()) },
     precisions: { type: "string", default: "f32,bf16,int8" },
     seconds: { type: "string", default: "1" },
+    samples: { type: "string", default: "8" },
     against: { type: "string" }
   }
 })
@@ -42,6 +44,7 @@ if (folder === undefined || (against !== undefined && against !== "llama.cpp")) 
 const precisions = Schema.decodeUnknownSync(Schema.Array(Precision))(values.precisions.split(","))
 const threads = Number(values.threads)
 const seconds = Number(values.seconds)
+const samples = Number(values.samples)
 
 /** Turns that each side has. */
 const turns = 5
@@ -97,6 +100,43 @@ const ours = (model: Model.Loaded, precision: Precision, streams: number): Promi
       .catch(reject)
   })
 
+/** What `generate -n` does, on its way from a prompt to texts: time a token of each sample. */
+const whole = (model: Model.Loaded, precision: Precision): Promise<Contender> =>
+  new Promise((resolve, reject) => {
+    const { first } = positionsOf(model.spec.sequenceLength)
+    Effect.gen(function* () {
+      const opened = yield* Model.open(model, samples)
+      const ids = Array.from({ length: first }, (_, at) => (17 + 131 * at) % model.spec.vocabularySize)
+      let seed = 1
+      const turn: Turn = (seconds) =>
+        Effect.gen(function* () {
+          const times: Array<number> = []
+          const end = performance.now() + 1000 * seconds
+          do {
+            const begun = performance.now()
+            const options = { maxTokens: first, temperature: 0.8, topK: 40, seed: seed++, loopStop: false }
+            const tokens = yield* Stream.runFold(
+              Model.samples(opened, { text: "", ids }, options, samples),
+              () => 0,
+              (count, { token }) => count + Number(token !== undefined)
+            )
+            times.push(((performance.now() - begun) * samples) / Math.max(1, tokens))
+          } while (performance.now() < end)
+          return times
+        }).pipe(Effect.runPromise)
+      return yield* Effect.callback<void>((done) => {
+        const close = async () => done(Effect.void)
+        resolve({ name: `native ${precision}, \`generate -n ${samples}\``, turn, close })
+      })
+    })
+      .pipe(
+        Effect.scoped,
+        Effect.provide(layer({ backend: "native", precision, threads })),
+        Effect.runPromise
+      )
+      .catch(reject)
+  })
+
 const median = (times: ReadonlyArray<number>): number => times.toSorted((a, b) => a - b)[times.length >> 1]!
 const rate = (streams: number, milliseconds: number) =>
   Math.round((1000 * streams) / milliseconds).toLocaleString("en-US")
@@ -141,6 +181,7 @@ const main = async () => {
           })
         await measured(contenders, streams)
       }
+      if (samples > 0) await measured([await whole(model, precision)], samples)
     }
   } finally {
     rmSync(temporary, { recursive: true, force: true })
