@@ -36,7 +36,7 @@ Memory::Memory(size_t bytes) : bytes_(bytes) {
     throw OutOfMemory(bytes);
   }
 #if defined(MADV_HUGEPAGE)
-  if (bytes >= (4u << 20)) madvise(data_, bytes, MADV_HUGEPAGE);
+  if (bytes >= (64u << 10)) madvise(data_, bytes, MADV_HUGEPAGE);
 #endif
 #else
   data_ = std::calloc(bytes, 1);
@@ -98,16 +98,39 @@ size_t Session::bytes() const {
 
 // A packed copy and its slot, which it gives back.
 struct Session::Copy {
-  Copy(Session& session, size_t bytes) : session(session), memory(bytes) {}
+  Copy(Session& session, size_t bytes) : session(session), bytes(bytes), place(session.placeFor(bytes)) {}
   ~Copy() {
     if (packed.slot < 0) return;
     session.freeSlots_.push_back(packed.slot);
-    session.packedBytes_ -= memory.bytes();
+    session.packedBytes_ -= bytes;
   }
   Session& session;
-  Memory memory;
+  const size_t bytes;
+  const std::shared_ptr<float> place;
   Packed packed = {nullptr, -1, -1, formWhole};
 };
+
+// Copies lie side by side in large blocks, so that the system can give them its large pages: reading small pages one after the other takes
+// longer. A block lives as long as the last of its copies, and what one copy leaves is not used again. In the debug build each is alone.
+std::shared_ptr<float> Session::placeFor(size_t bytes) {
+  constexpr size_t blockBytes = 32u << 20, page = 4096;
+  const size_t wanted = (bytes + page - 1) / page * page;
+#if defined(TRAINYARD_MAPPED)
+  auto block = block_.lock();
+  if (wanted <= blockBytes / 4) {
+    if (block == nullptr || blockUsed_ + wanted > block->bytes()) {
+      block = std::make_shared<Memory>(blockBytes);
+      block_ = block;
+      blockUsed_ = 0;
+    }
+    float* at = block->floats() + blockUsed_ / 4;
+    blockUsed_ += wanted;
+    return std::shared_ptr<float>(block, at);
+  }
+#endif
+  const auto alone = std::make_shared<Memory>(bytes);
+  return std::shared_ptr<float>(alone, alone->floats());
+}
 
 std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_t k, int64_t n) {
   auto& known = packs_[{held, turned, form}];
@@ -128,8 +151,8 @@ std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_
   freeSlots_.pop_back();
   // A cache that nobody has written is zeros, as its copy is.
   for (auto& mine : packedVersions_) mine[(size_t)slot] = form == formCache && versions_[0][(size_t)held] == 1 ? 1 : 0;
-  packedBytes_ += copy->memory.bytes();
-  copy->packed = {copy->memory.floats(), held, slot, form};
+  packedBytes_ += bytes;
+  copy->packed = {copy->place.get(), held, slot, form};
   std::shared_ptr<Packed> made(copy, &copy->packed);
   known = made;
   return made;

@@ -136,6 +136,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Memory arena, left, right, rightSecond, rightThird, rows, partial;
     std::vector<Memory> locals;
   };
+  // Zeroed memory for a packed copy.
+  std::shared_ptr<float> placeFor(size_t bytes);
   // A packed copy of a held weight, shared by all programs that want the same one.
   std::shared_ptr<Packed> packed(int held, bool turned, Form form, int64_t k, int64_t n);
   // Larger memory for whatever is too small, and nothing for the rest. The session stays as it is until it takes them: programs that
@@ -158,6 +160,9 @@ class Session : public std::enable_shared_from_this<Session> {
   // By worker: writes of each tensor, and the write that each packed copy holds.
   std::vector<std::vector<uint32_t>> versions_, packedVersions_;
   size_t packedBytes_ = 0;
+  // Where the next packed copy is laid down, and how much of it has been given away.
+  std::weak_ptr<Memory> block_;
+  size_t blockUsed_ = 0;
   Team team_;
 };
 
