@@ -41,7 +41,7 @@ export interface PreparedStep {
 }
 
 /**
- * The functions that cpp/addon.cc exports. All but `run` and `runHere` return at once; those that fail throw an Error with a sentence. Its `code` is
+ * The functions that cpp/addon.cc exports. All but `run` and `runOnCaller` return at once; those that fail throw an Error with a sentence. Its `code` is
  * "memory" when the system gave no more, "threads" when it would not start as many, and "native" otherwise. What failed has changed
  * nothing: sessions and prepared programs that are there go on.
  */
@@ -79,7 +79,7 @@ export interface Addon {
     isTimed: boolean
   ) => void
   /** The same on this thread beside the session's others: the run is over when it returns null, or why it failed. */
-  readonly runHere: (
+  readonly runOnCaller: (
     prepared: PreparedHandle,
     inputs: ReadonlyArray<readonly [index: number, values: Float32Array | Int32Array]>
   ) => string | null

@@ -9,7 +9,7 @@
  */
 import type { Program, Step } from "../program/Program.ts"
 import { blended } from "./blend.ts"
-import { fuseFew } from "./fuseFew.ts"
+import { fuseSmallBatch } from "./fuseSmallBatch.ts"
 
 /** How many steps read each tensor; a program's outputs count as read once more. */
 const readers = (program: Program): ReadonlyMap<string, number> => {
@@ -153,5 +153,5 @@ export const fuse = (program: Program): Program => {
     if (both === undefined) steps.push(plain(step))
     else steps[steps.length - 1] = both
   }
-  return fuseFew({ ...program, steps: recomputed(steps) })
+  return fuseSmallBatch({ ...program, steps: recomputed(steps) })
 }

@@ -56,8 +56,8 @@ const productNumbers = (step: Step) => {
   const result = space.views[2]!
   const turns = result.strides[n] !== 1 && shape[n]! > 1 && (result.strides[m] === 1 || shape[m] === 1)
   const kept = Array.from({ length: batch }, (_, axis) => axis).filter((axis) => shape[axis]! > 1)
-  const turned: Space = turns ? { shape, views: [space.views[1]!, space.views[0]!, result] } : space
-  let now = ordered(turned, [...kept, turns ? n : m, turns ? m : n, k])
+  const transposed: Space = turns ? { shape, views: [space.views[1]!, space.views[0]!, result] } : space
+  let now = ordered(transposed, [...kept, turns ? n : m, turns ? m : n, k])
   for (let axis = kept.length - 2; axis >= 0; axis--) if (joins(now, axis)) now = joined(now, axis)
   const blend = blendOf(step)
   return [...flat(now, 0, false, false), blend.length, ...blend]

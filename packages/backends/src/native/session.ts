@@ -88,7 +88,7 @@ const executeHere = <A>(
   taken: Effect.Effect<A, EngineFailure>
 ): Effect.Effect<A, EngineFailure> =>
   Effect.flatMap(
-    attempt(() => addon.runHere(prepared, inputs)),
+    attempt(() => addon.runOnCaller(prepared, inputs)),
     (failure) => (failure === null ? taken : Effect.fail(failed(failure)))
   )
 

@@ -2,7 +2,7 @@
 import { fma, sum } from "./simd"
 import { geluInPlace } from "./elementwise"
 import { LEFT, RIGHT } from "./pack"
-import { tile, turnedTile } from "./tile"
+import { tile, transposedTile } from "./tile"
 
 /** Depth of a block, a whole number of panels: panels of both operands stay in the first-level cache. */
 const DEPTH: i32 = 384
@@ -19,9 +19,9 @@ function edgeTile(
   rows: i32,
   columns: i32,
   edge: usize,
-  turnedPanel: usize
+  transposedPanel: usize
 ): void {
-  if (turnedPanel != 0) turnedTile(left, turnedPanel, right, edge, 32, k, 0, 0)
+  if (transposedPanel != 0) transposedTile(left, transposedPanel, right, edge, 32, k, 0, 0)
   else tile(left, right, edge, 32, k, 0, 0)
   for (let i = 0; i < rows; i++) {
     for (let j: usize = 0; j < <usize>columns; j++) {
@@ -36,7 +36,7 @@ function edgeTile(
 
 /**
  * C [rows, columns] = left · right (+ C when `accumulate`) (+ bias), both operands packed with depth K. `leftPanel` and
- * `rightPanel` are the bytes from panel to panel. Deep products are taken in blocks. `turned`: the left operand is the transpose of what is
+ * `rightPanel` are the bytes from panel to panel. Deep products are taken in blocks. `transposed`: the left operand is the transpose of what is
  * packed.
  */
 export function product(
@@ -52,22 +52,22 @@ export function product(
   accumulate: bool,
   bias: usize,
   edge: usize,
-  turned: bool = false
+  transposed: bool = false
 ): void {
-  const leftStep: usize = turned ? LEFT * LEFT * 4 : leftPanel
-  const turnedPanel: usize = turned ? leftPanel : 0
+  const leftStep: usize = transposed ? LEFT * LEFT * 4 : leftPanel
+  const transposedPanel: usize = transposed ? leftPanel : 0
   for (let k0 = 0; k0 < K; k0 += DEPTH) {
     const depth = min(DEPTH, K - k0)
     let rightAt = right + <usize>k0 * (RIGHT * 4)
     const adds = accumulate || k0 > 0
     for (let j = 0; j < columns; j += RIGHT) {
-      let leftAt = left + (turned ? <usize>(k0 / LEFT) * leftPanel : <usize>k0 * (LEFT * 4))
+      let leftAt = left + (transposed ? <usize>(k0 / LEFT) * leftPanel : <usize>k0 * (LEFT * 4))
       let cAt = c + <usize>j * 4
       for (let i = 0; i < rows; i += LEFT) {
         const start = adds ? cAt : bias != 0 ? bias + <usize>j * 4 : 0
         const startStride = adds ? stride : 0
         if (i + LEFT <= rows && j + RIGHT <= columns) {
-          if (turned) turnedTile(leftAt, leftPanel, rightAt, cAt, stride, depth, start, startStride)
+          if (transposed) transposedTile(leftAt, leftPanel, rightAt, cAt, stride, depth, start, startStride)
           else tile(leftAt, rightAt, cAt, stride, depth, start, startStride)
         } else
           edgeTile(
@@ -81,7 +81,7 @@ export function product(
             min(LEFT, rows - i),
             min(RIGHT, columns - j),
             edge,
-            turnedPanel
+            transposedPanel
           )
         leftAt += leftStep
         cAt += <usize>LEFT * stride
@@ -94,7 +94,7 @@ export function product(
 /**
  * Task: one block of C.
  * Arguments: left, right, c, stride, M, N, K, rows a task, columns a task, flags (1: accumulate, 2: gelu into `second`,
- * 4: left is turned), bias, second.
+ * 4: left is transposed), bias, second.
  */
 export function productTask(a: usize, task: i32, scratch: usize): void {
   const c = <usize>load<u32>(a, 8)
@@ -113,21 +113,21 @@ export function productTask(a: usize, task: i32, scratch: usize): void {
   const rows = min(rowsEach, M - row)
   const columns = min(columnsEach, N - column)
   const place = <usize>row * stride + <usize>column * 4
-  const turned = (flags & 4) != 0
+  const transposed = (flags & 4) != 0
   product(
-    <usize>load<u32>(a) + <usize>row * (turned ? LEFT * 4 : <usize>K * 4),
+    <usize>load<u32>(a) + <usize>row * (transposed ? LEFT * 4 : <usize>K * 4),
     <usize>load<u32>(a, 4) + <usize>column * <usize>K * 4,
     c + place,
     stride,
     rows,
     columns,
     K,
-    <usize>(turned ? M : K) * (LEFT * 4),
+    <usize>(transposed ? M : K) * (LEFT * 4),
     <usize>K * (RIGHT * 4),
     (flags & 1) != 0,
     bias == 0 ? 0 : bias + <usize>column * 4,
     scratch,
-    turned
+    transposed
   )
   if ((flags & 2) != 0) geluInPlace(c + place, second + place, stride, rows, columns)
 }

@@ -86,7 +86,7 @@ export function tile(left: usize, right: usize, c: usize, stride: usize, k: i32,
  * The same, where `left` is packed for a product with the other matrix: its panels hold six neighbouring k, one after the other, for all i.
  * Bytes from panel to panel are `panel`.
  */
-export function turnedTile(
+export function transposedTile(
   left: usize,
   panel: usize,
   right: usize,

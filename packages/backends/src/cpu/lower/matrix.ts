@@ -42,15 +42,15 @@ export interface Packed {
   readonly size: number
   readonly depth: number
   /** The panels are those of its transpose, packed as a left operand. */
-  readonly turned?: boolean
+  readonly transposed?: boolean
 }
 
 /** The transpose of a packed left operand, as a left operand itself: the same bytes. */
-export const turned = ({ address, depth, size }: Packed): Packed => ({
+export const transposed = ({ address, depth, size }: Packed): Packed => ({
   address,
   size: depth,
   depth: size,
-  turned: true
+  transposed: true
 })
 
 /** The next multiple of `to`. */
@@ -145,7 +145,7 @@ export const product = (
       depth,
       tall,
       wide,
-      (options.accumulate ? 1 : 0) + (options.gelu ? 2 : 0) + (left.turned ? 4 : 0),
+      (options.accumulate ? 1 : 0) + (options.gelu ? 2 : 0) + (left.transposed ? 4 : 0),
       options.bias ?? 0,
       options.gelu ?? 0
     ]
@@ -204,7 +204,7 @@ const backward = (place: Place, input: StepView | undefined, weight: StepView | 
       const c = { address: weight.output(0), stride: ins * 4 }
       first.push(right.work)
       second.push(
-        product(place, weight.index, turned(dy.packed), right.packed, c, { accumulate: weight.adds(0) })
+        product(place, weight.index, transposed(dy.packed), right.packed, c, { accumulate: weight.adds(0) })
       )
     }
   }

@@ -12,7 +12,7 @@ import {
   packInto,
   product,
   tileRows,
-  turned
+  transposed
 } from "./matrix.ts"
 import type { Lowered, Phase, Place, StepView, Work } from "./Unit.ts"
 
@@ -59,7 +59,7 @@ export const projection = (
 
   const xLeft = place.scratch.take(packedBytes("left", chunk, columns))
   const xRight = dTable === 0 ? 0 : place.scratch.take(packedBytes("right", columns, chunk))
-  // Both products read the same panels of e: one as they are, the other turned.
+  // Both products read the same panels of e: one as they are, the other transposed.
   const factors = backward === undefined ? 0 : place.scratch.take(packedBytes("left", chunk, vocabulary))
 
   const phases: Array<Phase> = []
@@ -104,7 +104,7 @@ export const projection = (
       const right = { address: xRight, size: columns, depth: size }
       const c = { address: dTable, stride: columns * 4 }
       const accumulate = from > 0 || backward.adds(1)
-      products.push(product(place, gradient, turned(e), right, c, { accumulate }))
+      products.push(product(place, gradient, transposed(e), right, c, { accumulate }))
     }
     phases.push(products)
   }

@@ -124,7 +124,7 @@ void leave(void* data) {
   auto& prepared = static_cast<Call*>(data)->prepared;
   if (prepared == nullptr) return;
   prepared->cancel();
-  prepared->settle();
+  prepared->waitUntilIdle();
 }
 
 void finalize(napi_env env, void* data, void*) {
@@ -160,12 +160,12 @@ void giveInputs(napi_env env, napi_value inputs, Prepared& prepared) {
   });
 }
 
-// runHere(prepared, inputs): the run is over when it returns, null or what went wrong. For runs so short that handing them to another
+// runOnCaller(prepared, inputs): the run is over when it returns, null or what went wrong. For runs so short that handing them to another
 // thread and back would be a good part of their time.
-napi_value runHere(napi_env env, const Arguments& a) {
+napi_value runOnCaller(napi_env env, const Arguments& a) {
   auto prepared = handle<Prepared>(env, a.at[0]);
   giveInputs(env, a.at[1], *prepared);
-  const char* failure = prepared->runHere();
+  const char* failure = prepared->runOnCaller();
   if (failure != nullptr) return textOf(env, failure);
   napi_value none;
   check(napi_get_null(env, &none), "null");
@@ -263,10 +263,10 @@ napi_value peak(napi_env env, const Arguments& a) {
   const int threads = (int)number(env, field(env, a.at[0], "threads"), "threads");
   const double seconds = number(env, field(env, a.at[0], "seconds"), "seconds");
   std::vector<double> rates((size_t)threads);
-  std::vector<std::thread> team;
+  std::vector<std::thread> workers;
   startThreads(
-      team, threads, [&](int i) { rates[(size_t)i] = path.peak(bf16 ? precisionBf16 : precisionF32, seconds); }, [] {});
-  for (auto& thread : team) thread.join();
+      workers, threads, [&](int i) { rates[(size_t)i] = path.peak(bf16 ? precisionBf16 : precisionF32, seconds); }, [] {});
+  for (auto& thread : workers) thread.join();
   double total = 0.0;
   for (const double rate : rates) total += rate;
   return numberOf(env, total);
@@ -296,7 +296,7 @@ napi_value start(napi_env env, napi_value exports) {
   } entries[] = {{"paths", entry<listPaths>},      {"open", entry<open>},
                  {"close", entry<release<Session>>}, {"prepare", entry<prepare>},
                  {"release", entry<release<Prepared>>}, {"run", entry<run>},
-                 {"runHere", entry<runHere>},
+                 {"runOnCaller", entry<runOnCaller>},
                  {"cancel", entry<cancel>},        {"take", entry<take>},
                  {"times", entry<times>},          {"read", entry<copy<false>>},
                  {"write", entry<copy<true>>},     {"bytes", entry<bytesOf>},

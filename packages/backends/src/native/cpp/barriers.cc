@@ -7,7 +7,7 @@ namespace trainyard {
 struct Prepared::Span {
   const void* base;
   int64_t begin, end;
-  bool meets(const Span& other) const { return base == other.base && begin < other.end && other.begin < end; }
+  bool overlaps(const Span& other) const { return base == other.base && begin < other.end && other.begin < end; }
 };
 
 void Prepared::spansOf(const Tensor** list, int count, std::vector<Span>& to) const {
@@ -22,7 +22,7 @@ void Prepared::spansOf(const Tensor** list, int count, std::vector<Span>& to) co
 // Whether the workers divide the columns of both products alike, so that each reads of the first what it wrote itself.
 static bool dividesAlike(const Step& one, const Step& other) {
   return one.operation == operationLinear && other.operation == operationLinear && one.transposed != nullptr &&
-         other.transposed != nullptr && (one.transposed->form == formEighths) == (other.transposed->form == formEighths) &&
+         other.transposed != nullptr && (one.transposed->form == formInt8) == (other.transposed->form == formInt8) &&
          one.inputs[1]->shape[0] == other.inputs[1]->shape[0];
 }
 
@@ -41,7 +41,7 @@ void Prepared::leaveBarriersOut() {
     Step& step = steps_[i];
     reads.clear(), writes.clear();
     Need need = {};
-    session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);
+    session_->path_.need(&step, session_->precision_, session_->pool_.count(), &need);
     const bool shares = need.left + need.right + need.rightSecond + need.rightThird + need.rows + need.partial > 0;
     const Step* before = i > 0 ? &steps_[i - 1] : nullptr;
     // Neither takes more memory than its workers' own: both products are of few rows.
@@ -49,21 +49,21 @@ void Prepared::leaveBarriersOut() {
     const bool isDivided = follows && dividesAlike(*before, step) && step.inputs[6] != nullptr && step.inputs[6] == before->outputs[0];
     spansOf(step.inputs, isDivided ? 6 : step.inputCount, reads);
     spansOf(step.outputs, step.outputCount, writes);
-    const auto meet = [](const std::vector<Span>& a, const std::vector<Span>& b) {
+    const auto overlap = [](const std::vector<Span>& a, const std::vector<Span>& b) {
       for (const Span& one : a)
         for (const Span& other : b)
-          if (one.meets(other)) return true;
+          if (one.overlaps(other)) return true;
       return false;
     };
-    const bool waits = before != nullptr && (!mayBePassed(before->operation) || (shares && hasShared) || meet(reads, hasWritten) ||
-                                             meet(writes, hasWritten) || meet(writes, hasRead));
+    const bool waits = before != nullptr && (!mayBePassed(before->operation) || (shares && hasShared) || overlap(reads, hasWritten) ||
+                                             overlap(writes, hasWritten) || overlap(writes, hasRead));
     if (before != nullptr) steps_[i - 1].barrier = waits;
     if (waits) hasRead.clear(), hasWritten.clear(), hasShared = false, first = i;
     step.barrier = true;
     step.sameRows = follows && i > first && before->inputs[0] == step.inputs[0] && before->inputs[4] == step.inputs[4] &&
                     before->inputs[5] == step.inputs[5] && before->epsilon == step.epsilon && before->rms == step.rms &&
                     before->transposed != nullptr && step.transposed != nullptr &&
-                    (before->transposed->form == formEighths) == (step.transposed->form == formEighths);
+                    (before->transposed->form == formInt8) == (step.transposed->form == formInt8);
     if (isDivided) spansOf(step.inputs + 6, 1, reads);
     hasRead.insert(hasRead.end(), reads.begin(), reads.end());
     hasWritten.insert(hasWritten.end(), writes.begin(), writes.end());

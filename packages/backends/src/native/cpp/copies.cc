@@ -43,12 +43,12 @@ std::shared_ptr<float> Session::placeFor(size_t bytes) {
   return std::shared_ptr<float>(alone, alone->floats());
 }
 
-std::shared_ptr<Packed> Session::packed(int held, bool turned, Form form, int64_t k, int64_t n) {
-  auto& known = packs_[{held, turned, form}];
+std::shared_ptr<Packed> Session::packed(int held, bool transposed, Form form, int64_t k, int64_t n) {
+  auto& known = packs_[{held, transposed, form}];
   if (auto mine = known.lock()) return mine;
-  const size_t bytes = form == formEighths  ? path_.eighthsSize(k, n)
+  const size_t bytes = form == formInt8  ? path_.int8Size(k, n)
                        : form == formCache ? (size_t)(k * n) * 2
-                                           : path_.packedSize(k, n, precision_) * (form == formHalves ? 2 : 4);
+                                           : path_.packedSize(k, n, precision_) * (form == formBf16 ? 2 : 4);
   const auto copy = std::make_shared<Copy>(*this, bytes);
   if (freeSlots_.empty()) {
     // All that may fail comes before the first change: the workers' lists must not differ in length.

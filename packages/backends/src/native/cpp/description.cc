@@ -41,7 +41,7 @@ TensorDescription readTensor(napi_env env, napi_value v, const Session& session,
 void readAttributes(napi_env env, napi_value attributes, Step& at) {
   at.gelu = number(env, attributes, "gelu", 0) != 0;
   at.rms = number(env, attributes, "rms", 0) != 0;
-  at.turned = number(env, attributes, "turned", 0) != 0;
+  at.rotates = number(env, attributes, "rotates", 0) != 0;
   at.heads = (int)number(env, attributes, "heads", 1);
   at.groups = (int)number(env, attributes, "groups", 1);
   at.inverse = number(env, attributes, "inverse", 0) != 0;

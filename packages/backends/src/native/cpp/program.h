@@ -46,8 +46,8 @@ enum Operation : int32_t {
   operationRope,
   operationGroupedAttention,
   operationGroupedAttentionBackward,
-  // inputs query, key, value, keys, values, offset, slots. With `turned`, of one new token a text, query and key come as the products give
-  // them: they are normalised head by head by the gains in places 8 and 9, where they are given, and turned as rope does.
+  // inputs query, key, value, keys, values, offset, slots. With `rotates`, of one new token a text, query and key come as the products give
+  // them: they are normalised head by head by the gains in places 8 and 9, where they are given, and rotated as rope does.
   operationGroupedAttentionCached,
   operationCount
 };
@@ -64,8 +64,8 @@ struct Tensor {
 };
 
 // How a copy holds its numbers: as the session's precision multiplies them; or, for products that do little but read them, rounded to
-// bf16 in two bytes each, or to 8 bits with a scale for each block (eighths.h). That of a cache has bf16 in its own order.
-enum Form : int32_t { formWhole, formHalves, formEighths, formCache };
+// bf16 in two bytes each, or to 8 bits with a scale for each block (int8.h). That of a cache has bf16 in its own order.
+enum Form : int32_t { formWhole, formBf16, formInt8, formCache };
 
 // A weight kept in the order in which the product kernels read it, or a cache. `held` says which session tensor it is a copy of.
 struct Packed {
@@ -126,7 +126,7 @@ struct Step {
   bool barrier;
   // Whether the step before left the rows of x, as this one needs them, in every worker's own memory.
   bool sameRows;
-  bool gelu, rms, turned;
+  bool gelu, rms, rotates;
   int heads, groups;
   bool inverse;
   double theta;
@@ -170,8 +170,8 @@ struct Worker {
   uint32_t* versions;
   uint32_t* packedVersions;
   Failure* failure;
-  void* team;
-  void (*meet)(void* team);
+  void* pool;
+  void (*barrier)(void* pool);
 };
 
 // One way of computing every step on this kind of processor.
@@ -190,7 +190,7 @@ struct Path {
   // Floats of a packed K × N right-hand side.
   size_t (*packedSize)(int64_t k, int64_t n, Precision precision);
   // Bytes of the same in 8 bits.
-  size_t (*eighthsSize)(int64_t k, int64_t n);
+  size_t (*int8Size)(int64_t k, int64_t n);
   // Multiply-adds as fast as registers allow, for about this long: floating-point operations per second on one thread.
   double (*peak)(Precision precision, double seconds);
 };

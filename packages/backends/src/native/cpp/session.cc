@@ -72,7 +72,7 @@ static uint64_t nanoseconds(clockid_t clock) {
 
 Session::Session(const Path& path, Precision precision, int threads, const std::vector<int64_t>& sizes, std::vector<int64_t> widths,
                  bool sharesArena)
-    : path_(path), precision_(precision), sharesArena_(sharesArena), widths_(std::move(widths)), team_(threads) {
+    : path_(path), precision_(precision), sharesArena_(sharesArena), widths_(std::move(widths)), pool_(threads) {
   for (const int64_t size : sizes) tensors_.emplace_back((size_t)size * 4);
   versions_.assign((size_t)threads, std::vector<uint32_t>(sizes.size(), 1));
   packedVersions_.resize((size_t)threads);
@@ -130,7 +130,7 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
                    std::vector<StepDescription> steps, size_t arenaBytes)
     : session_(std::move(session)), times_(steps.size(), Time{0, 0, 0}) {
   // A run of another program uses what is about to change.
-  session_->team_.settle();
+  session_->pool_.waitUntilIdle();
   tensors_.resize(tensors.size());
   places_.assign(tensors.size(), -1);
   for (size_t i = 0; i < tensors.size(); i++) {
@@ -182,20 +182,20 @@ Prepared::Prepared(std::shared_ptr<Session> session, std::vector<TensorDescripti
                               session_->precision_ != precisionF32);
     const bool isFew = takesWeight && inputs[0]->size / inputs[0]->shape[inputs[0]->axes - 1] <= fewRows;
     if (takesWeight && inputs[1]->held >= 0 && (written.empty() || isFew)) {
-      const bool turned = step.operation != operationLinearBackwardInput;
+      const bool transposed = step.operation != operationLinearBackwardInput;
       // Where bf16 products are taken in float32 of rounded operands, and rows are few, reading the weight is most of the work.
       const bool readsMuch = step.operation == operationLinear && isFew;
       const auto& widths = session_->widths_;
-      const Form form = readsMuch && !widths.empty() && widths[(size_t)inputs[1]->held] == inputs[1]->shape[1] ? formEighths
-                        : readsMuch && session_->precision_ == precisionBf16 && !session_->path_.multipliesBf16 ? formHalves
+      const Form form = readsMuch && !widths.empty() && widths[(size_t)inputs[1]->held] == inputs[1]->shape[1] ? formInt8
+                        : readsMuch && session_->precision_ == precisionBf16 && !session_->path_.multipliesBf16 ? formBf16
                                                                                                                : formWhole;
       const int64_t rows = inputs[1]->shape[0], columns = inputs[1]->shape[1];
-      packed_.push_back(session_->packed(inputs[1]->held, turned, form, turned ? columns : rows, turned ? rows : columns));
-      (turned ? step.transposed : step.straight) = packed_.back().get();
+      packed_.push_back(session_->packed(inputs[1]->held, transposed, form, transposed ? columns : rows, transposed ? rows : columns));
+      (transposed ? step.transposed : step.straight) = packed_.back().get();
     }
     if (step.operation == operationAttentionCached || step.operation == operationGroupedAttentionCached)
       keepCaches(step, step.operation == operationAttentionCached ? 1 : 3);
-    session_->path_.need(&step, session_->precision_, session_->team_.count(), &need);
+    session_->path_.need(&step, session_->precision_, session_->pool_.count(), &need);
     steps_.push_back(step);
   }
   leaveBarriersOut();
@@ -214,9 +214,9 @@ void Prepared::keepCaches(Step& step, int keys) {
   step.straight = packed_.back().get();
 }
 
-Prepared::~Prepared() { settle(); }
+Prepared::~Prepared() { waitUntilIdle(); }
 
-void Prepared::settle() { session_->team_.settle(); }
+void Prepared::waitUntilIdle() { session_->pool_.waitUntilIdle(); }
 
 void Prepared::bind() {
   float* arena = session_->working_.arena.floats();
@@ -253,13 +253,13 @@ const char* Prepared::failure() const {
 
 void Prepared::start(bool isTimed, std::function<void(const char*)> done) {
   begin(isTimed);
-  session_->team_.start([this](int index) { walk(index); }, [this, done = std::move(done)] { done(failure()); });
+  session_->pool_.start([this](int index) { walk(index); }, [this, done = std::move(done)] { done(failure()); });
 }
 
-const char* Prepared::runHere() {
-  session_->team_.settle();
+const char* Prepared::runOnCaller() {
+  session_->pool_.waitUntilIdle();
   begin(false);
-  session_->team_.runHere([this](int index) { walk(index); });
+  session_->pool_.runOnCaller([this](int index) { walk(index); });
   return failure();
 }
 
@@ -267,7 +267,7 @@ void Prepared::walk(int index) {
   Session& session = *session_;
   Worker worker = {};
   worker.index = index;
-  worker.count = session.team_.count();
+  worker.count = session.pool_.count();
   worker.precision = session.precision_;
   const Session::Working& w = session.working_;
   worker.shared = {w.left.floats(), w.right.floats(), w.rightSecond.floats(), w.rightThird.floats(), w.rows.floats(), w.partial.floats()};
@@ -275,8 +275,8 @@ void Prepared::walk(int index) {
   worker.versions = session.versions_[(size_t)index].data();
   worker.packedVersions = session.packedVersions_[(size_t)index].data();
   worker.failure = &failure_;
-  worker.team = &session.team_;
-  worker.meet = [](void* team) { static_cast<Team*>(team)->meet(); };
+  worker.pool = &session.pool_;
+  worker.barrier = [](void* pool) { static_cast<ThreadPool*>(pool)->barrier(); };
   const std::function<void()> decide = [this] {
     stop_ = failure_.raised != 0 || cancelled_.load(std::memory_order_relaxed);
   };
@@ -294,7 +294,7 @@ void Prepared::walk(int index) {
     for (int output = 0; output < step.outputCount; output++)
       if (step.outputs[output] != nullptr && step.outputs[output]->held >= 0) worker.versions[step.outputs[output]->held]++;
     if (step.barrier || i + 1 == steps_.size()) {
-      session.team_.meet(&decide, &meanwhile);
+      session.pool_.barrier(&decide, &meanwhile);
       if (stop_) return;
     }
     if (isTimed) {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "program.h"
-#include "team.h"
+#include "threadPool.h"
 
 namespace trainyard {
 
@@ -76,10 +76,10 @@ class Prepared {
   // a few microseconds a step.
   void start(bool isTimed, std::function<void(const char*)> done);
   // A run in which this thread takes the first one's place; gives nullptr when all went well.
-  const char* runHere();
+  const char* runOnCaller();
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // Waits until no run is under way.
-  void settle();
+  void waitUntilIdle();
 
   struct Time {
     // Of the first worker: time on the clock, and time that it had the processor.
@@ -139,7 +139,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Zeroed memory for a packed copy.
   std::shared_ptr<float> placeFor(size_t bytes);
   // A packed copy of a held weight, shared by all programs that want the same one.
-  std::shared_ptr<Packed> packed(int held, bool turned, Form form, int64_t k, int64_t n);
+  std::shared_ptr<Packed> packed(int held, bool transposed, Form form, int64_t k, int64_t n);
   // Larger memory for whatever is too small, and nothing for the rest. The session stays as it is until it takes them: programs that
   // are there already can run on when there is no more memory.
   Working larger(size_t arenaBytes, const Need& need) const;
@@ -163,7 +163,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Where the next packed copy is laid down, and how much of it has been given away.
   std::weak_ptr<Memory> block_;
   size_t blockUsed_ = 0;
-  Team team_;
+  ThreadPool pool_;
 };
 
 }  // namespace trainyard

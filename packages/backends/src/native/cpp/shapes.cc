@@ -101,10 +101,10 @@ void checkGroupedAttention(const Places& p, const Step& at, bool backward) {
 }
 
 void checkGroupedCached(const Places& p, const Step& at) {
-  p.count(at.turned ? 9 : 7, 3);
+  p.count(at.rotates ? 9 : 7, 3);
   checkGroups(p, at, 0);
   const Shape &key = p.shape(1), &keys = p.shape(3);
-  if (at.turned) {
+  if (at.rotates) {
     const int64_t width = p.shape(0)[2] / at.heads;
     p.need(key[1] == 1 && width % 2 == 0, "one new token, and heads of an even width");
     for (size_t i = 7; i < 9; i++)

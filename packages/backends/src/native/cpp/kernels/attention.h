@@ -73,7 +73,7 @@ struct CachedText {
   int64_t queryRow, keyRow, valueRow;
   float *keys, *values;  // of the text's first token
   // The same in bf16, which is then what is read of it; null without such a copy.
-  uint16_t *keyHalves, *valueHalves;
+  uint16_t *keyBf16, *valueBf16;
   int64_t cacheRow;
   float* y;
   int64_t yRow;
@@ -223,12 +223,12 @@ static void attendCachedToken(const CachedText& c, int64_t t, int64_t first, int
   float *scores = local, *sums = scores + heads * padded, *inverse = sums + heads * wide;
   const CachedToken token = {c, first, last, seen, padded, wide, c.query + t * c.queryRow, scores, sums, inverse, inverse + heads};
   const TextRows<float> newKeys = {c.key, c.keyRow, c.offset, seen}, newValues = {c.value, c.valueRow, c.offset, seen};
-  if (c.keyHalves != nullptr) token.takeKeys(TextRows<uint16_t>{c.keyHalves, c.cacheRow, 0, c.offset});
+  if (c.keyBf16 != nullptr) token.takeKeys(TextRows<uint16_t>{c.keyBf16, c.cacheRow, 0, c.offset});
   else token.takeKeys(TextRows<float>{c.keys, c.cacheRow, 0, c.offset});
   token.takeKeys(newKeys);
   for (int64_t h = 0; h < heads; h++) inverse[h] = cachedSoftmax(scores + h * padded, seen);
   std::memset(sums, 0, (size_t)(heads * wide) * 4);
-  if (c.valueHalves != nullptr) token.takeValues(TextRows<uint16_t>{c.valueHalves, c.cacheRow, 0, c.offset});
+  if (c.valueBf16 != nullptr) token.takeValues(TextRows<uint16_t>{c.valueBf16, c.cacheRow, 0, c.offset});
   else token.takeValues(TextRows<float>{c.values, c.cacheRow, 0, c.offset});
   token.takeValues(newValues);
   for (int64_t h = 0; h < heads; h++) {
@@ -240,12 +240,12 @@ static void attendCachedToken(const CachedText& c, int64_t t, int64_t first, int
 }
 
 // New rows of a group into the cache, and into its copy.
-static void keepRows(const CachedText& c, const float* from, int64_t fromRow, int64_t column, float* to, uint16_t* halves) {
+static void keepRows(const CachedText& c, const float* from, int64_t fromRow, int64_t column, float* to, uint16_t* bf16) {
   for (int64_t t = 0; t < c.time; t++) {
     const int64_t at = (c.offset + t) * c.cacheRow + column;
     const float* row = from + t * fromRow + column;
     std::memcpy(to + at, row, (size_t)c.width * 4);
-    if (halves != nullptr) roundHalves(row, c.width, halves + at);
+    if (bf16 != nullptr) roundBf16(row, c.width, bf16 + at);
   }
 }
 
@@ -254,8 +254,8 @@ static void attendCached(const CachedText& c, int64_t first, int64_t last, float
   for (int64_t h = first; h < last; h++) {
     if (h % c.perGroup != 0) continue;
     const int64_t column = h / c.perGroup * c.width;
-    keepRows(c, c.key, c.keyRow, column, c.keys, c.keyHalves);
-    keepRows(c, c.value, c.valueRow, column, c.values, c.valueHalves);
+    keepRows(c, c.key, c.keyRow, column, c.keys, c.keyBf16);
+    keepRows(c, c.value, c.valueRow, column, c.values, c.valueBf16);
   }
   if (c.y == nullptr) return;
   // Of many tokens, a head's part of the cache stays near from one to the next.
@@ -265,16 +265,16 @@ static void attendCached(const CachedText& c, int64_t first, int64_t last, float
 }
 
 // A cache's copy in bf16: made anew where something else has written the cache.
-FORCE uint16_t* halvesOf(const Packed* copy) { return copy == nullptr ? nullptr : (uint16_t*)copy->data; }
-static void refreshHalves(const Step& s, const Tensor* keys, const Tensor* values, Worker& w) {
+FORCE uint16_t* bf16Of(const Packed* copy) { return copy == nullptr ? nullptr : (uint16_t*)copy->data; }
+static void refreshBf16(const Step& s, const Tensor* keys, const Tensor* values, Worker& w) {
   if (s.transposed == nullptr || s.straight == nullptr || (!isStale(*s.transposed, w) && !isStale(*s.straight, w))) return;
   const Range mine = share(keys->size, w.index, w.count, 64);
-  roundHalves(keys->data + mine.begin, mine.end - mine.begin, halvesOf(s.transposed) + mine.begin);
-  roundHalves(values->data + mine.begin, mine.end - mine.begin, halvesOf(s.straight) + mine.begin);
-  w.meet(w.team);
+  roundBf16(keys->data + mine.begin, mine.end - mine.begin, bf16Of(s.transposed) + mine.begin);
+  roundBf16(values->data + mine.begin, mine.end - mine.begin, bf16Of(s.straight) + mine.begin);
+  w.barrier(w.pool);
 }
 // What the step writes into the cache is in the copy too.
-static void keptHalves(const Step& s, Worker& w) {
+static void keptBf16(const Step& s, Worker& w) {
   for (const Packed* copy : {s.transposed, s.straight})
     if (copy != nullptr) w.packedVersions[copy->slot] = w.versions[copy->held] + 1;
 }
@@ -307,7 +307,7 @@ static void attentionCached(const Step& s, Worker& w) {
   const int64_t width = channels / s.heads;
   const Tensor *offsets = s.inputs[3], *slots = s.inputs[4];
   if (!insideCache(offsets, slots, batch, time, keys, w)) return;
-  refreshHalves(s, keys, values, w);
+  refreshBf16(s, keys, values, w);
   attendTexts(offsets, slots, batch, time, s.heads, w, [&](int64_t b, int64_t, int64_t) {
     const auto [slot, offset] = cacheRow(offsets, slots, b);
     const float* from = qkv->data + b * time * 3 * channels;
@@ -317,15 +317,15 @@ static void attentionCached(const Step& s, Worker& w) {
     c.queryRow = c.keyRow = c.valueRow = 3 * channels;
     c.keys = keys->data + slot * places * channels;
     c.values = values->data + slot * places * channels;
-    if (s.transposed != nullptr) c.keyHalves = halvesOf(s.transposed) + slot * places * channels;
-    if (s.straight != nullptr) c.valueHalves = halvesOf(s.straight) + slot * places * channels;
+    if (s.transposed != nullptr) c.keyBf16 = bf16Of(s.transposed) + slot * places * channels;
+    if (s.straight != nullptr) c.valueBf16 = bf16Of(s.straight) + slot * places * channels;
     c.cacheRow = channels;
     c.y = s.outputs[0] == nullptr ? nullptr : s.outputs[0]->data + b * time * channels;
     c.yRow = channels;
     c.scale = 1.0f / std::sqrt((float)width);
     return c;
   });
-  keptHalves(s, w);
+  keptBf16(s, w);
 }
 
 }  // namespace

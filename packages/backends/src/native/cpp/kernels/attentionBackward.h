@@ -14,13 +14,13 @@ struct AttentionGradient {
   const GroupShape& g;
   const bool adds;  // to the gradients of queries
   const float scale;
-  float *kTurned, *vTurned, *k, *dk, *dv, *q, *dy, *dq, *across, *p, *dp, *dpAcross, *delta;
+  float *kTransposed, *vTransposed, *k, *dk, *dv, *q, *dy, *dq, *across, *p, *dp, *dpAcross, *delta;
 
   AttentionGradient(const Attended& attended, bool addsToQueries, float* memory)
       : a(attended), g(attended.g), adds(addsToQueries), scale(1.0f / std::sqrt((float)g.width)) {
-    kTurned = memory;
-    vTurned = kTurned + g.width * g.paddedTime;
-    k = vTurned + g.width * g.paddedTime;
+    kTransposed = memory;
+    vTransposed = kTransposed + g.width * g.paddedTime;
+    k = vTransposed + g.width * g.paddedTime;
     dk = k + g.size();
     dv = dk + g.size();
     q = dv + g.size();
@@ -35,11 +35,11 @@ struct AttentionGradient {
 
   void enter(int64_t b, int64_t group) {
     const float* keys = a.key.data + b * g.time * a.key.row + group * g.width;
-    takeTurned(g, keys, a.key.row, kTurned);
-    takeTurned(g, a.value.data + b * g.time * a.value.row + group * g.width, a.value.row, vTurned);
+    takeTransposed(g, keys, a.key.row, kTransposed);
+    takeTransposed(g, a.value.data + b * g.time * a.value.row + group * g.width, a.value.row, vTransposed);
     takeRows(g, keys, a.key.row, 0, g.paddedTime, k);
-    pairRows<PAIRED>(kTurned, g.width, g.paddedTime, g.paddedTime, kTurned);
-    pairRows<PAIRED>(vTurned, g.width, g.paddedTime, g.paddedTime, vTurned);
+    pairRows<PAIRED>(kTransposed, g.width, g.paddedTime, g.paddedTime, kTransposed);
+    pairRows<PAIRED>(vTransposed, g.width, g.paddedTime, g.paddedTime, vTransposed);
     pairRows<PAIRED>(k, g.paddedTime, g.paddedWidth, g.paddedWidth, k);
   }
 
@@ -83,8 +83,8 @@ struct AttentionGradient {
     const Band at = bandAt(g, starts, index);
     take(at, b, head);
     const int64_t wide = g.paddedWidth, time = g.paddedTime, units = unitsOf(mode, g.width);
-    smallProduct<PAIRED>(band, at.seen, units, q, wide, 1, kTurned + at.from, time, p, time, false);
-    smallProduct<PAIRED>(band, at.seen, units, dy, wide, 1, vTurned + at.from, time, dp, time, false);
+    smallProduct<PAIRED>(band, at.seen, units, q, wide, 1, kTransposed + at.from, time, p, time, false);
+    smallProduct<PAIRED>(band, at.seen, units, dy, wide, 1, vTransposed + at.from, time, dp, time, false);
     turn(at, starts, a.logSumExp + (b * g.heads + head) * g.time);
     pairRows<PAIRED>(p, band, at.seen, time, p);
     pairRows<PAIRED>(dp, band, at.seen, time, dpAcross);
@@ -136,7 +136,7 @@ static void attendBackward(const Attended& a, bool addsQ, bool addsK, bool addsV
     }
   }
   if (segments == 1) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   const Range rows = share(g.pairs() * g.time, w.index, w.count);
   for (int64_t r = rows.begin; r < rows.end; r++) {
     const int64_t pair = r / g.time, t = r % g.time, b = pair / g.groups, group = pair % g.groups;

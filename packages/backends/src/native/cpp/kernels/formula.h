@@ -200,10 +200,10 @@ FORCE Pieces piecesOf(const Primitive& p) {
 FORCE Pieces mapPiecesOf(const Primitive& p) {
   constexpr int64_t side = 16;
   const int inner = p.axes - 1;
-  bool isTurned = false;
+  bool isTransposed = false;
   for (int v = 0; inner > 0 && v < p.viewCount; v++)
-    isTurned = isTurned || (p.views[v].kind != View::places && p.views[v].strides[inner - 1] == 1 && p.views[v].strides[inner] > side);
-  if (!isTurned || p.shape[inner] < side || p.shape[inner - 1] < side) return piecesOf(p);
+    isTransposed = isTransposed || (p.views[v].kind != View::places && p.views[v].strides[inner - 1] == 1 && p.views[v].strides[inner] > side);
+  if (!isTransposed || p.shape[inner] < side || p.shape[inner - 1] < side) return piecesOf(p);
   return {blockSize / side, (p.shape[inner] + side - 1) / side, side};
 }
 

@@ -87,8 +87,8 @@ FORCE int64_t segmentsOf(const GroupShape& g) {
 }
 
 FORCE size_t groupedLocal(const GroupShape& g, bool backward) {
-  const int64_t turned = g.width * g.paddedTime, scores = band * g.paddedTime, rows = band * g.paddedWidth;
-  return (size_t)(backward ? 2 * turned + 3 * g.size() + 4 * rows + 2 * scores + scores / 2 + band : turned + g.size() + 2 * rows + scores);
+  const int64_t transposed = g.width * g.paddedTime, scores = band * g.paddedTime, rows = band * g.paddedWidth;
+  return (size_t)(backward ? 2 * transposed + 3 * g.size() + 4 * rows + 2 * scores + scores / 2 + band : transposed + g.size() + 2 * rows + scores);
 }
 FORCE size_t groupedSums(const GroupShape& g) {
   const int64_t segments = segmentsOf(g);
@@ -112,7 +112,7 @@ static void takeRows(const GroupShape& g, const float* from, int64_t row, int64_
   }
 }
 // All rows of a head with the time across.
-static void takeTurned(const GroupShape& g, const float* from, int64_t row, float* to) {
+static void takeTransposed(const GroupShape& g, const float* from, int64_t row, float* to) {
   transpose(from, row, g.time, g.width, to, g.paddedTime);
   for (int64_t d = 0; d < g.width; d++)
     for (int64_t t = g.time; t < g.paddedTime; t++) to[d * g.paddedTime + t] = 0.0f;
@@ -175,7 +175,7 @@ static void attend(const Attended& a, Worker& w) {
   constexpr Mode mode = PAIRED ? paired : full;
   const GroupShape& g = a.g;
   const int64_t wide = g.paddedWidth, time = g.paddedTime;
-  float *kTurned = w.local, *v = kTurned + g.width * time, *q = v + g.size(), *out = q + band * wide;
+  float *kTransposed = w.local, *v = kTransposed + g.width * time, *q = v + g.size(), *out = q + band * wide;
   float* scores = out + band * wide;
   const float scale = 1.0f / std::sqrt((float)g.width);
   const Range mine = bandsOf(g, g.pairs() * g.groupCost(), w.index, w.count);
@@ -184,8 +184,8 @@ static void attend(const Attended& a, Worker& w) {
     const int64_t pair = i / g.groupBands(), b = pair / g.groups, group = pair % g.groups;
     const int64_t head = group * g.perGroup() + i % g.groupBands() / g.bands;
     if (pair != held) {
-      takeTurned(g, a.key.data + b * g.time * a.key.row + group * g.width, a.key.row, kTurned);
-      pairRows<PAIRED>(kTurned, g.width, time, time, kTurned);
+      takeTransposed(g, a.key.data + b * g.time * a.key.row + group * g.width, a.key.row, kTransposed);
+      pairRows<PAIRED>(kTransposed, g.width, time, time, kTransposed);
       takeRows(g, a.value.data + b * g.time * a.value.row + group * g.width, a.value.row, 0, time, v);
       pairRows<PAIRED>(v, time, wide, wide, v);
       held = pair;
@@ -194,7 +194,7 @@ static void attend(const Attended& a, Worker& w) {
     const Band at = bandAt(g, starts, i % g.bands);
     takeRows(g, a.query.data + b * g.time * a.query.row + head * g.width, a.query.row, at.first, band, q);
     pairAlong<PAIRED>(q, band, wide, wide);
-    smallProduct<PAIRED>(band, at.seen, unitsOf(mode, g.width), q, wide, 1, kTurned + at.from, time, scores, time, false);
+    smallProduct<PAIRED>(band, at.seen, unitsOf(mode, g.width), q, wide, 1, kTransposed + at.from, time, scores, time, false);
     float inverse[band];
     for (int64_t r = 0; r < band; r++) {
       const int64_t t = at.first + r < g.time ? at.first + r : g.time - 1;

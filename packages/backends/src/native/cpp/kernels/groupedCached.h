@@ -7,15 +7,15 @@
 namespace trainyard {
 namespace {
 
-// Floats of a worker beyond `cachedLocal` where queries and keys are normalised and turned here: those of one token, and its angles.
-FORCE size_t turnedLocal(const Step& s, int64_t width) { return (size_t)((s.heads + s.groups) * width) + turningSize(width); }
+// Floats of a worker beyond `cachedLocal` where queries and keys are normalised and rotated here: those of one token, and its angles.
+FORCE size_t rotatedLocal(const Step& s, int64_t width) { return (size_t)((s.heads + s.groups) * width) + rotationSize(width); }
 
-// Heads [first, last) of a row, normalised where there is a gain, and turned.
-static void turnHeads(const Turning& turning, const float* from, int64_t first, int64_t last, const Tensor* gain, float epsilon, float* to) {
-  const int64_t width = 2 * turning.half;
+// Heads [first, last) of a row, normalised where there is a gain, and rotated.
+static void rotateHeads(const Rotation& rotation, const float* from, int64_t first, int64_t last, const Tensor* gain, float epsilon, float* to) {
+  const int64_t width = 2 * rotation.half;
   for (int64_t h = first; h < last; h++) {
     if (gain != nullptr) rmsRow(from + h * width, width, gain->data, epsilon, to + h * width);
-    turnHead(turning, (gain != nullptr ? to : from) + h * width, to + h * width, false);
+    rotateHead(rotation, (gain != nullptr ? to : from) + h * width, to + h * width, false);
   }
 }
 
@@ -25,10 +25,10 @@ static void groupedAttentionCached(const Step& s, Worker& w) {
   const int64_t row = query->shape[2], width = row / s.heads, perGroup = s.heads / s.groups;
   const Tensor *offsets = s.inputs[5], *slots = s.inputs[6];
   if (!insideCache(offsets, slots, batch, time, keys, w)) return;
-  refreshHalves(s, keys, values, w);
+  refreshBf16(s, keys, values, w);
   float *ownQuery = w.local + cachedLocal(s.heads, places, width), *ownKey = ownQuery + row;
-  Turning turning = {};
-  if (s.turned) turning = turningOf(width, s.theta, ownKey + kvRow);
+  Rotation rotation = {};
+  if (s.rotates) rotation = rotationOf(width, s.theta, ownKey + kvRow);
   attendTexts(offsets, slots, batch, time, s.heads, w, [&](int64_t b, int64_t first, int64_t last) {
     const auto [slot, offset] = cacheRow(offsets, slots, b);
     CachedText c = {};
@@ -40,20 +40,20 @@ static void groupedAttentionCached(const Step& s, Worker& w) {
     c.keyRow = c.valueRow = c.cacheRow = kvRow;
     c.keys = keys->data + slot * places * kvRow;
     c.values = values->data + slot * places * kvRow;
-    if (s.transposed != nullptr) c.keyHalves = halvesOf(s.transposed) + slot * places * kvRow;
-    if (s.straight != nullptr) c.valueHalves = halvesOf(s.straight) + slot * places * kvRow;
+    if (s.transposed != nullptr) c.keyBf16 = bf16Of(s.transposed) + slot * places * kvRow;
+    if (s.straight != nullptr) c.valueBf16 = bf16Of(s.straight) + slot * places * kvRow;
     c.y = s.outputs[0] == nullptr ? nullptr : s.outputs[0]->data + b * time * row;
     c.scale = 1.0f / std::sqrt((float)width);
-    if (s.turned) {
-      turnTo(turning, offset, false);
-      turnHeads(turning, c.query, first, last, s.inputs[7], s.epsilon, ownQuery);
-      turnHeads(turning, c.key, first / perGroup, (last - 1) / perGroup + 1, s.inputs[8], s.epsilon, ownKey);
+    if (s.rotates) {
+      rotateTo(rotation, offset, false);
+      rotateHeads(rotation, c.query, first, last, s.inputs[7], s.epsilon, ownQuery);
+      rotateHeads(rotation, c.key, first / perGroup, (last - 1) / perGroup + 1, s.inputs[8], s.epsilon, ownKey);
       c.query = ownQuery;
       c.key = ownKey;
     }
     return c;
   });
-  keptHalves(s, w);
+  keptBf16(s, w);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // linear and its two backward steps.
 #pragma once
 
-#include "eighths.h"
+#include "int8.h"
 #include "normalisation.h"
 
 namespace trainyard {
@@ -36,7 +36,7 @@ static void linear(const Step& s, Worker& w) {
   p.gelu = dataOf(s.outputs[1]);
   // When only gelu(y) is wanted, y itself is computed in its place.
   p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
-  if (s.transposed != nullptr && s.transposed->form == formEighths) fewEighths(p, *s.transposed, s.sameRows, w);
+  if (s.transposed != nullptr && s.transposed->form == formInt8) fewInt8(p, *s.transposed, s.sameRows, w);
   else if (takesFew(p.m, s.transposed, modeOf(w.precision))) fewRows(p, *s.transposed, s.sameRows, w);
   else product(p, s.transposed, w.shared.left, w.shared.right, w);
 }

@@ -3,7 +3,7 @@
 //
 // Logits are kept with tokens down and rows of x across, in the very layout that both gradients' products read: for each block of
 // `depth` rows, the tokens `stripRow` apart. A row of x is a lane of a vector, so that largest logits and sums of exponentials
-// need nothing across lanes. A worker takes its rows from x to dx without meeting anyone; the table's gradient alone needs everyone's.
+// need nothing across lanes. A worker takes its rows from x to dx without waiting for anyone; the table's gradient alone needs everyone's.
 //
 // Exponentials are taken against the largest logit of their block of tokens, as soon as the block is there, and brought to the
 // row's log-sum-exp when the gradient is made. In bf16 they are kept as pairs of neighbouring rows, which the table's gradient reads: logits
@@ -182,7 +182,7 @@ struct LossByTokens {
   void pairedGradients(int64_t block, int64_t r0, int64_t row, int64_t end) {
     float *at = keptAt(row, block), *across = ownGradients(row);
     const float* shares = most + block * l.chunk + row;
-    uint16_t *halves = (uint16_t*)at, *acrossHalves = (uint16_t*)across, wanted[panel];
+    uint16_t *halves = (uint16_t*)at, *acrossBf16 = (uint16_t*)across, wanted[panel];
     targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
       const float e = asFloat((uint32_t)halves[2 * token * stripRow + lane] << 16);
       wanted[lane] = (uint16_t)(roundedBits(e * shares[lane] - factor) >> 16);
@@ -203,7 +203,7 @@ struct LossByTokens {
     }
     targetsIn(block, r0, row, end, [&](int64_t, int64_t lane, int64_t token) {
       halves[2 * token * stripRow + lane] = wanted[lane];
-      acrossHalves[2 * (token / 2 * stripRow + lane) + token % 2] = wanted[lane];
+      acrossBf16[2 * (token / 2 * stripRow + lane) + token % 2] = wanted[lane];
     });
   }
 
@@ -275,7 +275,7 @@ struct LossByTokens {
 
   void run() {
     packTable(mode, l, table, s.outputs[4] != nullptr, strips, panels, w);
-    w.meet(w.team);
+    w.barrier(w.pool);
     for (int64_t r0 = 0; r0 < l.rows; r0 += l.chunk) {
       const int64_t some = l.rows - r0 < l.chunk ? l.rows - r0 : l.chunk;
       mine = share(upTo(some, panel), w.index, w.count, panel);
@@ -286,10 +286,10 @@ struct LossByTokens {
       }
       if (s.outputs[5] != nullptr) {
         packRows(r0, some);
-        w.meet(w.team);
+        w.barrier(w.pool);
         backwardOfTable(r0, some);
       }
-      w.meet(w.team);
+      w.barrier(w.pool);
     }
     if (s.outputs[0] != nullptr && w.index == 0) s.outputs[0]->data[0] = meanLoss(w.shared.partial, l.rows, counted);
   }

@@ -123,9 +123,9 @@ static void projectionLossPaired(const Step& s, Worker& w, int64_t counted) {
       if (dx != nullptr) packAllRight(mode, {table->data, width, false}, v, width, w.shared.rightSecond, w);
     }
     packAllLeft(mode, p.a, some, width, w.shared.left, w);
-    w.meet(w.team);
+    w.barrier(w.pool);
     multiply(mode, p, w.shared.left, s.transposed != nullptr ? s.transposed->data : w.shared.right, w);
-    w.meet(w.team);
+    w.barrier(w.pool);
 
     const Range mine = share(some, w.index, w.count);
     for (int64_t i = mine.begin; i < mine.end; i++) {
@@ -148,7 +148,7 @@ static void projectionLossPaired(const Step& s, Worker& w, int64_t counted) {
       if (losses != nullptr) losses->data[r] = value - logit;
       if (logSumExp != nullptr) logSumExp->data[r] = value;
     }
-    w.meet(w.team);
+    w.barrier(w.pool);
 
     if (dx != nullptr) {
       Product g = {};
@@ -160,9 +160,9 @@ static void projectionLossPaired(const Step& s, Worker& w, int64_t counted) {
       g.row = width;
       g.add = adds(s, 4);
       packAllLeft(mode, g.a, some, v, w.shared.left, w);
-      w.meet(w.team);
+      w.barrier(w.pool);
       multiply(mode, g, w.shared.left, w.shared.rightSecond, w);
-      w.meet(w.team);
+      w.barrier(w.pool);
     }
     if (dTable != nullptr) {
       Product g = {};
@@ -175,7 +175,7 @@ static void projectionLossPaired(const Step& s, Worker& w, int64_t counted) {
       g.row = width;
       g.add = adds(s, 5) || r0 > 0;
       product(g, nullptr, w.shared.left, w.shared.rightThird, w);
-      w.meet(w.team);
+      w.barrier(w.pool);
     }
   }
   if (loss != nullptr && w.index == 0) loss->data[0] = meanLoss(perRow, rows, counted);

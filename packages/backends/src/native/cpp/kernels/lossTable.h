@@ -102,7 +102,7 @@ FORCE void storePairs(float* to, const vf* v) {
 #endif
 }
 FORCE void loadPairs(const float* from, vf* v) {
-  for (int j = 0; j < panelVectors; j++) v[j] = loadHalves((const uint16_t*)from + j * LANES);
+  for (int j = 0; j < panelVectors; j++) v[j] = loadBf16((const uint16_t*)from + j * LANES);
 }
 
 }  // namespace

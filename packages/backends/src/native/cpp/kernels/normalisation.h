@@ -98,7 +98,7 @@ static void layerNormBackward(const Step& s, Worker& w) {
     }
   }
   if (!sums) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   const Range columns = share(width, w.index, w.count, LANES);
   for (int64_t i = columns.begin; i < columns.end; i += LANES) {
     const int64_t some = columns.end - i < LANES ? columns.end - i : LANES;
@@ -183,7 +183,7 @@ static void rmsNormBackward(const Step& s, Worker& w) {
     }
   }
   if (dGain == nullptr) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   const Range columns = share(width, w.index, w.count, LANES);
   for (int64_t i = columns.begin; i < columns.end; i += LANES) {
     const int64_t some = columns.end - i < LANES ? columns.end - i : LANES;

@@ -42,7 +42,7 @@ static void gradientNorm(const Step& s, Worker& w) {
     }
     sums += (s.inputs[t]->size + stretch - 1) / stretch;
   }
-  w.meet(w.team);
+  w.barrier(w.pool);
   if (w.index != 0) return;
   const double* partial = (const double*)w.shared.partial;
   const int64_t count = stretchesOf(s);

@@ -23,18 +23,18 @@ FORCE Mode modeOf(Precision precision) {
   return precision == precisionF32 ? full : multipliesBf16 ? paired : precision == precisionInt8 ? full : rounding;
 }
 
-// How the numbers of a right-hand side that is not turned are recomputed while it is packed: gelu of what lies there, or its rows
+// How the numbers of a right-hand side that is not transposed are recomputed while it is packed: gelu of what lies there, or its rows
 // normalised.
 struct Recomputed {
   bool gelu;
   const float *gain, *bias, *means, *rstds;
 };
 
-// A matrix in memory: element (i, j) is data[i · row + j], or data[j · row + i] when `turned`.
+// A matrix in memory: element (i, j) is data[i · row + j], or data[j · row + i] when `transposed`.
 struct Matrix {
   const float* data;
   int64_t row;
-  bool turned;
+  bool transposed;
   const Recomputed* recomputed = nullptr;
 };
 
@@ -213,7 +213,7 @@ static __attribute__((noinline)) void transpose(const float* from, int64_t fromR
 static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64_t k, int64_t block, int64_t units, float* to) {
   const int64_t wide = mode == paired ? 2 : 1;
   const int64_t k0 = block * depth * wide;
-  if (!a.turned) {
+  if (!a.transposed) {
     const int64_t valid = k - k0 < units * wide ? k - k0 : units * wide;
     for (int64_t i = 0; i < rows; i++) packAlong(mode, a.data + (m0 + i) * a.row + k0, valid, to + i * stripRow, units);
 #if defined(TRAINYARD_TILES)
@@ -247,12 +247,12 @@ static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64
   }
 }
 
-// Strips that are packed together where A is turned: a few hundred neighbouring numbers of a row.
+// Strips that are packed together where A is transposed: a few hundred neighbouring numbers of a row.
 constexpr int64_t stripsTogether = 16;
 
-// Packs strips first .. last of one block along k, where A is turned and units follow each other across the rows: each row in memory is read
+// Packs strips first .. last of one block along k, where A is transposed and units follow each other across the rows: each row in memory is read
 // once, and not again for every strip.
-static void packLeftTurned(Mode mode, const Matrix& a, const Strips& s, int64_t first, int64_t last, int64_t k, int64_t block,
+static void packLeftTransposed(Mode mode, const Matrix& a, const Strips& s, int64_t first, int64_t last, int64_t k, int64_t block,
                            int64_t units, float* to) {
   const int64_t wide = mode == paired ? 2 : 1, step = rowsOf(mode);
   const int64_t m0 = stripBegin(s, first, mode), end = stripBegin(s, last, mode);
@@ -268,13 +268,13 @@ static void packLeftTurned(Mode mode, const Matrix& a, const Strips& s, int64_t 
   }
 }
 
-// Whether A's strips are packed by `packLeftTurned`: tiles want another order.
+// Whether A's strips are packed by `packLeftTransposed`: tiles want another order.
 FORCE bool turnsTogether(const Matrix& a, Mode mode) {
 #if defined(TRAINYARD_TILES)
   if (mode == paired) return false;
 #endif
   (void)mode;
-  return a.turned;
+  return a.transposed;
 }
 
 // `count` numbers of row i from column n0 on, recomputed.
@@ -299,7 +299,7 @@ static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, i
                       float* to) {
   const int64_t wide = mode == paired ? 2 : 1;
   const int64_t k0 = block * depth * wide;
-  if (!b.turned) {
+  if (!b.transposed) {
     for (int64_t u = 0; u < units; u++) {
       const int64_t at = k0 + u * wide;
       int64_t done = 0;

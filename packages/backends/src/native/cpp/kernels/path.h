@@ -58,8 +58,8 @@ static void executeStep(const Step* step, Worker* worker) {
 // Asks for the first of what a step will read that does not depend on other steps.
 static void fetchStep(const Step* step, const Worker* worker) {
   const Step& s = *step;
-  if (s.operation == operationLinear && s.transposed != nullptr && s.transposed->form == formEighths)
-    fetchEighths(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
+  if (s.operation == operationLinear && s.transposed != nullptr && s.transposed->form == formInt8)
+    fetchInt8(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
   else if (s.operation == operationLinear && takesFew(rowsOf(s.inputs[0]), s.transposed, modeOf(worker->precision)))
     fetchFew(*s.transposed, widthOf(s.inputs[0]), s.inputs[1]->shape[0], *worker);
 }
@@ -90,7 +90,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       atLeast(need->partial, rmsNormSums(s.inputs[1]->size / s.inputs[2]->size, s.inputs[2]->size));
       break;
     case operationRope:
-      atLeast(need->local, turningSize(widthOf(s.inputs[0]) / s.heads));
+      atLeast(need->local, rotationSize(widthOf(s.inputs[0]) / s.heads));
       break;
     case operationAttention:
     case operationAttentionBackward:
@@ -104,7 +104,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
     }
     case operationGroupedAttentionCached:
       atLeast(need->local, cachedLocal(s.heads, s.inputs[3]->shape[1], widthOf(s.inputs[0]) / s.heads) +
-                               (s.turned ? turnedLocal(s, widthOf(s.inputs[0]) / s.heads) : 0));
+                               (s.rotates ? rotatedLocal(s, widthOf(s.inputs[0]) / s.heads) : 0));
       break;
     default:
       break;
@@ -121,8 +121,8 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   };
   switch (s.operation) {
     case operationLinear:
-      if (s.transposed != nullptr && s.transposed->form == formEighths) {
-        atLeast(need->local, (size_t)s.inputs[0]->size + eighthsLocal(rowsOf(s.inputs[0]), widthOf(s.inputs[0])));
+      if (s.transposed != nullptr && s.transposed->form == formInt8) {
+        atLeast(need->local, (size_t)s.inputs[0]->size + int8Local(rowsOf(s.inputs[0]), widthOf(s.inputs[0])));
         break;
       }
       // For rows normalised or rounded.
@@ -179,7 +179,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
 
 static size_t packedFloats(int64_t k, int64_t n, Precision precision) { return rightSize(k, n, modeOf(precision)); }
 
-static size_t eighthsBytes(int64_t k, int64_t n) { return (size_t)(groupsOf(n) * groupBytes(k)); }
+static size_t int8Bytes(int64_t k, int64_t n) { return (size_t)(groupsOf(n) * groupBytes(k)); }
 
 static double secondsNow() {
   timespec t;
@@ -229,4 +229,4 @@ static double peakOf(Precision precision, double seconds) {
   extern const trainyard::Path trainyard::variable = {    \
       name, detail, supported, trainyard::multipliesBf16, trainyard::lossByRows, trainyard::executeStep, trainyard::fetchStep, \
       trainyard::needOfStep, \
-      trainyard::packedFloats, trainyard::eighthsBytes, trainyard::peakOf}
+      trainyard::packedFloats, trainyard::int8Bytes, trainyard::peakOf}

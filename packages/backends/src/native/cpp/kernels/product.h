@@ -1,4 +1,4 @@
-// C [M, N] (+)= A [M, K] · B [K, N], by all workers together: pack, meet, multiply, and finish each tile while it is in cache.
+// C [M, N] (+)= A [M, K] · B [K, N], by all workers together: pack, wait for all, multiply, and finish each tile while it is in cache.
 // Every element is summed in the same order whatever the number of workers.
 #pragma once
 
@@ -21,7 +21,7 @@ struct Product {
   const float* gate;      // [M, N]: c is multiplied with silu of it
   float* gelu;            // [M, N], gets gelu(c)
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
-  // B is A turned, and nothing is added but what is symmetric too: the part below the diagonal is that above it.
+  // B is A transposed, and nothing is added but what is symmetric too: the part below the diagonal is that above it.
   bool symmetric;
   // c is alpha times the product plus beta times the residual.
   bool blends;
@@ -122,12 +122,12 @@ FORCE void oneTile(Mode mode, const Product& p, int64_t units, const float* a, c
       }
     return;
   }
-  const TileKernel kernel = p.a.turned ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows);
+  const TileKernel kernel = p.a.transposed ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows);
 #else
   const TileKernel kernel =
       multipliesBf16 && mode == paired
-          ? (p.a.turned ? stripKernel<multipliesBf16, byColumns>((int)rows) : stripKernel<multipliesBf16, byRows>((int)rows))
-          : (p.a.turned ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows));
+          ? (p.a.transposed ? stripKernel<multipliesBf16, byColumns>((int)rows) : stripKernel<multipliesBf16, byRows>((int)rows))
+          : (p.a.transposed ? stripKernel<false, byColumns>((int)rows) : stripKernel<false, byRows>((int)rows));
 #endif
   registerTileOf(kernel, p, units, a, b, m0, rows, n0, columns, add);
 }
@@ -158,7 +158,7 @@ static void packAllLeft(Mode mode, const Matrix& a, int64_t m, int64_t k, float*
     if (turnsTogether(a, mode)) {
       const int64_t rest = strips.count - strip < mine.end - i ? strips.count - strip : mine.end - i;
       next = i + (rest < stripsTogether ? rest : stripsTogether);
-      packLeftTurned(mode, a, strips, strip, strip + next - i, k, block, blocks.length(block), to);
+      packLeftTransposed(mode, a, strips, strip, strip + next - i, k, block, blocks.length(block), to);
       continue;
     }
     const int64_t m0 = stripBegin(strips, strip, mode);
@@ -257,10 +257,10 @@ static void product(const Product& p, const Packed* packed, float* left, float* 
     refreshed(*packed, w);
   }
   packAllLeft(mode, p.a, p.m, p.k, left, w);
-  w.meet(w.team);
+  w.barrier(w.pool);
   multiply(mode, p, left, packed != nullptr ? packed->data : right, w);
   if (!p.symmetric) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   mirror(p, w);
 }
 

@@ -103,7 +103,7 @@ static void reduceAlong(const Step& s, Worker& w) {
     }
   }
   if (shape.segments == 1) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   const Range results = share(shape.results, w.index, w.count);
   for (int64_t result = results.begin; result < results.end; result++) {
     for (int64_t k = 0; k < shape.segments; k++) total = joined(p.isLargest, total, sums[result * shape.segments + k]);
@@ -146,7 +146,7 @@ static void reduceAcross(const Step& s, Worker& w) {
     if (shape.segments == 1) putResult(s, p, e.place(p.viewCount - 1, 0), total, begin, width);
   }
   if (shape.segments == 1) return;
-  w.meet(w.team);
+  w.barrier(w.pool);
   const Range results = share(shape.results, w.index, w.count);
   for (int64_t result = results.begin; result < results.end; result++) {
     const int64_t begin = result % shape.pieces.count * shape.pieces.width;

@@ -1,4 +1,4 @@
-// rope: pairs of a head's elements, half its width apart, turned by an angle that grows with the position.
+// rope: pairs of a head's elements, half its width apart, rotated by an angle that grows with the position.
 #pragma once
 
 #include "functions.h"
@@ -7,13 +7,13 @@ namespace trainyard {
 namespace {
 
 // Cosines and sines of half a head, in whole vectors, in a worker's own memory.
-struct Turning {
+struct Rotation {
   int64_t half, padded;
   float *frequencies, *cosines, *sines;
 };
-FORCE size_t turningSize(int64_t width) { return (size_t)(3 * upTo(width / 2, LANES)); }
-static Turning turningOf(int64_t width, double theta, float* local) {
-  Turning t;
+FORCE size_t rotationSize(int64_t width) { return (size_t)(3 * upTo(width / 2, LANES)); }
+static Rotation rotationOf(int64_t width, double theta, float* local) {
+  Rotation t;
   t.half = width / 2, t.padded = upTo(t.half, LANES);
   t.frequencies = local, t.cosines = local + t.padded, t.sines = t.cosines + t.padded;
   const double ratio = std::pow(theta, -1.0 / (double)t.half);
@@ -21,7 +21,7 @@ static Turning turningOf(int64_t width, double theta, float* local) {
   for (int64_t d = 0; d < t.padded; d++, frequency *= ratio) t.frequencies[d] = (float)frequency;
   return t;
 }
-static void turnTo(const Turning& t, int64_t position, bool inverse) {
+static void rotateTo(const Rotation& t, int64_t position, bool inverse) {
   const vf direction = all(inverse ? -1.0f : 1.0f);
   for (int64_t d = 0; d < t.padded; d += LANES) {
     const vf angle = all((float)position) * load(t.frequencies + d);
@@ -30,7 +30,7 @@ static void turnTo(const Turning& t, int64_t position, bool inverse) {
   }
 }
 // One head, which may stay where it is.
-static void turnHead(const Turning& t, const float* from, float* to, bool add) {
+static void rotateHead(const Rotation& t, const float* from, float* to, bool add) {
   for (int64_t d = 0; d < t.half; d += LANES) {
     const int64_t some = t.half - d < LANES ? t.half - d : LANES;
     const vf first = load(from + d, some), second = load(from + t.half + d, some);
@@ -50,15 +50,15 @@ static void rope(const Step& s, Worker& w) {
   const int64_t batch = x->shape[0], time = x->shape[1], row = widthOf(x), width = row / s.heads;
   const int32_t* offsets = (const int32_t*)s.inputs[1]->data;
   const bool isShared = s.inputs[1]->size == 1;
-  const Turning turning = turningOf(width, s.theta, w.local);
+  const Rotation rotation = rotationOf(width, s.theta, w.local);
   // Positions before sequences: each angle is taken once where sequences share their offset.
   const Range mine = share(time * batch, w.index, w.count);
   for (int64_t i = mine.begin; i < mine.end; i++) {
     const int64_t t = i / batch, b = i % batch;
-    if (!isShared || b == 0 || i == mine.begin) turnTo(turning, offsets[isShared ? 0 : b] + t, s.inverse);
+    if (!isShared || b == 0 || i == mine.begin) rotateTo(rotation, offsets[isShared ? 0 : b] + t, s.inverse);
     for (int64_t head = 0; head < s.heads; head++) {
       const int64_t place = (b * time + t) * row + head * width;
-      turnHead(turning, x->data + place, y->data + place, adds(s, 0));
+      rotateHead(rotation, x->data + place, y->data + place, adds(s, 0));
     }
   }
 }

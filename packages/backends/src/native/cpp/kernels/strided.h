@@ -127,7 +127,7 @@ static void stridedProduct(const Step& s, Worker& w) {
       itemAlone(shape, p, item, a, b, item.c, w);
     } else {
       // The next item is packed where this one was.
-      if (i > 0) w.meet(w.team);
+      if (i > 0) w.barrier(w.pool);
       product(item, nullptr, w.shared.left, w.shared.right, w);
     }
   }

@@ -253,7 +253,7 @@ FORCE float rounded(float x) {
 
 // Numbers that are bf16 already, in two bytes each.
 typedef uint16_t vh __attribute__((vector_size(2 * LANES)));
-FORCE vf loadHalves(const uint16_t* from) {
+FORCE vf loadBf16(const uint16_t* from) {
 #if LANES == 16 && defined(__AVX512F__)
   return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from)), 16);
 #elif LANES == 8 && defined(__AVX2__)
@@ -264,23 +264,23 @@ FORCE vf loadHalves(const uint16_t* from) {
   return floats(__builtin_convertvector(h, vu) << 16);
 #endif
 }
-FORCE void storeHalves(uint16_t* to, vf v) {
+FORCE void storeBf16(uint16_t* to, vf v) {
   const vh h = __builtin_convertvector(bits(v) >> 16, vh);
   __builtin_memcpy(to, &h, sizeof h);
 }
 
 // Numbers of either kind as floats; of fewer than LANES of them nothing beyond is touched.
 FORCE vf loadWide(const float* from) { return load(from); }
-FORCE vf loadWide(const uint16_t* from) { return loadHalves(from); }
+FORCE vf loadWide(const uint16_t* from) { return loadBf16(from); }
 FORCE vf loadPart(const float* from, int64_t count) { return load(from, count); }
 FORCE vf loadPart(const uint16_t* from, int64_t count) {
   uint16_t all[LANES] = {};
   std::memcpy(all, from, (size_t)count * 2);
-  return loadHalves(all);
+  return loadBf16(all);
 }
-static void roundHalves(const float* from, int64_t count, uint16_t* to) {
+static void roundBf16(const float* from, int64_t count, uint16_t* to) {
   int64_t i = 0;
-  for (; i + LANES <= count; i += LANES) storeHalves(to + i, floats(roundedBits(load(from + i))));
+  for (; i + LANES <= count; i += LANES) storeBf16(to + i, floats(roundedBits(load(from + i))));
   for (; i < count; i++) to[i] = (uint16_t)(roundedBits(from[i]) >> 16);
 }
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "../rounding.h"
-#include "few.h"
+#include "smallBatch.h"
 
 namespace trainyard {
 namespace {
@@ -19,7 +19,7 @@ constexpr int64_t groupBlock = LANES * (4 + roundedBlock);
 FORCE int64_t groupBytes(int64_t k) { return roundedBlocks(k) * groupBlock; }
 
 // One block of one column: its numbers with 128 added, every fourth byte quadruple LANES apart.
-static float packEighths(const float* from, int64_t count, uint8_t* to) {
+static float packInt8(const float* from, int64_t count, uint8_t* to) {
   const float most = magnitudeOf(from, count);
   const float inverse = most >= smallestMagnitude ? 127.0f / most : 0.0f;
   for (int64_t i = 0; i < roundedBlock; i++)
@@ -29,7 +29,7 @@ static float packEighths(const float* from, int64_t count, uint8_t* to) {
 }
 
 // This worker's share of the copy of b, whose columns are rows in memory.
-static void packAllEighths(const Matrix& b, int64_t k, int64_t n, uint8_t* to, const Worker& w) {
+static void packAllInt8(const Matrix& b, int64_t k, int64_t n, uint8_t* to, const Worker& w) {
   const Range mine = share(groupsOf(n), w.index, w.count);
   for (int64_t group = mine.begin; group < mine.end; group++)
     for (int64_t block = 0; block < roundedBlocks(k); block++) {
@@ -39,8 +39,8 @@ static void packAllEighths(const Matrix& b, int64_t k, int64_t n, uint8_t* to, c
       for (int64_t lane = 0; lane < LANES; lane++) {
         const int64_t column = group * LANES + lane;
         uint8_t* bytes = at + LANES * 4 + lane * 4;
-        if (column < n) scales[lane] = packEighths(b.data + column * b.row + block * roundedBlock, count, bytes);
-        else packEighths(nullptr, 0, bytes);
+        if (column < n) scales[lane] = packInt8(b.data + column * b.row + block * roundedBlock, count, bytes);
+        else packInt8(nullptr, 0, bytes);
       }
       std::memcpy(at, scales, sizeof scales);
     }
@@ -84,7 +84,7 @@ FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
 
 // One block of ROWS rows and GROUPS groups, `next` bytes apart, added to the sums.
 template <int ROWS, int GROUPS>
-FORCE void eighthsBlock(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
+FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
   __m512i upper[ROWS][GROUPS], lower[ROWS][GROUPS];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
@@ -135,7 +135,7 @@ FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
 FORCE vf byteOf(vi quadruples, int at) { return __builtin_convertvector((quadruples << (24 - 8 * at)) >> 24, vf); }
 
 template <int ROWS, int GROUPS>
-FORCE void eighthsBlock(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
+FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
   vf part[ROWS][GROUPS];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; i++)
@@ -165,17 +165,17 @@ FORCE void eighthsBlock(const Row8* a, int64_t aRow, const uint8_t* b, int64_t n
 #endif
 
 // Floats of a worker's own memory for the rows of A.
-FORCE size_t eighthsLocal(int64_t rows, int64_t k) { return (size_t)(rows * roundedBlocks(k)) * (sizeof(Row8) / 4); }
+FORCE size_t int8Local(int64_t rows, int64_t k) { return (size_t)(rows * roundedBlocks(k)) * (sizeof(Row8) / 4); }
 
 template <int ROWS, int GROUPS>
-FORCE void eighthsTile(const Product& p, int64_t i, int64_t group, const Row8* a, const uint8_t* b) {
+FORCE void int8Tile(const Product& p, int64_t i, int64_t group, const Row8* a, const uint8_t* b) {
   const int64_t blocks = roundedBlocks(p.k), next = blocks * groupBlock;
   vf sum[ROWS][GROUPS];
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 16
     for (int j = 0; j < GROUPS; j++) sum[r][j] = all(0.0f);
-  for (int64_t block = 0; block < blocks; block++) eighthsBlock<ROWS, GROUPS>(a + block, blocks, b + block * groupBlock, next, sum);
+  for (int64_t block = 0; block < blocks; block++) int8Block<ROWS, GROUPS>(a + block, blocks, b + block * groupBlock, next, sum);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 16
@@ -190,53 +190,53 @@ FORCE void eighthsTile(const Product& p, int64_t i, int64_t group, const Row8* a
 
 // Rows that a tile takes at once: with two groups beside them, whole sums of both halves of A fill the registers, and each number of A
 // that is read serves two products.
-constexpr int64_t eighthsRows = 4;
+constexpr int64_t int8Rows = 4;
 
 template <int GROUPS>
-FORCE void eighthsPart(const Product& p, int64_t i, int64_t rows, int64_t group, const Row8* a, const uint8_t* b) {
+FORCE void int8Part(const Product& p, int64_t i, int64_t rows, int64_t group, const Row8* a, const uint8_t* b) {
   switch (rows) {
-    case 1: return eighthsTile<1, GROUPS>(p, i, group, a, b);
-    case 2: return eighthsTile<2, GROUPS>(p, i, group, a, b);
-    case 3: return eighthsTile<3, GROUPS>(p, i, group, a, b);
-    case 4: return eighthsTile<4, GROUPS>(p, i, group, a, b);
+    case 1: return int8Tile<1, GROUPS>(p, i, group, a, b);
+    case 2: return int8Tile<2, GROUPS>(p, i, group, a, b);
+    case 3: return int8Tile<3, GROUPS>(p, i, group, a, b);
+    case 4: return int8Tile<4, GROUPS>(p, i, group, a, b);
   }
 }
 
 // This worker's groups, GROUPS side by side; all rows pass while a group is near.
 template <int GROUPS>
-static void multiplyEighths(const Product& p, const Row8* a, const uint8_t* b, const Worker& w) {
+static void multiplyInt8(const Product& p, const Row8* a, const uint8_t* b, const Worker& w) {
   const Range mine = share(groupsOf(p.n), w.index, w.count);
-  const int64_t parts = (p.m + eighthsRows - 1) / eighthsRows;
+  const int64_t parts = (p.m + int8Rows - 1) / int8Rows;
   for (int64_t group = mine.begin; group < mine.end;) {
     const bool isWhole = mine.end - group >= GROUPS;
     const uint8_t* from = b + group * groupBytes(p.k);
     for (int64_t part = 0; part < parts; part++) {
       const int64_t i = p.m * part / parts, rows = p.m * (part + 1) / parts - i;
       const Row8* left = a + i * roundedBlocks(p.k);
-      if (isWhole) eighthsPart<GROUPS>(p, i, rows, group, left, from);
-      else eighthsPart<1>(p, i, rows, group, left, from);
+      if (isWhole) int8Part<GROUPS>(p, i, rows, group, left, from);
+      else int8Part<1>(p, i, rows, group, left, from);
     }
     group += isWhole ? GROUPS : 1;
   }
 }
 
-// The whole product. Needs `eighthsLocal` floats of a worker's own memory beyond the first p.m · p.k; `isThere` as in `fewRows`.
-static void fewEighths(const Product& p, const Packed& packed, bool isThere, Worker& w) {
+// The whole product. Needs `int8Local` floats of a worker's own memory beyond the first p.m · p.k; `isThere` as in `fewRows`.
+static void fewInt8(const Product& p, const Packed& packed, bool isThere, Worker& w) {
   uint8_t* b = (uint8_t*)packed.data;
   if (isStale(packed, w)) {
-    packAllEighths(p.b, p.k, p.n, b, w);
+    packAllInt8(p.b, p.k, p.n, b, w);
     refreshed(packed, w);
-    w.meet(w.team);
+    w.barrier(w.pool);
   }
   const int64_t blocks = roundedBlocks(p.k);
   Row8* a = (Row8*)(w.local + p.m * p.k);
   for (int64_t r = 0; !isThere && r < p.m; r++) prepareRow(p.a.data + r * p.a.row, p.k, a + r * blocks);
-  if (p.m <= 2) multiplyEighths<4>(p, a, b, w);
-  else multiplyEighths<2>(p, a, b, w);
+  if (p.m <= 2) multiplyInt8<4>(p, a, b, w);
+  else multiplyInt8<2>(p, a, b, w);
 }
 
 // Asks for the beginning of this worker's groups, those that are read side by side.
-static void fetchEighths(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
+static void fetchInt8(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
   const Range mine = share(groupsOf(n), w.index, w.count);
   for (int64_t group = mine.begin; group < mine.end && group < mine.begin + 4; group++) {
     const char* from = (const char*)packed.data + group * groupBytes(k);

@@ -48,23 +48,23 @@ void startThreads(std::vector<std::thread>& threads, int count, Body body, Aband
   }
 }
 
-class Team {
+class ThreadPool {
  public:
-  explicit Team(int count);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  explicit ThreadPool(int count);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   int count() const { return count_; }
   // Every thread calls `work(index)`; when all have, the first of them calls `done`. Returns at once. One run at a time.
   void start(std::function<void(int)> work, std::function<void()> done);
   // The same with the caller in the first thread's place, which sleeps on; returns when all have.
-  void runHere(std::function<void(int)> work);
+  void runOnCaller(std::function<void(int)> work);
   // Waits for all threads of the run. `decide`, when given, is called by the last to arrive, before anyone goes on; `meanwhile` by
   // all others before they wait. Neither may fail.
-  void meet(const std::function<void()>* decide = nullptr, const std::function<void()>* meanwhile = nullptr);
+  void barrier(const std::function<void()>* decide = nullptr, const std::function<void()>* meanwhile = nullptr);
   // Waits until no run is under way.
-  void settle();
+  void waitUntilIdle();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -72,7 +72,7 @@ class Team {
   void runThread(int index);
   // Ends all threads once no run is under way.
   void stop();
-  // Until there is another run than `seen`, or the team stops.
+  // Until there is another run than `seen`, or the pool stops.
   void awaitRun(int index, uint64_t seen);
   // How many runs the threads from this one on were woken for.
   std::atomic<uint64_t>& runsOf(int index) { return index == 0 ? started_ : run_; }

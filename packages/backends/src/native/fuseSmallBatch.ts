@@ -81,7 +81,7 @@ const joinNorm = (program: Program, uses: Uses, norm: Step, { gone, instead }: C
 }
 
 /** What is done to queries or keys before attention reads them. */
-interface Turned {
+interface Rotated {
   readonly from: string
   readonly gain: string
   readonly steps: ReadonlyArray<Step>
@@ -89,12 +89,12 @@ interface Turned {
   readonly epsilon: Attribute | undefined
 }
 
-const turnedAs = (
+const rotatedAs = (
   program: Program,
   uses: Uses,
   name: string,
   { heads, offset }: { readonly heads: unknown; readonly offset: string | undefined }
-): Turned | undefined => {
+): Rotated | undefined => {
   const rope = uses.maker(name)
   if (rope?.operation !== "rope" || !isPassedOn(program, uses, rope)) return undefined
   const { heads: own, inverse, theta } = rope.attributes
@@ -114,13 +114,13 @@ const turnedAs = (
     : { from: x, gain: "", steps: [rope], theta, epsilon: undefined }
 }
 
-/** Normalises and turns queries and keys of one new token where attention reads them. */
-const joinTurning = (program: Program, uses: Uses, attention: Step, { gone, instead }: Changes): void => {
+/** Normalises and rotates queries and keys of one new token where attention reads them. */
+const joinRotation = (program: Program, uses: Uses, attention: Step, { gone, instead }: Changes): void => {
   const [query = "", key = "", value = "", keys = "", values = "", offset = "", slots = ""] = attention.inputs
   const { groups, heads } = attention.attributes
   if (program.tensors[query]?.shape[1] !== 1) return
-  const first = turnedAs(program, uses, query, { heads, offset })
-  const second = turnedAs(program, uses, key, { heads: groups, offset })
+  const first = rotatedAs(program, uses, query, { heads, offset })
+  const second = rotatedAs(program, uses, key, { heads: groups, offset })
   if (first === undefined || second === undefined) return
   if (first.theta !== second.theta || first.epsilon !== second.epsilon) return
   for (const step of [...first.steps, ...second.steps]) gone.add(step)
@@ -129,7 +129,7 @@ const joinTurning = (program: Program, uses: Uses, attention: Step, { gone, inst
     inputs: [first.from, second.from, value, keys, values, offset, slots, first.gain, second.gain],
     attributes: {
       ...attention.attributes,
-      turned: 1,
+      rotates: 1,
       ...(first.theta === undefined ? {} : { theta: first.theta }),
       ...(first.epsilon === undefined ? {} : { epsilon: first.epsilon })
     }
@@ -137,12 +137,12 @@ const joinTurning = (program: Program, uses: Uses, attention: Step, { gone, inst
 }
 
 /** The same program in fewer steps. */
-export const fuseFew = (program: Program): Program => {
+export const fuseSmallBatch = (program: Program): Program => {
   const uses = usesOf(program)
   const changes: Changes = { gone: new Set(), instead: new Map() }
   for (const step of program.steps) {
     if (step.operation === "rmsNorm") joinNorm(program, uses, step, changes)
-    if (step.operation === "groupedAttentionCached") joinTurning(program, uses, step, changes)
+    if (step.operation === "groupedAttentionCached") joinRotation(program, uses, step, changes)
   }
   const steps = program.steps.flatMap((step) =>
     changes.gone.has(step) ? [] : [changes.instead.get(step) ?? step]

@@ -23,7 +23,7 @@ FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
   if (mode == paired) return false;
 #endif
   (void)mode;
-  return packed != nullptr && (packed->form == formHalves || rows <= mostFewRows);
+  return packed != nullptr && (packed->form == formBf16 || rows <= mostFewRows);
 }
 
 // c[ROWS, PANELS · panel] (+)= a[ROWS, k] · b. Several panels side by side, so that sums need not wait for each other and memory is
@@ -56,7 +56,7 @@ FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T
 }
 
 // The same in two bytes a number: for `rounding`, whose numbers have no more.
-static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, const Worker& w) {
+static void packAllBf16(const Matrix& b, int64_t k, int64_t n, uint16_t* to, const Worker& w) {
   const Blocks blocks = blocksOf(k, rounding);
   const int64_t panels = (n + panel - 1) / panel;
   const Range mine = share(panels * blocks.blocks, w.index, w.count);
@@ -66,7 +66,7 @@ static void packAllHalves(const Matrix& b, int64_t k, int64_t n, uint16_t* to, c
     const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
     packRight(rounding, b, column * panel, columns, k, block, units, wide);
     uint16_t* at = to + rightAt(blocks, panels, block, column);
-    for (int64_t u = 0; u < units * panel; u += LANES) storeHalves(at + u, load(wide + u));
+    for (int64_t u = 0; u < units * panel; u += LANES) storeBf16(at + u, load(wide + u));
   }
 }
 
@@ -151,10 +151,10 @@ static void multiplyFew(const Product& p, const T* b, const Worker& w) {
 // The whole product. Needs p.m · p.k floats of a worker's own memory for bf16; `isThere`: they are there from the product before.
 static void fewRows(Product p, const Packed& packed, bool isThere, Worker& w) {
   if (isStale(packed, w)) {
-    if (packed.form == formHalves) packAllHalves(p.b, p.k, p.n, (uint16_t*)packed.data, w);
+    if (packed.form == formBf16) packAllBf16(p.b, p.k, p.n, (uint16_t*)packed.data, w);
     else packAllRight(modeOf(w.precision), p.b, p.k, p.n, packed.data, w);
     refreshed(packed, w);
-    w.meet(w.team);
+    w.barrier(w.pool);
   }
   const Mode mode = modeOf(w.precision);
   if (mode != full) {
@@ -162,7 +162,7 @@ static void fewRows(Product p, const Packed& packed, bool isThere, Worker& w) {
     for (int64_t r = 0; !isThere && r < p.m; r++) packAlong(mode, p.a.data + r * p.a.row, p.k, w.local + r * p.k, units);
     p.a = {w.local, p.k, false};
   }
-  if (packed.form == formHalves) multiplyFew<false>(p, (const uint16_t*)packed.data, w);
+  if (packed.form == formBf16) multiplyFew<false>(p, (const uint16_t*)packed.data, w);
   else if (mode == paired) multiplyFew<multipliesBf16>(p, packed.data, w);
   else multiplyFew<false>(p, packed.data, w);
 }
@@ -170,7 +170,7 @@ static void fewRows(Product p, const Packed& packed, bool isThere, Worker& w) {
 // Asks for the beginning of this worker's panels.
 static void fetchFew(const Packed& packed, int64_t k, int64_t n, const Worker& w) {
   const Blocks blocks = blocksOf(k, modeOf(w.precision));
-  const int64_t panels = (n + panel - 1) / panel, bytes = packed.form == formHalves ? 2 : 4;
+  const int64_t panels = (n + panel - 1) / panel, bytes = packed.form == formBf16 ? 2 : 4;
   const Range mine = share(panels, w.index, w.count);
   const char* from = (const char*)packed.data + rightAt(blocks, panels, 0, mine.begin) * bytes;
   // Each of the panels that are read side by side.

@@ -1,4 +1,4 @@
-#include "team.h"
+#include "threadPool.h"
 
 #include <string>
 
@@ -38,12 +38,12 @@ TooFewThreads::TooFewThreads(int asked, int started)
     : std::runtime_error(std::to_string(asked) + " threads were asked for, and the system started " + std::to_string(started)) {}
 
 // About 100 microseconds of spinning: a good deal longer than two threads' shares of a step differ on a quiet machine.
-Team::Team(int count) : count_(count), cores_(cores()), spins_(count <= cores_ ? 2500 : 0) {
+ThreadPool::ThreadPool(int count) : count_(count), cores_(cores()), spins_(count <= cores_ ? 2500 : 0) {
   // A condition variable waits in its destructor for threads that wait on it: none may be left when this fails.
   startThreads(threads_, count, [this](int index) { runThread(index); }, [this] { stop(); });
 }
 
-void Team::stop() {
+void ThreadPool::stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -52,14 +52,14 @@ void Team::stop() {
   wakeFirst_.notify_all();
 }
 
-Team::~Team() {
-  settle();
+ThreadPool::~ThreadPool() {
+  waitUntilIdle();
   stop();
   for (auto& thread : threads_) thread.join();
 }
 
-void Team::begin(std::function<void(int)> work, std::function<void()> done, bool isHere) {
-  settle();
+void ThreadPool::begin(std::function<void(int)> work, std::function<void()> done, bool isHere) {
+  waitUntilIdle();
   {
     std::lock_guard<std::mutex> lock(mutex_);
     work_ = std::move(work);
@@ -74,9 +74,9 @@ void Team::begin(std::function<void(int)> work, std::function<void()> done, bool
   if (!isHere) wakeFirst_.notify_all();
 }
 
-void Team::start(std::function<void(int)> work, std::function<void()> done) { begin(std::move(work), std::move(done), false); }
+void ThreadPool::start(std::function<void(int)> work, std::function<void()> done) { begin(std::move(work), std::move(done), false); }
 
-void Team::runHere(std::function<void(int)> work) {
+void ThreadPool::runOnCaller(std::function<void(int)> work) {
   begin(std::move(work), nullptr, true);
   work_(0);
   finished_.fetch_add(1, std::memory_order_acq_rel);
@@ -84,14 +84,14 @@ void Team::runHere(std::function<void(int)> work) {
   end();
 }
 
-void Team::awaitAll() {
+void ThreadPool::awaitAll() {
   for (int i = 0; i < spins_ && finished_.load(std::memory_order_acquire) < count_; i++) rest();
   if (finished_.load(std::memory_order_acquire) == count_) return;
   std::unique_lock<std::mutex> lock(mutex_);
   ended_.wait(lock, [this] { return finished_.load() == count_; });
 }
 
-void Team::end() {
+void ThreadPool::end() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     done_ = nullptr;
@@ -102,12 +102,12 @@ void Team::end() {
   idle_.notify_all();
 }
 
-void Team::settle() {
+void ThreadPool::waitUntilIdle() {
   std::unique_lock<std::mutex> lock(mutex_);
   idle_.wait(lock, [this] { return !running_; });
 }
 
-void Team::awaitRun(int index, uint64_t seen) {
+void ThreadPool::awaitRun(int index, uint64_t seen) {
   const auto& runs = runsOf(index);
   const auto isTime = [&] { return stopping_.load() || runs.load(std::memory_order_acquire) != seen; };
   // The caller has the first thread's core, and wakes that thread alone.
@@ -124,7 +124,7 @@ void Team::awaitRun(int index, uint64_t seen) {
   (index == 0 ? wakeFirst_ : wake_).wait(lock, isTime);
 }
 
-void Team::runThread(int index) {
+void ThreadPool::runThread(int index) {
   for (uint64_t seen = 0;; seen++) {
     awaitRun(index, seen);
     if (stopping_) return;
@@ -143,7 +143,7 @@ void Team::runThread(int index) {
   }
 }
 
-void Team::meet(const std::function<void()>* decide, const std::function<void()>* meanwhile) {
+void ThreadPool::barrier(const std::function<void()>* decide, const std::function<void()>* meanwhile) {
   const uint32_t generation = generation_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
     if (decide != nullptr) (*decide)();
