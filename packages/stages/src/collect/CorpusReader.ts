@@ -1,7 +1,8 @@
 /** Opens a corpus folder: documents by number, their text read when asked for. Only numbers are held in memory, never texts. */
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DamagedCorpus } from "./CollectError.ts"
-import { Document, maximumTextBytes } from "./Corpus.ts"
+import { Document } from "./Corpus.ts"
+import { maximumTextBytes } from "./maximumTextBytes.ts"
 import { positionsOf } from "./positions.ts"
 import { Row } from "./Row.ts"
 import * as Spool from "./Spool.ts"
