@@ -1,4 +1,4 @@
-/** The documents that may be kept, as rows of numbers: 32 bytes each. All else that is known of them lies on disk. */
+/** The documents that may be kept, as rows of numbers: 20 bytes each. All else that is known of them lies on disk. */
 import { Row } from "./Row.ts"
 
 /** Names and their numbers, in the order in which they are met. */
@@ -22,10 +22,11 @@ export interface Sum {
 }
 
 export class Candidates {
-  readonly #bytes = new Row()
-  readonly #ranks = new Row()
-  readonly #kinds = new Row()
-  readonly #encodings = new Row()
+  /** No document is as large as 4 GB: `maximumTextBytes`. */
+  readonly #bytes = new Row(Uint32Array)
+  readonly #ranks = new Row(Float64Array)
+  readonly #kinds = new Row(Uint32Array)
+  readonly #encodings = new Row(Uint32Array)
   readonly #kindNames = new Names()
   readonly #encodingNames = new Names()
 
@@ -74,7 +75,7 @@ export class Candidates {
     return this.#sums(isChosen, this.#encodings, this.#encodingNames)
   }
 
-  #sums(isChosen: Uint8Array, numbers: Row, names: Names): ReadonlyArray<Sum> {
+  #sums(isChosen: Uint8Array, numbers: Row<Uint32Array>, names: Names): ReadonlyArray<Sum> {
     const sums = names.list.map((name) => ({ name, documents: 0, bytes: 0 }))
     for (let index = 0; index < this.length; index++) {
       if (isChosen[index] === 0) continue

@@ -8,11 +8,6 @@
 import * as Artifact from "@trainyard/core/Artifact"
 import { Schema } from "effect"
 
-/**
- * Bytes of the largest text. JavaScript's longest string has so many characters, and no text has more characters than bytes of UTF-8.
- */
-export const maximumTextBytes = 2 ** 29 - 24
-
 /** One document of a corpus, as a line of `documents.jsonl`. */
 export const Document = Schema.Struct({
   /** Position in the corpus, from 0. */

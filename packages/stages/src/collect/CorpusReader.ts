@@ -1,7 +1,9 @@
 /** Opens a corpus folder: documents by number, their text read when asked for. Only numbers are held in memory, never texts. */
 import { Effect, FileSystem, Path, Schema, Stream } from "effect"
 import { DamagedCorpus } from "./CollectError.ts"
-import { Document, maximumTextBytes } from "./Corpus.ts"
+import { Document } from "./Corpus.ts"
+import { maximumTextBytes } from "./maximumTextBytes.ts"
+import { positionsOf } from "./positions.ts"
 import { Row } from "./Row.ts"
 import * as Spool from "./Spool.ts"
 
@@ -10,11 +12,12 @@ export interface CorpusReader<D = Document> {
   readonly documents: number
   /** UTF-8 bytes of all texts. */
   readonly bytes: number
-  /** Byte offset and length in `text.bin` of each document. */
-  readonly offsets: Float64Array
+  /** Bytes of each document. */
   readonly lengths: Float64Array
+  /** Where a document begins in `text.bin`. */
+  readonly offsetOf: (id: number) => number
   /** The number of each document's cluster of near-duplicates; -1 where it is in none. */
-  readonly clusters: Float64Array
+  readonly clusters: Int32Array
   readonly document: (id: number) => Effect.Effect<D, DamagedCorpus>
   readonly text: (id: number) => Effect.Effect<string, DamagedCorpus>
   /** The text in UTF-8, valid until the next text is read. */
@@ -53,11 +56,9 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
   const path = yield* Path.Path
   const textFile = path.join(directory, "text.bin")
   const listFile = path.join(directory, "documents.jsonl")
-  const offsets = new Row()
-  const lengths = new Row()
-  const clusters = new Row()
-  const lineStarts = new Row()
-  let position = 0
+  const lengths = new Row(Float64Array)
+  const clusters = new Row(Int32Array)
+  const lines = new Row(Uint32Array)
   let bytes = 0
   let rest: Uint8Array = new Uint8Array()
   yield* Stream.runForEach(fs.stream(listFile, { chunkSize: 1 << 18 }), (part) =>
@@ -66,24 +67,23 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
       let start = 0
       for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, start)) {
         const document = yield* decodeDocument(decoder.decode(chunk.subarray(start, end))).pipe(
-          Effect.mapError(() => damaged(listFile, `line ${offsets.length + 1} does not describe a document`))
+          Effect.mapError(() => damaged(listFile, `line ${lengths.length + 1} does not describe a document`))
         )
-        if (document.offset !== bytes || document.id !== offsets.length || document.bytes < 0) {
-          return yield* damaged(listFile, `line ${offsets.length + 1} does not follow the one before`)
+        if (document.offset !== bytes || document.id !== lengths.length || document.bytes < 0) {
+          return yield* damaged(listFile, `line ${lengths.length + 1} does not follow the one before`)
         }
-        offsets.push(document.offset)
         lengths.push(document.bytes)
         clusters.push(document.cluster ?? -1)
-        lineStarts.push(position)
+        lines.push(end + 1 - start)
         bytes += document.bytes
-        position += end + 1 - start
         start = end + 1
       }
       rest = chunk.subarray(start)
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(damaged(listFile, error.message))))
   if (rest.length > 0) return yield* damaged(listFile, "its last line is cut off")
-  lineStarts.push(position)
+  const offsetOf = positionsOf(lengths.taken)
+  const lineAt = positionsOf(lines.taken)
   const info = yield* fs.stat(textFile).pipe(Effect.mapError((error) => damaged(textFile, error.message)))
   if (Number(info.size) !== bytes) {
     return yield* damaged(textFile, `${info.size} bytes where ${bytes} should be`)
@@ -96,17 +96,16 @@ export const openAs = Effect.fnUntraced(function* <D extends Document>(
   )
   const content = (id: number) =>
     texts
-      .read(offsets.values[id]!, lengths.values[id]!)
+      .read(offsetOf(id), lengths.values[id]!)
       .pipe(Effect.mapError((error) => damaged(textFile, error.message)))
   const reader: CorpusReader<D> = {
-    documents: offsets.length,
+    documents: lengths.length,
     bytes,
-    offsets: offsets.taken,
     lengths: lengths.taken,
+    offsetOf,
     clusters: clusters.taken,
     document: Effect.fnUntraced(function* (id: number) {
-      const start = lineStarts.values[id]!
-      return yield* list.read(start, lineStarts.values[id + 1]! - start - 1).pipe(
+      return yield* list.read(lineAt(id), lines.values[id]! - 1).pipe(
         Effect.flatMap((line) => decodeDocument(decoder.decode(line))),
         Effect.mapError((error) => damaged(listFile, error.message))
       )

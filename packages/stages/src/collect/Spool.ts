@@ -2,6 +2,8 @@
 import { Effect, FileSystem } from "effect"
 
 const chunkBytes = 1 << 20
+/** Bytes that are read ahead when two ranges are in order: more each time, as two neighbours may be all that is read here. */
+const firstAheadBytes = 1 << 14
 
 /** Writes texts end to end. `flush` before the file is read. */
 export const writer = Effect.fnUntraced(function* (file: string) {
@@ -51,6 +53,7 @@ export const reader = Effect.fnUntraced(function* (file: string) {
   let window = new Uint8Array(chunkBytes)
   let start = 0
   let end = 0
+  let ahead = chunkBytes
   let elsewhere = new Uint8Array()
   /** Where the last range of each kind ended: what begins there is in order. */
   let endInWindow = 0
@@ -65,9 +68,10 @@ export const reader = Effect.fnUntraced(function* (file: string) {
         return elsewhere.subarray(0, yield* read(elsewhere.subarray(0, length), offset, length))
       }
       if (!isInside) {
+        ahead = offset === endElsewhere ? firstAheadBytes : Math.min(2 * ahead, chunkBytes)
         if (length > window.length) window = new Uint8Array(length)
         start = offset
-        end = offset + (yield* read(window, offset, length))
+        end = offset + (yield* read(window.subarray(0, Math.max(length, ahead)), offset, length))
       }
       endInWindow = offset + length
       return window.subarray(offset - start, Math.min(offset + length, end) - start)

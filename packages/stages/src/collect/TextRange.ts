@@ -1,6 +1,6 @@
 /** Reads the texts of neighbouring documents from a corpus's `text.bin`, at once: for threads, which have no Effect. */
 import { closeSync, openSync, readSync } from "node:fs"
-import { maximumTextBytes } from "./Corpus.ts"
+import { maximumTextBytes } from "./maximumTextBytes.ts"
 
 /** Documents that lie one after the other in `text.bin`: where the first begins, and the bytes of each. */
 export interface TextRange {

@@ -1,8 +1,8 @@
 /** Whether a file is text that a model should learn from, and if not, why not. */
 import { isUtf8 } from "node:buffer"
-import { maximumTextBytes } from "./Corpus.ts"
 import { decode, hasWideMark, type NotUtf8 } from "./encodings.ts"
 import { isLfsPointer } from "./lfsPointer.ts"
+import { maximumTextBytes } from "./maximumTextBytes.ts"
 
 /** A file found in a tree: its bytes, or why they were not read. A path that ends in `/` is a folder, left out with all that is in it. */
 export type Found =

@@ -50,6 +50,18 @@ const partOf = ({ bytes: here, part }: SplitDocument, bytes: number) => {
 const isEnded = ({ bytes, part }: SplitDocument): boolean =>
   part === undefined || part.from + bytes === part.of
 
+/** What is held of a tokenizer while threads encode: its tables are large, and only a document that is cut needs them again. */
+const openTokenizer = (directory: string, digest: string) =>
+  Effect.map(Tokenizer.loadExact(directory, digest), ({ encoding, endTokenId, vocabularySize }) => ({
+    encoding,
+    digest,
+    endTokenId,
+    vocabularySize,
+    bytesOf: (text: string, ids: Uint32Array) =>
+      Effect.flatMap(Tokenizer.loadExact(directory, digest), ({ bytesOf }) => bytesOf(text, ids))
+  }))
+type Opened = Effect.Success<ReturnType<typeof openTokenizer>>
+
 type Encoding = Pool.Pool<TextRange.TextRange, Result>
 
 /** The batches of a subset, with what is known of their documents. */
@@ -65,7 +77,7 @@ const batchesOf = (subset: SplitReader.SubsetReader) =>
 
 /** Encodes the documents of one split in their order, batch by batch, until the limit is reached. */
 const writeSplit = Effect.fn("dataset.writeSplit")(function* (
-  tokenizer: Tokenizer.Tokenizer,
+  tokenizer: Opened,
   encoding: Encoding,
   output: string,
   list: Effect.Success<ReturnType<typeof Spool.writer>>,
@@ -193,7 +205,8 @@ export const buildDataset = Stage.make({
     const journal = yield* Journal
     const onDisk = Effect.mapError(Workspace.explain("Writing the dataset", output))
     const split = yield* SplitReader.open(inputs.split)
-    const tokenizer = yield* Tokenizer.loadExact(inputs.tokenizer.directory, inputs.tokenizer.value.digest)
+    yield* Pool.freeGarbage(split.all.bytes)
+    const tokenizer = yield* openTokenizer(inputs.tokenizer.directory, inputs.tokenizer.value.digest)
     yield* checkTokenizer(inputs.tokenizer.directory, split)
     const encoding = yield* Pool.make({
       name: "Encoding the documents",

@@ -12,7 +12,7 @@ const Kept = Schema.fromJsonString(
 )
 
 /** Where in an ascending row a number is; -1 where it is not. */
-const find = ({ length, values }: Row, wanted: number): number => {
+const find = ({ length, values }: Row<Uint32Array>, wanted: number): number => {
   let [low, high] = [0, length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -25,8 +25,8 @@ const find = ({ length, values }: Row, wanted: number): number => {
 /** Opens the file. Documents have ascending numbers. */
 export const open = Effect.fnUntraced(function* (file: string) {
   const written = yield* Spool.writer(file)
-  const numbers = new Row()
-  const ends = new Row()
+  const numbers = new Row(Uint32Array)
+  const ends = new Row(Float64Array)
   let end = 0
   const encoder = new TextEncoder()
   const decoder = new TextDecoder()

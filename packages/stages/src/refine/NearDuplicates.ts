@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import * as Clusters from "./clusters.ts"
 import * as MinHash from "./MinHash.ts"
 import { type ShingleSettings, setOf } from "./shingledBody.ts"
+import { Buffers } from "./shingles.ts"
 
 export interface Settings extends ShingleSettings {
   readonly nearDuplicates: "drop" | "mark" | "ignore"
@@ -67,13 +68,14 @@ export const make = Effect.fnUntraced(function* (settings: Settings, file: strin
     ) {
       yield* index.finish
       const found = places(index.documents)
+      const buffers = new Buffers()
       let clusters = 0
       yield* Clusters.find(
         index,
         {
           threshold: settings.similarity,
           lengths: known.lengths,
-          read: (id) => Effect.map(known.read(id), (text) => setOf(text, settings))
+          read: (id) => Effect.map(known.read(id), (text) => setOf(text, settings, buffers))
         },
         (members) => {
           const cluster = clusters++

@@ -8,7 +8,7 @@ import { disjointSets } from "../collect/disjointSets.ts"
 import { mix } from "../collect/mix.ts"
 import * as Spool from "../collect/Spool.ts"
 import type { Banding } from "./MinHash.ts"
-import { jaccard } from "./shingles.ts"
+import * as ShingleCache from "./ShingleCache.ts"
 
 /** A document of a cluster. */
 export interface Member {
@@ -24,7 +24,6 @@ export type Cluster = ReadonlyArray<Member>
 
 /** Members of one band that a document is compared with: one for each cluster there. More would make a huge band quadratic. */
 const comparisonsInBand = 64
-const cachedShingles = 8 << 20
 /** Pairs that were compared and are no near-duplicates: 8 bytes each. */
 const rememberedPairs = 1 << 20
 
@@ -39,24 +38,7 @@ const pairMemory = () => {
   }
 }
 
-/** Sets of shingles by document, the latest used ones. */
-const cached = <E, R>(read: (id: number) => Effect.Effect<Uint32Array, E, R>) => {
-  const held = new Map<number, Uint32Array>()
-  let size = 0
-  return Effect.fnUntraced(function* (id: number) {
-    const found = held.get(id)
-    const shingles = found ?? (yield* read(id))
-    held.delete(id)
-    held.set(id, shingles)
-    if (found === undefined) size += shingles.length
-    for (const [oldest, each] of held) {
-      if (size <= cachedShingles || oldest === id) break
-      held.delete(oldest)
-      size -= each.length
-    }
-    return shingles
-  })
-}
+type Similarity<E, R> = (one: number, other: number) => Effect.Effect<number, E, R>
 
 /** Documents whose keys are written together, a row for each band. */
 const blockDocuments = 4096
@@ -72,9 +54,15 @@ export const index = Effect.fnUntraced(function* ({ bands }: Banding, file: stri
   let documents = 0
   /** Documents without tokens are like no other. */
   const empty = new Set<number>()
+  /** The keys of a band and the order of its documents: used for one band after the other. */
+  let all = new Uint32Array()
+  let sorted = new Float64Array()
   /** The keys of one band, those of documents that are not written yet included. */
   const keysOfBand = Effect.fnUntraced(function* (band: number) {
-    const all = new Uint32Array(documents)
+    if (all.length < documents) {
+      all = new Uint32Array(documents)
+      sorted = new Float64Array(documents)
+    }
     const reader = yield* Spool.reader(file)
     for (let first = 0; first < documents; first += blockDocuments) {
       const count = Math.min(blockDocuments, documents - first)
@@ -96,9 +84,9 @@ export const index = Effect.fnUntraced(function* ({ bands }: Banding, file: stri
     finish: Effect.suspend(() =>
       documents % blockDocuments === 0 ? Effect.void : written.append(new Uint8Array(block.buffer))
     ).pipe(Effect.andThen(written.flush), onDisk),
-    /** Documents that share the key of a band, at least two, in ascending order. */
+    /** Documents that share the key of a band, at least two, in ascending order. To be gone through before those of the next band. */
     buckets: Effect.fnUntraced(function* (band: number) {
-      return bucketsOf(yield* keysOfBand(band).pipe(onDisk), empty)
+      return bucketsOf(yield* keysOfBand(band).pipe(onDisk), sorted, empty)
     }),
     bands,
     get documents() {
@@ -109,13 +97,16 @@ export const index = Effect.fnUntraced(function* ({ bands }: Banding, file: stri
 export type Index = Effect.Success<ReturnType<typeof index>>
 
 /** Groups of documents with the same key, at least two, each in ascending order. */
-function* bucketsOf(keys: Uint32Array, empty: ReadonlySet<number>): Generator<ReadonlyArray<number>> {
+function* bucketsOf(
+  keys: Uint32Array,
+  sorted: Float64Array,
+  empty: ReadonlySet<number>
+): Generator<ReadonlyArray<number>> {
   const documents = keys.length
   const idBits = Math.max(1, Math.ceil(Math.log2(documents)))
   const scale = 2 ** idBits
   // Where a key and a number do not fit in 53 bits, the key is shortened: more candidates, no fewer.
   const dropped = Math.max(0, 32 + idBits - 53)
-  const sorted = new Float64Array(documents)
   for (let id = 0; id < documents; id++) sorted[id] = (keys[id]! >>> dropped) * scale + id
   sorted.sort()
   for (let from = 0; from < documents; ) {
@@ -135,20 +126,15 @@ function* bucketsOf(keys: Uint32Array, empty: ReadonlySet<number>): Generator<Re
  * Which members of a cluster are kept: from the longest, each that is no near-duplicate of one kept before it. So a document goes only if
  * one that is really like it stays, however long the chain that links a cluster.
  */
-const keptOf = <E, R>(
-  ids: ReadonlyArray<number>,
-  threshold: number,
-  shingles: (id: number) => Effect.Effect<Uint32Array, E, R>
-) =>
+const keptOf = <E, R>(ids: ReadonlyArray<number>, threshold: number, similarityOf: Similarity<E, R>) =>
   Effect.gen(function* () {
     const kept: Array<number> = []
     const members: Array<Member> = []
     for (const id of ids) {
-      const own = yield* shingles(id)
       let like = id
       let most = 0
       for (const other of kept) {
-        const similarity = jaccard(own, yield* shingles(other))
+        const similarity = yield* similarityOf(id, other)
         if (similarity > most) {
           most = similarity
           like = other
@@ -167,7 +153,7 @@ const keptOf = <E, R>(
 const link = Effect.fnUntraced(function* <E, R>(
   { bands, buckets, documents }: Index,
   threshold: number,
-  shingles: (id: number) => Effect.Effect<Uint32Array, E, R>
+  similarityOf: Similarity<E, R>
 ) {
   const sets = disjointSets(documents)
   const different = pairMemory()
@@ -184,7 +170,7 @@ const link = Effect.fnUntraced(function* <E, R>(
           const pair = sample * documents + id
           if (different.has(pair)) continue
           if (++compared > comparisonsInBand) break
-          if (jaccard(yield* shingles(sample), yield* shingles(id)) >= threshold) {
+          if ((yield* similarityOf(sample, id)) >= threshold) {
             sets.join(sample, id)
             joined = true
             break
@@ -234,7 +220,7 @@ export interface Known<E, R> {
   readonly threshold: number
   /** Their sizes, by which the representative is chosen. */
   readonly lengths: (id: number) => number
-  /** The shingles of one. */
+  /** The shingles of one, valid until the next are read. */
   readonly read: (id: number) => Effect.Effect<Uint32Array, E, R>
 }
 
@@ -244,10 +230,10 @@ export const find = Effect.fnUntraced(function* <E, R, E2, R2>(
   { lengths, read, threshold }: Known<E, R>,
   use: (cluster: Cluster) => Effect.Effect<void, E2, R2>
 ) {
-  const shingles = cached(read)
-  const sets = yield* link(index, threshold, shingles)
+  const similarityOf = ShingleCache.make(read)
+  const sets = yield* link(index, threshold, similarityOf)
   for (const ids of groupsOf(sets, index.documents)) {
     const ordered = ids.toSorted((a, b) => lengths(b) - lengths(a) || a - b)
-    yield* use(yield* keptOf(ordered, threshold, shingles))
+    yield* use(yield* keptOf(ordered, threshold, similarityOf))
   }
 })

@@ -12,6 +12,7 @@ import * as MinHash from "./MinHash.ts"
 import * as Quality from "./quality.ts"
 import * as Secrets from "./secrets.ts"
 import { bodyOf, type ShingleSettings } from "./shingledBody.ts"
+import { Buffers } from "./shingles.ts"
 
 export interface Setup {
   /** The corpus's `text.bin`. */
@@ -52,6 +53,7 @@ export const open: Opened<Setup, Task, Result> = async ({ banding, file, setting
   const keysOf = banding === undefined ? undefined : MinHash.make(banding)
   const bands = banding?.bands ?? 0
   const texts = TextRange.open(file)
+  const buffers = new Buffers()
   return {
     work: (task) => {
       const keys = new Uint32Array(bands * task.documents.length)
@@ -61,7 +63,7 @@ export const open: Opened<Setup, Task, Result> = async ({ banding, file, setting
         if (isDropped) return undefined
         const examined = quality({ kind, path }, text) ?? edit(text)
         if (examined._tag === "Dropped") return examined
-        keysOf?.(bodyOf(examined.text, settings), keys.subarray(kept * bands, (kept + 1) * bands))
+        keysOf?.(bodyOf(examined.text, settings, buffers), keys.subarray(kept * bands, (kept + 1) * bands))
         kept++
         const { changes } = examined
         return changes.length === 0 ? undefined : ({ _tag: "Edited", text: examined.text, changes } as const)

@@ -1,5 +1,6 @@
 /** The comment at the top of a document, which often is a licence that many documents repeat. */
 import { createHash } from "node:crypto"
+import { DigestSet } from "../collect/DigestSet.ts"
 import { type Kept, kept } from "./Examination.ts"
 
 /** A shorter comment is not worth removing. */
@@ -29,16 +30,12 @@ export const headerOf = (text: string): { readonly from: number; readonly to: nu
 /** Removes headers that an earlier text had. Texts whose header differs in whitespace or digits alone, such as a year, have the same one. */
 export const onceOnly = (setting: "keep" | "once"): ((text: string) => Kept) => {
   if (setting === "keep") return (text) => kept(text)
-  const seen = new Set<string>()
+  const seen = new DigestSet()
   return (text) => {
     const header = headerOf(text)
     if (header === undefined) return kept(text)
     const words = text.slice(header.from, header.to).replaceAll(/[\s\d]+/g, " ")
-    const digest = createHash("sha256").update(words).digest("base64")
-    if (!seen.has(digest)) {
-      seen.add(digest)
-      return kept(text)
-    }
+    if (seen.add(createHash("sha256").update(words).digest("hex"))) return kept(text)
     const line = text.slice(0, header.from).split("\n").length
     return kept(text.slice(0, header.from) + text.slice(header.to), [
       { change: "repeated header removed", line }

@@ -63,7 +63,7 @@ const examineAll = Effect.fnUntraced(function* (
     heldBytes: TextRange.heldBytes(corpus.lengths)
   })
   /** Numbers of the documents that no check drops, in order. */
-  const passed = new Row()
+  const passed = new Row(Uint32Array)
   const batches = Stream.fromIterable(TextRange.batchesOf(corpus.lengths, batchBytes)).pipe(
     Stream.mapEffect((batch) =>
       Effect.forEach(TextRange.numbersOf(batch), (id) =>

@@ -22,9 +22,18 @@ const isSpace = (code: number): boolean =>
 const fnvOffset = 0x811c9dc5
 const fnvPrime = 0x01000193
 
-/** Hashes of a text's tokens, in order: a run of letters, digits, `_` and non-ASCII characters, or one other character. */
-export const tokenHashes = (text: string): Uint32Array => {
-  let hashes = new Uint32Array(Math.max(16, text.length >> 2))
+/** Arrays that are used for one text after the other: made anew for each, they would be most of the memory that `refine` takes. */
+export class Buffers {
+  tokens = new Uint32Array(1024)
+  shingles = new Uint32Array(1024)
+}
+
+/**
+ * Hashes of a text's tokens, in order: a run of letters, digits, `_` and non-ASCII characters, or one other character. They are valid until the buffers are
+ * used again.
+ */
+export const tokenHashes = (text: string, buffers = new Buffers()): Uint32Array => {
+  let hashes = buffers.tokens
   let tokens = 0
   for (let at = 0; at < text.length; ) {
     let code = text.charCodeAt(at++)
@@ -41,18 +50,21 @@ export const tokenHashes = (text: string): Uint32Array => {
     }
     hashes[tokens++] = mix(hash)
   }
+  buffers.tokens = hashes
   return hashes.subarray(0, tokens)
 }
 
 /**
  * The shingles of a text in its order, each as often as it occurs. A text with fewer than `length` tokens has one shingle of all of them; one
- * without tokens has none.
+ * without tokens has none. They are valid until the buffers are used again.
  */
-export const allShinglesOf = (text: string, length: number): Uint32Array => {
-  const tokens = tokenHashes(text)
+export const allShinglesOf = (text: string, length: number, buffers = new Buffers()): Uint32Array => {
+  const tokens = tokenHashes(text, buffers)
   if (tokens.length === 0) return new Uint32Array()
   const size = Math.min(length, tokens.length)
-  const all = new Uint32Array(tokens.length - size + 1)
+  const count = tokens.length - size + 1
+  if (buffers.shingles.length < count) buffers.shingles = new Uint32Array(2 * count)
+  const all = buffers.shingles.subarray(0, count)
   for (let start = 0; start < all.length; start++) {
     let hash = size
     for (let at = start; at < start + size; at++)
@@ -62,15 +74,15 @@ export const allShinglesOf = (text: string, length: number): Uint32Array => {
   return all
 }
 
-/** The different shingles of a text, in ascending order. */
-export const shinglesOf = (text: string, length: number): Uint32Array => {
-  const all = allShinglesOf(text, length)
+/** The different shingles of a text, in ascending order. They are valid until the buffers are used again. */
+export const shinglesOf = (text: string, length: number, buffers = new Buffers()): Uint32Array => {
+  const all = allShinglesOf(text, length, buffers)
   all.sort()
   let different = 0
   for (let at = 0; at < all.length; at++) {
     if (at === 0 || all[at] !== all[at - 1]) all[different++] = all[at]!
   }
-  return all.slice(0, different)
+  return all.subarray(0, different)
 }
 
 /** Jaccard similarity of two sets in ascending order: shared members by all members. 0 where both are empty. */

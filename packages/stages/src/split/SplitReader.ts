@@ -42,7 +42,7 @@ export const open = Effect.fn("SplitReader.open")(function* ({
       documents,
       bytes: lengths.reduce((sum, length) => sum + length, 0),
       lengths,
-      offsets: all.offsets.subarray(first, first + documents),
+      offsetOf: (index) => all.offsetOf(first + index),
       textFile: all.textFile,
       content: (index) => all.content(first + index),
       document: (index) => all.document(first + index),

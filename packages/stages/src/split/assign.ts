@@ -70,7 +70,7 @@ interface Units {
   readonly starts: Uint32Array
 }
 
-const unitsOf = (clusters: Float64Array): Units => {
+const unitsOf = (clusters: Int32Array): Units => {
   const documents = clusters.length
   const unitOf = new Uint32Array(documents)
   const unitOfCluster = new Map<number, number>()
@@ -96,7 +96,7 @@ const unitsOf = (clusters: Float64Array): Units => {
  */
 export const assignClusters = (
   lengths: Float64Array,
-  clusters: Float64Array,
+  clusters: Int32Array,
   shares: Shares,
   seed: number
 ): Assignment | undefined => {

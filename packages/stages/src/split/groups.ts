@@ -17,9 +17,9 @@ const folderOf = ({ origin, path }: Document): string =>
 export const groupsOf = Effect.fn("split.groupsOf")(function* (
   corpus: Pick<CorpusReader, "clusters" | "document" | "documents">,
   keepTogether: KeepTogether
-): Effect.fn.Return<Float64Array, DamagedCorpus> {
+): Effect.fn.Return<Int32Array, DamagedCorpus> {
   if (keepTogether === "clusters") return corpus.clusters
-  if (keepTogether === "nothing") return new Float64Array(corpus.documents).fill(-1)
+  if (keepTogether === "nothing") return new Int32Array(corpus.documents).fill(-1)
   const { find, join } = disjointSets(corpus.documents)
   const firstOf = new Map<string | number, number>()
   const add = (key: string | number, id: number): void => {
@@ -32,5 +32,5 @@ export const groupsOf = Effect.fn("split.groupsOf")(function* (
     add(keepTogether === "folders" ? folderOf(document) : document.origin, id)
     if (corpus.clusters[id] !== -1) add(corpus.clusters[id]!, id)
   }
-  return Float64Array.from({ length: corpus.documents }, (_, id) => find(id))
+  return Int32Array.from({ length: corpus.documents }, (_, id) => find(id))
 })

@@ -7,6 +7,7 @@ import { Effect, Path, Schema } from "effect"
 import { Corpus } from "../collect/Corpus.ts"
 import * as CorpusReader from "../collect/CorpusReader.ts"
 import * as Spool from "../collect/Spool.ts"
+import * as Pool from "../threads/Pool.ts"
 import { assignClusters } from "./assign.ts"
 import { excerpt } from "./excerpt.ts"
 import { groupsOf } from "./groups.ts"
@@ -169,6 +170,7 @@ export const splitCorpus = Stage.make({
   run: Effect.fn("splitCorpus")(function* ({ config, inputs, output }) {
     const journal = yield* Journal
     const corpus = yield* CorpusReader.open(inputs.corpus.directory)
+    yield* Pool.freeGarbage(corpus.bytes)
     if (corpus.documents < 2) {
       return yield* new ImpossibleSplit({
         message:

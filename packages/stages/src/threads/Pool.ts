@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from "node:os"
 import { Worker } from "node:worker_threads"
+import { collectGarbage } from "@trainyard/backends/garbage"
 import { Context, Effect, Schema, Semaphore, Stream } from "effect"
 import type { Answer, Handler, Opened } from "./serve.ts"
 
@@ -20,6 +21,15 @@ export const Threads = Context.Reference<{ readonly threads: number; readonly fr
 
 /** Each takes 50 to 100 MB of memory. */
 const mostThreads = 8
+
+/**
+ * Gives back the memory of what was needed so far, before and after work on so many bytes of text: V8 would keep hundreds of megabytes of garbage, as its
+ * heap may be as large as a part of the machine's memory.
+ */
+export const freeGarbage = (bytes: number) =>
+  Effect.map(Threads, ({ fromBytes }) => {
+    if (bytes >= fromBytes) collectGarbage()
+  })
 
 /** MiB of a thread's heap: young objects, and others beside what its documents take. V8 collects garbage the later, the more it may have. */
 const youngMebibytes = 8
@@ -124,6 +134,8 @@ const here = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<
 /** Opens the work: on threads that end with the scope, or in this one. */
 export const make = Effect.fnUntraced(function* <Setup, Task, Result>(options: Options<Setup, Task, Result>) {
   const { fromBytes, threads } = yield* Threads
+  // Of what was done before, and, when the threads have ended, of their answers.
+  yield* Effect.acquireRelease(freeGarbage(options.bytes), () => freeGarbage(options.bytes))
   if (threads < 2 || options.bytes < fromBytes) return yield* here(options)
   const { most = threads, name } = options
   const count = Math.min(most, threads)

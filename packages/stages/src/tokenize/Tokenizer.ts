@@ -11,7 +11,7 @@ import * as Encoding from "./encoding.ts"
 import { bytePairSplittings, bytePairWords, lexerPattern, lexerWords } from "./splitting.ts"
 import { InvalidTokenizer, TokenizerMismatch } from "./TokenizerError.ts"
 import { endToken as ownEndToken, TokenizerJson } from "./tokenizerJson.ts"
-import { wordModelOf } from "./wordEncoder.ts"
+import { wordModelOf } from "./wordModel.ts"
 
 /** A loaded tokenizer. */
 export interface Tokenizer {

@@ -56,10 +56,12 @@ export class WordTable {
     return number
   }
 
-  /** The word of a number. */
-  word(number: number): string {
-    const bytes = this.#characters.subarray(this.#starts[number]!, this.#starts[number + 1]!)
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
+  /** All words in ASCII, end to end in the order of their numbers, and where each ends; valid until another is added. */
+  get all(): { readonly characters: Uint8Array; readonly ends: Int32Array } {
+    return {
+      characters: this.#characters.subarray(0, this.#starts[this.#size]!),
+      ends: this.#starts.subarray(1, this.#size + 1)
+    }
   }
 
   /** The slot that holds the word, or the free one that it would take: linear probing. */

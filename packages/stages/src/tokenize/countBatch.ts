@@ -20,12 +20,14 @@ export interface Task extends TextRange.TextRange {
   readonly origins: ReadonlyArray<number>
 }
 
-/** Of each different word. */
+/** Of each different word. Numbers and bytes go from thread to thread without a copy and leave no garbage, which strings do. */
 export interface Result {
-  readonly words: ReadonlyArray<string>
-  readonly counts: ReadonlyArray<number>
+  /** The words in UTF-8, end to end, and where each ends. */
+  readonly characters: Uint8Array<ArrayBuffer>
+  readonly ends: Uint32Array<ArrayBuffer>
+  readonly counts: Uint32Array<ArrayBuffer>
   /** In how many documents it is; empty where that is not counted. */
-  readonly documents: ReadonlyArray<number>
+  readonly documents: Uint32Array<ArrayBuffer>
   /** In which origins it is; empty where that is not counted. */
   readonly origins: ReadonlyArray<ReadonlyArray<number>>
 }
@@ -60,10 +62,33 @@ class Tallies {
     return this.#others.size - 1
   }
 
-  /** All words with their numbers. */
-  *words(): Generator<readonly [word: string, number: number]> {
-    for (let at = 0; at < this.table.size; at++) yield [this.table.word(at), 2 * at]
-    for (const [word, at] of this.#others) yield [word, 2 * at + 1]
+  /** All words in UTF-8, end to end, where each ends, and the number of each. */
+  words() {
+    const known = this.table.all
+    const others = Array.from(this.#others.keys(), (word) => Buffer.from(word))
+    const size = known.ends.length + others.length
+    const ends = new Uint32Array(size)
+    ends.set(known.ends)
+    let end = known.characters.length
+    for (const [at, { length }] of others.entries()) ends[known.ends.length + at] = end += length
+    const characters = new Uint8Array(end)
+    characters.set(known.characters)
+    for (const [at, word] of others.entries())
+      characters.set(word, ends[known.ends.length + at]! - word.length)
+    const numbers = Uint32Array.from({ length: size }, (_, at) =>
+      at < known.ends.length ? 2 * at : 2 * (at - known.ends.length) + 1
+    )
+    return { characters, ends, numbers }
+  }
+}
+
+/** The words of a result. */
+export function* wordsOf({ characters, ends }: Result): Generator<string> {
+  const buffer = Buffer.from(characters.buffer, characters.byteOffset, characters.length)
+  let start = 0
+  for (const end of ends) {
+    yield buffer.toString("utf8", start, end)
+    start = end
   }
 }
 
@@ -85,15 +110,15 @@ export const open: Opened<Setup, Task, Result> = ({ documents, file, origins, wo
           for (const word of split(text, words))
             tallies.add(word, 0, word.length, isAscii(word), document, origin)
       }
-      const all = [...tallies.words()]
-      return {
-        result: {
-          words: all.map(([word]) => word),
-          counts: all.map(([, number]) => tallies.counts[number]!),
-          documents: documents ? all.map(([, number]) => tallies.documents[number]!) : [],
-          origins: origins ? all.map(([, number]) => tallies.origins[number] ?? []) : []
-        }
+      const { characters, ends, numbers } = tallies.words()
+      const result: Result = {
+        characters,
+        ends,
+        counts: numbers.map((number) => tallies.counts[number]!),
+        documents: documents ? numbers.map((number) => tallies.documents[number]!) : new Uint32Array(),
+        origins: origins ? Array.from(numbers, (number) => tallies.origins[number] ?? []) : []
       }
+      return { result, transfer: [characters.buffer, ends.buffer, result.counts.buffer] }
     },
     close: texts.close
   }

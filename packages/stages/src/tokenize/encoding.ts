@@ -1,5 +1,5 @@
 /** Text to token ids, without Effect: for threads too. What it needs is plain data. */
-import { Tokenizer as Library } from "tokenizers"
+import type { Tokenizer as Library } from "tokenizers"
 import { isAscii, wordEnd } from "./asciiWords.ts"
 import { bytePairWords, isSettled, split } from "./splitting.ts"
 import { WordTable } from "./WordTable.ts"
@@ -86,14 +86,14 @@ const wordwise = (encodeWord: WordEncoder, words: RegExp) => {
 }
 
 /**
- * Opens an encoder. A text that the rule of words and the library might cut differently is encoded by the library as a whole, as is all text of a tokenizer
- * whose words are not encoded here. Throws where the library refuses the tokenizer.json; `given` is one that is open.
+ * Opens an encoder, which loads the library when it needs it. A text that the rule of words and the library might cut differently is encoded by the library as a whole, as is all text of a tokenizer
+ * whose words are not encoded here. It fails where the library refuses the tokenizer.json; `given` is one that is open.
  */
 export const open = ({ json, model, words }: Encoding, given?: Library): Encode => {
   let library = given
   const byLibrary = async (texts: ReadonlyArray<string>) => {
     if (texts.length === 0) return []
-    library ??= Library.fromString(json)
+    library ??= (await import("tokenizers")).Tokenizer.fromString(json)
     return encodeWith(library, texts)
   }
   if (words === undefined || model === undefined) return byLibrary

@@ -4,7 +4,7 @@ import { Effect, Stream } from "effect"
 import * as TextRange from "../collect/TextRange.ts"
 import type { SubsetReader } from "../split/SplitReader.ts"
 import * as Pool from "../threads/Pool.ts"
-import { open as openCounting, type Result } from "./countBatch.ts"
+import { open as openCounting, type Result, wordsOf } from "./countBatch.ts"
 import { open as openLearning } from "./learning.ts"
 import { mergeWords } from "./mergeWords.ts"
 import { ImpossibleVocabulary } from "./TokenizerError.ts"
@@ -138,7 +138,7 @@ export const countWords = Effect.fn("tokenize.countWords")(function* (
         ),
         (origins) => ({
           origins,
-          offset: corpus.offsets[batch.first]!,
+          offset: corpus.offsetOf(batch.first),
           lengths: [...corpus.lengths.subarray(batch.first, batch.end)]
         })
       )
@@ -148,9 +148,11 @@ export const countWords = Effect.fn("tokenize.countWords")(function* (
   yield* batches.pipe(
     Pool.mapBatches(pool, (batch) => batch),
     Stream.runForEach(({ batch, result }) => {
-      for (const [at, word] of result.words.entries()) {
+      let at = 0
+      for (const word of wordsOf(result)) {
         bounded.add(word, result.counts[at]!)
         if (isSpread) add(word, at, result)
+        at++
       }
       bounded.limit()
       done += batch.lengths.reduce((sum, length) => sum + length, 0)

@@ -1,29 +1,7 @@
-/** Encodes words by the vocabulary and the merges of a tokenizer.json, without the `tokenizers` library: a test compares the two. */
-import { Option, Schema } from "effect"
-import { letterOfByte } from "./splitting.ts"
-
-const Plain = Schema.NullOr(Schema.Literal(""))
-
-const vocab = Schema.Record(Schema.String, Schema.Int)
-
-/** A model whose words are encoded by its merges alone. */
-const BytePairs = Schema.Struct({
-  type: Schema.Literal("BPE"),
-  vocab,
-  merges: Schema.Array(Schema.Union([Schema.String, Schema.Tuple([Schema.String, Schema.String])])),
-  dropout: Schema.optionalKey(Schema.Null),
-  continuing_subword_prefix: Schema.optionalKey(Plain),
-  end_of_word_suffix: Schema.optionalKey(Plain),
-  byte_fallback: Schema.optionalKey(Schema.NullOr(Schema.Literal(false))),
-  ignore_merges: Schema.optionalKey(Schema.NullOr(Schema.Literal(false)))
-})
-
-const WordLevel = Schema.Struct({ type: Schema.Literal("WordLevel"), vocab, unk_token: Schema.String })
-
-const decode = Schema.decodeUnknownOption(Schema.Struct({ model: Schema.Union([BytePairs, WordLevel]) }))
-
-/** Ids fit 26 bits, a pair of them 52: an exact number. */
-const keyOf = (left: number, right: number): number => left * 0x4000000 + right
+/**
+ * Encodes words by the vocabulary and the merges of a tokenizer.json, without the `tokenizers` library: a test compares the two. `wordModel` reads the file;
+ * threads load this module without what that takes.
+ */
 
 /** How words are encoded, as plain data that is small: for threads. */
 export type WordModel =
@@ -36,57 +14,65 @@ export type WordModel =
     }
   | { readonly type: "word-level"; readonly ids: ReadonlyMap<string, number>; readonly unknown: number }
 
-const wordLevel = ({ unk_token, vocab }: typeof WordLevel.Type): WordModel | undefined => {
-  const ids = new Map(Object.entries(vocab))
-  const unknown = ids.get(unk_token)
-  return unknown === undefined ? undefined : { type: "word-level", ids, unknown }
-}
+/** Gives the ids of a word; valid until those of another are asked for. */
+export type WordEncoder = (word: string) => Iterable<number>
 
-const bytePairs = ({ merges, vocab }: typeof BytePairs.Type): WordModel | undefined => {
-  const idOf = new Map(Object.entries(vocab))
-  const bytes = Int32Array.from(letterOfByte, (letter) => idOf.get(letter) ?? -1)
-  const triples = new Int32Array(3 * merges.length)
-  for (const [rank, merge] of merges.entries()) {
-    const [left = "", right = ""] = typeof merge === "string" ? merge.split(" ") : merge
-    triples.set(
-      [left, right, left + right].map((token) => idOf.get(token) ?? -1),
-      3 * rank
-    )
+const none = 0x7fffffff
+
+/** Gives the rank of each pair of ids, `none` for one that is never merged. A table of numbers: a Map would take five times the memory and the time. */
+const ranksOf = (merges: Int32Array): ((left: number, right: number) => number) => {
+  const count = merges.length / 3
+  const mask = 2 ** Math.ceil(Math.log2(2 * count + 2)) - 1
+  /** The rank and one; 0 for a free slot. */
+  const slots = new Int32Array(mask + 1)
+  const slotOf = (left: number, right: number): number => {
+    let slot = (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 0
+    slot = (slot ^ (slot >>> 15)) & mask
+    for (; ; slot = (slot + 1) & mask) {
+      const rank = slots[slot]! - 1
+      if (rank < 0 || (merges[3 * rank] === left && merges[3 * rank + 1] === right)) return slot
+    }
   }
-  return bytes.includes(-1) || triples.includes(-1)
-    ? undefined
-    : { type: "byte-pair", bytes, merges: triples }
+  for (let rank = 0; rank < count; rank++) slots[slotOf(merges[3 * rank]!, merges[3 * rank + 1]!)] = rank + 1
+  return (left, right) => {
+    const rank = slots[slotOf(left, right)]! - 1
+    return rank < 0 ? none : rank
+  }
 }
-
-/** The model of a tokenizer.json; undefined where it does more than is done here. */
-export const wordModelOf = (json: unknown): WordModel | undefined => {
-  const decoded = Option.getOrUndefined(decode(json))
-  if (decoded === undefined) return undefined
-  const { model } = decoded
-  return model.type === "BPE" ? bytePairs(model) : wordLevel(model)
-}
-
-/** Gives the ids of a word. */
-export type WordEncoder = (word: string) => ReadonlyArray<number>
 
 /** Again and again the first of the earliest learned pairs becomes one token. */
 const merging = ({ bytes, merges }: Extract<WordModel, { readonly type: "byte-pair" }>): WordEncoder => {
-  const table = new Map<number, number>()
-  for (let rank = 0; 3 * rank < merges.length; rank++)
-    table.set(keyOf(merges[3 * rank]!, merges[3 * rank + 1]!), rank)
+  const rankOf = ranksOf(merges)
+  const encoder = new TextEncoder()
+  let text = new Uint8Array(256)
+  let ids = new Int32Array(256)
+  /** The rank of each id with the one after it. */
+  let ranks = new Int32Array(256)
   return (word) => {
-    const ids = Array.from(Buffer.from(word), (byte) => bytes[byte]!)
+    if (3 * word.length > text.length) {
+      text = new Uint8Array(6 * word.length)
+      ids = new Int32Array(text.length)
+      ranks = new Int32Array(text.length)
+    }
+    let length = encoder.encodeInto(word, text).written
+    for (let at = 0; at < length; at++) ids[at] = bytes[text[at]!]!
+    for (let at = 1; at < length; at++) ranks[at - 1] = rankOf(ids[at - 1]!, ids[at]!)
     for (;;) {
-      let first = Number.POSITIVE_INFINITY
+      let first = none
       let place = 0
-      for (let at = 1; at < ids.length; at++) {
-        const rank = table.get(keyOf(ids[at - 1]!, ids[at]!))
-        if (rank === undefined || rank >= first) continue
+      for (let at = 0; at < length - 1; at++) {
+        const rank = ranks[at]!
+        if (rank >= first) continue
         first = rank
         place = at
       }
-      if (place === 0) return ids
-      ids.splice(place - 1, 2, merges[3 * first + 2]!)
+      if (first === none) return ids.subarray(0, length)
+      ids[place] = merges[3 * first + 2]!
+      ids.copyWithin(place + 1, place + 2, length)
+      ranks.copyWithin(place + 1, place + 2, length)
+      length--
+      if (place > 0) ranks[place - 1] = rankOf(ids[place - 1]!, ids[place]!)
+      if (place < length - 1) ranks[place] = rankOf(ids[place]!, ids[place + 1]!)
     }
   }
 }

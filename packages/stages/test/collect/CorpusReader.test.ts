@@ -1,7 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { maximumTextBytes } from "../../src/collect/Corpus.ts"
+
 import * as CorpusReader from "../../src/collect/CorpusReader.ts"
+import { maximumTextBytes } from "../../src/collect/maximumTextBytes.ts"
 import * as Running from "../runStage.ts"
 import { folderOf } from "./folders.ts"
 

@@ -24,7 +24,7 @@ const subset = Effect.fnUntraced(function* (
     documents: documents.length,
     bytes: end,
     lengths,
-    offsets,
+    offsetOf: (id) => offsets[id]!,
     textFile,
     document: (id) =>
       Effect.succeed({
