@@ -2,12 +2,15 @@
  * How fast the native engine writes one token after the other with the weights of a model folder, alone and for several texts at once; with
  * `--against llama.cpp` beside llama.cpp on the same weights, in turns:
  *
- *     npm run bench:generate -- --model DIR [--streams 1,8,16] [--threads 2] [--precisions f32,bf16,int8] [--seconds 1] [--samples 8] [--against llama.cpp]
+ *     npm run bench:generate -- --model DIR [--streams 1,8,16] [--threads 2] [--precisions f32,bf16,int8] [--seconds 1]
+ *         [--samples 8] [--against llama.cpp]
  *
  * The engine alone: tokens are given, nothing is drawn, and logits are computed for each. A table of Markdown: tokens a second of the median step
  * and of the fastest. Rows named `generate -n` are the whole way of that command with so many samples, drawing and text included, after a prompt
- * of a quarter of the context, which is read too: of each precision that is asked for, the median run and the fastest; 0 samples leave them out. llama.cpp reads the same weights as F32, BF16 and Q8_0 from GGUF files that are exported here, by node-llama-cpp, which
- * TRAINYARD_TEST_READERS allows to install; it keeps its defaults: keys and values in float16, and for Q8_0 activations in 8 bits.
+ * of a quarter of the context, which is read too: the median run and the fastest; 0 samples leave them out.
+ *
+ * llama.cpp reads the same weights as F32, BF16 and Q8_0 from GGUF files that are exported here, by node-llama-cpp, which TRAINYARD_TEST_READERS
+ * allows to install; it keeps its defaults: keys and values in float16, and for Q8_0 activations in 8 bits.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
