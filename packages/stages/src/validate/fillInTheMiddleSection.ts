@@ -26,7 +26,7 @@ export const fillInTheMiddleSection = ({ fillInTheMiddle, split }: ReportValue):
       ]
     ),
     "",
-    "A line is left out of its document, and the model writes it from the text before and after, always with the most likely token. An exact match is the whole line, white space included, and its end. Edit similarity is 1 less the Levenshtein distance by the length of the longer text. Intervals are by bootstrap over the documents.",
+    "A line is left out of its document, and the model writes it from the text before and after, always with the most likely token. What it writes after a line break does not count. An exact match is the whole line, white space included. Edit similarity is 1 less the Levenshtein distance by the length of the longer text. Intervals are by bootstrap over the documents.",
     ""
   ]
 }
