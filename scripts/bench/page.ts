@@ -129,7 +129,9 @@ for (const id of positionals.length === 0 ? Object.keys(benchmarks) : positional
     continue
   }
   const file = fileURLToPath(new URL(`../../docs/${pages[id]}.md`, import.meta.url))
-  const text = replaced(readFileSync(file, "utf8"), id, measure())
+  const measured = measure()
+  // Read now: somebody may have written in the page meanwhile.
+  const text = replaced(readFileSync(file, "utf8"), id, measured)
   if (text === undefined) {
     process.stderr.write(`docs/${pages[id]}.md has no place for ${id}: restore its two comments.\n`)
     process.exit(1)

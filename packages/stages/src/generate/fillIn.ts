@@ -4,6 +4,7 @@ import { sentinelsOf, sentinelTokens } from "../tokenize/sentinels.ts"
 import type { Loaded } from "./Model.ts"
 import { middlePrompt } from "./middlePrompt.ts"
 import type { Prompt } from "./Samples.ts"
+import { suffixStops } from "./suffixStops.ts"
 
 /** A model that was not trained to fill in the middle. */
 export class FillingImpossible extends Schema.TaggedError<FillingImpossible>()("FillingImpossible", {
@@ -12,7 +13,7 @@ export class FillingImpossible extends Schema.TaggedError<FillingImpossible>()("
 
 /**
  * The prompt for the text between two others, for `Model.samples`, with `maxTokens` of the context left free, but no more than half of it.
- * `room`: tokens that may follow it; `cut`: tokens of both texts that did not fit. Fails with `FillingImpossible` where the model's tokenizer has
+ * `room`: tokens that may follow it; `cut`: tokens of both texts that did not fit; `stops`: stop texts, by `suffixStops`. Fails with `FillingImpossible` where the model's tokenizer has
  * no tokens for it.
  */
 export const fillIn = Effect.fn("fillIn")(function* (
@@ -31,6 +32,7 @@ export const fillIn = Effect.fn("fillIn")(function* (
   return {
     prompt: { text: prefix, ids } satisfies Prompt as Prompt,
     cut,
+    stops: suffixStops(suffix),
     room: Math.max(1, spec.sequenceLength - ids.length)
   }
 })

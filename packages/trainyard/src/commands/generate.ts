@@ -79,7 +79,13 @@ export const generate = Command.make(
           `Prompt and suffix are longer than the model's context: ${middle.cut} of their tokens are left out.\n`
         )
       const options =
-        middle === undefined ? given : { ...given, maxTokens: Math.min(given.maxTokens, middle.room) }
+        middle === undefined
+          ? given
+          : {
+              ...given,
+              maxTokens: Math.min(given.maxTokens, middle.room),
+              stop: [...(given.stop ?? []), ...middle.stops]
+            }
       const opened = yield* Model.open(model, Math.min(count, mostRows))
       const { add, samples } = collector(count, performance.now())
       const print = flags.json ? () => undefined : printer(output.screen, printing)

@@ -28,7 +28,8 @@ const wantedOf = ({ options, prompt, stopToken }: Asked, sample: number): Effect
       : Guide.begin(guidance, prompt.text, prompt.maxTokens).pipe(
           Effect.mapError(({ message }) => invalid("grammar", message, "grammar_unusable"))
         )
-  const all = { ...options, maxTokens: prompt.maxTokens, stopToken }
+  const stop = [...(options.stop ?? []), ...prompt.stops]
+  const all = { ...options, maxTokens: prompt.maxTokens, stop, stopToken }
   return Effect.map(guide, (guide) => ({ sample, prompt, options: all, guide }))
 }
 

@@ -2,6 +2,7 @@
 
 import { type Fitted, fitted, middlePrompt, partsOf } from "@trainyard/stages/generate/middlePrompt"
 import type { Prompt } from "@trainyard/stages/generate/Samples"
+import { suffixStops } from "@trainyard/stages/generate/suffixStops"
 import type { Sentinels } from "@trainyard/stages/tokenize/sentinels"
 import { Effect } from "effect"
 import { invalid, refusal } from "./ApiError.ts"
@@ -13,6 +14,8 @@ export interface FittedPrompt extends Prompt {
   readonly cut: number
   /** Tokens that may follow. */
   readonly maxTokens: number
+  /** Stop texts of a middle, beside those that are asked for. */
+  readonly stops: ReadonlyArray<string>
   /** Whether there was a suffix that the model cannot take into account. */
   readonly suffixIgnored: boolean
 }
@@ -86,6 +89,7 @@ export const fit = Effect.fn("Prompts.fit")(function* (
     ...prompt,
     text,
     suffixIgnored,
+    stops: isMiddle ? suffixStops(suffix.text) : [],
     maxTokens: isMiddle ? Math.min(maxTokens, Math.max(1, context - prompt.ids.length)) : maxTokens
   } satisfies FittedPrompt as FittedPrompt
 })
