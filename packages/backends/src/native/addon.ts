@@ -41,8 +41,8 @@ export interface PreparedStep {
 }
 
 /**
- * The functions that cpp/addon.cc exports. All but `run` and `runOnCaller` return at once; those that fail throw an Error with a sentence. Its `code` is
- * "memory" when the system gave no more, "threads" when it would not start as many, and "native" otherwise. What failed has changed
+ * The functions that cpp/addon.cc exports. All but `run` and `runOnCaller` return at once; those that fail throw an Error with a sentence. Its
+ * `code` is "memory" when the system gave no more, "threads" when it would not start as many, and "native" otherwise. What failed has changed
  * nothing: sessions and prepared programs that are there go on.
  */
 export interface Addon {

@@ -4,8 +4,8 @@
  * logits are computed once.
  *
  * The result is a program of the native engine's own kernels: `linear` may have a residual as fourth input, a gate as seventh and a GELU as second
- * output, `linearBackwardInput` a third input, `linearBackwardWeight` what its x is recomputed from, and `projectionLoss` takes both gradients (see cpp/program.h). The same memory
- * plan serves it.
+ * output, `linearBackwardInput` a third input, `linearBackwardWeight` what its x is recomputed from, and `projectionLoss` takes both gradients (see
+ * cpp/program.h). The same memory plan serves it.
  */
 import type { Program, Step } from "../program/Program.ts"
 import { blended } from "./blend.ts"

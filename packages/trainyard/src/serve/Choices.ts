@@ -34,8 +34,9 @@ const wantedOf = ({ options, prompt, stopToken }: Asked, sample: number): Effect
 }
 
 /**
- * Submits texts; gives their parts as they come, each with the number of its text, in one stream of those that come together. The texts leave with the scope. A text of no
- * tokens has no part. With `heartbeat`, an undefined is among them so often, so that a connection that is gone shows while a text waits.
+ * Submits texts; gives their parts in one stream, those that come together as one array, each with the number of its text. The texts leave with
+ * the scope. A text of no tokens has no part. With `heartbeat`, an undefined is among them so often, so that a connection that is gone shows
+ * while a text waits.
  */
 export const write = Effect.fn("Choices.write")(function* (
   asked: ReadonlyArray<Asked>,
