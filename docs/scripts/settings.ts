@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import * as stages from "@trainyard/stages"
 import { Predicate, Result, Schema, SchemaAST } from "effect"
 import { type DocComments, read } from "./docComments.ts"
+import { replaceBetween } from "./replaceBetween.ts"
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
@@ -266,7 +267,7 @@ const inputNames = ({ inputs }: StageDeclaration): string =>
 export const render = ({ call, declaration, members, settings }: StageSettings): string => {
   const excluded = declaration.excludeFromCacheKey.map((key) => `\`${key}\``)
   return [
-    begin,
+    "",
     "",
     `- **Call**: \`${call}\`. Name in \`--set\`, \`--only\` and \`--from\`: \`${declaration.name}\`.`,
     `- **Inputs**: ${inputNames(declaration)}.`,
@@ -279,7 +280,7 @@ export const render = ({ call, declaration, members, settings }: StageSettings):
     "",
     ...(excluded.length === 0 ? [] : [`Excluded from the cache key: ${excluded.join(", ")}.`, ""]),
     ...members.flatMap((member) => [`### ${member.title}`, "", table(member.settings), ""]),
-    end
+    ""
   ].join("\n")
 }
 
@@ -288,11 +289,8 @@ export const pageOf = (call: string): string =>
   fileURLToPath(new URL(`../stages/${call}.md`, import.meta.url))
 
 /** The page with its generated part replaced; undefined when it has no such part. */
-export const withSettings = (page: string, generated: string): string | undefined => {
-  const from = page.indexOf(begin)
-  const to = page.indexOf(end)
-  return from === -1 || to < from ? undefined : page.slice(0, from) + generated + page.slice(to + end.length)
-}
+export const withSettings = (page: string, generated: string): string | undefined =>
+  replaceBetween(page, { begin, end }, generated)
 
 /** What a page is and what it should be. `present` is undefined without a page, `wanted` without a place for the settings. */
 export const compare = (
@@ -307,4 +305,5 @@ export const compare = (
 }
 
 /** A page for a stage that has none. */
-export const firstPage = (stage: StageSettings): string => `# ${stage.call}\n\n${render(stage)}\n`
+export const firstPage = (stage: StageSettings): string =>
+  `# ${stage.call}\n\n${begin}${render(stage)}${end}\n`

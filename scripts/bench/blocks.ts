@@ -1,4 +1,5 @@
 /** Places in the pages of docs that benchmarks fill: between two comments, which name the benchmark. */
+import { replaceBetween } from "../../docs/scripts/replaceBetween.ts"
 
 /** The page of docs that has the place of each benchmark. */
 export const pages = {
@@ -16,12 +17,8 @@ const begin = (id: Benchmark) => `<!-- measured: ${id} -->`
 const end = "<!-- measured: end -->"
 
 /** The text with what was measured in its place; undefined where it has none for it. */
-export const replaced = (text: string, id: Benchmark, block: string): string | undefined => {
-  const from = text.indexOf(begin(id))
-  const to = text.indexOf(end, from)
-  if (from < 0 || to < 0) return undefined
-  return `${text.slice(0, from)}${begin(id)}\n\n${block.trim()}\n\n${text.slice(to)}`
-}
+export const replaced = (text: string, id: Benchmark, block: string): string | undefined =>
+  replaceBetween(text, { begin: begin(id), end }, `\n\n${block.trim()}\n\n`)
 
 /** The benchmarks that a page has places for. */
 export const placesIn = (text: string): ReadonlyArray<string> =>

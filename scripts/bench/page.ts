@@ -4,7 +4,7 @@
  *     npm run bench:page -- [--model DIR] [--threads 2] [--seconds 4] [training 110m paths generation serve guided]
  *
  * All of them unless some are named. PYTHON names a Python that has torch, and TRAINYARD_TEST_READERS a folder for llama.cpp; without them the
- * tables leave them out and say so. generation, serve and guided need the folder of a published model. Nothing else should be at work meanwhile.
+ * tables leave them out and say so. generation, serve and guided need the folder of a published model. Nothing else should be at work.
  */
 import { spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
@@ -130,7 +130,7 @@ for (const id of positionals.length === 0 ? Object.keys(benchmarks) : positional
   }
   const file = fileURLToPath(new URL(`../../docs/${pages[id]}.md`, import.meta.url))
   const measured = measure()
-  // Read now: somebody may have written in the page meanwhile.
+  // Read after measuring, which takes minutes in which the page may have been edited.
   const text = replaced(readFileSync(file, "utf8"), id, measured)
   if (text === undefined) {
     process.stderr.write(`docs/${pages[id]}.md has no place for ${id}: restore its two comments.\n`)

@@ -102,6 +102,6 @@ export const circumstances = (all: ReadonlyArray<Measured>): string => {
   const said = [...peaks].map(([precision, gflops]) => `${number(gflops)} (${precision})`).join(" and ")
   return [
     ...(said === "" ? [] : [`Measured peak in GFLOP/s: ${said}.`]),
-    ...(others > 0 ? [`Other programs took up to ${number(others)} processors meanwhile.`] : [])
+    ...(others > 0 ? [`Other programs took up to ${number(others)} processors during the measurement.`] : [])
   ].join(" ")
 }

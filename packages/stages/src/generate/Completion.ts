@@ -2,14 +2,16 @@
  * Token ids and text from a model, one token at a time, over any session that holds its parameters: the one being trained, or a loaded
  * model's. `Samples` adds the ways in which a completion of a loaded model ends.
  */
+
 import type { RunError } from "@trainyard/backends/Backend"
 import { Effect, Stream } from "effect"
 import { draws } from "../model/draws.ts"
 import { begin, type Row, type TextGenerator } from "./Batch.ts"
+import { makeBuffers } from "./Buffers.ts"
 import { type Codec, decoder } from "./decoding.ts"
 import type { Guide, GuidedSampling } from "./Guide.ts"
 import { History } from "./History.ts"
-import { makeBuffers, pick } from "./Sampling.ts"
+import { pick } from "./Sampling.ts"
 
 export type { Block, TextGenerator } from "./Batch.ts"
 export { type Codec, codecOf } from "./decoding.ts"

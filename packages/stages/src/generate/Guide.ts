@@ -6,12 +6,14 @@
  * model's own distribution over what may follow. When the tokens that are left are all that an end takes, they are that end. A token may end
  * within a lexeme or a character.
  */
+
 import { Effect, Schema } from "effect"
 import type { Language, LanguageUnavailable } from "../languages/Language.ts"
 import type { Prefix, PrefixReader } from "../languages/ViablePrefix.ts"
+import { makeBuffers } from "./Buffers.ts"
 import { Declarations } from "./Declarations.ts"
 import type { History } from "./History.ts"
-import { candidates, makeBuffers, type Sampling } from "./Sampling.ts"
+import { candidates, type Sampling } from "./Sampling.ts"
 
 /** A text that cannot be guided, or a tokenizer or a language that does not allow it. */
 export class GuideImpossible extends Schema.TaggedError<GuideImpossible>()("GuideImpossible", {

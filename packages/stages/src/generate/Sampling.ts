@@ -21,8 +21,6 @@ import { type Buffers, makeBuffers, type Scores } from "./Buffers.ts"
 import { History } from "./History.ts"
 import { cutOf } from "./topK.ts"
 
-export { type Buffers, makeBuffers } from "./Buffers.ts"
-
 export interface Sampling {
   /** 0 always takes the most likely token; 1 draws from the model's own distribution. */
   readonly temperature: number

@@ -86,8 +86,8 @@ const wordwise = (encodeWord: WordEncoder, words: RegExp) => {
 }
 
 /**
- * Opens an encoder, which loads the library when it needs it. A text that the rule of words and the library might cut differently is encoded by the library as a whole, as is all text of a tokenizer
- * whose words are not encoded here. It fails where the library refuses the tokenizer.json; `given` is one that is open.
+ * Opens an encoder, which loads the library when it needs it. A text that the rule of words and the library might cut differently is encoded by
+ * the library as a whole, as is all text of a tokenizer whose words are not encoded here. It fails where the library refuses the tokenizer.json; `given` is one that is open.
  */
 export const open = ({ json, model, words }: Encoding, given?: Library): Encode => {
   let library = given

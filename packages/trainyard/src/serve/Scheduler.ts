@@ -95,7 +95,7 @@ interface Job {
  * Whether those who read have had their turn since something was passed on. While an engine computes on other threads they have it; one that
  * computes here, or is done before the event loop goes on, leaves them none.
  */
-const makeTurns = () => {
+const makeDeliveries = () => {
   let passed = 0
   let seen = 0
   return {
@@ -147,13 +147,13 @@ const make = Effect.fnUntraced(function* (
   const waiting: Array<Job> = []
   const active = new Set<Job>()
   const arrived = yield* Latch.make()
-  const turns = makeTurns()
+  const deliveries = makeDeliveries()
 
   const start = (job: Job): void => {
     const { guide, options, prompt } = job.wanted
     const { sample } = job.wanted
     const emit = (part: Part): void => {
-      if (pass(job.group, part)) turns.passedOn()
+      if (pass(job.group, part)) deliveries.passedOn()
       if (part.ended !== undefined) close(job)
     }
     const row = sampleRow(model.codec, prompt, options, guide, emit, sample)
@@ -189,9 +189,9 @@ const make = Effect.fnUntraced(function* (
     // Before it looks, so that what comes meanwhile opens it again.
     arrived.closeUnsafe()
     admit()
-    const { passed } = turns
+    const { passed } = deliveries
     const more = yield* batch.step
-    if (!turns.wereSeen(passed)) yield* Effect.yieldNow
+    if (!deliveries.wereSeen(passed)) yield* Effect.yieldNow
     if (!more) yield* arrived.await
   })
   yield* goOn.pipe(

@@ -119,7 +119,7 @@ export class Cursor {
 
   afterWord(word: string): ReadonlyArray<Stack> {
     const { automaton, symbols } = this.grammar
-    const { identifier, star } = symbols.asked
+    const { identifier, star } = symbols.terminals
     const keyword = symbols.keywords.get(word)
     if (keyword === undefined) return automaton.advance(this.stacks, identifier)
     // A macro may have any name, and a macro's call any word as its argument.
@@ -140,7 +140,7 @@ export class Cursor {
 
   /** Reads a comment's place: stacks that cannot have one there end. */
   feedComment(): boolean {
-    const after = this.grammar.automaton.advance(this.stacks, this.grammar.symbols.asked.comment)
+    const after = this.grammar.automaton.advance(this.stacks, this.grammar.symbols.terminals.comment)
     if (after.length === 0) return false
     this.stacks = after
     this.spaced = false

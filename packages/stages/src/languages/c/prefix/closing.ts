@@ -119,7 +119,7 @@ const needsOf = (cursor: Cursor): string => {
   if (cursor.line === "none" && cursor.mode !== "directive") return ""
   const ended = cursor.copy()
   if (!end(ended)) return ""
-  const { argument, immediateNewline } = cursor.grammar.symbols.asked
+  const { argument, immediateNewline } = cursor.grammar.symbols.terminals
   // The grammar wants the end of these lines at once: after a space, something must come before it.
   if (ended.line === "open" && ended.spaced && ended.may(immediateNewline))
     return ended.may(argument) ? "0\n" : "//\n"

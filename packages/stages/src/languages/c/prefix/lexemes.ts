@@ -50,7 +50,7 @@ const endWord = (cursor: Cursor): boolean => {
 }
 
 const endNumber = (cursor: Cursor): boolean =>
-  isNumber(cursor.text) && cursor.feed(cursor.grammar.symbols.asked.number) && cursor.to("between")
+  isNumber(cursor.text) && cursor.feed(cursor.grammar.symbols.terminals.number) && cursor.to("between")
 
 const endMark = (cursor: Cursor): boolean => {
   const { punctuation } = cursor.grammar.symbols
@@ -166,7 +166,7 @@ const blockComment = (cursor: Cursor, character: string): Outcome => {
 
 /** `text` is "content" within a run of characters, which is one terminal. */
 const string = (cursor: Cursor, character: string): Outcome => {
-  const { quote, stringContent } = cursor.grammar.symbols.asked
+  const { quote, stringContent } = cursor.grammar.symbols.terminals
   if (character === '"') return read(cursor.feed(quote) && cursor.to("between"))
   if (character === "\\") return read(cursor.to("string-escape"))
   if (character === "\r" || character === "\n") return "refused"
@@ -179,7 +179,7 @@ const escapeDigits: Readonly<Record<string, number>> = { x: 1, u: 4, U: 8 }
 const escape = (cursor: Cursor, character: string): Outcome => {
   const ended = (): Outcome =>
     read(
-      cursor.feed(cursor.grammar.symbols.asked.escape) &&
+      cursor.feed(cursor.grammar.symbols.terminals.escape) &&
         (cursor.mode === "string-escape" ? cursor.to("string") : cursor.to("character", "."))
     )
   const kind = cursor.text[0]
@@ -198,7 +198,7 @@ const escape = (cursor: Cursor, character: string): Outcome => {
 
 /** `text` has a dot for each character; "/" where nothing but the end may follow. */
 const character = (cursor: Cursor, next: string): Outcome => {
-  const { apostrophe, character: any } = cursor.grammar.symbols.asked
+  const { apostrophe, character: any } = cursor.grammar.symbols.terminals
   if (next === "'") return read(cursor.text !== "" && cursor.feed(apostrophe) && cursor.to("between"))
   if (cursor.text === "/" || cursor.text.length >= mostCharacters || /[\r\n]/.test(next)) return "refused"
   if (next === "\\") return cursor.text === "" ? read(cursor.to("character-escape")) : "refused"
@@ -210,7 +210,7 @@ const character = (cursor: Cursor, next: string): Outcome => {
 const library = (cursor: Cursor, character: string): Outcome => {
   if (character === ">")
     return read(
-      cursor.text !== "" && cursor.feed(cursor.grammar.symbols.asked.library) && cursor.to("between")
+      cursor.text !== "" && cursor.feed(cursor.grammar.symbols.terminals.library) && cursor.to("between")
     )
   cursor.text = "."
   return read(/[\w./+-]/.test(character))
@@ -229,7 +229,7 @@ const directive = (cursor: Cursor, character: string): Outcome => {
 /** The rest of a directive's line. `text`: its last character where that matters; "." otherwise; empty at its beginning. */
 const argument = (cursor: Cursor, character: string): Outcome => {
   const before = cursor.text
-  const argumentEnds = (): boolean => cursor.feed(cursor.grammar.symbols.asked.argument)
+  const argumentEnds = (): boolean => cursor.feed(cursor.grammar.symbols.terminals.argument)
   if (before === "start/") {
     if (character === "/") return comment(cursor, "line-comment")
     if (character === "*") return comment(cursor, "block-comment")
@@ -262,7 +262,7 @@ const startsArgument = (cursor: Cursor, character: string): Outcome => {
 }
 
 const newline = (cursor: Cursor): Outcome => {
-  const { immediateNewline: immediate, newline: any } = cursor.grammar.symbols.asked
+  const { immediateNewline: immediate, newline: any } = cursor.grammar.symbols.terminals
   if (cursor.may(any) || cursor.may(immediate)) {
     // No space may stand before the end of some directives.
     if (!cursor.feed(any) && (cursor.spaced || !cursor.feed(immediate))) return "refused"
@@ -274,7 +274,7 @@ const newline = (cursor: Cursor): Outcome => {
 }
 
 const between = (cursor: Cursor, character: string): Outcome => {
-  const { asked, marks } = cursor.grammar.symbols
+  const { marks, terminals } = cursor.grammar.symbols
   if (character === "\n") return newline(cursor)
   if (isOf(character, space)) {
     cursor.spaced = true
@@ -284,7 +284,7 @@ const between = (cursor: Cursor, character: string): Outcome => {
     cursor.carriageReturn = true
     return "read"
   }
-  if (cursor.may(asked.argument)) return startsArgument(cursor, character)
+  if (cursor.may(terminals.argument)) return startsArgument(cursor, character)
   // Elsewhere it stands for nothing, and the grammar does not read one at the end of a text.
   if (character === "\\") return read(cursor.line === "open" && cursor.to("splice"))
   if (character === "/") return read(cursor.to("mark", "/"))
@@ -294,8 +294,8 @@ const between = (cursor: Cursor, character: string): Outcome => {
   if (isDigit(character)) return read(cursor.to("number", character))
   const quote = quoteOf(character)
   if (quote !== undefined)
-    return read(cursor.feed(quote === "string" ? asked.quote : asked.apostrophe) && cursor.to(quote))
-  if (character === "<" && cursor.may(asked.library)) return read(cursor.to("library"))
+    return read(cursor.feed(quote === "string" ? terminals.quote : terminals.apostrophe) && cursor.to(quote))
+  if (character === "<" && cursor.may(terminals.library)) return read(cursor.to("library"))
   if (character === "#")
     return read(cursor.lineStart && cursor.line === "none" && cursor.to("directive", "#"))
   return read(marks.get("")?.has(character) === true && cursor.to("mark", character))

@@ -27,7 +27,7 @@ const isDecided = (cursor: Cursor): boolean =>
   selfContained.has(cursor.mode) ||
   (cursor.mode === "line-comment" && cursor.line === "none") ||
   (cursor.mode === "word" &&
-    cursor.may(cursor.grammar.symbols.asked.identifier) &&
+    cursor.may(cursor.grammar.symbols.terminals.identifier) &&
     !cursor.stacks.some(({ marked }) => marked))
 
 /** Whether some end of the lexeme can follow. Where the line is no directive's, it depends on the lexeme alone. */

@@ -1,4 +1,5 @@
 /** The terminals of tree-sitter's C grammar: how they are written, and what they cost in a completion. */
+import { Record } from "effect"
 import type { ParseTables } from "../../lr/ParseTables.ts"
 
 /** Keywords of C that are never names here, though the grammar lets them be where they cannot be keywords. */
@@ -50,8 +51,8 @@ const written: Readonly<Record<string, readonly [text: string, cost: number]>> =
 
 const isPunctuation = (name: string): boolean => /^[^\w\s]+$/.test(name)
 
-/** Terminals that are asked for at every character, by their names. */
-const asked = {
+/** The grammar's names of terminals that are needed at every character. */
+const terminalNames = {
   identifier: "identifier",
   number: "number_literal",
   comment: "comment",
@@ -72,7 +73,8 @@ export type Longer = ReadonlyMap<string, ReadonlyMap<string, string>>
 
 export interface Symbols {
   readonly names: ReadonlyArray<string>
-  readonly asked: Readonly<Record<keyof typeof asked, number>>
+  /** Those that are needed at every character: a field costs less than a lookup by name. */
+  readonly terminals: Readonly<Record<keyof typeof terminalNames, number>>
   /** A terminal by its name: the last of several, which is the one that may follow whitespace. */
   readonly of: (name: string) => number
   /** The parenthesis that must follow a macro's name at once. */
@@ -105,8 +107,8 @@ const longerOf = (beginnings: Iterable<string>): Longer => {
 }
 
 /** Finds the terminals. Throws where the grammar has not all of them, because it is another version. */
-export const symbolsOf = ({ names, terminals }: ParseTables): Symbols => {
-  const byName = new Map(names.slice(0, terminals).map((name, symbol) => [name, symbol]))
+export const symbolsOf = ({ names, terminals: count }: ParseTables): Symbols => {
+  const byName = new Map(names.slice(0, count).map((name, symbol) => [name, symbol]))
   const of = (name: string): number => {
     const symbol = byName.get(name)
     if (symbol === undefined) throw new Error(`it has no ${name}`)
@@ -127,24 +129,9 @@ export const symbolsOf = ({ names, terminals }: ParseTables): Symbols => {
   const wordPrefixes = new Set(beginningsOf([...keywords.keys(), ...literalPrefixes]))
   if (wordPrefixes.has(anyLetter)) throw new Error(`it has a keyword that begins with ${anyLetter}`)
   const text = (symbol: number): string => written[names[symbol]!]?.[0] ?? names[symbol]!
-  const askedFor = (name: keyof typeof asked) => of(asked[name])
   return {
     names,
-    asked: {
-      identifier: askedFor("identifier"),
-      number: askedFor("number"),
-      comment: askedFor("comment"),
-      stringContent: askedFor("stringContent"),
-      escape: askedFor("escape"),
-      character: askedFor("character"),
-      library: askedFor("library"),
-      argument: askedFor("argument"),
-      newline: askedFor("newline"),
-      immediateNewline: askedFor("immediateNewline"),
-      quote: askedFor("quote"),
-      apostrophe: askedFor("apostrophe"),
-      star: askedFor("star")
-    },
+    terminals: Record.map(terminalNames, of),
     of,
     macroParenthesis: names.indexOf("("),
     keywords,
