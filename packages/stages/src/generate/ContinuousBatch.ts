@@ -6,13 +6,13 @@
  * How a text is cut into blocks depends on it alone, and a token's logits do not depend on the texts beside it: see `Slots.ts`. When a text's
  * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
  *
- * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `keptPrefix.ts`.
+ * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `prefixCache.ts`.
  */
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
 import { type Block, isKnown, type Row } from "./Batch.ts"
-import { type Kept, keptNothing, keptOf } from "./keptPrefix.ts"
+import { type CachedPrefix, emptyPrefix, reusablePrefix } from "./prefixCache.ts"
 
 /** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
 export interface Width {
@@ -86,13 +86,13 @@ export class ContinuousBatch<E> {
   /** Free slots, the one that was freed first in front. */
   readonly #free: Array<number>
   /** What each slot that is free holds. */
-  readonly #kept: Array<Kept>
+  readonly #prefixes: Array<CachedPrefix>
   readonly #scratch = new Map<Width, Scratch>()
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
     this.#free = Array.from({ length: generator.slots }, (_, slot) => slot)
-    this.#kept = this.#free.map(() => keptNothing)
+    this.#prefixes = this.#free.map(() => emptyPrefix)
   }
 
   /** Slots that no text has. */
@@ -103,22 +103,24 @@ export class ContinuousBatch<E> {
   /** Adds a text, between two steps or while one runs; it needs a free slot. It takes part until it ends or leaves. */
   join(row: Row<E>): Leave {
     const context = row.prompt.slice(-this.#generator.sequenceLength)
-    const found = this.#mostKept(context)
+    const found = this.#longestPrefix(context)
     if (found === undefined) throw new RangeError("a batch without a free slot was joined")
-    const { kept, slot } = found
+    const { prefix, slot } = found
     this.#free.splice(this.#free.indexOf(slot), 1)
-    const member = { row, slot, context, cached: kept.cached, blocks: [...kept.blocks] }
+    const member = { row, slot, context, cached: prefix.cached, blocks: [...prefix.blocks] }
     this.#members.set(slot, member)
     return () => this.#remove(member)
   }
 
   /** The free slot that has most of a context, of several the one that was freed first. */
-  #mostKept(context: ReadonlyArray<number>): { readonly slot: number; readonly kept: Kept } | undefined {
+  #longestPrefix(
+    context: ReadonlyArray<number>
+  ): { readonly slot: number; readonly prefix: CachedPrefix } | undefined {
     const lengths = this.#generator.blocks.map(({ length }) => length)
-    let most: { readonly slot: number; readonly kept: Kept } | undefined
+    let most: { readonly slot: number; readonly prefix: CachedPrefix } | undefined
     for (const slot of this.#free) {
-      const kept = keptOf(this.#kept[slot]!, context, lengths)
-      if (most === undefined || kept.cached > most.kept.cached) most = { slot, kept }
+      const prefix = reusablePrefix(this.#prefixes[slot]!, context, lengths)
+      if (most === undefined || prefix.cached > most.prefix.cached) most = { slot, prefix }
     }
     return most
   }
@@ -229,10 +231,10 @@ export class ContinuousBatch<E> {
   #endOf(slot: number): number {
     const member = this.#members.get(slot)
     if (member !== undefined) return member.cached
-    const kept = this.#kept[slot]!
+    const prefix = this.#prefixes[slot]!
     const last = this.#generator.sequenceLength - 1
-    if (kept.cached > last) this.#kept[slot] = { ...kept, cached: last }
-    return Math.min(kept.cached, last)
+    if (prefix.cached > last) this.#prefixes[slot] = { ...prefix, cached: last }
+    return Math.min(prefix.cached, last)
   }
 
   #add(member: Member<E>, token: number): void {
@@ -249,7 +251,7 @@ export class ContinuousBatch<E> {
     if (this.#members.get(member.slot) !== member) return
     this.#members.delete(member.slot)
     const { blocks, cached, context } = member
-    this.#kept[member.slot] = { blocks, cached, context }
+    this.#prefixes[member.slot] = { blocks, cached, context }
     this.#free.push(member.slot)
   }
 }
