@@ -3,8 +3,13 @@ import { homedir } from "node:os"
 import * as Folders from "@trainyard/core/Folders"
 import * as Processes from "@trainyard/core/Processes"
 import { explain, Workspace } from "@trainyard/core/Workspace"
-import { Effect, FileSystem, Path, Schema } from "effect"
+import { Context, Effect, FileSystem, Path, Schema } from "effect"
 import { rimraf } from "rimraf"
+
+/** The user's home folder. */
+export const HomeFolder = Context.Reference<string>("@trainyard/stages/clean/HomeFolder", {
+  defaultValue: homedir
+})
 
 /** A workspace that must not be cleaned, or a link in it that leads out. Nothing was removed. */
 export class UnsafeRemoval extends Schema.TaggedError<UnsafeRemoval>()("UnsafeRemoval", {
@@ -23,7 +28,8 @@ export const realRoot = Effect.fnUntraced(function* (root: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const real = yield* fs.realPath(root).pipe(Effect.mapError(explain("Looking at the workspace", root)))
-  const home = yield* fs.realPath(homedir()).pipe(Effect.orElseSucceed(() => homedir()))
+  const named = yield* HomeFolder
+  const home = yield* fs.realPath(named).pipe(Effect.orElseSucceed(() => named))
   const hint = "Give the workspace a folder of its own, such as .trainyard."
   if (path.dirname(real) === real) return yield* refuse(root, `it is the root of a disk. ${hint}`)
   if (real === home) return yield* refuse(root, `it is a home folder. ${hint}`)

@@ -7,6 +7,7 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { TestClock } from "effect/testing"
 import { clean } from "../../src/clean/clean.ts"
+import { HomeFolder } from "../../src/clean/removal.ts"
 import * as Running from "../runStage.ts"
 
 /** Names of processes that have ended and that run, as files of theirs carry them. */
@@ -265,15 +266,8 @@ describe("clean", () => {
   it.effect("refuses a workspace that holds a home folder", () =>
     within(["artifacts/x"], (root) =>
       Effect.gen(function* () {
-        const before = process.env.HOME
-        process.env.HOME = `${root}/artifacts`
         const error = yield* Effect.flip(Running.runStage(clean())).pipe(
-          Effect.ensuring(
-            Effect.sync(() => {
-              if (before === undefined) delete process.env.HOME
-              else process.env.HOME = before
-            })
-          )
+          Effect.provideService(HomeFolder, `${root}/artifacts`)
         )
         assert.include(error.message, "a home folder lies in it")
       })
