@@ -25,7 +25,9 @@ export const packages = ["core", "backends", "stages", "workers", "trainyard", "
 
 /** Packages with the native engine's addon, packed where `npm run build:native` has made it. */
 export const nativePackages = () =>
-  ["native-linux-x64", "native-linux-arm64"].filter((name) => existsSync(at(name, "trainyard.node")))
+  ["native-linux-x64", "native-linux-arm64", "native-win32-x64"].filter((name) =>
+    existsSync(at(name, "trainyard.node"))
+  )
 
 const at = (...path) => join(root, "packages", ...path)
 const staged = (...path) => join(root, "build", "packages", ...path)

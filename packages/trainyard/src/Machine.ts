@@ -26,6 +26,14 @@ const versionOf = Effect.fnUntraced(function* (command: string) {
     )
 })
 
+/** How a program gets onto this system. */
+const howToInstall = (name: string): string =>
+  process.platform === "win32"
+    ? `Put ${name} on the PATH`
+    : process.platform === "darwin"
+      ? "On macOS: xcode-select --install"
+      : `On Debian or Ubuntu: apt-get install ${name}`
+
 const program = Effect.fnUntraced(function* (
   name: string,
   commands: ReadonlyArray<string>,
@@ -97,23 +105,28 @@ export const look = Effect.fn("Machine.look")(function* (workspace: string) {
             ? `cannot be looked at (${workspace})`
             : `${bytes(free)} free for ${workspace}${free > 1e9 ? "" : "; a run may need 1 GB: free some, or give another --workspace"}`
       }),
-      program(
-        "c++",
-        ["g++", "c++", "clang++"],
-        "compiles the native engine",
-        "none: the native engine cannot be compiled here. On Debian or Ubuntu: apt-get install g++; then npx trainyard doctor --build-native"
-      ),
+      // On Windows the native engine comes from npm alone.
+      ...(process.platform === "win32"
+        ? []
+        : [
+            program(
+              "c++",
+              ["g++", "c++", "clang++"],
+              "compiles the native engine",
+              `none: the native engine cannot be compiled here. ${howToInstall("g++")}; then npx trainyard doctor --build-native`
+            )
+          ]),
       program(
         "gcc",
         ["gcc"],
         "checks the syntax of generated C",
-        "none: validate parses generated C and does not compile it. On Debian or Ubuntu: apt-get install gcc"
+        `none: validate parses generated C and does not compile it. ${howToInstall("gcc")}`
       ),
       program(
         "python3",
         ["python3"],
         "checks the syntax of generated Python",
-        "none: validate parses generated Python and does not compile it. On Debian or Ubuntu: apt-get install python3"
+        `none: validate parses generated Python and does not compile it. ${howToInstall("python3")}`
       ),
       program(
         "git",

@@ -138,24 +138,28 @@ const Status = Schema.fromJsonString(
   })
 )
 
-/** What scripts/build-native.mjs writes beside a platform package's addon. */
+/** What scripts/native/build.mjs writes beside a platform package's addon. */
 const PackageIdentity = Schema.fromJsonString(Schema.Struct({ identity: Schema.String }))
 
 /** Platforms that have a package with the compiled addon. */
-const published = ["linux-x64", "linux-arm64"]
+const published = ["linux-x64", "linux-arm64", "win32-x64"]
 const platform = `${process.platform}-${process.arch}`
 const packageName = `@trainyard/native-${platform}`
 
-const compileIt = inClone
-  ? "Run npm run setup."
-  : "Run npx trainyard doctor --build-native to compile it here."
+const installIt = `Install ${packageName} (npm leaves it out with --omit=optional)`
+
+const compileIt =
+  process.platform === "win32"
+    ? `${installIt}.`
+    : inClone
+      ? "Run npm run setup."
+      : "Run npx trainyard doctor --build-native to compile it here."
 
 /** What would make an engine that is simply not there run. */
-const getIt = inClone
-  ? compileIt
-  : published.includes(platform)
-    ? `Install ${packageName} (npm leaves it out with --omit=optional), or run npx trainyard doctor --build-native to compile it here.`
-    : compileIt
+const getIt =
+  inClone || process.platform === "win32" || !published.includes(platform)
+    ? compileIt
+    : `${installIt}, or run npx trainyard doctor --build-native to compile it here.`
 
 /** The build of this machine. */
 const local = (identity: string, debug: boolean): Found => {

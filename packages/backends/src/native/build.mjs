@@ -54,7 +54,14 @@ const unavailable = (why, hint, fingerprint) => {
 
 const main = async () => {
   mkdirSync(build, { recursive: true })
-  const compiler = process.platform === "win32" ? undefined : await findCompiler()
+  if (process.platform === "win32") {
+    unavailable(
+      "it is not compiled on Windows",
+      "Install @trainyard/native-win32-x64 where the processor is x64."
+    )
+    return
+  }
+  const compiler = await findCompiler()
   if (compiler === undefined) {
     const asked = process.env.CXX
     unavailable(

@@ -1,6 +1,6 @@
 /**
  * How the native engine's addon is compiled: its sources, flags and kernel paths, its identity, and where a build of this machine lies.
- * Used by build.mjs (this machine's compiler), by scripts/build-native.mjs (the platform packages) and by addon.ts, which looks for what they
+ * Used by build.mjs (this machine's compiler), by scripts/native/build.mjs (the platform packages) and by addon.ts, which looks for what they
  * made. Plain JavaScript for Node 20, because set-up runs it before anything else is there.
  */
 import { spawn } from "node:child_process"
@@ -80,8 +80,8 @@ const optimisation = (debug) =>
       ]
     : ["-O3", "-DNDEBUG"]
 
-const linking = (debug) => [
-  ...(process.platform === "darwin" ? ["-dynamiclib", "-undefined", "dynamic_lookup"] : ["-shared"]),
+const linking = (debug, platform = process.platform) => [
+  ...(platform === "darwin" ? ["-dynamiclib", "-undefined", "dynamic_lookup"] : ["-shared"]),
   "-pthread",
   ...(debug ? ["-fsanitize=address,undefined", ...wrapped(debug)] : [])
 ]
@@ -174,6 +174,7 @@ export const headers = () => {
  */
 export const compile = async ({
   arch = process.arch,
+  platform = process.platform,
   compiler,
   debug = false,
   include,
@@ -196,7 +197,7 @@ export const compile = async ({
       for (let file = queue.shift(); file !== undefined && failures.length === 0; file = queue.shift()) {
         const { code, output } = await run(compiler.program, [
           ...compiler.rest,
-          ...common,
+          ...common.filter((flag) => platform !== "win32" || flag !== "-fPIC"),
           ...optimisation(debug),
           ...(arch === "x64" ? (pathFlags[basename(file, ".cc")] ?? []) : []),
           `-I${include}`,
@@ -213,7 +214,7 @@ export const compile = async ({
     if (failures.length === 0) {
       const linked = await run(compiler.program, [
         ...compiler.rest,
-        ...linking(debug),
+        ...linking(debug, platform),
         ...link,
         ...units.map(objectOf),
         "-o",

@@ -1,7 +1,7 @@
 // A program as JavaScript describes it, read and checked.
 #pragma once
 
-#include <node_api.h>
+#include "nodeApi.h"
 
 #include "session.h"
 

@@ -1,7 +1,7 @@
 // JavaScript values in C++. Whatever is not as expected is thrown as a Fault.
 #pragma once
 
-#include <node_api.h>
+#include "nodeApi.h"
 
 #include <cstdint>
 #include <memory>

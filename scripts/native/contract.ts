@@ -1,8 +1,8 @@
-/** Runs the contract suite on every kernel path of a compiled addon that this processor has. For scripts/build-native.mjs. */
+/** Runs the contract suite on every kernel path of a compiled addon that this processor has. For scripts/native/build.mjs. */
 import { runContract } from "@trainyard/backends/contract"
 import { Effect } from "effect"
-import { loadFile } from "../packages/backends/src/native/addon.ts"
-import { make } from "../packages/backends/src/native/engine.ts"
+import { loadFile } from "../../packages/backends/src/native/addon.ts"
+import { make } from "../../packages/backends/src/native/engine.ts"
 
 /** Prints what was run, or what failed and sets the exit code. */
 export const check = async (file: string, expected: ReadonlyArray<string>): Promise<void> => {

@@ -1,18 +1,22 @@
 /** The platform packages of the native engine: what is checked before one is published, and what is said where none can be made. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, expect, test } from "vitest"
-import { identityOf } from "../../packages/backends/src/native/recipe.mjs"
+import { identityOf } from "../../../packages/backends/src/native/recipe.mjs"
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
+const root = fileURLToPath(new URL("../../..", import.meta.url))
 const place = mkdtempSync(join(tmpdir(), "trainyard-build-native-"))
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
 // Plain JavaScript, which no compiler has looked at.
-const { checkFile, installZig } = await import(new URL("../build-native.mjs", import.meta.url).href)
-const { readElf } = await import(new URL("../elf.mjs", import.meta.url).href)
+const script = (name: string) => import(new URL(`../../native/${name}`, import.meta.url).href)
+const { checkFile } = await script("inspect.mjs")
+const { installZig } = await script("zig.mjs")
+const { readElf } = await script("elf.mjs")
+const { readPe } = await script("pe.mjs")
+const { targetOf, targets } = await script("targets.mjs")
 
 test("without Python it says so and how to get it", () => {
   expect(() => installZig(join(place, "zig"), "no-such-python")).toThrow(
@@ -33,14 +37,36 @@ test.skipIf(process.platform !== "linux" || !existsSync(here))(
   }
 )
 
-for (const target of ["linux-x64", "linux-arm64"]) {
+test("a file that is no library of the target's system is refused", () => {
+  const file = join(place, "text.node")
+  writeFileSync(
+    file,
+    "no library, only text that is longer than a header would be, so that all fields can be read"
+  )
+  expect(() => readElf(file)).toThrow(`${file} is not a 64-bit little-endian ELF file.`)
+  expect(() => readPe(file)).toThrow(`${file} is not a PE file.`)
+})
+
+test("an unknown target is answered with those that there are", () => {
+  expect(() => targetOf("beos-x64")).toThrow(
+    "Say for what to compile: --target linux-x64 or --target linux-arm64 or --target win32-x64."
+  )
+})
+
+for (const [target, { arch, platform }] of Object.entries<{ arch: string; platform: string }>(targets)) {
   const folder = join(root, "packages", `native-${target}`)
   test.skipIf(!existsSync(join(folder, "trainyard.node")))(
     `the addon for ${target} keeps its promises (skipped where npm run build:native -- --target ${target} has not been run)`,
     () => {
-      expect(checkFile(join(folder, "trainyard.node"), target)).toMatch(/glibc 2\.\d+, \d kernel paths/)
+      expect(checkFile(join(folder, "trainyard.node"), target)).toMatch(
+        /, (?:glibc 2\.\d+|libraries of Windows alone), \d kernel paths/
+      )
       const { cpu, libc, os } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-      expect({ cpu, libc, os }).toEqual({ os: ["linux"], cpu: [target.slice(6)], libc: ["glibc"] })
+      expect({ cpu, libc, os }).toEqual({
+        os: [platform],
+        cpu: [arch],
+        libc: platform === "linux" ? ["glibc"] : undefined
+      })
       const { identity } = JSON.parse(readFileSync(join(folder, "identity.json"), "utf8"))
       if (identity !== identityOf())
         console.warn(
