@@ -25,3 +25,11 @@ export interface Launch {
   /** Each thread gives four neighbouring columns, as an array; thread x counts fours. */
   readonly four: boolean
 }
+
+/** What kernels may do in the mode that they are written for. */
+export interface Dialect {
+  /** They may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
+  readonly flat: boolean
+  /** How their products may give four outputs a thread: neighbouring columns, the same column of neighbouring rows, or not. */
+  readonly four: "columns" | "rows" | "no"
+}

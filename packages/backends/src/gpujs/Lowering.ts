@@ -6,19 +6,11 @@ import type { Inputs } from "../Backend.ts"
 import { rows, width } from "../program/operations/shape.ts"
 import type { DataType, Program, Shape, Step } from "../program/Program.ts"
 import { fuseLaunches, type Draft as LaunchDraft } from "./fuseLaunches.ts"
-import { firstRow, type Launch, type Value, wholeOf } from "./Launch.ts"
+import { type Dialect, firstRow, type Launch, type Value, wholeOf } from "./Launch.ts"
 import { readWholes } from "./readArguments.ts"
 import { stacksOf } from "./stacks.ts"
 
-export type { Launch, Value } from "./Launch.ts"
-
-/** What kernels may do in the mode that they are written for. */
-export interface Dialect {
-  /** They may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
-  readonly flat: boolean
-  /** How their products may give four outputs a thread: neighbouring columns, the same column of neighbouring rows, or not. */
-  readonly four: "columns" | "rows" | "no"
-}
+export type { Dialect, Launch, Value } from "./Launch.ts"
 
 /** A matrix that the host makes from the program's inputs before the run: token order, dropout masks, bias corrections. */
 export interface Upload {

@@ -4,8 +4,7 @@
  */
 import { rows, width } from "../program/operations/shape.ts"
 import type { Program } from "../program/Program.ts"
-import { firstRow, type Value, wholeOf } from "./Launch.ts"
-import type { Dialect } from "./Lowering.ts"
+import { type Dialect, firstRow, type Value, wholeOf } from "./Launch.ts"
 import { mostElements } from "./places.ts"
 
 /**
