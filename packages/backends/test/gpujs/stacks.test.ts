@@ -60,6 +60,13 @@ const trained = Effect.fnUntraced(function* (engine: Engine) {
   return seen
 }, Effect.scoped)
 
+const modes = await Promise.all(
+  (["webasm", "cpu", "webgpu"] as const).map(async (mode) => {
+    const engine = make({ mode })
+    return { mode, engine, here: await Effect.runPromise(engine.availability) }
+  })
+)
+
 describe("a parameter and its moments", () => {
   const gpu = { flat: true, four: "columns" } as const
 
@@ -78,15 +85,12 @@ describe("a parameter and its moments", () => {
     assert.deepStrictEqual(stacksOf(program, { flat: true, four: "rows" }), [names("gain")])
   })
 
-  for (const mode of ["webasm", "cpu", "webgpu"] as const) {
-    const engine = make({ mode })
-    it.live(`are what they are apart, in mode ${mode}`, (test) =>
+  for (const { engine, here, mode } of modes)
+    it.live.skipIf(!here.available)(`are what they are apart, in mode ${mode}`, () =>
       Effect.gen(function* () {
-        if (!(yield* engine.availability).available) return test.skip()
         const expected = yield* trained(reference)
         for (const [index, mine] of (yield* trained(engine)).entries())
           assert.isUndefined(difference(`result ${index}`, mine, expected[index]!, 1e-4))
       })
     )
-  }
 })
