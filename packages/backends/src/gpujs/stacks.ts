@@ -13,6 +13,9 @@ import { mostElements } from "./places.ts"
  */
 const most = ({ four }: Dialect): number => (four === "columns" ? mostElements : 2 ** 14)
 
+/** Most rows of a stack: gpu.js has 8 in a workgroup, and a GPU 65,535 of these along one dimension. */
+const mostRows = 8 * 65_535
+
 /** Inputs of `adamW` that it updates. */
 const updated = [0, 2, 3]
 
@@ -28,7 +31,8 @@ export const stacksOf = (
     const { shape } = tensors[names[0]!]!
     const isHeld = (name: string) => ["parameter", "state"].includes(tensors[name]!.role)
     if (!names.every((name) => isHeld(name) && !taken.has(name))) return []
-    if (names.length * rows(shape) * width(shape) > most(dialect)) return []
+    const height = names.length * rows(shape)
+    if (height > mostRows || height * width(shape) > most(dialect)) return []
     for (const name of names) taken.add(name)
     return [names]
   })

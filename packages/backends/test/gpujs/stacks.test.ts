@@ -71,13 +71,13 @@ describe("a parameter and its moments", () => {
   const gpu = { flat: true, four: "columns" } as const
 
   it("are one matrix on a GPU, where kernels can count its elements", () => {
-    const program = update({ small: [2, 3], large: [2 ** 12, 2 ** 11] })
+    const program = update({ small: [2, 3], large: [2 ** 12, 2 ** 11], tall: [200_000, 4] })
     assert.deepStrictEqual(stacksOf(program, gpu), [names("small")])
     const { given, launches } = lower(program, lowerings, gpu)
     assert.deepStrictEqual(given.find(({ names }) => names.includes("small"))?.value.rows, 6)
-    // The large one's are apart: a launch for each of three.
+    // Those of the others are apart, with a launch for the second moment.
     const updates = launches.filter(({ source }) => source.includes("0.95"))
-    assert.strictEqual(updates.length, 1 + 1)
+    assert.strictEqual(updates.length, 1 + 1 + 1)
   })
 
   it("are one matrix in WebAssembly where they are small", () => {
