@@ -13,6 +13,12 @@ const someFile = (folder: string): boolean => {
   }
 }
 
+/** What a system without a driver lacks. NVIDIA's comes without one where only its computing part is installed or given to a container. */
+export const withoutDriver = (nvidia: boolean): string =>
+  nvidia
+    ? "this system has an NVIDIA GPU but no Vulkan driver for it, which is in the graphics part of NVIDIA's driver, and in containers with NVIDIA_DRIVER_CAPABILITIES=all"
+    : "this system has no Vulkan driver"
+
 /**
  * What Vulkan lacks on this Linux system, undefined where nothing. Asked before the `webgpu` package is loaded, which would otherwise
  * complain on standard error. Other systems bring Metal or Direct3D 12.
@@ -29,7 +35,7 @@ export const missingVulkan = Effect.gen(function* () {
   if (
     ![...libraries, ...folders].some((folder) => folder !== "" && existsSync(join(folder, "libvulkan.so.1")))
   )
-    return "this system has no Vulkan loader (libvulkan.so.1)"
+    return "this system has no Vulkan loader (libvulkan.so.1, in Debian's package libvulkan1)"
   const named = `${yield* setting("VK_DRIVER_FILES")}:${yield* setting("VK_ICD_FILENAMES")}:${yield* setting("VK_ADD_DRIVER_FILES")}`
   if (named.split(":").some((file) => file !== "" && existsSync(file))) return undefined
   const data = [
@@ -40,5 +46,5 @@ export const missingVulkan = Effect.gen(function* () {
   ]
   return data.some((folder) => folder !== "" && someFile(join(folder, "vulkan/icd.d")))
     ? undefined
-    : "this system has no Vulkan driver"
+    : withoutDriver(existsSync("/dev/nvidiactl"))
 })

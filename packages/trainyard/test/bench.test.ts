@@ -23,6 +23,8 @@ describe("bench", () => {
     const env = { TRAINYARD_BACKEND: "cpu", TRAINYARD_THREADS: "1", TRAINYARD_PRECISION: "bf16" }
     const one = await trainyard({ directory, env }, "bench", "--json")
     expect(JSON.parse(one.stdout)).toEqual({ engine: "cpu", unavailable: "it offers precision f32 only" })
+    // Nothing was measured of what was asked for.
+    expect(one.code).toBe(2)
     const none = await trainyard({ directory, env: { TRAINYARD_THREADS: "none" } }, "bench")
     expect(none.code).toBe(2)
     expect(none.stderr).toBe('TRAINYARD_THREADS is "none": give a number from 1 to 64.\n')

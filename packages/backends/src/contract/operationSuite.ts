@@ -269,7 +269,7 @@ const updates = (contract: Contract): void => {
           d.given("learningRate", [1], Float32Array.of(0.1)),
           d.given("step", [1], Int32Array.of(1))
         ],
-        { beta1: 0.9, beta2: 0.95, epsilon: 1e-20, weightDecay: 0 }
+        { beta1: 0.9, beta2: 0.95, epsilon: 1e-40, weightDecay: 0 }
       )
       const one = d.done()
       const [out] = yield* runCases(contract.engine, contract.settings, [one])

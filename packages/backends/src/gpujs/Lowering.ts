@@ -6,17 +6,11 @@ import type { Inputs } from "../Backend.ts"
 import { rows, width } from "../program/operations/shape.ts"
 import type { DataType, Program, Shape, Step } from "../program/Program.ts"
 import { fuseLaunches, type Draft as LaunchDraft } from "./fuseLaunches.ts"
-import type { Launch, Value } from "./Launch.ts"
+import { type Dialect, firstRow, type Launch, type Value, wholeOf } from "./Launch.ts"
+import { readWholes } from "./readArguments.ts"
+import { stacksOf } from "./stacks.ts"
 
-export type { Launch, Value } from "./Launch.ts"
-
-/** What kernels may do in the mode that they are written for. */
-export interface Dialect {
-  /** They may read a matrix as one flat array: everywhere but in plain JavaScript, where it is nested ones. */
-  readonly flat: boolean
-  /** How their products may give four outputs a thread: neighbouring columns, the same column of neighbouring rows, or not. */
-  readonly four: "columns" | "rows" | "no"
-}
+export type { Dialect, Launch, Value } from "./Launch.ts"
 
 /** A matrix that the host makes from the program's inputs before the run: token order, dropout masks, bias corrections. */
 export interface Upload {
@@ -24,12 +18,18 @@ export interface Upload {
   readonly make: (inputs: Inputs) => Float32Array
 }
 
+/** A session tensor or f32 input as it is before the run, or several of the session's below one another. */
+export interface Given {
+  /** From the top. */
+  readonly names: ReadonlyArray<string>
+  readonly value: Value
+}
+
 export interface Lowered {
   readonly program: Program
   readonly launches: ReadonlyArray<Launch>
   readonly uploads: ReadonlyArray<Upload>
-  /** Session tensors and f32 inputs that the launches read, as they are before the run. */
-  readonly given: ReadonlyMap<string, Value>
+  readonly given: ReadonlyArray<Given>
   /** Last value of every tensor. */
   readonly final: ReadonlyMap<string, Value>
 }
@@ -60,6 +60,8 @@ export interface Context {
     body: string,
     four?: boolean
   ) => Value
+  /** Some rows of a value. */
+  readonly part: (of: Value, row: number, rows: number) => Value
   /** A matrix made on the host. The same key is the same matrix. */
   readonly upload: (
     key: string,
@@ -79,39 +81,49 @@ export const matrix = (shape: Shape): { readonly rows: number; readonly columns:
   columns: width(shape)
 })
 
-const argumentNames = "abcdefghijklmnop"
-
 /** What a program has been lowered to so far. */
 class Draft {
   readonly #program: Program
   readonly #launches: Array<LaunchDraft> = []
   readonly #uploads = new Map<string, Upload>()
-  readonly #given = new Map<string, Value>()
+  readonly #stacks: ReadonlyArray<ReadonlyArray<string>>
+  readonly #given: Array<Given> = []
   readonly #current = new Map<string, Value>()
   readonly #known = new Map<string, Value>()
   #count = 0
 
-  constructor(program: Program) {
+  constructor(program: Program, dialect: Dialect) {
     this.#program = program
+    this.#stacks = stacksOf(program, dialect)
   }
 
   /** A tensor's present value. */
   readonly read = (name: string): Value => {
     const value = this.#current.get(name)
     if (value !== undefined) return value
-    const fresh = { id: this.#count++, ...matrix(this.#program.tensors[name]!.shape) }
-    this.#given.set(name, fresh)
-    this.#current.set(name, fresh)
-    return fresh
+    const names = this.#stacks.find((stack) => stack.includes(name)) ?? [name]
+    const { columns, rows } = matrix(this.#program.tensors[name]!.shape)
+    const whole = { id: this.#count++, rows: rows * names.length, columns }
+    this.#given.push({ names, value: whole })
+    for (const [index, one] of names.entries())
+      this.#current.set(one, names.length === 1 ? whole : this.part(whole, index * rows, rows))
+    return this.#current.get(name)!
   }
 
+  readonly part: Context["part"] = (of, row, rows) => ({
+    id: this.#count++,
+    rows,
+    columns: of.columns,
+    part: { of: wholeOf(of), row: firstRow(of) + row }
+  })
+
   readonly launch: Context["launch"] = (rows, columns, inputs, body, four = false) => {
-    const key = `${rows} ${columns} ${inputs.map((input) => input.id).join()} ${body}`
+    const read = readWholes(inputs, body)
+    const key = `${rows} ${columns} ${read.inputs.map((input) => input.id).join()} ${read.body}`
     const before = this.#known.get(key)
     if (before !== undefined) return before
     const result = { id: this.#count++, rows, columns }
-    const names = [...argumentNames.slice(0, inputs.length)]
-    this.#launches.push({ names, inputs, body, result, four })
+    this.#launches.push({ ...read, result, four })
     this.#known.set(key, result)
     return result
   }
@@ -148,9 +160,10 @@ class Draft {
     const { outputs, tensors } = this.#program
     for (const name of outputs) this.read(name)
     const wanted = new Set(
-      [...this.#current].flatMap(([name, { id }]) => {
+      [...this.#current].flatMap(([name, value]) => {
         const role = tensors[name]?.role
-        return role === "parameter" || role === "state" || outputs.includes(name) ? [id] : []
+        const outlives = role === "parameter" || role === "state" || outputs.includes(name)
+        return outlives ? [wholeOf(value).id] : []
       })
     )
     return {
@@ -188,6 +201,7 @@ const contextOf = (draft: Draft, program: Program, step: Step, dialect: Dialect)
     },
     name: (input) => step.inputs[input]!,
     launch: draft.launch,
+    part: draft.part,
     upload: draft.upload,
     integers: draft.integers,
     put: (output, value) => {
@@ -203,7 +217,7 @@ export const lower = (
   lowerings: Readonly<Record<string, Lower | undefined>>,
   dialect: Dialect
 ): Lowered => {
-  const draft = new Draft(program)
+  const draft = new Draft(program, dialect)
   for (const step of program.steps) lowerings[step.operation]!(contextOf(draft, program, step, dialect))
   return draft.done()
 }

@@ -3,11 +3,31 @@
  * inputs and brings back its outputs, and nothing else crosses.
  */
 import type { Inputs } from "../Backend.ts"
-import type { Lowered, Value } from "./Lowering.ts"
+import { firstRow, type Value, wholeOf } from "./Launch.ts"
+import type { Given, Lowered } from "./Lowering.ts"
 import { asMatrix, type DeviceTensor, GPU, Input, type Kernel } from "./library.ts"
 import { flat, type Results, type Runnable, type Runs } from "./Runs.ts"
+import { argumentNames } from "./readArguments.ts"
 
-const copy = "function (a) { return a[this.thread.y][this.thread.x]; }"
+/** A session's tensor: rows of a matrix on the device, which may hold others too. */
+interface Held {
+  readonly tensor: DeviceTensor
+  readonly row: number
+}
+
+/** Puts rows of as many matrices, from these on, below one another. */
+const copy = (from: ReadonlyArray<number>, rows: number): string => {
+  const read = (index: number) =>
+    `${argumentNames[index]}[this.thread.y + ${from[index]! - index * rows}][this.thread.x]`
+  const others = from
+    .slice(1)
+    .map((_, at) => `if (this.thread.y >= ${(at + 1) * rows}) { value = ${read(at + 1)}; }`)
+  return `function (${[...argumentNames.slice(0, from.length)].join(", ")}) {
+let value = ${read(0)};
+${others.join("\n")}
+return value;
+}`
+}
 
 /** Kernels on the device, each compiled once for the shapes that it is launched with. */
 interface Device {
@@ -19,7 +39,11 @@ interface Device {
     four?: boolean
   ) => Promise<DeviceTensor>
   readonly upload: (values: Float32Array, rows: number, columns: number) => Promise<DeviceTensor>
+  /** Session tensors of this size below one another in a matrix of their own. */
+  readonly below: (held: ReadonlyArray<Held>, rows: number, columns: number) => Promise<DeviceTensor>
   readonly download: (tensor: DeviceTensor, rows: number, columns: number) => Promise<Float32Array>
+  /** The same of rows of a matrix, and through a kernel of the session's own, whatever made it. */
+  readonly read: (held: Held, rows: number, columns: number) => Promise<Float32Array>
 }
 
 const deviceOf = (gpu: InstanceType<typeof GPU>): Device => {
@@ -52,10 +76,28 @@ const deviceOf = (gpu: InstanceType<typeof GPU>): Device => {
     const result = (await kernel(...values)) as DeviceTensor
     return four ? asMatrix(result, rows, columns) : result
   }
+  const below: Device["below"] = (held, rows, columns) =>
+    launch(
+      copy(
+        held.map(({ row }) => row),
+        rows
+      ),
+      rows * held.length,
+      columns,
+      held.map(({ tensor }) => tensor)
+    )
   return {
     launch,
-    upload: (values, rows, columns) => launch(copy, rows, columns, [new Input(values, [columns, rows])]),
-    download: async (tensor, rows, columns) => flat(await tensor.toArray(), rows * columns)
+    below,
+    upload: (values, rows, columns) =>
+      launch(copy([0], rows), rows, columns, [new Input(values, [columns, rows])]),
+    download: async (tensor, rows, columns) => flat(await tensor.toArray(), rows * columns),
+    read: async (held, rows, columns) => {
+      const own = await below([held], rows, columns)
+      const values = flat(await own.toArray(), rows * columns)
+      own.delete()
+      return values
+    }
   }
 }
 
@@ -84,19 +126,28 @@ const lifetimesOf = (lowered: Lowered): Lifetimes => {
   const last = new Map<number, number>()
   for (const [index, { inputs, result }] of launches.entries())
     for (const { id } of [...inputs, result]) last.set(id, index)
-  for (const [, { id }] of wanted) last.set(id, launches.length)
+  for (const [, value] of wanted) last.set(wholeOf(value).id, launches.length)
   return { isKept, wanted, computed, last }
+}
+
+/** A matrix on the device that consists of session tensors from the top, if there is one. Below them it may have more. */
+const togetherOf = (held: ReadonlyArray<Held>, { rows }: Value): DeviceTensor | undefined => {
+  const { tensor } = held[0]!
+  const isTogether = held.every(
+    (one, index) => one.tensor.buffer === tensor.buffer && one.row === index * (rows / held.length)
+  )
+  return isTogether ? tensor : undefined
 }
 
 /** Runs a lowered program once. What it made is given back, unless it becomes the session's. */
 const runOnce = async (
-  { download, launch, upload }: Device,
+  { below, download, launch, read, upload }: Device,
   lowered: Lowered,
   { computed, isKept, last, wanted }: Lifetimes,
-  held: (name: string) => DeviceTensor,
+  held: (name: string) => Held,
   inputs: Inputs,
   signal: AbortSignal
-): Promise<Results<DeviceTensor>> => {
+): Promise<Results<Held>> => {
   const { launches, program, uploads } = lowered
   const values = new Map<number, DeviceTensor>()
   // What this run made and must give back, unless it becomes the session's.
@@ -111,11 +162,15 @@ const runOnce = async (
     own.delete(id)
   }
   try {
-    for (const [name, value] of lowered.given) {
-      const data = inputs[name]
-      if (data instanceof Float32Array) await make(value, upload(data, value.rows, value.columns))
-      else values.set(value.id, held(name))
+    const take = async ({ names, value }: Given) => {
+      const data = inputs[names[0]!]
+      if (data instanceof Float32Array) return make(value, upload(data, value.rows, value.columns))
+      const tensors = names.map(held)
+      const together = togetherOf(tensors, value)
+      if (together === undefined) return make(value, below(tensors, value.rows / names.length, value.columns))
+      values.set(value.id, together)
     }
+    for (const given of lowered.given) await take(given)
     for (const { make: compute, value } of uploads)
       await make(value, upload(compute(inputs), value.rows, value.columns))
     for (const [index, { four, inputs, result, source }] of launches.entries()) {
@@ -133,23 +188,27 @@ const runOnce = async (
       for (const { id } of [...inputs, result]) if (last.get(id) === index) dropped(id)
     }
     const outputs: Record<string, Float32Array> = {}
-    for (const [name, { columns, id, rows }] of wanted)
-      if (program.outputs.includes(name)) outputs[name] = await download(values.get(id)!, rows, columns)
-    const changed = new Map<string, DeviceTensor>()
-    for (const [name, { columns, id, rows }] of wanted) {
-      if (!isKept(name) || !computed.has(id)) continue
-      const mine = own.get(id)
-      // A value that two session tensors have become is the second one's copy.
-      changed.set(name, mine ?? (await launch(copy, rows, columns, [values.get(id)])))
-      own.delete(id)
+    const changed = new Map<string, Held>()
+    for (const [name, value] of wanted) {
+      const whole = wholeOf(value)
+      const one = { tensor: values.get(whole.id)!, row: firstRow(value) }
+      const isMade = computed.has(whole.id)
+      if (program.outputs.includes(name))
+        outputs[name] =
+          isMade && whole === value
+            ? await download(one.tensor, value.rows, value.columns)
+            : await read(one, value.rows, value.columns)
+      if (isKept(name) && isMade) changed.set(name, one)
     }
+    // From here on nothing fails: the session has these until it lets go of them.
+    for (const [name, { row, tensor }] of changed) changed.set(name, { tensor: tensor.clone(), row })
     return { changed, outputs }
   } finally {
     for (const tensor of own.values()) tensor.delete()
   }
 }
 
-const runnable = (device: Device, lowered: Lowered): Runnable<DeviceTensor> => {
+const runnable = (device: Device, lowered: Lowered): Runnable<Held> => {
   const lifetimes = lifetimesOf(lowered)
   let tail: Promise<unknown> = Promise.resolve()
   return {
@@ -165,20 +224,14 @@ const runnable = (device: Device, lowered: Lowered): Runnable<DeviceTensor> => {
   }
 }
 
-export const deviceRuns = (): Runs<DeviceTensor> => {
+export const deviceRuns = (): Runs<Held> => {
   const gpu = new GPU({ mode: "webgpu" })
   const device = deviceOf(gpu)
   return {
     dialect: { flat: true, four: "columns" },
-    keep: device.upload,
-    read: async (tensor, rows, columns) => {
-      // Read through a kernel of the session's own, whatever made the tensor.
-      const own = await device.launch(copy, rows, columns, [tensor])
-      const values = await device.download(own, rows, columns)
-      own.delete()
-      return values
-    },
-    release: (tensor) => tensor.delete(),
+    keep: async (values, rows, columns) => ({ tensor: await device.upload(values, rows, columns), row: 0 }),
+    read: device.read,
+    release: ({ tensor }) => tensor.delete(),
     prepare: (lowered) => runnable(device, lowered),
     close: () => gpu.destroy()
   }

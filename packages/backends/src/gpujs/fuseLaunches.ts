@@ -3,6 +3,7 @@
  * other kernel. Each launch costs a submission of its own on a GPU.
  */
 import type { Value } from "./Launch.ts"
+import { renamed } from "./readArguments.ts"
 
 /** A launch whose text is still apart. */
 export interface Draft {
@@ -30,10 +31,6 @@ const partsOf = (body: string): { readonly statements: string; readonly result: 
 }
 
 const count = (text: string, part: string) => text.split(part).length - 1
-
-/** Replaces names of arguments, all at once. */
-const renamed = (text: string, names: ReadonlyMap<string, string>) =>
-  text.replaceAll(/(?<![.\w])\w+(?=\[)/g, (name) => names.get(name) ?? name)
 
 /** The elements of `[x, y, …]`; those of one number are itself. */
 const elements = (result: string): ReadonlyArray<string> => {

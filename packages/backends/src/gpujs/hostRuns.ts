@@ -2,7 +2,8 @@
  * Runs lowered programs where there is no device: one gpu.js pipeline for the whole program, its tensors in the process's own
  * memory. In webasm mode gpu.js fuses the pipeline over one WebAssembly memory, with a pool of workers.
  */
-import type { Dialect, Launch, Lowered, Value } from "./Lowering.ts"
+import { firstRow, type Launch, type Value, wholeOf } from "./Launch.ts"
+import type { Dialect, Lowered } from "./Lowering.ts"
 import { GPU, type Handle, Input, type Kernel, type Pipeline } from "./library.ts"
 import { flat, type Runnable, type Runs } from "./Runs.ts"
 import { feedFours } from "./wide.ts"
@@ -36,30 +37,47 @@ const checkMode = (pipeline: Pipeline, mode: "webasm" | "cpu"): void => {
     throw new Error(`gpu.js did not fuse the program: ${pipeline.fallbackReason}`)
 }
 
+/** The numbers of arrays that are below one another. Where they were made together they are still so, and nothing is copied. */
+const below = (arrays: ReadonlyArray<Float32Array>): Float32Array => {
+  const first = arrays[0]!
+  if (arrays.length === 1) return first
+  const starts = arrays.map((_, index) => arrays.slice(0, index).reduce((sum, { length }) => sum + length, 0))
+  const total = starts.at(-1)! + arrays.at(-1)!.length
+  const isTogether = arrays.every(
+    ({ buffer, byteOffset }, index) =>
+      buffer === first.buffer && byteOffset === first.byteOffset + 4 * starts[index]!
+  )
+  if (isTogether) return new Float32Array(first.buffer, first.byteOffset, total)
+  const all = new Float32Array(total)
+  for (const [index, array] of arrays.entries()) all.set(array, starts[index]!)
+  return all
+}
+
 const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Array> => {
   const gpu = new GPU({ mode })
   const { fours, kernelFor } = kernelMaker(gpu)
 
   const read = new Set(lowered.launches.flatMap((launch) => launch.inputs.map((value) => value.id)))
-  const given = [...lowered.given].filter(([, value]) => read.has(value.id))
+  const given = lowered.given.filter(({ value }) => read.has(value.id))
   const computed = new Map(lowered.launches.map(({ result }) => [result.id, result]))
   // Every computed value that is wanted afterwards: outputs, and what session tensors have become.
   const wanted = [...lowered.final].filter(([name, value]) => {
     const role = lowered.program.tensors[name]?.role
     const kept = role === "parameter" || role === "state" || lowered.program.outputs.includes(name)
-    return kept && computed.has(value.id)
+    return kept && computed.has(wholeOf(value).id)
   })
+  const results = [...new Map(wanted.map(([, value]) => [wholeOf(value).id, wholeOf(value)])).values()]
 
   const orchestrate = (...handles: ReadonlyArray<Handle>): ReadonlyArray<Handle> => {
     const values = new Map<number, Handle>()
-    const places = [...given.map(([, value]) => value), ...lowered.uploads.map(({ value }) => value)]
+    const places = [...given.map(({ value }) => value), ...lowered.uploads.map(({ value }) => value)]
     for (const [index, { id }] of places.entries()) values.set(id, handles[index]!)
     for (const launch of lowered.launches)
       values.set(
         launch.result.id,
         kernelFor(launch)(...launch.inputs.map((input) => values.get(input.id))) as Handle
       )
-    return wanted.map(([, value]) => values.get(value.id)!)
+    return results.map(({ id }) => values.get(id)!)
   }
   // gpu.js hands out as many handles as the function declares parameters.
   Object.defineProperty(orchestrate, "length", { value: given.length + lowered.uploads.length })
@@ -73,22 +91,27 @@ const runnable = (lowered: Lowered, mode: "webasm" | "cpu"): Runnable<Float32Arr
         return value instanceof Float32Array ? value : held(name)
       }
       const asMatrix = (values: Float32Array, { columns, rows }: Value) => new Input(values, [columns, rows])
-      const results =
-        wanted.length === 0
+      const made =
+        results.length === 0
           ? []
           : await pipeline(
-              ...given.map(([name, value]) => asMatrix(tensor(name), value)),
+              ...given.map(({ names, value }) => asMatrix(below(names.map(tensor)), value)),
               ...lowered.uploads.map(({ make, value }) => asMatrix(make(inputs), value))
             )
-      if (wanted.length > 0) checkMode(pipeline, mode)
+      if (results.length > 0) checkMode(pipeline, mode)
+      const numbers = new Map(
+        results.map(({ columns, id, rows }, index) => [id, flat(made[index], rows * columns)])
+      )
       const changed = new Map<string, Float32Array>()
       const outputs: Record<string, Float32Array> = {}
-      wanted.forEach(([name, { columns, rows }], index) => {
-        const values = flat(results[index], rows * columns)
+      for (const [name, value] of wanted) {
+        const first = firstRow(value) * value.columns
+        const all = numbers.get(wholeOf(value).id)!
+        const values = all.subarray(first, first + value.rows * value.columns)
         const role = lowered.program.tensors[name]?.role
         if (role === "parameter" || role === "state") changed.set(name, values)
         if (lowered.program.outputs.includes(name)) outputs[name] = values.slice()
-      })
+      }
       for (const name of lowered.program.outputs) outputs[name] ??= tensor(name).slice()
       return { changed, outputs }
     },

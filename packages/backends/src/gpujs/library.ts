@@ -14,6 +14,8 @@ export interface DeviceTensor {
   readonly context: object
   readonly kernel: object
   readonly toArray: () => Promise<unknown>
+  /** The same buffer once more, which lives until both are deleted. */
+  readonly clone: () => DeviceTensor
   readonly delete: () => void
 }
 

@@ -101,6 +101,15 @@ const close = async (gpu: GPUDevice, library: GPU): Promise<void> => {
   await new Promise((resolve) => setImmediate(resolve, library))
 }
 
+/** What fails because the device is lost may fail before the news of the loss: by so much. */
+const newsMilliseconds = 100
+
+/** Why a device is lost; undefined where it is not, or was destroyed here. */
+const lossOf = async (gpu: GPUDevice, name: string): Promise<string | undefined> => {
+  const { message, reason } = await gpu.lost
+  return reason === "destroyed" ? undefined : sentence(message) || `${name} gives no reason`
+}
+
 /** Opens the adapter's device. Closing the scope waits for what it runs and gives everything back. */
 export const openDevice = ({
   adapter,
@@ -120,15 +129,14 @@ export const openDevice = ({
       (gpu) => Effect.promise(() => close(gpu, library))
     )
     let lost: string | undefined
-    void gpu.lost.then(({ message, reason }) => {
-      if (reason !== "destroyed") lost = sentence(message)
-    })
+    const loss = lossOf(gpu, name).then((why) => (lost = why))
+    const news = () => Promise.race([loss, new Promise((resolve) => setTimeout(resolve, newsMilliseconds))])
     const guarded: Device["guarded"] = (what, body) =>
       Effect.gen(function* () {
-        const result = yield* Effect.tryPromise({
-          try: (signal) => watched(gpu, () => body(signal)),
-          catch: (cause) => failure(`${what}: ${sentence(cause)}`)
-        })
+        const result = yield* Effect.promise((signal) =>
+          watched(gpu, () => body(signal)).catch((cause) => ({ error: sentence(cause), memory: false }))
+        )
+        if ("error" in result) yield* Effect.promise(news)
         if (lost !== undefined)
           return yield* failure(`the device was lost while ${what}: ${lost}`, { transient: true })
         if ("error" in result)

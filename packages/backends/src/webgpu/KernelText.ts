@@ -80,8 +80,9 @@ export class KernelText {
         program: "(step)",
         why: `${operation} needs ${groups * size} threads, and kernels count to ${mostThreads}; take a smaller batch or vocabulary`
       })
-    const x = Math.min(groups, mostGroups)
-    const y = Math.ceil(groups / x)
+    // As square as need be: fewer than `y` workgroups have nothing to do.
+    const y = Math.ceil(groups / mostGroups)
+    const x = Math.ceil(groups / y)
     const bound = [...this.#bound.values()]
     const code = [
       ...bound.map(

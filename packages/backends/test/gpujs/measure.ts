@@ -10,6 +10,8 @@ import { Console, Effect } from "effect"
 import { lossName, referenceShape, trainProgram } from "../../src/bench/gpt.ts"
 import { operationCount } from "../../src/bench/operationCount.ts"
 import { make } from "../../src/gpujs/engine.ts"
+import { type Dialect, lower } from "../../src/gpujs/Lowering.ts"
+import { lowerings } from "../../src/gpujs/lowerings.ts"
 import { sessionTensors, sizeOf } from "../../src/program/Program.ts"
 
 const [batch = 2, vocabulary = 2000, rounds = 3] = process.argv.slice(2).map(Number)
@@ -19,6 +21,8 @@ const tensors = sessionTensors(program)
 const tokens = batch * shape.time
 const scattered = (limit: number) =>
   Int32Array.from({ length: tokens }, (_, i) => (i * 2_654_435_761) % limit)
+
+const launches = (four: Dialect["four"]) => lower(program, lowerings, { flat: true, four }).launches.length
 
 const ready = Effect.fnUntraced(function* (plain: boolean) {
   const session = yield* make({ mode: "webasm", plain }).open(tensors, { threads: 2, precision: "f32" })
@@ -71,7 +75,7 @@ await Effect.runPromise(
       fast.push(yield* wide)
     }
     yield* Console.log(
-      `step of ${batch} × ${shape.time} tokens, vocabulary ${vocabulary}, medians of ${rounds}`
+      `step of ${batch} × ${shape.time} tokens, vocabulary ${vocabulary}, medians of ${rounds}; ${launches("rows")} launches, ${launches("columns")} on a GPU`
     )
     for (const what of ["clock", "processor"] as const) {
       const [theirs, ours] = [median(slow.map((time) => time[what])), median(fast.map((time) => time[what]))]

@@ -4,6 +4,7 @@ import { sizeNames, sizes } from "@trainyard/backends/bench/gpt"
 import { Console, Effect, Option, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as PyTorch from "../against/PyTorch.ts"
+import { codes, Ended } from "../ExitCode.ts"
 import { Output } from "../Output.ts"
 import * as Resolution from "../Resolution.ts"
 import * as RunOptions from "../RunOptions.ts"
@@ -143,6 +144,8 @@ export const bench = Command.make(
       Effect.ensuring(clear),
       Effect.onInterrupt(() => interrupted)
     )
+    // Why not has been said. The exit code tells a script, which asked for figures of this engine.
+    if (measurements.length === 0) return yield* new Ended({ code: codes.wrongUsage })
     yield* close
   })
 ).pipe(

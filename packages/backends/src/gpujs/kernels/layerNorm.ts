@@ -1,29 +1,28 @@
-/** Kernels for `layerNorm` and `layerNormBackward`. Means and such are [1, rows]. */
+/** Kernels for `layerNorm` and `layerNormBackward`. Means and such are [1, rows], two of them below one another where one launch makes both. */
 import type { Lower } from "../Lowering.ts"
 
 export const layerNorm: Lower = (context) => {
   const x = context.input(0)
   const width = x.columns
-  const mean = context.launch(
-    1,
+  const statistics = context.launch(
+    2,
     x.rows,
     [x],
     `let sum = 0.0;
 for (let c = 0; c < ${width}; c++) { sum += a[this.thread.x][c]; }
-return sum / ${width}.0;`
-  )
-  const rstd = context.launch(
-    1,
-    x.rows,
-    [x, mean],
-    `let sum = 0.0;
-const mean = b[0][this.thread.x];
-for (let c = 0; c < ${width}; c++) {
-  const d = a[this.thread.x][c] - mean;
-  sum += d * d;
+const mean = sum / ${width}.0;
+let value = mean;
+if (this.thread.y > 0) {
+  let squares = 0.0;
+  for (let c = 0; c < ${width}; c++) {
+    const d = a[this.thread.x][c] - mean;
+    squares += d * d;
+  }
+  value = 1.0 / Math.sqrt(squares / ${width}.0 + ${context.attribute("epsilon")});
 }
-return 1.0 / Math.sqrt(sum / ${width}.0 + ${context.attribute("epsilon")});`
+return value;`
   )
+  const [mean, rstd] = [context.part(statistics, 0, 1), context.part(statistics, 1, 1)]
   const scaled =
     "(a[this.thread.y][this.thread.x] - b[0][this.thread.y]) * c[0][this.thread.y] * d[0][this.thread.x]"
   context.put(
@@ -78,28 +77,15 @@ return rstd * (scaled - f[0][this.thread.y] - normal * f[1][this.thread.y]);`
       )
     )
   }
-  if (context.wants(1))
-    context.put(
-      1,
-      context.launch(
-        1,
-        width,
-        [dy, x, mean, rstd],
-        `let sum = 0.0;
-for (let r = 0; r < ${x.rows}; r++) { sum += a[r][this.thread.x] * (b[r][this.thread.x] - c[0][r]) * d[0][r]; }
-return sum;`
-      )
-    )
-  if (context.wants(2))
-    context.put(
-      2,
-      context.launch(
-        1,
-        width,
-        [dy],
-        `let sum = 0.0;
-for (let r = 0; r < ${x.rows}; r++) { sum += a[r][this.thread.x]; }
-return sum;`
-      )
-    )
+  const sumOf = (term: string) => `for (let r = 0; r < ${x.rows}; r++) { sum += ${term}; }`
+  const ofGain = sumOf("a[r][this.thread.x] * (b[r][this.thread.x] - c[0][r]) * d[0][r]")
+  const ofBias = sumOf("a[r][this.thread.x]")
+  const sums = (rows: number, lines: string) =>
+    context.launch(rows, width, [dy, x, mean, rstd], `let sum = 0.0;\n${lines}\nreturn sum;`)
+  if (context.wants(1) && context.wants(2)) {
+    const both = sums(2, `if (this.thread.y < 1) { ${ofGain} }\nif (this.thread.y > 0) { ${ofBias} }`)
+    context.put(1, context.part(both, 0, 1))
+    context.put(2, context.part(both, 1, 1))
+  } else if (context.wants(1)) context.put(1, sums(1, ofGain))
+  else if (context.wants(2)) context.put(2, sums(1, ofBias))
 }

@@ -1,53 +1,88 @@
 /** Kernels for `gradientNorm` and `adamW`. */
+
+import { wholeOf } from "../Launch.ts"
 import type { Context, Lower, Value } from "../Lowering.ts"
+import { argumentNames } from "../readArguments.ts"
+import { stackOf } from "../stacks.ts"
 
 /** NaN comes from the host: shading languages have no word for it. */
 const nan = () => Float32Array.of(Number.NaN)
 
-/** Tensors that one launch adds up, besides the sum so far: as many as every device binds. */
+/** Matrices that one launch reads, besides the sum so far: as many as every device binds. */
 const together = 6
 
-/** The sum of squares of each row of a matrix, as a row. */
-const squaresOf = (context: Context, gradient: Value): Value =>
-  context.launch(
-    1,
-    gradient.rows,
-    [gradient],
-    `let sum = 0.0;
-for (let c = 0; c < ${gradient.columns}; c++) {
-  const g = a[this.thread.x][c];
-  sum += g * g;
+/** Splits values so that each part reads at most `together` matrices. */
+const apart = (values: ReadonlyArray<Value>): ReadonlyArray<ReadonlyArray<Value>> => {
+  const parts: Array<Array<Value>> = []
+  let wholes = new Set<number>()
+  for (const value of values) {
+    const { id } = wholeOf(value)
+    if (parts.length === 0 || (wholes.size === together && !wholes.has(id))) {
+      parts.push([])
+      wholes = new Set()
+    }
+    wholes.add(id)
+    parts.at(-1)!.push(value)
+  }
+  return parts
 }
-return sum;`
-  )
 
-/** The sum of some rows' elements, or of their squares, and of what there was before. */
+/** The sums of squares of the rows of matrices of one size: a row for each of them. */
+const squaresOf = (context: Context, gradients: ReadonlyArray<Value>): Value => {
+  const { columns, rows } = gradients[0]!
+  const sums = gradients.map((_, index) => {
+    const sum = `for (let i = 0; i < ${columns}; i++) {
+  const element = ${argumentNames[index]}[this.thread.x][i];
+  sum += element * element;
+}`
+    return gradients.length === 1 ? sum : `if (this.thread.y == ${index}) {\n${sum}\n}`
+  })
+  return context.launch(
+    gradients.length,
+    rows,
+    gradients,
+    ["let sum = 0.0;", ...sums, "return sum;"].join("\n")
+  )
+}
+
+/** The sum of all elements, or of their squares, and of what there was before. */
 const sumOf = (
   context: Context,
   parts: ReadonlyArray<Value>,
   before: Value | undefined,
   squares: boolean
-) => {
-  const inputs = before === undefined ? parts : [...parts, before]
-  const lines = parts.map((part, index) => {
-    const value = `${"abcdefg"[index]}[0][r]`
-    return `for (let r = 0; r < ${part.columns}; r++) { sum += ${squares ? `${value} * ${value}` : value}; }`
+): Value => {
+  const lines = parts.map(({ columns, rows }, index) => {
+    const name = argumentNames[index]
+    const of = (row: string) => {
+      const value = `${name}[${row}][i]`
+      return `for (let i = 0; i < ${columns}; i++) { sum += ${squares ? `${value} * ${value}` : value}; }`
+    }
+    return rows === 1 ? of("0") : `for (let r = 0; r < ${rows}; r++) { ${of("r")} }`
   })
-  if (before !== undefined) lines.push(`sum += ${"abcdefg"[parts.length]}[0][0];`)
-  return context.launch(1, 1, inputs, ["let sum = 0.0;", ...lines, "return sum;"].join("\n"))
+  if (before !== undefined) lines.push(`sum += ${argumentNames[parts.length]}[0][0];`)
+  return context.launch(
+    1,
+    1,
+    before === undefined ? parts : [...parts, before],
+    ["let sum = 0.0;", ...lines, "return sum;"].join("\n")
+  )
 }
 
 export const gradientNorm: Lower = (context) => {
   const gradients = context.step.inputs.map((_, input) => context.input(input))
   const rows = gradients.filter((gradient) => gradient.rows === 1)
-  const matrices = gradients.filter((gradient) => gradient.rows > 1)
+  const sizes = Map.groupBy(
+    gradients.filter((gradient) => gradient.rows > 1),
+    ({ columns, rows }) => `${rows} ${columns}`
+  )
+  const matrices = [...sizes.values()].flatMap(apart)
   let total: Value | undefined
-  for (const [parts, squares] of [
-    [matrices.map((gradient) => squaresOf(context, gradient)), false],
+  for (const [values, squares] of [
+    [matrices.map((some) => squaresOf(context, some)), false],
     [rows, true]
   ] as const)
-    for (let first = 0; first < parts.length; first += together)
-      total = sumOf(context, parts.slice(first, first + together), total, squares)
+    for (const some of apart(values)) total = sumOf(context, some, total, squares)
   const norm = context.launch(1, 1, [total!], "return Math.sqrt(a[this.thread.y][this.thread.x]);")
   const maximum = context.attribute("maximum")
   context.put(0, norm)
@@ -67,51 +102,90 @@ return scale;`
 /** A smaller one is zero in float32, and zero by zero is no number. */
 const leastEpsilon = 1e-37
 
-export const adamW: Lower = (context) => {
-  const [parameter, gradient, firstMoment, secondMoment, scale, learningRate] = [
-    context.input(0),
-    context.input(1),
-    context.input(2),
-    context.input(3),
-    context.input(4),
-    context.input(5)
-  ]
-  const [beta1, beta2] = [context.attribute("beta1"), context.attribute("beta2")]
-  const step = context.name(6)
-  const corrections = context.upload(`corrections ${step} ${beta1} ${beta2}`, 1, 2, (inputs) => {
-    const count = inputs[step]![0]!
-    return Float32Array.of(1 / (1 - beta1 ** count), 1 / (1 - beta2 ** count))
-  })
+interface AdamW {
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  readonly decay: number
+}
+
+const isFinite = (scale: string) => `${scale}[0][0] > -3.0e38 && ${scale}[0][0] < 3.0e38`
+const mean = ({ beta1 }: AdamW, before: string) => `${beta1} * ${before} + ${1 - beta1} * g`
+const square = ({ beta2 }: AdamW, before: string) => `${beta2} * ${before} + ${1 - beta2} * g * g`
+
+/** The new `value` of a parameter by its moments m and v, corrected. */
+const moved = ({ decay, epsilon }: AdamW, rate: string) =>
+  `value - ${rate}[0][0] * (m / (Math.sqrt(v) + ${epsilon}) + ${decay} * value)`
+
+/** A parameter and its moments in one launch: `stack` has them below one another. */
+const stacked = (context: Context, settings: AdamW, stack: Value, corrections: Value): void => {
+  const { columns, rows } = context.input(0)
+  const all = context.launch(
+    stack.rows,
+    columns,
+    [stack, context.input(1), context.input(4), context.input(5), corrections],
+    `const part = Math.floor((this.thread.y + 0.5) / ${rows}.0);
+const row = this.thread.y - part * ${rows};
+let value = a[this.thread.y][this.thread.x];
+if (${isFinite("c")}) {
+  const g = c[0][0] * b[row][this.thread.x];
+  if (part < 1) {
+    const m = (${mean(settings, `a[row + ${rows}][this.thread.x]`)}) * e[0][0];
+    const v = (${square(settings, `a[row + ${2 * rows}][this.thread.x]`)}) * e[0][1];
+    value = ${moved(settings, "d")};
+  }
+  if (part == 1) { value = ${mean(settings, "value")}; }
+  if (part > 1) { value = ${square(settings, "value")}; }
+}
+return value;`
+  )
+  for (const part of [0, 1, 2]) context.put(part, context.part(all, part * rows, rows))
+}
+
+/** The same in a launch for each. */
+const separate = (context: Context, settings: AdamW, corrections: Value): void => {
+  const [parameter, gradient, scale] = [context.input(0), context.input(1), context.input(4)]
   const { columns, rows } = parameter
-  const moment = (before: Value, beta: number, power: string) =>
+  const moment = (before: Value, value: string) =>
     context.launch(
       rows,
       columns,
       [before, gradient, scale],
       `let moment = a[this.thread.y][this.thread.x];
-if (c[0][0] > -3.0e38 && c[0][0] < 3.0e38) {
+if (${isFinite("c")}) {
   const g = c[0][0] * b[this.thread.y][this.thread.x];
-  moment = ${beta} * moment + ${1 - beta} * ${power};
+  moment = ${value};
 }
 return moment;`
     )
-  const m = moment(firstMoment, beta1, "g")
-  const v = moment(secondMoment, beta2, "g * g")
-  context.put(
-    0,
-    context.launch(
-      rows,
-      columns,
-      [parameter, m, v, scale, learningRate, corrections],
-      `let value = a[this.thread.y][this.thread.x];
-if (d[0][0] > -3.0e38 && d[0][0] < 3.0e38) {
+  const m = moment(context.input(2), mean(settings, "moment"))
+  const v = moment(context.input(3), square(settings, "moment"))
+  const body = `let value = a[this.thread.y][this.thread.x];
+if (${isFinite("d")}) {
   const m = b[this.thread.y][this.thread.x] * f[0][0];
   const v = c[this.thread.y][this.thread.x] * f[0][1];
-  value = value - e[0][0] * (m / (Math.sqrt(v) + ${Math.max(leastEpsilon, context.attribute("epsilon"))}) + ${context.attribute("weightDecay")} * value);
+  value = ${moved(settings, "e")};
 }
 return value;`
-    )
-  )
+  context.put(0, context.launch(rows, columns, [parameter, m, v, scale, context.input(5), corrections], body))
   context.put(1, m)
   context.put(2, v)
+}
+
+export const adamW: Lower = (context) => {
+  const settings: AdamW = {
+    beta1: context.attribute("beta1"),
+    beta2: context.attribute("beta2"),
+    epsilon: Math.max(leastEpsilon, context.attribute("epsilon")),
+    decay: context.attribute("weightDecay")
+  }
+  const { beta1, beta2 } = settings
+  const step = context.name(6)
+  const corrections = context.upload(`corrections ${step} ${beta1} ${beta2}`, 1, 2, (inputs) => {
+    const count = inputs[step]![0]!
+    return Float32Array.of(1 / (1 - beta1 ** count), 1 / (1 - beta2 ** count))
+  })
+  const stack = stackOf([context.input(0), context.input(2), context.input(3)])
+  if (stack === undefined) separate(context, settings, corrections)
+  else stacked(context, settings, stack, corrections)
 }

@@ -3,7 +3,7 @@
  * the keys, another has a thread for each key and goes over the queries. See program/operations/attention.ts for the formulas.
  */
 import { literal } from "../formulas.ts"
-import { KernelText, type Value } from "../KernelText.ts"
+import { type Dispatch, KernelText, type Value } from "../KernelText.ts"
 import { type Context, type Result, store } from "../Lowering.ts"
 import {
   type Attention,
@@ -114,14 +114,14 @@ const queryGradient = (context: Context, all: Backward, delta: Value, gradient: 
   )
 }
 
-/** dk and dv: a thread has a key and its value, and the sums over the queries of all heads of its group. */
+/** The dispatch of dk and dv: a thread has a key and its value, and the sums over the queries of all heads of its group. */
 const keyGradient = (
   context: Context,
   all: Backward,
   delta: Value,
   dKey: Gradient | undefined,
   dValue: Gradient | undefined
-): void => {
+): Dispatch => {
   const { batch, dy, groups, heads, key, query, size, starts, time, value } = all
   const kernel = new KernelText()
   const parts = range(foursOf(size))
@@ -130,53 +130,51 @@ const keyGradient = (
   const kin = { row: "text", head: "queryHead", limit: `${time}` }
   const place = `(text * ${heads} + queryHead) * ${time} + t`
   const sees = starts === undefined ? "" : `if (u < ${kernel.read(starts)}[text * ${time} + t]) { continue; }`
-  context.dispatch(
-    kernel.done(context.step.operation, {
-      size: lanes,
-      groups: batch * groups * blocks,
-      declarations: [stripMemory("stripQ", size), stripMemory("stripG", size)],
-      body: [
-        ...numbered(kernel, all, groups, blocks),
-        `let u = min(block * ${lanes} + lane, ${time - 1});`,
-        `let base = ${baseOf(key, size, "text", "u", "head")};`,
-        `let baseV = ${baseOf(value, size, "text", "u", "head")};`,
-        ...parts.flatMap((c) => [
-          `let k${c} = ${four(k, "base", c, size)} * ${literal(1 / Math.sqrt(size))};`,
-          `let v${c} = ${four(v, "baseV", c, size)};`,
-          `var dk${c} = vec4f();`,
-          `var dv${c} = vec4f();`
-        ]),
-        `for (var queryHead = head * ${heads / groups}; queryHead < (head + 1) * ${heads / groups}; queryHead = queryHead + 1) {`,
-        // The first query of a strip that any key of the workgroup is seen by.
-        `let start = block * ${lanes} - (block * ${lanes}) % ${stripOf(size)};`,
-        `for (var strip = start; strip < ${time}; strip = strip + ${stripOf(size)}) {`,
-        ...load(kernel, "stripQ", query, size, kin),
-        ...load(kernel, "stripG", dy, size, kin),
-        "workgroupBarrier();",
-        `for (var one = max(0, u - strip); one < min(${stripOf(size)}, ${time} - strip); one = one + 1) {`,
-        "let t = strip + one;",
-        sees,
-        `let at = one * ${parts.length};`,
-        `let score = ${parts.map((c) => `dot(k${c}, stripQ[at + ${c}])`).join(" + ")};`,
-        `let dp = ${parts.map((c) => `dot(v${c}, stripG[at + ${c}])`).join(" + ")};`,
-        `let p = exp(score - ${kernel.read(all.logSumExp)}[${place}]);`,
-        `let ds = p * (dp - ${kernel.read(delta)}[${place}]);`,
-        ...parts.flatMap((c) => [
-          `dv${c} = dv${c} + p * stripG[at + ${c}];`,
-          `dk${c} = dk${c} + ds * stripQ[at + ${c}];`
-        ]),
-        "}",
-        "workgroupBarrier();",
-        "}",
-        "}",
-        `if (block * ${lanes} + lane < ${time}) {`,
-        ...parts.map((c) => `dk${c} = dk${c} * ${literal(1 / Math.sqrt(size))};`),
-        ...(dKey === undefined ? [] : put(kernel, dKey, "dk", size, { position: "u", head: "head" })),
-        ...(dValue === undefined ? [] : put(kernel, dValue, "dv", size, { position: "u", head: "head" })),
-        "}"
-      ]
-    })
-  )
+  return kernel.done(context.step.operation, {
+    size: lanes,
+    groups: batch * groups * blocks,
+    declarations: [stripMemory("stripQ", size), stripMemory("stripG", size)],
+    body: [
+      ...numbered(kernel, all, groups, blocks),
+      `let u = min(block * ${lanes} + lane, ${time - 1});`,
+      `let base = ${baseOf(key, size, "text", "u", "head")};`,
+      `let baseV = ${baseOf(value, size, "text", "u", "head")};`,
+      ...parts.flatMap((c) => [
+        `let k${c} = ${four(k, "base", c, size)} * ${literal(1 / Math.sqrt(size))};`,
+        `let v${c} = ${four(v, "baseV", c, size)};`,
+        `var dk${c} = vec4f();`,
+        `var dv${c} = vec4f();`
+      ]),
+      `for (var queryHead = head * ${heads / groups}; queryHead < (head + 1) * ${heads / groups}; queryHead = queryHead + 1) {`,
+      // The first query of a strip that any key of the workgroup is seen by.
+      `let start = block * ${lanes} - (block * ${lanes}) % ${stripOf(size)};`,
+      `for (var strip = start; strip < ${time}; strip = strip + ${stripOf(size)}) {`,
+      ...load(kernel, "stripQ", query, size, kin),
+      ...load(kernel, "stripG", dy, size, kin),
+      "workgroupBarrier();",
+      `for (var one = max(0, u - strip); one < min(${stripOf(size)}, ${time} - strip); one = one + 1) {`,
+      "let t = strip + one;",
+      sees,
+      `let at = one * ${parts.length};`,
+      `let score = ${parts.map((c) => `dot(k${c}, stripQ[at + ${c}])`).join(" + ")};`,
+      `let dp = ${parts.map((c) => `dot(v${c}, stripG[at + ${c}])`).join(" + ")};`,
+      `let p = exp(score - ${kernel.read(all.logSumExp)}[${place}]);`,
+      `let ds = p * (dp - ${kernel.read(delta)}[${place}]);`,
+      ...parts.flatMap((c) => [
+        `dv${c} = dv${c} + p * stripG[at + ${c}];`,
+        `dk${c} = dk${c} + ds * stripQ[at + ${c}];`
+      ]),
+      "}",
+      "workgroupBarrier();",
+      "}",
+      "}",
+      `if (block * ${lanes} + lane < ${time}) {`,
+      ...parts.map((c) => `dk${c} = dk${c} * ${literal(1 / Math.sqrt(size))};`),
+      ...(dKey === undefined ? [] : put(kernel, dKey, "dk", size, { position: "u", head: "head" })),
+      ...(dValue === undefined ? [] : put(kernel, dValue, "dv", size, { position: "u", head: "head" })),
+      "}"
+    ]
+  })
 }
 
 /** Appends the backward pass of the gradients that are wanted. */
@@ -191,6 +189,12 @@ export const attendBackward = (
 ): void => {
   const delta = deltaOf(context, all)
   if (wanted.query !== undefined) queryGradient(context, all, delta, wanted.query)
-  if (wanted.key !== undefined || wanted.value !== undefined)
-    keyGradient(context, all, delta, wanted.key, wanted.value)
+  if (wanted.key === undefined && wanted.value === undefined) return
+  const both = keyGradient(context, all, delta, wanted.key, wanted.value)
+  if (both.bound.length <= context.limits.buffers) {
+    context.dispatch(both)
+    return
+  }
+  context.dispatch(keyGradient(context, all, delta, wanted.key, undefined))
+  context.dispatch(keyGradient(context, all, delta, undefined, wanted.value))
 }

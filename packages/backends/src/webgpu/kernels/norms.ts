@@ -5,7 +5,9 @@
 import { literal } from "../formulas.ts"
 import { KernelText, type Value } from "../KernelText.ts"
 import { type Context, type Lower, type Result, store } from "../Lowering.ts"
-import { joined, lanesOf, reduceInto } from "./reduce.ts"
+import { joined, lanesOf } from "./reduce.ts"
+
+const range = (count: number): ReadonlyArray<number> => [...Array(count).keys()]
 
 /** Rows of `size` numbers that are each normalised. */
 interface Rows {
@@ -86,32 +88,73 @@ export const layerNorm: Lower = (context) => {
   )
 }
 
-/** Appends Σ over rows of a formula over `dy`, `x`, `mean` and `rstd`, by column. */
+/** Columns and rows that the threads of a workgroup take side by side where it sums over rows. */
+const [across, down] = [64, 4]
+
+/** Rows of a part, at least, and parts at most. */
+const [shortest, most] = [32, 64]
+
+/**
+ * Appends sums over rows, by column, of terms over row `r`, column `j` and element `at`: parts of the rows by one dispatch, where there are
+ * many, and the parts by another. All sums are taken together.
+ */
 const overRows = (
   context: Context,
   { rows, size }: Rows,
-  formula: string,
-  values: Readonly<Record<"dy" | "x" | "mean" | "rstd", Value>>,
-  result: Result | undefined
+  sums: ReadonlyArray<{ readonly term: (kernel: KernelText) => string; readonly result: Result }>
 ): void => {
-  if (result === undefined) return
-  const [each, byRow] = [
-    { offset: 0, strides: [1, size] },
-    { offset: 0, strides: [0, 1] }
-  ]
-  const names = ["dy", "x", "mean", "rstd"] as const
-  reduceInto(
-    context,
-    {
-      shape: [size, rows],
-      formula,
-      names,
-      views: [each, each, byRow, byRow, { offset: 0, strides: [1] }],
-      over: 1,
-      kind: "sum"
-    },
-    (index) => values[names[index]!],
-    result
+  if (sums.length === 0) return
+  const parts = Math.max(1, Math.min(most, Math.floor(rows / shortest)))
+  const chunk = Math.ceil(rows / parts)
+  const blocks = Math.ceil(size / across)
+  const lanes = across * down
+  const kernel = new KernelText()
+  const scratch = parts === 1 ? undefined : context.scratch(parts * sums.length * size)
+  const terms = sums.map(({ term }, index) => `sum${index} = sum${index} + ${term(kernel)};`)
+  const put = (index: number) => {
+    const total = range(down)
+      .map((row) => `partial${index}[lane + ${row * across}]`)
+      .join(" + ")
+    return scratch === undefined
+      ? store(kernel, sums[index]!.result, "j", `(${total})`)
+      : `${kernel.write(scratch)}[(part * ${sums.length} + ${index}) * ${size} + j] = ${total};`
+  }
+  const each = (text: (index: number) => string) => range(sums.length).map(text)
+  context.dispatch(
+    kernel.done(context.step.operation, {
+      size: lanes,
+      groups: parts * blocks,
+      declarations: each((index) => `var<workgroup> partial${index}: array<f32, ${lanes}>;`),
+      body: [
+        `let part = group / ${blocks};`,
+        `let row = lane / ${across};`,
+        `let j = (group - part * ${blocks}) * ${across} + lane - row * ${across};`,
+        ...each((index) => `var sum${index} = 0f;`),
+        `if (j < ${size}) {`,
+        `for (var r = part * ${chunk} + row; r < min(${rows}, (part + 1) * ${chunk}); r = r + ${down}) {`,
+        `let at = r * ${size} + j;`,
+        ...terms,
+        "}",
+        "}",
+        ...each((index) => `partial${index}[lane] = sum${index};`),
+        "workgroupBarrier();",
+        `if (lane < ${across} && j < ${size}) {`,
+        ...each(put),
+        "}"
+      ]
+    })
+  )
+  if (scratch === undefined) return
+  const last = new KernelText()
+  const from = last.read(scratch)
+  context.dispatch(
+    last.each(context.step.operation, sums.length * size, [
+      `let which = i / ${size};`,
+      `let j = i - which * ${size};`,
+      "var total = 0f;",
+      `for (var part = 0; part < ${parts}; part = part + 1) { total = total + ${from}[part * ${sums.length * size} + i]; }`,
+      ...each((index) => `if (which == ${index}) { ${store(last, sums[index]!.result, "j", "total")} }`)
+    ])
   )
 }
 
@@ -149,9 +192,15 @@ export const layerNormBackward: Lower = (context) => {
       ]
     )
   }
-  const values = { dy, x, mean, rstd }
-  overRows(context, rows, "dy * (x - mean) * rstd", values, context.output(1))
-  overRows(context, rows, "dy", values, context.output(2))
+  const [dGain, dBias] = [context.output(1), context.output(2)]
+  const normal = (kernel: KernelText) =>
+    `${kernel.read(dy)}[at] * (${kernel.read(x)}[at] - ${kernel.read(mean)}[r]) * ${kernel.read(rstd)}[r]`
+  overRows(context, rows, [
+    ...(dGain === undefined ? [] : [{ term: normal, result: dGain }]),
+    ...(dBias === undefined
+      ? []
+      : [{ term: (kernel: KernelText) => `${kernel.read(dy)}[at]`, result: dBias }])
+  ])
 }
 
 /** Statements for the reciprocal root of a run's mean square, `rstd`. */
@@ -187,5 +236,8 @@ export const rmsNormBackward: Lower = (context) => {
     ),
     dGain === undefined ? [] : [`${kernel.write(rstd)}[group] = rstd;`]
   )
-  overRows(context, rows, "dy * x * rstd", { dy, x, mean: rstd, rstd }, dGain)
+  if (dGain === undefined) return
+  const term = (kernel: KernelText) =>
+    `${kernel.read(dy)}[at] * ${kernel.read(x)}[at] * ${kernel.read(rstd)}[r]`
+  overRows(context, rows, [{ term, result: dGain }])
 }

@@ -75,6 +75,9 @@ export const gradientNorm: Lower = (context) => {
   )
 }
 
+/** A smaller one is zero on devices that have no denormal numbers, and zero by zero is no number. */
+const leastEpsilon = 1e-37
+
 export const adamW: Lower = (context) => {
   const [beta1, beta2] = [context.number("beta1"), context.number("beta2")]
   const step = context.step.inputs[6]!
@@ -104,7 +107,7 @@ export const adamW: Lower = (context) => {
       `let p = ${parameter}[i];`,
       `${mean}[i] = m;`,
       `${square}[i] = v;`,
-      `let change = m / ${corrected}[0] / (sqrt(v / ${corrected}[1]) + ${literal(context.number("epsilon"))});`,
+      `let change = m / ${corrected}[0] / (sqrt(v / ${corrected}[1]) + ${literal(Math.max(leastEpsilon, context.number("epsilon")))});`,
       `${parameter}[i] = p - ${rate}[0] * (change + ${literal(context.number("weightDecay"))} * p);`
     ])
   )
