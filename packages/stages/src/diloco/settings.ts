@@ -4,7 +4,7 @@ import { Effect, Schema, Struct } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import { integerSeed } from "../model/draws.ts"
 import type { Shard } from "../train/Batches.ts"
-import { positive, positiveInt, share } from "../train/numbers.ts"
+import { decayRate, positive, positiveInt } from "../train/numbers.ts"
 import type { DatasetFacts } from "../train/Plan.ts"
 import { fields, TrainConfig } from "../train/TrainConfig.ts"
 import { documentsOf } from "../train/train.ts"
@@ -61,7 +61,7 @@ export const innerExcluded = ["checkpointEvery", "keepLast"] as const
 /** Settings of the outer optimizer: see `outerOptimizer.ts`. */
 export const outerFields = {
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.7))),
-  momentum: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9)))
+  momentum: decayRate.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9)))
 }
 
 /** How the data is divided. */

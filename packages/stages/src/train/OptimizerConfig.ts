@@ -1,6 +1,14 @@
 /** Settings of the optimizer and of the learning rate. */
 import { Effect, Schema } from "effect"
-import { notNegative, part, positive, positiveInt, share, wholeNumber } from "./numbers.ts"
+import {
+  decayRate,
+  notNegative,
+  part,
+  positive,
+  positiveFloat32,
+  positiveInt,
+  wholeNumber
+} from "./numbers.ts"
 import { WeightDecay } from "./WeightDecay.ts"
 
 /** Settings of Muon. */
@@ -8,7 +16,7 @@ const MuonConfig = Schema.Struct({
   /** Muon's peak learning rate. It follows the schedule of `learningRate` in proportion. */
   learningRate: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.02))),
   /** Decay rate of the momentum. */
-  momentum: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.95))),
+  momentum: decayRate.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.95))),
   /** Whether the momentum looks ahead by one step (Nesterov). */
   nesterov: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(true))),
   /** Newton–Schulz steps that make the momentum orthogonal. */
@@ -68,11 +76,11 @@ export const optimizerFields = {
    */
   weightDecay: WeightDecay.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.1))),
   /** Decay rate of AdamW's first moment. */
-  beta1: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
+  beta1: decayRate.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.9))),
   /** Decay rate of AdamW's second moment. */
-  beta2: share.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
+  beta2: decayRate.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0.99))),
   /** Added to the denominator of AdamW's update. */
-  epsilon: positive.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
+  epsilon: positiveFloat32.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1e-8))),
   /** Gradient clipping: the largest norm of all gradients together. 0 does not clip. */
   gradientClip: notNegative.pipe(Schema.withDecodingDefaultKey(Effect.succeed(1)))
 } as const
