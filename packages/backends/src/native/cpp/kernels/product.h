@@ -4,7 +4,7 @@
 
 #include <initializer_list>
 
-#include "pack.h"
+#include "packRight.h"
 
 namespace trainyard {
 namespace {
@@ -137,10 +137,18 @@ static void packAllRight(Mode mode, const Matrix& b, int64_t k, int64_t n, float
   const Blocks blocks = blocksOf(k, mode);
   const int64_t panels = (n + panel - 1) / panel;
   const Range mine = share(panels * blocks.blocks, w.index, w.count);
-  for (int64_t i = mine.begin; i < mine.end; i++) {
-    const int64_t column = i / blocks.blocks, block = i % blocks.blocks;
-    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
-    packRight(mode, b, column * panel, columns, k, block, blocks.length(block), to + rightAt(blocks, panels, block, column));
+  for (int64_t i = mine.begin, next; i < mine.end; i = next) {
+    const int64_t column = i % panels, block = i / panels;
+    next = i + 1;
+    if (!b.transposed) {
+      const int64_t rest = panels - column < mine.end - i ? panels - column : mine.end - i;
+      next = i + (rest < panelsTogether ? rest : panelsTogether);
+    }
+    const int64_t end = (column + next - i) * panel, columns = (end < n ? end : n) - column * panel;
+    const int64_t units = blocks.length(block);
+    float* at = to + rightAt(blocks, panels, block, column);
+    if (b.transposed) packRight(mode, b, column * panel, columns, k, block, units, at);
+    else packRightRows(mode, b, column * panel, columns, k, block, units, at, units * panel);
   }
 }
 
@@ -245,23 +253,6 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
 #if defined(TRAINYARD_TILES)
   if (mode == paired) tilesClose();
 #endif
-}
-
-// The whole product. `packed` is a copy of B that outlives the step, or null: then B is packed into `right`.
-static void product(const Product& p, const Packed* packed, float* left, float* right, Worker& w) {
-  const Mode mode = modeOf(w.precision);
-  if (packed == nullptr) {
-    packAllRight(mode, p.b, p.k, p.n, right, w);
-  } else if (isStale(*packed, w)) {
-    packAllRight(mode, p.b, p.k, p.n, packed->data, w);
-    refreshed(*packed, w);
-  }
-  packAllLeft(mode, p.a, p.m, p.k, left, w);
-  w.barrier(w.pool);
-  multiply(mode, p, left, packed != nullptr ? packed->data : right, w);
-  if (!p.symmetric) return;
-  w.barrier(w.pool);
-  mirror(p, w);
 }
 
 }  // namespace
