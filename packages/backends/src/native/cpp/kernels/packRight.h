@@ -6,27 +6,39 @@
 namespace trainyard {
 namespace {
 
-// `count` numbers of row i from column n0 on, recomputed.
-FORCE void recompute(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
+// Numbers of row i from column n0 on, recomputed: all of a vector, or some.
+template <bool QUICK>
+FORCE vf recomputed(const Matrix& b, int64_t i, int64_t n0, int64_t some) {
   const Recomputed& how = *b.recomputed;
-  const float* from = b.data + i * b.row + n0;
-  for (int64_t j = 0; j < count; j += LANES) {
-    const int64_t some = count - j < LANES ? count - j : LANES;
-    vf v = load(from + j, some);
-    if (how.gelu) {
-      v = geluOf(v);
-    } else {
-      v = (v - all(how.means[i])) * all(how.rstds[i]) * load(how.gain + n0 + j, some);
-      if (how.bias != nullptr) v = v + load(how.bias + n0 + j, some);
-    }
-    store(to + j, v, some);
-  }
+  const vf v = part(b.data + i * b.row + n0, some);
+  if (how.gelu) return geluOf<QUICK>(v);
+  const vf n = (v - all(how.means[i])) * all(how.rstds[i]) * part(how.gain + n0, some);
+  return how.bias != nullptr ? n + part(how.bias + n0, some) : n;
+}
+
+// One unit of a panel, `count` columns of rows `at` and, in pairs, the next.
+FORCE void packUnit(Mode mode, const Matrix& b, int64_t at, bool both, int64_t n0, int64_t count, float* to) {
+  const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
+  if (b.recomputed == nullptr) return packAcross(mode, first, second, count, to);
+  const auto one = [&](int64_t j, int64_t some) __attribute__((always_inline)) -> vf {
+    if (mode == paired)
+      return pairsOf(recomputed<true>(b, at, n0 + j, some), both ? recomputed<true>(b, at + 1, n0 + j, some) : all(0.0f));
+    const vf v = recomputed<false>(b, at, n0 + j, some);
+    return mode == rounding ? rounded(v) : v;
+  };
+  int64_t j = 0;
+  for (; j + LANES <= count; j += LANES) store(to + j, one(j, LANES));
+  if (j < count) store(to + j, one(j, count - j), count - j);
 }
 
 // Panels that are packed together where B is not transposed: some hundred neighbouring numbers of a row.
 constexpr int64_t panelsTogether = 16;
-// Units ahead that are asked for there.
-constexpr int64_t rightAhead = 4;
+// Units ahead that are fetched there, into the second cache: the first could not wait for so many.
+constexpr int64_t rightAhead = 12;
+FORCE void fetchRows(const Matrix& b, int64_t first, int64_t end, int64_t count, int64_t column, int64_t columns) {
+  for (int64_t row = first; row < first + count && row < end; row++)
+    for (int64_t j = 0; j < columns; j += 16) __builtin_prefetch(b.data + row * b.row + column + j, 0, 2);
+}
 
 // Packs panels that begin at columns n0, n0 + panel .. below n0 + columns of one block along k, `apart` floats from one to the next: each row in
 // memory is read once, and not again for every panel.
@@ -38,24 +50,12 @@ static void packRightRows(Mode mode, const Matrix& b, int64_t n0, int64_t column
     const int64_t at = k0 + u * wide;
     const bool both = mode == paired && at + 1 < k;
     if (at < k)
-      for (int64_t i = 0; i < wide; i++) fetchRow(b, at + rightAhead * wide + i, k, n0, columns);
+      fetchRows(b, at + rightAhead * wide, k, wide, n0, columns);
     for (int64_t j = 0; j < columns; j += panel) {
       const int64_t some = columns - j < panel ? columns - j : panel;
       float* unit = to + j / panel * apart + u * panel;
-      int64_t done = 0;
-      if (at < k) {
-        const float *first = b.data + at * b.row + n0 + j, *second = both ? first + b.row : nullptr;
-        float made[2][panel];
-        if (b.recomputed != nullptr) {
-          recompute(b, at, n0 + j, some, made[0]);
-          if (both) recompute(b, at + 1, n0 + j, some, made[1]);
-          first = made[0];
-          second = both ? made[1] : nullptr;
-        }
-        packAcross(mode, first, second, some, unit);
-        done = some;
-      }
-      for (int64_t i = done; i < panel; i++) unit[i] = 0.0f;
+      if (at < k) packUnit(mode, b, at, both, n0 + j, some, unit);
+      for (int64_t i = at < k ? some : 0; i < panel; i++) unit[i] = 0.0f;
     }
   }
 }

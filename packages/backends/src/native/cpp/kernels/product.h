@@ -23,13 +23,15 @@ struct Product {
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
   // B is A transposed, and nothing is added but what is symmetric too: the part below the diagonal is that above it.
   bool symmetric;
+  // What gelu and silu give is rounded to bf16 next: they need not be exact beyond that.
+  bool quick;
   // c is alpha times the product plus beta times the residual.
   bool blends;
   float alpha, beta;
 };
 
 // The loop of `finishTile` for one kind of product: with gelu's values, with its slope, with factors, or with none of these.
-template <bool GELU, bool SLOPE, bool BLENDS = false>
+template <bool GELU, bool SLOPE, bool BLENDS, bool QUICK>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
@@ -44,13 +46,13 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
         if (bias != nullptr) v[j] = v[j] + load(bias + n0 + j * LANES);
         if (BLENDS) v[j] = all(p.alpha) * v[j] + all(p.beta) * load(residual + at + j * LANES);
         else if (residual != nullptr) v[j] = v[j] + load(residual + at + j * LANES);
-        if (gate != nullptr) v[j] = siluOf(load(gate + at + j * LANES)) * v[j];
+        if (gate != nullptr) v[j] = siluOf<QUICK>(load(gate + at + j * LANES)) * v[j];
       }
       vf g[panelVectors];
 #pragma GCC unroll 2
       for (int j = 0; j < panelVectors; j++) {
-        if (SLOPE) v[j] = v[j] * geluSlope(load(geluX + at + j * LANES));
-        if (GELU) g[j] = geluOf(v[j]);
+        if (SLOPE) v[j] = v[j] * geluSlope<QUICK>(load(geluX + at + j * LANES));
+        if (GELU) g[j] = geluOf<QUICK>(v[j]);
       }
 #pragma GCC unroll 2
       for (int j = 0; j < panelVectors; j++) {
@@ -69,17 +71,22 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
       if (bias != nullptr) v = v + from(bias + j);
       if (BLENDS) v = all(p.alpha) * v + all(p.beta) * from(residual + at);
       else if (residual != nullptr) v = v + from(residual + at);
-      if (gate != nullptr) v = siluOf(from(gate + at)) * v;
-      if (SLOPE) v = v * geluSlope(from(geluX + at));
+      if (gate != nullptr) v = siluOf<QUICK>(from(gate + at)) * v;
+      if (SLOPE) v = v * geluSlope<QUICK>(from(geluX + at));
       to(c + at, v);
-      if (GELU) to(gelu + at, geluOf(v));
+      if (GELU) to(gelu + at, geluOf<QUICK>(v));
     }
 }
+template <bool QUICK>
+FORCE void finishTileAs(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  if (p.gelu != nullptr) finishRows<true, false, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.geluX != nullptr) finishRows<false, true, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.gate != nullptr) finishRows<false, false, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.blends) finishRows<false, false, true, false>(p, m0, rows, n0, columns);
+  else if (p.bias != nullptr || p.residual != nullptr) finishRows<false, false, false, false>(p, m0, rows, n0, columns);
+}
 FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
-  if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
-  else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
-  else if (p.blends) finishRows<false, false, true>(p, m0, rows, n0, columns);
-  else if (p.bias != nullptr || p.residual != nullptr || p.gate != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
+  p.quick ? finishTileAs<true>(p, m0, rows, n0, columns) : finishTileAs<false>(p, m0, rows, n0, columns);
 }
 
 // Lets what a tile is finished with come while it is computed.
