@@ -25,21 +25,6 @@ FORCE size_t leftNeed(int64_t m, int64_t k, Mode mode, int workers) {
   return takesOwnRows(m, mode, workers) ? ownSize(mode) * (size_t)workers : leftSize(m, k, mode);
 }
 
-// A part of a matrix in memory that is fetched into the second cache, some of its rows at a time.
-struct Ahead {
-  const float* from;
-  int64_t row, rows, columns, step;
-  void fetchSome() {
-    const int64_t some = rows < step ? rows : step;
-    for (int64_t i = 0; i < some; i++, from += row)
-      for (int64_t j = 0; j < columns; j += 16) __builtin_prefetch(from + j, 0, 2);
-    rows -= some;
-  }
-};
-FORCE Ahead aheadOf(const float* from, int64_t row, int64_t rows, int64_t columns, int64_t parts) {
-  return {from, row, rows, columns, (rows + parts - 1) / parts};
-}
-
 // A worker's rows in chunks of strips.
 struct OwnRows {
   Range rows;

@@ -105,6 +105,21 @@ FORCE void fetchRow(const Matrix& a, int64_t row, int64_t rows, int64_t column, 
   for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(a.data + row * a.row + column + j);
 }
 
+// A part of a matrix in memory that is fetched into the second cache, some of its rows at a time.
+struct Ahead {
+  const float* from;
+  int64_t row, rows, columns, step;
+  void fetchSome() {
+    const int64_t some = rows < step ? rows : step;
+    for (int64_t i = 0; i < some; i++, from += row)
+      for (int64_t j = 0; j < columns; j += 16) __builtin_prefetch(from + j, 0, 2);
+    rows -= some;
+  }
+};
+FORCE Ahead aheadOf(const float* from, int64_t row, int64_t rows, int64_t columns, int64_t parts) {
+  return {from, row, rows, columns, (rows + parts - 1) / parts};
+}
+
 FORCE uint32_t pairOf(float low, float high) { return (roundedBits(low) >> 16) | (roundedBits(high) & 0xffff0000u); }
 FORCE float asFloat(uint32_t b) {
   float f;
