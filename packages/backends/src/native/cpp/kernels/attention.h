@@ -10,14 +10,17 @@ namespace {
 
 constexpr int64_t band = 32;
 
-// c [rows, n] (+)= a [rows, k] · b [k, n], all in a worker's memory; n a multiple of `panel`, rows of 8, k in units.
+// c [rows, n] (+)= a [rows, k] · b [k, n], all in a worker's memory; n a multiple of `panel`, rows of 8, k in units. Fetches what comes later, a
+// part with each tile.
 template <bool PAIRED>
 static void smallProduct(int64_t rows, int64_t n, int64_t k, const float* a, int64_t aRow, int64_t aStep, const float* b,
-                         int64_t bStep, float* c, int64_t cRow, bool add) {
+                         int64_t bStep, float* c, int64_t cRow, bool add, Ahead ahead = {}) {
   constexpr int high = registerRows >= 8 ? 8 : 4;
   for (int64_t i = 0; i < rows; i += high)
-    for (int64_t j = 0; j < n; j += panel)
-      registerTile<high, PAIRED>(k, a + i * aRow, aRow, aStep, b + j, bStep, c + i * cRow + j, cRow, add);
+    for (int64_t j = 0; j < n; j += panel) {
+      ahead.fetchSome();
+      registerTile<high, PAIRED, false>(k, a + i * aRow, aRow, aStep, b + j, bStep, c + i * cRow + j, cRow, add);
+    }
 }
 
 // Whether attention's products take pairs of bf16 too. On tiles they would have to be packed first, which costs more than it brings.

@@ -13,11 +13,12 @@ struct AttentionGradient {
   const Attended& a;
   const GroupShape& g;
   const bool adds;  // to the gradients of queries
-  const float scale;
+  const float scale, forExponent;
   float *kTransposed, *vTransposed, *k, *dk, *dv, *q, *dy, *dq, *across, *p, *dp, *dpAcross, *delta;
 
   AttentionGradient(const Attended& attended, bool addsToQueries, float* memory)
-      : a(attended), g(attended.g), adds(addsToQueries), scale(1.0f / std::sqrt((float)g.width)) {
+      : a(attended), g(attended.g), adds(addsToQueries), scale(1.0f / std::sqrt((float)g.width)),
+        forExponent(scoreScale<PAIRED>(g.width)) {
     kTransposed = memory;
     vTransposed = kTransposed + g.width * g.paddedTime;
     k = vTransposed + g.width * g.paddedTime;
@@ -48,15 +49,25 @@ struct AttentionGradient {
     for (int64_t r = 0; r < band; r++) {
       const int64_t t = at.first + r;
       const bool exists = r < at.rows;
-      const float known = exists ? logSumExp[t] : 0.0f;
-      const int64_t low = exists ? startOf(starts, t) : 1, high = exists ? t : 0;
-      for (int64_t u = 0; u < at.seen; u += LANES) {
-        float *score = p + r * g.paddedTime + u, *gradient = dp + r * g.paddedTime + u;
-        const vi visible = within(at.from + u, low, high);
-        const vf probability = select(visible, exponential(load(score) * all(scale) - all(known)), all(0.0f));
-        store(score, probability);
-        store(gradient, select(visible, probability * (load(gradient) - all(delta[r])) * all(scale), all(0.0f)));
+      const float known = exists ? (PAIRED ? log2e : 1.0f) * logSumExp[t] : 0.0f;
+      const int64_t low = exists ? startOf(starts, t) : 0;
+      float *scores = p + r * g.paddedTime, *gradients = dp + r * g.paddedTime;
+      if (!exists) {
+        std::memset(scores, 0, (size_t)at.seen * 4);
+        std::memset(gradients, 0, (size_t)at.seen * 4);
+        continue;
       }
+      const Visible v = visibleAt(at, low, t);
+      const auto one = [&](int64_t u, vi visible) __attribute__((always_inline)) {
+        const vf probability = select(visible, scoreExponential<PAIRED>(load(scores + u) * all(forExponent) - all(known)), all(0.0f));
+        store(scores + u, probability);
+        store(gradients + u, select(visible, probability * (load(gradients + u) - all(delta[r])) * all(scale), all(0.0f)));
+      };
+      overVisible(
+          v, [&](int64_t u) __attribute__((always_inline)) { one(u, within(at.from + u, low, t)); },
+          [&](int64_t u) __attribute__((always_inline)) { one(u, allInts(-1)); });
+      clearHidden(v, at.seen, scores);
+      clearHidden(v, at.seen, gradients);
     }
   }
 
@@ -78,28 +89,32 @@ struct AttentionGradient {
     pairAlong<PAIRED>(dy, band, wide, wide);
   }
 
-  void oneBand(int64_t b, int64_t head, int64_t index) {
+  void oneBand(int64_t b, int64_t head, int64_t index, const Next& next) {
     const int32_t* starts = a.starts == nullptr ? nullptr : a.starts + b * g.time;
     const Band at = bandAt(g, starts, index);
     take(at, b, head);
     const int64_t wide = g.paddedWidth, time = g.paddedTime, units = unitsOf(mode, g.width);
-    smallProduct<PAIRED>(band, at.seen, units, q, wide, 1, kTransposed + at.from, time, p, time, false);
-    smallProduct<PAIRED>(band, at.seen, units, dy, wide, 1, vTransposed + at.from, time, dp, time, false);
+    const auto ahead = [&](const Heads& h, int64_t tiles) { return headAhead(g, h, next.b, next.head * g.width, next.index * band, tiles); };
+    smallProduct<PAIRED>(band, at.seen, units, q, wide, 1, kTransposed + at.from, time, p, time, false, ahead(a.query, bandTiles(at.seen)));
+    smallProduct<PAIRED>(band, at.seen, units, dy, wide, 1, vTransposed + at.from, time, dp, time, false, ahead(a.dy, bandTiles(at.seen)));
     turn(at, starts, a.logSumExp + (b * g.heads + head) * g.time);
     pairRows<PAIRED>(p, band, at.seen, time, p);
     pairRows<PAIRED>(dp, band, at.seen, time, dpAcross);
     pairAlong<PAIRED>(dp, band, at.seen, time);
     if (a.dQuery.data != nullptr) {
-      smallProduct<PAIRED>(band, wide, unitsOf(mode, at.seen), dp, time, 1, k + unitsOf(mode, at.from) * wide, wide, dq, wide, false);
+      smallProduct<PAIRED>(band, wide, unitsOf(mode, at.seen), dp, time, 1, k + unitsOf(mode, at.from) * wide, wide, dq, wide, false,
+                           ahead(a.y, bandTiles(wide)));
       giveRows(g, dq, wide, a.dQuery.data + (b * g.time + at.first) * a.dQuery.row + head * g.width, a.dQuery.row, at.rows, adds);
     }
-    const int64_t queries = unitsOf(mode, band);
+    // And of the next group's keys and values as many rows as the band has.
+    const int64_t queries = unitsOf(mode, band), later = b * g.groups + head / g.perGroup() + 1, column = later % g.groups * g.width;
+    const int64_t tiles = bandTiles(wide) * at.seen / band;
     if (a.dKey.data != nullptr)
       smallProduct<PAIRED>(at.seen, wide, queries, PAIRED ? dpAcross : dp, 1, time, PAIRED ? across : q, wide, dk + at.from * wide, wide,
-                           true);
+                           true, headAhead(g, a.key, later / g.groups, column, at.first, tiles));
     if (a.dValue.data != nullptr)
       smallProduct<PAIRED>(at.seen, wide, queries, p, 1, time, PAIRED ? across + band / 2 * wide : dy, wide, dv + at.from * wide, wide,
-                           true);
+                           true, headAhead(g, a.value, later / g.groups, column, at.first, tiles));
   }
 
   // All bands of a segment of a group.
@@ -107,7 +122,7 @@ struct AttentionGradient {
     std::memset(dk, 0, (size_t)g.size() * 8);
     const Range bands = bandsOf(g, g.groupCost(), index, count);
     for (int64_t i = bands.begin; i < bands.end; i++)
-      oneBand(pair / g.groups, pair % g.groups * g.perGroup() + i / g.bands, i % g.bands);
+      oneBand(pair / g.groups, pair % g.groups * g.perGroup() + i / g.bands, i % g.bands, nextBand(g, pair * g.groupBands() + i));
   }
 };
 

@@ -125,7 +125,6 @@ FORCE void perform(int64_t count, float* to, F body) {
   for (; i + LANES <= count; i += LANES) store(to + i, body(i, (int64_t)LANES));
   if (i < count) store(to + i, body(i, count - i), count - i);
 }
-FORCE vf part(const float* from, int64_t some) { return some == LANES ? load(from) : load(from, some); }
 
 // to[i] = f(a[i], b[i], c[i]); those that f does not take are not looked at. `to` may be one of them.
 static void apply(int32_t function, int64_t count, const float* a, const float* b, const float* c, float* to) {

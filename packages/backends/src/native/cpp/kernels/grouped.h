@@ -8,6 +8,7 @@
 #pragma once
 
 #include "attention.h"
+#include "functions.h"
 
 namespace trainyard {
 namespace {
@@ -95,6 +96,13 @@ FORCE size_t groupedSums(const GroupShape& g) {
   return segments == 1 ? 0 : (size_t)(g.pairs() * segments * 2 * g.time * g.width);
 }
 
+// Rows of a head lie far apart: the processor fetches none ahead by itself. A band's rows are fetched during the products of the band before.
+FORCE Ahead headAhead(const GroupShape& g, const Heads& h, int64_t b, int64_t column, int64_t first, int64_t tiles) {
+  if (h.data == nullptr || b >= g.batch || first >= g.time) return {};
+  const int64_t rows = g.time - first < band ? g.time - first : band;
+  return aheadOf(h.data + (b * g.time + first) * h.row + column, h.row, rows, g.width, tiles);
+}
+
 // Rows [first, first + count) of a head, zero-padded; those from `time` on are zeros.
 static void takeRows(const GroupShape& g, const float* from, int64_t row, int64_t first, int64_t count, float* to) {
   for (int64_t t = first; t < first + count; t++, to += g.paddedWidth) {
@@ -102,9 +110,6 @@ static void takeRows(const GroupShape& g, const float* from, int64_t row, int64_
       std::memset(to, 0, (size_t)g.paddedWidth * 4);
       continue;
     }
-    // Rows of a head lie far apart.
-    if (t + rowsAhead < g.time)
-      for (int64_t d = 0; d < g.width; d += 16) __builtin_prefetch(from + (t + rowsAhead) * row + d);
     int64_t d = 0;
     for (; d + LANES <= g.width; d += LANES) store(to + d, load(from + t * row + d));
     if (d < g.width) store(to + d, load(from + t * row + d, g.width - d), g.width - d);
@@ -152,23 +157,84 @@ FORCE vi within(int64_t u, int64_t low, int64_t high) {
   return (at >= allInts((int32_t)low)) & (at <= allInts((int32_t)high));
 }
 
-// Scores of one query become exponentials; gives their sum and largest score.
+// What scores are multiplied with before their exponentials: in pairs, which are rounded, these are powers of 2.
+template <bool PAIRED>
+FORCE float scoreScale(int64_t width) {
+  return (PAIRED ? log2e : 1.0f) / std::sqrt((float)width);
+}
+template <bool PAIRED>
+FORCE vf scoreExponential(vf x) {
+  return PAIRED ? quickPower(x) : exponential(x);
+}
+
+// The vectors of a band's keys that one query sees something of, and of these the ones that it sees whole.
+struct Visible {
+  int64_t begin, whole, wholeEnd, end;
+};
+FORCE Visible visibleAt(const Band& b, int64_t low, int64_t high) {
+  Visible v;
+  v.begin = (low - b.from) / LANES * LANES;
+  v.whole = upTo(low - b.from, LANES);
+  v.wholeEnd = (high + 1 - b.from) / LANES * LANES;
+  v.end = upTo(high + 1 - b.from, LANES);
+  if (v.wholeEnd < v.whole) v.whole = v.wholeEnd = v.end;
+  return v;
+}
+// Calls some(u) for the vectors that are seen in part, and whole(u) for the others that are seen.
+template <typename S, typename W>
+FORCE void overVisible(const Visible& v, S some, W whole) {
+  for (int64_t u = v.begin; u < v.whole; u += LANES) some(u);
+  for (int64_t u = v.whole; u < v.wholeEnd; u += LANES) whole(u);
+  for (int64_t u = v.wholeEnd; u < v.end; u += LANES) some(u);
+}
+FORCE void clearHidden(const Visible& v, int64_t seen, float* row) {
+  for (int64_t u = 0; u < v.begin; u += LANES) store(row + u, all(0.0f));
+  for (int64_t u = v.end; u < seen; u += LANES) store(row + u, all(0.0f));
+}
+
+// Scores of one query become exponentials; gives their sum and largest score, scaled as they are.
+template <bool PAIRED>
 FORCE float softmaxRow(float* scores, const Band& b, int64_t start, int64_t t, float scale, float* most) {
+  const Visible v = visibleAt(b, start, t);
   vf m = all(-INFINITY);
-  for (int64_t u = 0; u < b.seen; u += LANES) {
-    const vf x = select(within(b.from + u, start, t), load(scores + u) * all(scale), all(-INFINITY));
-    store(scores + u, x);
-    m = maximum(m, x);
-  }
-  *most = largest(m);
+  overVisible(
+      v,
+      [&](int64_t u) __attribute__((always_inline)) {
+        const vf x = select(within(b.from + u, start, t), load(scores + u), all(-INFINITY));
+        store(scores + u, x);
+        m = maximum(x, m);
+      },
+      [&](int64_t u) __attribute__((always_inline)) { m = maximum(load(scores + u), m); });
+  *most = largest(m) * scale;
   vf total = all(0.0f);
-  for (int64_t u = 0; u < b.seen; u += LANES) {
-    const vf p = exponential(load(scores + u) - all(*most));
+  for (int64_t u = v.begin; u < v.end; u += LANES) {
+    const vf p = scoreExponential<PAIRED>(load(scores + u) * all(scale) - all(*most));
     store(scores + u, p);
     total = total + p;
   }
+  clearHidden(v, b.seen, scores);
   return sum(total);
 }
+
+// The log-sum-exps of a band's rows, from their sums and largest scores.
+template <bool PAIRED>
+static void giveLogSumExp(const Band& at, const float* totals, const float* mosts, float* to) {
+  for (int64_t r = 0; r < at.rows; r += LANES) {
+    const vf most = load(mosts + r) * all(PAIRED ? ln2 : 1.0f);
+    store(to + at.first + r, most + logarithmOf(load(totals + r)), at.rows - r < LANES ? at.rows - r : LANES);
+  }
+}
+
+// The band after one, in the order in which a worker takes them: counted through the heads of all groups. Beyond the last, b is the batch.
+struct Next {
+  int64_t b, head, index;
+};
+FORCE Next nextBand(const GroupShape& g, int64_t i) {
+  const int64_t pair = (i + 1) / g.groupBands();
+  return {pair / g.groups, pair % g.groups * g.perGroup() + (i + 1) % g.groupBands() / g.bands, (i + 1) % g.bands};
+}
+// Tiles of a band's product with so many columns.
+FORCE int64_t bandTiles(int64_t columns) { return band / (registerRows >= 8 ? 8 : 4) * (columns / panel); }
 
 template <bool PAIRED>
 static void attend(const Attended& a, Worker& w) {
@@ -177,7 +243,7 @@ static void attend(const Attended& a, Worker& w) {
   const int64_t wide = g.paddedWidth, time = g.paddedTime;
   float *kTransposed = w.local, *v = kTransposed + g.width * time, *q = v + g.size(), *out = q + band * wide;
   float* scores = out + band * wide;
-  const float scale = 1.0f / std::sqrt((float)g.width);
+  const float scale = scoreScale<PAIRED>(g.width);
   const Range mine = bandsOf(g, g.pairs() * g.groupCost(), w.index, w.count);
   int64_t held = -1;
   for (int64_t i = mine.begin; i < mine.end; i++) {
@@ -194,21 +260,28 @@ static void attend(const Attended& a, Worker& w) {
     const Band at = bandAt(g, starts, i % g.bands);
     takeRows(g, a.query.data + b * g.time * a.query.row + head * g.width, a.query.row, at.first, band, q);
     pairAlong<PAIRED>(q, band, wide, wide);
-    smallProduct<PAIRED>(band, at.seen, unitsOf(mode, g.width), q, wide, 1, kTransposed + at.from, time, scores, time, false);
-    float inverse[band];
+    const Next next = nextBand(g, i);
+    smallProduct<PAIRED>(band, at.seen, unitsOf(mode, g.width), q, wide, 1, kTransposed + at.from, time, scores, time, false,
+                         headAhead(g, a.query, next.b, next.head * g.width, next.index * band, bandTiles(at.seen)));
+    float totals[band], mosts[band];
     for (int64_t r = 0; r < band; r++) {
       const int64_t t = at.first + r < g.time ? at.first + r : g.time - 1;
-      float most;
-      const float total = softmaxRow(scores + r * time, at, startOf(starts, t), t, scale, &most);
-      inverse[r] = 1.0f / total;
-      if (r < at.rows && a.logSumExp != nullptr) a.logSumExp[(b * g.heads + head) * g.time + t] = most + std::log(total);
+      totals[r] = softmaxRow<PAIRED>(scores + r * time, at, startOf(starts, t), t, scale, mosts + r);
     }
+    if (a.logSumExp != nullptr) giveLogSumExp<PAIRED>(at, totals, mosts, a.logSumExp + (b * g.heads + head) * g.time);
     if (a.y.data == nullptr) continue;
     pairAlong<PAIRED>(scores, band, at.seen, time);
+    // And of the next group's keys and values as many rows as the band has.
+    const int64_t later = pair + 1, column = later % g.groups * g.width, tiles = bandTiles(wide);
+    const Ahead keys = headAhead(g, a.key, later / g.groups, column, at.first, tiles);
     smallProduct<PAIRED>(band, wide, unitsOf(mode, at.seen), scores, time, 1, v + unitsOf(mode, at.from) * wide, wide, out, wide,
-                         false);
-    for (int64_t r = 0; r < at.rows; r++)
-      for (int64_t d = 0; d < wide; d += LANES) store(out + r * wide + d, load(out + r * wide + d) * all(inverse[r]));
+                         false, keys);
+    Ahead values = headAhead(g, a.value, later / g.groups, column, at.first, 1);
+    values.fetchSome();
+    for (int64_t r = 0; r < at.rows; r++) {
+      const vf inverse = all(1.0f / totals[r]);
+      for (int64_t d = 0; d < wide; d += LANES) store(out + r * wide + d, load(out + r * wide + d) * inverse);
+    }
     giveRows(g, out, wide, a.y.data + (b * g.time + at.first) * a.y.row + head * g.width, a.y.row, at.rows, false);
   }
 }

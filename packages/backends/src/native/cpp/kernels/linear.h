@@ -34,6 +34,7 @@ static void linear(const Step& s, Worker& w) {
   p.residual = dataOf(s.inputs[3]);
   p.gate = dataOf(s.inputs[6]);
   p.gelu = dataOf(s.outputs[1]);
+  p.quick = modeOf(w.precision) == paired;
   // When only gelu(y) is wanted, y itself is computed in its place.
   p.c = s.outputs[0] != nullptr ? s.outputs[0]->data : p.gelu;
   if (s.transposed != nullptr && s.transposed->form == formInt8) fewInt8(p, *s.transposed, s.sameRows, w);
@@ -51,6 +52,7 @@ static void linearBackwardInput(const Step& s, Worker& w) {
   p.b = {weight->data, p.n, false};
   p.row = p.n;
   p.geluX = dataOf(s.inputs[2]);
+  p.quick = modeOf(w.precision) == paired;
   p.c = s.outputs[0]->data;
   p.add = adds(s, 0);
   product(p, s.straight, w.shared.left, w.shared.right, w);

@@ -56,12 +56,9 @@ struct LossByTokens {
     }
   }
 
-  // A token's numbers of a panel of rows lie far from the token's before: the processor fetches nothing ahead by itself. From beyond the
-  // second cache they take longer.
-  static constexpr int64_t farAhead = 32;
-  static void fetchTokens(const float* at, int64_t token, int64_t tokens) {
-    if (token < tokens)
-      for (int64_t j = 0; j < (PAIRED ? panel / 2 : panel); j += 16) __builtin_prefetch(at + token * stripRow + j, 1);
+  // What a block keeps of rows first .. last, whose numbers of a token lie far from the token's before: fetched during `tiles` tiles.
+  Ahead keptAhead(int64_t block, int64_t first, int64_t last, int64_t tiles) const {
+    return aheadOf(keptAt(first, block), stripRow, tokensOf(block), PAIRED ? (last - first + 1) / 2 : last - first, tiles);
   }
 
   // Logits of one panel of rows and one block of tokens become their exponentials.
@@ -83,11 +80,13 @@ struct LossByTokens {
       for (int64_t t = 0; t < tokens; t++)
         for (int j = 0; j < panelVectors; j++) m[j] = maximum(load(at + t * stripRow + j * LANES), m[j]);
     }
+    vf scaled[panelVectors];
+    for (int j = 0; j < panelVectors; j++) scaled[j] = m[j] * all(log2e);
     for (int64_t t = 0; t < tokens; t++) {
-      if (l.gradient) fetchTokens(kept, t + rowsAhead, tokens);
       vf e[panelVectors];
       for (int j = 0; j < panelVectors; j++) {
-        e[j] = exponential(load(at + t * stripRow + j * LANES) - m[j]);
+        const vf x = load(at + t * stripRow + j * LANES);
+        e[j] = PAIRED ? quickPower(x * all(log2e) - scaled[j]) : exponential(x - m[j]);
         if (!PAIRED) store(at + t * stripRow + j * LANES, e[j]);
         sums[j] = sums[j] + e[j];
       }
@@ -112,18 +111,25 @@ struct LossByTokens {
       const Strips of = stripsOf(tokensOf(block), full);
       const float *from = strips + (size_t)block * stripsSize(l, mode), *next = from + stripsSize(l, mode);
       const Strips after = stripsOf(block + 1 < l.blocks ? tokensOf(block + 1) : 0, full);
-      for (int64_t k = 0; k < alongWidth.blocks; k++) {
-        int64_t tile = 0;
-        for (int64_t row = mine.begin; row < end; row += panel)
-          for (int64_t i = 0; i < of.count; i++) {
-            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
-            fetchStrips(next + leftAt(after, k, 0, full), after.count * registerRows, alongWidth.length(k), tile++, tiles * of.count);
-            stripKernel<PAIRED, byRows>((int)count)(alongWidth.length(k), from + leftAt(of, k, i, full),
-                                                    right + rightAt(alongWidth, xPanels, k, row / panel),
-                                                    blockAt(row, block) + begin * stripRow, stripRow, k > 0);
+      const StripBegins begins = stripBeginsOf(of, 0, of.count);
+      // The next block's strips lie one after the other, those of all blocks along k.
+      Ahead ahead = aheadOf(next, stripRow, after.count * alongWidth.blocks * registerRows, alongWidth.length(0),
+                            tiles * of.count * alongWidth.blocks);
+      // A panel's logits become exponentials while they are near.
+      for (int64_t row = mine.begin; row < end; row += panel) {
+        Ahead kept = PAIRED && l.gradient ? keptAhead(block, row, row + panel, of.count * alongWidth.blocks) : Ahead{};
+        for (int64_t k = 0; k < alongWidth.blocks; k++) {
+          const float *a = from + leftAt(of, k, 0, full), *b = right + rightAt(alongWidth, xPanels, k, row / panel);
+          for (int64_t i = 0; i < of.count; i++, a += registerRows * stripRow) {
+            const int64_t begin = begins.at[i];
+            ahead.fetchSome();
+            kept.fetchSome();
+            stripKernel<PAIRED, byRows>((int)(begins.at[i + 1] - begin))(alongWidth.length(k), a, b,
+                                                                          blockAt(row, block) + begin * stripRow, stripRow, k > 0);
           }
+        }
+        exponentials(block, r0, row, end);
       }
-      for (int64_t row = mine.begin; row < end; row += panel) exponentials(block, r0, row, end);
     }
     for (int64_t row = mine.begin; row < end; row += LANES) finishRows(r0, row, end - row < LANES ? end - row : LANES);
   }
@@ -168,7 +174,6 @@ struct LossByTokens {
     for (int j = 0; j < panelVectors; j++) share[j] = load(shares + j * LANES);
     const int64_t tokens = tokensOf(block);
     for (int64_t t = 0; t < tokens; t++) {
-      fetchTokens(at, t + farAhead, tokens);
       for (int j = 0; j < panelVectors; j++) {
         float* to = at + t * stripRow + j * LANES;
         const vf g = select(share[j] != all(0.0f), load(to) * share[j], all(0.0f));
@@ -193,7 +198,6 @@ struct LossByTokens {
     for (int64_t t = 0; t < tokens; t += 2) {
       vf g[2][panelVectors];
       for (int64_t i = 0; i < 2; i++) {
-        fetchTokens(at, t + i + farAhead, tokens);
         if (t + i < tokens) loadPairs(at + (t + i) * stripRow, g[i]);
         for (int j = 0; j < panelVectors; j++)
           g[i][j] = t + i < tokens ? select(share[j] != all(0.0f), g[i][j] * share[j], all(0.0f)) : all(0.0f);
@@ -224,12 +228,16 @@ struct LossByTokens {
         const Strips of = stripsOf(last - first, full);
         const float* a = PAIRED ? ownGradients(first) : keptAt(first, block);
         p.c = dx->data + (r0 + first) * l.width;
-        int64_t tile = 0;
+        const StripBegins begins = stripBeginsOf(of, 0, of.count);
+        const int64_t next = block > 0 ? (int64_t)panelsSize(l, mode) : 0;
         const int64_t tiles = (l.width + panel - 1) / panel * of.count;
+        Ahead ahead = aheadOf(from - next, panel, next / panel, panel, tiles);
+        Ahead before = block > 0 ? keptAhead(block - 1, first, last, tiles) : Ahead{};
         for (int64_t n0 = 0; n0 < l.width; n0 += panel)
           for (int64_t i = 0; i < of.count; i++) {
-            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
-            if (block > 0) fetch(from - panelsSize(l, mode), (int64_t)panelsSize(l, mode), tile++, tiles);
+            const int64_t begin = begins.at[i], count = begins.at[i + 1] - begin;
+            ahead.fetchSome();
+            before.fetchSome();
             registerTileOf(stripKernel<PAIRED, apart>((int)count), p, units, a + begin, from + n0 * units, begin, count, n0,
                            l.width - n0 < panel ? l.width - n0 : panel, adds(s, 4) || block + 1 < l.blocks);
           }
@@ -256,16 +264,17 @@ struct LossByTokens {
     p.c = s.outputs[5]->data;
     for (int64_t first = tokens.begin; first < tokens.end; first += group) {
       const int64_t last = first + group < tokens.end ? first + group : tokens.end;
-      const int64_t next = stripBegin(of, last, full);
       const int64_t after = last + group < tokens.end ? last + group : tokens.end;
+      const StripBegins begins = stripBeginsOf(of, first, last);
+      const int64_t next = begins.at[last - first], ahead = stripBegin(of, after, full) - next;
       for (int64_t k = 0; k * depth < some; k++) {
         const int64_t rows = rowsOfBlock(k, some), units = unitsOf(mode, rows);
         const float* a = keptAt(k * depth, 0);
-        int64_t tile = 0;
+        Ahead nextTokens = aheadOf(a + next * stripRow, stripRow, ahead, units, xPanels * (last - first));
         for (int64_t n0 = 0; n0 < l.width; n0 += panel)
-          for (int64_t i = first; i < last; i++) {
-            const int64_t begin = stripBegin(of, i, full), count = stripBegin(of, i + 1, full) - begin;
-            fetchStrips(a + next * stripRow, stripBegin(of, after, full) - next, units, tile++, xPanels * (last - first));
+          for (int64_t i = 0; i < last - first; i++) {
+            const int64_t begin = begins.at[i], count = begins.at[i + 1] - begin;
+            nextTokens.fetchSome();
             registerTileOf(stripKernel<PAIRED, byRows>((int)count), p, units, a + begin * stripRow, straightAt(k) + n0 * units, begin, count,
                            n0, l.width - n0 < panel ? l.width - n0 : panel, adds(s, 5) || r0 > 0 || k > 0);
           }

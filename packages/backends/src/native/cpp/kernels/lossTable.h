@@ -55,39 +55,39 @@ static void packPanels(Mode mode, const float* from, int64_t rows, int64_t width
     }
 }
 
-// This worker's share of the table, as strips for the logits and, where x has a gradient, as panels for that.
+// This worker's share of the table, as strips for the logits and, where x has a gradient, as panels for that: block by block, so that a block is
+// near when it is read again.
 static void packTable(Mode mode, const LossShape& l, const float* table, bool asPanels, float* strips, float* panels, const Worker& w) {
   const Blocks alongWidth = blocksOf(l.width, mode);
-  const Range mine = share(l.blocks * blockStrips(), w.index, w.count);
-  for (int64_t i = mine.begin; i < mine.end; i++) {
-    const int64_t block = i / blockStrips(), strip = i % blockStrips();
-    const Strips s = stripsOf(l.tokensOf(block), full);
-    if (strip >= s.count) continue;
-    const int64_t begin = stripBegin(s, strip, full), count = stripBegin(s, strip + 1, full) - begin;
-    for (int64_t k = 0; k < alongWidth.blocks; k++)
-      packLeft(mode, {table + block * depth * l.width, l.width, false}, begin, count, l.width, k, alongWidth.length(k),
-               strips + (size_t)block * stripsSize(l, mode) + leftAt(s, k, strip, full));
-  }
-  if (!asPanels) return;
-  const int64_t blockUnits = unitsOf(mode, depth);
+  const int64_t each = blockStrips(), blockUnits = unitsOf(mode, depth);
+  const Range mine = share(l.blocks * each, w.index, w.count);
   const Range units = share(unitsOf(mode, l.v), w.index, w.count);
-  for (int64_t u = units.begin, next; u < units.end; u = next) {
-    const int64_t block = u / blockUnits, first = block * blockUnits;
-    next = first + blockUnits < units.end ? first + blockUnits : units.end;
-    packPanels(mode, table + block * depth * l.width, l.tokensOf(block), l.width, u - first, next - first,
-               panels + (size_t)block * panelsSize(l, mode));
+  for (int64_t block = 0; block < l.blocks; block++) {
+    const Strips s = stripsOf(l.tokensOf(block), full);
+    const float* from = table + block * depth * l.width;
+    for (int64_t strip = 0; strip < s.count; strip++) {
+      if (block * each + strip < mine.begin || block * each + strip >= mine.end) continue;
+      const int64_t begin = stripBegin(s, strip, full), count = stripBegin(s, strip + 1, full) - begin;
+      for (int64_t k = 0; k < alongWidth.blocks; k++)
+        packLeft(mode, {from, l.width, false}, begin, count, l.width, k, alongWidth.length(k),
+                 strips + (size_t)block * stripsSize(l, mode) + leftAt(s, k, strip, full));
+    }
+    const int64_t first = block * blockUnits, begin = units.begin > first ? units.begin : first;
+    const int64_t end = units.end < first + blockUnits ? units.end : first + blockUnits;
+    if (asPanels && begin < end)
+      packPanels(mode, from, l.tokensOf(block), l.width, begin - first, end - first, panels + (size_t)block * panelsSize(l, mode));
   }
 }
 
-// Fetches part `index` of `count` of a block's strips, of whose rows `units` are used.
-FORCE void fetchStrips(const float* strips, int64_t rows, int64_t units, int64_t index, int64_t count) {
-  const int64_t lines = (units + 15) / 16;
-  const Range part = share(rows * lines, (int)index, (int)count);
-  int64_t row = part.begin / lines, line = part.begin % lines;
-  for (int64_t i = part.begin; i < part.end; i++) {
-    __builtin_prefetch(strips + row * stripRow + line * 16, 0, 2);
-    if (++line == lines) line = 0, row++;
-  }
+// Where the strips of a block of tokens begin, and at last the block's end: known before, because a division takes as long as a part of a tile.
+constexpr int64_t mostBlockStrips = (depth + registerRows - 1) / registerRows;
+struct StripBegins {
+  int64_t at[mostBlockStrips + 1];
+};
+FORCE StripBegins stripBeginsOf(const Strips& s, int64_t first, int64_t last) {
+  StripBegins begins;
+  for (int64_t i = first; i <= last; i++) begins.at[i - first] = stripBegin(s, i, full);
+  return begins;
 }
 
 // Neighbouring numbers of a panel as pairs, and back.

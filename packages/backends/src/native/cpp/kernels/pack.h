@@ -105,6 +105,21 @@ FORCE void fetchRow(const Matrix& a, int64_t row, int64_t rows, int64_t column, 
   for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(a.data + row * a.row + column + j);
 }
 
+// A part of a matrix in memory that is fetched into the second cache, some of its rows at a time.
+struct Ahead {
+  const float* from;
+  int64_t row, rows, columns, step;
+  void fetchSome() {
+    const int64_t some = rows < step ? rows : step;
+    for (int64_t i = 0; i < some; i++, from += row)
+      for (int64_t j = 0; j < columns; j += 16) __builtin_prefetch(from + j, 0, 2);
+    rows -= some;
+  }
+};
+FORCE Ahead aheadOf(const float* from, int64_t row, int64_t rows, int64_t columns, int64_t parts) {
+  return {from, row, rows, columns, (rows + parts - 1) / parts};
+}
+
 FORCE uint32_t pairOf(float low, float high) { return (roundedBits(low) >> 16) | (roundedBits(high) & 0xffff0000u); }
 FORCE float asFloat(uint32_t b) {
   float f;
@@ -209,13 +224,22 @@ static __attribute__((noinline)) void transpose(const float* from, int64_t fromR
     for (int64_t j = 0; j < columns; j++) to[j * toRow + i] = from[i * fromRow + j];
 }
 
+// Rows ahead that are asked for where rows are packed along themselves.
+constexpr int64_t nextRows = 2;
+
 // Packs one strip of A (rows m0 .. m0 + rows) of one block along k.
 static void packLeft(Mode mode, const Matrix& a, int64_t m0, int64_t rows, int64_t k, int64_t block, int64_t units, float* to) {
   const int64_t wide = mode == paired ? 2 : 1;
   const int64_t k0 = block * depth * wide;
   if (!a.transposed) {
     const int64_t valid = k - k0 < units * wide ? k - k0 : units * wide;
-    for (int64_t i = 0; i < rows; i++) packAlong(mode, a.data + (m0 + i) * a.row + k0, valid, to + i * stripRow, units);
+    for (int64_t i = 0; i < rows; i++) {
+      const float* from = a.data + (m0 + i) * a.row + k0;
+      // Each row is a new place in memory: the processor fetches only the later part of it ahead by itself.
+      if (i + nextRows < rows)
+        for (int64_t j = 0; j < valid; j += 16) __builtin_prefetch(from + nextRows * a.row + j);
+      packAlong(mode, from, valid, to + i * stripRow, units);
+    }
 #if defined(TRAINYARD_TILES)
     if (mode == paired)
       for (int64_t i = rows; i < 32; i++) std::memset(to + i * stripRow, 0, (size_t)units * 4);
@@ -255,16 +279,18 @@ constexpr int64_t stripsTogether = 16;
 static void packLeftTransposed(Mode mode, const Matrix& a, const Strips& s, int64_t first, int64_t last, int64_t k, int64_t block,
                            int64_t units, float* to) {
   const int64_t wide = mode == paired ? 2 : 1, step = rowsOf(mode);
-  const int64_t m0 = stripBegin(s, first, mode), end = stripBegin(s, last, mode);
+  // Known before, because a division takes longer than packing a unit of a strip.
+  int64_t begins[stripsTogether + 1];
+  for (int64_t strip = first; strip <= last; strip++) begins[strip - first] = stripBegin(s, strip, mode);
+  const int64_t m0 = begins[0], end = begins[last - first];
+  float* const at0 = to + leftAt(s, block, first, mode);
   for (int64_t u = 0; u < units; u++) {
     const int64_t at = (block * depth + u) * wide;
     for (int64_t i = 0; i < wide; i++) fetchRow(a, at + rowsAhead / 2 * wide + i, k, m0, end - m0);
     const float *row = a.data + at * a.row, *second = mode == paired && at + 1 < k ? row + a.row : nullptr;
-    for (int64_t strip = first, m = m0; strip < last; strip++) {
-      const int64_t next = stripBegin(s, strip + 1, mode);
-      packAcross(mode, row + m, second == nullptr ? nullptr : second + m, next - m, to + leftAt(s, block, strip, mode) + u * step);
-      m = next;
-    }
+    float* unit = at0 + u * step;
+    for (int64_t i = 0; i < last - first; i++, unit += step * stripRow)
+      packAcross(mode, row + begins[i], second == nullptr ? nullptr : second + begins[i], begins[i + 1] - begins[i], unit);
   }
 }
 
@@ -277,64 +303,21 @@ FORCE bool turnsTogether(const Matrix& a, Mode mode) {
   return a.transposed;
 }
 
-// `count` numbers of row i from column n0 on, recomputed.
-FORCE void recompute(const Matrix& b, int64_t i, int64_t n0, int64_t count, float* to) {
-  const Recomputed& how = *b.recomputed;
-  const float* from = b.data + i * b.row + n0;
-  for (int64_t j = 0; j < count; j += LANES) {
-    const int64_t some = count - j < LANES ? count - j : LANES;
-    vf v = load(from + j, some);
-    if (how.gelu) {
-      v = geluOf(v);
-    } else {
-      v = (v - all(how.means[i])) * all(how.rstds[i]) * load(how.gain + n0 + j, some);
-      if (how.bias != nullptr) v = v + load(how.bias + n0 + j, some);
-    }
-    store(to + j, v, some);
-  }
-}
-
-// Packs one panel of B (columns n0 .. n0 + columns) of one block along k.
-static void packRight(Mode mode, const Matrix& b, int64_t n0, int64_t columns, int64_t k, int64_t block, int64_t units,
-                      float* to) {
-  const int64_t wide = mode == paired ? 2 : 1;
-  const int64_t k0 = block * depth * wide;
-  if (!b.transposed) {
-    for (int64_t u = 0; u < units; u++) {
-      const int64_t at = k0 + u * wide;
-      int64_t done = 0;
-      if (at < k) {
-        const bool both = mode == paired && at + 1 < k;
-        for (int64_t i = 0; i < wide; i++) fetchRow(b, at + packedAhead(mode) + i, k, n0, columns);
-        const float *first = b.data + at * b.row + n0, *second = both ? first + b.row : nullptr;
-        float made[2][panel];
-        if (b.recomputed != nullptr) {
-          recompute(b, at, n0, columns, made[0]);
-          if (both) recompute(b, at + 1, n0, columns, made[1]);
-          first = made[0];
-          second = both ? made[1] : nullptr;
-        }
-        packAcross(mode, first, second, columns, to + u * panel);
-        done = columns;
-      }
-      for (int64_t i = done; i < panel; i++) to[u * panel + i] = 0.0f;
+// Strips of rows from `first` on, of one block along k, as if it were the only one.
+static void packLeftRows(Mode mode, const Matrix& a, const Strips& s, int64_t first, int64_t k, int64_t block, int64_t units,
+                         float* to) {
+  Matrix from = a;
+  from.data += a.transposed ? first : first * a.row;
+  if (turnsTogether(a, mode)) {
+    for (int64_t strip = 0; strip < s.count; strip += stripsTogether) {
+      const int64_t end = strip + stripsTogether < s.count ? strip + stripsTogether : s.count;
+      packLeftTransposed(mode, from, s, strip, end, k, block, units, to - leftAt(s, block, 0, mode));
     }
     return;
   }
-  // Each column of B is a row in memory: units along it, then transposed, `LANES` units of `panel` columns at a time.
-  float along[panel][16];
-  const int64_t valid = k - k0;
-  for (int64_t u = 0; u < units; u += 16) {
-    const int64_t some = units - u < 16 ? units - u : 16;
-    for (int64_t i = 0; i < panel; i++) {
-      if (i < columns) {
-        const int64_t left = valid - u * wide;
-        packAlong(mode, b.data + (n0 + i) * b.row + k0 + u * wide, left < some * wide ? left : some * wide, along[i], some);
-      } else {
-        std::memset(along[i], 0, sizeof along[i]);
-      }
-    }
-    transpose(&along[0][0], 16, panel, some, to + u * panel, panel);
+  for (int64_t strip = 0; strip < s.count; strip++) {
+    const int64_t begin = stripBegin(s, strip, mode);
+    packLeft(mode, from, begin, stripBegin(s, strip + 1, mode) - begin, k, block, units, to + leftAt(s, 0, strip, mode));
   }
 }
 

@@ -82,7 +82,7 @@ static void needOfFamily(const Step& s, Mode mode, int workers, Need* need) {
       const StridedShape shape = stridedShape(s, mode, workers);
       atLeast(need->local, shape.own());
       if (shape.isAlone) break;
-      atLeast(need->left, shape.left);
+      atLeast(need->left, shape.symmetric ? shape.left : shape.shared);
       atLeast(need->right, shape.right);
       break;
     }
@@ -116,7 +116,7 @@ static void needOfStep(const Step* step, Precision precision, int workers, Need*
   const Step& s = *step;
   const Mode mode = modeOf(precision);
   const auto forProduct = [&](int64_t m, int64_t k, int64_t n, bool packed) {
-    atLeast(need->left, leftSize(m, k, mode));
+    atLeast(need->left, leftNeed(m, k, mode, workers));
     if (!packed) atLeast(need->right, rightSize(k, n, mode));
   };
   switch (s.operation) {

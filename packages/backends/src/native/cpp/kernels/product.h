@@ -4,7 +4,7 @@
 
 #include <initializer_list>
 
-#include "pack.h"
+#include "packRight.h"
 
 namespace trainyard {
 namespace {
@@ -23,13 +23,15 @@ struct Product {
   const float* geluX;     // [M, N]: c is multiplied with the slope of gelu there
   // B is A transposed, and nothing is added but what is symmetric too: the part below the diagonal is that above it.
   bool symmetric;
+  // What gelu and silu give is rounded to bf16 next: they need not be exact beyond that.
+  bool quick;
   // c is alpha times the product plus beta times the residual.
   bool blends;
   float alpha, beta;
 };
 
 // The loop of `finishTile` for one kind of product: with gelu's values, with its slope, with factors, or with none of these.
-template <bool GELU, bool SLOPE, bool BLENDS = false>
+template <bool GELU, bool SLOPE, bool BLENDS, bool QUICK>
 static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
   const float *bias = p.bias, *residual = p.residual, *geluX = p.geluX, *gate = p.gate;
   float *c = p.c, *gelu = p.gelu;
@@ -44,13 +46,13 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
         if (bias != nullptr) v[j] = v[j] + load(bias + n0 + j * LANES);
         if (BLENDS) v[j] = all(p.alpha) * v[j] + all(p.beta) * load(residual + at + j * LANES);
         else if (residual != nullptr) v[j] = v[j] + load(residual + at + j * LANES);
-        if (gate != nullptr) v[j] = siluOf(load(gate + at + j * LANES)) * v[j];
+        if (gate != nullptr) v[j] = siluOf<QUICK>(load(gate + at + j * LANES)) * v[j];
       }
       vf g[panelVectors];
 #pragma GCC unroll 2
       for (int j = 0; j < panelVectors; j++) {
-        if (SLOPE) v[j] = v[j] * geluSlope(load(geluX + at + j * LANES));
-        if (GELU) g[j] = geluOf(v[j]);
+        if (SLOPE) v[j] = v[j] * geluSlope<QUICK>(load(geluX + at + j * LANES));
+        if (GELU) g[j] = geluOf<QUICK>(v[j]);
       }
 #pragma GCC unroll 2
       for (int j = 0; j < panelVectors; j++) {
@@ -69,17 +71,22 @@ static void finishRows(const Product& p, int64_t m0, int64_t rows, int64_t n0, i
       if (bias != nullptr) v = v + from(bias + j);
       if (BLENDS) v = all(p.alpha) * v + all(p.beta) * from(residual + at);
       else if (residual != nullptr) v = v + from(residual + at);
-      if (gate != nullptr) v = siluOf(from(gate + at)) * v;
-      if (SLOPE) v = v * geluSlope(from(geluX + at));
+      if (gate != nullptr) v = siluOf<QUICK>(from(gate + at)) * v;
+      if (SLOPE) v = v * geluSlope<QUICK>(from(geluX + at));
       to(c + at, v);
-      if (GELU) to(gelu + at, geluOf(v));
+      if (GELU) to(gelu + at, geluOf<QUICK>(v));
     }
 }
+template <bool QUICK>
+FORCE void finishTileAs(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
+  if (p.gelu != nullptr) finishRows<true, false, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.geluX != nullptr) finishRows<false, true, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.gate != nullptr) finishRows<false, false, false, QUICK>(p, m0, rows, n0, columns);
+  else if (p.blends) finishRows<false, false, true, false>(p, m0, rows, n0, columns);
+  else if (p.bias != nullptr || p.residual != nullptr) finishRows<false, false, false, false>(p, m0, rows, n0, columns);
+}
 FORCE void finishTile(const Product& p, int64_t m0, int64_t rows, int64_t n0, int64_t columns) {
-  if (p.gelu != nullptr) finishRows<true, false>(p, m0, rows, n0, columns);
-  else if (p.geluX != nullptr) finishRows<false, true>(p, m0, rows, n0, columns);
-  else if (p.blends) finishRows<false, false, true>(p, m0, rows, n0, columns);
-  else if (p.bias != nullptr || p.residual != nullptr || p.gate != nullptr) finishRows<false, false>(p, m0, rows, n0, columns);
+  p.quick ? finishTileAs<true>(p, m0, rows, n0, columns) : finishTileAs<false>(p, m0, rows, n0, columns);
 }
 
 // Lets what a tile is finished with come while it is computed.
@@ -137,10 +144,18 @@ static void packAllRight(Mode mode, const Matrix& b, int64_t k, int64_t n, float
   const Blocks blocks = blocksOf(k, mode);
   const int64_t panels = (n + panel - 1) / panel;
   const Range mine = share(panels * blocks.blocks, w.index, w.count);
-  for (int64_t i = mine.begin; i < mine.end; i++) {
-    const int64_t column = i / blocks.blocks, block = i % blocks.blocks;
-    const int64_t columns = n - column * panel < panel ? n - column * panel : panel;
-    packRight(mode, b, column * panel, columns, k, block, blocks.length(block), to + rightAt(blocks, panels, block, column));
+  for (int64_t i = mine.begin, next; i < mine.end; i = next) {
+    const int64_t column = i % panels, block = i / panels;
+    next = i + 1;
+    if (!b.transposed) {
+      const int64_t rest = panels - column < mine.end - i ? panels - column : mine.end - i;
+      next = i + (rest < panelsTogether ? rest : panelsTogether);
+    }
+    const int64_t end = (column + next - i) * panel, columns = (end < n ? end : n) - column * panel;
+    const int64_t units = blocks.length(block);
+    float* at = to + rightAt(blocks, panels, block, column);
+    if (b.transposed) packRight(mode, b, column * panel, columns, k, block, units, at);
+    else packRightRows(mode, b, column * panel, columns, k, block, units, at, units * panel);
   }
 }
 
@@ -245,23 +260,6 @@ static void multiply(Mode mode, const Product& p, const float* a, const float* b
 #if defined(TRAINYARD_TILES)
   if (mode == paired) tilesClose();
 #endif
-}
-
-// The whole product. `packed` is a copy of B that outlives the step, or null: then B is packed into `right`.
-static void product(const Product& p, const Packed* packed, float* left, float* right, Worker& w) {
-  const Mode mode = modeOf(w.precision);
-  if (packed == nullptr) {
-    packAllRight(mode, p.b, p.k, p.n, right, w);
-  } else if (isStale(*packed, w)) {
-    packAllRight(mode, p.b, p.k, p.n, packed->data, w);
-    refreshed(*packed, w);
-  }
-  packAllLeft(mode, p.a, p.m, p.k, left, w);
-  w.barrier(w.pool);
-  multiply(mode, p, left, packed != nullptr ? packed->data : right, w);
-  if (!p.symmetric) return;
-  w.barrier(w.pool);
-  mirror(p, w);
 }
 
 }  // namespace

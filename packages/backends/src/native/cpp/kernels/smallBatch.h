@@ -3,7 +3,7 @@
 // will read next.
 #pragma once
 
-#include "product.h"
+#include "ownRows.h"
 
 namespace trainyard {
 namespace {

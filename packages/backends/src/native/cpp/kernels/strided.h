@@ -2,7 +2,7 @@
 // taken by all workers together, many small ones each by one worker; sums have the same order either way.
 #pragma once
 
-#include "product.h"
+#include "ownRows.h"
 
 namespace trainyard {
 namespace {
@@ -18,6 +18,7 @@ struct StridedShape {
   bool isAlone;  // each item is one worker's
   bool symmetric;  // both sides are the same view of the same tensor
   size_t left, right;
+  size_t shared;  // of the left side where all workers take an item together
   size_t own() const { return isAlone ? left + right + (size_t)((hasA ? 0 : m * k) + (hasB ? 0 : k * n) + (hasY ? 0 : m * n)) : 0; }
 };
 
@@ -51,6 +52,7 @@ static StridedShape stridedShape(const Step& step, Mode mode, int workers) {
   s.hasY = strideOf(p, 2, 2) == 1;
   s.symmetric = s.hasY && isSymmetric(step);
   s.left = leftSize(s.m, s.k, mode);
+  s.shared = leftNeed(s.m, s.k, mode, workers);
   s.right = rightSize(s.k, s.n, mode);
   s.isAlone = !s.hasA || !s.hasB || !s.hasY ||
               ((s.items >= 4 * workers || s.m * s.n * s.k <= smallWork) && s.left + s.right <= mostOwn);

@@ -27,8 +27,8 @@ FORCE vf multiplyAdd(vf a, vf b, vf c) {
   return a * b + c;
 }
 
-// c[ROWS, panel] (+)= Σ k a[row · aRow + k · aStep] · b[k · bStep ..]
-template <int ROWS, bool PAIRED>
+// c[ROWS, panel] (+)= Σ k a[row · aRow + k · aStep] · b[k · bStep ..]. FAR: C may be far away.
+template <int ROWS, bool PAIRED, bool FAR = true>
 FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, int64_t aStep, const float* __restrict__ b,
                         int64_t bStep, float* __restrict__ c, int64_t cRow, bool add) {
   vf sum[ROWS][panelVectors];
@@ -36,13 +36,13 @@ FORCE void registerTile(int64_t k, const float* __restrict__ a, int64_t aRow, in
   for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < panelVectors; j++) sum[i][j] = all(0.0f);
-  // C is often far away: it comes while the sums are taken, a row at a time, because the nearest cache waits for a few lines at once only.
+  // Then it comes while the sums are taken, a row at a time, because the nearest cache waits for a few lines at once only.
   float* far = c;
-  const int64_t piece = k / ROWS + 1;
+  const int64_t piece = FAR ? k / ROWS + 1 : k;
   for (int64_t n = 0; n < k;) {
     const int64_t end = n + piece < k ? n + piece : k;
 #pragma GCC unroll 4
-    for (int j = 0; j < panelVectors; j++) __builtin_prefetch(far + j * LANES, 1);
+    for (int j = 0; FAR && j < panelVectors; j++) __builtin_prefetch(far + j * LANES, 1);
     far += cRow;
     for (; n < end; n++) {
       vf right[panelVectors];

@@ -92,6 +92,9 @@ FORCE vi lanes() {
 }
 FORCE vi allInts(int32_t x) { return (vi)allBits((uint32_t)x); }
 
+// All lanes, or some.
+FORCE vf part(const float* from, int64_t some) { return some == LANES ? load(from) : load(from, some); }
+
 FORCE vf maximum(vf a, vf b) { return a > b ? a : b; }
 FORCE vf minimum(vf a, vf b) { return a < b ? a : b; }
 FORCE vf select(vi mask, vf a, vf b) { return mask ? a : b; }
@@ -152,11 +155,15 @@ FORCE vf sumsOf(const float* from) {
 #endif
 }
 FORCE float largest(vf v) {
+#if LANES == 16 && defined(__AVX512F__)
+  return _mm512_reduce_max_ps((__m512)v);
+#else
   float t[LANES];
   store(t, v);
   float r = t[0];
   for (int i = 1; i < LANES; i++) r = t[i] > r ? t[i] : r;
   return r;
+#endif
 }
 
 // eˣ to about one unit in the last place; NaN stays NaN, large x saturates near the largest float, small x goes to 0.
@@ -203,6 +210,23 @@ FORCE vf exponential(vf x) {
 #endif
 }
 
+// 2ˣ to four millionths, in half the time: for what is rounded to bf16 afterwards, or summed with many others. NaN stays NaN, small x goes to 0.
+constexpr float log2e = 1.44269504088896341f, ln2 = 0.693147180559945f;
+FORCE vf quickPower(vf x) {
+#if LANES == 16 && defined(__AVX512DQ__)
+  const vf r = (vf)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  vf p = all(1.367030945e-2f);
+  p = p * r + all(5.174499776e-2f);
+  p = p * r + all(2.416043573e-1f);
+  p = p * r + all(6.929729222e-1f);
+  p = p * r + all(1.000003493f);
+  // 2 to the next lower whole number, which it takes of x by itself.
+  return (vf)_mm512_scalef_ps((__m512)p, (__m512)x);
+#else
+  return exponential(x * all(ln2));
+#endif
+}
+
 // 1 / v to about a unit in the last place, for v from 1 up.
 FORCE vf reciprocal(vf v) {
 #if LANES == 16 && defined(__AVX512F__)
@@ -213,21 +237,39 @@ FORCE vf reciprocal(vf v) {
 #endif
 }
 
-// 1 / (1 + e⁻ˣ).
-FORCE vf sigmoid(vf x) { return reciprocal(all(1.0f) + exponential(-x)); }
-FORCE vf siluOf(vf x) { return x * sigmoid(x); }
+// The same to 14 bits; 0 for what is infinite.
+FORCE vf quickReciprocal(vf v) {
+#if LANES == 16 && defined(__AVX512F__)
+  return (vf)_mm512_rcp14_ps((__m512)v);
+#else
+  return all(1.0f) / v;
+#endif
+}
+
+// 1 / (1 + e⁻ˣ). QUICK, here and below: for a result that is rounded to bf16.
+template <bool QUICK = false>
+FORCE vf sigmoid(vf x) {
+  return QUICK ? quickReciprocal(all(1.0f) + quickPower(x * all(-log2e))) : reciprocal(all(1.0f) + exponential(-x));
+}
+template <bool QUICK = false>
+FORCE vf siluOf(vf x) { return x * sigmoid<QUICK>(x); }
 
 constexpr float geluRoot = 0.7978845608028654f;
 constexpr float geluCube = 0.044715f;
 
 // (1 + tanh u) / 2 = 1 - q with q = 1 / (1 + e²ᵘ), for the u of gelu.
+template <bool QUICK>
 FORCE vf geluRest(vf x) {
+  constexpr float twice = 2.0f * geluRoot * log2e;
+  if (QUICK) return quickReciprocal(all(1.0f) + quickPower(x * (all(twice) + all(twice * geluCube) * (x * x))));
   const vf u = all(geluRoot) * (x + all(geluCube) * x * x * x);
   return reciprocal(all(1.0f) + exponential(u + u));
 }
-FORCE vf geluOf(vf x) { return x * (all(1.0f) - geluRest(x)); }
+template <bool QUICK = false>
+FORCE vf geluOf(vf x) { return x * (all(1.0f) - geluRest<QUICK>(x)); }
+template <bool QUICK = false>
 FORCE vf geluSlope(vf x) {
-  const vf q = geluRest(x), half = all(1.0f) - q;
+  const vf q = geluRest<QUICK>(x), half = all(1.0f) - q;
   const vf inner = all(2.0f * geluRoot) * (all(1.0f) + all(3.0f * geluCube) * x * x);
   return half + x * q * half * inner;
 }
