@@ -13,6 +13,8 @@ const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks:
   pack: (a) => a[4]! * a[5]! * 0.6,
   product: (a) => a[4]! * a[5]! * a[6]! * 0.044,
   fewRows: (a) => a[4]! * a[5]! * a[6]! * 0.06,
+  roundRow: (a, tasks) => tasks * a[1]!,
+  fewRowsInt8: (a) => a[5]! * a[6]! * a[7]! * 0.035,
   columnSums: (a) => a[1]! * a[2]! * 0.3,
   add: (a) => a[3]! * 0.3,
   gelu: (a) => a[3]!,
