@@ -5,8 +5,8 @@
 import type { KernelName } from "../kernels.ts"
 import type { Phase } from "./Unit.ts"
 
-/** Microseconds below which a phase is for one worker: to wake another takes five, and its way to the task some tens more. */
-const aloneBelow = 16
+/** Microseconds below which a phase is for one worker: one that is awake sees a new phase at once, but each task and each count of it is a cache line's way between cores. */
+const aloneBelow = 2
 
 /** Nanoseconds of all tasks of a work, from its arguments `a`: elements or products times what one of them takes. */
 const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks: number) => number>> = {

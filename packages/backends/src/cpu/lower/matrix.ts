@@ -11,7 +11,7 @@ export const tileColumns = 8
 const fewRows = 16
 
 /** Products of a task with few rows, at least; and tasks of a layer, at most, where that is more. */
-const fewEach = 16_384
+const fewEach = 32_768
 const fewTasks = 32
 
 /** Bytes from element to element along both sides of a matrix; one of the two is 4. */
@@ -190,7 +190,7 @@ const linearInt8 = (place: Place, step: StepView, weight: number, gelu: number):
   const blocks = Math.ceil(ins / block)
   const x = place.scratch.take(count * blocks * block * 2)
   const scales = place.scratch.take(count * blocks * 4)
-  const each = up(Math.max((4 * fewEach) / (ins * count), outs / fewTasks), 4)
+  const each = up(Math.max(fewEach / (ins * count), outs / fewTasks), 4)
   const round: Work = {
     kernel: "roundRow",
     step: step.index,
