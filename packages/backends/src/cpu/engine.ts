@@ -320,7 +320,7 @@ export const make = (options: CpuOptions): CpuEngine => {
       return binary === undefined
         ? Effect.fail(noSimd)
         : Effect.map(digest(binary), (kernels) => ({
-            sources: [new URL("./compile.ts", import.meta.url).href],
+            sources: ["./compile.ts", "./rounding.ts"].map((source) => new URL(source, import.meta.url).href),
             kernels
           }))
     }),
