@@ -70,6 +70,7 @@ describe("bench", () => {
       const planned = { precision: "f32", threads: 1, what: "generate" } as const
       const options = {
         engines: ["cpu"],
+        precisions: ["f32"],
         threads: [1],
         what: ["generate"],
         shape: tiny,
@@ -114,6 +115,7 @@ describe("bench", () => {
     Effect.gen(function* () {
       const options = {
         engines: ["cpu"],
+        precisions: ["f32"],
         threads: [1],
         what: ["train-step", "matmul"],
         shape: { ...tiny, width: 33, time: 32 },

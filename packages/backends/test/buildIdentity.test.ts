@@ -34,6 +34,7 @@ describe("an engine's build", () => {
       ])
       assert.match(relaxed.kernels, /^[0-9a-f]{64}$/)
       assert.notStrictEqual(relaxed.kernels, simd.kernels)
+      assert.isTrue(relaxed.sources.some((source) => source.endsWith("/cpu/rounding.ts")))
     })
   )
 })

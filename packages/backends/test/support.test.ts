@@ -67,7 +67,7 @@ const measured = Effect.gen(function* () {
     const engine = yield* Engines.load(name)
     const here = yield* engine.availability
     if (!here.available) continue
-    // int8 is tested where its weights are rounded alike: test/native/int8.test.ts.
+    // int8 is tested where its weights are rounded alike: test/int8Suite.ts.
     for (const precision of here.precisions.filter((one) => one !== "int8"))
       table.set(`${name} ${precision}`, yield* column(engine, precision))
   }
@@ -110,7 +110,7 @@ const written = (table: Table): string => {
     "- **expanded**: computed by the engine's primitives.",
     "- **absent**: programs with this operation are refused.",
     "",
-    "`native int8` has the same operations, in programs that change no parameter.",
+    "`native int8` and `cpu int8` have the same operations, in programs that change no parameter.",
     "",
     "Within a column, any number of threads gives the same bits; the contract suite checks it.",
     "",

@@ -14,7 +14,7 @@ describe("bench", () => {
     expect(stdout).toMatch(/^cpu +f32 +1 +train-step +[\d.,]+ +[\d.,]+ /m)
     expect(stdout).toMatch(/^Where a training step's time goes: cpu, 1 thread$/m)
     expect(stderr).toMatch(
-      /Interrupted: [12] of 3 measured\. Not measured: cpu, f32, 1 thread \((matmul, )?generate\)\./
+      /Interrupted: [12] of 4 measured\. Not measured: cpu, f32, 1 thread \((matmul, )?generate\); cpu, int8, 1 thread \(generate\)\./
     )
   })
 
@@ -22,7 +22,10 @@ describe("bench", () => {
     const directory = emptyFolder()
     const env = { TRAINYARD_BACKEND: "cpu", TRAINYARD_THREADS: "1", TRAINYARD_PRECISION: "bf16" }
     const one = await trainyard({ directory, env }, "bench", "--json")
-    expect(JSON.parse(one.stdout)).toEqual({ engine: "cpu", unavailable: "it offers precision f32 only" })
+    expect(JSON.parse(one.stdout)).toEqual({
+      engine: "cpu",
+      unavailable: "it offers precision f32, int8 only"
+    })
     // Nothing was measured of what was asked for.
     expect(one.code).toBe(2)
     const none = await trainyard({ directory, env: { TRAINYARD_THREADS: "none" } }, "bench")

@@ -58,7 +58,7 @@ export const availability: Effect.Effect<Availability> = Effect.sync(() => {
   return {
     available: true,
     detail: `WebAssembly SIMD with ${arithmetic}, ${cores} ${cores === 1 ? "core" : "cores"}`,
-    precisions: ["f32"],
+    precisions: ["f32", "int8"],
     preferred: "f32"
   }
 })

@@ -90,18 +90,20 @@ const encode = (phases: ReadonlyArray<Phase>, base: number, times: number): Int3
   return words
 }
 
-/** Lays a program out in `heap`. `held` gives the addresses of the session's tensors. Throws OutOfMemory. */
+/** Lays a program out in `heap`. `held` gives the addresses of the session's tensors, `packed` those of copies in 8 bits. Throws OutOfMemory. */
 export const compile = (
   program: Program,
   heap: Heap,
   held: ReadonlyMap<string, number>,
+  packed: ReadonlyMap<string, number>,
   threads: number
 ): Compiled => {
+  const int8 = (name: string) => packed.get(name) ?? 0
   const groups = groupsOf(program, unitsOf(program))
   const scratchBytes = groups.map((group) => {
     const scratch = new Scratch(0)
     // Any address but 0, which means absent.
-    sideBySide({ program, address: (name) => (name === "" ? 0 : 64), scratch, threads }, group)
+    sideBySide({ program, address: (name) => (name === "" ? 0 : 64), int8, scratch, threads }, group)
     return scratch.bytes
   })
   const memory = plan(grouped(program, groups), { scratch: (_, index) => scratchBytes[index]! })
@@ -123,7 +125,7 @@ export const compile = (
     }
     const lowered = groups.map((group, index) => {
       const scratch = new Scratch(arena + Math.max(0, memory.scratch[index]!))
-      return sideBySide({ program, address, scratch, threads }, group)
+      return sideBySide({ program, address, int8, scratch, threads }, group)
     })
     const phases = lowered.flatMap((group) => group.phases).filter((phase) => phase.length > 0)
     const times = allocate(Math.max(1, program.steps.length) * 8)

@@ -20,6 +20,7 @@ import {
   type Settings
 } from "../Backend.ts"
 import { expandedFor } from "../program/expand.ts"
+import { refusedInInt8, roundedWidth } from "../program/int8.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
 import { inputCheck, rejection, wrongSession } from "../program/verify.ts"
@@ -30,6 +31,7 @@ import { sentence } from "./faults.ts"
 import { Heap, OutOfMemory } from "./Heap.ts"
 import { alone } from "./lower/units.ts"
 import { Pool } from "./Pool.ts"
+import { packedBytes, round } from "./rounding.ts"
 
 const name = "cpu"
 
@@ -101,6 +103,9 @@ interface Shared {
   readonly tensors: ReadonlyArray<Tensor>
   /** Address of each tensor that the session holds. */
   readonly held: ReadonlyMap<string, number>
+  /** In int8, address of the copy in 8 bits of each tensor that has one. */
+  readonly packed: ReadonlyMap<string, number>
+  readonly isInt8: boolean
   readonly threads: number
   readonly workersOnly: boolean
   /** One at a time. */
@@ -124,14 +129,14 @@ const scratchOf = (heap: Heap, pool: Pool, threads: number) => {
 }
 
 /** Compiles a program into the heap; the scope gives its memory back. */
-const compiledIn = ({ alone, heap, held, reserve, threads }: Shared, program: Program) => {
+const compiledIn = ({ alone, heap, held, packed, reserve, threads }: Shared, program: Program) => {
   const release = ({ allocated }: Compiled) => {
     for (const address of allocated) heap.free(address)
   }
   return Effect.acquireRelease(
     alone(
       orOutOfMemory(() => {
-        const compiled = compile(program, heap, held, threads)
+        const compiled = compile(program, heap, held, packed, threads)
         try {
           reserve(compiled.workerBytes)
         } catch (cause) {
@@ -149,6 +154,8 @@ const prepareIn = Effect.fnUntraced(function* (shared: Shared, program: Program)
   const { alone, heap, pool, tensors, workersOnly } = shared
   yield* pool.health
   yield* rejection(name, program, tensors)
+  const refused = shared.isInt8 ? refusedInInt8(program) : undefined
+  if (refused !== undefined) return yield* rejected(program.name, refused)
   const expanded = yield* expandedFor(name, program, kernels, kernels)
   const compiled = yield* compiledIn(shared, expanded)
   const mayHelp = !workersOnly && compiled.milliseconds <= short
@@ -213,10 +220,10 @@ const kernelsFor = Effect.fnUntraced(function* (
   options: CpuOptions,
   load: Loader
 ) {
-  if (precision !== "f32")
+  if (precision === "bf16")
     return yield* new EngineUnavailable({
       engine: name,
-      why: `WebAssembly has no ${precision} arithmetic`,
+      why: "WebAssembly has no bf16 arithmetic",
       hint: "Ask for --precision f32, or for --backend native."
     })
   if (!isThreads(threads))
@@ -227,6 +234,14 @@ const kernelsFor = Effect.fnUntraced(function* (
   if (binary === undefined) return yield* noSimd
   return yield* load(binary)
 })
+
+/** Room for the copies in 8 bits of a session's tensors. */
+const packedCopies = (heap: Heap, tensors: ReadonlyArray<Tensor>): ReadonlyMap<string, number> =>
+  new Map(
+    tensors
+      .filter((tensor) => roundedWidth(tensor) > 0)
+      .map(({ name, shape }) => [name, heap.allocate(packedBytes(shape[0]!, shape[1]!))])
+  )
 
 const openSession = Effect.fn("cpu.open")(function* (
   tensors: ReadonlyArray<Tensor>,
@@ -240,6 +255,8 @@ const openSession = Effect.fn("cpu.open")(function* (
   const held = yield* orOutOfMemory(
     () => new Map(tensors.map((tensor) => [tensor.name, heap.allocate(bytesOf(tensor))]))
   )
+  const isInt8 = settings.precision === "int8"
+  const packed = yield* orOutOfMemory(() => (isInt8 ? packedCopies(heap, tensors) : new Map()))
   const pool = yield* Pool.open({
     threads,
     module,
@@ -248,6 +265,7 @@ const openSession = Effect.fn("cpu.open")(function* (
     workerData: options.workerData
   })
   const sizes = new Map(tensors.map((tensor) => [tensor.name, sizeOf(tensor.shape)]))
+  const widths = new Map(tensors.map((tensor) => [tensor.name, roundedWidth(tensor)]))
   const turn = Semaphore.makeUnsafe(1)
   const alone: Shared["alone"] = (effect) => Semaphore.withPermit(turn, effect)
   const shared: Shared = {
@@ -255,6 +273,8 @@ const openSession = Effect.fn("cpu.open")(function* (
     pool,
     tensors,
     held,
+    packed,
+    isInt8,
     threads,
     workersOnly: options.workersOnly === true,
     alone,
@@ -275,7 +295,12 @@ const openSession = Effect.fn("cpu.open")(function* (
     write: (tensor, values) =>
       alone(
         Effect.flatMap(find(tensor), (mine) => {
-          if (mine.length === values.length) return Effect.sync(() => mine.set(values))
+          if (mine.length === values.length)
+            return Effect.sync(() => {
+              mine.set(values)
+              const copy = packed.get(tensor)
+              if (copy !== undefined) round(mine, widths.get(tensor)!, heap.memory.buffer, copy)
+            })
           const why = `${tensor} has ${mine.length} elements, ${values.length} are given`
           return Effect.fail(rejected("(session)", why))
         })
@@ -295,7 +320,7 @@ export const make = (options: CpuOptions): CpuEngine => {
       return binary === undefined
         ? Effect.fail(noSimd)
         : Effect.map(digest(binary), (kernels) => ({
-            sources: [new URL("./compile.ts", import.meta.url).href],
+            sources: ["./compile.ts", "./rounding.ts"].map((source) => new URL(source, import.meta.url).href),
             kernels
           }))
     }),

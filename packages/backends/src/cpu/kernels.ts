@@ -6,6 +6,8 @@ const names = [
   "pack",
   "product",
   "fewRows",
+  "roundRow",
+  "fewRowsInt8",
   "columnSums",
   "add",
   "gelu",

@@ -12,6 +12,7 @@ import {
   type Session
 } from "../Backend.ts"
 import { expandedFor } from "../program/expand.ts"
+import { refusedInInt8, roundedWidth } from "../program/int8.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
 import { inputCheck, rejection } from "../program/verify.ts"
@@ -153,27 +154,13 @@ const takenFrom = (
     })
 }
 
-/** A parameter that the program writes. */
-const changedParameter = (program: Program): string | undefined =>
-  program.steps
-    .flatMap((step) => step.outputs)
-    .find((output) => program.tensors[output]?.role === "parameter")
-
-/** Of each tensor that int8 rounds, the numbers in a row: parameters with two axes. 0 of the others. */
-const roundedWidths = (tensors: ReadonlyArray<Tensor>): ReadonlyArray<number> =>
-  tensors.map(({ role, shape }) => (role === "parameter" && shape.length === 2 ? shape[1]! : 0))
-
 const prepareIn = (opened: Opened): Session["prepare"] =>
   Effect.fn("native.prepare")(function* (program) {
     const { addon, beforeRun, held, session, tensors, turns } = opened
     yield* rejection(name, program, tensors)
-    const changed = opened.isInt8 ? changedParameter(program) : undefined
-    if (changed !== undefined)
-      return yield* new ProgramRejected({
-        engine: name,
-        program: program.name,
-        why: `it changes ${changed}, and precision int8 is for generation and validation alone. Take --precision bf16 or f32`
-      })
+    const refused = opened.isInt8 ? refusedInInt8(program) : undefined
+    if (refused !== undefined)
+      return yield* new ProgramRejected({ engine: name, program: program.name, why: refused })
     const fused = fuse(yield* expandedFor(name, program, kernels, kernels))
     const { described, number } = describe(fused, plan(fused), held)
     const prepared = yield* Effect.acquireRelease(
@@ -232,7 +219,7 @@ export const openSession = Effect.fn("native.open")(function* (
         bf16: settings.precision === "bf16",
         threads: settings.threads,
         sizes,
-        ...(isInt8 ? { widths: roundedWidths(tensors) } : {})
+        ...(isInt8 ? { widths: tensors.map(roundedWidth) } : {})
       })
     }),
     (session) => Effect.sync(() => addon.close(session))

@@ -2,10 +2,10 @@
  * Measures the engine: the training step of the reference model (256 wide, 4 layers, 8 heads, vocabulary 10,000, batch 8 of 128
  * tokens), one matrix product, where the step's time goes, and a generated token of 1, 4 and 8 texts.
  *
- *     node packages/backends/test/cpu/measure.ts [threads ...] [--generate]      with --generate tokens alone
+ *     node packages/backends/test/cpu/measure.ts [threads ...] [--generate]      with --generate tokens alone, in f32 and in int8
  */
 import { Effect } from "effect"
-import type { BackendError } from "../../src/Backend.ts"
+import type { BackendError, Precision } from "../../src/Backend.ts"
 import {
   generateProgram,
   heldBy,
@@ -82,10 +82,10 @@ const product = Effect.fnUntraced(function* (threads: number) {
   )
 }, Effect.scoped)
 
-const generate = Effect.fnUntraced(function* (threads: number, batch: number) {
+const generate = Effect.fnUntraced(function* (threads: number, batch: number, precision: Precision) {
   const program = generateProgram({ ...model, batch }, 1)
   const tensors = heldBy([program])
-  const session = yield* engine.open(tensors, { threads, precision: "f32" })
+  const session = yield* engine.open(tensors, { threads, precision })
   for (const [name, values] of Object.entries(initial(tensors))) yield* session.write(name, values)
   const prepared = yield* session.prepare(program)
   const token = (step: number) =>
@@ -100,7 +100,7 @@ const generate = Effect.fnUntraced(function* (threads: number, batch: number) {
   const used = process.cpuUsage(before)
   const milliseconds = median(taken)
   console.log(
-    `generation, ${batch} ${batch === 1 ? "text" : "texts"}, ${threads} threads: median ${milliseconds.toFixed(3)} ms, ` +
+    `generation, ${precision}, ${batch} ${batch === 1 ? "text" : "texts"}, ${threads} threads: median ${milliseconds.toFixed(3)} ms, ` +
       `best ${Math.min(...taken).toFixed(3)} ms, ${((1000 * batch) / milliseconds).toFixed(0)} tokens/s, ` +
       `${((used.user + used.system) / 1e6).toFixed(3)} ms of processor time`
   )
@@ -112,7 +112,9 @@ const counts = process.argv
   .filter((given) => !given.startsWith("--"))
   .map(Number)
 for (const threads of counts.length > 0 ? counts : [1, 2, 64])
-  for (const batch of [1, 4, 8]) await Effect.runPromise(generate(threads, batch))
+  for (const batch of [1, 4, 8])
+    for (const precision of ["f32", "int8"] as const)
+      await Effect.runPromise(generate(threads, batch, precision))
 if (tokensAlone) process.exit(0)
 for (const threads of counts.length > 0 ? counts : [1, 2, 64]) {
   await Effect.runPromise(product(threads))

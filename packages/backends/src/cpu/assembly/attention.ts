@@ -4,6 +4,7 @@
 // A worker's memory: an edge tile (256 bytes), then the packed operands and strips, laid out by `lay` below.
 import { OFFSET, SLOT, offsetOf, slotOf } from "./cacheRows"
 import { fault } from "./control"
+import { FOUR, lookFour } from "./fourHeads"
 import { dot, product } from "./matrix"
 import { LEFT, RIGHT, pack } from "./pack"
 import { exp, fma, largest, log, splat, sum } from "./simd"
@@ -206,7 +207,8 @@ export function attentionBackwardTask(a: usize, task: i32, scratch: usize): void
 
 /**
  * Attention over a cache: the new keys and values are stored, then each new query looks at all rows up to its own.
- * Arguments: qkv, keys, values, offset, y, T, C, heads, P, words from offset to offset, slots or 0, rows of the cache. Tasks: B · heads.
+ * Arguments: qkv, keys, values, offset, y, T, C, heads, P, words from offset to offset, slots or 0, rows of the cache, heads a task, which are
+ * four of a whole number of vectors or one. Tasks: B · heads / heads a task.
  */
 export function attentionCachedTask(a: usize, task: i32, scratch: usize): void {
   const T = load<i32>(a, 20)
@@ -214,12 +216,14 @@ export function attentionCachedTask(a: usize, task: i32, scratch: usize): void {
   const heads = load<i32>(a, 28)
   const P = load<i32>(a, 32)
   const D = C / heads
-  const b = task / heads
+  const together = load<i32>(a, 48)
+  const tasks = heads / together
+  const b = task / tasks
   const offset = offsetOf(load<u32>(a, 12), load<i32>(a, 36), b)
   const slot = slotOf(load<u32>(a, 40), b)
   if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
   if (<u32>slot >= load<u32>(a, 44)) return fault(SLOT, slot, load<i32>(a, 44) - 1)
-  const h = task % heads
+  const h = (task % tasks) * together
   const from = <usize>C * 12
   const to = <usize>C * 4
   const width = <usize>D * 4
@@ -233,8 +237,13 @@ export function attentionCachedTask(a: usize, task: i32, scratch: usize): void {
   const scores = scratch + EDGE
   for (let t: usize = 0; t < <usize>T; t++) {
     const at = (<usize>offset + t) * to
-    memory.copy(keys + at, q + t * from + to, width)
-    memory.copy(values + at, q + t * from + 2 * to, width)
+    memory.copy(keys + at, q + t * from + to, width * <usize>together)
+    memory.copy(values + at, q + t * from + 2 * to, width * <usize>together)
+  }
+  if (<usize>together == FOUR) {
+    for (let t: usize = 0; t < <usize>T; t++)
+      lookFour(q + t * from, keys, values, y + t * to, offset + <i32>t + 1, to, width, width, scores)
+    return
   }
   for (let t = 0; t < T; t++) {
     const seen = offset + t + 1

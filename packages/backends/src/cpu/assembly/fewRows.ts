@@ -3,20 +3,11 @@
 // Every element is summed in the same order, whichever rows are taken together: in four vectors in turn, then the numbers that make no four
 // vectors. So a row gives the same bits alone and among others.
 import { geluInPlace } from "./elementwise"
-import { fma } from "./simd"
+import { fma, sums } from "./simd"
 
 /** Outputs whose sums are taken across lanes together, and the bytes of one row's. */
 const TOGETHER: i32 = 4
 const BLOCK: usize = 64
-
-/** The sums of the lanes of four vectors. */
-// @ts-ignore: decorator
-@inline
-function sums(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 4, 1, 5), v128.shuffle<f32>(a, b, 2, 6, 3, 7))
-  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 4, 1, 5), v128.shuffle<f32>(c, d, 2, 6, 3, 7))
-  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7))
-}
 
 /** Σ x[i] · w[i] over what is left after the last four vectors. */
 function rest(x: usize, w: usize, size: i32): f32 {

@@ -6,6 +6,7 @@ import { fewRowsTask } from "./fewRows"
 import { mapTask } from "./formula"
 import { swigluTask, swigluBackwardTask, ropeTask } from "./gated"
 import { groupedAttentionTask, groupedAttentionBackwardTask, groupedAttentionCachedTask, sumHeadsTask } from "./groupedAttention"
+import { roundRowTask, fewRowsInt8Task } from "./int8"
 import { layerNormTask, layerNormBackwardTask } from "./layerNorm"
 import { productTask, columnSumsTask } from "./matrix"
 import { squaresTask, normTask, adamWTask } from "./optimizer"
@@ -95,70 +96,74 @@ export function run(kind: i32, a: usize, task: i32, scratch: usize): void {
     case 2:
       return fewRowsTask(a, task, scratch)
     case 3:
-      return columnSumsTask(a, task)
+      return roundRowTask(a, task)
     case 4:
-      return addTask(a, task)
+      return fewRowsInt8Task(a, task, scratch)
     case 5:
-      return geluTask(a, task)
+      return columnSumsTask(a, task)
     case 6:
-      return geluBackwardTask(a, task)
+      return addTask(a, task)
     case 7:
-      return dropoutTask(a, task)
+      return geluTask(a, task)
     case 8:
-      return layerNormTask(a, task)
+      return geluBackwardTask(a, task)
     case 9:
-      return layerNormBackwardTask(a, task)
+      return dropoutTask(a, task)
     case 10:
-      return embeddingTask(a, task)
+      return layerNormTask(a, task)
     case 11:
-      return embeddingTableTask(a, task)
+      return layerNormBackwardTask(a, task)
     case 12:
-      return embeddingPositionsTask(a, task)
+      return embeddingTask(a, task)
     case 13:
-      return attentionTask(a, task, scratch)
+      return embeddingTableTask(a, task)
     case 14:
-      return attentionBackwardTask(a, task, scratch)
+      return embeddingPositionsTask(a, task)
     case 15:
-      return attentionCachedTask(a, task, scratch)
+      return attentionTask(a, task, scratch)
     case 16:
-      return countTask(a)
+      return attentionBackwardTask(a, task, scratch)
     case 17:
-      return lossRowsTask(a, task, scratch)
+      return attentionCachedTask(a, task, scratch)
     case 18:
-      return meanTask(a)
+      return countTask(a)
     case 19:
-      return squaresTask(a, task)
+      return lossRowsTask(a, task, scratch)
     case 20:
-      return normTask(a)
+      return meanTask(a)
     case 21:
-      return adamWTask(a, task)
+      return squaresTask(a, task)
     case 22:
-      return mapTask(a, task, scratch)
+      return normTask(a)
     case 23:
-      return reduceTask(a, task, scratch)
+      return adamWTask(a, task)
     case 24:
-      return reduceJoinTask(a, scratch)
+      return mapTask(a, task, scratch)
     case 25:
-      return gatherTask(a, task)
+      return reduceTask(a, task, scratch)
     case 26:
-      return scatterAddTask(a, task)
+      return reduceJoinTask(a, scratch)
     case 27:
-      return groupedAttentionTask(a, task, scratch)
+      return gatherTask(a, task)
     case 28:
-      return groupedAttentionBackwardTask(a, task, scratch)
+      return scatterAddTask(a, task)
     case 29:
-      return groupedAttentionCachedTask(a, task, scratch)
+      return groupedAttentionTask(a, task, scratch)
     case 30:
-      return sumHeadsTask(a, task)
+      return groupedAttentionBackwardTask(a, task, scratch)
     case 31:
-      return rmsNormTask(a, task)
+      return groupedAttentionCachedTask(a, task, scratch)
     case 32:
-      return rmsNormBackwardTask(a, task, scratch)
+      return sumHeadsTask(a, task)
     case 33:
-      return swigluTask(a, task)
+      return rmsNormTask(a, task)
     case 34:
-      return swigluBackwardTask(a, task)
+      return rmsNormBackwardTask(a, task, scratch)
     case 35:
+      return swigluTask(a, task)
+    case 36:
+      return swigluBackwardTask(a, task)
+    case 37:
       return ropeTask(a, task, scratch)
     default:
       unreachable()

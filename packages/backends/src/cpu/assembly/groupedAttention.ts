@@ -4,6 +4,7 @@ import { EDGE, STRIP, gradientRow, rounded, softmaxRow, stripStride } from "./at
 import { OFFSET, SLOT, offsetOf, slotOf } from "./cacheRows"
 import { fault } from "./control"
 import { addRow } from "./embedding"
+import { FOUR, lookFour } from "./fourHeads"
 import { dot, product } from "./matrix"
 import { LEFT, RIGHT, pack } from "./pack"
 import { fma, splat } from "./simd"
@@ -234,8 +235,8 @@ function headBackward(
 
 /**
  * Attention over a cache: the new keys and values are stored, then each new query looks at all rows up to its own.
- * Arguments: query, key, value, keys, values, offset, y, T, heads, groups, D, P, words from offset to offset, slots or 0, rows of the cache.
- * Tasks: B · groups.
+ * Arguments: query, key, value, keys, values, offset, y, T, heads, groups, D, P, words from offset to offset, slots or 0, rows of the cache,
+ * heads together: four of a whole number of vectors or one. Tasks: B · groups, or a fourth where each group has one head and four are taken together.
  */
 export function groupedAttentionCachedTask(a: usize, task: i32, scratch: usize): void {
   const T = load<i32>(a, 28)
@@ -243,13 +244,16 @@ export function groupedAttentionCachedTask(a: usize, task: i32, scratch: usize):
   const groups = load<i32>(a, 36)
   const D = load<i32>(a, 40)
   const P = load<i32>(a, 44)
-  const b = task / groups
+  const each = heads / groups
+  const isFour = load<i32>(a, 60) == <i32>FOUR
+  const groupsEach = isFour && each == 1 ? <i32>FOUR : 1
+  const tasks = groups / groupsEach
+  const b = task / tasks
   const offset = offsetOf(load<u32>(a, 20), load<i32>(a, 48), b)
   const slot = slotOf(load<u32>(a, 52), b)
   if (offset < 0 || offset > P - T) return fault(OFFSET, offset, P - T)
   if (<u32>slot >= load<u32>(a, 56)) return fault(SLOT, slot, load<i32>(a, 56) - 1)
-  const group = task % groups
-  const each = heads / groups
+  const group = (task % tasks) * groupsEach
   const wide = <usize>(heads * D) * 4
   const narrow = <usize>(groups * D) * 4
   const width = <usize>D * 4
@@ -259,15 +263,23 @@ export function groupedAttentionCachedTask(a: usize, task: i32, scratch: usize):
   const values = <usize>load<u32>(a, 16) + cache
   for (let t: usize = 0; t < <usize>T; t++) {
     const at = (<usize>offset + t) * narrow
-    memory.copy(keys + at, <usize>load<u32>(a, 4) + added + t * narrow, width)
-    memory.copy(values + at, <usize>load<u32>(a, 8) + added + t * narrow, width)
+    memory.copy(keys + at, <usize>load<u32>(a, 4) + added + t * narrow, width * <usize>groupsEach)
+    memory.copy(values + at, <usize>load<u32>(a, 8) + added + t * narrow, width * <usize>groupsEach)
   }
-  for (let i = 0; i < each; i++) {
+  const together = isFour ? <i32>FOUR : 1
+  for (let i = 0; i < each * groupsEach; i += together) {
     const own = <usize>b * <usize>T * wide + <usize>((group * each + i) * D) * 4
     const q = <usize>load<u32>(a) + own
     const y = <usize>load<u32>(a, 24) + own
-    for (let t = 0; t < T; t++)
-      look(q + <usize>t * wide, keys, values, y + <usize>t * wide, offset + t + 1, narrow, D, scratch + EDGE)
+    for (let t = 0; t < T; t++) {
+      const seen = offset + t + 1
+      if (isFour) {
+        const step = groupsEach == 1 ? 0 : width
+        lookFour(q + <usize>t * wide, keys, values, y + <usize>t * wide, seen, narrow, width, step, scratch + EDGE)
+        continue
+      }
+      look(q + <usize>t * wide, keys, values, y + <usize>t * wide, seen, narrow, D, scratch + EDGE)
+    }
   }
 }
 

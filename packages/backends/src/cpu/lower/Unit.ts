@@ -48,6 +48,8 @@ export interface Place {
   readonly program: Program
   /** Address of a tensor; 0 for an absent one. */
   readonly address: (tensor: string) => number
+  /** Address of a parameter's packed copy in 8 bits; 0 where there is none. */
+  readonly int8: (tensor: string) => number
   readonly scratch: Scratch
   readonly threads: number
 }

@@ -54,24 +54,33 @@ export const attentionBackward = (_: Place, step: StepView): Lowered => {
   }
 }
 
+/** Neighbouring heads that a task of cached attention takes together: four of a whole number of vectors, FOUR in assembly/fourHeads.ts, or one. */
+export const headsTogether = (heads: number, size: number): number =>
+  heads % 4 === 0 && size % 4 === 0 ? 4 : 1
+
+/** Scores of heads taken together, with a place for their sums. */
+export const cachedBytes = (positions: number, together: number): number =>
+  edgeBytes + (positions + 1) * 4 * together + 64
+
 export const attentionCached = (_: Place, step: StepView): Lowered => {
-  const { batch, heads, time, width } = sizes(step, 0)
+  const { batch, heads, size, time, width } = sizes(step, 0)
   const [rows, positions] = step.shape(1) as [number, number]
+  const together = headsTogether(heads, size)
   return {
     phases: [
       [
         {
           kernel: "attentionCached",
           step: step.index,
-          tasks: batch * heads,
+          tasks: (batch * heads) / together,
           arguments: [
             ...[step.input(0), step.input(1), step.input(2), step.input(3), step.output(0)],
             ...[time, width, heads, positions],
-            ...[wordsOf(step.shape(3)), step.input(4), rows]
+            ...[wordsOf(step.shape(3)), step.input(4), rows, together]
           ]
         }
       ]
     ],
-    workerBytes: edgeBytes + positions * 4 + 64
+    workerBytes: cachedBytes(positions, together)
   }
 }

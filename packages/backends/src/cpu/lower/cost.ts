@@ -5,14 +5,16 @@
 import type { KernelName } from "../kernels.ts"
 import type { Phase } from "./Unit.ts"
 
-/** Microseconds below which a phase is for one worker: to wake another takes five, and its way to the task some tens more. */
-const aloneBelow = 16
+/** Microseconds below which a phase is for one worker: one that is awake sees a new phase at once, but each task and each count of it is a cache line's way between cores. */
+const aloneBelow = 2
 
 /** Nanoseconds of all tasks of a work, from its arguments `a`: elements or products times what one of them takes. */
 const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks: number) => number>> = {
   pack: (a) => a[4]! * a[5]! * 0.6,
   product: (a) => a[4]! * a[5]! * a[6]! * 0.044,
   fewRows: (a) => a[4]! * a[5]! * a[6]! * 0.06,
+  roundRow: (a, tasks) => tasks * a[1]!,
+  fewRowsInt8: (a) => a[5]! * a[6]! * a[7]! * 0.035,
   columnSums: (a) => a[1]! * a[2]! * 0.3,
   add: (a) => a[3]! * 0.3,
   gelu: (a) => a[3]!,
@@ -25,7 +27,7 @@ const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks:
   embeddingPositions: (a) => a[5]! * (a[3]! * a[4]! + a[6]!) * 0.3,
   attention: (a, tasks) => tasks * a[3]! ** 2 * (a[4]! / a[5]!) * 0.15,
   attentionBackward: (a, tasks) => tasks * a[5]! ** 2 * (a[6]! / a[7]!) * 0.35,
-  attentionCached: (a, tasks) => tasks * a[5]! * a[8]! * (a[6]! / a[7]!) * 0.3,
+  attentionCached: (a, tasks) => tasks * a[5]! * a[8]! * (a[6]! / a[7]!) * a[12]! * 0.15,
   count: (a) => a[1]!,
   lossRows: (a) => a[3]! * a[4]! * 2.5,
   mean: (a) => a[1]!,
@@ -41,7 +43,7 @@ const nanoseconds: Readonly<Record<KernelName, (a: ReadonlyArray<number>, tasks:
   groupedAttention: (a, tasks) => tasks * a[6]! ** 2 * a[9]! * 0.15,
   groupedAttentionBackward: (a, tasks) => tasks * a[10]! ** 2 * a[13]! * 0.35,
   sumHeads: (a) => a[2]! * a[3]! * a[4]! * a[5]! * 0.3,
-  groupedAttentionCached: (a, tasks) => tasks * a[7]! * a[11]! * a[10]! * 0.3,
+  groupedAttentionCached: (a, tasks) => tasks * a[7]! * a[11]! * a[10]! * a[15]! * 0.15,
   rmsNorm: (a) => a[3]! * a[4]!,
   rmsNormBackward: (a) => a[5]! * a[6]! * 1.5,
   swiglu: (a) => a[3]!,

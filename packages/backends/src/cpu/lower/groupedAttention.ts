@@ -1,4 +1,5 @@
 /** Grouped attention: one task for each head of each sequence, or for each group of heads over a cache. */
+import { cachedBytes, headsTogether } from "./attention.ts"
 import { edgeBytes, tileColumns, tileRows, up } from "./matrix.ts"
 import { type Lowered, type Phase, type Place, type StepView, wordsOf } from "./Unit.ts"
 
@@ -79,21 +80,23 @@ export const groupedAttentionBackward = (place: Place, step: StepView): Lowered 
 export const groupedAttentionCached = (_: Place, step: StepView): Lowered => {
   const { batch, groups, heads, size, time } = sizes(step, 0)
   const [rows, positions] = step.shape(3) as [number, number]
+  // The heads of a group, or groups of one head each.
+  const together = heads === groups ? headsTogether(groups, size) : headsTogether(heads / groups, size)
   return {
     phases: [
       [
         {
           kernel: "groupedAttentionCached",
           step: step.index,
-          tasks: batch * groups,
+          tasks: (batch * groups) / (heads === groups ? together : 1),
           arguments: [
             ...[0, 1, 2, 3, 4, 5].map(step.input),
             ...[step.output(0), time, heads, groups, size, positions],
-            ...[wordsOf(step.shape(5)), step.input(6), rows]
+            ...[wordsOf(step.shape(5)), step.input(6), rows, together]
           ]
         }
       ]
     ],
-    workerBytes: edgeBytes + positions * 4 + 64
+    workerBytes: cachedBytes(positions, together)
   }
 }

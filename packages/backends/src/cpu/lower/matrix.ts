@@ -1,5 +1,6 @@
 /** Matrix products: how the operands are packed and how C is cut into tasks. */
 import { rows, width } from "../../program/operations/shape.ts"
+import { block } from "../rounding.ts"
 import type { Lowered, Place, StepView, Work } from "./Unit.ts"
 
 /** Rows and columns of the tile that the kernel keeps in registers. */
@@ -10,7 +11,7 @@ export const tileColumns = 8
 const fewRows = 16
 
 /** Products of a task with few rows, at least; and tasks of a layer, at most, where that is more. */
-const fewEach = 16_384
+const fewEach = 32_768
 const fewTasks = 32
 
 /** Bytes from element to element along both sides of a matrix; one of the two is 4. */
@@ -160,6 +161,8 @@ export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
   const x = step.shape(0)
   const [outs, ins] = step.shape(1) as [number, number]
   const count = rows(x)
+  const weight = place.program.steps[step.index]!.inputs[1] ?? ""
+  if (count <= fewRows && place.int8(weight) !== 0) return linearInt8(place, step, place.int8(weight), gelu)
   if (count <= fewRows) {
     const each = up(Math.max(fewEach / (ins * count), outs / fewTasks), 4)
     const work: Work = {
@@ -178,6 +181,29 @@ export const linear = (place: Place, step: StepView, gelu = 0): Lowered => {
     phases: [[left.work, right.work], [product(place, step.index, left.packed, right.packed, c, options)]],
     workerBytes: edgeBytes
   }
+}
+
+/** The same for few rows with weights of 8 bits: the rows are rounded first. */
+const linearInt8 = (place: Place, step: StepView, weight: number, gelu: number): Lowered => {
+  const [outs, ins] = step.shape(1) as [number, number]
+  const count = rows(step.shape(0))
+  const blocks = Math.ceil(ins / block)
+  const x = place.scratch.take(count * blocks * block * 2)
+  const scales = place.scratch.take(count * blocks * 4)
+  const each = up(Math.max(fewEach / (ins * count), outs / fewTasks), 4)
+  const round: Work = {
+    kernel: "roundRow",
+    step: step.index,
+    tasks: count,
+    arguments: [step.input(0), ins, x, scales]
+  }
+  const product: Work = {
+    kernel: "fewRowsInt8",
+    step: step.index,
+    tasks: Math.ceil(outs / each),
+    arguments: [x, scales, weight, step.input(2), step.output(0), count, ins, outs, each, gelu]
+  }
+  return { phases: [[round], [product]], workerBytes: count * (64 + 16) }
 }
 
 /** dx = dy · weight, dWeight = dyᵀ · x and dBias = the sums of dy's columns; dy is packed once for both products. */
