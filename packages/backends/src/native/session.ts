@@ -14,7 +14,7 @@ import {
 import { expandedFor } from "../program/expand.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
-import { inputCheck, rejection } from "../program/verify.ts"
+import { inputCheck, rejection, wrongCopy } from "../program/verify.ts"
 import type { Addon, KernelPath, PreparedHandle, SessionHandle } from "./addon.ts"
 import { describe } from "./describe.ts"
 import { freeMemoryFor } from "./freeMemory.ts"
@@ -269,6 +269,12 @@ export const openSession = Effect.fn("native.open")(function* (
       if (values.length !== sizes[index]!)
         return yield* refused(`${tensor} has ${sizes[index]} elements, ${values.length} are given`)
       yield* turns.withPermit(attempt(() => addon.write(session, index, values)))
+    }),
+    copyWithin: Effect.fnUntraced(function* (tensor, target, start, end) {
+      const index = yield* find(tensor)
+      const why = wrongCopy(tensor, sizes[index]!, [target, start, end])
+      if (why !== undefined) return yield* refused(why)
+      yield* turns.withPermit(attempt(() => addon.copyWithin(session, index, target, start, end)))
     })
   } satisfies Session
 })

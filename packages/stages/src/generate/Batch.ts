@@ -10,6 +10,7 @@
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
+import type { SlotGenerator } from "./ContinuousBatch.ts"
 
 /** A prepared `read` program, and the tokens of each row that it reads a run. */
 export interface Block {
@@ -28,6 +29,8 @@ export interface TextGenerator {
   readonly sequenceLength: number
   /** Rows of the programs, B: how many texts are written at once at most. 1 unless given. */
   readonly rows?: number | undefined
+  /** Programs for texts at positions of their own, in as many slots: see `writeRows.ts`. */
+  readonly slots?: SlotGenerator | undefined
 }
 
 export interface Row<E = never> {

@@ -25,6 +25,7 @@ import { type Codec, codecOf } from "./decoding.ts"
 import type { GuideImpossible } from "./Guide.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import { type Part, type Prompt, type SampleOptions, samples as samplesOf } from "./Samples.ts"
+import { blockLengthsOf, slotPrograms } from "./slotPrograms.ts"
 
 /** The folder is no model that can be used here. */
 export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
@@ -128,16 +129,6 @@ export interface Opened {
   readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
 }
 
-/** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
-const blockLengths = [64, 8]
-
-/** Lengths of the blocks in which a model's prompts are read, longest first: at most half a context. */
-export const blockLengthsOf = ({ sequenceLength }: Spec): ReadonlyArray<number> => {
-  const longest = Math.floor(sequenceLength / 2)
-  const lengths = new Set(blockLengths.map((length) => Math.min(length, longest)))
-  return [...lengths].filter((length) => length > 1)
-}
-
 /**
  * Opens a session with the model's weights on the run's engine; closed with the scope. `rows`: how many texts it writes at once, 1 unless
  * given. The key-value cache of each takes memory: keys and values of a whole context, for each layer.
@@ -161,7 +152,8 @@ export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) 
       }))
     ),
     sequenceLength: model.spec.sequenceLength,
-    rows
+    rows,
+    slots: yield* slotPrograms(session, model.spec, { slots: rows, exact: false })
   }
   return {
     model,
