@@ -93,11 +93,11 @@ const executeHere = <A>(
   )
 
 /** Milliseconds within which a run is short, and within which the event loop gets its turn. */
-const shortMilliseconds = 0.25
+const shortMilliseconds = 1.5
 const turnMilliseconds = 4
 
 /**
- * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's token, so a short
+ * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's step, so a short
  * one is done here; but after some time one goes the other way, so that whatever else waits in this process comes to its turn.
  */
 const makeHere = () => {

@@ -1,6 +1,7 @@
 /**
  * Texts side by side: one run of the program reads a token of each. All rows share a position, so a row whose prompt is shorter begins to
- * write while the others still read theirs. A row that has ended is read on as padding until all have.
+ * write while the others still read theirs. A row that has ended is read on as padding until all have. Generators with slots have
+ * `ContinuousBatch.ts` instead.
  *
  * Each token is read once into the key-value cache; the part of the prompts that all rows have in blocks. When the context is full, the cache
  * starts again with the last half of it, so the model always sees at least half a context. Cached keys hold their positions and cannot be
