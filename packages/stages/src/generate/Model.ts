@@ -14,7 +14,7 @@ import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { faultOf, type Spec } from "../model/families.ts"
 import { fromHuggingFace, readConfig } from "../model/huggingFace.ts"
-import { evaluate, generate as generateProgram, read as readProgram, tensorsOf } from "../model/Programs.ts"
+import { evaluate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
@@ -25,7 +25,7 @@ import { type Codec, codecOf } from "./decoding.ts"
 import type { GuideImpossible } from "./Guide.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import { type Part, type Prompt, type SampleOptions, samples as samplesOf } from "./Samples.ts"
-import { blockLengthsOf, slotPrograms } from "./slotPrograms.ts"
+import { sharedPosition, slotPrograms, widthProgram } from "./slotPrograms.ts"
 
 /** The folder is no model that can be used here. */
 export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
@@ -136,25 +136,14 @@ export interface Opened {
 export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) {
   const backend = yield* Backend
   const scope = yield* Effect.scope
-  const program = generateProgram(model.spec, 1, { batch: rows })
-  const session = yield* backend.open(tensorsOf([program]))
+  const session = yield* backend.open(tensorsOf([widthProgram(model.spec, 1, rows)]))
   for (const { name, read } of model.parameters) {
     const values = yield* read
     yield* session.write(name, values)
     release(values)
   }
-  const generator: TextGenerator = {
-    program: yield* session.prepare(program),
-    blocks: yield* Effect.forEach(blockLengthsOf(model.spec), (length) =>
-      Effect.map(session.prepare(readProgram(model.spec, length, { batch: rows })), (prepared) => ({
-        program: prepared,
-        length
-      }))
-    ),
-    sequenceLength: model.spec.sequenceLength,
-    rows,
-    slots: yield* slotPrograms(session, model.spec, { slots: rows, exact: false })
-  }
+  const slots = yield* slotPrograms(session, model.spec, rows)
+  const generator: TextGenerator = { ...sharedPosition(slots), slots }
   return {
     model,
     generator,

@@ -7,11 +7,11 @@
  */
 import { Backend } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
-import { tensorsOf } from "../model/Programs.ts"
+import { Ports, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SlotGenerator } from "./ContinuousBatch.ts"
 import type { Loaded } from "./Model.ts"
-import { slotPrograms, widthProgram } from "./slotPrograms.ts"
+import { exact, slotPrograms, widthProgram } from "./slotPrograms.ts"
 
 /** A model on an engine, for several texts at once. */
 export interface OpenedSlots {
@@ -32,6 +32,14 @@ export const open = Effect.fn("Slots.open")(function* (model: Loaded, slots: num
     yield* session.write(parameter.name, values)
     release(values)
   }
-  const generator = yield* slotPrograms(session, spec, { slots, exact: true })
+  const all = yield* slotPrograms(session, spec, slots)
+  // Prepared before the first text comes.
+  for (const { length, program } of all.blocks)
+    yield* program.run({
+      [Ports.tokens]: new Int32Array(length),
+      [Ports.offset]: Int32Array.of(0),
+      [Ports.slots]: Int32Array.of(0)
+    })
+  const generator = { ...all, widths: yield* exact(all.widths, spec) }
   return { model, generator } satisfies OpenedSlots as OpenedSlots
 })

@@ -2,10 +2,11 @@
  * Programs over one key-value cache with several slots, for texts at positions of their own: see `ContinuousBatch.ts`.
  */
 import type { Prepared, Session } from "@trainyard/backends/Backend"
-import type { Tensor } from "@trainyard/backends/program/Program"
-import { Effect } from "effect"
+import type { Program, Tensor } from "@trainyard/backends/program/Program"
+import { Effect, Scope } from "effect"
 import type { Spec } from "../model/families.ts"
 import { generate, Ports, read, tensorsOf } from "../model/Programs.ts"
+import type { TextGenerator } from "./Batch.ts"
 import type { SlotGenerator, Width } from "./ContinuousBatch.ts"
 
 /** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
@@ -55,7 +56,7 @@ const areSame = (a: Float32Array, b: Float32Array): boolean =>
   a.every((value, index) => Object.is(value, b[index]))
 
 /** Those that give a row the logits that it has alone. */
-const exact = Effect.fnUntraced(function* (widths: ReadonlyArray<Width>, spec: Spec) {
+export const exact = Effect.fnUntraced(function* (widths: ReadonlyArray<Width>, spec: Spec) {
   const kept: Array<Width> = []
   let alone: Float32Array | undefined
   for (const width of widths) {
@@ -82,27 +83,84 @@ const copyOf =
       { discard: true }
     )
 
-/**
- * Prepares the programs for so many slots. `exact`: only numbers of rows for which each row has the logits, bit for bit, that it has alone.
- */
+/** A program that is prepared when it runs first: some lengths of prompts and numbers of texts never come. */
+const preparedLater = Effect.fnUntraced(function* (session: Session, program: () => Program) {
+  const scope = yield* Effect.scope
+  let ready: Prepared | undefined
+  const prepare = yield* Effect.cached(
+    Effect.suspend(() => session.prepare(program())).pipe(
+      Effect.tap((prepared) =>
+        Effect.sync(() => {
+          ready = prepared
+        })
+      ),
+      Effect.provideService(Scope.Scope, scope)
+    )
+  )
+  const run: Prepared["run"] = (inputs, into) =>
+    ready?.run(inputs, into) ?? Effect.flatMap(prepare, (prepared) => prepared.run(inputs, into))
+  return { run } satisfies Prepared as Prepared
+})
+
+/** The programs for so many slots. */
 export const slotPrograms = Effect.fn("Slots.programs")(function* (
   session: Session,
   spec: Spec,
-  { exact: isExact, slots }: { readonly slots: number; readonly exact: boolean }
+  slots: number
 ) {
   const widths = yield* Effect.forEach(rowsUpTo(slots), (rows) =>
-    Effect.map(session.prepare(widthProgram(spec, rows, slots)), (program) => ({ program, rows }))
+    Effect.map(
+      preparedLater(session, () => widthProgram(spec, rows, slots)),
+      (program) => ({ program, rows })
+    )
   )
   const blocks = yield* Effect.forEach(blockLengthsOf(spec), (length) =>
-    Effect.map(session.prepare(read(spec, length, { slots })), (program) => ({ program, length }))
+    Effect.map(
+      preparedLater(session, () => read(spec, length, { slots })),
+      (program) => ({ program, length })
+    )
   )
   const { copyWithin } = session
   const caches = tensorsOf([widthProgram(spec, 1, slots)]).filter(({ role }) => role === "state")
   return {
     ...(copyWithin !== undefined && { copy: copyOf(copyWithin, caches) }),
-    widths: isExact ? yield* exact(widths, spec) : widths,
+    widths,
     blocks,
     slots,
     sequenceLength: spec.sequenceLength
   } satisfies SlotGenerator as SlotGenerator
 })
+
+/**
+ * The same for rows that share a position, as `Batch.ts` has them. Tokens of a block are read row by row.
+ */
+export const sharedPosition = ({ blocks, sequenceLength, slots, widths }: SlotGenerator): TextGenerator => {
+  const all = Int32Array.from({ length: slots }, (_, slot) => slot)
+  const { program } = widths.at(-1)!
+  return {
+    sequenceLength,
+    rows: slots,
+    program: {
+      run: (inputs, into) => {
+        const offset = new Int32Array(slots).fill(inputs[Ports.offset]?.[0] ?? 0)
+        return program.run({ ...inputs, [Ports.offset]: offset, [Ports.slots]: all }, into)
+      }
+    },
+    blocks: blocks.map(({ length, program }) => ({
+      length,
+      program: {
+        run: (inputs) =>
+          Effect.as(
+            Effect.forEach(all, (slot) =>
+              program.run({
+                ...inputs,
+                [Ports.tokens]: inputs[Ports.tokens]!.slice(slot * length, (slot + 1) * length),
+                [Ports.slots]: Int32Array.of(slot)
+              })
+            ),
+            {}
+          )
+      }
+    }))
+  }
+}
