@@ -96,19 +96,27 @@ const executeHere = <A>(
 const shortMilliseconds = 1.5
 const turnMilliseconds = 4
 
+/** Lets whatever else waits in this process come to its turn. */
+const turn = Effect.callback<void>((resume) => {
+  const waiting = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(waiting))
+})
+
 /**
- * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's step, so a short
- * one is done here; but after some time one goes the other way, so that whatever else waits in this process comes to its turn.
+ * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's step, and on a busy
+ * machine longer, so a short one is done here; but after some time the event loop has its turn first.
  */
 const makeHere = () => {
   let isShort = false
   let lastTurn = Number.NEGATIVE_INFINITY
   return {
-    next: (): boolean => isShort && performance.now() - lastTurn < turnMilliseconds,
-    ended: (begun: number, wasHere: boolean): void => {
-      const now = performance.now()
-      isShort = now - begun < shortMilliseconds
-      if (!wasHere) lastTurn = now
+    isNext: (): boolean => isShort,
+    needsTurn: (): boolean => performance.now() - lastTurn >= turnMilliseconds,
+    hadTurn: (): void => {
+      lastTurn = performance.now()
+    },
+    ended: (begun: number): void => {
+      isShort = performance.now() - begun < shortMilliseconds
     }
   }
 }
@@ -193,15 +201,23 @@ const prepareIn = (opened: Opened): Session["prepare"] =>
             return Effect.fail(new ProgramRejected({ engine: name, program: program.name, why }))
           beforeRun()
           const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
+          const runHere = Effect.suspend(() => {
+            const begun = performance.now()
+            const taken = Effect.suspend(() => {
+              here.ended(begun)
+              return take(into)
+            })
+            return executeHere(addon, prepared, given, taken)
+          })
+          if (!isTimed && here.isNext())
+            return here.needsTurn() ? Effect.andThen(Effect.map(turn, here.hadTurn), runHere) : runHere
           const begun = performance.now()
-          const isHere = !isTimed && here.next()
           const taken = Effect.suspend(() => {
-            here.ended(begun, isHere)
+            here.hadTurn()
+            here.ended(begun)
             return take(into)
           })
-          return isHere
-            ? executeHere(addon, prepared, given, taken)
-            : execute(addon, prepared, given, isTimed, taken)
+          return execute(addon, prepared, given, isTimed, taken)
         })
       )
     return {
