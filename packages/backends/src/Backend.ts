@@ -140,6 +140,16 @@ export interface Session {
     tensor: string,
     values: Float32Array
   ) => Effect.Effect<void, ProgramRejected | EngineFailure>
+  /**
+   * Copies the elements from `start` to `end` of a session tensor to `target` in it, as `TypedArray.copyWithin` does: a part of a key-value cache
+   * that two texts have in common. Engines may leave it out; what it copies is then computed again.
+   */
+  readonly copyWithin?: (
+    tensor: string,
+    target: number,
+    start: number,
+    end: number
+  ) => Effect.Effect<void, ProgramRejected | EngineFailure>
 }
 
 /** How an engine is to compute. */

@@ -154,7 +154,11 @@ export const checked = (engine: Engine): Engine => ({
     // A checked run is many of the engine's, with nothing of another in between.
     const turns = yield* Semaphore.make(1)
     const inTurn = turns.withPermits(1)
+    const { copyWithin } = session
     return {
+      ...(copyWithin && {
+        copyWithin: (...place: Parameters<typeof copyWithin>) => inTurn(copyWithin(...place))
+      }),
       read: (tensor: string) => inTurn(session.read(tensor)),
       write: (tensor: string, values: Float32Array) => inTurn(session.write(tensor, values)),
       prepare: (program: Program): Effect.Effect<Prepared, ProgramRejected | EngineFailure, Scope.Scope> =>

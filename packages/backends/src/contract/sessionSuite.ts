@@ -70,6 +70,39 @@ const holding = (contract: Contract): void => {
     })
   )
 
+  it.live("copy elements of a tensor to another place in it, where they can", () =>
+    Effect.gen(function* () {
+      const session = yield* engine.open(tensors, settings)
+      if (session.copyWithin === undefined) return
+      const values = initial(tensors)
+      yield* writeAll(session, values)
+      const wanted = values.wte!.slice()
+      for (const [target, start, end] of [
+        [40, 3, 20],
+        [7, 5, 30],
+        [5, 9, 9]
+      ] as const) {
+        wanted.copyWithin(target, start, end)
+        yield* session.copyWithin("wte", target, start, end)
+        // What int8 rounds is rounded when it is written, so places beside those that were copied may differ.
+        const read = yield* session.read("wte")
+        if (settings.precision === "int8") wanted.set(read)
+        assert.isTrue(sameBits(read, wanted), `${start} to ${end} at ${target}`)
+      }
+      const { length } = wanted
+      for (const [target, start, end] of [
+        [0, 0, length + 1],
+        [1, 0, length],
+        [0, 5, 4],
+        [-1, 0, 1],
+        [0.5, 0, 1]
+      ] as const)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(session.copyWithin("wte", target, start, end))))
+      assert.isTrue(sameBits(yield* session.read("wte"), wanted))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(session.copyWithin("nothing", 0, 0, 0))))
+    })
+  )
+
   it.live("a session closed and reopened, with any number of threads, goes on with the same bits", () =>
     Effect.gen(function* () {
       const session = yield* engine.open(tensors, settings)

@@ -23,7 +23,7 @@ import { expandedFor } from "../program/expand.ts"
 import { refusedInInt8, roundedWidth } from "../program/int8.ts"
 import { bytesOf, inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { inputCheck, rejection, wrongSession } from "../program/verify.ts"
+import { inputCheck, rejection, wrongCopy, wrongSession } from "../program/verify.ts"
 import { ActiveWorkers } from "./ActiveWorkers.ts"
 import { availability, type Binary, best, digest, type Loader, loader, noSimd } from "./binary.ts"
 import { type Compiled, compile } from "./compile.ts"
@@ -303,6 +303,14 @@ const openSession = Effect.fn("cpu.open")(function* (
             })
           const why = `${tensor} has ${mine.length} elements, ${values.length} are given`
           return Effect.fail(rejected("(session)", why))
+        })
+      ),
+    copyWithin: (tensor, target, start, end) =>
+      alone(
+        Effect.flatMap(find(tensor), (mine) => {
+          const why = wrongCopy(tensor, mine.length, [target, start, end])
+          if (why !== undefined) return Effect.fail(rejected("(session)", why))
+          return Effect.sync(() => void mine.copyWithin(target, start, end))
         })
       )
   }

@@ -90,6 +90,14 @@ export interface Addon {
   readonly times: (prepared: PreparedHandle) => ReadonlyArray<number>
   readonly read: (session: SessionHandle, index: number, into: Float32Array) => void
   readonly write: (session: SessionHandle, index: number, from: Float32Array) => void
+  /** Copies elements of a tensor, and of the copies that are kept of it, to another place in it. */
+  readonly copyWithin: (
+    session: SessionHandle,
+    index: number,
+    target: number,
+    start: number,
+    end: number
+  ) => void
   /** Bytes of session tensors, packed weights and working memory. */
   readonly bytes: (session: SessionHandle) => number
   /** Gives back what the process holds and does not use: freed memory, and pages of programs that lie in their files. */

@@ -15,7 +15,7 @@ import { expandedFor } from "../program/expand.ts"
 import { refusedInInt8, roundedWidth } from "../program/int8.ts"
 import { inputTensors, type Program, sizeOf, type Tensor } from "../program/Program.ts"
 import { plan } from "../program/plan.ts"
-import { inputCheck, rejection } from "../program/verify.ts"
+import { inputCheck, rejection, wrongCopy } from "../program/verify.ts"
 import type { Addon, KernelPath, PreparedHandle, SessionHandle } from "./addon.ts"
 import { describe } from "./describe.ts"
 import { freeMemoryFor } from "./freeMemory.ts"
@@ -94,22 +94,30 @@ const executeHere = <A>(
   )
 
 /** Milliseconds within which a run is short, and within which the event loop gets its turn. */
-const shortMilliseconds = 0.25
+const shortMilliseconds = 1.5
 const turnMilliseconds = 4
 
+/** Lets whatever else waits in this process come to its turn. */
+const turn = Effect.callback<void>((resume) => {
+  const waiting = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(waiting))
+})
+
 /**
- * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's token, so a short
- * one is done here; but after some time one goes the other way, so that whatever else waits in this process comes to its turn.
+ * Whether the next run is to be done on this thread. Handing a run to another thread and back takes a tenth of a small model's step, and on a busy
+ * machine longer, so a short one is done here; but after some time the event loop has its turn first.
  */
 const makeHere = () => {
   let isShort = false
   let lastTurn = Number.NEGATIVE_INFINITY
   return {
-    next: (): boolean => isShort && performance.now() - lastTurn < turnMilliseconds,
-    ended: (begun: number, wasHere: boolean): void => {
-      const now = performance.now()
-      isShort = now - begun < shortMilliseconds
-      if (!wasHere) lastTurn = now
+    isNext: (): boolean => isShort,
+    needsTurn: (): boolean => performance.now() - lastTurn >= turnMilliseconds,
+    hadTurn: (): void => {
+      lastTurn = performance.now()
+    },
+    ended: (begun: number): void => {
+      isShort = performance.now() - begun < shortMilliseconds
     }
   }
 }
@@ -180,15 +188,23 @@ const prepareIn = (opened: Opened): Session["prepare"] =>
             return Effect.fail(new ProgramRejected({ engine: name, program: program.name, why }))
           beforeRun()
           const given = inputNumbers.map(([input, index]) => [index, inputs[input]!] as const)
+          const runHere = Effect.suspend(() => {
+            const begun = performance.now()
+            const taken = Effect.suspend(() => {
+              here.ended(begun)
+              return take(into)
+            })
+            return executeHere(addon, prepared, given, taken)
+          })
+          if (!isTimed && here.isNext())
+            return here.needsTurn() ? Effect.andThen(Effect.map(turn, here.hadTurn), runHere) : runHere
           const begun = performance.now()
-          const isHere = !isTimed && here.next()
           const taken = Effect.suspend(() => {
-            here.ended(begun, isHere)
+            here.hadTurn()
+            here.ended(begun)
             return take(into)
           })
-          return isHere
-            ? executeHere(addon, prepared, given, taken)
-            : execute(addon, prepared, given, isTimed, taken)
+          return execute(addon, prepared, given, isTimed, taken)
         })
       )
     return {
@@ -256,6 +272,12 @@ export const openSession = Effect.fn("native.open")(function* (
       if (values.length !== sizes[index]!)
         return yield* refused(`${tensor} has ${sizes[index]} elements, ${values.length} are given`)
       yield* turns.withPermit(attempt(() => addon.write(session, index, values)))
+    }),
+    copyWithin: Effect.fnUntraced(function* (tensor, target, start, end) {
+      const index = yield* find(tensor)
+      const why = wrongCopy(tensor, sizes[index]!, [target, start, end])
+      if (why !== undefined) return yield* refused(why)
+      yield* turns.withPermit(attempt(() => addon.copyWithin(session, index, target, start, end)))
     })
   } satisfies Session
 })

@@ -242,3 +242,16 @@ export const inputCheck = (program: Program) => {
 /** As `inputCheck`, of one run. */
 export const wrongInputs = (program: Program, inputs: Inputs): string | undefined =>
   inputCheck(program)(inputs)
+
+/** Why elements cannot be copied within a session tensor of so many; undefined where they can. */
+export const wrongCopy = (
+  tensor: string,
+  length: number,
+  [target, start, end]: readonly [target: number, start: number, end: number]
+): string | undefined =>
+  [target, start, end].every((place) => Number.isSafeInteger(place) && place >= 0) &&
+  start <= end &&
+  end <= length &&
+  target + end - start <= length
+    ? undefined
+    : `elements ${start} to ${end} of ${tensor}, which has ${length}, cannot be copied to ${target}`

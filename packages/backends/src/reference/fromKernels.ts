@@ -9,7 +9,7 @@ import { expandedFor } from "../program/expand.ts"
 import type { OperationName } from "../program/operations.ts"
 import { sizeOf } from "../program/Program.ts"
 import { isPrimitive } from "../program/primitives.ts"
-import { checkFloat32Session, rejection, wrongInputs } from "../program/verify.ts"
+import { checkFloat32Session, rejection, wrongCopy, wrongInputs } from "../program/verify.ts"
 import { interpret, remember, results } from "./interpret.ts"
 import type { Kernel } from "./Kernel.ts"
 import { kernels as referenceKernels } from "./kernels.ts"
@@ -113,6 +113,12 @@ export const fromKernels = ({ detail, kernels: own, name, sources }: Options): E
             why: `${tensor} has ${mine.length} elements, ${values.length} are given`
           })
         mine.set(values)
+      }, turns.withPermits(1)),
+      copyWithin: Effect.fnUntraced(function* (tensor, target, start, end) {
+        const mine = yield* find(tensor)
+        const why = wrongCopy(tensor, mine.length, [target, start, end])
+        if (why !== undefined) return yield* new ProgramRejected({ engine: name, program: "(session)", why })
+        mine.copyWithin(target, start, end)
       }, turns.withPermits(1))
     }
   })

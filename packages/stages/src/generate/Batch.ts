@@ -1,6 +1,7 @@
 /**
  * Texts side by side: one run of the program reads a token of each. All rows share a position, so a row whose prompt is shorter begins to
- * write while the others still read theirs. A row that has ended is read on as padding until all have.
+ * write while the others still read theirs. A row that has ended is read on as padding until all have. Generators with slots have
+ * `ContinuousBatch.ts` instead.
  *
  * Each token is read once into the key-value cache; the part of the prompts that all rows have in blocks. When the context is full, the cache
  * starts again with the last half of it, so the model always sees at least half a context. Cached keys hold their positions and cannot be
@@ -10,6 +11,7 @@
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
+import type { SlotGenerator } from "./ContinuousBatch.ts"
 
 /** A prepared `read` program, and the tokens of each row that it reads a run. */
 export interface Block {
@@ -28,6 +30,8 @@ export interface TextGenerator {
   readonly sequenceLength: number
   /** Rows of the programs, B: how many texts are written at once at most. 1 unless given. */
   readonly rows?: number | undefined
+  /** Programs for texts at positions of their own, in as many slots: see `writeRows.ts`. */
+  readonly slots?: SlotGenerator | undefined
 }
 
 export interface Row<E = never> {

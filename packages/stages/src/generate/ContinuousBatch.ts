@@ -7,6 +7,7 @@
  * context is full, its slot is read again with the last half of it, in blocks, as in `Batch.ts`.
  *
  * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `prefixCache.ts`.
+ * What another slot has of its prompt is copied, so texts with the same prompt read it once.
  */
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
@@ -29,6 +30,10 @@ export interface SlotGenerator {
   /** How many texts are written at once at most. */
   readonly slots: number
   readonly sequenceLength: number
+  /** Copies keys and values of the tokens from `start` to `end` of a slot to another. Without it each text reads its own prompt. */
+  readonly copy?:
+    | ((slot: number, into: number, start: number, end: number) => Effect.Effect<void, RunError>)
+    | undefined
 }
 
 /** A text that takes part. */
@@ -88,9 +93,12 @@ export class ContinuousBatch<E> {
   /** What each slot that is free holds. */
   readonly #prefixes: Array<CachedPrefix>
   readonly #scratch = new Map<Width, Scratch>()
+  /** Lengths of the blocks, longest first. */
+  readonly #lengths: ReadonlyArray<number>
 
   constructor(generator: SlotGenerator) {
     this.#generator = generator
+    this.#lengths = generator.blocks.map(({ length }) => length)
     this.#free = Array.from({ length: generator.slots }, (_, slot) => slot)
     this.#prefixes = this.#free.map(() => emptyPrefix)
   }
@@ -116,10 +124,9 @@ export class ContinuousBatch<E> {
   #longestPrefix(
     context: ReadonlyArray<number>
   ): { readonly slot: number; readonly prefix: CachedPrefix } | undefined {
-    const lengths = this.#generator.blocks.map(({ length }) => length)
     let most: { readonly slot: number; readonly prefix: CachedPrefix } | undefined
     for (const slot of this.#free) {
-      const prefix = reusablePrefix(this.#prefixes[slot]!, context, lengths)
+      const prefix = reusablePrefix(this.#prefixes[slot]!, context, this.#lengths)
       if (most === undefined || prefix.cached > most.prefix.cached) most = { slot, prefix }
     }
     return most
@@ -132,6 +139,7 @@ export class ContinuousBatch<E> {
 
   readonly #step = Effect.fnUntraced(function* (this: ContinuousBatch<E>) {
     if (this.#members.size === 0) return false
+    yield* this.#copyPrefixes()
     const reading = this.#firstWithBlock()
     if (reading !== undefined) yield* this.#readBlock(...reading)
     const ready: Array<Member<E>> = []
@@ -164,6 +172,23 @@ export class ContinuousBatch<E> {
     }
     return undefined
   }
+
+  /** Takes from other slots what they have of the texts that would read a block now. */
+  readonly #copyPrefixes = Effect.fnUntraced(function* (this: ContinuousBatch<E>) {
+    const { copy } = this.#generator
+    if (copy === undefined) return
+    for (const member of this.#members.values()) {
+      if (this.#blockOf(member) === undefined) continue
+      for (const [slot, free] of this.#prefixes.entries()) {
+        if (slot === member.slot) continue
+        const prefix = reusablePrefix(this.#members.get(slot) ?? free, member.context, this.#lengths)
+        if (prefix.cached <= member.cached) continue
+        yield* copy(slot, member.slot, member.cached, prefix.cached)
+        member.cached = prefix.cached
+        member.blocks = [...prefix.blocks]
+      }
+    }
+  })
 
   readonly #readBlock = Effect.fnUntraced(function* (
     this: ContinuousBatch<E>,

@@ -14,7 +14,7 @@ import { Effect, FileSystem, Schema, Scope, Stream } from "effect"
 import type { PlatformError } from "effect/PlatformError"
 import { faultOf, type Spec } from "../model/families.ts"
 import { fromHuggingFace, readConfig } from "../model/huggingFace.ts"
-import { evaluate, generate as generateProgram, read as readProgram, tensorsOf } from "../model/Programs.ts"
+import { evaluate, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
 import type { SafetensorsError, Source } from "../tensors/Safetensors.ts"
 import * as TensorFile from "../tensors/TensorFile.ts"
@@ -25,6 +25,7 @@ import { type Codec, codecOf } from "./decoding.ts"
 import type { GuideImpossible } from "./Guide.ts"
 import { type Provenance, provenanceOf } from "./Provenance.ts"
 import { type Part, type Prompt, type SampleOptions, samples as samplesOf } from "./Samples.ts"
+import { sharedPosition, slotPrograms, widthProgram } from "./slotPrograms.ts"
 
 /** The folder is no model that can be used here. */
 export class ModelUnreadable extends Schema.TaggedError<ModelUnreadable>()("ModelUnreadable", {
@@ -128,16 +129,6 @@ export interface Opened {
   readonly evaluating: (batch: number) => Effect.Effect<Prepared, BackendError>
 }
 
-/** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
-const blockLengths = [64, 8]
-
-/** Lengths of the blocks in which a model's prompts are read, longest first: at most half a context. */
-export const blockLengthsOf = ({ sequenceLength }: Spec): ReadonlyArray<number> => {
-  const longest = Math.floor(sequenceLength / 2)
-  const lengths = new Set(blockLengths.map((length) => Math.min(length, longest)))
-  return [...lengths].filter((length) => length > 1)
-}
-
 /**
  * Opens a session with the model's weights on the run's engine; closed with the scope. `rows`: how many texts it writes at once, 1 unless
  * given. The key-value cache of each takes memory: keys and values of a whole context, for each layer.
@@ -145,24 +136,14 @@ export const blockLengthsOf = ({ sequenceLength }: Spec): ReadonlyArray<number> 
 export const open = Effect.fn("Model.open")(function* (model: Loaded, rows = 1) {
   const backend = yield* Backend
   const scope = yield* Effect.scope
-  const program = generateProgram(model.spec, 1, { batch: rows })
-  const session = yield* backend.open(tensorsOf([program]))
+  const session = yield* backend.open(tensorsOf([widthProgram(model.spec, 1, rows)]))
   for (const { name, read } of model.parameters) {
     const values = yield* read
     yield* session.write(name, values)
     release(values)
   }
-  const generator: TextGenerator = {
-    program: yield* session.prepare(program),
-    blocks: yield* Effect.forEach(blockLengthsOf(model.spec), (length) =>
-      Effect.map(session.prepare(readProgram(model.spec, length, { batch: rows })), (prepared) => ({
-        program: prepared,
-        length
-      }))
-    ),
-    sequenceLength: model.spec.sequenceLength,
-    rows
-  }
+  const slots = yield* slotPrograms(session, model.spec, rows)
+  const generator: TextGenerator = { ...sharedPosition(slots), slots }
   return {
     model,
     generator,

@@ -8,10 +8,10 @@
  * added to its text; it does not count as tokens.
  */
 import type { RunError } from "@trainyard/backends/Backend"
-import { Effect, Stream } from "effect"
+import { Array as Arr, Effect, Stream } from "effect"
 import type { AdaptiveModel } from "../adaptive/AdaptiveModel.ts"
 import { adaptiveRow } from "./adaptiveRow.ts"
-import { begin, type Row, type TextGenerator } from "./Batch.ts"
+import type { Row, TextGenerator } from "./Batch.ts"
 import { type CompletionOptions, chooser } from "./Completion.ts"
 import { type Codec, decoder } from "./decoding.ts"
 import { closingText, type Guidance, Guide, type GuideImpossible } from "./Guide.ts"
@@ -19,6 +19,7 @@ import { type ItemLimit, itemLimit } from "./itemLimit.ts"
 import { logProbabilities, type TokenLogProbability } from "./logProbabilities.ts"
 import { type Loop, loopDetector } from "./loops.ts"
 import { stopTexts } from "./stopTexts.ts"
+import { writeRows } from "./writeRows.ts"
 
 export interface SampleOptions extends CompletionOptions {
   /** The completion ends before the first of these texts, none of which is empty. */
@@ -183,9 +184,15 @@ const batch = <E>(
           return rowOf(codec, prompt, own, guide, (part) => void parts.push(part), sample)
         })
       )
-      const step = begin(generator, rows)
-      const next = Effect.map(step, (more) => (more ? ([parts.splice(0), 0] as const) : undefined))
-      return Stream.unfold(0, () => next).pipe(Stream.flatMap(Stream.fromIterable))
+      const step = writeRows(generator, rows, (row) => row)
+      // Arrays as they are: a stream for each token would cost more than its draw.
+      const next: Effect.Effect<readonly [Arr.NonEmptyReadonlyArray<Part>, 0] | undefined, RunError | E> =
+        Effect.flatMap(step, (more) => {
+          const some = parts.splice(0)
+          if (Arr.isArrayNonEmpty(some)) return Effect.succeed([some, 0] as const)
+          return more ? next : Effect.succeed(undefined)
+        })
+      return Stream.unfold(0, () => next).pipe(Stream.flattenArray)
     })
   )
 

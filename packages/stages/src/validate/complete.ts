@@ -1,10 +1,11 @@
 /** Completions: what the model writes after a prompt, and the text that follows it in its document. */
 import { Effect } from "effect"
-import { begin, type TextGenerator } from "../generate/Batch.ts"
+import type { TextGenerator } from "../generate/Batch.ts"
 import type { Codec } from "../generate/Completion.ts"
 import type { Guidance, Guide, GuidedSampling } from "../generate/Guide.ts"
 import { type ItemLimit, itemLimit } from "../generate/itemLimit.ts"
 import { type Ended, sampleRow } from "../generate/Samples.ts"
+import { writeRows } from "../generate/writeRows.ts"
 
 export interface Options extends GuidedSampling {
   readonly maxTokens: number
@@ -54,30 +55,27 @@ export const completeAll = Effect.fn("validate.completeAll")(function* <E, E2, R
   const byLength = [...prompts.keys()]
     .filter((index) => guided === undefined || guided.guides[index] !== undefined)
     .sort((a, b) => encoded[a]!.length - encoded[b]!.length || a - b)
-  const rows = speaker.rows ?? 1
-  for (let first = 0; first < byLength.length; first += rows) {
-    let ended = 0
-    const rowOf = (index: number) => {
-      const [text, tokens, one] = [prompts[index]!, encoded[index]!, made[index]!]
-      const ids = tokens.length === 0 ? [endTokenId] : tokens
-      const settings = {
-        ...options,
-        seed: options.seed + index,
-        stopToken: endTokenId,
-        guidance: guided?.guidance
-      }
-      return sampleRow(codec, { text, ids }, settings, guided?.guides[index], (part) => {
-        one.text += part.text
-        if (part.token !== undefined) one.tokens.push(part.token)
-        if (part.ended === undefined) return
-        // There are no stop texts.
-        if (part.ended.by !== "stop") one.ended = part.ended.by
-        ended++
-      })
+  let ended = 0
+  const rowOf = (index: number) => {
+    const [text, tokens, one] = [prompts[index]!, encoded[index]!, made[index]!]
+    const ids = tokens.length === 0 ? [endTokenId] : tokens
+    const settings = {
+      ...options,
+      seed: options.seed + index,
+      stopToken: endTokenId,
+      guidance: guided?.guidance
     }
-    const step = begin(speaker, byLength.slice(first, first + rows).map(rowOf))
-    while (yield* step) for (; ended > 0; ended--) yield* onEnd
+    return sampleRow(codec, { text, ids }, settings, guided?.guides[index], (part) => {
+      one.text += part.text
+      if (part.token !== undefined) one.tokens.push(part.token)
+      if (part.ended === undefined) return
+      // There are no stop texts.
+      if (part.ended.by !== "stop") one.ended = part.ended.by
+      ended++
+    })
   }
+  const step = writeRows(speaker, byLength, rowOf)
+  while (yield* step) for (; ended > 0; ended--) yield* onEnd
   return yield* Effect.forEach(made, (each, index) =>
     Effect.map(
       spaceBetween(codec, prompts[index]!, encoded[index]!, each),

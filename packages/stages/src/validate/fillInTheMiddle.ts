@@ -8,10 +8,11 @@ import { Journal } from "@trainyard/core/Journal"
 import { Effect } from "effect"
 import type { Dataset } from "../dataset/Dataset.ts"
 import type { SplitReader } from "../dataset/DatasetReader.ts"
-import { begin, type TextGenerator } from "../generate/Batch.ts"
+import type { TextGenerator } from "../generate/Batch.ts"
 import { type Codec, tokenRow } from "../generate/Completion.ts"
 import type { Opened } from "../generate/Model.ts"
 import { middlePrompt } from "../generate/middlePrompt.ts"
+import { writeRows } from "../generate/writeRows.ts"
 import { draws, permutation } from "../model/draws.ts"
 import { type Sentinels, sentinelsOf } from "../tokenize/sentinels.ts"
 import { intervalOf } from "./bootstrap.ts"
@@ -119,15 +120,19 @@ export const measureMiddles = Effect.fn("validate.measureMiddles")(function* <E,
   const sampling = { temperature: 0, maxTokens: limit + 1, seed, stopToken: endTokenId }
   // Prompts of about the same length side by side: their shared part is read in blocks.
   const order = [...gaps.keys()].sort((a, b) => gaps[a]!.prompt.length - gaps[b]!.prompt.length || a - b)
-  const rows = speaker.rows ?? 1
-  for (let first = 0; first < order.length; first += rows) {
-    const batch = order.slice(first, first + rows)
-    const step = begin(
-      speaker,
-      batch.map((index) => tokenRow(gaps[index]!.prompt, sampling, (token) => made[index]!.push(token)))
+  let done = 0
+  const rowOf = (index: number) =>
+    tokenRow(
+      gaps[index]!.prompt,
+      sampling,
+      (token) => made[index]!.push(token),
+      () => void done++
     )
-    while (yield* step);
-    yield* options.progress(Math.min(first + rows, order.length), order.length)
+  const step = writeRows(speaker, order, rowOf)
+  for (let shown = 0; yield* step; ) {
+    if (done === shown) continue
+    shown = done
+    yield* options.progress(done, order.length)
   }
   const written = yield* Effect.forEach(made, (tokens) =>
     Effect.map(codec.decode(tokens), (text) => text.split("\n", 1)[0] ?? "")

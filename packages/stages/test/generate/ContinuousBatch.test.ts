@@ -1,6 +1,6 @@
 /** Texts that come and go: each is, token by token, what it is alone; one that leaves frees its slot. */
 import { assert, describe, it } from "@effect/vitest"
-import { Backend, type Engine } from "@trainyard/backends/Backend"
+import { Backend, type Engine, type Precision } from "@trainyard/backends/Backend"
 import { engine as cpu } from "@trainyard/backends/cpu/engine"
 import { service } from "@trainyard/backends/Engines"
 import { engine as native } from "@trainyard/backends/native/engine"
@@ -39,14 +39,14 @@ const modelOf = (spec: Spec): Loaded => ({
   provenance: undefined
 })
 
-const open = (engine: Engine, spec: Spec) =>
+const open = (engine: Engine, spec: Spec, precision: Precision = "f32") =>
   Effect.map(
     Slots.open(modelOf(spec), slots).pipe(
       Effect.provideService(
         Backend,
         service({
           engine,
-          settings: { threads: 2, precision: "f32" },
+          settings: { threads: 2, precision },
           caution: undefined,
           why: "of the test"
         })
@@ -156,6 +156,42 @@ describe("texts that share a batch", () => {
         }
         yield* finish(batch)
         assert.deepStrictEqual(after, alone)
+        assert.isBelow(tokens.read - fresh, 0.7 * fresh)
+      }).pipe(Effect.scoped)
+    )
+
+  for (const [engine, precision] of [
+    [reference, "f32"],
+    [cpu, "f32"],
+    [native, "f32"],
+    [native, "bf16"],
+    [native, "int8"]
+  ] as const)
+    it.live(`read a prompt once that they have in common: ${engine.name}, ${precision}`, ({ skip }) =>
+      Effect.gen(function* () {
+        const here = yield* engine.availability
+        if (!here.available) return skip(here.why)
+        const { generator, tokens } = countedBy(yield* open(engine, specs[1]!, precision))
+        const prompt = prompts[4]!
+        // All of it, without its last token, and another end.
+        const texts = [prompt, prompt, prompt.slice(0, -1), [...prompt.slice(0, 14), 1, 2, 3], prompt]
+        const alone: Array<Array<number>> = []
+        for (const [seed, prompt] of texts.entries()) {
+          alone.push([])
+          const batch = new ContinuousBatch<never>(generator)
+          batch.join(text(prompt, seed, 4, alone[seed]!))
+          yield* finish(batch)
+        }
+        const fresh = tokens.read
+        const batch = new ContinuousBatch<never>(generator)
+        const beside = texts.map((): Array<number> => [])
+        for (const [seed, prompt] of texts.entries()) {
+          batch.join(text(prompt, seed, 4, beside[seed]!))
+          // Some begin when others have read a part or are writing already.
+          for (let steps = 0; steps < seed; steps++) yield* batch.step
+        }
+        yield* finish(batch)
+        assert.deepStrictEqual(beside, alone)
         assert.isBelow(tokens.read - fresh, 0.7 * fresh)
       }).pipe(Effect.scoped)
     )

@@ -247,6 +247,18 @@ napi_value copy(napi_env env, const Arguments& a) {
   return undefined(env);
 }
 
+// copyWithin(session, tensor index, target, start, end)
+napi_value copyWithin(napi_env env, const Arguments& a) {
+  auto& session = handle<Session>(env, a.at[0]);
+  const auto at = (size_t)number(env, a.at[1], "an index");
+  const double target = number(env, a.at[2], "a place"), start = number(env, a.at[3], "a place"), end = number(env, a.at[4], "a place");
+  if (at >= session->tensorCount()) throw Fault("a session has no such tensor");
+  const double size = (double)(session->tensor(at).bytes() / 4);
+  if (!(target >= 0 && start >= 0 && start <= end && end <= size && target + end - start <= size)) throw Fault("a place is outside a tensor");
+  session->copyWithin(at, (size_t)target, (size_t)start, (size_t)(end - start));
+  return undefined(env);
+}
+
 napi_value bytesOf(napi_env env, const Arguments& a) { return numberOf(env, (double)handle<Session>(env, a.at[0])->bytes()); }
 
 napi_value freeMemory(napi_env env, const Arguments&) {
@@ -299,7 +311,7 @@ napi_value start(napi_env env, napi_value exports) {
                  {"runOnCaller", entry<runOnCaller>},
                  {"cancel", entry<cancel>},        {"take", entry<take>},
                  {"times", entry<times>},          {"read", entry<copy<false>>},
-                 {"write", entry<copy<true>>},     {"bytes", entry<bytesOf>},
+                 {"write", entry<copy<true>>},     {"copyWithin", entry<copyWithin>}, {"bytes", entry<bytesOf>},
 #if defined(TRAINYARD_DEBUG)
                  {"failAt", entry<failAtNth>},     {"heldBytes", entry<heldBytes>},
 #endif

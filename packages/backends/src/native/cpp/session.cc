@@ -87,6 +87,24 @@ void Session::write(size_t index, const float* from) {
   for (auto& mine : versions_) mine[index]++;
 }
 
+void Session::copyWithin(size_t index, size_t to, size_t from, size_t count) {
+  float* data = tensors_[index].floats();
+  std::memmove(data + to, data + from, count * 4);
+  if (!widths_.empty() && widths_[index] > 0) roundRows(data, (int64_t)tensors_[index].bytes() / 4, widths_[index]);
+  for (const auto& [key, known] : packs_) {
+    const auto copy = std::get<int>(key) == (int)index && std::get<Form>(key) == formCache ? known.lock() : nullptr;
+    if (copy == nullptr) continue;
+    uint16_t* numbers = (uint16_t*)copy->data;
+    std::memmove(numbers + to, numbers + from, count * 2);
+    // One that is current stays so.
+    for (size_t worker = 0; worker < versions_.size(); worker++) {
+      uint32_t& held = packedVersions_[worker][(size_t)copy->slot];
+      if (held == versions_[worker][index]) held++;
+    }
+  }
+  for (auto& mine : versions_) mine[index]++;
+}
+
 size_t Session::bytes() const {
   const Working& w = working_;
   size_t total = packedBytes_;

@@ -124,6 +124,8 @@ class Session : public std::enable_shared_from_this<Session> {
   const Memory& tensor(size_t index) const { return tensors_[index]; }
   void read(size_t index, float* to);
   void write(size_t index, const float* from);
+  // Copies `count` numbers of a tensor to another place in it, and what a cache's copy has of them.
+  void copyWithin(size_t index, size_t to, size_t from, size_t count);
   // Bytes that this session holds now.
   size_t bytes() const;
 

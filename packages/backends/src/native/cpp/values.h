@@ -128,11 +128,11 @@ napi_value textOf(napi_env env, const std::string& value) {
 }
 
 struct Arguments {
-  napi_value at[4];
+  napi_value at[5];
 };
 Arguments arguments(napi_env env, napi_callback_info info) {
   Arguments result;
-  size_t count = 4;
+  size_t count = 5;
   check(napi_get_cb_info(env, info, &count, result.at, nullptr, nullptr), "arguments");
   return result;
 }

@@ -82,8 +82,8 @@ FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
     halve(from + block * roundedBlock, k - block * roundedBlock < roundedBlock ? k - block * roundedBlock : roundedBlock, to[block]);
 }
 
-// One block of ROWS rows and GROUPS groups, `next` bytes apart, added to the sums.
-template <int ROWS, int GROUPS>
+// One block of ROWS rows and GROUPS groups, `next` bytes apart, added to the sums. FETCHES: the groups after these are asked for with them.
+template <int ROWS, int GROUPS, bool FETCHES>
 FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
   __m512i upper[ROWS][GROUPS], lower[ROWS][GROUPS];
 #pragma GCC unroll 16
@@ -96,7 +96,10 @@ FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next
   for (int64_t q = 0; q < quads; q++) {
     __m512i weights[GROUPS];
 #pragma GCC unroll 16
-    for (int j = 0; j < GROUPS; j++) weights[j] = _mm512_loadu_si512(b + j * next + LANES * 4 + q * LANES * 4);
+    for (int j = 0; j < GROUPS; j++) {
+      if (FETCHES) __builtin_prefetch(b + (GROUPS + j) * next + LANES * 4 + q * LANES * 4, 0, 2);
+      weights[j] = _mm512_loadu_si512(b + j * next + LANES * 4 + q * LANES * 4);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
       int32_t four[2];
@@ -134,7 +137,7 @@ FORCE void prepareRow(const float* from, int64_t k, Row8* to) {
 // Byte `at` of each lane, with the 128 taken away, as a float.
 FORCE vf byteOf(vi quadruples, int at) { return __builtin_convertvector((quadruples << (24 - 8 * at)) >> 24, vf); }
 
-template <int ROWS, int GROUPS>
+template <int ROWS, int GROUPS, bool FETCHES>
 FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next, vf (*sum)[GROUPS]) {
   vf part[ROWS][GROUPS];
 #pragma GCC unroll 16
@@ -145,6 +148,7 @@ FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next
 #pragma GCC unroll 16
     for (int j = 0; j < GROUPS; j++) {
       vi four;
+      if (FETCHES) __builtin_prefetch(b + (GROUPS + j) * next + LANES * 4 + q * LANES * 4, 0, 2);
       std::memcpy(&four, b + j * next + LANES * 4 + q * LANES * 4, sizeof four);
       four = four ^ allInts((int32_t)0x80808080u);
 #pragma GCC unroll 4
@@ -167,7 +171,7 @@ FORCE void int8Block(const Row8* a, int64_t aRow, const uint8_t* b, int64_t next
 // Floats of a worker's own memory for the rows of A.
 FORCE size_t int8Local(int64_t rows, int64_t k) { return (size_t)(rows * roundedBlocks(k)) * (sizeof(Row8) / 4); }
 
-template <int ROWS, int GROUPS>
+template <int ROWS, int GROUPS, bool FETCHES>
 FORCE void int8Tile(const Product& p, int64_t i, int64_t group, const Row8* a, const uint8_t* b) {
   const int64_t blocks = roundedBlocks(p.k), next = blocks * groupBlock;
   vf sum[ROWS][GROUPS];
@@ -175,7 +179,7 @@ FORCE void int8Tile(const Product& p, int64_t i, int64_t group, const Row8* a, c
   for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 16
     for (int j = 0; j < GROUPS; j++) sum[r][j] = all(0.0f);
-  for (int64_t block = 0; block < blocks; block++) int8Block<ROWS, GROUPS>(a + block, blocks, b + block * groupBlock, next, sum);
+  for (int64_t block = 0; block < blocks; block++) int8Block<ROWS, GROUPS, FETCHES>(a + block, blocks, b + block * groupBlock, next, sum);
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 16
@@ -192,13 +196,13 @@ FORCE void int8Tile(const Product& p, int64_t i, int64_t group, const Row8* a, c
 // that is read serves two products.
 constexpr int64_t int8Rows = 4;
 
-template <int GROUPS>
+template <int GROUPS, bool FETCHES>
 FORCE void int8Part(const Product& p, int64_t i, int64_t rows, int64_t group, const Row8* a, const uint8_t* b) {
   switch (rows) {
-    case 1: return int8Tile<1, GROUPS>(p, i, group, a, b);
-    case 2: return int8Tile<2, GROUPS>(p, i, group, a, b);
-    case 3: return int8Tile<3, GROUPS>(p, i, group, a, b);
-    case 4: return int8Tile<4, GROUPS>(p, i, group, a, b);
+    case 1: return int8Tile<1, GROUPS, FETCHES>(p, i, group, a, b);
+    case 2: return int8Tile<2, GROUPS, FETCHES>(p, i, group, a, b);
+    case 3: return int8Tile<3, GROUPS, FETCHES>(p, i, group, a, b);
+    case 4: return int8Tile<4, GROUPS, FETCHES>(p, i, group, a, b);
   }
 }
 
@@ -213,8 +217,10 @@ static void multiplyInt8(const Product& p, const Row8* a, const uint8_t* b, cons
     for (int64_t part = 0; part < parts; part++) {
       const int64_t i = p.m * part / parts, rows = p.m * (part + 1) / parts - i;
       const Row8* left = a + i * roundedBlocks(p.k);
-      if (isWhole) int8Part<GROUPS>(p, i, rows, group, left, from);
-      else int8Part<1>(p, i, rows, group, left, from);
+      // The next groups come while the first rows pass.
+      if (!isWhole) int8Part<1, false>(p, i, rows, group, left, from);
+      else if (part == 0 && parts > 1) int8Part<GROUPS, true>(p, i, rows, group, left, from);
+      else int8Part<GROUPS, false>(p, i, rows, group, left, from);
     }
     group += isWhole ? GROUPS : 1;
   }

@@ -27,9 +27,9 @@ FORCE bool takesFew(int64_t rows, const Packed* packed, Mode mode) {
 }
 
 // c[ROWS, PANELS · panel] (+)= a[ROWS, k] · b. Several panels side by side, so that sums need not wait for each other and memory is
-// asked for in several places.
-template <int ROWS, int PANELS, bool PAIRED, typename T>
-FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T* __restrict__ b, float* __restrict__ c,
+// asked for in several places. FETCHES: the row of a panel that is `ahead` numbers further is asked for with each.
+template <int ROWS, int PANELS, bool PAIRED, bool FETCHES, typename T>
+FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T* __restrict__ b, int64_t ahead, float* __restrict__ c,
                    int64_t cRow, bool add) {
   constexpr int vectors = PANELS * panelVectors;
   vf sum[ROWS][vectors];
@@ -38,6 +38,9 @@ FORCE void fewTile(int64_t k, const float* __restrict__ a, int64_t aRow, const T
 #pragma GCC unroll 16
     for (int j = 0; j < vectors; j++) sum[i][j] = all(0.0f);
   for (int64_t n = 0; n < k; n++) {
+    if (FETCHES)
+#pragma GCC unroll 16
+      for (int64_t j = 0; j < panel * (int64_t)sizeof(T); j += 64) __builtin_prefetch((const char*)(b + n * panel + ahead) + j, 0, 2);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; i++) {
       const vf left = all(a[i * aRow + n]);
@@ -71,28 +74,29 @@ static void packAllBf16(const Matrix& b, int64_t k, int64_t n, uint16_t* to, con
 }
 
 // ROWS rows from the i-th on, PANELS panels side by side from `column` on, whole: into c, whose rows are as wide as these panels.
-template <int ROWS, int PANELS, bool PAIRED, typename T>
+template <int ROWS, int PANELS, bool PAIRED, bool FETCHES, typename T>
 static void multiplyPanels(const Product& p, int64_t i, int64_t column, const T* b, float* c) {
   const Blocks blocks = blocksOf(p.k, PAIRED ? paired : full);
   const int64_t panels = (p.n + panel - 1) / panel;
   for (int64_t block = 0; block < blocks.blocks; block++)
-    fewTile<ROWS, PANELS, PAIRED>(blocks.length(block), p.a.data + i * p.a.row + block * depth, p.a.row,
-                                  b + rightAt(blocks, panels, block, column), c, PANELS * panel, block > 0);
+    fewTile<ROWS, PANELS, PAIRED, FETCHES>(blocks.length(block), p.a.data + i * p.a.row + block * depth, p.a.row,
+                                           b + rightAt(blocks, panels, block, column), blocks.length(block) * panel, c, PANELS * panel,
+                                           block > 0);
 }
 
 // `rows` rows, as many as a tile may have, and one panel.
-template <bool PAIRED, typename T>
+template <bool PAIRED, bool FETCHES, typename T>
 static void fewPanel(const Product& p, int64_t i, int64_t rows, int64_t column, const T* b, float* c) {
   switch (rows) {
-    case 1: return multiplyPanels<1, 1, PAIRED>(p, i, column, b, c);
-    case 2: return multiplyPanels<2, 1, PAIRED>(p, i, column, b, c);
-    case 3: return multiplyPanels<3, 1, PAIRED>(p, i, column, b, c);
-    case 4: return multiplyPanels<4, 1, PAIRED>(p, i, column, b, c);
+    case 1: return multiplyPanels<1, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 2: return multiplyPanels<2, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 3: return multiplyPanels<3, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 4: return multiplyPanels<4, 1, PAIRED, FETCHES>(p, i, column, b, c);
 #if LANES == 16 || defined(__aarch64__)
-    case 5: return multiplyPanels<5, 1, PAIRED>(p, i, column, b, c);
-    case 6: return multiplyPanels<6, 1, PAIRED>(p, i, column, b, c);
-    case 7: return multiplyPanels<7, 1, PAIRED>(p, i, column, b, c);
-    case 8: return multiplyPanels<8, 1, PAIRED>(p, i, column, b, c);
+    case 5: return multiplyPanels<5, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 6: return multiplyPanels<6, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 7: return multiplyPanels<7, 1, PAIRED, FETCHES>(p, i, column, b, c);
+    case 8: return multiplyPanels<8, 1, PAIRED, FETCHES>(p, i, column, b, c);
 #endif
   }
 }
@@ -110,7 +114,7 @@ static int64_t multiplyBeside(const Product& p, int64_t column, int64_t left, co
   if constexpr (PANELS > 1)
     if (left < PANELS) return multiplyBeside<ROWS, PANELS - 1, PAIRED>(p, column, left, b);
   alignas(64) float c[ROWS * PANELS * panel];
-  multiplyPanels<ROWS, PANELS, PAIRED>(p, 0, column, b, c);
+  multiplyPanels<ROWS, PANELS, PAIRED, false>(p, 0, column, b, c);
   givePanels(p, 0, ROWS, column, c, PANELS * panel);
   return PANELS;
 }
@@ -133,7 +137,9 @@ static void multiplyMany(const Product& p, const T* b, const Worker& w) {
   for (int64_t column = mine.begin; column < mine.end; column++)
     for (int64_t part = 0; part < parts; part++) {
       const int64_t i = p.m * part / parts, rows = p.m * (part + 1) / parts - i;
-      fewPanel<PAIRED>(p, i, rows, column, b, c);
+      // The next panel comes while the first rows pass.
+      if (part == 0) fewPanel<PAIRED, true>(p, i, rows, column, b, c);
+      else fewPanel<PAIRED, false>(p, i, rows, column, b, c);
       givePanels(p, i, rows, column, c, panel);
     }
 }
