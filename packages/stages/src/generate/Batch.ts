@@ -11,13 +11,7 @@
 import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
-import type { SlotGenerator } from "./ContinuousBatch.ts"
-
-/** A prepared `read` program, and the tokens of each row that it reads a run. */
-export interface Block {
-  readonly program: Prepared
-  readonly length: number
-}
+import type { Block, SlotGenerator } from "./SlotGenerator.ts"
 
 /** A prepared `generate` program that reads one token of each row a run. */
 export interface TextGenerator {

@@ -13,8 +13,9 @@ import type { Guide, GuidedSampling } from "./Guide.ts"
 import { History } from "./History.ts"
 import { pick } from "./Sampling.ts"
 
-export type { Block, TextGenerator } from "./Batch.ts"
+export type { TextGenerator } from "./Batch.ts"
 export { type Codec, codecOf } from "./decoding.ts"
+export type { Block } from "./SlotGenerator.ts"
 
 export interface CompletionOptions extends GuidedSampling {
   readonly maxTokens: number

@@ -9,32 +9,12 @@
  * A text takes the free slot that holds most of its beginning already, from a text before, and does not read that again: see `prefixCache.ts`.
  * What another slot has of its prompt is copied, so texts with the same prompt read it once.
  */
-import type { Outputs, Prepared, RunError } from "@trainyard/backends/Backend"
+import type { Outputs, RunError } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports } from "../model/Ports.ts"
-import { type Block, isKnown, type Row } from "./Batch.ts"
+import { isKnown, type Row } from "./Batch.ts"
 import { type CachedPrefix, emptyPrefix, reusablePrefix } from "./prefixCache.ts"
-
-/** A prepared `generate` program with slots that reads one token of each of `rows` texts. */
-export interface Width {
-  readonly program: Prepared
-  readonly rows: number
-}
-
-/** Prepared programs over one key-value cache. */
-export interface SlotGenerator {
-  /** Fewest rows first; the first has 1. None has more than there are slots. */
-  readonly widths: ReadonlyArray<Width>
-  /** `read` programs of one text. Longest first. */
-  readonly blocks: ReadonlyArray<Block>
-  /** How many texts are written at once at most. */
-  readonly slots: number
-  readonly sequenceLength: number
-  /** Copies keys and values of the tokens from `start` to `end` of a slot to another. Without it each text reads its own prompt. */
-  readonly copy?:
-    | ((slot: number, into: number, start: number, end: number) => Effect.Effect<void, RunError>)
-    | undefined
-}
+import type { Block, SlotGenerator, Width } from "./SlotGenerator.ts"
 
 /** A text that takes part. */
 interface Member<E> {

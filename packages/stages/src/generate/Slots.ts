@@ -9,8 +9,8 @@ import { Backend } from "@trainyard/backends/Backend"
 import { Effect } from "effect"
 import { Ports, tensorsOf } from "../model/Programs.ts"
 import { release } from "../tensors/release.ts"
-import type { SlotGenerator } from "./ContinuousBatch.ts"
 import type { Loaded } from "./Model.ts"
+import type { SlotGenerator } from "./SlotGenerator.ts"
 import { exact, slotPrograms, widthProgram } from "./slotPrograms.ts"
 
 /** A model on an engine, for several texts at once. */

@@ -7,7 +7,7 @@ import { Effect, Scope } from "effect"
 import type { Spec } from "../model/families.ts"
 import { generate, Ports, read, tensorsOf } from "../model/Programs.ts"
 import type { TextGenerator } from "./Batch.ts"
-import type { SlotGenerator, Width } from "./ContinuousBatch.ts"
+import type { SlotGenerator, Width } from "./SlotGenerator.ts"
 
 /** Tokens of a prompt that are read at once: as many as make good use of an engine, then as many as take little more time than one. */
 const blockLengths = [64, 8]
