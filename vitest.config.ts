@@ -16,6 +16,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: [condition] } },
   test: {
     include: ["packages/*/test/**/*.test.ts", "scripts/test/**/*.test.ts"],
+    setupFiles: ["packages/trainyard/test/setup.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // One more than the cores of a small machine: tests wait for processes that they start.

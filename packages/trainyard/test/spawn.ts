@@ -5,16 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { afterAll } from "vitest"
 import { userCache } from "../src/userCache.ts"
-
-// Tests of a file may run at the same time, so what they started and made is given back when all of them are done.
-const children: Array<ChildProcess> = []
-const folders: Array<string> = []
-afterAll(() => {
-  for (const child of children) child.kill("SIGKILL")
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-})
+import { atFileEnd } from "./atFileEnd.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
@@ -37,7 +29,7 @@ export interface Place {
 /** An empty folder, outside the repository, that is gone after the file's tests. */
 export const emptyFolder = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "trainyard cli "))
-  folders.push(directory)
+  atFileEnd(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
@@ -80,7 +72,7 @@ const startModule = (
     child.on("error", reject)
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
-  children.push(child)
+  atFileEnd(() => child.kill("SIGKILL"))
   return { child, outcome, said: () => stdout + stderr }
 }
 

@@ -7,7 +7,7 @@ import type { Artifact } from "@trainyard/core/Artifact"
 import { Journal } from "@trainyard/core/Journal"
 import type * as Stage from "@trainyard/core/Stage"
 import { Workspace } from "@trainyard/core/Workspace"
-import { Effect, Layer } from "effect"
+import { Effect, FileSystem, Layer } from "effect"
 import { buildDataset } from "../../src/dataset/buildDataset.ts"
 import { halve, type Part } from "../../src/halve/halve.ts"
 import * as Gpt from "../../src/model/Gpt.ts"
@@ -36,7 +36,12 @@ const sweep = (names: ReadonlyArray<string>, steps: readonly [number, ...Array<n
   })
 
 const workspace = Layer.provideMerge(
-  Workspace.layer(mkdtempSync(join(tmpdir(), "trainyard-halve-"))),
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      return Workspace.layer(yield* fs.makeTempDirectoryScoped({ prefix: "trainyard-halve-" }))
+    })
+  ),
   NodeServices.layer
 )
 

@@ -8,19 +8,14 @@ import * as Processes from "@trainyard/core/Processes"
 import { encodeLine, type RunEvent } from "@trainyard/core/RunEvent"
 import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Exit, Scope } from "effect"
-import { afterAll } from "vitest"
 import type { Page } from "../../src/ui/Page.ts"
 import * as Server from "../../src/ui/Server.ts"
-
-const started: Array<() => Promise<unknown>> = []
-afterAll(async () => {
-  for (const stop of started) await stop()
-})
+import { atFileEnd } from "../atFileEnd.ts"
 
 /** An empty workspace that is gone after the file's tests. */
 export const emptyWorkspace = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "trainyard-ui-"))
-  started.push(async () => rmSync(directory, { recursive: true, force: true }))
+  atFileEnd(() => rmSync(directory, { recursive: true, force: true }))
   mkdirSync(join(directory, "runs"))
   return directory
 }
@@ -125,7 +120,7 @@ export const within = <A, E>(
 /** Serves a workspace until the file's tests are done. `ask` shows the token, unless its headers say otherwise. */
 export const serve = async (workspace: string) => {
   const scope = Scope.makeUnsafe()
-  started.push(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  atFileEnd(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const { port, token } = await within(workspace, Server.serve(page, 0).pipe(Scope.provide(scope)))
   const ask = (path: string, options: Asked = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {

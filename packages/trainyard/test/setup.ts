@@ -1,0 +1,5 @@
+/** Runs before each file of tests. */
+import { afterAll } from "vitest"
+import { giveBackAll } from "./atFileEnd.ts"
+
+afterAll(giveBackAll)
