@@ -99,6 +99,18 @@ const finish = (batch: ContinuousBatch<never>) =>
     while (yield* batch.step);
   })
 
+/** What texts of `length` tokens write, one after the other, each in a batch of its own. */
+const eachAlone = (generator: SlotGenerator, prompts: ReadonlyArray<ReadonlyArray<number>>, length: number) =>
+  Effect.forEach(prompts, (prompt, seed) =>
+    Effect.gen(function* () {
+      const made: Array<number> = []
+      const batch = new ContinuousBatch<never>(generator)
+      batch.join(text(prompt, seed, length, made))
+      yield* finish(batch)
+      return made
+    })
+  )
+
 describe("texts that share a batch", () => {
   for (const engine of [reference, cpu, native])
     for (const spec of specs)
@@ -107,14 +119,8 @@ describe("texts that share a batch", () => {
           const here = yield* engine.availability
           if (!here.available) return skip(here.why)
           const generator = yield* open(engine, spec)
-          const alone: Array<Array<number>> = []
-          for (const [seed, prompt] of prompts.entries()) {
-            const batch = new ContinuousBatch<never>(generator)
-            alone.push([])
-            batch.join(text(prompt, seed, 30, alone[seed]!))
-            yield* finish(batch)
-            assert.strictEqual(alone[seed]!.length, 30)
-          }
+          const alone = yield* eachAlone(generator, prompts, 30)
+          for (const one of alone) assert.strictEqual(one.length, 30)
           const batch = new ContinuousBatch<never>(generator)
           const beside: Array<Array<number>> = []
           for (const [seed, prompt] of prompts.entries()) {
@@ -140,13 +146,7 @@ describe("texts that share a batch", () => {
           const text = [...whole.slice(0, length), ...(at === 2 ? [7, 8] : [])]
           return at % 3 === 1 ? [text, other] : [text]
         })
-        const alone: Array<Array<number>> = []
-        for (const [seed, prompt] of texts.entries()) {
-          alone.push([])
-          const batch = new ContinuousBatch<never>(generator)
-          batch.join(text(prompt, seed, 4, alone[seed]!))
-          yield* finish(batch)
-        }
+        const alone = yield* eachAlone(generator, texts, 4)
         const fresh = tokens.read
         const batch = new ContinuousBatch<never>(generator)
         const after: Array<Array<number>> = []
@@ -176,13 +176,7 @@ describe("texts that share a batch", () => {
         const prompt = prompts[4]!
         // All of it, without its last token, and another end.
         const texts = [prompt, prompt, prompt.slice(0, -1), [...prompt.slice(0, 14), 1, 2, 3], prompt]
-        const alone: Array<Array<number>> = []
-        for (const [seed, prompt] of texts.entries()) {
-          alone.push([])
-          const batch = new ContinuousBatch<never>(generator)
-          batch.join(text(prompt, seed, 4, alone[seed]!))
-          yield* finish(batch)
-        }
+        const alone = yield* eachAlone(generator, texts, 4)
         const fresh = tokens.read
         const batch = new ContinuousBatch<never>(generator)
         const beside = texts.map((): Array<number> => [])
