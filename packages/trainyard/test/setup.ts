@@ -1,5 +1,5 @@
 /** Runs before each file of tests. */
 import { afterAll } from "vitest"
-import { giveBackAll } from "./atFileEnd.ts"
+import { cleanUp } from "./cleanup.ts"
 
-afterAll(giveBackAll)
+afterAll(cleanUp)

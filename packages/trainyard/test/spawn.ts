@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { userCache } from "../src/userCache.ts"
-import { atFileEnd } from "./atFileEnd.ts"
+import { onFileFinished } from "./cleanup.ts"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
@@ -29,7 +29,7 @@ export interface Place {
 /** An empty folder, outside the repository, that is gone after the file's tests. */
 export const emptyFolder = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "trainyard cli "))
-  atFileEnd(() => rmSync(directory, { recursive: true, force: true }))
+  onFileFinished(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
@@ -72,7 +72,7 @@ const startModule = (
     child.on("error", reject)
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }))
   })
-  atFileEnd(() => child.kill("SIGKILL"))
+  onFileFinished(() => child.kill("SIGKILL"))
   return { child, outcome, said: () => stdout + stderr }
 }
 

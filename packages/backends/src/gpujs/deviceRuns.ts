@@ -42,7 +42,7 @@ interface Device {
   /** Session tensors of this size below one another in a matrix of their own. */
   readonly below: (held: ReadonlyArray<Held>, rows: number, columns: number) => Promise<DeviceTensor>
   readonly download: (tensor: DeviceTensor, rows: number, columns: number) => Promise<Float32Array>
-  /** The same of rows of a matrix, and through a kernel of the session's own, whatever made it. */
+  /** The same of rows of a matrix, and through a kernel of the session's own, from any kernel. */
   readonly read: (held: Held, rows: number, columns: number) => Promise<Float32Array>
 }
 

@@ -93,12 +93,12 @@ const executeHere = <A>(
     (failure) => (failure === null ? taken : Effect.fail(failed(failure)))
   )
 
-/** Milliseconds within which a run is short, and within which the event loop gets its turn. */
+/** Milliseconds within which a run is short, and after which runs yield to the event loop. */
 const shortMilliseconds = 1.5
-const turnMilliseconds = 4
+const yieldMilliseconds = 4
 
-/** Lets whatever else waits in this process come to its turn. */
-const turn = Effect.callback<void>((resume) => {
+/** Lets the event loop run other callbacks. */
+const yieldToEventLoop = Effect.callback<void>((resume) => {
   const waiting = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(waiting))
 })
@@ -109,12 +109,12 @@ const turn = Effect.callback<void>((resume) => {
  */
 const makeHere = () => {
   let isShort = false
-  let lastTurn = Number.NEGATIVE_INFINITY
+  let lastYield = Number.NEGATIVE_INFINITY
   return {
     isNext: (): boolean => isShort,
-    needsTurn: (): boolean => performance.now() - lastTurn >= turnMilliseconds,
-    hadTurn: (): void => {
-      lastTurn = performance.now()
+    shouldYield: (): boolean => performance.now() - lastYield >= yieldMilliseconds,
+    yielded: (): void => {
+      lastYield = performance.now()
     },
     ended: (begun: number): void => {
       isShort = performance.now() - begun < shortMilliseconds
@@ -197,10 +197,12 @@ const prepareIn = (opened: Opened): Session["prepare"] =>
             return executeHere(addon, prepared, given, taken)
           })
           if (!isTimed && here.isNext())
-            return here.needsTurn() ? Effect.andThen(Effect.map(turn, here.hadTurn), runHere) : runHere
+            return here.shouldYield()
+              ? Effect.andThen(Effect.map(yieldToEventLoop, here.yielded), runHere)
+              : runHere
           const begun = performance.now()
           const taken = Effect.suspend(() => {
-            here.hadTurn()
+            here.yielded()
             here.ended(begun)
             return take(into)
           })

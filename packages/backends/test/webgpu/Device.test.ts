@@ -52,7 +52,7 @@ describe("a device", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that is lost is a failure that a new session may mend, also where another error comes first", () =>
+  it.live("that is lost is a failure that a new session may fix, also where another error comes first", () =>
     Effect.gen(function* () {
       const { found, lose } = adapter()
       const device = yield* openDevice(found)

@@ -10,12 +10,12 @@ import { Workspace } from "@trainyard/core/Workspace"
 import { Effect, Exit, Scope } from "effect"
 import type { Page } from "../../src/ui/Page.ts"
 import * as Server from "../../src/ui/Server.ts"
-import { atFileEnd } from "../atFileEnd.ts"
+import { onFileFinished } from "../cleanup.ts"
 
 /** An empty workspace that is gone after the file's tests. */
 export const emptyWorkspace = (): string => {
   const directory = mkdtempSync(join(tmpdir(), "trainyard-ui-"))
-  atFileEnd(() => rmSync(directory, { recursive: true, force: true }))
+  onFileFinished(() => rmSync(directory, { recursive: true, force: true }))
   mkdirSync(join(directory, "runs"))
   return directory
 }
@@ -120,7 +120,7 @@ export const within = <A, E>(
 /** Serves a workspace until the file's tests are done. `ask` shows the token, unless its headers say otherwise. */
 export const serve = async (workspace: string) => {
   const scope = Scope.makeUnsafe()
-  atFileEnd(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  onFileFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const { port, token } = await within(workspace, Server.serve(page, 0).pipe(Scope.provide(scope)))
   const ask = (path: string, options: Asked = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
